@@ -1,0 +1,79 @@
+# Everything a person runs. `make help` lists the doors.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .venv/uv/bin/uv
+MAIN := .venv/main
+SERVER := .venv/serving
+RUN := $(MAIN)/bin/python -m
+
+# pip's own configuration decides which index uv asks, so a company mirror keeps working.
+PIP_INDEX := $(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null)
+ifneq ($(PIP_INDEX),)
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX)
+endif
+export UV_SYSTEM_CERTS ?= true
+# Where it is set, every start compiles every module again: seconds per process.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo up down status logs test check lint lock
+
+help:  ## List the doors
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(MAIN)/.ready $(SERVER)/.ready  ## Make both environments from their lock files
+
+setup-dev: setup $(MAIN)/.ready-dev
+
+demo: setup  ## Show the main job end to end, then stop everything
+	@$(RUN) demo
+
+up: setup  ## Start the stack and keep it running
+	@$(RUN) stack up
+
+down: setup  ## Stop it
+	@$(RUN) stack down
+
+status: setup  ## Say what runs and where
+	@$(RUN) stack status
+
+logs: setup  ## Follow every component's log
+	@$(RUN) stack logs
+
+test: setup-dev  ## Run every test
+	@$(RUN) pytest tests
+
+check: setup-dev  ## Lint, types, import contracts, docs in step
+	@$(MAIN)/bin/ruff check .
+	@$(MAIN)/bin/ruff format --check .
+	@$(MAIN)/bin/mypy include serving stack demo dags plugins benchmarks tests
+	@$(MAIN)/bin/lint-imports --no-cache
+
+lock: $(UV)  ## Pin the three lock files again
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt serving/requirements.in -o serving/requirements.txt
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt -c serving/requirements.txt requirements-dev.in -o requirements-dev.txt
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Ratchet needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
+	@echo "setting up: uv"
+	@$(PYTHON) -m venv .venv/uv
+	@.venv/uv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+# A stamp is written last, so an interrupted set-up is made again instead of being half used.
+$(MAIN)/.ready: requirements.txt | $(UV)
+	@echo "setting up: Airflow and training (about 0.8 GB)"
+	@test -x $(MAIN)/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(MAIN)
+	@$(UV) pip sync -q -p $(MAIN) --require-hashes requirements.txt
+	@touch $@
+
+$(MAIN)/.ready-dev: requirements-dev.txt $(MAIN)/.ready
+	@echo "setting up: test and check tools"
+	@$(UV) pip install -q -p $(MAIN) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(SERVER)/.ready: serving/requirements.txt | $(UV)
+	@echo "setting up: the server"
+	@test -x $(SERVER)/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(SERVER)
+	@$(UV) pip sync -q -p $(SERVER) --require-hashes serving/requirements.txt
+	@touch $@

@@ -1,0 +1,231 @@
+"""A Dag per model spec: a landed file, the night or a button becomes a served champion."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import assets
+from airflow.sdk import (
+    DAG,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    chain,
+    dag,
+    get_current_context,
+    task,
+    task_group,
+)
+from airflow.sdk.exceptions import AirflowFailException
+from task_call import call, stage_task
+
+from include.errors import ChampionMovedError, SpecError
+from include.settings import Settings, read_settings
+from include.spec import Spec, read_spec
+
+TRAINING_POOL = "training"
+FORM = {
+    "no_new_data": Param(
+        "skip",
+        type="string",
+        enum=["skip", "retrain"],
+        title="When no row is new",
+        description="skip: end early. retrain: train again on the rows there are.",
+    ),
+    "force": Param(
+        False,  # noqa: FBT003 - the default of a check box
+        type="boolean",
+        title="Force the promotion",
+        description="Promote the challenger even if it does not beat the champion. "
+        "A challenger without skill is rejected all the same. Written into the decision.",
+    ),
+    "note": Param(
+        "",
+        type="string",
+        title="Note",
+        description="Why this run was started; kept with the MLflow run and the decision.",
+    ),
+}
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception=error, action=RetryAction.FAIL, reason="a person has to look first")
+        for error in (SpecError, ChampionMovedError)
+    ]
+)
+
+
+def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
+    """Return the Dag of one spec."""
+
+    @dag(
+        dag_id=spec.name,
+        dag_display_name=spec.title,
+        description=spec.description,
+        doc_md=_documentation(spec, settings),
+        schedule=AssetOrTimeSchedule(
+            timetable=CronTriggerTimetable(spec.schedule.cron, timezone=spec.schedule.timezone),
+            assets=[assets.landing(spec, settings)],
+        ),
+        params=FORM,
+        max_active_runs=1,
+        catchup=False,
+        default_args={
+            "retries": 2,
+            "retry_delay": timedelta(seconds=5),
+            "retry_policy": RETRIES,
+        },
+        tags=["ratchet", spec.model],
+    )
+    def pipeline() -> None:
+        spec_path = str(path)
+        planned = plan(spec_path, data(spec_path))
+        finals = select(spec_path, planned, [family.name for family in spec.families])
+        challenger = fit(spec_path, planned, finals)
+        scores = score(spec_path, planned, challenger)
+        decision = promote(spec_path, planned, challenger, scores)
+        chain(decision, serve(spec_path, planned))
+
+    return pipeline()
+
+
+@task_group
+def data(spec_path: str) -> Any:
+    """From waiting files to rows that have a side for good."""
+    return split(spec_path, dedup(spec_path, ingest(spec_path)))
+
+
+@task_group
+def select(spec_path: str, planned: Any, families: list[str]) -> Any:
+    """Compare all candidates on a part of the train side, then the best on all of it."""
+    screened = screen.partial(spec_path=spec_path, planned=planned).expand(family=families)
+    finalists = shortlist(spec_path, planned, screened)
+    return final.partial(spec_path=spec_path, planned=planned).expand(finalist=finalists)
+
+
+@stage_task()
+def ingest(spec_path: str) -> Any:
+    """Claim the files that wait and type their rows.
+
+    Bad rows go to quarantine with line, column and reason; a file that cannot be trusted goes
+    there whole. The same bytes again are a no-op.
+    """
+    return call("ingest", spec_path)
+
+
+@stage_task()
+def dedup(spec_path: str, batches: Any) -> Any:
+    """Subtract all history from each batch.
+
+    A row with known features but another label is a conflict and goes to quarantine.
+    """
+    return call("dedup", spec_path, batches)
+
+
+@stage_task()
+def split(spec_path: str, batches: Any) -> Any:
+    """Give each new row its side for good and commit: 80/20 per class over all history."""
+    return call("split", spec_path, batches)
+
+
+@stage_task()
+def plan(spec_path: str, intake: Any) -> Any:
+    """Open the MLflow run, or skip with the reason when there is nothing to train."""
+    return call("plan", spec_path, intake, _form(), _run_id())
+
+
+@stage_task(pool=TRAINING_POOL, map_index_template="{{ task.op_kwargs['family'] }}")
+def screen(spec_path: str, planned: Any, family: str) -> Any:
+    """Judge every candidate of a family: stratified folds, F1 at the out-of-fold threshold."""
+    return call("screen", spec_path, planned, family)
+
+
+@stage_task()
+def shortlist(spec_path: str, planned: Any, screened: Any) -> Any:
+    """Rank all candidates; the leaderboard is in the log and in MLflow."""
+    return call("shortlist", spec_path, planned, list(screened))
+
+
+@stage_task(
+    pool=TRAINING_POOL,
+    map_index_template="{{ task.op_kwargs['finalist']['candidate']['family'] }}",
+)
+def final(spec_path: str, planned: Any, finalist: Any) -> Any:
+    """Judge a finalist on every train row."""
+    return call("final", spec_path, planned, finalist)
+
+
+@stage_task(pool=TRAINING_POOL)
+def fit(spec_path: str, planned: Any, finals: Any) -> Any:
+    """Fit the winner on the whole train side and register the model version."""
+    return call("fit", spec_path, planned, list(finals))
+
+
+@stage_task(pool=TRAINING_POOL)
+def score(spec_path: str, planned: Any, challenger: Any) -> Any:
+    """Score challenger and champion on the same holdout rows, now."""
+    return call("score", spec_path, planned, challenger)
+
+
+@stage_task()
+def promote(spec_path: str, planned: Any, challenger: Any, scores: Any) -> Any:
+    """Decide with reasons; move the champion alias if the challenger earned it."""
+    return call("promote", spec_path, planned, challenger, scores, _form())
+
+
+@stage_task()
+def serve(spec_path: str, planned: Any) -> Any:
+    """Wait until the endpoint holds the champion and answers as the pipeline does."""
+    return call("serve", spec_path, planned)
+
+
+def unusable_spec(path: Path, error: SpecError) -> DAG:
+    """Return a Dag that stands for a spec that cannot be read, so that the others keep running."""
+    sentence = str(error)
+
+    @dag(dag_id=path.stem, schedule=None, catchup=False, doc_md=sentence, tags=["broken spec"])
+    def broken() -> None:
+        read_the_spec(sentence)
+
+    return broken()
+
+
+@task
+def read_the_spec(sentence: str) -> None:
+    """Fail with the reason why the spec cannot be used."""
+    raise AirflowFailException(sentence)
+
+
+def _form() -> dict[str, Any]:
+    params = get_current_context()["params"]
+    return {name: params[name] for name in FORM}
+
+
+def _run_id() -> str:
+    return str(get_current_context()["run_id"])
+
+
+def _documentation(spec: Spec, settings: Settings) -> str:
+    families = ", ".join(family.name for family in spec.families)
+    return (
+        f"## {spec.title}\n{spec.description}\n\n"
+        f"- drop CSV files in `{settings.landing / spec.name}`\n"
+        f"- candidates: {families}\n"
+        f"- registered model and endpoint: `{spec.model}`, "
+        f"[{settings.serving_url}/docs]({settings.serving_url}/docs)\n"
+        f"- by itself at `{spec.schedule.cron}` ({spec.schedule.timezone})\n"
+    )
+
+
+def _dag(path: Path, settings: Settings) -> DAG:
+    try:
+        return continuous_training(path, read_spec(path), settings)
+    except SpecError as error:
+        return unusable_spec(path, error)
+
+
+SETTINGS = read_settings()
+for spec_path in sorted(SETTINGS.specs.glob("*.toml")):
+    globals()[spec_path.stem] = _dag(spec_path, SETTINGS)

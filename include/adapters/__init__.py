@@ -1,0 +1,1 @@
+"""The only doors to disk and network: landing, lake, registry, endpoint."""

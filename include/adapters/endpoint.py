@@ -1,0 +1,61 @@
+"""The serving process as its callers see it: the Open Inference Protocol (V2) over HTTP."""
+
+import time
+
+import httpx
+import numpy as np
+
+from include.arrays import Matrix, Probabilities
+from include.errors import EndpointError
+
+
+class Endpoint:
+    """One model's endpoint."""
+
+    def __init__(self, url: str, model: str, poll_seconds: float = 0.2) -> None:
+        """`url` is the server, `model` the name of the endpoint."""
+        self._url = f"{url}/v2/models/{model}"
+        self._model = model
+        self._poll_seconds = poll_seconds
+
+    def wait_for(self, version: str, patience_seconds: float) -> float:
+        """Wait until the endpoint holds a version; return the seconds waited.
+
+        Raises EndpointError when it does not within the patience.
+        """
+        started = time.monotonic()
+        while True:
+            held = self._held()
+            waited = time.monotonic() - started
+            if held == version:
+                return waited
+            if waited > patience_seconds:
+                raise EndpointError(
+                    f"{self._url} should hold version {version} and after {waited:.0f} s still "
+                    f"says: {held}. Look at the serving log and {self._url}/ready"
+                )
+            time.sleep(self._poll_seconds)
+
+    def infer(self, X: Matrix) -> tuple[str, Probabilities]:
+        """Return the version that answered and the probability of each row of X."""
+        tensor = {
+            "name": "rows",
+            "shape": list(X.shape),
+            "datatype": "FP32",
+            "data": X.astype(np.float64).ravel().tolist(),
+        }
+        answer = httpx.post(f"{self._url}/infer", json={"inputs": [tensor]}, timeout=30)
+        if answer.status_code != httpx.codes.OK:
+            raise EndpointError(f"{self._url}/infer answered {answer.status_code}: {answer.text}")
+        body = answer.json()
+        outputs = {output["name"]: output["data"] for output in body["outputs"]}
+        return body["model_version"], np.asarray(outputs["probability"], dtype=np.float64)
+
+    def _held(self) -> str:
+        try:
+            answer = httpx.get(self._url, timeout=5)
+        except httpx.HTTPError as error:
+            return f"no answer ({error})"
+        if answer.status_code != httpx.codes.OK:
+            return f"{answer.status_code} {answer.text}"
+        return str(answer.json()["versions"][0])

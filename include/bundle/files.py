@@ -1,0 +1,115 @@
+"""Save, verify and load a bundle."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from include.bundle.refusals import BundleRefusedError
+
+MODEL_FILE = "model.joblib"
+MANIFEST_FILE = "bundle.json"
+
+
+class Classifier(Protocol):
+    """What a bundle needs of a fitted scikit-learn binary classifier."""
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[Any]:
+        """Return class probabilities, shape (rows, 2), the positive class in column 1."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a server must know of a model before it opens it."""
+
+    name: str
+    """The registered model's name, which is also the endpoint's."""
+    family: str
+    features: tuple[str, ...]
+    """Feature names in the column order of the matrix that the model was fitted on."""
+    threshold: float
+    """A row is positive when its probability is at least this."""
+    labels: tuple[str, str]
+    """The negative and the positive label as they stand in the data."""
+    data_version: int
+    """The version of the lake's table that the model was fitted on."""
+    example: tuple[tuple[float, ...], ...] = ()
+    """A few real rows in feature order: what documentation shows and a warm-up predicts."""
+    libraries: dict[str, str] = field(default_factory=dict)
+    """Versions of the libraries that pickled the model."""
+    model_sha256: str = ""
+    """Digest of the model file; `save` fills it in."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified, opened model."""
+
+    manifest: Manifest
+    model: Classifier
+
+    def probability(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
+        return np.asarray(self.model.predict_proba(X)[:, 1], dtype=np.float64)
+
+    def label(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return 1 where the probability reaches the model's own threshold, else 0."""
+        return (probability >= self.manifest.threshold).astype(np.int64)
+
+
+def save(folder: Path, model: Classifier, manifest: Manifest) -> str:
+    """Write a bundle into an existing folder and return the digest that pins it."""
+    joblib.dump(model, folder / MODEL_FILE)
+    fields = asdict(manifest) | {"model_sha256": _sha256(folder / MODEL_FILE)}
+    (folder / MANIFEST_FILE).write_text(json.dumps(fields, indent=1, sort_keys=True))
+    return _sha256(folder / MANIFEST_FILE)
+
+
+def read_manifest(folder: Path, digest: str) -> Manifest:
+    """Return the manifest of a bundle whose `bundle.json` has this SHA-256 digest, or refuse."""
+    path = folder / MANIFEST_FILE
+    _require(path, digest)
+    try:
+        fields = json.loads(path.read_text())
+        return Manifest(
+            **fields
+            | {
+                "features": tuple(fields["features"]),
+                "labels": tuple(fields["labels"]),
+                "example": tuple(map(tuple, fields["example"])),
+            }
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleRefusedError(f"{path} is not a manifest this version reads: {error}") from error
+
+
+def load(folder: Path, digest: str) -> Bundle:
+    """Verify both files against the digest and only then unpickle the model.
+
+    The unpickler runs whatever the file says, which is why a digest from the registry, written
+    when the model was registered, has to match first.
+    """
+    manifest = read_manifest(folder, digest)
+    _require(folder / MODEL_FILE, manifest.model_sha256)
+    return Bundle(manifest, joblib.load(folder / MODEL_FILE))
+
+
+def _require(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise BundleRefusedError(f"{path} is missing: the model was not downloaded whole")
+    found = _sha256(path)
+    if found != digest:
+        raise BundleRefusedError(
+            f"{path} has digest {found[:12]}, the registry recorded {digest[:12]}: "
+            "the file was changed after it was registered, so it is not opened"
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

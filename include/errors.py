@@ -1,0 +1,25 @@
+"""What an operator will read when something stops: what happened, to what, and what to do."""
+
+
+class RatchetError(Exception):
+    """The root of everything Ratchet raises on purpose."""
+
+
+class SpecError(RatchetError):
+    """A model spec cannot be used; the message names the file, the field and the mend."""
+
+
+class FileRefusedError(RatchetError):
+    """A whole file cannot be ingested; it goes to quarantine with this message beside it."""
+
+
+class NothingToDoError(RatchetError):
+    """A step has nothing to work on; the message says why, and what would change that."""
+
+
+class ChampionMovedError(RatchetError):
+    """The champion is no longer the model version that the challenger was judged against."""
+
+
+class EndpointError(RatchetError):
+    """The serving process does not answer, or not with the model version it should hold."""

@@ -1,0 +1,73 @@
+"""What a scorecard looks like: four pictures, each contender a line in the same frame."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import f1_score, precision_recall_curve, roc_curve
+
+from include.arrays import Labels, Probabilities
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model's probabilities on the holdout and the threshold it serves with."""
+
+    probability: Probabilities
+    threshold: float
+
+
+Contenders = Mapping[str, Contender]
+
+
+def draw(y: Labels, contenders: Contenders) -> dict[str, Figure]:
+    """Return the figures by file stem; y has shape (rows,), 1 for positive."""
+    drawings: dict[str, Callable[[Axes, Labels, str, Contender], None]] = {
+        "roc": _roc,
+        "precision_recall": _precision_recall,
+        "calibration": _calibration,
+        "f1_by_threshold": _f1_by_threshold,
+    }
+    return {name: _figure(y, contenders, one) for name, one in drawings.items()}
+
+
+def _figure(
+    y: Labels, contenders: Contenders, one: Callable[[Axes, Labels, str, Contender], None]
+) -> Figure:
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, contender in contenders.items():
+        one(axes, y, name, contender)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def _roc(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
+    false_share, true_share, _ = roc_curve(y, contender.probability)
+    axes.plot(false_share, true_share, label=name)
+    axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
+
+
+def _precision_recall(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
+    precision, recall, _ = precision_recall_curve(y, contender.probability)
+    axes.plot(recall, precision, label=name)
+    axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
+
+
+def _calibration(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
+    happened, said = calibration_curve(y, contender.probability, n_bins=10, strategy="quantile")
+    axes.plot(said, happened, marker="o", label=name)
+    axes.axline((0, 0), slope=1, color="grey", linestyle=":", linewidth=1)
+    axes.set(title="Calibration", xlabel="mean probability", ylabel="share of positives")
+
+
+def _f1_by_threshold(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
+    thresholds = np.quantile(contender.probability, np.linspace(0, 1, 100))
+    f1 = [f1_score(y, contender.probability >= at, zero_division=0.0) for at in thresholds]
+    (line,) = axes.plot(thresholds, f1, label=name)
+    axes.axvline(contender.threshold, color=line.get_color(), linestyle=":", linewidth=1)
+    axes.set(title="F1 by threshold", xlabel="threshold", ylabel="F1")

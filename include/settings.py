@@ -1,0 +1,103 @@
+"""The one place that reads the environment: where things are on this machine.
+
+Every `RATCHET_*` variable is named here, with the default that `make up` runs on. The stack hands
+the same variables to every process it starts, so a task and the supervisor agree.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Folders and addresses of one stack."""
+
+    home: Path
+    """Everything the stack writes: RATCHET_HOME, `.ratchet` in the project by default."""
+    landing: Path
+    """Where people drop files, a folder a spec: RATCHET_LANDING, `landing` in the home."""
+    specs: Path
+    """Where the model specs are: RATCHET_SPECS, `include/specs` by default."""
+    host: str
+    """Address the servers bind to: RATCHET_HOST, loopback by default."""
+    airflow_port: int
+    mlflow_port: int
+    serving_port: int
+    cores: int
+    """How many fits may run at once: RATCHET_CORES, the machine's cores by default."""
+
+    @property
+    def lake(self) -> Path:
+        """Tables, archive and quarantine, a folder a spec."""
+        return self.home / "lake"
+
+    @property
+    def airflow_url(self) -> str:
+        """Where Airflow's UI and API answer."""
+        return f"http://{self.host}:{self.airflow_port}"
+
+    @property
+    def registry_url(self) -> str:
+        """Where the MLflow server answers."""
+        return f"http://{self.host}:{self.mlflow_port}"
+
+    @property
+    def serving_url(self) -> str:
+        """Where the champions answer."""
+        return f"http://{self.host}:{self.serving_port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables from which another process reads these same settings."""
+        return {
+            "RATCHET_HOME": str(self.home),
+            "RATCHET_LANDING": str(self.landing),
+            "RATCHET_SPECS": str(self.specs),
+            "RATCHET_HOST": self.host,
+            "RATCHET_AIRFLOW_PORT": str(self.airflow_port),
+            "RATCHET_MLFLOW_PORT": str(self.mlflow_port),
+            "RATCHET_SERVING_PORT": str(self.serving_port),
+            "RATCHET_CORES": str(self.cores),
+        }
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment; a value that is no number raises ValueError."""
+    env = os.environ if environment is None else environment
+    home = Path(env.get("RATCHET_HOME") or PROJECT / ".ratchet").absolute()
+    return Settings(
+        home=home,
+        landing=Path(env.get("RATCHET_LANDING") or home / "landing").absolute(),
+        specs=Path(env.get("RATCHET_SPECS") or PROJECT / "include" / "specs").absolute(),
+        host=env.get("RATCHET_HOST") or "127.0.0.1",
+        airflow_port=_number(env, "RATCHET_AIRFLOW_PORT", 8080),
+        mlflow_port=_number(env, "RATCHET_MLFLOW_PORT", 5000),
+        serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
+        cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal():
+        raise ValueError(f"{name} is {text!r}: it must be a whole number")
+    return int(text)
+
+
+def code_version() -> str:
+    """Return what identifies this code: RATCHET_CODE_VERSION, else git's words, else `unknown`."""
+    return os.environ.get("RATCHET_CODE_VERSION") or _git_commit()
+
+
+def _git_commit() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    asked = [git, "-C", str(PROJECT), "describe", "--always", "--dirty", "--abbrev=12"]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    return answer.stdout.strip() or "unknown"

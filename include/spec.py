@@ -1,0 +1,152 @@
+"""The frozen, validated form of a model spec, one TOML file a model.
+
+Everything that makes one model different from another stands in its spec; the code knows none of
+them. Reading a spec imports no learning library, because the Dag processor does it every few
+seconds; estimator classes are named by their import path and resolved when selection runs.
+"""
+
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from include.errors import SpecError
+
+TRUSTED_PACKAGES = ("sklearn.", "xgboost.")
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Part):
+    """The columns of a delivery."""
+
+    target: str
+    positive: str | int = 1
+    negative: str | int = 0
+    id: str | None = None
+    """A column that names a row and is no feature."""
+    features: tuple[str, ...] = ("*",)
+    """Shell patterns of the feature columns among those that are neither target nor id."""
+    exclude: tuple[str, ...] = ()
+    max_refused_share: float = Field(0.5, ge=0, le=1)
+    """A file with a larger share of bad rows is refused whole."""
+
+    def feature_columns(self, header: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the header's feature columns, in its order."""
+        return tuple(column for column in header if self._is_feature(column))
+
+    def _is_feature(self, column: str) -> bool:
+        if column in {self.target, self.id, *self.exclude}:
+            return False
+        return any(fnmatchcase(column, pattern) for pattern in self.features)
+
+
+class Split(_Part):
+    """The sticky split. Changing either value would move rows across it."""
+
+    holdout: float = Field(0.2, gt=0, lt=1)
+    salt: str = "ratchet"
+
+
+class Selection(_Part):
+    """How candidates are compared."""
+
+    folds: int = Field(5, ge=2)
+    seed: int = 0
+    screened_rows: int = Field(10_000, ge=100)
+    """Every candidate is screened on at most this many train rows, a stratified part."""
+    finalists: int = Field(2, ge=1)
+    """The best so many are then compared on all train rows."""
+
+
+class Family(_Part):
+    """A pipeline of scikit-learn classes and the grid of their parameters."""
+
+    name: Name
+    pipeline: tuple[str, ...] = Field(min_length=1)
+    """Import paths; the last is a classifier with `predict_proba`."""
+    params: dict[str, Any] = {}
+    """Parameters that every candidate shares, in the names `make_pipeline` gives them."""
+    grid: dict[str, tuple[Any, ...]] = {}
+
+    @field_validator("pipeline")
+    @classmethod
+    def _trusted(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not path.startswith(TRUSTED_PACKAGES):
+                raise ValueError(f"{path} is not from {' or '.join(TRUSTED_PACKAGES)}")
+        return paths
+
+
+class Schedule(_Part):
+    """When a run starts although nothing landed."""
+
+    cron: str = "0 2 * * *"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{timezone!r} is not a time zone such as Europe/Amsterdam") from error
+        return timezone
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, cron: str) -> str:
+        from croniter import croniter
+
+        if not croniter.is_valid(cron):
+            raise ValueError(f"{cron!r} is not a cron line such as '0 2 * * *'")
+        return cron
+
+
+class Spec(_Part):
+    """One model: its data, its candidates, when it trains."""
+
+    name: Name
+    """The Dag, the landing folder and the table; the file's own name without `.toml`."""
+    model: Name
+    """The registered model and the endpoint."""
+    title: str
+    description: str = ""
+    data: Data
+    split: Split = Split()
+    selection: Selection = Selection()
+    schedule: Schedule = Schedule()
+    families: tuple[Family, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _families_differ(self) -> "Spec":
+        names = [family.name for family in self.families]
+        if len(set(names)) < len(names):
+            raise ValueError("two families have the same name")
+        return self
+
+    def family(self, name: str) -> Family:
+        """Return the family of that name; KeyError when the spec has none."""
+        return {family.name: family for family in self.families}[name]
+
+
+def read_spec(path: Path) -> Spec:
+    """Read and validate a spec, or raise SpecError naming the file, the field and the mend."""
+    try:
+        return Spec.model_validate({"name": path.stem} | tomllib.loads(path.read_text()))
+    except ValidationError as error:
+        lines = (_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name} cannot be read as TOML: {error}") from error
+
+
+def _sentence(place: tuple[int | str, ...], message: str) -> str:
+    where = ".".join(map(str, place)) or "spec"
+    return f"{where}: {message.removeprefix('Value error, ')}"

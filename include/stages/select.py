@@ -1,0 +1,115 @@
+"""Which candidate is best: stratified folds, F1 at a threshold tuned out of fold.
+
+Selection sees the train side only. A candidate is judged at the threshold that it would be served
+with, tuned on the out-of-fold probabilities of all folds together, because F1 at one half says
+little when one row in ten is positive.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import f1_score
+from sklearn.model_selection import ParameterGrid, StratifiedKFold, train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from threadpoolctl import threadpool_limits
+
+from include.arrays import Labels, Matrix, Probabilities, RowNumbers
+from include.errors import SpecError
+from include.records import Candidate, Trial
+from include.spec import Family, Selection
+
+
+def candidates(family: Family) -> list[Candidate]:
+    """Return every combination of the family's grid."""
+    return [Candidate(family.name, dict(params)) for params in ParameterGrid(dict(family.grid))]
+
+
+def build(candidate: Candidate, family: Family, seed: int) -> Pipeline:
+    """Return the unfitted pipeline of a candidate, or raise SpecError."""
+    try:
+        pipeline = make_pipeline(*(_resolve(path)() for path in family.pipeline))
+        return pipeline.set_params(
+            **_reproducible(pipeline, seed), **family.params, **candidate.params
+        )
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"family {family.name!r} cannot be built: {error}") from error
+
+
+def sample(y: Labels, rows: int, seed: int) -> RowNumbers:
+    """Return sorted row numbers of a stratified part of at most `rows` rows."""
+    everything = np.arange(len(y))
+    if len(y) <= rows:
+        return everything
+    part, _ = train_test_split(everything, train_size=rows, stratify=y, random_state=seed)
+    return np.sort(part)
+
+
+def cross_validate(
+    candidate: Candidate, pipeline: Pipeline, X: Matrix, y: Labels, rule: Selection
+) -> tuple[Trial, Probabilities]:
+    """Judge a candidate over stratified folds.
+
+    X has shape (rows, features), y is 1 for positive. Returns the trial and the out-of-fold
+    probability of every row, shape (rows,).
+    """
+    started = time.perf_counter()
+    probability = np.empty(len(y))
+    # One thread a fit: as many fits as there are cores run at once.
+    with threadpool_limits(1):
+        for train, validation in _folds(y, rule):
+            fitted = clone(pipeline).fit(X[train], y[train])
+            probability[validation] = fitted.predict_proba(X[validation])[:, 1]
+    threshold = best_threshold(y, probability)
+    fold_f1 = tuple(
+        float(f1_score(y[validation], probability[validation] >= threshold, zero_division=0.0))
+        for _, validation in _folds(y, rule)
+    )
+    seconds = time.perf_counter() - started
+    mean = float(np.mean(fold_f1))
+    return Trial(candidate, len(y), mean, fold_f1, threshold, seconds), probability
+
+
+def best_threshold(y: Labels, probability: Probabilities) -> float:
+    """Return the threshold with the best F1; rows at or above it are called positive.
+
+    It lies halfway between two neighbouring probabilities, so that a rounding of the last digit
+    moves no row across it.
+    """
+    order = np.argsort(-probability, kind="stable")
+    ranked = probability[order]
+    hits = np.cumsum(y[order], dtype=np.int64)
+    f1 = 2 * hits / (np.arange(1, len(y) + 1) + hits[-1])
+    boundary = np.append(ranked[:-1] > ranked[1:], True)
+    last = int(np.argmax(np.where(boundary, f1, -1.0)))
+    below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
+    return float((ranked[last] + below) / 2)
+
+
+def leaderboard(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the trials, best first; of equals the faster one leads."""
+    return sorted(trials, key=lambda trial: (-trial.f1, trial.seconds))
+
+
+def shortlist(trials: Sequence[Trial], rule: Selection) -> list[Trial]:
+    """Return the best trial of each of the best families: who is worth all train rows."""
+    best_of_family = {trial.candidate.family: trial for trial in reversed(leaderboard(trials))}
+    return leaderboard(best_of_family.values())[: rule.finalists]
+
+
+def _folds(y: Labels, rule: Selection) -> Iterator[tuple[RowNumbers, RowNumbers]]:
+    folds = StratifiedKFold(rule.folds, shuffle=True, random_state=rule.seed)
+    yield from folds.split(np.zeros(len(y)), y)
+
+
+def _resolve(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:
+    """Seed every step, so that a run can be repeated."""
+    return {name: seed for name in pipeline.get_params() if name.endswith("__random_state")}

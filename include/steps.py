@@ -1,0 +1,355 @@
+"""The pipeline, read top to bottom: one function a stage, each reads, calls its pure stage, writes.
+
+A step may be killed at any instruction and run again: what it wrote is whole or absent, and what it
+recorded is found again by the run that recorded it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version as installed
+
+import numpy as np
+import polars as pl
+
+from include import pictures
+from include.adapters.endpoint import Endpoint
+from include.adapters.lake import Lake
+from include.adapters.landing import Delivery, Landing, lines, raw_lines
+from include.adapters.registry import Registry
+from include.arrays import Labels, Matrix
+from include.bundle import Bundle, Manifest
+from include.errors import EndpointError, FileRefusedError, NothingToDoError
+from include.records import (
+    Batch,
+    Candidate,
+    Dataset,
+    Decision,
+    Form,
+    Intake,
+    ModelVersion,
+    Plan,
+    Scores,
+    Served,
+    Trial,
+    Verdict,
+)
+from include.settings import Settings, code_version
+from include.spec import Spec
+from include.stages import dedup as dedup_stage
+from include.stages import fit as fit_stage
+from include.stages import ingest as ingest_stage
+from include.stages import promote as promote_stage
+from include.stages import score as score_stage
+from include.stages import select as select_stage
+from include.stages import split as split_stage
+
+log = logging.getLogger("ratchet")
+EXAMPLE_ROWS = 5
+SERVING_PATIENCE_SECONDS = 60.0
+LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A spec and the doors that its steps go through."""
+
+    spec: Spec
+    landing: Landing
+    lake: Lake
+    registry: Registry
+    endpoint: Endpoint
+
+
+def workplace(spec: Spec, settings: Settings) -> Workplace:
+    """Open the doors of a spec."""
+    folder = settings.lake / spec.name
+    return Workplace(
+        spec,
+        Landing(settings.landing / spec.name, folder),
+        Lake(folder),
+        Registry(settings.registry_url, spec.name, spec.model),
+        Endpoint(settings.serving_url, spec.model),
+    )
+
+
+def ingest(at: Workplace) -> list[Batch]:
+    """Claim what waits in the landing folder and type its rows; bad ones are refused."""
+    batches = [_ingest_one(at, delivery) for delivery in at.landing.claim()]
+    if not batches:
+        log.info("nothing is waiting in %s", at.landing.folder)
+    return batches
+
+
+def dedup(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
+    """Subtract all history from each batch, earlier batches of this run included."""
+    known = at.lake.known().select("key", "label")
+    judged = []
+    for batch in batches:
+        if not batch.note:
+            batch, new = _dedup_one(at, batch, known)  # noqa: PLW2901 - the same batch, one step on
+            known = pl.concat([known, new.select("key", "label")])
+        judged.append(batch)
+    return judged
+
+
+def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
+    """Give every new row its side for good, commit batch by batch, archive the files."""
+    done = tuple(batch if batch.note else _split_one(at, batch) for batch in batches)
+    dataset = at.lake.dataset()
+    log.info("data set: %s", dataset or "no row has ever been committed")
+    return Intake(done, dataset)
+
+
+def plan(at: Workplace, intake: Intake, form: Form, dag_run: str) -> Plan:
+    """Open the MLflow run of this training, or say why there is nothing to train."""
+    dataset = _require_trainable(at.spec, intake.dataset)
+    if form.no_new_data == "skip" and at.registry.decided_data_version() == dataset.version:
+        raise NothingToDoError(
+            f"no row is new since data version {dataset.version}, on which a run has decided. "
+            "To train all the same, trigger the Dag with 'no_new_data' set to 'retrain'"
+        )
+    tags = {"ratchet.code": code_version(), "ratchet.note": form.note}
+    tags |= {f"ratchet.library.{name}": installed(name) for name in LIBRARIES}
+    run_id = at.registry.open_run(dag_run, dataset.version, tags)
+    rows = sum(dataset.train.values())
+    counts = {f"train_{name}": rows for name, rows in dataset.train.items()}
+    counts |= {f"holdout_{name}": rows for name, rows in dataset.holdout.items()}
+    at.registry.log(run_id, metrics=counts | _batch_totals(intake.batches))
+    at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in intake.batches])
+    return Plan(run_id, dataset, min(rows, at.spec.selection.screened_rows))
+
+
+def screen(at: Workplace, plan: Plan, family_name: str) -> list[Trial]:
+    """Judge every candidate of a family on a stratified part of the train side."""
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
+    part = select_stage.sample(y, plan.screened_rows, at.spec.selection.seed)
+    family = at.spec.family(family_name)
+    listed = select_stage.candidates(family)
+    return [_try(at, plan, candidate, X[part], y[part]) for candidate in listed]
+
+
+def shortlist(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Trial]:
+    """Rank all candidates and return the finalists."""
+    ranked = select_stage.leaderboard(trial for family in screened for trial in family)
+    at.registry.log_table(plan.run_id, "leaderboard.json", [asdict(trial) for trial in ranked])
+    for place, trial in enumerate(ranked, 1):
+        log.info("%2d. F1 %.4f  %s", place, trial.f1, trial.candidate.title)
+    return select_stage.shortlist(ranked, at.spec.selection)
+
+
+def final(at: Workplace, plan: Plan, finalist: Trial) -> Trial:
+    """Judge a finalist on the whole train side, unless its screening was on all of it."""
+    if finalist.rows == sum(plan.dataset.train.values()):
+        log.info("%s was screened on every train row already", finalist.candidate.title)
+        return finalist
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
+    return _try(at, plan, finalist.candidate, X, y)
+
+
+def fit(at: Workplace, plan: Plan, finals: Sequence[Trial]) -> ModelVersion:
+    """Fit the winner on the whole train side and register it as a model version."""
+    winner = select_stage.leaderboard(finals)[0]
+    family = at.spec.family(winner.candidate.family)
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
+    started = time.perf_counter()
+    pipeline = select_stage.build(winner.candidate, family, at.spec.selection.seed)
+    model = fit_stage.fit(pipeline, winner.threshold, X, y)
+    seconds = time.perf_counter() - started
+    log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, len(y), seconds)
+    params = {"family": winner.candidate.family, "threshold": winner.threshold}
+    at.registry.log(
+        plan.run_id,
+        params=params | winner.candidate.params,
+        metrics={"select_f1": winner.f1, "fit_seconds": seconds},
+    )
+    manifest = _manifest(at, plan, winner, X)
+    requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
+    return at.registry.register(
+        plan.run_id, model, manifest, requirements, {"ratchet.family": winner.candidate.family}
+    )
+
+
+def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
+    """Score challenger and champion on the same holdout rows, now."""
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT)
+    versions = {"challenger": challenger}
+    champion = at.registry.champion()
+    if champion is not None and champion != challenger:
+        versions["champion"] = champion
+    contenders, cards = {}, {}
+    for name, version in versions.items():
+        bundle = at.registry.bundle(version)
+        contenders[name] = _answers(bundle, X)
+        cards[name] = score_stage.score(
+            y,
+            contenders[name].probability,
+            contenders[name].threshold,
+            version.version,
+            plan.dataset.version,
+        )
+        log.info("%s: %s", name, cards[name])
+        at.registry.log_scorecard(plan.run_id, name, cards[name])
+    at.registry.log_figures(plan.run_id, pictures.draw(y, contenders))
+    return Scores(cards["challenger"], cards.get("champion"))
+
+
+def promote(
+    at: Workplace, plan: Plan, challenger: ModelVersion, scores: Scores, form: Form
+) -> Decision:
+    """Decide, record the decision, and move the champion alias if the challenger earned it."""
+    decision = promote_stage.promote(scores, form)
+    log.info("%s: %s", decision.verdict, decision.reason)
+    if decision.verdict is Verdict.PROMOTE:
+        judged_against = scores.champion.model_version if scores.champion else None
+        at.registry.promote(challenger, judged_against)
+    at.registry.log_decision(plan.run_id, challenger, decision)
+    return decision
+
+
+def serve(at: Workplace, plan: Plan) -> Served:
+    """Wait until the endpoint holds the champion and answers as the pipeline does."""
+    champion = at.registry.champion()
+    if champion is None:
+        raise NothingToDoError(f"{at.spec.model} has no champion yet, so there is none to serve")
+    waited = at.endpoint.wait_for(champion.version, SERVING_PATIENCE_SECONDS)
+    X, _ = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT)
+    rows = X[:EXAMPLE_ROWS]
+    version, answered = at.endpoint.infer(rows)
+    expected = at.registry.bundle(champion).probability(rows)
+    if version != champion.version or not np.allclose(answered, expected, atol=1e-6, rtol=0):
+        raise EndpointError(
+            f"{at.spec.model} version {version} answered {answered.tolist()} where champion "
+            f"{champion.version} gives {expected.tolist()}: look at the serving log"
+        )
+    log.info("%s version %s answers after %.1f s", at.spec.model, version, waited)
+    return Served(at.spec.model, version, len(rows), waited)
+
+
+def _ingest_one(at: Workplace, delivery: Delivery) -> Batch:
+    batch = Batch(delivery.digest, delivery.path.name.partition("-")[2])
+    if at.lake.committed(delivery.digest) or at.landing.archived(delivery.digest):
+        at.landing.archive(delivery)
+        return _told(replace(batch, note="these bytes were ingested before; nothing to do"))
+    try:
+        with lines(delivery) as text:
+            typed = ingest_stage.ingest(text, at.spec.data, at.lake.features())
+    except FileRefusedError as error:
+        kept = at.landing.refuse(delivery, str(error))
+        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}"))
+    at.lake.stage(delivery.digest, "typed", dedup_stage.with_keys(typed.frame, typed.features))
+    at.lake.stage(delivery.digest, "refused", _refused_frame(typed.refused))
+    refused = len(typed.refused)
+    return _told(replace(batch, read=typed.frame.height + refused, refused=refused))
+
+
+def _dedup_one(at: Workplace, batch: Batch, known: pl.DataFrame) -> tuple[Batch, pl.DataFrame]:
+    unseen = dedup_stage.dedup(at.lake.staged(batch.digest, "typed"), known)
+    refused = pl.concat(
+        [at.lake.staged(batch.digest, "refused"), _conflict_frame(at, batch, unseen.conflicts)]
+    ).sort("line")
+    at.lake.stage(batch.digest, "unseen", unseen.frame)
+    if refused.height:
+        at.landing.write_quarantine(batch.digest, refused.write_csv())
+    judged = replace(
+        batch,
+        refused=refused.height,
+        reasons=dict(refused.group_by("reason").len().sort("reason").iter_rows()),
+        duplicates=unseen.duplicates,
+        new=unseen.frame.height,
+    )
+    return _told(judged), unseen.frame
+
+
+def _split_one(at: Workplace, batch: Batch) -> Batch:
+    """Commit first, then archive: a run that dies in between finds the commit and only archives."""
+    if batch.new and not at.lake.committed(batch.digest):
+        history = at.lake.known()
+        frame = split_stage.split(
+            at.lake.staged(batch.digest, "unseen"), _standing(history), at.spec.split
+        )
+        at.lake.commit(batch.digest, frame)
+    delivery = at.landing.delivery(batch.digest)
+    if delivery is not None:
+        at.landing.archive(delivery)
+    at.lake.forget_staged(batch.digest)
+    dataset = at.lake.dataset()
+    return _told(replace(batch, committed=dataset.version if dataset and batch.new else None))
+
+
+def _standing(history: pl.DataFrame) -> dict[int, split_stage.Standing]:
+    holdout = (pl.col("side") == split_stage.HOLDOUT).sum()
+    counted = history.group_by("label").agg(rows=pl.len(), holdout=holdout)
+    return {label: split_stage.Standing(rows, held) for label, rows, held in counted.iter_rows()}
+
+
+def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
+    schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
+    return pl.DataFrame([asdict(row) for row in rows], schema=schema)
+
+
+def _conflict_frame(at: Workplace, batch: Batch, conflicts: pl.DataFrame) -> pl.DataFrame:
+    delivery = at.landing.delivery(batch.digest)
+    numbers = conflicts["line"].to_list()
+    texts = raw_lines(delivery, numbers) if delivery and numbers else {}
+    reason = "the same features are known with another label"
+    return _refused_frame(
+        [
+            ingest_stage.RefusedRow(line, at.spec.data.target, reason, texts.get(line, ""))
+            for line in numbers
+        ]
+    )
+
+
+def _require_trainable(spec: Spec, dataset: Dataset | None) -> Dataset:
+    if dataset is None:
+        raise NothingToDoError("no row has ever landed, so there is nothing to train on")
+    folds = spec.selection.folds
+    if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
+        raise NothingToDoError(
+            f"too few rows of a class for {folds} folds: train {dataset.train}, "
+            f"holdout {dataset.holdout}. Drop more labelled rows"
+        )
+    return dataset
+
+
+def _batch_totals(batches: Sequence[Batch]) -> dict[str, float]:
+    fields = ("read", "new", "duplicates", "refused")
+    return {f"batch_{name}": sum(getattr(batch, name) for batch in batches) for name in fields}
+
+
+def _try(
+    at: Workplace,
+    plan: Plan,
+    candidate: Candidate,
+    X: Matrix,
+    y: Labels,
+) -> Trial:
+    family = at.spec.family(candidate.family)
+    pipeline = select_stage.build(candidate, family, at.spec.selection.seed)
+    trial, probability = select_stage.cross_validate(candidate, pipeline, X, y, at.spec.selection)
+    log.info("F1 %.4f in %5.1f s  %s", trial.f1, trial.seconds, candidate.title)
+    return replace(trial, run_id=at.registry.log_trial(plan.run_id, trial, probability))
+
+
+def _manifest(at: Workplace, plan: Plan, winner: Trial, X: Matrix) -> Manifest:
+    return Manifest(
+        name=at.spec.model,
+        family=winner.candidate.family,
+        features=at.lake.features() or (),
+        threshold=winner.threshold,
+        labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
+        data_version=plan.dataset.version,
+        example=tuple(tuple(row) for row in X[:EXAMPLE_ROWS].astype(float).tolist()),
+        libraries={name: installed(name) for name in LIBRARIES},
+    )
+
+
+def _answers(bundle: Bundle, X: Matrix) -> pictures.Contender:
+    return pictures.Contender(bundle.probability(X), bundle.manifest.threshold)
+
+
+def _told(batch: Batch) -> Batch:
+    log.info("%s", batch)
+    return batch
