@@ -5,6 +5,7 @@ a model. Plain dataclasses, so `pack` turns any of them into JSON that a person 
 Airflow UI, and pydantic turns that back into the record at the next step.
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,10 +14,9 @@ Counts = dict[str, int]
 
 
 def pack(result: Any) -> Any:
-    """Return a record, or a sequence of records, as plain JSON values."""
-    if isinstance(result, list | tuple):
-        return [asdict(record) for record in result]
-    return asdict(result)
+    """Return a record, or a sequence of records, as plain JSON values: no tuple, no enum."""
+    fields = [asdict(one) for one in result] if isinstance(result, list) else asdict(result)
+    return json.loads(json.dumps(fields))
 
 
 @dataclass(frozen=True)

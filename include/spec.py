@@ -37,6 +37,12 @@ class Data(_Part):
     max_refused_share: float = Field(0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""
 
+    @model_validator(mode="after")
+    def _labels_differ(self) -> "Data":
+        if str(self.positive) == str(self.negative):
+            raise ValueError(f"positive and negative are both {self.positive!r}")
+        return self
+
     def feature_columns(self, header: tuple[str, ...]) -> tuple[str, ...]:
         """Return the header's feature columns, in its order."""
         return tuple(column for column in header if self._is_feature(column))
@@ -73,7 +79,7 @@ class Family(_Part):
     """Import paths; the last is a classifier with `predict_proba`."""
     params: dict[str, Any] = {}
     """Parameters that every candidate shares, in the names `make_pipeline` gives them."""
-    grid: dict[str, tuple[Any, ...]] = {}
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
 
     @field_validator("pipeline")
     @classmethod

@@ -47,6 +47,7 @@ from include.stages import split as split_stage
 
 log = logging.getLogger("ratchet")
 EXAMPLE_ROWS = 5
+KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 SERVING_PATIENCE_SECONDS = 60.0
 LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
 
@@ -76,7 +77,15 @@ def workplace(spec: Spec, settings: Settings) -> Workplace:
 
 def ingest(at: Workplace) -> list[Batch]:
     """Claim what waits in the landing folder and type its rows; bad ones are refused."""
-    batches = [_ingest_one(at, delivery) for delivery in at.landing.claim()]
+    features = at.lake.features()
+    batches: list[Batch] = []
+    for delivery in at.landing.claim():
+        if any(batch.digest == delivery.digest and not batch.note for batch in batches):
+            twin = Batch(delivery.digest, _given_name(delivery))
+            batches.append(_told(replace(twin, note="the same bytes as another file of this run")))
+            continue
+        batch, features = _ingest_one(at, delivery, features)
+        batches.append(batch)
     if not batches:
         log.info("nothing is waiting in %s", at.landing.folder)
     return batches
@@ -87,6 +96,8 @@ def dedup(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
     known = at.lake.known().select("key", "label")
     judged = []
     for batch in batches:
+        if not batch.note and at.landing.archived(batch.digest):
+            batch = replace(batch, note=KNOWN_BYTES)  # noqa: PLW2901 - the same batch, one step on
         if not batch.note:
             batch, new = _dedup_one(at, batch, known)  # noqa: PLW2901 - the same batch, one step on
             known = pl.concat([known, new.select("key", "label")])
@@ -124,7 +135,7 @@ def plan(at: Workplace, intake: Intake, form: Form, dag_run: str) -> Plan:
 def screen(at: Workplace, plan: Plan, family_name: str) -> list[Trial]:
     """Judge every candidate of a family on a stratified part of the train side."""
     X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
-    part = select_stage.sample(y, plan.screened_rows, at.spec.selection.seed)
+    part = select_stage.sample(y, plan.screened_rows, at.spec.selection)
     family = at.spec.family(family_name)
     listed = select_stage.candidates(family)
     return [_try(at, plan, candidate, X[part], y[part]) for candidate in listed]
@@ -227,21 +238,29 @@ def serve(at: Workplace, plan: Plan) -> Served:
     return Served(at.spec.model, version, len(rows), waited)
 
 
-def _ingest_one(at: Workplace, delivery: Delivery) -> Batch:
-    batch = Batch(delivery.digest, delivery.path.name.partition("-")[2])
+def _given_name(delivery: Delivery) -> str:
+    return delivery.path.name.partition("-")[2]
+
+
+def _ingest_one(
+    at: Workplace, delivery: Delivery, features: tuple[str, ...] | None
+) -> tuple[Batch, tuple[str, ...] | None]:
+    """Type one file; `features` are those of the rows before it, earlier files included."""
+    batch = Batch(delivery.digest, _given_name(delivery))
     if at.lake.committed(delivery.digest) or at.landing.archived(delivery.digest):
         at.landing.archive(delivery)
-        return _told(replace(batch, note="these bytes were ingested before; nothing to do"))
+        return _told(replace(batch, note=KNOWN_BYTES)), features
     try:
         with lines(delivery) as text:
-            typed = ingest_stage.ingest(text, at.spec.data, at.lake.features())
+            typed = ingest_stage.ingest(text, at.spec.data, features)
     except FileRefusedError as error:
         kept = at.landing.refuse(delivery, str(error))
-        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}"))
+        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}")), features
     at.lake.stage(delivery.digest, "typed", dedup_stage.with_keys(typed.frame, typed.features))
     at.lake.stage(delivery.digest, "refused", _refused_frame(typed.refused))
     refused = len(typed.refused)
-    return _told(replace(batch, read=typed.frame.height + refused, refused=refused))
+    judged = replace(batch, read=typed.frame.height + refused, refused=refused)
+    return _told(judged), typed.features
 
 
 def _dedup_one(at: Workplace, batch: Batch, known: pl.DataFrame) -> tuple[Batch, pl.DataFrame]:
@@ -270,8 +289,7 @@ def _split_one(at: Workplace, batch: Batch) -> Batch:
             at.lake.staged(batch.digest, "unseen"), _standing(history), at.spec.split
         )
         at.lake.commit(batch.digest, frame)
-    delivery = at.landing.delivery(batch.digest)
-    if delivery is not None:
+    while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
     at.lake.forget_staged(batch.digest)
     dataset = at.lake.dataset()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from include.arrays import Labels, Matrix
 from include.records import Counts, Dataset
@@ -73,6 +73,10 @@ class Lake:
                 return self._append(digest, rows, table)
             except CommitFailedError:
                 if self._open() is None:
+                    raise
+            except DeltaError:
+                # Unless another writer has just made the table, this is not about concurrency.
+                if table is not None or self._open() is None:
                     raise
 
     def matrix(self, version: int, side: str) -> tuple[Matrix, Labels]:

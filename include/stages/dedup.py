@@ -42,12 +42,11 @@ def dedup(frame: pl.DataFrame, known: pl.DataFrame) -> Unseen:
 
     `known` has the columns `key` and `label` of every row before this batch.
     """
-    history = known.select(KEY, pl.col("label").alias("known_label"))
-    first = frame.unique(KEY, keep="first", maintain_order=True).join(
-        history, on=KEY, how="left", maintain_order="left"
+    first = frame.unique(KEY, keep="first", maintain_order=True)
+    new = first.join(known, on=KEY, how="anti", maintain_order="left")
+    settled = pl.concat([known.select(KEY, "label"), new.select(KEY, "label")])
+    judged = frame.select("line", "label", KEY).join(
+        settled.rename({"label": "settled"}), on=KEY, how="left", maintain_order="left"
     )
-    settled = first.select(KEY, settled=pl.coalesce("known_label", "label"))
-    judged = frame.join(settled, on=KEY, how="left", maintain_order="left")
     conflicts = judged.filter(pl.col("label") != pl.col("settled")).select("line", "label")
-    new = first.filter(pl.col("known_label").is_null()).drop("known_label")
     return Unseen(new, frame.height - new.height - conflicts.height, conflicts)

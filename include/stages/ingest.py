@@ -15,6 +15,8 @@ from include.spec import Data
 
 LARGEST = 3.4e38
 """Models compute in float32; a larger magnitude would become infinite there."""
+OWN_COLUMNS = frozenset({"line", "label", "key", "side", "batch"})
+"""Columns that a row gets beside its features, on its way and in the lake."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class RefusedRow:
     column: str
     reason: str
     raw: str
+    """Bytes that are not UTF-8 are shown as `\\xff`."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def _records(lines: Iterable[str]) -> Iterator[_Record]:
 def _header(record: _Record | None, data: Data) -> tuple[str, ...]:
     if record is None:
         raise FileRefusedError("the file is empty: a header line was expected")
+    if not _decodable(record.raw):
+        raise FileRefusedError(f"the header has bytes that are not UTF-8: {_readable(record.raw)}")
     header = tuple(name.strip() for name in record.fields)
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
@@ -116,7 +121,7 @@ def _features(
     if not found:
         raise FileRefusedError(f"no column matches the feature patterns {list(data.features)}")
     if expected is None:
-        return found
+        return _usable(found)
     missing = [name for name in expected if name not in header]
     if missing:
         raise FileRefusedError(
@@ -124,6 +129,22 @@ def _features(
             f"{', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''}"  # noqa: PLR2004 - five names show the pattern
         )
     return expected
+
+
+def _usable(found: tuple[str, ...]) -> tuple[str, ...]:
+    # The table tells names apart by their letters, not by their case.
+    folded = [name.casefold() for name in found]
+    taken = [
+        name
+        for name, fold in zip(found, folded, strict=True)
+        if fold in OWN_COLUMNS or folded.count(fold) > 1
+    ]
+    if taken:
+        raise FileRefusedError(
+            f"the table cannot hold feature columns named {', '.join(taken)}: they differ only in "
+            "case or are its own words. Rename them, or exclude them in the spec"
+        )
+    return found
 
 
 def _regular(
@@ -143,7 +164,7 @@ def _regular(
 
 
 def _refuse(record: _Record, column: str, reason: str) -> RefusedRow:
-    return RefusedRow(record.line, column, reason, record.raw)
+    return RefusedRow(record.line, column, reason, _readable(record.raw))
 
 
 def _decodable(text: str) -> bool:
@@ -152,6 +173,10 @@ def _decodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _readable(text: str) -> str:
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _typed(frame: pl.DataFrame, features: tuple[str, ...], data: Data) -> pl.DataFrame:

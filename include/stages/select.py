@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import f1_score
-from sklearn.model_selection import ParameterGrid, StratifiedKFold, train_test_split
+from sklearn.model_selection import ParameterGrid, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from threadpoolctl import threadpool_limits
 
@@ -39,13 +39,18 @@ def build(candidate: Candidate, family: Family, seed: int) -> Pipeline:
         raise SpecError(f"family {family.name!r} cannot be built: {error}") from error
 
 
-def sample(y: Labels, rows: int, seed: int) -> RowNumbers:
-    """Return sorted row numbers of a stratified part of at most `rows` rows."""
-    everything = np.arange(len(y))
-    if len(y) <= rows:
-        return everything
-    part, _ = train_test_split(everything, train_size=rows, stratify=y, random_state=seed)
-    return np.sort(part)
+def sample(y: Labels, rows: int, rule: Selection) -> RowNumbers:
+    """Return sorted row numbers of a stratified part of at most `rows` rows.
+
+    Of each class it holds at least a row a fold, or every row when there are fewer.
+    """
+    shuffled = np.random.default_rng(rule.seed).permutation(len(y))
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        members = shuffled[y[shuffled] == label]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+        place[members[: rule.folds]] = 0.0
+    return np.sort(np.argsort(place, kind="stable")[:rows])
 
 
 def cross_validate(
@@ -76,8 +81,8 @@ def cross_validate(
 def best_threshold(y: Labels, probability: Probabilities) -> float:
     """Return the threshold with the best F1; rows at or above it are called positive.
 
-    It lies halfway between two neighbouring probabilities, so that a rounding of the last digit
-    moves no row across it.
+    It lies halfway between two neighbouring probabilities, where there is a number between them,
+    so that a rounding of the last digit moves no row across it.
     """
     order = np.argsort(-probability, kind="stable")
     ranked = probability[order]
@@ -86,7 +91,8 @@ def best_threshold(y: Labels, probability: Probabilities) -> float:
     boundary = np.append(ranked[:-1] > ranked[1:], True)
     last = int(np.argmax(np.where(boundary, f1, -1.0)))
     below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
-    return float((ranked[last] + below) / 2)
+    halfway = float((ranked[last] + below) / 2)
+    return halfway if halfway > below else float(ranked[last])
 
 
 def leaderboard(trials: Iterable[Trial]) -> list[Trial]:

@@ -31,7 +31,7 @@ def split(frame: pl.DataFrame, standing: Mapping[int, Standing], rule: Split) ->
     """
     salt = rule.salt.encode()
     order = [xxhash.xxh3_128_digest(salt + key) for key in frame["key"]]
-    ranked = frame.with_columns(pl.Series("order", order, dtype=pl.Binary)).with_columns(
+    ranked = frame.select("label", pl.Series("order", order, dtype=pl.Binary)).with_columns(
         rank=pl.col("order").rank("ordinal").over("label")
     )
     quotas = {
@@ -40,7 +40,7 @@ def split(frame: pl.DataFrame, standing: Mapping[int, Standing], rule: Split) ->
     }
     quota = pl.col("label").replace_strict(quotas, default=0, return_dtype=pl.Int64)
     side = pl.when(pl.col("rank") <= quota).then(pl.lit(HOLDOUT)).otherwise(pl.lit(TRAIN))
-    return ranked.with_columns(side=side).drop("order", "rank")
+    return frame.with_columns(ranked.select(side=side)["side"])
 
 
 def _quota(share: float, standing: Standing, new: int) -> int:

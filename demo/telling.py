@@ -1,0 +1,168 @@
+"""The words and tables of the demo."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from demo.airflow_api import Task
+from demo.follow import Followed
+
+
+class Teller:
+    """Tells a run task by task, each with the numbers it produced."""
+
+    def __init__(self, console: Console, since: float) -> None:
+        """`since` is when the file was there, in seconds since the epoch."""
+        self._console = console
+        self._since = since
+
+    def tell(self, task: Task, result: Any) -> None:
+        """Print one finished task."""
+        if task.state in {"skipped", "upstream_failed", "removed"}:
+            return
+        at = (task.ended or self._since) - self._since
+        words = _WORDS.get(task.name, _nothing)(result) if result is not None else ""
+        state = "" if task.state == "success" else f" [red]{task.state}[/red]"
+        self._console.print(
+            f"  {at:6.1f} s  [cyan]{escape(task.label)}[/cyan]{state}  {escape(words)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if task.name == "select.shortlist" and result:
+            self._console.print(f"            finalists: {_finalists(result)}", highlight=False)
+
+
+def leaderboard(screened: list[list[dict[str, Any]]]) -> Table:
+    """Return the table of all candidates, best first."""
+    trials = sorted((trial for family in screened for trial in family), key=lambda t: -t["f1"])
+    table = Table("", "candidate", "F1", "folds", "s", title="Leaderboard", title_justify="left")
+    for place, trial in enumerate(trials, 1):
+        folds = " ".join(f"{f1:.3f}" for f1 in trial["fold_f1"])
+        table.add_row(str(place), title(trial), f"{trial['f1']:.4f}", folds, _tenths(trial))
+    return table
+
+
+def summary(stories: list[tuple[str, Followed]]) -> Table:
+    """Return the table of all deliveries: rows, winner, decision and where the time went."""
+    columns = ("delivery", "in", "new", "dup", "quar", "winner", "F1", "champion", "decision")
+    table = Table(*columns, "wall s", "steps s", "Airflow s", title="Summary", title_justify="left")
+    for name, run in stories:
+        batch = _batch(run)
+        counts = [f"{batch[key]:,}" for key in ("read", "new", "duplicates", "refused")]
+        times = (run.wall_seconds, run.inside_seconds, run.airflow_seconds)
+        table.add_row(name, *counts, *_outcome(run), *(f"{seconds:.1f}" for seconds in times))
+    return table
+
+
+def title(trial: dict[str, Any]) -> str:
+    """Name a candidate as the leaderboard in MLflow does."""
+    params = trial["candidate"]["params"].items()
+    listed = ", ".join(f"{name.split('__')[-1]}={value}" for name, value in params)
+    return f"{trial['candidate']['family']}({listed})"
+
+
+def _outcome(run: Followed) -> tuple[str, str, str, str]:
+    decision = run.results.get("promote")
+    if not decision:
+        return "-", "-", "-", "skipped" if run.skipped_because else run.state
+    scores = decision["scores"]
+    champion = scores["champion"]
+    winner = max(run.results["select.final"], key=lambda trial: trial["f1"])
+    return (
+        winner["candidate"]["family"],
+        f"{scores['challenger']['f1']:.4f}",
+        f"{champion['f1']:.4f}" if champion else "-",
+        decision["verdict"],
+    )
+
+
+def _batch(run: Followed) -> dict[str, Any]:
+    empty = {"read": 0, "new": 0, "duplicates": 0, "refused": 0}
+    intake = run.results.get("data.split") or {"batches": []}
+    return intake["batches"][0] if intake["batches"] else empty
+
+
+def _ingest(batches: Any) -> str:
+    rows = ((batch, f"{batch['read']:,} rows in") for batch in batches)
+    return "; ".join(f"{batch['name']}: {batch['note'] or read}" for batch, read in rows)
+
+
+def _dedup(batches: Any) -> str:
+    return "; ".join(
+        f"{batch['new']:,} new, {batch['duplicates']:,} duplicate, "
+        f"{batch['refused']:,} in quarantine {_reasons(batch)}"
+        for batch in batches
+        if not batch["note"]
+    )
+
+
+def _reasons(batch: dict[str, Any]) -> str:
+    listed = ", ".join(f"{count} {reason}" for reason, count in batch["reasons"].items())
+    return f"({listed})" if listed else ""
+
+
+def _split(intake: Any) -> str:
+    dataset = intake["dataset"]
+    if not dataset:
+        return "nothing was ever committed"
+    train, holdout = sum(dataset["train"].values()), sum(dataset["holdout"].values())
+    return f"data version {dataset['version']}: {train:,} train, {holdout:,} holdout"
+
+
+def _plan(planned: Any) -> str:
+    return f"MLflow run {planned['run_id'][:8]}, screening on {planned['screened_rows']:,} rows"
+
+
+def _screen(trials: Any) -> str:
+    best = max(trials, key=lambda trial: trial["f1"])
+    return f"F1 {best['f1']:.4f} {title(best)}"
+
+
+def _final(trial: Any) -> str:
+    return f"F1 {trial['f1']:.4f} on {trial['rows']:,} rows"
+
+
+def _fit(version: Any) -> str:
+    return f"model version {version['version']} of {version['name']}"
+
+
+def _score(scores: Any) -> str:
+    champion = scores["champion"]
+    other = f", champion {champion['f1']:.4f}" if champion else ", no champion yet"
+    return f"holdout F1: challenger {scores['challenger']['f1']:.4f}{other}"
+
+
+def _promote(decision: Any) -> str:
+    return f"{decision['verdict']}: {decision['reason']}"
+
+
+def _serve(served: Any) -> str:
+    return f"{served['model']} version {served['version']} answers as the pipeline does"
+
+
+def _nothing(_result: Any) -> str:
+    return ""
+
+
+def _finalists(trials: Any) -> str:
+    return ", ".join(title(trial) for trial in trials)
+
+
+def _tenths(trial: dict[str, Any]) -> str:
+    return f"{trial['seconds']:.1f}"
+
+
+_WORDS = {
+    "data.ingest": _ingest,
+    "data.dedup": _dedup,
+    "data.split": _split,
+    "plan": _plan,
+    "select.screen": _screen,
+    "select.final": _final,
+    "fit": _fit,
+    "score": _score,
+    "promote": _promote,
+    "serve": _serve,
+}

@@ -1,0 +1,61 @@
+"""From a downloaded folder to a model that has proved it can answer."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from include.bundle import Bundle, BundleRefusedError, load
+from serving.predictor import score
+
+
+def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
+    """Verify, open and try a bundle; raise when it is not fit to answer for this name.
+
+    Runs for as long as unpickling takes: call it in a thread. Opening a model that training saved
+    with other libraries can raise nearly anything, so a caller has to expect any Exception.
+    """
+    bundle = load(folder, digest)
+    if bundle.manifest.name != name:
+        raise BundleRefusedError(
+            f"the bundle is of model {bundle.manifest.name!r} but is registered as {name!r}"
+        )
+    _single_thread(bundle.model)
+    _warm(bundle)
+    return bundle
+
+
+def _warm(bundle: Bundle) -> None:
+    features = len(bundle.manifest.features)
+    rows = bundle.manifest.example or ((0.0,) * features,)
+    matrix = np.array(rows, dtype=np.float32)
+    if matrix.shape != (len(rows), features):
+        raise BundleRefusedError(
+            f"the example rows have shape {matrix.shape}, the model has {features} features"
+        )
+    # Twice: one row takes another path through some libraries than a batch does.
+    for batch in (matrix[:1], matrix):
+        score(bundle, np.ascontiguousarray(batch))
+
+
+def _single_thread(model: object) -> None:
+    """Set `n_jobs` to 1 wherever it stands in a fitted model.
+
+    Starting threads costs more than one row takes. The fitted parts are not reachable through
+    `get_params`, which leads to the unfitted templates, so this walks the attributes.
+    """
+    pending, seen = [model], set()
+    while pending:
+        part = pending.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, list | tuple):
+            pending.extend(part)
+        elif isinstance(part, Mapping):
+            pending.extend(part.values())
+        elif isinstance(part, BaseEstimator):
+            if hasattr(part, "n_jobs"):
+                part.set_params(n_jobs=1)
+            pending.extend(vars(part).values())

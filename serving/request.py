@@ -1,0 +1,102 @@
+"""Send one row to a model and print what it says.
+
+    python serving/request.py --model xgboost-model
+    python serving/request.py --model xgboost-model --row 1.0,2.5,-3 --json
+
+Standard library only, so that this file can be copied anywhere. Exits 1 with the server's own
+sentence when there is no answer.
+"""
+
+import argparse
+import json
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Send the row that the arguments ask for and return the exit code."""
+    options = _options(arguments)
+    root = f"{options.url.rstrip('/')}/v2/models/{urllib.parse.quote(options.model, safe='')}"
+    try:
+        row = options.row or _example(root)
+        answer = _ask(f"{root}/infer", body(row))
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{_sentence(error, options.url)}\n")
+        return 1
+    sys.stdout.write(f"{json.dumps(answer) if options.json else line(answer)}\n")
+    return 0
+
+
+def body(row: list[float]) -> dict[str, Any]:
+    """Return the V2 request for one row of numbers in feature order."""
+    tensor = {"name": "features", "shape": [1, len(row)], "datatype": "FP64", "data": row}
+    return {"inputs": [tensor]}
+
+
+def line(answer: dict[str, Any]) -> str:
+    """Return a V2 answer for one row as a line to read."""
+    values = {output["name"]: output["data"][0] for output in answer["outputs"]}
+    return (
+        f"{answer['model_name']} version {answer['model_version']}: label {values['label']}, "
+        f"probability {values['probability']:.4f} "
+        f"(threshold {answer['parameters']['threshold']:.4f})"
+    )
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Send one row to a served model.")
+    parser.add_argument("--model", required=True, help="the model's name")
+    parser.add_argument("--url", default="http://127.0.0.1:8090", help="where the server answers")
+    parser.add_argument(
+        "--row",
+        type=_row,
+        help="numbers in feature order, as in --row=-1,2.5; default: an example row",
+    )
+    parser.add_argument("--json", action="store_true", help="print the answer as it came")
+    return parser.parse_args(arguments)
+
+
+def _row(text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 1.0,2.5,-3") from error
+
+
+def _example(root: str) -> list[float]:
+    row = _ask(root)["parameters"]["example"]
+    if row is None:
+        raise ValueError("the model carries no example row: give one with --row")
+    return [float(number) for number in row]
+
+
+def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if question is None else json.dumps(question).encode()
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} is not an address that starts with http:// or https://")
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked just above
+        url, data, {"Content-Type": "application/json"}
+    )
+    # An internet proxy that the machine is set up with does not know the way to a local server.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(request, timeout=30) as answer:
+        parsed: dict[str, Any] = json.load(answer)
+        return parsed
+
+
+def _sentence(error: Exception, url: str) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        try:
+            return str(json.load(error)["error"])
+        except (ValueError, KeyError, TypeError):
+            return f"{url} answered {error.code} {error.reason}: is it a Ratchet server?"
+    if isinstance(error, urllib.error.URLError):
+        return f"{url} does not answer ({error.reason}): is the server up?"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""Requests and answers: a table of what is understood, a table of what is refused, and chaos."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.bundle import Bundle, Manifest
+from serving.codecs import OUTPUTS, Request, decode, encode
+from serving.refusals import RequestRefusedError
+
+MANIFEST = Manifest(
+    name="boxes",
+    family="constant",
+    features=("height", "width", "depth"),
+    threshold=0.5,
+    labels=("0", "1"),
+    data_version=1,
+)
+ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+FLAT = [1, 2, 3, 4, 5, 6]
+
+
+def _tensor(data: Any, shape: list[int], name: str = "x", datatype: str = "FP64") -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
+
+
+def _by_name(shape: list[int], *columns: list[Any]) -> list[dict[str, Any]]:
+    return [
+        _tensor(data, shape, name)
+        for name, data in zip(("depth", "height", "width"), columns, strict=True)
+    ]
+
+
+def _body(inputs: list[dict[str, Any]], **rest: Any) -> bytes:
+    return json.dumps({"inputs": inputs, **rest}).encode()
+
+
+UNDERSTOOD = {
+    "flat matrix": [_tensor(FLAT, [2, 3])],
+    "nested matrix": [_tensor(ROWS, [2, 3])],
+    "32-bit floats": [_tensor(ROWS, [2, 3], datatype="FP32")],
+    "bytes": [_tensor(FLAT, [2, 3], datatype="UINT8")],
+    "long integers": [_tensor(FLAT, [2, 3], datatype="INT64")],
+    "a matrix named as a feature": [_tensor(FLAT, [2, 3], "height")],
+    "by name, in another order": _by_name([2], [3, 6], [1, 4], [2, 5]),
+    "by name, as columns": _by_name([2, 1], [[3], [6]], [[1], [4]], [[2], [5]]),
+    "by name, flat columns": _by_name([2, 1], [3, 6], [1, 4], [2, 5]),
+}
+
+
+@pytest.mark.parametrize("inputs", UNDERSTOOD.values(), ids=UNDERSTOOD.keys())
+def test_understands(inputs: list[dict[str, Any]]) -> None:
+    """Every way to write the same two rows gives the same float32 matrix in column order."""
+    request = decode(_body(inputs), MANIFEST)
+    assert request.matrix.tolist() == ROWS
+    assert request.matrix.dtype == np.float32
+    assert request.matrix.flags.c_contiguous
+    assert request.outputs == OUTPUTS
+
+
+def test_tolerates_what_it_does_not_know() -> None:
+    """Fields of the protocol that the server has no use for are no reason to refuse."""
+    inputs = [_tensor(ROWS, [2, 3]) | {"parameters": {"content_type": "np"}}]
+    request = decode(_body(inputs, id="r1", parameters={"trace": True}, extra=[1]), MANIFEST)
+    assert request.id == "r1"
+
+
+REFUSED = {
+    "nothing": (b"", "not a V2 request"),
+    "no JSON": (b"height=1", "not a V2 request"),
+    "no object": (b"[1]", "Expected `object`"),
+    "NaN": (b'{"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [NaN]}]}', ""),
+    "no inputs field": (b"{}", "`inputs`"),
+    "no inputs": (_body([]), "no inputs"),
+    "an input without data": (
+        _body([{"name": "x", "shape": [1, 3], "datatype": "FP64"}]),
+        "`data`",
+    ),
+    "too narrow": (_body([_tensor([1, 2], [1, 2])]), "input x has shape [1, 2]"),
+    "no matrix": (_body([_tensor([1, 2, 3], [3])]), "input x has shape [3]"),
+    "no shape": (_body([_tensor([], [])]), "input x has shape []"),
+    "negative shape": (_body([_tensor([], [-1, 3])]), "$.inputs[0].shape[0]"),
+    "enormous shape": (_body([_tensor([1], [2**30, 3])]), "1 numbers came where shape"),
+    "empty batch": (_body([_tensor([], [0, 3])]), "empty batch"),
+    "empty column": (_body(_by_name([0], [], [], [])), "empty batch"),
+    "too few": (_body([_tensor([1, 2], [1, 3])]), "2 numbers came where shape [1, 3] needs 3"),
+    "too many rows": (_body([_tensor([*ROWS, [1, 2, 3]], [2, 3])]), "9 numbers came"),
+    "ragged": (_body([_tensor([[1, 2], [3, 4, 5, 6]], [2, 3])]), "a row has 2 numbers"),
+    "nested where flat": (_body(_by_name([1], [[1]], [2], [3])), "input depth"),
+    "text datatype": (_body([_tensor(["a"] * 3, [1, 3], datatype="BYTES")]), "datatype BYTES"),
+    "text": (_body([_tensor([1, "2", 3], [1, 3])]), "Expected `float`, got `str`"),
+    "truth": (_body([_tensor([1, True, 3], [1, 3])]), "Expected `float`, got `bool`"),
+    "null": (_body([_tensor([1, None, 3], [1, 3])]), "Expected `float`, got `null`"),
+    "data null": (_body([_tensor(None, [1, 3])]), "Expected `array`, got `null`"),
+    "data text": (_body([_tensor("123", [1, 3])]), "Expected `array`, got `str`"),
+    "infinite": (_body([_tensor([1, 2, 3], [1, 3])]).replace(b"2", b"1e999"), "out of range"),
+    "beyond 32 bits": (_body([_tensor([1, 2, -1e39], [1, 3])]), "row 0, feature depth: -1e+39"),
+    "beyond, by name": (_body(_by_name([2], [1, 2], [3, 1e300], [4, 5])), "row 1, feature height"),
+    "fraction as integer": (_body([_tensor([1, 2.5, 3], [1, 3], datatype="INT32")]), "is no INT32"),
+    "too large for a byte": (
+        _body([_tensor([1, 256, 3], [1, 3], datatype="UINT8")]),
+        "is no UINT8",
+    ),
+    "unknown name": (
+        _body([*_by_name([1], [1], [2], [3]), _tensor([1], [1], "age")]),
+        "names: age",
+    ),
+    "missing name": (_body(_by_name([1], [1], [2], [3])[:2]), "1 missing features: width"),
+    "one name of three": (_body([_tensor([1], [1], "depth")]), "2 missing features: height, width"),
+    "twice": (_body([*_by_name([1], [1], [2], [3]), _tensor([1], [1], "depth")]), "twice: depth"),
+    "unequal": (
+        _body([*_by_name([1], [1], [2], [3])[:2], _tensor([1, 2], [2], "width")]),
+        "length",
+    ),
+    "column of two": (
+        _body([*_by_name([1], [1], [2], [3])[:2], _tensor([1, 2], [1, 2], "width")]),
+        "",
+    ),
+    "unknown output": (
+        _body([_tensor(ROWS, [2, 3])], outputs=[{"name": "odds"}]),
+        "no output odds",
+    ),
+    "id a number": (_body([_tensor(ROWS, [2, 3])], id=5), "`$.id`"),
+    "deep": (b'{"parameters": ' + b"[" * 100_000, "nested too deeply"),
+    "deep data": (b'{"inputs": [{"data": ' + b"[" * 100_000, "nested too deeply"),
+    "broken text": (b'{"inputs": [{"name": "\xff\xfe"}]}', "not a V2 request"),
+    "lone surrogate": (b'{"inputs": [], "id": "\\ud800"}', "not a V2 request"),
+}
+
+
+@pytest.mark.parametrize(("sent", "says"), REFUSED.values(), ids=REFUSED.keys())
+def test_refuses(sent: bytes, says: str) -> None:
+    """What cannot be scored is refused with 400, a bounded sentence and what was expected."""
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(sent, MANIFEST)
+    assert refused.value.status == 400
+    assert says in str(refused.value)
+    assert len(str(refused.value)) < 1000
+
+
+def test_a_refusal_names_what_was_expected() -> None:
+    """The sentence carries the shape, the datatypes and the first feature names."""
+    with pytest.raises(RequestRefusedError, match=r"\[n, 3\].*FP64.*height, width, depth"):
+        decode(b"{}", MANIFEST)
+
+
+def test_long_names_do_not_come_back() -> None:
+    """A name of a megabyte is cut in the sentence that refuses it."""
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(_body([_tensor([1], [1], "n" * 2**20)]), MANIFEST)
+    assert len(str(refused.value)) < 1000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["name", "shape", "datatype", "data", "id"]), inner)
+    ),
+    max_leaves=12,
+)
+NEARLY = st.fixed_dictionaries(
+    {
+        "inputs": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "name": st.sampled_from(["x", "height", "width", "depth"]),
+                    "shape": st.lists(st.sampled_from([0, 1, 2, 3, -1, 10**30]), max_size=3) | JSON,
+                    "datatype": st.sampled_from(["FP64", "FP32", "INT8", "UINT64", "BYTES"]) | JSON,
+                    "data": st.lists(st.floats() | st.integers(), max_size=7) | JSON,
+                }
+            )
+            | JSON,
+            max_size=4,
+        )
+    },
+    optional={"id": JSON, "outputs": JSON},
+)
+
+
+@given(sent=st.binary(max_size=200) | (JSON | NEARLY).map(lambda value: json.dumps(value).encode()))
+def test_chaos_gives_a_matrix_or_a_refusal(sent: bytes) -> None:
+    """Whatever the bytes, a model gets a finite matrix of its own width, or the caller a 400."""
+    matrix, status = np.zeros((1, 3)), 200
+    try:
+        matrix = decode(sent, MANIFEST).matrix.astype(np.float64)
+    except RequestRefusedError as refused:
+        status = refused.status
+    assert status in {200, 400}
+    assert matrix.shape == (len(matrix), 3)
+    assert len(matrix) > 0
+    assert np.isfinite(matrix).all()
+
+
+@given(
+    rows=st.lists(
+        st.lists(
+            st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_every_float32_arrives_unchanged(rows: list[list[float]]) -> None:
+    """Every finite 32-bit float, sent in either form, is the number that the model gets."""
+    matrix = decode(_body([_tensor(rows, [len(rows), 3])]), MANIFEST).matrix
+    columns = [
+        _tensor([row[index] for row in rows], [len(rows)], name)
+        for index, name in enumerate(MANIFEST.features)
+    ]
+    assert matrix.tolist() == rows
+    assert decode(_body(columns), MANIFEST).matrix.tolist() == rows
+
+
+LABELS = {
+    "whole numbers": (("0", "1"), "INT64", [0, 1]),
+    "negative": (("-1", "1"), "INT64", [-1, 1]),
+    "words": (("no", "yes"), "BYTES", ["no", "yes"]),
+    "one word": (("0", "yes"), "BYTES", ["0", "yes"]),
+    "leading zero": (("00", "01"), "BYTES", ["00", "01"]),
+    "fraction": (("0.0", "1.0"), "BYTES", ["0.0", "1.0"]),
+    "beyond 64 bits": (("0", "9" * 30), "BYTES", ["0", "9" * 30]),
+}
+
+
+@pytest.mark.parametrize(("labels", "datatype", "sent"), LABELS.values(), ids=LABELS.keys())
+def test_labels_are_the_datas_own(labels: tuple[str, str], datatype: str, sent: list[Any]) -> None:
+    """A label is the data's own word, as a number only when it is one; at the threshold it is 1."""
+    answer = _answered(Request(np.zeros((2, 3), np.float32), ("label",), None), labels)
+    assert answer["outputs"] == [
+        {"name": "label", "shape": [2], "datatype": datatype, "data": sent},
+    ]
+
+
+def test_answers_what_was_asked_for() -> None:
+    """Outputs come in the order asked for, each once, with the id and the threshold."""
+    sent = _body([_tensor(ROWS, [2, 3])], id="a", outputs=[{"name": "label"}] * 3)
+    answer = _answered(decode(sent, MANIFEST), ("0", "1"))
+    assert answer["id"] == "a"
+    assert answer["model_version"] == "4"
+    assert answer["parameters"] == {"threshold": 0.5}
+    assert [output["name"] for output in answer["outputs"]] == ["label"]
+
+
+def _answered(request: Request, labels: tuple[str, str]) -> dict[str, Any]:
+    bundle = Bundle(
+        replace(MANIFEST, labels=labels),
+        model=None,  # type: ignore[arg-type]  # encoding asks for the threshold, not the model
+    )
+    parsed: dict[str, Any] = json.loads(encode(bundle, "4", request, np.array([0.25, 0.5])))
+    return parsed

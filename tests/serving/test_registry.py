@@ -1,0 +1,94 @@
+"""The registry contract: the fake and a real MLflow server answer alike."""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from include.bundle import load
+from serving.registry import MlflowRegistry, Registry, RegistryError
+from tests.serving.conftest import Save
+from tests.serving.registries import Publisher, free_port
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def name() -> str:
+    """Return a model name that no other test uses, awkward in an address."""
+    return f"boxes & {uuid.uuid4().hex[:8]}"
+
+
+def test_follows_what_carries_the_tag(publisher: Publisher, save_bundle: Save, name: str) -> None:
+    """Only tagged models are followed, each with its champion's version or with none."""
+    publisher.register(name)
+    publisher.register(f"{name} of others", is_ours=False)
+
+    async def asked(registry: Registry) -> None:
+        champions = await registry.champions()
+        assert champions[name] is None
+        assert f"{name} of others" not in champions
+        versions = [publisher.publish(name, *save_bundle(name=name)) for _ in range(2)]
+        for version in [*versions, versions[0], None]:
+            publisher.crown(name, version)
+            assert (await registry.champions())[name] == version
+
+    _asking(publisher.registry, asked)
+
+
+def test_a_version_arrives_whole(
+    publisher: Publisher, save_bundle: Save, name: str, tmp_path: Path
+) -> None:
+    """What is fetched opens with the digest that the registry recorded."""
+    publisher.register(name)
+    version = publisher.publish(name, *save_bundle(name=name))
+
+    async def asked(registry: Registry) -> str:
+        await registry.fetch(name, version, tmp_path)
+        return await registry.digest(name, version)
+
+    assert load(tmp_path, _asking(publisher.registry, asked)).manifest.name == name
+
+
+def test_what_is_not_there_is_said(
+    publisher: Publisher, save_bundle: Save, name: str, tmp_path: Path
+) -> None:
+    """A version that does not exist and one without a digest are sentences, not crashes."""
+    publisher.register(name)
+    bare = publisher.publish(name, save_bundle(name=name)[0], None)
+
+    async def asked(registry: Registry) -> None:
+        with pytest.raises(RegistryError, match=r"ratchet\.digest"):
+            await registry.digest(name, bare)
+        with pytest.raises(RegistryError):
+            await registry.digest(name, "99")
+        with pytest.raises(RegistryError):
+            await registry.fetch(name, "99", tmp_path)
+
+    _asking(publisher.registry, asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["", "/elsewhere"], ids=["nobody listens", "no registry"])
+def test_a_registry_that_is_not_there_is_said(mlflow_url: str, path: str) -> None:
+    """An address that does not answer, or not as a registry, gives a sentence that names it."""
+    url = f"{mlflow_url}{path}" if path else f"http://127.0.0.1:{free_port()}"
+
+    async def asked(registry: Registry) -> None:
+        with pytest.raises(RegistryError, match=f"{url} did not give"):
+            await registry.champions()
+
+    _asking(MlflowRegistry(url), asked)
+
+
+def _asking(registry: Registry, asked: Callable[[Registry], Coroutine[Any, Any, T]]) -> T:
+    async def closing() -> T:
+        try:
+            return await asked(registry)
+        finally:
+            await registry.close()
+
+    return asyncio.run(closing())
