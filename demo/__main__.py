@@ -1,8 +1,8 @@
 """`python -m demo`: Santander-shaped deliveries land one after another and become a champion."""
 
 import argparse
+import os
 import shutil
-import socket
 import sys
 import time
 from itertools import pairwise
@@ -14,14 +14,16 @@ import polars as pl
 from rich.console import Console
 
 from demo.airflow_api import Airflow
-from demo.data import break_rows, santander_rows
+from demo.data import break_rows, drop, santander_rows
 from demo.follow import Followed, Started, follow
+from demo.free_ports import free_ports
 from demo.telling import Teller, leaderboard, summary
 from include.adapters.endpoint import Endpoint
 from include.settings import PROJECT, Settings, read_settings
 from include.spec import read_spec
 from stack.client import running
 from stack.errors import StackError
+from stack.processes import marked
 from stack.views import live_progress
 
 DAG = "santander"
@@ -35,10 +37,11 @@ def main(arguments: list[str]) -> int:
     """Run the demo; 0 when every delivery ended as it should."""
     parser = argparse.ArgumentParser("demo", description="Show the main job end to end.")
     parser.add_argument("--rows", type=int, default=ROWS, help="rows over all deliveries")
-    rows = parser.parse_args(arguments).rows
+    parser.add_argument("--home", type=Path, default=HOME, help="where it keeps everything")
+    options = parser.parse_args(arguments)
     console = Console(highlight=False)
     try:
-        return _demo(rows, console)
+        return _demo(options.rows, options.home.absolute(), console)
     except (StackError, TimeoutError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -62,9 +65,9 @@ def slices(rows: int) -> list[tuple[str, str]]:
     ]
 
 
-def _demo(rows: int, console: Console) -> int:
+def _demo(rows: int, home: Path, console: Console) -> int:
     began = time.monotonic()
-    settings = _fresh_settings()
+    settings = _fresh_settings(home)
     console.print(f"[bold]Starting Airflow, MLflow and the server[/bold] in {settings.home}")
     with live_progress(console) as progress, running(settings, progress):
         progress_ended = time.monotonic()
@@ -81,29 +84,20 @@ def _demo(rows: int, console: Console) -> int:
     seconds = time.monotonic() - began
     console.print(f"{rows:,} rows, {seconds:.0f} s in all; everything is stopped again.")
     console.print("To look around in what it left behind, with the same data and models:")
-    console.print(f"  RATCHET_HOME={settings.home.relative_to(PROJECT)} make up")
+    console.print(f"  RATCHET_HOME={os.path.relpath(settings.home, PROJECT)} make up")
     return 0 if _as_expected(stories) else 1
 
 
-def _fresh_settings() -> Settings:
+def _fresh_settings(home: Path) -> Settings:
     """Free ports and an empty home, so that the demo runs beside any stack and starts clean."""
-    if HOME.exists() and not (HOME / MADE_HERE).exists():
-        raise StackError(f"{HOME} was not made by the demo; move it away and try again.")
-    ports = _free_ports(3)
-    names = ("RATCHET_AIRFLOW_PORT", "RATCHET_MLFLOW_PORT", "RATCHET_SERVING_PORT")
-    variables = {"RATCHET_HOME": str(HOME)} | dict(zip(names, map(str, ports), strict=True))
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir()
-    (HOME / MADE_HERE).touch()
-    return read_settings(variables)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    if home.exists() and not (home / MADE_HERE).exists():
+        raise StackError(f"{home} was not made by the demo; move it away and try again.")
+    if marked(home):
+        raise StackError(f"A demo runs in {home}: wait for it, or end it with Ctrl-C.")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir()
+    (home / MADE_HERE).touch()
+    return read_settings({"RATCHET_HOME": str(home)} | free_ports())
 
 
 def _deliver(
@@ -119,23 +113,18 @@ def _deliver(
             Teller(console, since).tell,
             lambda labels: status.update(f"running: {', '.join(labels) or 'between tasks'}"),
         )
-    if run.results.get("select.screen"):
+    if any(run.results.get("select.screen") or []):
         console.print(leaderboard(run.results["select.screen"]))
     if run.skipped_because:
         console.print(f"  skipped: {run.skipped_because}")
+    for task in run.tasks:
+        if task.state == "failed":
+            console.print(f"  [red]{task.label} failed[/red]: its log is in the Airflow UI")
     console.print(
         f"  {run.wall_seconds:.1f} s from drop to end, first task after "
         f"{run.first_task_seconds:.1f} s, Airflow's share {run.airflow_seconds:.1f} s"
     )
     return run
-
-
-def drop(folder: Path, name: str, text: str) -> float:
-    """Put a file in a landing folder as a careful writer does; return the time it was there."""
-    partial = folder / f"{name}.part"
-    partial.write_text(text)
-    partial.rename(folder / name)
-    return time.time()
 
 
 def _ask(settings: Settings, console: Console) -> None:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from rich.console import Console
+from rich.box import SIMPLE
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -31,29 +32,34 @@ class Teller:
             soft_wrap=True,
         )
         if task.name == "select.shortlist" and result:
-            self._console.print(f"            finalists: {_finalists(result)}", highlight=False)
+            words = f"            finalists: {_finalists(result)}"
+            self._console.print(words, highlight=False, soft_wrap=True)
 
 
-def leaderboard(screened: list[list[dict[str, Any]]]) -> Table:
-    """Return the table of all candidates, best first."""
-    trials = sorted((trial for family in screened for trial in family), key=lambda t: -t["f1"])
-    table = Table("", "candidate", "F1", "folds", "s", title="Leaderboard", title_justify="left")
+def leaderboard(screened: list[list[dict[str, Any]] | None]) -> Table:
+    """Return the table of all candidates, best first; a family whose task failed has none."""
+    listed = (trial for family in screened for trial in family or [])
+    trials = sorted(listed, key=lambda trial: -trial["f1"])
+    table = Table("", "F1", "folds", "s", "candidate", title="Leaderboard", title_justify="left")
     for place, trial in enumerate(trials, 1):
-        folds = " ".join(f"{f1:.3f}" for f1 in trial["fold_f1"])
-        table.add_row(str(place), title(trial), f"{trial['f1']:.4f}", folds, _tenths(trial))
+        folds = f"{min(trial['fold_f1']):.3f}-{max(trial['fold_f1']):.3f}"
+        table.add_row(str(place), f"{trial['f1']:.4f}", folds, _tenths(trial), title(trial))
     return table
 
 
-def summary(stories: list[tuple[str, Followed]]) -> Table:
-    """Return the table of all deliveries: rows, winner, decision and where the time went."""
-    columns = ("delivery", "in", "new", "dup", "quar", "winner", "F1", "champion", "decision")
-    table = Table(*columns, "wall s", "steps s", "Airflow s", title="Summary", title_justify="left")
+def summary(stories: list[tuple[str, Followed]]) -> Group:
+    """Return the tables of all deliveries: rows, winner, decision and where the time went."""
+    rows = Table("delivery", "rows in", "new", "duplicate", "quarantined", box=SIMPLE)
+    models = Table("delivery", "decision", "winner", "F1", "champion's", box=SIMPLE)
+    times = Table("delivery", "drop to served", "in the steps", "Airflow adds", box=SIMPLE)
     for name, run in stories:
         batch = _batch(run)
-        counts = [f"{batch[key]:,}" for key in ("read", "new", "duplicates", "refused")]
-        times = (run.wall_seconds, run.inside_seconds, run.airflow_seconds)
-        table.add_row(name, *counts, *_outcome(run), *(f"{seconds:.1f}" for seconds in times))
-    return table
+        counts = (batch[key] for key in ("read", "new", "duplicates", "refused"))
+        rows.add_row(name, *(f"{count:,}" for count in counts))
+        models.add_row(name, *_outcome(run))
+        spent = (run.wall_seconds, run.inside_seconds, run.airflow_seconds)
+        times.add_row(name, *(f"{seconds:.1f} s" for seconds in spent))
+    return Group(rows, models, times)
 
 
 def title(trial: dict[str, Any]) -> str:
@@ -66,15 +72,15 @@ def title(trial: dict[str, Any]) -> str:
 def _outcome(run: Followed) -> tuple[str, str, str, str]:
     decision = run.results.get("promote")
     if not decision:
-        return "-", "-", "-", "skipped" if run.skipped_because else run.state
+        return "skipped" if run.skipped_because else run.state, "-", "-", "-"
     scores = decision["scores"]
     champion = scores["champion"]
     winner = max(run.results["select.final"], key=lambda trial: trial["f1"])
     return (
+        decision["verdict"],
         winner["candidate"]["family"],
         f"{scores['challenger']['f1']:.4f}",
         f"{champion['f1']:.4f}" if champion else "-",
-        decision["verdict"],
     )
 
 

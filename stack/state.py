@@ -1,0 +1,114 @@
+"""What a supervisor says of its stack, and the lock that lets a home have only one.
+
+The state file is replaced, never rewritten, so a reader sees one moment. The lock belongs to the
+open file, which the client opens and the supervisor inherits: it is held from the first check of
+`up` until the last process that knows the stack is gone, and a killed holder cannot leave it.
+"""
+
+import fcntl
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from stack.errors import AlreadyRunningError
+
+Phase = Literal["starting", "running", "stopping", "stopped"]
+
+_LOCK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """One component at the moment of writing."""
+
+    name: str
+    state: str
+    """waiting, running, done, failed (during the start), restarting or stopped."""
+    pid: int
+    """Leader of its process group; 0 when there is none."""
+    started: float
+    """Seconds since the epoch, of the present process."""
+    restarts: int
+    exit_code: int | None
+    """Of the last process that ended; negative is the signal that ended it."""
+    once: bool
+    url: str
+    """Where its health is asked; empty when it has no such address."""
+    part: str
+    """Its name in Airflow's health report."""
+
+
+@dataclass(frozen=True)
+class StackState:
+    """The whole stack at the moment of writing."""
+
+    phase: Phase
+    supervisor: int
+    created: float
+    """When the supervisor was started, as the system tells it: a pid alone may be another's."""
+    urls: dict[str, str]
+    components: tuple[ComponentState, ...]
+
+
+def folder_of(home: Path) -> Path:
+    """Return the folder of the state and the lock."""
+    return home / "stack"
+
+
+def logs_of(home: Path) -> Path:
+    """Return the folder with a log a component."""
+    return home / "logs"
+
+
+def write_state(home: Path, state: StackState) -> None:
+    """Replace the state file."""
+    path = folder_of(home) / "state.json"
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(asdict(state), indent=1))
+    draft.replace(path)
+
+
+def read_state(home: Path) -> StackState | None:
+    """Return the last state written; a supervisor that was killed makes its phase `stopped`."""
+    try:
+        fields = json.loads((folder_of(home) / "state.json").read_text())
+        components = tuple(ComponentState(**one) for one in fields.pop("components"))
+        state = StackState(**fields, components=components)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None  # never started, or written by another release
+    return state if supervisor_lives(state) else replace(state, phase="stopped")
+
+
+def supervisor_lives(state: StackState) -> bool:
+    """Say whether the process that wrote this state is still there."""
+    with suppress(psutil.Error):
+        process = psutil.Process(state.supervisor)
+        same = process.create_time() == state.created
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def take_lock(home: Path) -> int:
+    """Return an open file that holds the home's lock, or raise AlreadyRunningError."""
+    folder_of(home).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder_of(home) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise AlreadyRunningError(
+                    f"A stack is being started or stopped in {home} right now: "
+                    "`make status` shows it, `make down` ends it."
+                ) from None
+            time.sleep(0.05)
+        else:
+            return descriptor

@@ -1,0 +1,287 @@
+"""The process that holds the components: starts them, restarts what dies, stops them all.
+
+It is started with its plan on the first line of its standard input, and that pipe stays open as a
+lifeline: `r` says that the start is over (from then on a component that dies is restarted), `d`
+detaches it. The pipe closing before that means that the client is gone, however it ended, and
+stops everything. So does SIGTERM; a second one does not wait for anybody.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from stack.components import Component, Health
+from stack.processes import marks, signal_group, start_group, sweep
+from stack.rotation import rotate
+from stack.state import ComponentState, Phase, StackState, logs_of, write_state
+
+READY = b"r"
+DETACH = b"d"
+
+# Airflow's triggerer and scheduler wait on after the first request; the second makes them write
+# down that they have ended, without which their successors wait for half a minute.
+_ASK_AGAIN_SECONDS = 3.0
+_LOG_CHECK_SECONDS = 5.0
+_LONGEST_BACKOFF_SECONDS = 60.0
+_STABLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a supervisor is told to hold."""
+
+    home: Path
+    urls: dict[str, str]
+    components: tuple[Component, ...]
+
+
+def write_plan(plan: Plan) -> bytes:
+    """Return a plan as the line that a supervisor reads."""
+    return json.dumps(asdict(plan), default=str).encode() + b"\n"
+
+
+def read_plan(line: bytes) -> Plan:
+    """Return the plan that `write_plan` wrote."""
+    fields = json.loads(line)
+    return Plan(Path(fields["home"]), fields["urls"], tuple(map(_component, fields["components"])))
+
+
+@dataclass
+class _Child:
+    component: Component
+    state: str = "waiting"
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    due: float = 0.0
+    """When it may be started, on the monotonic clock."""
+    backoff: float = 1.0
+    restarts: int = 0
+    exit_code: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def may_end(self, waited: float) -> bool:
+        """Say whether it lives and still has some of its grace left."""
+        return self.alive and waited < self.component.grace_seconds
+
+
+class Supervisor:
+    """Holds the components of one plan until it is told to stop."""
+
+    def __init__(self, plan: Plan, lifeline: int) -> None:
+        """Take a plan and the descriptor whose end of file means that the client is gone."""
+        self._plan = plan
+        self._lifeline = lifeline
+        self._phase: Phase = "starting"
+        self._signals = 0
+        self._abandoned = False
+        self._children = {
+            one.name: _Child(
+                one,
+                environment=dict(os.environ) | one.environment | marks(plan.home, one.name),
+            )
+            for one in plan.components
+        }
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> None:
+        """Hold the components until a signal or the lifeline ends it, then stop them."""
+        self._listen()
+        try:
+            while not self._signals and not self._abandoned:
+                self._start_due()
+                self._wait()
+                self._notice_deaths()
+        finally:
+            self._stop()
+
+    def _listen(self) -> None:
+        reader, writer = socket.socketpair()
+        reader.settimeout(0.0)
+        writer.settimeout(0.0)
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        self._wakeup = (reader, writer)
+        self._selector.register(reader, selectors.EVENT_READ, self._drain)
+        self._selector.register(self._lifeline, selectors.EVENT_READ, self._obey)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # its arrival is all that is needed
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._count_signal)
+
+    def _count_signal(self, *_: object) -> None:
+        self._signals += 1
+
+    def _drain(self) -> None:
+        self._wakeup[0].recv(4096)
+
+    def _obey(self) -> None:
+        words = os.read(self._lifeline, 16)
+        if READY in words:
+            self._phase = "running"
+            self._write()
+        if DETACH in words:
+            self._selector.unregister(self._lifeline)
+            _say("detached: running until `make down`")
+        elif not words:
+            _say("the client is gone: stopping everything")
+            self._abandoned = True
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for child in self._children.values():
+            waits = child.state in {"waiting", "restarting"}
+            if waits and child.due <= now and self._unblocked(child):
+                self._start(child)
+
+    def _unblocked(self, child: _Child) -> bool:
+        after = child.component.after
+        return not after or self._children[after].state == "done"
+
+    def _start(self, child: _Child) -> None:
+        name = child.component.name
+        try:
+            child.process = start_group(
+                child.component.command,
+                child.environment,
+                logs_of(self._plan.home) / f"{name}.log",
+                self._plan.home,
+            )
+        except OSError as error:
+            _say(f"{name} cannot be started: {error}")
+            self._after_death(child, 127)
+        else:
+            child.state, child.started = "running", time.time()
+            _say(f"{name} started, pid {child.process.pid}")
+        self._write()
+
+    def _wait(self) -> None:
+        dues = [one.due for one in self._children.values() if one.state == "restarting"]
+        soonest = min(dues, default=float("inf")) - time.monotonic()
+        for key, _ in self._selector.select(max(0.0, min(soonest, _LOG_CHECK_SECONDS))):
+            key.data()
+        rotate(logs_of(self._plan.home))
+
+    def _notice_deaths(self) -> None:
+        for child in self._children.values():
+            if child.state == "running" and child.process and child.process.poll() is not None:
+                self._bury(child)
+                self._after_death(child, child.process.returncode)
+                self._write()
+
+    def _bury(self, child: _Child) -> None:
+        """Kill what a dead component left: its group, and what has left that group."""
+        if child.process:
+            signal_group(child.process.pid, signal.SIGKILL)
+        sweep(self._plan.home, child.component.name)
+
+    def _after_death(self, child: _Child, code: int) -> None:
+        child.process, child.exit_code = None, code
+        if child.component.once and code == 0:
+            child.state = "done"
+        elif self._phase == "starting":
+            child.state = "failed"
+        else:
+            self._schedule(child)
+        _say(f"{child.component.name} ended with {code}: {child.state}")
+
+    def _schedule(self, child: _Child) -> None:
+        if time.time() - child.started > _STABLE_SECONDS:
+            child.backoff = 1.0
+        child.due = time.monotonic() + child.backoff
+        child.backoff = min(child.backoff * 2, _LONGEST_BACKOFF_SECONDS)
+        child.state, child.restarts = "restarting", child.restarts + 1
+
+    def _stop(self) -> None:
+        self._phase = "stopping"
+        self._write()
+        for wave in sorted({one.component.wave for one in self._children.values()}):
+            self._stop_wave([one for one in self._children.values() if one.component.wave == wave])
+        left = sweep(self._plan.home)
+        _say(f"stopped; {len(left)} processes had to be killed")
+        self._phase = "stopped"
+        self._write()
+
+    def _stop_wave(self, wave: list[_Child]) -> None:
+        for child in wave:
+            if child.process:
+                signal_group(child.process.pid, signal.SIGTERM)
+        self._wait_for(wave, 0.0, _ASK_AGAIN_SECONDS)
+        for child in wave:
+            if child.alive and child.process:
+                child.process.terminate()
+        self._wait_for(wave, _ASK_AGAIN_SECONDS, float("inf"))
+        for child in wave:
+            self._bury(child)
+            if child.process:
+                child.exit_code = child.process.wait()
+                _say(f"{child.component.name} stopped with {child.exit_code}")
+            child.process, child.state = None, "stopped"
+        self._write()
+
+    def _wait_for(self, wave: list[_Child], waited: float, longest: float) -> None:
+        """Wait until every child has ended or used up its grace, of which `waited` is gone."""
+        began = time.monotonic() - waited
+        while self._patient and any(one.may_end(time.monotonic() - began) for one in wave):
+            if time.monotonic() - began > longest:
+                return
+            time.sleep(0.05)
+
+    @property
+    def _patient(self) -> bool:
+        return self._signals <= 1
+
+    def _write(self) -> None:
+        this = psutil.Process()
+        states = tuple(map(_state, self._children.values()))
+        urls = self._plan.urls
+        state = StackState(self._phase, this.pid, this.create_time(), urls, states)
+        write_state(self._plan.home, state)
+
+
+def _state(child: _Child) -> ComponentState:
+    one = child.component
+    health = one.health or Health("")
+    return ComponentState(
+        name=one.name,
+        state=child.state,
+        pid=child.process.pid if child.process else 0,
+        started=child.started,
+        restarts=child.restarts,
+        exit_code=child.exit_code,
+        once=one.once,
+        url=health.url,
+        part=health.part,
+    )
+
+
+def _component(fields: dict[str, object]) -> Component:
+    health = fields.pop("health")
+    command = fields.pop("command")
+    return Component(
+        **fields,  # type: ignore[arg-type] # JSON of this very dataclass
+        command=tuple(command),  # type: ignore[arg-type]
+        health=Health(**health) if isinstance(health, dict) else None,
+    )
+
+
+def _say(sentence: str) -> None:
+    # Standard output is the supervisor's own log.
+    sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with os.fdopen(os.dup(0), "rb", buffering=0) as pipe:
+        _plan = read_plan(pipe.readline())
+    Supervisor(_plan, 0).run()

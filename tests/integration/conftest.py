@@ -1,0 +1,35 @@
+"""One real stack for the whole folder, started and stopped as a user does."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.airflow_api import Airflow
+from demo.free_ports import free_ports
+from demo.specs import PULSARS
+from include.settings import read_settings
+from stack.processes import marked
+from tests.integration.real_stack import Stack, run_stack
+
+EVERY_MINUTE = PULSARS.replace("0 3 * * *", "* * * * *").replace('"pulsars"', '"minutes"')
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start a stack with two specs; afterwards nothing of it may be left running."""
+    home = tmp_path_factory.mktemp("home")
+    specs = tmp_path_factory.mktemp("specs")
+    (specs / "pulsars.toml").write_text(PULSARS)
+    (specs / "minutes.toml").write_text(EVERY_MINUTE)
+    variables = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(specs)} | free_ports()
+    started = run_stack("up", variables)
+    settings = read_settings(variables)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        airflow = Airflow(settings.airflow_url)
+        airflow.await_dag("pulsars")
+        yield Stack(settings, airflow)
+    finally:
+        stopped = run_stack("down", variables)
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert marked(home) == []

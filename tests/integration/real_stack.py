@@ -1,0 +1,44 @@
+"""What a test does with a running stack."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from demo.airflow_api import Airflow
+from demo.data import drop
+from demo.follow import Followed, Started, follow
+from include.settings import PROJECT, Settings
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The running stack and what a test asks of it."""
+
+    settings: Settings
+    airflow: Airflow
+
+    def deliver(self, spec: str, name: str, text: str) -> Followed:
+        """Drop a file and follow the run that it starts."""
+        known = self.airflow.run_ids(spec)
+        since = drop(self.settings.landing / spec, name, text)
+        run_id = self.airflow.await_new_run(spec, known)
+        return follow(Started(self.airflow, spec, run_id, since))
+
+    def press(self, spec: str, since: float, **form: object) -> Followed:
+        """Trigger with a form, as the button does, and follow the run."""
+        return follow(Started(self.airflow, spec, self.airflow.trigger(spec, **form), since))
+
+
+def run_stack(command: str, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run one of the stack's commands to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "stack", command],
+        cwd=PROJECT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

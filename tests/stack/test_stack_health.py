@@ -1,0 +1,73 @@
+"""Healthy means that the process that runs now has shown it."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from stack.health import healthy
+from stack.state import ComponentState
+
+_NOW = time.time()
+
+
+class _Report(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        beat = datetime.fromtimestamp(_NOW, UTC).isoformat()
+        body = {"scheduler": {"status": "healthy", "latest_scheduler_heartbeat": beat}}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """Serve a report in which the scheduler last showed itself at `_NOW`."""
+    with HTTPServer(("127.0.0.1", 0), _Report) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def _component(url: str, part: str, started: float, state: str = "running") -> ComponentState:
+    return ComponentState(
+        name="scheduler",
+        state=state,
+        pid=1,
+        started=started,
+        restarts=0,
+        exit_code=None,
+        once=False,
+        url=url,
+        part=part,
+    )
+
+
+def test_a_sign_of_life_after_the_start_is_health(url: str) -> None:
+    """The scheduler that was started before its last heartbeat works."""
+    assert healthy([_component(url, "scheduler", _NOW - 5)]) == {"scheduler"}
+
+
+def test_a_predecessors_sign_of_life_is_not(url: str) -> None:
+    """Airflow reports a killed scheduler as healthy for a while; its successor has to show up."""
+    assert healthy([_component(url, "scheduler", _NOW + 5)]) == set()
+
+
+def test_a_part_that_the_report_does_not_name_is_not_healthy(url: str) -> None:
+    """A triggerer that has never run is missing from the report."""
+    assert healthy([_component(url, "triggerer", _NOW - 5)]) == set()
+
+
+def test_a_component_that_is_down_is_not_asked() -> None:
+    """Neither a refused connection nor a dead process is health."""
+    nowhere = "http://127.0.0.1:9/"
+    assert healthy([_component(nowhere, "", 0), _component(nowhere, "", 0, "restarting")]) == set()
