@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test check lint lock
+.PHONY: help setup setup-dev demo up down status logs test check bench-loop lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,7 +26,7 @@ setup: $(MAIN)/.ready $(SERVER)/.ready  ## Make both environments from their loc
 setup-dev: setup $(MAIN)/.ready-dev
 
 demo: setup  ## Show the main job end to end, then stop everything
-	@$(RUN) demo
+	@$(RUN) demo $(if $(ROWS),--rows $(ROWS))
 
 up: setup  ## Start the stack and keep it running
 	@$(RUN) stack up
@@ -48,6 +48,9 @@ check: setup-dev  ## Lint, types, import contracts, docs in step
 	@$(MAIN)/bin/ruff format --check .
 	@$(MAIN)/bin/mypy include serving stack demo dags plugins benchmarks tests
 	@$(MAIN)/bin/lint-imports --no-cache
+
+bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.loop
 
 lock: $(UV)  ## Pin the three lock files again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

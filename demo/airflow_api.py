@@ -31,6 +31,10 @@ class Airflow:
         """`url` is the api-server."""
         self._http = httpx.Client(base_url=f"{url}/api/v2", timeout=30, trust_env=False)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
     def await_dag(self, dag_id: str, patience_seconds: float = 60) -> None:
         """Wait until a Dag is known; TimeoutError with the import errors when it never is."""
         deadline = time.monotonic() + patience_seconds

@@ -29,6 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         airflow = Airflow(settings.airflow_url)
         airflow.await_dag("pulsars")
         yield Stack(settings, airflow)
+        airflow.close()
     finally:
         stopped = run_stack("down", variables)
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
