@@ -1,5 +1,6 @@
 """A Dag per model spec: a landed file, the night or a button becomes a served champion."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,10 @@ def unusable_spec(path: Path, error: SpecError) -> DAG:
     """Return a Dag that stands for a spec that cannot be read, so that the others keep running."""
     sentence = str(error)
 
-    @dag(dag_id=path.stem, schedule=None, catchup=False, doc_md=sentence, tags=["broken spec"])
+    # A file may bear a name that no Dag can.
+    dag_id = re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)
+
+    @dag(dag_id=dag_id, schedule=None, catchup=False, doc_md=sentence, tags=["broken spec"])
     def broken() -> None:
         read_the_spec(sentence)
 
@@ -228,4 +232,5 @@ def _dag(path: Path, settings: Settings) -> DAG:
 
 SETTINGS = read_settings()
 for spec_path in sorted(SETTINGS.specs.glob("*.toml")):
-    globals()[spec_path.stem] = _dag(spec_path, SETTINGS)
+    # No spec can take this name from the tasks above: `data.toml` is a fine spec.
+    globals()[f"dag of {spec_path.name}"] = _dag(spec_path, SETTINGS)

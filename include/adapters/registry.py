@@ -7,6 +7,7 @@ records nothing twice.
 
 import json
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -77,11 +78,17 @@ class Registry:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Record parameters, metrics and tags of a run in one request."""
-        stamp = self._client.get_run(run_id).info.start_time
+        known = self._client.get_run(run_id).data.metrics
+        now = time.time_ns() // 1_000_000
         self._client.log_batch(
             run_id,
-            # A fixed time stamp makes a repeated request replace the metric, not add to it.
-            metrics=[Metric(key, float(value), stamp, 0) for key, value in (metrics or {}).items()],
+            # Of points at one time MLflow shows the largest: a new value needs a new time, and an
+            # old value no new point.
+            metrics=[
+                Metric(key, float(value), now, 0)
+                for key, value in (metrics or {}).items()
+                if known.get(key) != float(value)
+            ],
             params=[Param(key, str(value)) for key, value in (params or {}).items()],
             tags=[RunTag(key, value) for key, value in (tags or {}).items()],
         )

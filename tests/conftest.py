@@ -1,0 +1,64 @@
+"""What several kinds of test share: Hypothesis profiles, a small spec, a real MLflow server."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from include.spec import Spec, read_spec
+
+# How fast an example is drawn depends on what else the machine does.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=SLOW)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+PULSARS = """
+title = "Pulsars"
+model = "pulsar-model"
+
+[data]
+target = "class"
+
+[selection]
+screened_rows = 100
+
+[[families]]
+name = "naive_bayes"
+pipeline = ["sklearn.naive_bayes.GaussianNB"]
+grid = { gaussiannb__var_smoothing = [1e-9, 1e-2] }
+
+[[families]]
+name = "logistic_regression"
+pipeline = ["sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"]
+grid = { logisticregression__C = [0.01] }
+"""
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    """Return a valid spec file of two quick families, for the rows of `demo.data.pulsar_rows`."""
+    path = tmp_path / "specs" / "pulsars.toml"
+    path.parent.mkdir()
+    path.write_text(PULSARS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    """Return that spec, read."""
+    path = tmp_path_factory.mktemp("specs") / "pulsars.toml"
+    path.write_text(PULSARS)
+    return read_spec(path)
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a real tracking server that lives as long as the tests."""
+    from tests.serving.registries import MlflowServer
+
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    yield server.url
+    server.stop()

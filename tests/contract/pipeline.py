@@ -1,0 +1,72 @@
+"""The steps called in the order in which the Dag calls them, without Airflow."""
+
+from dataclasses import dataclass
+from itertools import count
+
+import mlflow
+import polars as pl
+
+from include import steps
+from include.records import Batch, Decision, Form, Intake, ModelVersion, Plan, Scores, Trial
+from include.steps import Workplace
+
+DAG_RUNS = (f"manual__{number}" for number in count())
+
+
+@dataclass(frozen=True)
+class Run:
+    """What each step of one run returned."""
+
+    batches: list[Batch]
+    intake: Intake
+    plan: Plan
+    screened: list[list[Trial]]
+    finals: list[Trial]
+    challenger: ModelVersion
+    scores: Scores
+    decision: Decision
+
+
+def drop(at: Workplace, rows: pl.DataFrame | str, name: str = "batch.csv") -> str:
+    """Put a file into the landing folder and return its text."""
+    text = rows if isinstance(rows, str) else rows.write_csv()
+    at.landing.folder.mkdir(parents=True, exist_ok=True)
+    (at.landing.folder / name).write_text(text)
+    return text
+
+
+def take_in(at: Workplace) -> Intake:
+    """Run the steps that bring files into the lake."""
+    return steps.split(at, steps.dedup(at, steps.ingest(at)))
+
+
+def run(at: Workplace, form: Form | None = None) -> Run:
+    """Run every step up to the decision."""
+    form = form or Form()
+    batches = steps.dedup(at, steps.ingest(at))
+    intake = steps.split(at, batches)
+    plan = steps.plan(at, intake, form, next(DAG_RUNS))
+    screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
+    finals = [steps.final(at, plan, trial) for trial in steps.shortlist(at, plan, screened)]
+    challenger = steps.fit(at, plan, finals)
+    scores = steps.score(at, plan, challenger)
+    decision = steps.promote(at, plan, challenger, scores, form)
+    return Run(batches, intake, plan, screened, finals, challenger, scores, decision)
+
+
+def state(at: Workplace) -> tuple[object, ...]:
+    """Return all that a repeated step must leave alone: rows, versions, aliases, runs, files."""
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(at.spec.name)
+    assert experiment is not None
+    versions = client.search_model_versions(f"name='{at.spec.model}'")
+    files = [
+        path for root in (at.landing.folder, at.landing.quarantine) for path in root.rglob("*")
+    ]
+    return (
+        at.lake.known().sort("key").rows(),
+        sorted((one.version, str(sorted(one.tags.items()))) for one in versions),
+        dict(client.get_registered_model(at.spec.model).aliases),
+        sorted(one.info.run_id for one in client.search_runs([experiment.experiment_id])),
+        sorted(map(str, files)),
+    )

@@ -1,0 +1,99 @@
+"""The endpoint's client against the server itself, on a real port."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+
+from include.adapters.endpoint import Endpoint
+from include.bundle import Bundle, Manifest, load, save
+from include.errors import EndpointError
+from include.stages.fit import fit
+from serving.app import make_app
+from serving.holder import Held, Holder
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(100, 2)).astype(np.float32)
+Y = (X[:, 0] > 0.5).astype(np.int8)
+
+
+@pytest.fixture
+def holder() -> Holder:
+    """Return the holder of a server that follows nothing by itself."""
+    return Holder(registry_problem=None)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """Return an opened bundle called `boxes`."""
+    model = fit(make_pipeline(GaussianNB()), 0.3, X, Y)
+    manifest = Manifest("boxes", "naive_bayes", ("height", "width"), 0.3, ("0", "1"), 3)
+    return load(tmp_path, save(tmp_path, model, manifest))
+
+
+@pytest.fixture
+def url(holder: Holder) -> Iterator[str]:
+    """Return the address of a server on a free port of its own."""
+
+    async def nothing() -> None:
+        return
+
+    config = uvicorn.Config(
+        make_app(holder, nothing), host="127.0.0.1", port=0, log_level="warning", ws="none"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bundle) -> None:
+    """Not before it is there, and no longer than it takes."""
+    endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
+    later = threading.Timer(0.3, lambda: holder.hold(Held("boxes", "4", bundle)))
+    later.start()
+    assert 0.2 < endpoint.wait_for("4", patience_seconds=10) < 5
+    later.join()
+
+
+def test_it_answers_what_the_model_answers(url: str, holder: Holder, bundle: Bundle) -> None:
+    """Probabilities come back in order, with the version that gave them."""
+    holder.hold(Held("boxes", "4", bundle))
+    version, answered = Endpoint(url, "boxes").infer(X)
+    assert version == "4"
+    assert np.allclose(answered, bundle.probability(X), atol=1e-6, rtol=0)
+
+
+def test_another_version_is_not_the_one_waited_for(
+    url: str, holder: Holder, bundle: Bundle
+) -> None:
+    """After its patience the error says which version is held and where to look."""
+    holder.hold(Held("boxes", "3", bundle))
+    with pytest.raises(EndpointError, match=r"should hold version 4 .* still says: 3. Look at"):
+        Endpoint(url, "boxes", poll_seconds=0.02).wait_for("4", patience_seconds=0.1)
+
+
+def test_a_server_that_does_not_know_the_model_is_an_error(url: str) -> None:
+    """Its own sentence is passed on, when waiting and when asking."""
+    with pytest.raises(EndpointError, match="still says: 404"):
+        Endpoint(url, "circles", poll_seconds=0.02).wait_for("1", patience_seconds=0.1)
+    with pytest.raises(EndpointError, match="infer answered 404"):
+        Endpoint(url, "circles").infer(X)
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    """Nobody listens on port 1."""
+    endpoint = Endpoint("http://127.0.0.1:1", "boxes", poll_seconds=0.02)
+    with pytest.raises(EndpointError, match="still says: no answer"):
+        endpoint.wait_for("1", patience_seconds=0.1)

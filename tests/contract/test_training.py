@@ -1,0 +1,150 @@
+"""From a dropped file to a champion, and what a repeated step leaves alone.
+
+What Airflow adds is when a step runs; here the steps are called as its tasks call them.
+"""
+
+from collections.abc import Callable
+
+import mlflow
+import pytest
+
+from demo.data import pulsar_rows
+from include import steps
+from include.errors import NothingToDoError
+from include.records import Form, Verdict
+from include.steps import Workplace
+from tests.contract.pipeline import DAG_RUNS, Run, drop, run, state, take_in
+
+ROWS = pulsar_rows(600, seed=1)
+
+
+@pytest.fixture(scope="module")
+def trained(new_workplace: Callable[[], Workplace]) -> tuple[Workplace, Run]:
+    """Return a workplace with 600 rows and a champion, and the run that made it."""
+    at = new_workplace()
+    drop(at, ROWS)
+    return at, run(at)
+
+
+def test_the_first_drop_becomes_a_champion(trained: tuple[Workplace, Run]) -> None:
+    """Rows are split and committed, candidates judged, and the first model with skill promoted."""
+    at, first = trained
+    (batch,) = first.intake.batches
+    assert (batch.read, batch.new, batch.duplicates, batch.refused) == (600, 600, 0, 0)
+    assert batch.committed == 0
+    assert first.plan.dataset.rows == 600
+    assert sum(first.plan.dataset.holdout.values()) == pytest.approx(120, abs=1)
+    assert first.decision.verdict is Verdict.PROMOTE
+    assert first.scores.champion is None
+    assert first.scores.challenger.rows == sum(first.plan.dataset.holdout.values())
+    assert at.registry.champion() == first.challenger
+    assert first.challenger.data_version == 0
+
+
+def test_finalists_are_judged_on_every_train_row(trained: tuple[Workplace, Run]) -> None:
+    """Screening sees a part; the best of each family then meet on all of it."""
+    at, first = trained
+    assert {trial.rows for family in first.screened for trial in family} == {100}
+    assert {trial.rows for trial in first.finals} == {sum(first.plan.dataset.train.values())}
+    assert len({trial.candidate.family for trial in first.finals}) == len(at.spec.families)
+
+
+def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
+    """Counts, leaderboard, pictures, scorecards and the decision are on the run of the Dag."""
+    at, first = trained
+    client = mlflow.MlflowClient()
+    record = client.get_run(first.plan.run_id).data
+    assert record.metrics["batch_new"] == 600
+    assert record.metrics["challenger_f1"] == first.scores.challenger.f1
+    assert record.params["family"] in {family.name for family in at.spec.families}
+    assert record.tags["ratchet.data_version"] == "0"
+    assert "ratchet.library.scikit-learn" in record.tags
+    files = {file.path for file in client.list_artifacts(first.plan.run_id)}
+    assert {"batches.json", "leaderboard.json", "decision.json", "pictures"} <= files
+    assert len(client.list_artifacts(first.plan.run_id, "pictures")) == 4
+    final = first.finals[0]
+    assert client.get_run(final.run_id).data.metrics["f1"] == final.f1
+
+
+def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:
+    """Under another name too; the run then ends early and says why."""
+    at, first = trained
+    before = state(at)
+    drop(at, ROWS, "again.csv")
+    intake = take_in(at)
+    assert "ingested before" in intake.batches[0].note
+    assert intake.dataset == first.plan.dataset
+    with pytest.raises(NothingToDoError, match="no row is new since data version 0"):
+        steps.plan(at, intake, Form(), next(DAG_RUNS))
+    assert state(at) == before
+
+
+def test_the_form_can_ask_for_a_retrain(trained: tuple[Workplace, Run]) -> None:
+    """Without a new row a run trains again when it is told to, and holds an equal model."""
+    at, first = trained
+    again = run(at, Form(no_new_data="retrain", note="try again"))
+    assert again.batches == []
+    assert again.plan.dataset == first.plan.dataset
+    assert again.decision.verdict is Verdict.HOLD
+    assert again.decision.note == "try again"
+    assert again.scores.champion is not None
+    assert again.scores.champion.f1 == again.scores.challenger.f1
+    assert at.registry.champion() == first.challenger
+
+
+def test_later_rows_and_a_forced_promotion(at: Workplace) -> None:
+    """Old rows keep their sides, repeated ones count once, both models meet the same holdout."""
+    drop(at, ROWS[:300])
+    first = run(at)
+    sides = at.lake.known()
+    drop(at, ROWS[200:])
+    second = run(at, Form(force=True))
+    assert (second.batches[0].new, second.batches[0].duplicates) == (300, 100)
+    assert second.plan.dataset.version == 1
+    known = at.lake.known()
+    assert known.height == 600
+    assert known.join(sides, on=["key", "label", "side"], how="inner").height == 300
+    assert second.scores.champion is not None
+    assert second.scores.champion.model_version == first.challenger.version
+    assert second.scores.champion.rows == second.scores.challenger.rows
+    assert at.registry.champion() == second.challenger
+    aliases = mlflow.MlflowClient().get_registered_model(at.spec.model).aliases
+    assert aliases["previous_champion"] == first.challenger.version
+
+
+REPEATS: dict[str, Callable[[Workplace, Run], object]] = {
+    "ingest": lambda at, _: steps.ingest(at),
+    "dedup": lambda at, run: steps.dedup(at, run.batches),
+    "split": lambda at, run: steps.split(at, run.batches),
+    "screen": lambda at, run: steps.screen(at, run.plan, "naive_bayes"),
+    "shortlist": lambda at, run: steps.shortlist(at, run.plan, run.screened),
+    "final": lambda at, run: steps.final(at, run.plan, run.finals[0]),
+    "fit": lambda at, run: steps.fit(at, run.plan, run.finals),
+    "score": lambda at, run: steps.score(at, run.plan, run.challenger),
+    "promote": lambda at, run: steps.promote(at, run.plan, run.challenger, run.scores, Form()),
+}
+
+
+def test_a_step_repeated_after_success_changes_nothing(at: Workplace) -> None:
+    """Rows, model versions, aliases, runs and quarantine stay as they are, step by step."""
+    drop(at, ROWS)
+    drop(at, ROWS[:40].write_csv() + "1,2,3\n", "spoilt.csv")
+    done = run(at)
+    before = state(at)
+    for name, repeat in REPEATS.items():
+        repeat(at, done)
+        assert state(at) == before, name
+
+
+def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:
+    """The same steps twice over, as after a kill at every boundary, end as if run once."""
+    drop(at, pulsar_rows(300, seed=5))
+    batches = steps.ingest(at)
+    assert steps.ingest(at) == batches
+    judged = steps.dedup(at, batches)
+    assert steps.dedup(at, batches) == judged
+    intake = steps.split(at, judged)
+    assert steps.split(at, judged) == intake
+    plan = steps.plan(at, intake, Form(), "manual__twice")
+    assert steps.plan(at, intake, Form(), "manual__twice") == plan
+    assert at.lake.known().height == 300

@@ -1,0 +1,146 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from include.settings import PROJECT
+
+Parse = Callable[[Path], DagBag]
+STEPS = {"ingest", "dedup", "split", "plan", "screen", "shortlist", "final", "fit", "score"}
+HEAVY = {"pandas", "sklearn", "mlflow", "xgboost", "polars", "deltalake", "matplotlib"}
+PARSE = """
+import sys, time
+import airflow.sdk, airflow.triggers.base
+started = time.perf_counter()
+import continuous_training
+print(time.perf_counter() - started, *sorted(name for name in sys.modules if "." not in name))
+"""
+
+
+@pytest.fixture
+def pulsars(parse: Parse, spec_file: Path) -> Any:
+    """Return the Dag of the small spec."""
+    bag = parse(spec_file.parent)
+    assert bag.import_errors == {}
+    return bag.dags["pulsars"]
+
+
+def landing(dag: Any) -> Any:
+    """Return the one asset that starts a Dag."""
+    (asset,) = dag.timetable.asset_condition.objects
+    return asset
+
+
+def test_the_specs_of_the_repository_have_a_dag_each(parse: Parse) -> None:
+    """The Dag folder as it is delivered has no import error."""
+    specs = PROJECT / "include" / "specs"
+    bag = parse(specs)
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {path.stem for path in specs.glob("*.toml")}
+
+
+def test_parsing_loads_no_learning_library_and_takes_under_a_second() -> None:
+    """What the Dag processor does every few seconds is cheap; best of three fresh processes."""
+    paths = [str(PROJECT), str(PROJECT / "dags"), str(PROJECT / "plugins")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", PARSE],
+            env=environment,
+            cwd=os.environ["AIRFLOW_HOME"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(3)
+    ]
+    for _, *modules in answers:
+        assert HEAVY.isdisjoint(modules)
+    assert min(float(seconds) for seconds, *_ in answers) < 1.0
+
+
+def test_a_second_spec_makes_a_second_dag(parse: Parse, spec_file: Path) -> None:
+    """Its landing folder and model are its own, without a line of code."""
+    other = spec_file.read_text().replace("pulsar-model", "quasar-model")
+    spec_file.with_name("quasars.toml").write_text(other)
+    bag = parse(spec_file.parent)
+    assert set(bag.dags) == {"pulsars", "quasars"}
+    uris = [landing(bag.dags[name]).uri for name in ("pulsars", "quasars")]
+    assert [uri.rpartition("/")[2] for uri in uris] == ["pulsars", "quasars"]
+    assert "quasar-model" in bag.dags["quasars"].tags
+
+
+def test_a_spec_may_bear_the_name_of_a_task(parse: Parse, spec_file: Path) -> None:
+    """`data.toml` and `fit.toml` harm no Dag that is made after them."""
+    for name in ("data", "fit", "assets"):
+        spec_file.with_name(f"{name}.toml").write_text(spec_file.read_text())
+    bag = parse(spec_file.parent)
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"assets", "data", "fit", "pulsars"}
+
+
+@pytest.mark.parametrize("name", ["broken.toml", "my model (old).toml"])
+def test_a_broken_spec_is_a_dag_that_says_why(parse: Parse, spec_file: Path, name: str) -> None:
+    """The others run on; the tagged Dag shows the reason and cannot start by itself."""
+    spec_file.with_name(name).write_text('title = "no more than that"')
+    bag = parse(spec_file.parent)
+    assert bag.import_errors == {}
+    assert len(bag.dags) == 2
+    (broken,) = (dag for dag in bag.dags.values() if "broken spec" in dag.tags)
+    assert "data: Field required" in str(broken.doc_md)
+    assert not broken.timetable.can_be_scheduled
+    assert "pulsars" in bag.dags
+
+
+def test_the_dag_reads_as_the_mission(pulsars: Any) -> None:
+    """A task each stage, in the groups of the graph view, in the order of the flow."""
+    names = {task.task_id.rpartition(".")[2] for task in pulsars.tasks}
+    assert STEPS | {"promote", "serve"} <= names
+    assert set(pulsars.task_group_dict) - {None} >= {"data", "select"}
+    order = [task.task_id.rpartition(".")[2] for task in pulsars.topological_sort()]
+    flow = ["ingest", "dedup", "split", "plan", "screen", "shortlist", "final", "fit", "score"]
+    assert [name for name in order if name in [*flow, "promote", "serve"]] == [
+        *flow,
+        "promote",
+        "serve",
+    ]
+
+
+def test_everything_is_documented(pulsars: Any) -> None:
+    """The Dag and each of its tasks carry the words that the UI shows."""
+    assert "drop CSV files in" in pulsars.doc_md
+    assert "naive_bayes, logistic_regression" in pulsars.doc_md
+    for task in pulsars.tasks:
+        assert task.doc_md, task.task_id
+
+
+def test_it_starts_by_file_and_by_clock(pulsars: Any, tmp_path: Path) -> None:
+    """The schedule has the landing folder's asset and a cron line in an explicit time zone."""
+    timetable = pulsars.timetable
+    asset = landing(pulsars)
+    assert asset.uri == (tmp_path / "home" / "landing" / "pulsars").as_uri()
+    (watcher,) = asset.watchers
+    assert watcher.trigger.folder == str(tmp_path / "home" / "landing" / "pulsars")
+    assert timetable.timetable.expression == "0 2 * * *"
+    assert str(timetable.timetable.timezone) == "UTC"
+
+
+def test_a_run_that_nobody_filled_a_form_for_is_safe(pulsars: Any) -> None:
+    """A file and the night skip without new data and force nothing; one run at a time."""
+    defaults = {name: pulsars.params[name] for name in pulsars.params}
+    assert defaults == {"no_new_data": "skip", "force": False, "note": ""}
+    assert pulsars.max_active_runs == 1
+    assert pulsars.catchup is False
+
+
+def test_training_tasks_share_a_pool(pulsars: Any) -> None:
+    """What needs a core waits for one; what does not is never in its way."""
+    pools = {task.task_id.rpartition(".")[2]: task.pool for task in pulsars.tasks}
+    training = {name for name, pool in pools.items() if pool == "training"}
+    assert training == {"screen", "final", "fit", "score"}

@@ -1,0 +1,83 @@
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+
+from include.bundle import BundleRefusedError, Manifest, load, read_manifest, save
+from include.stages.fit import fit
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(200, 2)).astype(np.float32)
+Y = (X[:, 0] + RNG.normal(size=200) > 1).astype(np.int8)
+MANIFEST = Manifest(
+    name="boxes",
+    family="naive_bayes",
+    features=("height", "width"),
+    threshold=0.3,
+    labels=("no", "yes"),
+    data_version=4,
+    example=((1.0, 2.5),),
+    libraries={"scikit-learn": "1.9"},
+)
+
+
+@pytest.fixture
+def digest(tmp_path: Path) -> str:
+    """Save a bundle in `tmp_path` and return its digest."""
+    return save(tmp_path, fit(make_pipeline(GaussianNB()), MANIFEST.threshold, X, Y), MANIFEST)
+
+
+def test_a_saved_bundle_opens_with_the_same_manifest_and_answers(
+    tmp_path: Path, digest: str
+) -> None:
+    """What was saved is what is opened, the model file's digest filled in."""
+    bundle = load(tmp_path, digest)
+    assert replace(bundle.manifest, model_sha256="") == MANIFEST
+    expected = make_pipeline(GaussianNB()).fit(X, Y).predict_proba(X)[:, 1]
+    assert np.array_equal(bundle.probability(X), expected)
+
+
+def test_labels_are_what_the_model_predicts(tmp_path: Path, digest: str) -> None:
+    """The manifest's threshold and the one inside the model cut the same rows."""
+    bundle = load(tmp_path, digest)
+    labels = bundle.label(bundle.probability(X))
+    assert np.array_equal(labels, joblib.load(tmp_path / "model.joblib").predict(X))
+    assert 0 < labels.sum() < len(labels)
+
+
+def test_a_probability_at_the_threshold_is_positive(tmp_path: Path, digest: str) -> None:
+    """The threshold itself counts as reached."""
+    label = load(tmp_path, digest).label(np.array([np.nextafter(0.3, 0), 0.3]))
+    assert label.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.joblib"])
+def test_an_altered_file_is_refused(tmp_path: Path, digest: str, name: str) -> None:
+    """One byte more in either file, and nothing is opened."""
+    with (tmp_path / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(BundleRefusedError, match=f"{name} has digest .* changed after"):
+        load(tmp_path, digest)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.joblib"])
+def test_a_missing_file_is_refused(tmp_path: Path, digest: str, name: str) -> None:
+    """Half a download is not a model."""
+    (tmp_path / name).unlink()
+    with pytest.raises(BundleRefusedError, match=f"{name} is missing"):
+        load(tmp_path, digest)
+
+
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str) -> None:
+    """A manifest with fields that this version does not know gets a sentence, even if pinned."""
+    path = tmp_path / "bundle.json"
+    path.write_text(path.read_text().replace('"family"', '"tribe"'))
+    altered = sha256(path.read_bytes()).hexdigest()
+    assert altered != digest
+    with pytest.raises(BundleRefusedError, match="not a manifest this version reads"):
+        read_manifest(tmp_path, altered)

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from include.errors import SpecError
+from include.settings import PROJECT
+from include.spec import Data, read_spec
+
+SANTANDER = PROJECT / "include" / "specs" / "santander.toml"
+
+
+def test_the_first_spec_is_valid_and_names_its_six_families() -> None:
+    """The spec in the repository races the families that its users asked for."""
+    spec = read_spec(SANTANDER)
+    assert (spec.name, spec.model, spec.selection.folds) == ("santander", "xgboost-model", 5)
+    assert {family.name for family in spec.families} == {
+        "ada_boost",
+        "k_nearest_neighbours",
+        "logistic_regression",
+        "naive_bayes",
+        "random_forest",
+        "xgboost",
+    }
+
+
+def test_features_follow_patterns_in_the_order_of_the_header() -> None:
+    """Target, id and excluded columns are no features, whatever the patterns say."""
+    data = Data(target="y", id="code", features=("v_*", "code", "y"), exclude=("v_9",))
+    assert data.feature_columns(("v_2", "code", "V_3", "v_9", "y", "v_1")) == ("v_2", "v_1")
+
+
+def test_a_family_is_found_by_its_name() -> None:
+    """A name that no family has is a KeyError."""
+    spec = read_spec(SANTANDER)
+    assert spec.family("xgboost").pipeline == ("xgboost.XGBClassifier",)
+    with pytest.raises(KeyError):
+        spec.family("oracle")
+
+
+@pytest.mark.parametrize(
+    ("found", "written", "sentence"),
+    [
+        ('title = "Pulsars"', "", "title: Field required"),
+        ('title = "Pulsars"', 'title = "P"\ncolour = 1', "colour: Extra inputs"),
+        ('model = "pulsar-model"', 'model = "Pulsar model"', "model: String should match"),
+        ('target = "class"', "", "data.target: Field required"),
+        ('target = "class"', 'target = "c"\npositive = 0', "data: positive and negative are both"),
+        ("screened_rows = 100", "folds = 1", "selection.folds: Input should be greater"),
+        ("sklearn.naive_bayes.GaussianNB", "os.abort", "os.abort is not from sklearn. or xgboost."),
+        ("[0.01]", "[]", "families.1.grid.logisticregression__C: .*at least 1 item"),
+        ('"logistic_regression"', '"naive_bayes"', "two families have the same name"),
+        ("[selection]", '[schedule]\ntimezone = "Mars"\n[selection]', "'Mars' is not a time zone"),
+        ("[selection]", '[schedule]\ncron = "at 2"\n[selection]', "'at 2' is not a cron line"),
+        ("[selection]", "[selection", "cannot be read as TOML"),
+    ],
+)
+def test_a_spec_that_cannot_be_used_says_where_and_why(
+    spec_file: Path, found: str, written: str, sentence: str
+) -> None:
+    """The message names the file, the field and what is wrong with it."""
+    spec_file.write_text(spec_file.read_text().replace(found, written))
+    with pytest.raises(SpecError, match=f"pulsars.toml.*{sentence}"):
+        read_spec(spec_file)
+
+
+def test_a_spec_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    """A path that leads nowhere is a SpecError like any other."""
+    with pytest.raises(SpecError, match=r"gone\.toml cannot be read"):
+        read_spec(tmp_path / "gone.toml")
