@@ -1,0 +1,169 @@
+# ruff: noqa: INP001 - a script beside the documents it checks, not a package
+"""`python -m docs.check`: prove that the documents still speak of what is there.
+
+Exits 1 with a sentence a problem when a relative link or its heading is missing, when a document
+names a make target or a variable that nothing reads, when a documented target or a setting is
+named nowhere, or when a table in architecture.md differs from the specs or Airflow's options.
+"""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from include.settings import PROJECT
+from include.spec import Spec
+
+ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+SETTINGS = (PROJECT / "include" / "settings.py", PROJECT / "serving" / "settings.py")
+OPTIONS = PROJECT / "stack" / "airflow_config.py"
+
+_CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+_VARIABLE = re.compile(r"\b(?:RATCHET|SERVING)_[A-Z_]+\b")
+_TARGET = re.compile(r"\bmake +([a-z][a-z-]*)")
+_ROW = re.compile(r"^\| `([^`|]+)` \| ([^|]*) \|", re.MULTILINE)
+
+
+def main() -> int:
+    """Print every problem and return the exit code."""
+    texts = {path: path.read_text() for path in _documents()}
+    problems = [
+        *(sentence for path, text in texts.items() for sentence in broken_links(path, text)),
+        *target_problems(texts),
+        *variable_problems(texts),
+        *spec_problems(texts[ARCHITECTURE]),
+        *option_problems(texts[ARCHITECTURE]),
+    ]
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    sys.stdout.write(f"{len(texts)} documents, {len(problems)} problems\n")
+    return 1 if problems else 0
+
+
+def broken_links(path: Path, text: str) -> Iterator[str]:
+    """Yield a sentence for each relative link of a document that leads nowhere."""
+    for link in _LINK.findall(_CODE.sub("", text)):
+        place, _, anchor = link.partition("#")
+        if re.match(r"[a-z]+:", link):
+            continue
+        target = (path.parent / place) if place else path
+        if not target.exists():
+            yield f"{_name(path)}: the link to {link} leads to no file"
+        elif anchor and anchor not in _anchors(target.read_text()):
+            yield f"{_name(path)}: {link} names a heading that is not there"
+
+
+def target_problems(texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each `make` target that only the documents or only the Makefile know."""
+    makefile = (PROJECT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    shown = set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))
+    named = {path: set(_TARGET.findall("\n".join(_CODE.findall(t)))) for path, t in texts.items()}
+    for path, names in named.items():
+        for name in sorted(names - targets):
+            yield f"{_name(path)}: `make {name}` is no target of the Makefile"
+    for name in sorted(shown - named[PROJECT / "README.md"]):
+        yield f"README.md: `make {name}` is in `make help` and not here"
+
+
+def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each variable that only the documents or only the settings know."""
+    read = {name for path in SETTINGS for name in _strings(path) if _VARIABLE.fullmatch(name)}
+    for path, text in texts.items():
+        for name in sorted(set(_VARIABLE.findall(text)) - read):
+            yield f"{_name(path)}: {name} is read by no settings.py"
+    for name in sorted(read - set(_VARIABLE.findall(texts[ARCHITECTURE]))):
+        yield f"{_name(ARCHITECTURE)}: {name} is read by a settings.py and not listed"
+
+
+def spec_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each spec field whose row is missing, too many or of another default."""
+    section = _section(text, "The spec file")
+    listed = {name: default.strip() for name, default in _ROW.findall(section)}
+    fields = dict(_fields(Spec)) | {"name": "the file's name"}  # `read_spec` puts it there
+    for name in sorted(listed.keys() - fields.keys()):
+        yield f"{_name(ARCHITECTURE)}: the spec has no field {name}"
+    for name, default in fields.items():
+        if name not in listed:
+            yield f"{_name(ARCHITECTURE)}: the spec's field {name} is not listed"
+        elif listed[name] != default:
+            yield f"{_name(ARCHITECTURE)}: the default of {name} is {default}, not {listed[name]}"
+
+
+def option_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each Airflow option whose value the stack sets otherwise."""
+    rows = _ROW.findall(_section(text, "Airflow's options"))
+    if not rows:
+        yield f"{_name(ARCHITECTURE)}: there is no table of Airflow's options"
+    for name, value in rows:
+        part, option = name.removeprefix("[").split("] ")
+        written = _dict_items(OPTIONS).get(f"{part}__{option}")
+        if f"`{written}`" != value.strip():
+            yield f"{_name(ARCHITECTURE)}: {name} is {value.strip()}, the stack sets {written}"
+
+
+def _documents() -> list[Path]:
+    return [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def _anchors(text: str) -> set[str]:
+    """Return the anchors that a code host makes of the headings."""
+    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(text))
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+def _section(text: str, heading: str) -> str:
+    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def _strings(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {one.value for one in nodes if isinstance(one, ast.Constant) and type(one.value) is str}
+
+
+def _dict_items(path: Path) -> dict[str, str]:
+    """Return the entries of a module's dictionaries whose key and value are plain strings."""
+    dicts = (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Dict))
+    pairs = ((key, value) for one in dicts for key, value in zip(one.keys, one.values, strict=True))
+    return {
+        str(key.value): str(value.value)
+        for key, value in pairs
+        if isinstance(key, ast.Constant) and isinstance(value, ast.Constant)
+    }
+
+
+def _fields(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every field a spec file can hold, in dots, with its default as TOML writes it."""
+    for name, field in part.model_fields.items():
+        inner = _part_of(field.annotation)
+        if inner:
+            yield from _fields(inner, f"{prefix}{name}.")
+        elif field.is_required():
+            yield prefix + name, "required"
+        else:
+            default = field.default
+            written = list(default) if isinstance(default, tuple) else default
+            yield prefix + name, "none" if default is None else f"`{json.dumps(written)}`"
+
+
+def _part_of(annotation: object) -> type[BaseModel] | None:
+    """Return the table that a field's annotation stands for, itself or the items of its tuple."""
+    for one in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
