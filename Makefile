@@ -46,8 +46,9 @@ test: setup-dev  ## Run every test
 check: setup-dev  ## Lint, types, import contracts, docs in step
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
-	@$(MAIN)/bin/mypy include serving stack demo dags plugins benchmarks tests
+	@$(MAIN)/bin/mypy include serving stack demo dags plugins benchmarks docs tests
 	@$(MAIN)/bin/lint-imports --no-cache
+	@$(RUN) docs.check
 
 bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.loop

@@ -23,9 +23,9 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 from task_call import call, stage_task
 
-from include.errors import ChampionMovedError, SpecError
+from include.errors import ChampionMovedError, ModelRefusedError, SpecError
 from include.settings import Settings, read_settings
-from include.spec import Spec, read_spec
+from include.spec import Spec, read_specs
 
 TRAINING_POOL = "training"
 FORM = {
@@ -53,7 +53,7 @@ FORM = {
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception=error, action=RetryAction.FAIL, reason="a person has to look first")
-        for error in (SpecError, ChampionMovedError)
+        for error in (SpecError, ChampionMovedError, ModelRefusedError)
     ]
 )
 
@@ -223,14 +223,11 @@ def _documentation(spec: Spec, settings: Settings) -> str:
     )
 
 
-def _dag(path: Path, settings: Settings) -> DAG:
-    try:
-        return continuous_training(path, read_spec(path), settings)
-    except SpecError as error:
-        return unusable_spec(path, error)
-
-
 SETTINGS = read_settings()
-for spec_path in sorted(SETTINGS.specs.glob("*.toml")):
+for spec_path, spec_or_reason in read_specs(SETTINGS.specs).items():
     # No spec can take this name from the tasks above: `data.toml` is a fine spec.
-    globals()[f"dag of {spec_path.name}"] = _dag(spec_path, SETTINGS)
+    globals()[f"dag of {spec_path.name}"] = (
+        unusable_spec(spec_path, spec_or_reason)
+        if isinstance(spec_or_reason, SpecError)
+        else continuous_training(spec_path, spec_or_reason, SETTINGS)
+    )

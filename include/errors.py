@@ -21,5 +21,9 @@ class ChampionMovedError(RatchetError):
     """The champion is no longer the model version that the challenger was judged against."""
 
 
+class ModelRefusedError(RatchetError):
+    """A registered model is not the one that was recorded, so it is not opened."""
+
+
 class EndpointError(RatchetError):
     """The serving process does not answer, or not with the model version it should hold."""

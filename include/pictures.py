@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import f1_score, precision_recall_curve, roc_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from include.arrays import Labels, Probabilities
 
@@ -66,8 +66,8 @@ def _calibration(axes: Axes, y: Labels, name: str, contender: Contender) -> None
 
 
 def _f1_by_threshold(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
-    thresholds = np.quantile(contender.probability, np.linspace(0, 1, 100))
-    f1 = [f1_score(y, contender.probability >= at, zero_division=0.0) for at in thresholds]
-    (line,) = axes.plot(thresholds, f1, label=name)
+    precision, recall, thresholds = precision_recall_curve(y, contender.probability)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
+    (line,) = axes.plot(thresholds, f1[:-1], label=name)
     axes.axvline(contender.threshold, color=line.get_color(), linestyle=":", linewidth=1)
     axes.set(title="F1 by threshold", xlabel="threshold", ylabel="F1")

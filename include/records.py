@@ -116,6 +116,8 @@ class Trial:
     seconds: float
     run_id: str = ""
     """The nested MLflow run with its out-of-fold probabilities."""
+    failure: str = ""
+    """Why the candidate could not be fitted to this data; it is out of the race then."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Settings:
     serving_port: int
     cores: int
     """How many fits may run at once: RATCHET_CORES, the machine's cores by default."""
+    code: str
+    """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
 
     @property
     def lake(self) -> Path:
@@ -63,6 +65,7 @@ class Settings:
             "RATCHET_MLFLOW_PORT": str(self.mlflow_port),
             "RATCHET_SERVING_PORT": str(self.serving_port),
             "RATCHET_CORES": str(self.cores),
+            "RATCHET_CODE_VERSION": self.code,
         }
 
 
@@ -79,6 +82,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         mlflow_port=_number(env, "RATCHET_MLFLOW_PORT", 5000),
         serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
+        code=env.get("RATCHET_CODE_VERSION", ""),
     )
 
 
@@ -89,9 +93,9 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
-def code_version() -> str:
-    """Return what identifies this code: RATCHET_CODE_VERSION, else git's words, else `unknown`."""
-    return os.environ.get("RATCHET_CODE_VERSION") or _git_commit()
+def code_version(settings: Settings) -> str:
+    """Return what identifies this code: as set, else git's words, else `unknown`."""
+    return settings.code or _git_commit()
 
 
 def _git_commit() -> str:

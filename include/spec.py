@@ -108,10 +108,15 @@ class Schedule(_Part):
     @field_validator("cron")
     @classmethod
     def _five_fields(cls, cron: str) -> str:
-        from croniter import croniter
+        from croniter import CroniterError, croniter
 
-        if not croniter.is_valid(cron):
-            raise ValueError(f"{cron!r} is not a cron line such as '0 2 * * *'")
+        try:
+            fields = len(cron.split())
+            croniter(cron).get_next()
+        except CroniterError:
+            fields = 0
+        if fields != 5:  # noqa: PLR2004 - minute, hour, day, month, day of the week
+            raise ValueError(f"{cron!r} is not a cron line that ever comes, such as '0 2 * * *'")
         return cron
 
 
@@ -145,12 +150,34 @@ class Spec(_Part):
 def read_spec(path: Path) -> Spec:
     """Read and validate a spec, or raise SpecError naming the file, the field and the mend."""
     try:
-        return Spec.model_validate({"name": path.stem} | tomllib.loads(path.read_text()))
+        table = tomllib.loads(path.read_text())
+        if "name" in table:
+            raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
+        return Spec.model_validate({"name": path.stem} | table)
     except ValidationError as error:
         lines = (_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name} cannot be read as TOML: {error}") from error
+
+
+def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
+    """Read every spec of a folder; in place of one that cannot be used stands the reason.
+
+    Two specs may not share a model: they would move one another's champion.
+    """
+    read: dict[Path, Spec | SpecError] = {}
+    owners: dict[str, str] = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            spec = read_spec(path)
+        except SpecError as error:
+            read[path] = error
+            continue
+        owner = owners.setdefault(spec.model, path.name)
+        taken = SpecError(f"{path.name}: model: {spec.model!r} is the model of {owner} already")
+        read[path] = spec if owner == path.name else taken
+    return read
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:

@@ -57,6 +57,7 @@ class Workplace:
     """A spec and the doors that its steps go through."""
 
     spec: Spec
+    settings: Settings
     landing: Landing
     lake: Lake
     registry: Registry
@@ -68,6 +69,7 @@ def workplace(spec: Spec, settings: Settings) -> Workplace:
     folder = settings.lake / spec.name
     return Workplace(
         spec,
+        settings,
         Landing(settings.landing / spec.name, folder),
         Lake(folder),
         Registry(settings.registry_url, spec.name, spec.model),
@@ -115,19 +117,21 @@ def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
 
 def plan(at: Workplace, intake: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
-    dataset = _require_trainable(at.spec, intake.dataset)
-    if form.no_new_data == "skip" and at.registry.decided_data_version() == dataset.version:
+    dataset = _require_trainable(at.spec, intake)
+    if form.no_new_data == "skip" and at.registry.decided_data_version(dag_run) == dataset.version:
         raise NothingToDoError(
             f"no row is new since data version {dataset.version}, on which a run has decided. "
-            "To train all the same, trigger the Dag with 'no_new_data' set to 'retrain'"
+            f"{_noted(intake)}To train all the same, trigger the Dag with 'no_new_data' set to "
+            "'retrain'"
         )
-    tags = {"ratchet.code": code_version(), "ratchet.note": form.note}
+    tags = {"ratchet.code": code_version(at.settings), "ratchet.note": form.note}
     tags |= {f"ratchet.library.{name}": installed(name) for name in LIBRARIES}
     run_id = at.registry.open_run(dag_run, dataset.version, tags)
     rows = sum(dataset.train.values())
     counts = {f"train_{name}": rows for name, rows in dataset.train.items()}
     counts |= {f"holdout_{name}": rows for name, rows in dataset.holdout.items()}
     at.registry.log(run_id, metrics=counts | _batch_totals(intake.batches))
+    at.registry.log_dataset(run_id, at.lake.url, dataset.version)
     at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in intake.batches])
     return Plan(run_id, dataset, min(rows, at.spec.selection.screened_rows))
 
@@ -146,7 +150,7 @@ def shortlist(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) ->
     ranked = select_stage.leaderboard(trial for family in screened for trial in family)
     at.registry.log_table(plan.run_id, "leaderboard.json", [asdict(trial) for trial in ranked])
     for place, trial in enumerate(ranked, 1):
-        log.info("%2d. F1 %.4f  %s", place, trial.f1, trial.candidate.title)
+        log.info("%2d. F1 %.4f  %s %s", place, trial.f1, trial.candidate.title, trial.failure)
     return select_stage.shortlist(ranked, at.spec.selection)
 
 
@@ -161,7 +165,7 @@ def final(at: Workplace, plan: Plan, finalist: Trial) -> Trial:
 
 def fit(at: Workplace, plan: Plan, finals: Sequence[Trial]) -> ModelVersion:
     """Fit the winner on the whole train side and register it as a model version."""
-    winner = select_stage.leaderboard(finals)[0]
+    winner = select_stage.shortlist(finals, at.spec.selection)[0]
     family = at.spec.family(winner.candidate.family)
     X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
     started = time.perf_counter()
@@ -186,8 +190,8 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score challenger and champion on the same holdout rows, now."""
     X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT)
     versions = {"challenger": challenger}
-    champion = at.registry.champion()
-    if champion is not None and champion != challenger:
+    champion = at.registry.opponent(challenger)
+    if champion is not None:
         versions["champion"] = champion
     contenders, cards = {}, {}
     for name, version in versions.items():
@@ -247,7 +251,8 @@ def _ingest_one(
 ) -> tuple[Batch, tuple[str, ...] | None]:
     """Type one file; `features` are those of the rows before it, earlier files included."""
     batch = Batch(delivery.digest, _given_name(delivery))
-    if at.lake.committed(delivery.digest) or at.landing.archived(delivery.digest):
+    known = at.lake.committed(delivery.digest) is not None
+    if known or at.landing.archived(delivery.digest):
         at.landing.archive(delivery)
         return _told(replace(batch, note=KNOWN_BYTES)), features
     try:
@@ -283,7 +288,7 @@ def _dedup_one(at: Workplace, batch: Batch, known: pl.DataFrame) -> tuple[Batch,
 
 def _split_one(at: Workplace, batch: Batch) -> Batch:
     """Commit first, then archive: a run that dies in between finds the commit and only archives."""
-    if batch.new and not at.lake.committed(batch.digest):
+    if batch.new and at.lake.committed(batch.digest) is None:
         history = at.lake.known()
         frame = split_stage.split(
             at.lake.staged(batch.digest, "unseen"), _standing(history), at.spec.split
@@ -292,8 +297,7 @@ def _split_one(at: Workplace, batch: Batch) -> Batch:
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
     at.lake.forget_staged(batch.digest)
-    dataset = at.lake.dataset()
-    return _told(replace(batch, committed=dataset.version if dataset and batch.new else None))
+    return _told(replace(batch, committed=at.lake.committed(batch.digest)))
 
 
 def _standing(history: pl.DataFrame) -> dict[int, split_stage.Standing]:
@@ -320,9 +324,17 @@ def _conflict_frame(at: Workplace, batch: Batch, conflicts: pl.DataFrame) -> pl.
     )
 
 
-def _require_trainable(spec: Spec, dataset: Dataset | None) -> Dataset:
+def _noted(intake: Intake) -> str:
+    """Say why files of this run brought no row, for the person who dropped them."""
+    return "".join(f"{batch.name}: {batch.note}. " for batch in intake.batches if batch.note)
+
+
+def _require_trainable(spec: Spec, intake: Intake) -> Dataset:
+    dataset = intake.dataset
     if dataset is None:
-        raise NothingToDoError("no row has ever landed, so there is nothing to train on")
+        raise NothingToDoError(
+            f"no row has ever landed, so there is nothing to train on. {_noted(intake)}".rstrip()
+        )
     folds = spec.selection.folds
     if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
         raise NothingToDoError(
@@ -346,7 +358,14 @@ def _try(
 ) -> Trial:
     family = at.spec.family(candidate.family)
     pipeline = select_stage.build(candidate, family, at.spec.selection.seed)
-    trial, probability = select_stage.cross_validate(candidate, pipeline, X, y, at.spec.selection)
+    try:
+        trial, probability = select_stage.cross_validate(
+            candidate, pipeline, X, y, at.spec.selection
+        )
+    except ValueError as error:
+        failed = Trial(candidate, len(y), 0.0, (), 0.5, 0.0, failure=str(error))
+        log.warning("%s is out of the race: %s", candidate.title, error)
+        return replace(failed, run_id=at.registry.log_failed_trial(plan.run_id, failed))
     log.info("F1 %.4f in %5.1f s  %s", trial.f1, trial.seconds, candidate.title)
     return replace(trial, run_id=at.registry.log_trial(plan.run_id, trial, probability))
 

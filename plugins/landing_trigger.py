@@ -20,7 +20,7 @@ class LandingTrigger(BaseEventTrigger):
     """Fires when a settled file waits, and every `repeat_seconds` while one does."""
 
     def __init__(self, folder: str, repeat_seconds: float = 10.0) -> None:
-        """`folder` is a spec's landing folder; it may appear later."""
+        """`folder` is a spec's landing folder, made when there is none yet."""
         super().__init__()
         self.folder = folder
         self.repeat_seconds = repeat_seconds
@@ -33,6 +33,7 @@ class LandingTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the folder for ever, two looks a poll apart telling whether a writer is done."""
         folder = Path(self.folder)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         before = await asyncio.to_thread(look, folder)
         announced: set[str] = set()
         rung = 0.0

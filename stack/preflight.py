@@ -65,7 +65,7 @@ def _require_different(ports: dict[str, int]) -> None:
     port, times = Counter(ports.values()).most_common(1)[0]
     if times > 1:
         names = " and ".join(name for name, value in ports.items() if value == port)
-        raise StackError(f"{names} are all {port}: each needs a port of its own.")
+        raise StackError(f"{names} are the same port {port}: each needs one of its own.")
 
 
 def _require_free(host: str, port: int, variable: str) -> None:

@@ -16,6 +16,7 @@ from include.arrays import Labels, Matrix
 from include.records import Counts, Dataset
 
 _OWN = ("key", "label", "side", "batch")
+_COMMIT_ATTEMPTS = 20
 _CLASSES = {0: "negative", 1: "positive"}
 
 
@@ -24,6 +25,7 @@ class Lake:
 
     def __init__(self, folder: Path) -> None:
         """`folder` is the spec's folder in the lake."""
+        self.url = (folder / "rows").as_uri()
         self._table = folder / "rows"
         self._staging = folder / "staging"
 
@@ -53,31 +55,29 @@ class Lake:
             return pl.DataFrame(schema={"key": pl.Binary, "label": pl.Int8, "side": pl.String})
         return self._scan(table).select("key", "label", "side").collect()
 
-    def committed(self, digest: str) -> bool:
-        """Say whether the batch of this digest is in the table."""
-        table = self._open()
-        return table is not None and table.transaction_version(digest) is not None
+    def committed(self, digest: str) -> int | None:
+        """Return the version whose commit holds the batch of this digest, None when none does."""
+        return _version_of(self._open(), digest)
 
     def commit(self, digest: str, frame: pl.DataFrame) -> int:
-        """Append a batch's new rows in one commit and return the table's version.
+        """Append a batch's new rows in one commit and return the version that holds them.
 
         A batch that is there already is left alone. When another writer committed in between, the
-        look and the write are repeated from the newest version.
+        look and the write are repeated from the newest version; CommitFailedError when that never
+        ends.
         """
         rows = frame.drop("line").with_columns(batch=pl.lit(digest))
-        while True:
+        for _ in range(_COMMIT_ATTEMPTS):
+            # The look and the write are on one snapshot: the same batch, committed by another
+            # writer in between, makes the write fail instead of doubling the rows.
             table = self._open()
-            if table is not None and table.transaction_version(digest) is not None:
-                return int(table.version())
-            try:
-                return self._append(digest, rows, table)
-            except CommitFailedError:
-                if self._open() is None:
-                    raise
-            except DeltaError:
-                # Unless another writer has just made the table, this is not about concurrency.
-                if table is not None or self._open() is None:
-                    raise
+            held = _version_of(table, digest)
+            version = self._append(digest, rows, table) if held is None else held
+            if version is not None:
+                return version
+        raise CommitFailedError(
+            f"{self.url}: others committed {_COMMIT_ATTEMPTS} times while batch {digest} tried to"
+        )
 
     def matrix(self, version: int, side: str) -> tuple[Matrix, Labels]:
         """Return one side of a version: features, shape (rows, features), and labels.
@@ -116,18 +116,33 @@ class Lake:
     def _scan(self, table: DeltaTable) -> pl.LazyFrame:
         return pl.scan_delta(table)
 
-    def _append(self, digest: str, rows: pl.DataFrame, table: DeltaTable | None) -> int:
-        self._table.parent.mkdir(parents=True, exist_ok=True)
-        write_deltalake(
-            self._table if table is None else table,
-            rows,
-            mode="error" if table is None else "append",
-            partition_by=["side"],
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(digest, 1)], max_commit_retries=0
-            ),
+    def _append(self, digest: str, rows: pl.DataFrame, table: DeltaTable | None) -> int | None:
+        """Commit as the next version; None when another writer has made that version first."""
+        version = 0 if table is None else int(table.version()) + 1
+        # Without retries the commit is this version or fails, so the number can be part of it.
+        properties = CommitProperties(
+            app_transactions=[Transaction(digest, version)], max_commit_retries=0
         )
-        return int(DeltaTable(self._table).version())
+        self._table.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_deltalake(
+                self._table if table is None else table,
+                rows,
+                mode="error" if table is None else "append",
+                partition_by=["side"],
+                commit_properties=properties,
+            )
+        except DeltaError as error:
+            raced = isinstance(error, CommitFailedError) or table is None
+            if not raced or self._open() is None:
+                raise
+            return None
+        return version
+
+
+def _version_of(table: DeltaTable | None, digest: str) -> int | None:
+    found = None if table is None else table.transaction_version(digest)
+    return None if found is None else int(found)
 
 
 _SIDES = ("train", "holdout")

@@ -16,20 +16,22 @@ from typing import Any
 import mlflow
 import numpy as np
 from matplotlib.figure import Figure
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from include.arrays import Probabilities
-from include.bundle import Bundle, Manifest, load, save
-from include.errors import ChampionMovedError
+from include.bundle import Bundle, BundleRefusedError, Manifest, load, save
+from include.errors import ChampionMovedError, ModelRefusedError
 from include.records import Decision, ModelVersion, Scorecard, Trial
 
 CHAMPION, PREVIOUS = "champion", "previous_champion"
 _RUN, _CANDIDATE, _VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
 _SPEC, _DATA, _DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
-_PARENT = "mlflow.parentRunId"
+_PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"
+# What MLflow's pages call model training, as against work on language models.
+_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Registry:
@@ -53,6 +55,18 @@ class Registry:
             tags={**tags, _RUN: dag_run, _SPEC: self._spec, _DATA: str(data_version)},
         )
         return str(run.info.run_id)
+
+    def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
+        """Record which version of which table a run trains on."""
+        table = Dataset(self._spec, str(data_version), "delta", json.dumps({"url": url}))
+        self._client.log_inputs(run_id, [DatasetInput(table, [])])
+
+    def log_failed_trial(self, parent: str, trial: Trial) -> str:
+        """Record a candidate that could not be fitted as a failed nested run; return the run."""
+        run_id = self._nested(parent, trial.candidate.title)
+        self.log(run_id, params=trial.candidate.params, tags={_NOTE: trial.failure})
+        self._client.set_terminated(run_id, "FAILED")
+        return run_id
 
     def log_trial(self, parent: str, trial: Trial, probability: Probabilities) -> str:
         """Record a candidate as a nested run with its out-of-fold probabilities; return the run."""
@@ -114,12 +128,15 @@ class Registry:
         self._client.log_text(run_id, json.dumps(asdict(decision), indent=1), "decision.json")
         verdict = str(decision.verdict)
         self._client.set_model_version_tag(self.model, version.version, _VERDICT, verdict)
-        self.log(run_id, tags={_VERDICT: verdict, "mlflow.note.content": decision.reason})
+        self.log(run_id, tags={_VERDICT: verdict, _NOTE: decision.reason})
         self._client.set_terminated(run_id)
 
-    def decided_data_version(self) -> int | None:
-        """Return the data version of the newest run that reached a decision, None without one."""
-        newest = self._search(f"tags.`{_VERDICT}` != ''")
+    def decided_data_version(self, but_for: str) -> int | None:
+        """Return the data version of the newest run that reached a decision, None without one.
+
+        `but_for` is a run of the Dag that does not count: the one that asks.
+        """
+        newest = self._search(f"tags.`{_VERDICT}` != '' and tags.`{_RUN}` != '{but_for}'")
         return int(newest[0].data.tags[_DATA]) if newest else None
 
     def register(
@@ -150,12 +167,15 @@ class Registry:
 
     def champion(self) -> ModelVersion | None:
         """Return the model version that the champion alias names, None while there is none."""
-        try:
-            return self._record(self._client.get_model_version_by_alias(self.model, CHAMPION))
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
+        return self._by_alias(CHAMPION)
+
+    def opponent(self, challenger: ModelVersion) -> ModelVersion | None:
+        """Return the champion that a challenger has to beat, None when there is none.
+
+        For a challenger that is the champion already, the one that it took over from.
+        """
+        champion = self.champion()
+        return self._by_alias(PREVIOUS) if champion == challenger else champion
 
     def promote(self, version: ModelVersion, judged_against: str | None) -> None:
         """Move the champion alias to a version, the old champion keeping an alias of its own.
@@ -177,16 +197,30 @@ class Registry:
         self._client.set_registered_model_alias(self.model, CHAMPION, version.version)
 
     def bundle(self, version: ModelVersion) -> Bundle:
-        """Download, verify and open a model version."""
+        """Download, verify and open a model version; ModelRefusedError when it was altered."""
         uri = self._client.get_model_version_download_uri(self.model, version.version)
         with tempfile.TemporaryDirectory() as folder:
             for name in ("bundle.json", "model.joblib"):
                 mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder)
-            return load(Path(folder), version.digest)
+            try:
+                return load(Path(folder), version.digest)
+            except BundleRefusedError as error:
+                sentence = f"{self.model} version {version.version} is refused: {error}"
+                raise ModelRefusedError(sentence) from error
+
+    def _by_alias(self, alias: str) -> ModelVersion | None:
+        try:
+            return self._record(self._client.get_model_version_by_alias(self.model, alias))
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                return None
+            raise
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(self._spec)
-        return str(found.experiment_id if found else self._client.create_experiment(self._spec))
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(self._spec, tags=_EXPERIMENT))
 
     def _find(self, tags: Mapping[str, str]) -> Run | None:
         found = self._search(" and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags))

@@ -85,7 +85,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
             }
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise BundleRefusedError(f"{path} is not a manifest this version reads: {error}") from error
+        raise BundleRefusedError(f"{path.name} is no manifest that can be read: {error}") from error
 
 
 def load(folder: Path, digest: str) -> Bundle:
@@ -101,11 +101,11 @@ def load(folder: Path, digest: str) -> Bundle:
 
 def _require(path: Path, digest: str) -> None:
     if not path.is_file():
-        raise BundleRefusedError(f"{path} is missing: the model was not downloaded whole")
+        raise BundleRefusedError(f"{path.name} is missing: the model was not downloaded whole")
     found = _sha256(path)
     if found != digest:
         raise BundleRefusedError(
-            f"{path} has digest {found[:12]}, the registry recorded {digest[:12]}: "
+            f"{path.name} has digest {found[:12]}, the registry recorded {digest[:12]}: "
             "the file was changed after it was registered, so it is not opened"
         )
 

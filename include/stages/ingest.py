@@ -68,7 +68,9 @@ def ingest(lines: Iterable[str], data: Data, expected: tuple[str, ...] | None) -
         RefusedRow(whole[i].line, column, reason, whole[i].raw)
         for i, column, reason in bad.select("row", "column", "reason").iter_rows()
     ]
-    _require_mostly_good(len(refused), len(whole) + len(refused) - bad.height, data)
+    # A row may span lines: one quote that is never closed makes the rest of a file one row.
+    bad_lines = sum(row.raw.count("\n") + 1 for row in refused)
+    _require_mostly_good(bad_lines, bad_lines + len(whole) - bad.height, data)
     good = problems["reason"].is_null()
     typed = _typed(frame, features, data).with_columns(
         line=pl.Series([record.line for record in whole], dtype=pl.Int64)
@@ -230,9 +232,9 @@ def _is_label(data: Data, label: str | int) -> pl.Expr:
     return _text(data.target) == label
 
 
-def _require_mostly_good(refused: int, read: int, data: Data) -> None:
-    if read and refused / read > data.max_refused_share:
+def _require_mostly_good(bad: int, lines: int, data: Data) -> None:
+    if lines and bad / lines > data.max_refused_share:
         raise FileRefusedError(
-            f"{refused} of {read} rows are bad, more than the share of "
+            f"{bad} of {lines} lines are in bad rows, more than the share of "
             f"{data.max_refused_share:g} that the spec allows"
         )

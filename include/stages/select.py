@@ -59,7 +59,8 @@ def cross_validate(
     """Judge a candidate over stratified folds.
 
     X has shape (rows, features), y is 1 for positive. Returns the trial and the out-of-fold
-    probability of every row, shape (rows,).
+    probability of every row, shape (rows,). Raises ValueError when the candidate does not fit the
+    data, as when it asks for more neighbours than there are rows.
     """
     started = time.perf_counter()
     probability = np.empty(len(y))
@@ -91,18 +92,26 @@ def best_threshold(y: Labels, probability: Probabilities) -> float:
     boundary = np.append(ranked[:-1] > ranked[1:], True)
     last = int(np.argmax(np.where(boundary, f1, -1.0)))
     below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
-    halfway = float((ranked[last] + below) / 2)
-    return halfway if halfway > below else float(ranked[last])
+    # In float32, so that the comparison is the same whichever precision a model answers in.
+    halfway = float(np.float32((ranked[last] + below) / 2))
+    return halfway if below < halfway <= ranked[last] else float(ranked[last])
 
 
 def leaderboard(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the trials, best first; of equals the faster one leads."""
-    return sorted(trials, key=lambda trial: (-trial.f1, trial.seconds))
+    """Return the trials, best first, those that could not be fitted last."""
+    return sorted(trials, key=lambda trial: (bool(trial.failure), -trial.f1, trial.candidate.title))
 
 
 def shortlist(trials: Sequence[Trial], rule: Selection) -> list[Trial]:
-    """Return the best trial of each of the best families: who is worth all train rows."""
-    best_of_family = {trial.candidate.family: trial for trial in reversed(leaderboard(trials))}
+    """Return the best trial of each of the best families: who is worth all train rows.
+
+    Raises SpecError when no candidate could be fitted.
+    """
+    ranked = leaderboard(trials)
+    if ranked[0].failure:
+        raise SpecError(f"none of {len(ranked)} candidates could be fitted: {ranked[0].failure}")
+    fitted = [trial for trial in ranked if not trial.failure]
+    best_of_family = {trial.candidate.family: trial for trial in reversed(fitted)}
     return leaderboard(best_of_family.values())[: rule.finalists]
 
 

@@ -10,8 +10,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
-from include.bundle import BundleRefusedError, Manifest
-from include.errors import ChampionMovedError
+from include.bundle import Manifest
+from include.errors import ChampionMovedError, ModelRefusedError
 from include.records import (
     Candidate,
     Check,
@@ -164,7 +164,7 @@ def test_an_altered_artifact_is_refused(
     forged = tmp_path / "model.joblib"
     forged.write_bytes(b"not what was registered")
     client.log_model_artifact(source.removeprefix("models:/"), str(forged))
-    with pytest.raises(BundleRefusedError, match="changed after it was registered"):
+    with pytest.raises(ModelRefusedError, match=r"version 1 is refused: .* changed after"):
         registry.bundle(version)
 
 
@@ -187,6 +187,9 @@ def test_a_promotion_moves_the_alias_and_keeps_the_one_before(
         assert registry.champion() == second
         previous = client.get_model_version_by_alias(registry.model, "previous_champion")
         assert previous.version == first.version
+    third = register(registry, "manual__3")
+    assert registry.opponent(third) == second
+    assert registry.opponent(second) == first  # judged again after its promotion
 
 
 def test_a_challenger_judged_against_another_champion_is_not_promoted(registry: Registry) -> None:
@@ -219,14 +222,15 @@ def test_a_decision_stands_with_its_run_and_its_version(
 
 def test_the_newest_decision_says_which_data_were_decided_on(registry: Registry) -> None:
     """A run without a decision does not count, nor does one that only has a version."""
-    assert registry.decided_data_version() is None
+    assert registry.decided_data_version("manual__asks") is None
     first = register(registry, "manual__1", data_version=3)
-    assert registry.decided_data_version() is None
+    assert registry.decided_data_version("manual__asks") is None
     registry.log_decision(first.run_id, first, decision(first))
     second = register(registry, "manual__2", data_version=5)
-    assert registry.decided_data_version() == 3
+    assert registry.decided_data_version("manual__asks") == 3
     registry.log_decision(second.run_id, second, decision(second, Verdict.REJECT))
-    assert registry.decided_data_version() == 5
+    assert registry.decided_data_version("manual__asks") == 5
+    assert registry.decided_data_version("manual__2") == 3
 
 
 def test_a_scorecard_is_metrics_under_the_contenders_name(

@@ -4,6 +4,7 @@ What Airflow adds is when a step runs; here the steps are called as its tasks ca
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -12,6 +13,7 @@ from demo.data import pulsar_rows
 from include import steps
 from include.errors import NothingToDoError
 from include.records import Form, Verdict
+from include.spec import Family
 from include.steps import Workplace
 from tests.contract.pipeline import DAG_RUNS, Run, drop, run, state, take_in
 
@@ -134,6 +136,31 @@ def test_a_step_repeated_after_success_changes_nothing(at: Workplace) -> None:
     for name, repeat in REPEATS.items():
         repeat(at, done)
         assert state(at) == before, name
+
+
+def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(at: Workplace) -> None:
+    """It stands last on the leaderboard with its reason, and the run goes on without it."""
+    neighbours = Family(
+        name="k_nearest_neighbours",
+        pipeline=("sklearn.neighbors.KNeighborsClassifier",),
+        grid={"kneighborsclassifier__n_neighbors": (5, 5000)},
+    )
+    picky = replace(at, spec=at.spec.model_copy(update={"families": (neighbours,)}))
+    drop(picky, ROWS)
+    done = run(picky)
+    (fitted, unfit) = sorted(done.screened[0], key=lambda trial: bool(trial.failure))
+    assert unfit.candidate.params == {"kneighborsclassifier__n_neighbors": 5000}
+    assert "n_neighbors" in unfit.failure
+    assert [trial.candidate for trial in done.finals] == [fitted.candidate]
+    assert mlflow.get_run(unfit.run_id).info.status == "FAILED"
+
+
+def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[Workplace, Run]) -> None:
+    """Whoever dropped it reads why, although the run had nothing to train."""
+    at, _ = trained
+    drop(at, "profile_0,class\n1,0\n", "half.csv")
+    with pytest.raises(NothingToDoError, match=r"no row is new .*half\.csv: file refused, kept as"):
+        steps.plan(at, take_in(at), Form(), next(DAG_RUNS))
 
 
 def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:

@@ -86,7 +86,7 @@ def test_how_many_bad_rows_a_file_may_have(
     lines = ["a,y\n", *["x,1\n"] * bad, *[f"{number},1\n" for number in range(good)]]
     data = Data(target="y", max_refused_share=share)
     if refused:
-        with pytest.raises(FileRefusedError, match=f"{bad} of {bad + good} rows are bad"):
+        with pytest.raises(FileRefusedError, match=f"{bad} of {bad + good} lines are in bad rows"):
             ingest(lines, data, None)
     else:
         result = ingest(lines, data, None)

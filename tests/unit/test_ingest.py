@@ -75,7 +75,7 @@ def test_a_refused_row_keeps_its_line_column_reason_and_text() -> None:
 
 def test_a_refused_row_keeps_all_of_its_lines() -> None:
     """The text of a row that spans lines stays whole, and its first line is its number."""
-    (refused,) = typed('id,v1,v2,y\n"a\nb",x,2,1\nc,3,4,0\n').refused
+    (refused,) = typed('id,v1,v2,y\n"a\nb",x,2,1\nc,3,4,0\nd,5,6,0\n').refused
     assert (refused.line, refused.raw) == (2, '"a\nb",x,2,1')
 
 
@@ -88,7 +88,8 @@ def test_a_refused_row_keeps_all_of_its_lines() -> None:
         ("id,y\n1,1\n", r"no column matches the feature patterns \['v\*'\]"),
         ("v1,v2,v1,y\n1,2,1,1\n", "names v1 more than once"),
         ("v1,V1,vX,vx,y\n1,2,3,4,1\n", "feature columns named vX, vx"),
-        ("v1,y\nx,1\ny,1\n1,1\n", "2 of 3 rows are bad, more than the share of 0.5"),
+        ("v1,y\nx,1\ny,1\n1,1\n", "2 of 3 lines are in bad rows, more than the share of 0.5"),
+        ('v1,y\n1,1\n"2,1\n' + "3,1\n" * 30, "31 of 32 lines are in bad rows"),
         ("v\udcff,y\n1,1\n", r"header has bytes that are not UTF-8: v\\xff,y"),
         ('v1,y\n"' + "1" * 200_000 + '",1\n', "line 2: not CSV: field larger"),
     ],

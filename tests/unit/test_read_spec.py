@@ -4,7 +4,7 @@ import pytest
 
 from include.errors import SpecError
 from include.settings import PROJECT
-from include.spec import Data, read_spec
+from include.spec import Data, Spec, read_spec, read_specs
 
 SANTANDER = PROJECT / "include" / "specs" / "santander.toml"
 
@@ -51,6 +51,9 @@ def test_a_family_is_found_by_its_name() -> None:
         ('"logistic_regression"', '"naive_bayes"', "two families have the same name"),
         ("[selection]", '[schedule]\ntimezone = "Mars"\n[selection]', "'Mars' is not a time zone"),
         ("[selection]", '[schedule]\ncron = "at 2"\n[selection]', "'at 2' is not a cron line"),
+        ("[selection]", '[schedule]\ncron = "0 0 31 2 *"\n[selection]', "ever comes"),
+        ("[selection]", '[schedule]\ncron = "0 0 2 * * *"\n[selection]', "ever comes"),
+        ('title = "Pulsars"', 'title = "P"\nname = "p"', "name: a spec is named by its file"),
         ("[selection]", "[selection", "cannot be read as TOML"),
     ],
 )
@@ -67,3 +70,15 @@ def test_a_spec_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     """A path that leads nowhere is a SpecError like any other."""
     with pytest.raises(SpecError, match=r"gone\.toml cannot be read"):
         read_spec(tmp_path / "gone.toml")
+
+
+def test_two_specs_may_not_share_a_model(spec_file: Path) -> None:
+    """They would move one another's champion: the second one is told so, the first one stands."""
+    twin = spec_file.with_name("quasars.toml")
+    twin.write_text(spec_file.read_text())
+    read = read_specs(spec_file.parent)
+    assert isinstance(read[spec_file], Spec)
+    assert (
+        str(read[twin])
+        == "quasars.toml: model: 'pulsar-model' is the model of pulsars.toml already"
+    )

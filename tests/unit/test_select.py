@@ -105,13 +105,33 @@ def test_the_threshold_lies_where_f1_is_best(
 ) -> None:
     """Halfway between two probabilities, and never on the lower of them."""
     found = best_threshold(np.array(labels, np.int8), np.array(probability))
-    assert found == threshold
+    assert found == pytest.approx(threshold)
+    called = np.array(probability) >= found
+    assert np.array_equal(called, np.array(probability, np.float64) >= threshold)
 
 
-def test_the_leaderboard_puts_the_faster_of_equals_first() -> None:
-    """F1 decides, then seconds."""
+def test_the_threshold_cuts_alike_in_both_precisions() -> None:
+    """A model that answers in float32 calls the same rows positive as the server in float64."""
+    low = np.float32(0.3)
+    narrow = np.array([low, np.nextafter(low, np.float32(1)), 0.9], np.float32)
+    found = best_threshold(np.array([0, 1, 1], np.int8), narrow.astype(np.float64))
+    assert (narrow >= found).tolist() == (narrow.astype(np.float64) >= found).tolist()
+    assert (narrow >= found).tolist() == [False, True, True]
+
+
+def test_the_leaderboard_does_not_depend_on_the_clock() -> None:
+    """F1 decides, then the name; who could not be fitted stands last."""
     slow, fast, best = trial("a", 0.5, 2), trial("b", 0.5, 1), trial("c", 0.6, 9)
-    assert leaderboard([slow, fast, best]) == [best, fast, slow]
+    unfit = replace(trial("d", 0.0), failure="Expected n_neighbors <= n_samples_fit")
+    assert leaderboard([unfit, fast, slow, best]) == [best, slow, fast, unfit]
+
+
+def test_without_a_candidate_that_fits_there_is_no_shortlist() -> None:
+    """The sentence gives the first reason; one that fits is enough."""
+    unfit = replace(trial("a", 0.0), failure="Expected n_neighbors <= n_samples_fit")
+    assert shortlist([unfit, trial("b", 0.1)], Selection()) == [trial("b", 0.1)]
+    with pytest.raises(SpecError, match="none of 1 candidates could be fitted: Expected n_neigh"):
+        shortlist([unfit], Selection())
 
 
 def test_the_shortlist_has_one_of_each_of_the_best_families() -> None:
