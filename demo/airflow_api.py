@@ -58,7 +58,7 @@ class Airflow:
                 return new[-1]
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no new run of {dag_id} within {patience_seconds:.0f} s")
-            time.sleep(0.2)
+            time.sleep(0.3)
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """Return the state of a run."""

@@ -13,6 +13,9 @@ Running = Callable[[list[str]], None]
 """Called at every look with the labels of the tasks that run."""
 
 
+_LOOK_SECONDS = 0.5
+
+
 def _say_nothing(*_anything: Any) -> None:
     pass
 
@@ -65,7 +68,7 @@ def follow(run: Started, tell: Tell = _say_nothing, running: Running = _say_noth
         running([task.label for task in tasks if task.state == "running"])
         if state in {"success", "failed"}:
             return _followed(run, state, tasks, _by_task(told))
-        time.sleep(0.3)
+        time.sleep(_LOOK_SECONDS)
 
 
 def _followed(run: Started, state: str, tasks: list[Task], results: dict[str, Any]) -> Followed:

@@ -168,7 +168,12 @@ def _environment(settings: Settings) -> dict[str, str]:
     return (
         _shared(settings)
         | airflow_environment(settings)
-        | {"MLFLOW_TRACKING_URI": settings.registry_url, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        | {
+            "MLFLOW_TRACKING_URI": settings.registry_url,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            # A task log is no place for two lines of links after every run.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        }
     )
 
 

@@ -58,9 +58,11 @@ def ingest(lines: Iterable[str], data: Data, expected: tuple[str, ...] | None) -
     header = _header(next(records, None), data)
     features = _features(header, data, expected)
     whole, refused = _regular(records, header)
+    columns = (
+        zip(*(record.fields for record in whole), strict=True) if whole else [()] * len(header)
+    )
     frame = pl.DataFrame(
-        {column: [record.fields[i] for record in whole] for i, column in enumerate(header)},
-        schema=dict.fromkeys(header, pl.String),
+        dict(zip(header, columns, strict=True)), schema=dict.fromkeys(header, pl.String)
     )
     problems = _problems(frame, features, data)
     bad = problems.filter(pl.col("reason").is_not_null())
