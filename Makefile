@@ -35,7 +35,7 @@ down: setup  ## Stop it
 	@$(RUN) stack down
 
 status: setup  ## Say what runs and where
-	@$(RUN) stack status
+	@$(RUN) stack status || test $$? = 3
 
 logs: setup  ## Follow every component's log
 	@$(RUN) stack logs

@@ -28,6 +28,7 @@ from include import steps
 from include.records import Form
 from include.settings import Settings, read_settings
 from include.spec import read_spec
+from include.workplace import workplace
 from stack.client import running
 from stack.processes import marked, memory
 from stack.views import live_progress
@@ -99,7 +100,7 @@ def _through_airflow(settings: Settings) -> Callable[[int], Followed]:
 def _by_hand(settings: Settings) -> Callable[[int], float]:
     path = settings.home / f"{PEER}.toml"
     path.write_text(PULSARS.replace('"pulsars"', f'"{PEER}"'))
-    at = steps.workplace(read_spec(path), settings)
+    at = workplace(read_spec(path), settings)
     landing = settings.landing / PEER
     landing.mkdir(parents=True)
 

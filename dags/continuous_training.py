@@ -45,7 +45,7 @@ FORM = {
     ),
     "note": Param(
         "",
-        type="string",
+        type=["null", "string"],
         title="Note",
         description="Why this run was started; kept with the MLflow run and the decision.",
     ),
@@ -204,7 +204,8 @@ def read_the_spec(sentence: str) -> None:
 
 def _form() -> dict[str, Any]:
     params = get_current_context()["params"]
-    return {name: params[name] for name in FORM}
+    # A field that was emptied comes as null and means its default.
+    return {name: params[name] for name in FORM if params[name] is not None}
 
 
 def _run_id() -> str:

@@ -36,14 +36,15 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include.records import pack
     from include.settings import read_settings
     from include.spec import read_spec
+    from include.workplace import workplace
 
     task_instance = get_current_context()["ti"]
-    workplace = steps.workplace(read_spec(Path(spec_path)), read_settings())
+    at = workplace(read_spec(Path(spec_path)), read_settings())
     step: Callable[..., Any] = getattr(steps, step_name)
     checked = validate_call(config={"arbitrary_types_allowed": True})(step)
     started = time.time()
     try:
-        return pack(checked(workplace, *arguments))
+        return pack(checked(at, *arguments))
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))
         raise AirflowSkipException(str(error)) from error

@@ -21,7 +21,7 @@ from demo.telling import Teller, leaderboard, summary
 from include.adapters.endpoint import Endpoint
 from include.settings import PROJECT, Settings, read_settings
 from include.spec import read_spec
-from stack.client import running
+from stack.client import running, urls
 from stack.errors import StackError
 from stack.processes import marked
 from stack.views import live_progress
@@ -72,8 +72,8 @@ def _demo(rows: int, home: Path, console: Console) -> int:
     with live_progress(console) as progress, running(settings, progress):
         progress_ended = time.monotonic()
         console.print(f"Everything is healthy after {progress_ended - began:.0f} s.")
-        for name, url in _addresses(settings).items():
-            console.print(f"  {name:<10} {url}")
+        for name, url in urls(settings).items():
+            console.print(f"  {name:<20} {url}", soft_wrap=True)
         airflow = Airflow(settings.airflow_url)
         airflow.await_dag(DAG)
         stories = [
@@ -143,14 +143,6 @@ def _ask(settings: Settings, console: Console) -> None:
             f"  {unseen['ID_code'][int(place)]:<22} probability {probability[place]:.3f}, "
             f"truth {unseen['target'][int(place)]}"
         )
-
-
-def _addresses(settings: Settings) -> dict[str, str]:
-    return {
-        "Airflow": settings.airflow_url,
-        "MLflow": settings.registry_url,
-        "Endpoint": f"{settings.serving_url}/docs",
-    }
 
 
 def _as_expected(stories: list[tuple[str, Followed]]) -> bool:

@@ -9,5 +9,7 @@ Labels = NDArray[np.int8]
 """Shape (rows,): 1 is positive, 0 is negative."""
 Probabilities = NDArray[np.float64]
 """Shape (rows,): the probability that a row is positive."""
+Calls = NDArray[np.bool_]
+"""Shape (rows,): True where a model calls a row positive."""
 RowNumbers = NDArray[np.int64]
 """Shape (n,): positions in a matrix."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from include.arrays import Labels, Probabilities
+from include.arrays import Calls, Labels, Probabilities
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Contender:
 
     probability: Probabilities
     threshold: float
+
+    @property
+    def calls(self) -> Calls:
+        """The rows that it calls positive."""
+        return self.probability >= self.threshold
 
 
 Contenders = Mapping[str, Contender]

@@ -163,11 +163,25 @@ class Scorecard:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How two models called the same holdout rows, counted per true class.
+
+    Each has four counts: rows called positive by neither, by the challenger alone, by the champion
+    alone, by both. All that a paired comparison of F1 needs.
+    """
+
+    positives: tuple[int, int, int, int]
+    negatives: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
 class Scores:
     """Both contenders on the same holdout, scored in the same run."""
 
     challenger: Scorecard
-    champion: Scorecard | None
+    champion: Scorecard | None = None
+    agreement: Agreement | None = None
+    """With the champion; None when there is none."""
 
 
 class Verdict(StrEnum):

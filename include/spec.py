@@ -71,6 +71,13 @@ class Selection(_Part):
     """The best so many are then compared on all train rows."""
 
 
+class Gate(_Part):
+    """How sure the gate has to be."""
+
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    """Share of resampled holdouts on which the challenger has to win; 0.5 is plain `beats it`."""
+
+
 class Family(_Part):
     """A pipeline of scikit-learn classes and the grid of their parameters."""
 
@@ -132,6 +139,7 @@ class Spec(_Part):
     data: Data
     split: Split = Split()
     selection: Selection = Selection()
+    gate: Gate = Gate()
     schedule: Schedule = Schedule()
     families: tuple[Family, ...] = Field(min_length=1)
 

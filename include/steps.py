@@ -7,20 +7,16 @@ recorded is found again by the run that recorded it.
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version as installed
 
 import numpy as np
 import polars as pl
 
-from include import pictures
-from include.adapters.endpoint import Endpoint
-from include.adapters.lake import Lake
-from include.adapters.landing import Delivery, Landing, lines, raw_lines
-from include.adapters.registry import Registry
+from include import intake, pictures
 from include.arrays import Labels, Matrix
 from include.bundle import Bundle, Manifest
-from include.errors import EndpointError, FileRefusedError, NothingToDoError
+from include.errors import EndpointError, NothingToDoError
 from include.records import (
     Batch,
     Candidate,
@@ -35,46 +31,19 @@ from include.records import (
     Trial,
     Verdict,
 )
-from include.settings import Settings, code_version
+from include.settings import code_version
 from include.spec import Spec
-from include.stages import dedup as dedup_stage
 from include.stages import fit as fit_stage
-from include.stages import ingest as ingest_stage
 from include.stages import promote as promote_stage
 from include.stages import score as score_stage
 from include.stages import select as select_stage
 from include.stages import split as split_stage
+from include.workplace import Workplace
 
 log = logging.getLogger("ratchet")
 EXAMPLE_ROWS = 5
-KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 SERVING_PATIENCE_SECONDS = 60.0
 LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """A spec and the doors that its steps go through."""
-
-    spec: Spec
-    settings: Settings
-    landing: Landing
-    lake: Lake
-    registry: Registry
-    endpoint: Endpoint
-
-
-def workplace(spec: Spec, settings: Settings) -> Workplace:
-    """Open the doors of a spec."""
-    folder = settings.lake / spec.name
-    return Workplace(
-        spec,
-        settings,
-        Landing(settings.landing / spec.name, folder),
-        Lake(folder),
-        Registry(settings.registry_url, spec.name, spec.model),
-        Endpoint(settings.serving_url, spec.model),
-    )
 
 
 def ingest(at: Workplace) -> list[Batch]:
@@ -83,10 +52,9 @@ def ingest(at: Workplace) -> list[Batch]:
     batches: list[Batch] = []
     for delivery in at.landing.claim():
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
-            twin = Batch(delivery.digest, _given_name(delivery))
-            batches.append(_told(replace(twin, note="the same bytes as another file of this run")))
+            batches.append(intake.twin(delivery))
             continue
-        batch, features = _ingest_one(at, delivery, features)
+        batch, features = intake.ingest_delivery(at, delivery, features)
         batches.append(batch)
     if not batches:
         log.info("nothing is waiting in %s", at.landing.folder)
@@ -98,30 +66,30 @@ def dedup(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
     known = at.lake.known().select("key", "label")
     judged = []
     for batch in batches:
-        if not batch.note and at.landing.archived(batch.digest):
-            batch = replace(batch, note=KNOWN_BYTES)  # noqa: PLW2901 - the same batch, one step on
-        if not batch.note:
-            batch, new = _dedup_one(at, batch, known)  # noqa: PLW2901 - the same batch, one step on
-            known = pl.concat([known, new.select("key", "label")])
-        judged.append(batch)
+        if batch.note:
+            judged.append(batch)
+            continue
+        unseen, new = intake.dedup_batch(at, batch, known)
+        known = pl.concat([known, new])
+        judged.append(unseen)
     return judged
 
 
 def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
     """Give every new row its side for good, commit batch by batch, archive the files."""
-    done = tuple(batch if batch.note else _split_one(at, batch) for batch in batches)
+    done = tuple(batch if batch.note else intake.split_batch(at, batch) for batch in batches)
     dataset = at.lake.dataset()
     log.info("data set: %s", dataset or "no row has ever been committed")
     return Intake(done, dataset)
 
 
-def plan(at: Workplace, intake: Intake, form: Form, dag_run: str) -> Plan:
+def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
-    dataset = _require_trainable(at.spec, intake)
+    dataset = _require_trainable(at.spec, taken_in)
     if form.no_new_data == "skip" and at.registry.decided_data_version(dag_run) == dataset.version:
         raise NothingToDoError(
             f"no row is new since data version {dataset.version}, on which a run has decided. "
-            f"{_noted(intake)}To train all the same, trigger the Dag with 'no_new_data' set to "
+            f"{_noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' set to "
             "'retrain'"
         )
     tags = {"ratchet.code": code_version(at.settings), "ratchet.note": form.note}
@@ -130,9 +98,10 @@ def plan(at: Workplace, intake: Intake, form: Form, dag_run: str) -> Plan:
     rows = sum(dataset.train.values())
     counts = {f"train_{name}": rows for name, rows in dataset.train.items()}
     counts |= {f"holdout_{name}": rows for name, rows in dataset.holdout.items()}
-    at.registry.log(run_id, metrics=counts | _batch_totals(intake.batches))
+    at.registry.log(run_id, metrics=counts | _batch_totals(taken_in.batches))
+    log.info("MLflow run: %s", at.registry.page(run_id))
     at.registry.log_dataset(run_id, at.lake.url, dataset.version)
-    at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in intake.batches])
+    at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in taken_in.batches])
     return Plan(run_id, dataset, min(rows, at.spec.selection.screened_rows))
 
 
@@ -207,14 +176,17 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
         log.info("%s: %s", name, cards[name])
         at.registry.log_scorecard(plan.run_id, name, cards[name])
     at.registry.log_figures(plan.run_id, pictures.draw(y, contenders))
-    return Scores(cards["challenger"], cards.get("champion"))
+    if champion is None:
+        return Scores(cards["challenger"])
+    agreement = score_stage.agree(y, contenders["challenger"].calls, contenders["champion"].calls)
+    return Scores(cards["challenger"], cards["champion"], agreement)
 
 
 def promote(
     at: Workplace, plan: Plan, challenger: ModelVersion, scores: Scores, form: Form
 ) -> Decision:
     """Decide, record the decision, and move the champion alias if the challenger earned it."""
-    decision = promote_stage.promote(scores, form)
+    decision = promote_stage.promote(scores, form, at.spec.gate)
     log.info("%s: %s", decision.verdict, decision.reason)
     if decision.verdict is Verdict.PROMOTE:
         judged_against = scores.champion.model_version if scores.champion else None
@@ -242,98 +214,16 @@ def serve(at: Workplace, plan: Plan) -> Served:
     return Served(at.spec.model, version, len(rows), waited)
 
 
-def _given_name(delivery: Delivery) -> str:
-    return delivery.path.name.partition("-")[2]
-
-
-def _ingest_one(
-    at: Workplace, delivery: Delivery, features: tuple[str, ...] | None
-) -> tuple[Batch, tuple[str, ...] | None]:
-    """Type one file; `features` are those of the rows before it, earlier files included."""
-    batch = Batch(delivery.digest, _given_name(delivery))
-    known = at.lake.committed(delivery.digest) is not None
-    if known or at.landing.archived(delivery.digest):
-        at.landing.archive(delivery)
-        return _told(replace(batch, note=KNOWN_BYTES)), features
-    try:
-        with lines(delivery) as text:
-            typed = ingest_stage.ingest(text, at.spec.data, features)
-    except FileRefusedError as error:
-        kept = at.landing.refuse(delivery, str(error))
-        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}")), features
-    at.lake.stage(delivery.digest, "typed", dedup_stage.with_keys(typed.frame, typed.features))
-    at.lake.stage(delivery.digest, "refused", _refused_frame(typed.refused))
-    refused = len(typed.refused)
-    judged = replace(batch, read=typed.frame.height + refused, refused=refused)
-    return _told(judged), typed.features
-
-
-def _dedup_one(at: Workplace, batch: Batch, known: pl.DataFrame) -> tuple[Batch, pl.DataFrame]:
-    unseen = dedup_stage.dedup(at.lake.staged(batch.digest, "typed"), known)
-    refused = pl.concat(
-        [at.lake.staged(batch.digest, "refused"), _conflict_frame(at, batch, unseen.conflicts)]
-    ).sort("line")
-    at.lake.stage(batch.digest, "unseen", unseen.frame)
-    if refused.height:
-        at.landing.write_quarantine(batch.digest, refused.write_csv())
-    judged = replace(
-        batch,
-        refused=refused.height,
-        reasons=dict(refused.group_by("reason").len().sort("reason").iter_rows()),
-        duplicates=unseen.duplicates,
-        new=unseen.frame.height,
-    )
-    return _told(judged), unseen.frame
-
-
-def _split_one(at: Workplace, batch: Batch) -> Batch:
-    """Commit first, then archive: a run that dies in between finds the commit and only archives."""
-    if batch.new and at.lake.committed(batch.digest) is None:
-        history = at.lake.known()
-        frame = split_stage.split(
-            at.lake.staged(batch.digest, "unseen"), _standing(history), at.spec.split
-        )
-        at.lake.commit(batch.digest, frame)
-    while (delivery := at.landing.delivery(batch.digest)) is not None:
-        at.landing.archive(delivery)
-    at.lake.forget_staged(batch.digest)
-    return _told(replace(batch, committed=at.lake.committed(batch.digest)))
-
-
-def _standing(history: pl.DataFrame) -> dict[int, split_stage.Standing]:
-    holdout = (pl.col("side") == split_stage.HOLDOUT).sum()
-    counted = history.group_by("label").agg(rows=pl.len(), holdout=holdout)
-    return {label: split_stage.Standing(rows, held) for label, rows, held in counted.iter_rows()}
-
-
-def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
-    schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
-    return pl.DataFrame([asdict(row) for row in rows], schema=schema)
-
-
-def _conflict_frame(at: Workplace, batch: Batch, conflicts: pl.DataFrame) -> pl.DataFrame:
-    delivery = at.landing.delivery(batch.digest)
-    numbers = conflicts["line"].to_list()
-    texts = raw_lines(delivery, numbers) if delivery and numbers else {}
-    reason = "the same features are known with another label"
-    return _refused_frame(
-        [
-            ingest_stage.RefusedRow(line, at.spec.data.target, reason, texts.get(line, ""))
-            for line in numbers
-        ]
-    )
-
-
-def _noted(intake: Intake) -> str:
+def _noted(taken_in: Intake) -> str:
     """Say why files of this run brought no row, for the person who dropped them."""
-    return "".join(f"{batch.name}: {batch.note}. " for batch in intake.batches if batch.note)
+    return "".join(f"{batch.name}: {batch.note}. " for batch in taken_in.batches if batch.note)
 
 
-def _require_trainable(spec: Spec, intake: Intake) -> Dataset:
-    dataset = intake.dataset
+def _require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
+    dataset = taken_in.dataset
     if dataset is None:
         raise NothingToDoError(
-            f"no row has ever landed, so there is nothing to train on. {_noted(intake)}".rstrip()
+            f"no row has ever landed, so there is nothing to train on. {_noted(taken_in)}".rstrip()
         )
     folds = spec.selection.folds
     if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
@@ -385,8 +275,3 @@ def _manifest(at: Workplace, plan: Plan, winner: Trial, X: Matrix) -> Manifest:
 
 def _answers(bundle: Bundle, X: Matrix) -> pictures.Contender:
     return pictures.Contender(bundle.probability(X), bundle.manifest.threshold)
-
-
-def _told(batch: Batch) -> Batch:
-    log.info("%s", batch)
-    return batch

@@ -19,7 +19,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
         "api__port": str(settings.airflow_port),
         "api__base_url": settings.airflow_url,
         "api__workers": "1",
-        "database__sql_alchemy_conn": f"sqlite:///{home}/airflow.db",
+        # Writers wait for one another; the default gives up after 5 s, too soon on a busy machine.
+        "database__sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=60",
         "logging__base_log_folder": str(home / "logs"),
         "logging__dag_processor_child_process_log_directory": str(home / "logs" / "dag_processor"),
         "logging__colored_console_log": "False",

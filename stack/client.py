@@ -99,7 +99,8 @@ def urls(settings: Settings) -> dict[str, str]:
     """Return the addresses that people open, by what is there."""
     return {
         "Airflow": settings.airflow_url,
-        "MLflow": settings.registry_url,
+        # Without it MLflow opens on its pages for language models.
+        "MLflow": f"{settings.registry_url}/#/experiments?workflowType=machine_learning",
         "Endpoint": settings.serving_url,
         "Endpoint's API docs": f"{settings.serving_url}/docs",
     }

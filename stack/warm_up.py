@@ -35,13 +35,23 @@ def _await(http: httpx.Client, url: str) -> None:
 
 
 def _ensure_pool(http: httpx.Client, pools: str, slots: int) -> None:
+    """Make or resize the pool, again while Airflow's database is busy with its own start."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while (answer := _ask_for_pool(http, pools, slots)).is_server_error:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    if not answer.is_success:
+        raise StackError(f"Airflow did not make the pool {POOL}: {answer.text}")
+
+
+def _ask_for_pool(http: httpx.Client, pools: str, slots: int) -> httpx.Response:
     body = {"slots": slots, "include_deferred": False}
     answer = http.post(pools, json=body | {"name": POOL, "description": "Fits that run at once"})
     if answer.status_code == httpx.codes.CONFLICT:  # an earlier start made it
         mask = {"update_mask": "slots"}
         answer = http.patch(f"{pools}/{POOL}", params=mask, json=body | {"pool": POOL})
-    if not answer.is_success:
-        raise StackError(f"Airflow did not make the pool {POOL}: {answer.text}")
+    return answer
 
 
 if __name__ == "__main__":

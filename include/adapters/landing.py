@@ -27,6 +27,11 @@ class Delivery:
     path: Path
     digest: str
 
+    @property
+    def name(self) -> str:
+        """The name that it was dropped under; claiming put the time of arrival before it."""
+        return self.path.name.partition("-")[2]
+
 
 def look(folder: Path) -> Sight:
     """Return the files that may be deliveries: no subfolders, hidden or temporary names."""
@@ -90,13 +95,13 @@ class Landing:
 
     def archive(self, delivery: Delivery) -> Path:
         """Put a committed delivery under its digest."""
-        return _move(delivery.path, self._archive / delivery.digest / _given_name(delivery.path))
+        return _move(delivery.path, self._archive / delivery.digest / delivery.name)
 
     def refuse(self, delivery: Delivery, reason: str) -> Path:
         """Put a refused delivery under its digest, its reason beside it."""
         folder = self.quarantine / delivery.digest
         _write(folder / "reason.txt", reason + "\n")
-        return _move(delivery.path, folder / _given_name(delivery.path))
+        return _move(delivery.path, folder / delivery.name)
 
     def write_quarantine(self, digest: str, table: str) -> Path:
         """Write a batch's refused rows, as CSV text, whole or not at all."""
@@ -122,10 +127,6 @@ def raw_lines(delivery: Delivery, numbers: Iterable[int]) -> dict[int, str]:
     wanted = set(numbers)
     with lines(delivery) as file:
         return {i: text.rstrip("\r\n") for i, text in enumerate(file, 1) if i in wanted}
-
-
-def _given_name(claimed: Path) -> str:
-    return claimed.name.partition("-")[2]
 
 
 def _move(source: Path, target: Path) -> Path:

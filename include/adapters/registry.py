@@ -41,6 +41,7 @@ class Registry:
         """`url` is the MLflow server, `spec` names the experiment, `model` the registered model."""
         mlflow.set_tracking_uri(url)
         self._client = mlflow.MlflowClient(url)
+        self._url = url
         self._spec = spec
         self.model = model
 
@@ -55,6 +56,10 @@ class Registry:
             tags={**tags, _RUN: dag_run, _SPEC: self._spec, _DATA: str(data_version)},
         )
         return str(run.info.run_id)
+
+    def page(self, run_id: str) -> str:
+        """Return the address of a run's page."""
+        return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}"
 
     def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
         """Record which version of which table a run trains on."""

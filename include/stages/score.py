@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn import metrics
 
-from include.arrays import Labels, Probabilities
-from include.records import Scorecard
+from include.arrays import Calls, Labels, Probabilities
+from include.records import Agreement, Scorecard
 
 
 def score(
@@ -36,3 +36,10 @@ def score(
         false_negatives=fn,
         true_positives=tp,
     )
+
+
+def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
+    """Count how two models called the same rows; calls are True for positive, shape (rows,)."""
+    cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
+    counted = [np.bincount(cell[y == label], minlength=4).tolist() for label in (1, 0)]
+    return Agreement(tuple(counted[0]), tuple(counted[1]))

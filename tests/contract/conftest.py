@@ -5,11 +5,10 @@ from itertools import count
 
 import pytest
 
-from include import steps
 from include.adapters import landing as door
 from include.settings import read_settings
 from include.spec import Spec
-from include.steps import Workplace
+from include.workplace import Workplace, workplace
 
 NAMES = (f"pulsars-{number}" for number in count())
 
@@ -32,7 +31,7 @@ def new_workplace(
         name = next(NAMES)
         home, port = tmp_path_factory.mktemp("home"), mlflow_url.rpartition(":")[2]
         settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": port})
-        return steps.workplace(spec.model_copy(update={"name": name, "model": name}), settings)
+        return workplace(spec.model_copy(update={"name": name, "model": name}), settings)
 
     return opened
 

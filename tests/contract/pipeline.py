@@ -8,7 +8,7 @@ import polars as pl
 
 from include import steps
 from include.records import Batch, Decision, Form, Intake, ModelVersion, Plan, Scores, Trial
-from include.steps import Workplace
+from include.workplace import Workplace
 
 DAG_RUNS = (f"manual__{number}" for number in count())
 

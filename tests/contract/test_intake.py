@@ -7,7 +7,7 @@ from demo.data import pulsar_rows
 from include import steps
 from include.errors import NothingToDoError
 from include.records import Form, Intake
-from include.steps import Workplace
+from include.workplace import Workplace
 from tests.contract.pipeline import drop, take_in
 
 

@@ -14,7 +14,7 @@ from include import steps
 from include.errors import NothingToDoError
 from include.records import Form, Verdict
 from include.spec import Family
-from include.steps import Workplace
+from include.workplace import Workplace
 from tests.contract.pipeline import DAG_RUNS, Run, drop, run, state, take_in
 
 ROWS = pulsar_rows(600, seed=1)

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from include.arrays import Labels, Probabilities
-from include.records import Form, Scorecard, Scores, Verdict
-from include.spec import Selection
-from include.stages.promote import promote
-from include.stages.score import score
+from include.records import Agreement, Form, Scorecard, Scores, Verdict
+from include.spec import Gate, Selection
+from include.stages.promote import gains, promote
+from include.stages.score import agree, score
 from include.stages.select import best_threshold, sample
 
 PROBABILITY = st.one_of(
@@ -48,14 +48,32 @@ def test_the_gate_promotes_only_what_is_better(
 ) -> None:
     """Unless it is forced, and even then never without skill."""
     y = np.array([row[0] for row in rows], np.int8)
-    challenger = score(y, np.array([row[1] for row in rows]), one, "2", 1)
-    champion = score(y, np.array([row[2] for row in rows]), two, "1", 1)
-    decision = promote(Scores(challenger, champion), Form(force=force))
+    mine, theirs = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+    challenger = score(y, mine, one, "2", 1)
+    champion = score(y, theirs, two, "1", 1)
+    agreement = agree(y, mine >= one, theirs >= two)
+    decision = promote(Scores(challenger, champion, agreement), Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:
         assert challenger.f1 > challenger.no_skill_f1
         assert challenger.f1 > champion.f1 or decision.forced
     if not force:
         assert not decision.forced
+
+
+COUNTS = st.tuples(*[st.integers(0, 50)] * 4)
+
+
+@given(COUNTS.filter(any), COUNTS)
+def test_the_gain_is_the_other_way_round_for_the_other_contender(
+    positives: tuple[int, int, int, int], negatives: tuple[int, int, int, int]
+) -> None:
+    """Swapping the contenders turns the resampled gains about, but for the luck of the draw."""
+    one = gains(Agreement(positives, negatives))
+    neither, mine, theirs, both = positives
+    neither_no, mine_no, theirs_no, both_no = negatives
+    two = gains(Agreement((neither, theirs, mine, both), (neither_no, theirs_no, mine_no, both_no)))
+    assert abs(one.mean() + two.mean()) < 0.05
+    assert abs(np.mean(one > 0) - np.mean(two < 0)) < 0.05
 
 
 @given(st.integers(0, 300), st.integers(5, 60), st.integers(100, 200), st.integers(0, 3))

@@ -1,104 +1,117 @@
-"""Who is promoted, as a table: what the gate says of each pair of scorecards."""
+"""Who is promoted, as a table: what the gate says of each pair of contenders."""
 
+import numpy as np
 import pytest
 
-from include.records import Form, Scorecard, Scores, Verdict
+from include.records import Form, Scores, Verdict
+from include.spec import Gate
 from include.stages.promote import promote
+from include.stages.score import agree, score
 
-SHARE = 0.1  # of positives in the holdout, so calling every row positive has F1 0.1818
-NO_SKILL = 2 * SHARE / (1 + SHARE)
+POSITIVES, NEGATIVES = 100, 900
+Y = np.repeat(np.array([1, 0], np.int8), [POSITIVES, NEGATIVES])
+"""Calling every row positive has F1 0.1818 here."""
 
 
-def card(f1: float, version: str) -> Scorecard:
-    """Return a scorecard on 1,000 rows of which 100 are positive."""
-    return Scorecard(
-        model_version=version,
-        data_version=5,
-        rows=1000,
-        threshold=0.5,
-        f1=f1,
-        precision=f1,
-        recall=f1,
-        accuracy=0.9,
-        balanced_accuracy=0.7,
-        mcc=0.4,
-        roc_auc=0.8,
-        average_precision=0.4,
-        log_loss=0.3,
-        brier=0.1,
-        true_negatives=850,
-        false_positives=50,
-        false_negatives=40,
-        true_positives=60,
-    )
+def calls(hits: int, alarms: int, *, others: bool = False) -> np.ndarray:
+    """Return the calls of a model: so many positives and so many negatives are called positive.
+
+    Two models call the same rows first, unless one of them calls `others`.
+    """
+    side = slice(None, None, -1 if others else 1)
+    hit, alarm = np.arange(POSITIVES)[side] < hits, np.arange(NEGATIVES)[side] < alarms
+    return np.concatenate([hit, alarm])
+
+
+def scores(challenger: np.ndarray, champion: np.ndarray | None) -> Scores:
+    """Return the scores of two models that are sure of their calls."""
+    card = score(Y, challenger.astype(float), 0.5, "2", 5)
+    if champion is None:
+        return Scores(card)
+    other = score(Y, champion.astype(float), 0.5, "1", 5)
+    return Scores(card, other, agree(Y, challenger, champion))
+
+
+CHAMPION = calls(60, 60)  # F1 0.5455
+SURE = calls(70, 60)  # the same and ten hits more: F1 0.6087
+LUCKY = calls(61, 60)  # the same and one hit more: F1 0.5520
+NOISY = calls(63, 60, others=True)  # other rows, a little better: F1 0.5650
+WORSE = calls(50, 60)  # F1 0.4762
+UNSKILLED = calls(10, 90)  # F1 0.1000
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "force", "verdict", "reason"),
+    ("challenger", "champion", "force", "confidence", "verdict", "reason"),
     [
-        # challenger, champion, force, verdict, and a part of the reason
-        (0.50, None, False, "PROMOTE", "the first model with skill: F1 0.5000 beats the 0.1818"),
-        (0.18, None, False, "REJECT", "F1 0.1800 does not beat the 0.1818 of calling every row"),
-        (NO_SKILL, None, False, "REJECT", "does not beat"),
-        (0.18, None, True, "REJECT", "does not beat"),
-        (0.18, 0.10, False, "REJECT", "does not beat the 0.1818"),
-        (0.18, 0.10, True, "REJECT", "does not beat the 0.1818"),
-        (0.51, 0.50, False, "PROMOTE", "challenger F1 0.5100 beats champion F1 0.5000 (version 1)"),
-        (
-            0.50,
-            0.50,
-            False,
-            "HOLD",
-            "does not beat champion F1 0.5000 (version 1) on the same 1000",
-        ),
-        (0.49, 0.50, False, "HOLD", "challenger F1 0.4900 does not beat champion F1 0.5000"),
-        (
-            0.49,
-            0.50,
-            True,
-            "PROMOTE",
-            "forced from the trigger form, although challenger F1 0.4900",
-        ),
-        (0.51, 0.50, True, "PROMOTE", "challenger F1 0.5100 beats"),
+        (SURE, None, False, 0.95, "PROMOTE", "first model with skill: F1 0.6087 beats the 0.1818"),
+        (UNSKILLED, None, False, 0.95, "REJECT", "F1 0.1000 does not beat the 0.1818"),
+        (UNSKILLED, None, True, 0.95, "REJECT", "does not beat the 0.1818"),
+        (UNSKILLED, CHAMPION, True, 0.95, "REJECT", "does not beat the 0.1818"),
+        (SURE, CHAMPION, False, 0.95, "PROMOTE", "F1 0.6087 beats champion F1 0.5455 (version 1)"),
+        (CHAMPION, CHAMPION, False, 0.95, "HOLD", "F1 0.5455 (version 1) on the same 1000"),
+        (CHAMPION, CHAMPION, False, 0.5, "HOLD", "does not beat champion"),
+        (LUCKY, CHAMPION, False, 0.95, "HOLD", "of resampled holdouts, 95.0% are asked"),
+        (LUCKY, CHAMPION, False, 0.5, "PROMOTE", "F1 0.5520 beats champion F1 0.5455"),
+        (NOISY, CHAMPION, False, 0.95, "HOLD", "can tell from noise is about 0."),
+        (NOISY, CHAMPION, False, 0.5, "PROMOTE", "F1 0.5650 beats champion"),
+        (NOISY, CHAMPION, True, 0.95, "PROMOTE", "forced from the trigger form, although"),
+        (WORSE, CHAMPION, False, 0.5, "HOLD", "F1 0.4762 does not beat champion F1 0.5455"),
+        (WORSE, CHAMPION, True, 0.95, "PROMOTE", "forced from the trigger form, although"),
+        (SURE, CHAMPION, True, 0.95, "PROMOTE", "challenger F1 0.6087 beats"),
     ],
-)
-def test_what_becomes_of_a_challenger(
-    challenger: float, champion: float | None, verdict: str, reason: str, *, force: bool
+)  # fmt: skip
+def test_what_becomes_of_a_challenger(  # noqa: PLR0913, PLR0917 - the columns of the table
+    challenger: np.ndarray,
+    champion: np.ndarray | None,
+    force: bool,  # noqa: FBT001
+    confidence: float,
+    verdict: str,
+    reason: str,
 ) -> None:
     """REJECT is about the challenger alone, HOLD about the pair; force passes HOLD only."""
-    scores = Scores(card(challenger, "2"), None if champion is None else card(champion, "1"))
-    decision = promote(scores, Form(force=force, note="why"))
+    judged = scores(challenger, champion)
+    decision = promote(judged, Form(force=force, note="why"), Gate(confidence=confidence))
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
-    assert decision.scores == scores
+    assert decision.scores == judged
     assert decision.note == "why"
 
 
 @pytest.mark.parametrize(
     ("challenger", "champion", "checks"),
     [
-        (0.10, 0.50, [("no_skill_f1", False)]),
-        (0.50, None, [("no_skill_f1", True)]),
-        (0.49, 0.50, [("no_skill_f1", True), ("champion_f1", False)]),
-        (0.51, 0.50, [("no_skill_f1", True), ("champion_f1", True)]),
+        (UNSKILLED, CHAMPION, {"no_skill_f1": False}),
+        (SURE, None, {"no_skill_f1": True}),
+        (WORSE, CHAMPION, {"no_skill_f1": True, "champion_f1": False, "beyond_noise": False}),
+        (LUCKY, CHAMPION, {"no_skill_f1": True, "champion_f1": True, "beyond_noise": False}),
+        (SURE, CHAMPION, {"no_skill_f1": True, "champion_f1": True, "beyond_noise": True}),
     ],
 )
 def test_a_decision_lists_its_checks(
-    challenger: float, champion: float | None, checks: list[tuple[str, bool]]
+    challenger: np.ndarray, champion: np.ndarray | None, checks: dict[str, bool]
 ) -> None:
     """Each check carries the value, the bound and the sentence it was judged by."""
-    scores = Scores(card(challenger, "2"), None if champion is None else card(champion, "1"))
-    decision = promote(scores, Form())
-    assert [(check.name, check.passed) for check in decision.checks] == checks
+    decision = promote(scores(challenger, champion), Form(), Gate())
+    assert {check.name: check.passed for check in decision.checks} == checks
     for check in decision.checks:
-        assert check.value == challenger
-        assert f"{check.bound:.4f}" in check.sentence
+        assert check.passed == (check.value > check.bound)
+        assert f"{check.bound:.4f}" in check.sentence or f"{check.bound:.1%}" in check.sentence
 
 
 @pytest.mark.parametrize(
-    ("challenger", "forced"), [(0.49, True), (0.51, False)], ids=["needed it", "did not need it"]
+    ("challenger", "forced"), [(WORSE, True), (SURE, False)], ids=["needed it", "did not need it"]
 )
-def test_a_decision_says_whether_force_was_needed(challenger: float, *, forced: bool) -> None:
+def test_a_decision_says_whether_force_was_needed(challenger: np.ndarray, *, forced: bool) -> None:
     """A challenger that won by itself is not recorded as forced."""
-    scores = Scores(card(challenger, "2"), card(0.5, "1"))
-    assert promote(scores, Form(force=True)).forced is forced
+    assert promote(scores(challenger, CHAMPION), Form(force=True), Gate()).forced is forced
+
+
+def test_equal_models_are_rarely_promoted() -> None:
+    """Of 200 pairs of equal quality few get through, about the share that the gate accepts."""
+    rng = np.random.default_rng(7)
+    promoted = 0
+    for _ in range(200):
+        one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
+        verdict = promote(scores(one, two), Form(), Gate()).verdict
+        promoted += verdict is Verdict.PROMOTE
+    assert 0.01 < promoted / 200 < 0.10
