@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(Path(folder))
         began = time.monotonic()
-        with live_progress(console) as progress, running(settings, progress):
+        with ExitStack() as stack:
+            with live_progress(console) as progress:
+                stack.enter_context(running(settings, progress))
             figures: dict[str, Any] = {"start_seconds": time.monotonic() - began}
             Airflow(settings.airflow_url).await_dag(SPEC)
             figures |= _rounds(settings)

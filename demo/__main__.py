@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,9 +70,10 @@ def _demo(rows: int, home: Path, console: Console) -> int:
     began = time.monotonic()
     settings = _fresh_settings(home)
     console.print(f"[bold]Starting Airflow, MLflow and the server[/bold] in {settings.home}")
-    with live_progress(console) as progress, running(settings, progress):
-        progress_ended = time.monotonic()
-        console.print(f"Everything is healthy after {progress_ended - began:.0f} s.")
+    with ExitStack() as stack:
+        with live_progress(console) as progress:
+            stack.enter_context(running(settings, progress))
+        console.print(f"Everything is healthy after {time.monotonic() - began:.0f} s.")
         for name, url in urls(settings).items():
             console.print(f"  {name:<20} {url}", soft_wrap=True)
         airflow = Airflow(settings.airflow_url)
