@@ -56,6 +56,6 @@ def _timing() -> dict[str, str]:
         "scheduler__orphaned_tasks_check_interval": "30",
         "scheduler__task_instance_heartbeat_timeout": "60",
         "dag_processor__refresh_interval": "10",
-        "dag_processor__min_file_process_interval": "15",
+        "dag_processor__min_file_process_interval": "20",
         "dag_processor__parsing_processes": "1",
     }

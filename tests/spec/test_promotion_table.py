@@ -1,7 +1,10 @@
 """Who is promoted, as a table: what the gate says of each pair of contenders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from include.records import Form, Scores, Verdict
 from include.spec import Gate
@@ -109,9 +112,11 @@ def test_a_decision_says_whether_force_was_needed(challenger: np.ndarray, *, for
 def test_equal_models_are_rarely_promoted() -> None:
     """Of 200 pairs of equal quality few get through, about the share that the gate accepts."""
     rng = np.random.default_rng(7)
+    known = scores(CHAMPION, CHAMPION).challenger
     promoted = 0
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
-        verdict = promote(scores(one, two), Form(), Gate()).verdict
+        cards = [replace(known, f1=f1_score(Y, calls)) for calls in (one, two)]
+        verdict = promote(Scores(*cards, agree(Y, one, two)), Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE
     assert 0.01 < promoted / 200 < 0.10
