@@ -116,7 +116,7 @@ def test_equal_models_are_rarely_promoted() -> None:
     promoted = 0
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
-        cards = [replace(known, f1=f1_score(Y, calls)) for calls in (one, two)]
-        verdict = promote(Scores(*cards, agree(Y, one, two)), Form(), Gate()).verdict
+        mine, theirs = (replace(known, f1=float(f1_score(Y, called))) for called in (one, two))
+        verdict = promote(Scores(mine, theirs, agree(Y, one, two)), Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE
     assert 0.01 < promoted / 200 < 0.10
