@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,14 @@ class Stack:
 
     settings: Settings
     airflow: Airflow
+
+    def await_spec(self, spec: str) -> None:
+        """Wait until a spec that was added has its Dag and its landing folder."""
+        self.airflow.await_dag(spec, patience_seconds=120)
+        deadline = time.monotonic() + 60
+        while not (self.settings.landing / spec).is_dir():
+            assert time.monotonic() < deadline, f"nobody made the landing folder of {spec}"
+            time.sleep(0.3)
 
     def deliver(self, spec: str, name: str, text: str) -> Followed:
         """Drop a file and follow the run that it starts."""

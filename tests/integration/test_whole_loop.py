@@ -18,7 +18,6 @@ from mlflow import MlflowClient
 
 from demo.data import pulsar_rows
 from demo.follow import Followed
-from demo.specs import PULSARS
 from include.settings import PROJECT
 from stack.processes import marked
 from tests.integration.real_stack import Stack
@@ -127,9 +126,7 @@ def test_the_schedule_starts_a_run_by_itself(stack: Stack) -> None:
 
 def test_a_second_spec_needs_no_line_of_code(stack: Stack) -> None:
     """A TOML file makes a Dag, a landing folder, a table, a registered model and an endpoint."""
-    (stack.settings.specs / "quasars.toml").write_text(PULSARS.replace('"pulsars"', '"quasars"'))
-    stack.airflow.await_dag("quasars", patience_seconds=120)
-    (stack.settings.landing / "quasars").mkdir(exist_ok=True)
+    stack.await_spec("quasars")
     run = stack.deliver("quasars", "first.csv", pulsar_rows(600, seed=5).write_csv())
     assert run.results["serve"]["model"] == "quasars"
     assert (stack.settings.lake / "quasars" / "rows" / "_delta_log").is_dir()
@@ -138,9 +135,7 @@ def test_a_second_spec_needs_no_line_of_code(stack: Stack) -> None:
 
 def test_too_few_rows_of_a_class_skip_with_the_counts(stack: Stack) -> None:
     """Ten rows are committed, and the run says why they are not trained on."""
-    (stack.settings.specs / "rare.toml").write_text(PULSARS.replace('"pulsars"', '"rare"'))
-    stack.airflow.await_dag("rare", patience_seconds=120)
-    (stack.settings.landing / "rare").mkdir(exist_ok=True)
+    stack.await_spec("rare")
     few = pulsar_rows(2000, seed=3).group_by("class", maintain_order=True).head(5)
     run = stack.deliver("rare", "few.csv", few.write_csv())
     assert run.results["data.split"]["batches"][0]["new"] == 10
