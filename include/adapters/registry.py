@@ -30,8 +30,6 @@ CHAMPION, PREVIOUS = "champion", "previous_champion"
 _RUN, _CANDIDATE, _VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
 _SPEC, _DATA, _DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 _PARENT, _NOTE = "mlflow.parentRunId", "mlflow.note.content"
-# What MLflow's pages call model training, as against work on language models.
-_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Registry:
@@ -225,7 +223,7 @@ class Registry:
         found = self._client.get_experiment_by_name(self._spec)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(self._spec, tags=_EXPERIMENT))
+        return str(self._client.create_experiment(self._spec))
 
     def _find(self, tags: Mapping[str, str]) -> Run | None:
         found = self._search(" and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags))
