@@ -96,8 +96,8 @@ def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     tags |= {f"ratchet.library.{name}": installed(name) for name in LIBRARIES}
     run_id = at.registry.open_run(dag_run, dataset.version, tags)
     rows = sum(dataset.train.values())
-    counts = {f"train_{name}": rows for name, rows in dataset.train.items()}
-    counts |= {f"holdout_{name}": rows for name, rows in dataset.holdout.items()}
+    counts = {f"train_{name}": count for name, count in dataset.train.items()}
+    counts |= {f"holdout_{name}": count for name, count in dataset.holdout.items()}
     at.registry.log(run_id, metrics=counts | _batch_totals(taken_in.batches))
     log.info("MLflow run: %s", at.registry.page(run_id))
     at.registry.log_dataset(run_id, at.lake.url, dataset.version)
