@@ -108,7 +108,7 @@ def _through_airflow(settings: Settings) -> Callable[[int], Followed]:
     def deliver(seed: int) -> Followed:
         known = airflow.run_ids(SPEC)
         text = pulsar_rows(ROWS, seed).write_csv()
-        since = drop(settings.landing / SPEC, f"batch_{seed}.csv", text)
+        since = drop(Path(settings.landing_url(SPEC)), f"batch_{seed}.csv", text)
         run = follow(Started(airflow, SPEC, airflow.await_new_run(SPEC, known), since))
         if run.state != "success" or not run.results.get("serve"):
             raise RuntimeError(f"the run of batch {seed} ended as {run.state}: {run}")
@@ -121,7 +121,7 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
     path = settings.home / f"{PEER}.toml"
     path.write_text(_spec_text().replace('"pulsars"', f'"{PEER}"'))
     at = workplace(read_spec(path), settings)
-    landing = settings.landing / PEER
+    landing = Path(settings.landing_url(PEER))
     landing.mkdir(parents=True)
 
     def deliver(seed: int) -> float:

@@ -1,14 +1,17 @@
 """The assets, each defined once: a second definition without a watcher deletes the watcher."""
 
+from pathlib import Path
+
 from airflow.sdk import Asset, AssetWatcher
-from landing_trigger import LandingTrigger
+from landing_trigger import LandingTrigger, is_bucket
 
 from include.settings import Settings
 from include.spec import Spec
 
 
 def landing(spec: Spec, settings: Settings) -> Asset:
-    """Return the asset of a spec's landing folder; a file dropped there updates it."""
-    folder = settings.landing / spec.name
-    watcher = AssetWatcher(name=f"{spec.name}_landing", trigger=LandingTrigger(str(folder)))
-    return Asset(name=f"{spec.name}_landing", uri=folder.as_uri(), watchers=[watcher])
+    """Return the asset of a spec's landing place; a file dropped there updates it."""
+    url = settings.landing_url(spec.name, spec.landing)
+    watcher = AssetWatcher(name=f"{spec.name}_landing", trigger=LandingTrigger(url))
+    uri = url if is_bucket(url) else Path(url).as_uri()
+    return Asset(name=f"{spec.name}_landing", uri=uri, watchers=[watcher])

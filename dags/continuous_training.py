@@ -23,7 +23,7 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException
 from task_call import call, stage_task
 
-from include.errors import ChampionMovedError, ModelRefusedError, SpecError
+from include.errors import ChampionMovedError, ContractError, ModelRefusedError, SpecError
 from include.settings import Settings, read_settings
 from include.spec import Spec, read_specs
 
@@ -53,7 +53,7 @@ FORM = {
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception=error, action=RetryAction.FAIL, reason="a person has to look first")
-        for error in (SpecError, ChampionMovedError, ModelRefusedError)
+        for error in (SpecError, ContractError, ChampionMovedError, ModelRefusedError)
     ]
 )
 
@@ -216,7 +216,7 @@ def _documentation(spec: Spec, settings: Settings) -> str:
     families = ", ".join(family.name for family in spec.families)
     return (
         f"## {spec.title}\n{spec.description}\n\n"
-        f"- drop CSV files in `{settings.landing / spec.name}`\n"
+        f"- drop files in `{settings.landing_url(spec.name, spec.landing)}`\n"
         f"- candidates: {families}\n"
         f"- registered model and endpoint: `{spec.model}`, "
         f"[{settings.serving_url}/docs]({settings.serving_url}/docs)\n"

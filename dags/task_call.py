@@ -7,11 +7,16 @@ stop becomes a skip, and the time inside a step is kept beside its result.
 import inspect
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk import Connection, get_current_context, task
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
+from landing_trigger import S3_CONNECTION, connection_options, is_bucket
+
+from include.settings import Settings, read_settings
+from include.spec import Spec, read_spec
 
 
 def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -34,12 +39,11 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include import steps
     from include.errors import NothingToDoError
     from include.records import pack
-    from include.settings import read_settings
-    from include.spec import read_spec
     from include.workplace import workplace
 
     task_instance = get_current_context()["ti"]
-    at = workplace(read_spec(Path(spec_path)), read_settings())
+    spec = read_spec(Path(spec_path))
+    at = workplace(spec, reachable(spec, read_settings()))
     step: Callable[..., Any] = getattr(steps, step_name)
     checked = validate_call(config={"arbitrary_types_allowed": True})(step)
     started = time.time()
@@ -50,3 +54,18 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
         raise AirflowSkipException(str(error)) from error
     finally:
         task_instance.xcom_push("inside", {"from": started, "to": time.time()})
+
+
+def reachable(spec: Spec, settings: Settings) -> Settings:
+    """Return the settings with the bucket's endpoint and keys from Airflow, if it knows them.
+
+    Nobody is asked while everything is in folders; without a connection `ratchet_s3` the
+    environment counts.
+    """
+    if not any(map(is_bucket, (settings.lake_url, settings.landing_url(spec.name, spec.landing)))):
+        return settings
+    try:
+        connection = Connection.get(S3_CONNECTION)
+    except AirflowNotFoundException:
+        return settings
+    return replace(settings, s3=connection_options(connection, connection.extra_dejson))

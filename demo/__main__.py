@@ -20,6 +20,7 @@ from demo.follow import Followed, Started, follow
 from demo.free_ports import free_ports
 from demo.telling import Teller, leaderboard, summary
 from include.adapters.endpoint import Endpoint
+from include.bundle import Layout
 from include.settings import PROJECT, Settings, read_settings
 from include.spec import read_spec
 from stack.client import running, urls
@@ -107,7 +108,7 @@ def _deliver(
 ) -> Followed:
     console.rule(f"[bold]{name}[/bold] lands in {DAG}/", align="left")
     known = airflow.run_ids(DAG)
-    since = drop(settings.landing / DAG, name, text)
+    since = drop(Path(settings.landing_url(DAG)), name, text)
     with console.status("waiting for the landing folder's bell") as status:
         started = Started(airflow, DAG, airflow.await_new_run(DAG, known), since)
         run = follow(
@@ -133,9 +134,9 @@ def _ask(settings: Settings, console: Console) -> None:
     """Ask the endpoint about rows that no model has seen."""
     spec = read_spec(settings.specs / f"{DAG}.toml")
     unseen = santander_rows(200, SEED + 1)
-    features = unseen.select(pl.exclude("ID_code", "target").cast(pl.Float32)).to_numpy()
+    features = unseen.select(pl.exclude("ID_code", "target"))
     endpoint = Endpoint(settings.serving_url, spec.model)
-    version, probability = endpoint.infer(np.ascontiguousarray(features))
+    version, probability = endpoint.infer(Layout(tuple(features.columns)), features.rows())
     answer = httpx.get(f"{settings.serving_url}/v2/models/{spec.model}").json()
     console.rule("[bold]The endpoint answers[/bold]", align="left")
     console.print(f"  POST {settings.serving_url}/v2/models/{spec.model}/infer")

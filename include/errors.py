@@ -9,6 +9,10 @@ class SpecError(RatchetError):
     """A model spec cannot be used; the message names the file, the field and the mend."""
 
 
+class ContractError(RatchetError):
+    """Spec and contract differ, or the contract cannot be read or changed so."""
+
+
 class FileRefusedError(RatchetError):
     """A whole file cannot be ingested; it goes to quarantine with this message beside it."""
 

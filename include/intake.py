@@ -1,24 +1,31 @@
 """One delivery on its way into the lake: typed, subtracted from history, sided, committed, kept.
 
-Each function may be killed at any instruction and called again: what it wrote is whole or absent.
+Each function may be killed at any instruction and called again: what it wrote is whole or absent,
+and a second attempt writes the same. No function holds the features of a whole delivery.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 
 import polars as pl
 
-from include.adapters.landing import Delivery, lines, raw_lines
+from include import contract as contracts
+from include.adapters.landing import Delivery
+from include.contract import Contract
+from include.dock import Dock
 from include.errors import FileRefusedError
-from include.records import Batch
+from include.records import Batch, Dataset
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.stages import split as split_stage
-from include.workplace import Workplace
 
 log = logging.getLogger("ratchet")
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
+CONFLICT = "the same features are known with another label"
+_KEYS = ["key_high", "key_low"]
 
 
 def twin(delivery: Delivery) -> Batch:
@@ -26,70 +33,190 @@ def twin(delivery: Delivery) -> Batch:
     return _told(Batch(delivery.digest, delivery.name, note="the same bytes as another file"))
 
 
-def ingest_delivery(
-    at: Workplace, delivery: Delivery, features: tuple[str, ...] | None
-) -> tuple[Batch, tuple[str, ...] | None]:
-    """Type one file; `features` are those of the rows before it, earlier files included."""
+def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
+    """Type one file part by part and stage the parts; the first file ever fixes the contract."""
     batch = Batch(delivery.digest, delivery.name)
     known = at.lake.committed(delivery.digest) is not None
     if known or at.landing.archived(delivery.digest):
+        at.lake.forget_staged(delivery.digest)
         at.landing.archive(delivery)
-        return _told(replace(batch, note=KNOWN_BYTES)), features
+        return _told(replace(batch, note=KNOWN_BYTES))
+    agreed = at.lake.contract()
+    if agreed is not None:
+        contracts.require_agreement(agreed, at.spec)
     try:
-        with lines(delivery) as text:
-            typed = ingest_stage.ingest(text, at.spec.data, features)
+        return _told(_staged_in_parts(at, batch, delivery, agreed))
     except FileRefusedError as error:
+        at.lake.forget_staged(delivery.digest)
         kept = at.landing.refuse(delivery, str(error))
-        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}")), features
-    at.lake.stage(delivery.digest, "typed", dedup_stage.with_keys(typed.frame, typed.features))
-    at.lake.stage(delivery.digest, "refused", _refused_frame(typed.refused))
-    refused = len(typed.refused)
-    judged = replace(batch, read=typed.frame.height + refused, refused=refused)
-    return _told(judged), typed.features
+        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}"))
 
 
-def dedup_batch(at: Workplace, batch: Batch, known: pl.DataFrame) -> tuple[Batch, pl.DataFrame]:
-    """Subtract what is known, `key` and `label`; return the batch and its new rows, keyed.
+def dedup_batch(at: Dock, batch: Batch) -> Batch:
+    """Subtract history as it stands now; stage what is new, put conflicts in quarantine.
 
     A batch that another attempt has brought to its end meanwhile has nothing left to do.
     """
-    if at.landing.archived(batch.digest):
-        return _told(replace(batch, note=KNOWN_BYTES)), known.clear()
-    unseen = dedup_stage.dedup(at.lake.staged(batch.digest, "typed"), known)
-    refused = pl.concat(
-        [at.lake.staged(batch.digest, "refused"), _conflict_frame(at, batch, unseen.conflicts)]
-    ).sort("line")
+    delivery = at.landing.delivery(batch.digest)
+    if delivery is None:
+        return _told(replace(batch, note=KNOWN_BYTES))
+    rows = pl.concat(
+        at.lake.staged(batch.digest, name, ["line", "label", *_KEYS]) for name in _parts(batch)
+    )
+    looked_at = at.lake.version()
+    known = at.lake.matches(rows.select(_KEYS), looked_at)
+    unseen = dedup_stage.dedup(rows, known, at.spec.data.conflicts)
     at.lake.stage(batch.digest, "unseen", unseen.frame)
-    if refused.height:
-        at.landing.write_quarantine(batch.digest, refused.write_csv())
+    reasons = Counter(_refused_reasons(at, batch))
+    if unseen.conflicts.height:
+        reasons[CONFLICT] = unseen.conflicts.height
+    if reasons:
+        at.landing.write_quarantine(batch.digest, _quarantine(at, batch, delivery, unseen))
     judged = replace(
         batch,
-        refused=refused.height,
-        reasons=dict(refused.group_by("reason").len().sort("reason").iter_rows()),
+        refused=reasons.total(),
+        reasons=dict(sorted(reasons.items())),
         duplicates=unseen.duplicates,
         new=unseen.frame.height,
+        looked_at=looked_at,
     )
-    return _told(judged), unseen.frame.select("key", "label")
+    return _told(judged)
 
 
-def split_batch(at: Workplace, batch: Batch) -> Batch:
-    """Commit first, then archive: a run that dies in between finds the commit and only archives."""
-    if batch.new and at.lake.committed(batch.digest) is None:
-        history = at.lake.known()
-        frame = split_stage.split(
-            at.lake.staged(batch.digest, "unseen"), _standing(history), at.spec.split
-        )
-        at.lake.commit(batch.digest, frame)
+def split_batch(at: Dock, batch: Batch) -> Batch:
+    """Commit on exactly the version that was subtracted, then archive.
+
+    When another batch was committed meanwhile, history is subtracted again first. A run that dies
+    between commit and archive finds the commit and only archives.
+    """
+    while batch.new and at.lake.committed(batch.digest) is None:
+        if at.lake.version() != batch.looked_at:
+            batch = dedup_batch(at, batch)
+        else:
+            at.lake.commit(batch.digest, _sided(at, batch), batch.looked_at)
+    # The file goes last: as long as it is claimed, a run that finds it tidies up behind a dead one.
+    at.lake.forget_staged(batch.digest)
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
-    at.lake.forget_staged(batch.digest)
     return _told(replace(batch, committed=at.lake.committed(batch.digest)))
 
 
-def _standing(history: pl.DataFrame) -> dict[int, split_stage.Standing]:
-    holdout = (pl.col("side") == split_stage.HOLDOUT).sum()
-    counted = history.group_by("label").agg(rows=pl.len(), holdout=holdout)
-    return {label: split_stage.Standing(rows, held) for label, rows, held in counted.iter_rows()}
+@dataclass
+class _Tally:
+    """What the parts of a delivery add up to."""
+
+    parts: int = 0
+    read: int = 0
+    lines: int = 0
+    bad_lines: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    outside: Counter[str] = field(default_factory=Counter)
+    seen: ingest_stage.Seen | None = None
+
+    def add(self, part: ingest_stage.Part, contract: Contract, *, is_first: bool) -> None:
+        self.parts += 1
+        self.read += part.frame.height + len(part.refused)
+        self.lines += part.lines
+        self.bad_lines += part.bad_lines
+        self.reasons.update(row.reason for row in part.refused)
+        if is_first:
+            seen = ingest_stage.seen(part.frame, contract)
+            self.seen = seen if self.seen is None else self.seen.merge(seen)
+        else:
+            self.outside.update(ingest_stage.outside(part.frame, contract))
+
+
+def _staged_in_parts(at: Dock, batch: Batch, delivery: Delivery, agreed: Contract | None) -> Batch:
+    tally = _Tally()
+    with at.landing.opened(delivery) as file, ThreadPoolExecutor(1) as beside:
+        ingested = ingest_stage.ingest(file, delivery.name, at.spec, agreed)
+        contract, staging = ingested.contract, Future[None]()
+        staging.set_result(None)
+        # The keys of one part are made while the next is parsed: two parts in memory, no more.
+        for number, part in enumerate(ingested.parts):
+            staging.result()
+            tally.add(part, contract, is_first=agreed is None)
+            staging = beside.submit(_stage_part, at, batch.digest, number, part, contract)
+        staging.result()
+    ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
+    if agreed is None:
+        contract = replace(contract, since=f"batch {batch.digest}")
+        at.lake.write_contract(
+            ingest_stage.with_seen(contract, tally.seen) if tally.seen else contract
+        )
+    return replace(
+        batch,
+        read=tally.read,
+        refused=tally.reasons.total(),
+        reasons=dict(sorted(tally.reasons.items())),
+        extra=ingested.extra,
+        outside=dict(sorted(tally.outside.items())),
+        contract=contract.version,
+        parts=tally.parts,
+    )
+
+
+def _stage_part(
+    at: Dock, digest: str, number: int, part: ingest_stage.Part, contract: Contract
+) -> None:
+    at.lake.stage(digest, _part(number), dedup_stage.with_keys(part.frame, contract))
+    at.lake.stage(digest, _refused_part(number), _refused_frame(part.refused))
+
+
+def _sided(at: Dock, batch: Batch) -> Iterator[pl.DataFrame]:
+    """Yield the new rows with their sides, staged part by staged part."""
+    contract = at.lake.require_contract()
+    unseen = at.lake.staged(batch.digest, "unseen")
+    twins = unseen.filter("twin").select(_KEYS)
+    forced = at.lake.matches(twins, batch.looked_at).select(*_KEYS, "side").unique()
+    sided = split_stage.split(
+        unseen, _standing(at.lake.dataset()), forced, contract.holdout, contract.salt
+    ).sort("line")
+    for name in _parts(batch):
+        rows = at.lake.staged(batch.digest, name)
+        if rows.height:
+            here = sided.filter(pl.col("line").is_between(rows["line"].min(), rows["line"].max()))
+            yield rows.join(here.select("line", "side"), on="line").drop("line")
+
+
+def _standing(dataset: Dataset | None) -> dict[int, split_stage.Standing]:
+    if dataset is None:
+        return {}
+    return {
+        label: split_stage.Standing(
+            dataset.train[name] + dataset.holdout[name], dataset.holdout[name]
+        )
+        for label, name in ((0, "negative"), (1, "positive"))
+    }
+
+
+def _quarantine(
+    at: Dock, batch: Batch, delivery: Delivery, unseen: dedup_stage.Unseen
+) -> Iterator[bytes]:
+    """Yield the refused rows and the conflicts of a batch as CSV, in the order of the file."""
+    texts: dict[int, str] = {}
+    if unseen.conflicts.height:
+        with at.landing.opened(delivery) as file:
+            numbers = set(unseen.conflicts["line"].to_list())
+            texts = ingest_stage.raw_texts(file, delivery.name, numbers, at.spec.data.target)
+    yield _refused_frame(()).write_csv().encode()
+    for number in range(batch.parts):
+        refused = at.lake.staged(batch.digest, _refused_part(number))
+        lines = at.lake.staged(batch.digest, _part(number), ["line"])["line"]
+        here = [line for line in lines.to_list() if line in texts] if texts else []
+        conflicts = _refused_frame(
+            [
+                ingest_stage.RefusedRow(line, at.spec.data.target, CONFLICT, texts[line])
+                for line in here
+            ]
+        )
+        both = pl.concat([refused, conflicts]).sort("line")
+        yield both.write_csv(include_header=False).encode()
+
+
+def _refused_reasons(at: Dock, batch: Batch) -> Iterator[str]:
+    for number in range(batch.parts):
+        yield from at.lake.staged(batch.digest, _refused_part(number), ["reason"])["reason"]
 
 
 def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
@@ -97,17 +224,16 @@ def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
     return pl.DataFrame([asdict(row) for row in rows], schema=schema)
 
 
-def _conflict_frame(at: Workplace, batch: Batch, conflicts: pl.DataFrame) -> pl.DataFrame:
-    delivery = at.landing.delivery(batch.digest)
-    numbers = conflicts["line"].to_list()
-    texts = raw_lines(delivery, numbers) if delivery and numbers else {}
-    reason = "the same features are known with another label"
-    return _refused_frame(
-        [
-            ingest_stage.RefusedRow(line, at.spec.data.target, reason, texts.get(line, ""))
-            for line in numbers
-        ]
-    )
+def _parts(batch: Batch) -> list[str]:
+    return [_part(number) for number in range(batch.parts)]
+
+
+def _part(number: int) -> str:
+    return f"part-{number:05}"
+
+
+def _refused_part(number: int) -> str:
+    return f"refused-{number:05}"
 
 
 def _told(batch: Batch) -> Batch:

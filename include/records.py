@@ -46,6 +46,16 @@ class Batch:
     duplicates: int = 0
     """Rows that repeat a row of this file or of all history."""
     new: int = 0
+    extra: tuple[str, ...] = ()
+    """Columns that the contract does not know, ignored."""
+    outside: Counts = field(default_factory=dict)
+    """Rows per column beyond the range, or of a category, that the first batch had."""
+    contract: int = 0
+    """Version of the contract that judged the rows."""
+    parts: int = 0
+    """Parts that the typed rows are staged in."""
+    looked_at: int | None = None
+    """Version of the table whose rows were subtracted; None when there was no table."""
     committed: int | None = None
     """Version of the lake's table whose commit holds the new rows."""
     note: str = ""
@@ -60,6 +70,8 @@ class Dataset:
     train: Counts
     """Rows of the train side per class, keyed `negative` and `positive`."""
     holdout: Counts
+    grown: int
+    """The newest version that brought rows; later ones only tidied the files."""
 
     @property
     def rows(self) -> int:

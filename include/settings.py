@@ -1,17 +1,26 @@
-"""The one place that reads the environment: where things are on this machine.
+"""The one place that reads the environment: where things are, on this machine or in a bucket.
 
 Every `RATCHET_*` variable is named here, with the default that `make up` runs on. The stack hands
 the same variables to every process it starts, so a task and the supervisor agree.
+How to reach a bucket is read from the AWS_* variables that every S3 program knows.
 """
 
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 PROJECT = Path(__file__).resolve().parent.parent
+_AWS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+)
 
 
 @dataclass(frozen=True)
@@ -20,8 +29,12 @@ class Settings:
 
     home: Path
     """Everything the stack writes: RATCHET_HOME, `.ratchet` in the project by default."""
-    landing: Path
-    """Where people drop files, a folder a spec: RATCHET_LANDING, `landing` in the home."""
+    landing: str
+    """Where people drop files, a folder a spec: RATCHET_LANDING, a path or an s3:// URL, `landing`
+    in the home by default."""
+    lake_url: str
+    """Tables, archive and quarantine, a folder a spec: RATCHET_LAKE, a path or an s3:// URL, `lake`
+    in the home by default."""
     specs: Path
     """Where the model specs are: RATCHET_SPECS, `include/specs` by default."""
     host: str
@@ -33,11 +46,17 @@ class Settings:
     """How many fits may run at once: RATCHET_CORES, the machine's cores by default."""
     code: str
     """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
+    s3: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """How to reach a bucket, in the words that obstore, deltalake and polars read."""
 
     @property
-    def lake(self) -> Path:
-        """Tables, archive and quarantine, a folder a spec."""
-        return self.home / "lake"
+    def scratch(self) -> Path:
+        """Where a bucket's files are while they are worked on."""
+        return self.home / "scratch"
+
+    def landing_url(self, name: str, stated: str | None = None) -> str:
+        """Return where files of a spec land: as its file states, else its part of `landing`."""
+        return _place(stated) if stated else f"{self.landing}/{name}"
 
     @property
     def airflow_url(self) -> str:
@@ -58,7 +77,8 @@ class Settings:
         """Return the variables from which another process reads these same settings."""
         return {
             "RATCHET_HOME": str(self.home),
-            "RATCHET_LANDING": str(self.landing),
+            "RATCHET_LANDING": self.landing,
+            "RATCHET_LAKE": self.lake_url,
             "RATCHET_SPECS": str(self.specs),
             "RATCHET_HOST": self.host,
             "RATCHET_AIRFLOW_PORT": str(self.airflow_port),
@@ -66,6 +86,7 @@ class Settings:
             "RATCHET_SERVING_PORT": str(self.serving_port),
             "RATCHET_CORES": str(self.cores),
             "RATCHET_CODE_VERSION": self.code,
+            **{name: self.s3[name] for name in _AWS if name in self.s3},
         }
 
 
@@ -75,7 +96,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get("RATCHET_HOME") or PROJECT / ".ratchet").absolute()
     return Settings(
         home=home,
-        landing=Path(env.get("RATCHET_LANDING") or home / "landing").absolute(),
+        landing=_place(env.get("RATCHET_LANDING") or str(home / "landing")),
+        lake_url=_place(env.get("RATCHET_LAKE") or str(home / "lake")),
         specs=Path(env.get("RATCHET_SPECS") or PROJECT / "include" / "specs").absolute(),
         host=env.get("RATCHET_HOST") or "127.0.0.1",
         airflow_port=_number(env, "RATCHET_AIRFLOW_PORT", 8080),
@@ -83,7 +105,32 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
         code=env.get("RATCHET_CODE_VERSION", ""),
+        s3=s3_options(env),
     )
+
+
+def s3_options(stated: Mapping[str, str | None]) -> dict[str, str]:
+    """Return how to reach a bucket, from variables or a connection by their AWS_* names.
+
+    Empty values count as not stated. An http:// endpoint is allowed because it is stated.
+    """
+    found = {name: value for name in _AWS if (value := stated.get(name))}
+    if default := stated.get("AWS_DEFAULT_REGION"):
+        found.setdefault("AWS_REGION", default)
+    if endpoint := found.get("AWS_ENDPOINT_URL"):
+        # A server of one's own takes any region, but clients insist on one.
+        found.setdefault("AWS_REGION", "us-east-1")
+        if endpoint.startswith("http://"):
+            found["AWS_ALLOW_HTTP"] = "true"
+    # What keeps two writers of a table from overwriting each other's commit.
+    return {**found, "aws_conditional_put": "etag"}
+
+
+def _place(text: str) -> str:
+    """Return a URL as it is, a path made absolute."""
+    if text.startswith("file://"):
+        return unquote(urlsplit(text).path)
+    return text.rstrip("/") if "://" in text else str(Path(text).absolute())
 
 
 def _number(env: Mapping[str, str], name: str, default: int) -> int:

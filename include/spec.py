@@ -8,7 +8,7 @@ seconds; estimator classes are named by their import path and resolved when sele
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -24,7 +24,7 @@ class _Part(BaseModel):
 
 
 class Data(_Part):
-    """The columns of a delivery."""
+    """The columns of a delivery. What the first batch fixed of them stands in the contract."""
 
     target: str
     positive: str | int = 1
@@ -34,27 +34,58 @@ class Data(_Part):
     features: tuple[str, ...] = ("*",)
     """Shell patterns of the feature columns among those that are neither target nor id."""
     exclude: tuple[str, ...] = ()
+    """Shell patterns of columns that are no features although `features` matches them."""
+    categorical: tuple[str, ...] | None = None
+    """Shell patterns of the features that hold categories. Unset: those whose values in the first
+    batch are mostly no numbers."""
+    missing: tuple[str, ...] = ()
+    """Shell patterns of the features that may be empty."""
+    ranges: dict[str, tuple[float, float]] = {}
+    """Shell pattern to the lowest and highest number that is accepted."""
+    conflicts: Literal["quarantine", "keep"] = "quarantine"
+    """What to do with a row whose features are known with another label."""
     max_refused_share: float = Field(0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""
 
     @model_validator(mode="after")
-    def _labels_differ(self) -> "Data":
+    def _labels_differ(self) -> Self:
         if str(self.positive) == str(self.negative):
             raise ValueError(f"positive and negative are both {self.positive!r}")
         return self
 
+    @field_validator("ranges")
+    @classmethod
+    def _low_first(cls, ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for pattern, (lowest, highest) in ranges.items():
+            if not lowest < highest:
+                raise ValueError(f"{pattern}: {lowest:g} is not below {highest:g}")
+        return ranges
+
     def feature_columns(self, header: tuple[str, ...]) -> tuple[str, ...]:
         """Return the header's feature columns, in its order."""
-        return tuple(column for column in header if self._is_feature(column))
+        return tuple(column for column in header if self.selects(column))
 
-    def _is_feature(self, column: str) -> bool:
-        if column in {self.target, self.id, *self.exclude}:
+    def selects(self, column: str) -> bool:
+        """Say whether a column is a feature."""
+        if column in {self.target, self.id} or _matches(column, self.exclude):
             return False
-        return any(fnmatchcase(column, pattern) for pattern in self.features)
+        return _matches(column, self.features)
+
+    def may_be_missing(self, column: str) -> bool:
+        """Say whether a feature may be empty."""
+        return _matches(column, self.missing)
+
+    def accepted(self, column: str) -> tuple[float, float] | None:
+        """Return the range that is stated for a feature, None when none is."""
+        return next((r for pattern, r in self.ranges.items() if fnmatchcase(column, pattern)), None)
+
+    def is_category(self, column: str) -> bool | None:
+        """Say whether a feature holds categories; None when the first batch is to tell."""
+        return None if self.categorical is None else _matches(column, self.categorical)
 
 
 class Split(_Part):
-    """The sticky split. Changing either value would move rows across it."""
+    """The sticky split. The contract pins both values; a change rules later rows only."""
 
     holdout: float = Field(0.2, gt=0, lt=1)
     salt: str = "ratchet"
@@ -136,6 +167,9 @@ class Spec(_Part):
     """The registered model and the endpoint."""
     title: str
     description: str = ""
+    landing: str = ""
+    """Where files are dropped, a path or `s3://BUCKET/PREFIX`; a folder of RATCHET_LANDING by
+    default."""
     data: Data
     split: Split = Split()
     selection: Selection = Selection()
@@ -186,6 +220,10 @@ def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
         taken = SpecError(f"{path.name}: model: {spec.model!r} is the model of {owner} already")
         read[path] = spec if owner == path.name else taken
     return read
+
+
+def _matches(column: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(column, pattern) for pattern in patterns)
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:

@@ -5,17 +5,18 @@ recorded is found again by the run that recorded it.
 """
 
 import logging
+import re
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version as installed
 
 import numpy as np
-import polars as pl
 
 from include import intake, pictures
 from include.arrays import Labels, Matrix
-from include.bundle import Bundle, Manifest
+from include.bundle import Bundle, Layout, Manifest, encode
 from include.errors import EndpointError, NothingToDoError
 from include.records import (
     Batch,
@@ -47,37 +48,31 @@ LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
 
 
 def ingest(at: Workplace) -> list[Batch]:
-    """Claim what waits in the landing folder and type its rows; bad ones are refused."""
-    features = at.lake.features()
+    """Claim what waits in the landing place and type its rows; bad ones are refused."""
     batches: list[Batch] = []
     for delivery in at.landing.claim():
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
             batches.append(intake.twin(delivery))
-            continue
-        batch, features = intake.ingest_delivery(at, delivery, features)
-        batches.append(batch)
+        else:
+            batches.append(intake.ingest_delivery(at, delivery))
     if not batches:
-        log.info("nothing is waiting in %s", at.landing.folder)
+        log.info("nothing is waiting in %s", at.landing.url)
     return batches
 
 
 def dedup(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
-    """Subtract all history from each batch, earlier batches of this run included."""
-    known = at.lake.known().select("key", "label")
-    judged = []
-    for batch in batches:
-        if batch.note:
-            judged.append(batch)
-            continue
-        unseen, new = intake.dedup_batch(at, batch, known)
-        known = pl.concat([known, new])
-        judged.append(unseen)
-    return judged
+    """Subtract all history from each batch."""
+    return [batch if batch.note else intake.dedup_batch(at, batch) for batch in batches]
 
 
 def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
-    """Give every new row its side for good, commit batch by batch, archive the files."""
+    """Give every new row its side for good, commit batch by batch, archive the files.
+
+    A batch is first subtracted from those of this run that were committed before it.
+    """
     done = tuple(batch if batch.note else intake.split_batch(at, batch) for batch in batches)
+    if at.lake.is_crowded():
+        log.info("tidied: %s", at.lake.compact(at.registry.data_versions()))
     dataset = at.lake.dataset()
     log.info("data set: %s", dataset or "no row has ever been committed")
     return Intake(done, dataset)
@@ -86,9 +81,10 @@ def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
 def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
     dataset = _require_trainable(at.spec, taken_in)
-    if form.no_new_data == "skip" and at.registry.decided_data_version(dag_run) == dataset.version:
+    decided = at.registry.decided_data_version(dag_run)
+    if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
         raise NothingToDoError(
-            f"no row is new since data version {dataset.version}, on which a run has decided. "
+            f"no row is new since data version {decided}, on which a run has decided. "
             f"{_noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' set to "
             "'retrain'"
         )
@@ -107,11 +103,12 @@ def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
 
 def screen(at: Workplace, plan: Plan, family_name: str) -> list[Trial]:
     """Judge every candidate of a family on a stratified part of the train side."""
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
-    part = select_stage.sample(y, plan.screened_rows, at.spec.selection)
+    side = _train_side(at, plan)
+    part = select_stage.sample(side.y, plan.screened_rows, at.spec.selection)
+    screened = _TrainSide(side.layout, side.X[part], side.y[part])
     family = at.spec.family(family_name)
     listed = select_stage.candidates(family)
-    return [_try(at, plan, candidate, X[part], y[part]) for candidate in listed]
+    return [_try(at, plan, candidate, screened) for candidate in listed]
 
 
 def shortlist(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Trial]:
@@ -128,27 +125,26 @@ def final(at: Workplace, plan: Plan, finalist: Trial) -> Trial:
     if finalist.rows == sum(plan.dataset.train.values()):
         log.info("%s was screened on every train row already", finalist.candidate.title)
         return finalist
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
-    return _try(at, plan, finalist.candidate, X, y)
+    return _try(at, plan, finalist.candidate, _train_side(at, plan))
 
 
 def fit(at: Workplace, plan: Plan, finals: Sequence[Trial]) -> ModelVersion:
     """Fit the winner on the whole train side and register it as a model version."""
     winner = select_stage.shortlist(finals, at.spec.selection)[0]
     family = at.spec.family(winner.candidate.family)
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN)
+    side = _train_side(at, plan)
     started = time.perf_counter()
-    pipeline = select_stage.build(winner.candidate, family, at.spec.selection.seed)
-    model = fit_stage.fit(pipeline, winner.threshold, X, y)
+    pipeline = select_stage.build(winner.candidate, family, at.spec.selection.seed, side.layout)
+    model = fit_stage.fit(pipeline, winner.threshold, side.X, side.y)
     seconds = time.perf_counter() - started
-    log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, len(y), seconds)
+    log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, len(side.y), seconds)
     params = {"family": winner.candidate.family, "threshold": winner.threshold}
     at.registry.log(
         plan.run_id,
         params=params | winner.candidate.params,
         metrics={"select_f1": winner.f1, "fit_seconds": seconds},
     )
-    manifest = _manifest(at, plan, winner, X)
+    manifest = _manifest(at, plan, winner, side.layout)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
     return at.registry.register(
         plan.run_id, model, manifest, requirements, {"ratchet.family": winner.candidate.family}
@@ -157,7 +153,6 @@ def fit(at: Workplace, plan: Plan, finals: Sequence[Trial]) -> ModelVersion:
 
 def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score challenger and champion on the same holdout rows, now."""
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT)
     versions = {"challenger": challenger}
     champion = at.registry.opponent(challenger)
     if champion is not None:
@@ -165,6 +160,8 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     contenders, cards = {}, {}
     for name, version in versions.items():
         bundle = at.registry.bundle(version)
+        # The same rows in the same order, each laid out as the model was fitted on them.
+        X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, bundle.manifest.layout)
         contenders[name] = _answers(bundle, X)
         cards[name] = score_stage.score(
             y,
@@ -201,10 +198,11 @@ def serve(at: Workplace, plan: Plan) -> Served:
     if champion is None:
         raise NothingToDoError(f"{at.spec.model} has no champion yet, so there is none to serve")
     waited = at.endpoint.wait_for(champion.version, SERVING_PATIENCE_SECONDS)
-    X, _ = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT)
-    rows = X[:EXAMPLE_ROWS]
-    version, answered = at.endpoint.infer(rows)
-    expected = at.registry.bundle(champion).probability(rows)
+    bundle = at.registry.bundle(champion)
+    layout = bundle.manifest.layout
+    rows = at.lake.sample(plan.dataset.version, split_stage.HOLDOUT, layout, EXAMPLE_ROWS)
+    version, answered = at.endpoint.infer(layout, rows)
+    expected = bundle.probability(encode(layout, rows))
     if version != champion.version or not np.allclose(answered, expected, atol=1e-6, rtol=0):
         raise EndpointError(
             f"{at.spec.model} version {version} answered {answered.tolist()} where champion "
@@ -212,6 +210,21 @@ def serve(at: Workplace, plan: Plan) -> Served:
         )
     log.info("%s version %s answers after %.1f s", at.spec.model, version, waited)
     return Served(at.spec.model, version, len(rows), waited)
+
+
+@dataclass(frozen=True)
+class _TrainSide:
+    """The rows that candidates are fitted on, and how their columns are laid out."""
+
+    layout: Layout
+    X: Matrix
+    y: Labels
+
+
+def _train_side(at: Workplace, plan: Plan) -> _TrainSide:
+    layout = at.lake.layout(plan.dataset.version, at.lake.require_contract())
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN, layout)
+    return _TrainSide(layout, X, y)
 
 
 def _noted(taken_in: Intake) -> str:
@@ -236,39 +249,41 @@ def _require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
 
 def _batch_totals(batches: Sequence[Batch]) -> dict[str, float]:
     fields = ("read", "new", "duplicates", "refused")
-    return {f"batch_{name}": sum(getattr(batch, name) for batch in batches) for name in fields}
+    totals: Counter[str] = Counter()
+    for batch in batches:
+        totals.update({f"batch_{name}": getattr(batch, name) for name in fields})
+        totals.update({f"refused_{_slug(why)}": rows for why, rows in batch.reasons.items()})
+    return dict(totals)
 
 
-def _try(
-    at: Workplace,
-    plan: Plan,
-    candidate: Candidate,
-    X: Matrix,
-    y: Labels,
-) -> Trial:
-    family = at.spec.family(candidate.family)
-    pipeline = select_stage.build(candidate, family, at.spec.selection.seed)
+def _slug(reason: str) -> str:
+    """Return a reason as a metric's name."""
+    return re.sub(r"\W+", "_", reason.lower()).strip("_")
+
+
+def _try(at: Workplace, plan: Plan, candidate: Candidate, side: _TrainSide) -> Trial:
+    family, rule = at.spec.family(candidate.family), at.spec.selection
+    pipeline = select_stage.build(candidate, family, rule.seed, side.layout)
     try:
-        trial, probability = select_stage.cross_validate(
-            candidate, pipeline, X, y, at.spec.selection
-        )
+        trial, probability = select_stage.cross_validate(candidate, pipeline, side.X, side.y, rule)
     except ValueError as error:
-        failed = Trial(candidate, len(y), 0.0, (), 0.5, 0.0, failure=str(error))
+        failed = Trial(candidate, len(side.y), 0.0, (), 0.5, 0.0, failure=str(error))
         log.warning("%s is out of the race: %s", candidate.title, error)
         return replace(failed, run_id=at.registry.log_failed_trial(plan.run_id, failed))
     log.info("F1 %.4f in %5.1f s  %s", trial.f1, trial.seconds, candidate.title)
     return replace(trial, run_id=at.registry.log_trial(plan.run_id, trial, probability))
 
 
-def _manifest(at: Workplace, plan: Plan, winner: Trial, X: Matrix) -> Manifest:
+def _manifest(at: Workplace, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
+    rows = at.lake.sample(plan.dataset.version, split_stage.TRAIN, layout, EXAMPLE_ROWS)
     return Manifest(
         name=at.spec.model,
         family=winner.candidate.family,
-        features=at.lake.features() or (),
+        layout=layout,
         threshold=winner.threshold,
         labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
         data_version=plan.dataset.version,
-        example=tuple(tuple(row) for row in X[:EXAMPLE_ROWS].astype(float).tolist()),
+        example=tuple(map(tuple, rows)),
         libraries={name: installed(name) for name in LIBRARIES},
     )
 

@@ -1,35 +1,30 @@
-"""A spec and the doors that its steps go through."""
+"""A spec and all the doors that its steps go through."""
 
 from dataclasses import dataclass
 
 from include.adapters.endpoint import Endpoint
-from include.adapters.lake import Lake
-from include.adapters.landing import Landing
 from include.adapters.registry import Registry
+from include.dock import Dock, dock
 from include.settings import Settings
 from include.spec import Spec
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Workplace(Dock):
     """Everything that a step of one spec reads from and writes to."""
 
-    spec: Spec
-    settings: Settings
-    landing: Landing
-    lake: Lake
     registry: Registry
     endpoint: Endpoint
 
 
 def workplace(spec: Spec, settings: Settings) -> Workplace:
     """Open the doors of a spec."""
-    folder = settings.lake / spec.name
+    at = dock(spec, settings)
     return Workplace(
         spec,
         settings,
-        Landing(settings.landing / spec.name, folder),
-        Lake(folder),
+        at.landing,
+        at.lake,
         Registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model),
     )

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from include.bundle import Bundle, BundleRefusedError, load
+from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
 from serving.predictor import score
 
 
@@ -27,16 +26,14 @@ def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
 
 
 def _warm(bundle: Bundle) -> None:
-    features = len(bundle.manifest.features)
-    rows = bundle.manifest.example or ((0.0,) * features,)
-    matrix = np.array(rows, dtype=np.float32)
-    if matrix.shape != (len(rows), features):
-        raise BundleRefusedError(
-            f"the example rows have shape {matrix.shape}, the model has {features} features"
-        )
+    layout = bundle.manifest.layout
+    try:
+        matrix = encode(layout, bundle.manifest.example or (stand_in(layout),))
+    except (ValueError, TypeError) as error:
+        raise BundleRefusedError(f"the example rows cannot be laid out: {error}") from error
     # Twice: one row takes another path through some libraries than a batch does.
     for batch in (matrix[:1], matrix):
-        score(bundle, np.ascontiguousarray(batch))
+        score(bundle, batch)
 
 
 def _single_thread(model: object) -> None:

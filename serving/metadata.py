@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from include.bundle import Layout
 from serving import VERSION
 from serving.codecs import label_values
 from serving.holder import Held, Holder
+from serving.tensors import TEXT
 
 INPUT = "features"
 
@@ -21,7 +23,7 @@ def model(held: Held, holder: Holder) -> dict[str, Any]:
         "name": held.name,
         "versions": [held.version],
         "platform": "ratchet_sklearn",
-        "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, len(manifest.features)]}],
+        "inputs": inputs(manifest.layout),
         "outputs": [
             {"name": "probability", "datatype": "FP64", "shape": [-1]},
             {"name": "label", "datatype": label_values(manifest)[0], "shape": [-1]},
@@ -31,12 +33,28 @@ def model(held: Held, holder: Holder) -> dict[str, Any]:
             "threshold": manifest.threshold,
             "labels": manifest.labels,
             "features": manifest.features,
+            "categories": manifest.layout.categories,
+            "missing": manifest.layout.missing,
             "example": manifest.example[0] if manifest.example else None,
             "data_version": manifest.data_version,
             "libraries": manifest.libraries,
             **_refused(held.name, holder),
         },
     }
+
+
+def inputs(layout: Layout) -> list[dict[str, Any]]:
+    """Return what a request has to send: one matrix, or with categories an input a feature."""
+    if not layout.categories:
+        return [{"name": INPUT, "datatype": "FP32", "shape": [-1, len(layout.features)]}]
+    return [
+        {
+            "name": feature,
+            "datatype": TEXT if feature in layout.categories else "FP32",
+            "shape": [-1],
+        }
+        for feature in layout.features
+    ]
 
 
 def model_ready(held: Held, holder: Holder) -> dict[str, Any]:

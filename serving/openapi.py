@@ -6,10 +6,12 @@ Version 3.0 of the format, because that is what the bundled Swagger UI draws.
 from typing import Any
 from urllib.parse import quote
 
+from include.bundle import Layout, Value, stand_in
 from serving import VERSION
 from serving.codecs import OUTPUTS, label_values
 from serving.holder import Held
 from serving.metadata import INPUT
+from serving.tensors import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -47,14 +49,10 @@ def _model_paths(root: str, held: Held) -> dict[str, Any]:
 
 
 def _infer(held: Held) -> dict[str, Any]:
-    features = held.bundle.manifest.features
-    shown = ", ".join(features[:_FEATURES_SHOWN])
-    more = f", ... ({len(features)} in all)" if len(features) > _FEATURES_SHOWN else ""
     return {
         "tags": [held.name],
         "summary": f"Score rows with version {held.version} of {held.name}",
-        "description": f"One tensor of shape [n, {len(features)}] in the order {shown}{more}; "
-        "or one tensor of shape [n] for each feature, by name.",
+        "description": _what_to_send(held.bundle.manifest.layout),
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": _request(), "examples": _examples(held)}},
@@ -64,6 +62,24 @@ def _infer(held: Held) -> dict[str, Any]:
             **_errors(400, 404, 413, 503),
         },
     }
+
+
+def _what_to_send(layout: Layout) -> str:
+    names = _names(layout.features)
+    if not layout.categories:
+        form = f"One tensor of shape [n, {len(layout.features)}] in the order {names}; or one "
+        form += "tensor of shape [n] for each feature, by name."
+    else:
+        form = f"One tensor of shape [n] for each of the features {names}, by name: with datatype "
+        form += f"{TEXT} and strings for {_names(tuple(layout.categories))}, and numbers for any "
+        form += "other. A category that the model does not know counts as missing."
+    return form + (f" May be null: {_names(layout.missing)}." if layout.missing else "")
+
+
+def _names(features: tuple[str, ...]) -> str:
+    shown = ", ".join(features[:_FEATURES_SHOWN])
+    more = f", ... ({len(features)} in all)" if len(features) > _FEATURES_SHOWN else ""
+    return shown + more
 
 
 def _request() -> dict[str, Any]:
@@ -113,16 +129,21 @@ def _response(held: Held) -> dict[str, Any]:
 
 def _examples(held: Held) -> dict[str, Any]:
     manifest = held.bundle.manifest
-    row = list(manifest.example[0]) if manifest.example else [0.0] * len(manifest.features)
-    matrix = {"name": INPUT, "shape": [1, len(row)], "datatype": "FP64", "data": row}
+    layout = manifest.layout
+    row = list(manifest.example[0] if manifest.example else stand_in(layout))
     by_name = [
-        {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}
-        for name, value in zip(manifest.features, row, strict=True)
+        _tensor(feature, [1], TEXT if feature in layout.categories else "FP64", [value])
+        for feature, value in zip(layout.features, row, strict=True)
     ]
-    return {
-        "matrix": {"summary": "One row as a matrix", "value": {"inputs": [matrix]}},
-        "by_name": {"summary": "One row by feature name", "value": {"inputs": by_name}},
-    }
+    examples = {"by_name": {"summary": "One row by feature name", "value": {"inputs": by_name}}}
+    if layout.categories:
+        return examples
+    matrix = _tensor(INPUT, [1, len(row)], "FP64", row)
+    return {"matrix": {"summary": "One row as a matrix", "value": {"inputs": [matrix]}}} | examples
+
+
+def _tensor(name: str, shape: list[int], datatype: str, data: list[Value]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
 
 
 def _get(tag: str, summary: str, *errors: int) -> dict[str, Any]:

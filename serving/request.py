@@ -1,13 +1,18 @@
 """Send one row to a model and print what it says.
 
     python serving/request.py --model xgboost-model
-    python serving/request.py --model xgboost-model --row 1.0,2.5,-3 --json
+    python serving/request.py --model xgboost-model --row=-1.0,2.5,3 --json
+    python serving/request.py --model bank-model --row=41,technician,,0.5
+
+A row is a line of CSV in feature order; nothing between two commas is a missing value. The server
+is asked first which features there are and which of them hold categories.
 
 Standard library only, so that this file can be copied anywhere. Exits 1 with the server's own
 sentence when there is no answer.
 """
 
 import argparse
+import csv
 import json
 import sys
 import urllib.error
@@ -15,25 +20,48 @@ import urllib.parse
 import urllib.request
 from typing import Any
 
+Value = float | str | None
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Send the row that the arguments ask for and return the exit code."""
     options = _options(arguments)
     root = f"{options.url.rstrip('/')}/v2/models/{urllib.parse.quote(options.model, safe='')}"
     try:
-        row = options.row or _example(root)
-        answer = _ask(f"{root}/infer", body(row))
-    except (OSError, ValueError) as error:
+        metadata = _ask(root)
+        row = _example(metadata) if options.row is None else parsed(metadata, options.row)
+        answer = _ask(f"{root}/infer", body(metadata["inputs"], row))
+    except (OSError, ValueError, csv.Error) as error:
         sys.stderr.write(f"{_sentence(error, options.url)}\n")
         return 1
     sys.stdout.write(f"{json.dumps(answer) if options.json else line(answer)}\n")
     return 0
 
 
-def body(row: list[float]) -> dict[str, Any]:
-    """Return the V2 request for one row of numbers in feature order."""
-    tensor = {"name": "features", "shape": [1, len(row)], "datatype": "FP64", "data": row}
-    return {"inputs": [tensor]}
+def parsed(metadata: dict[str, Any], text: str) -> list[Value]:
+    """Return the values of a row that is written as a line of CSV, None where there is nothing.
+
+    Raises ValueError when they are not as many as the model has features, or not of their kind.
+    """
+    features, categories = (metadata["parameters"][name] for name in ("features", "categories"))
+    cells = next(csv.reader([text]), [])
+    if len(cells) != len(features):
+        expected = f"{len(features)}: {', '.join(features)}"
+        raise ValueError(f"the row has {len(cells)} values and {metadata['name']} takes {expected}")
+    return [
+        _value(feature, cell, is_text=feature in categories)
+        for feature, cell in zip(features, cells, strict=True)
+    ]
+
+
+def body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, Any]:
+    """Return the V2 request for one row in feature order, for a model that takes these inputs."""
+    if len(inputs[0]["shape"]) > 1:
+        return {"inputs": [inputs[0] | {"shape": [1, len(row)], "datatype": "FP64", "data": row}]}
+    tensors = [
+        tensor | {"shape": [1], "data": [value]} for tensor, value in zip(inputs, row, strict=True)
+    ]
+    return {"inputs": tensors}
 
 
 def line(answer: dict[str, Any]) -> str:
@@ -52,25 +80,28 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--url", default="http://127.0.0.1:8090", help="where the server answers")
     parser.add_argument(
         "--row",
-        type=_row,
-        help="numbers in feature order, as in --row=-1,2.5; default: an example row",
+        help="values in feature order, as in --row=-1,2.5,red,; default: an example row",
     )
     parser.add_argument("--json", action="store_true", help="print the answer as it came")
     return parser.parse_args(arguments)
 
 
-def _row(text: str) -> list[float]:
+def _value(feature: str, cell: str, *, is_text: bool) -> Value:
+    if not cell:
+        return None
+    if is_text:
+        return cell
     try:
-        return [float(number) for number in text.split(",")]
+        return float(cell)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list such as 1.0,2.5,-3") from error
+        raise ValueError(f"{feature} is a number and {cell!r} is none") from error
 
 
-def _example(root: str) -> list[float]:
-    row = _ask(root)["parameters"]["example"]
+def _example(metadata: dict[str, Any]) -> list[Value]:
+    row: list[Value] | None = metadata["parameters"]["example"]
     if row is None:
         raise ValueError("the model carries no example row: give one with --row")
-    return [float(number) for number in row]
+    return row
 
 
 def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:

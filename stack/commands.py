@@ -89,7 +89,7 @@ def logs(settings: Settings, console: Console) -> int:
 def _show_places(settings: Settings, addresses: dict[str, str], console: Console) -> None:
     landings = make_folders(settings)
     places = addresses | {
-        "Landing": str(settings.landing),
+        "Landing": settings.landing,
         **{f"  {folder.name}": str(folder) for folder in landings},
         "Logs": str(logs_of(settings.home)),
     }

@@ -24,10 +24,16 @@ def check(settings: Settings) -> None:
 
 
 def make_folders(settings: Settings) -> list[Path]:
-    """Make the folders that the components expect; return the landing folder of every spec."""
-    landings = [settings.landing / spec.stem for spec in sorted(settings.specs.glob("*.toml"))]
+    """Make the folders that the components expect; return the landing folder of every spec.
+
+    A bucket needs no folders.
+    """
+    names = sorted(spec.stem for spec in settings.specs.glob("*.toml"))
+    is_local = "://" not in settings.landing
+    landings = [Path(settings.landing_url(name)) for name in names if is_local]
+    roots = [Path(settings.landing)] if is_local else []
     own = [settings.home / name for name in ("airflow", "mlflow", "serving", "logs", "stack")]
-    for folder in (*own, settings.landing, *landings):
+    for folder in (*own, *roots, *landings):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What several kinds of test share: Hypothesis profiles, a small spec, a real MLflow server."""
+"""What several kinds of test share: Hypothesis profiles, a small spec, MLflow, a bucket."""
 
 import os
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from include.spec import Spec, read_spec
+from tests.seaweed import Bucket, Seaweed, seaweed
 
 # How fast an example is drawn depends on what else the machine does.
 SLOW = [HealthCheck.too_slow]
@@ -62,3 +63,16 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
     yield server.url
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """Return a real S3 server; a test that stops it starts it again."""
+    with seaweed(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: Seaweed) -> Bucket:
+    """Return an empty place on that server."""
+    return s3_server.fresh()

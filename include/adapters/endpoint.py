@@ -1,11 +1,14 @@
 """The serving process as its callers see it: the Open Inference Protocol (V2) over HTTP."""
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import httpx
 import numpy as np
 
-from include.arrays import Matrix, Probabilities
+from include.arrays import Probabilities
+from include.bundle import Layout, Value
 from include.errors import EndpointError
 
 # A company proxy must not be asked for the neighbour's address.
@@ -39,15 +42,13 @@ class Endpoint:
                 )
             time.sleep(self._poll_seconds)
 
-    def infer(self, X: Matrix) -> tuple[str, Probabilities]:
-        """Return the version that answered and the probability of each row of X."""
-        tensor = {
-            "name": "rows",
-            "shape": list(X.shape),
-            "datatype": "FP32",
-            "data": X.astype(np.float64).ravel().tolist(),
-        }
-        answer = _HTTP.post(f"{self._url}/infer", json={"inputs": [tensor]}, timeout=30)
+    def infer(self, layout: Layout, rows: Sequence[Sequence[Value]]) -> tuple[str, Probabilities]:
+        """Return the version that answered and the probability of each row.
+
+        Rows hold values in feature order, None where one is missing.
+        """
+        inputs = _by_name(layout, rows) if layout.categories else [_matrix(layout, rows)]
+        answer = _HTTP.post(f"{self._url}/infer", json={"inputs": inputs}, timeout=30)
         if answer.status_code != httpx.codes.OK:
             raise EndpointError(f"{self._url}/infer answered {answer.status_code}: {answer.text}")
         body = answer.json()
@@ -62,3 +63,24 @@ class Endpoint:
         if answer.status_code != httpx.codes.OK:
             return f"{answer.status_code} {answer.text}"
         return str(answer.json()["versions"][0])
+
+
+def _matrix(layout: Layout, rows: Sequence[Sequence[Value]]) -> dict[str, Any]:
+    return {
+        "name": "rows",
+        "shape": [len(rows), len(layout.features)],
+        "datatype": "FP64",
+        "data": [value for row in rows for value in row],
+    }
+
+
+def _by_name(layout: Layout, rows: Sequence[Sequence[Value]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": feature,
+            "shape": [len(rows)],
+            "datatype": "BYTES" if feature in layout.categories else "FP64",
+            "data": [row[place] for row in rows],
+        }
+        for place, feature in enumerate(layout.features)
+    ]

@@ -1,146 +1,281 @@
-"""The landing folder: where deliveries wait, are claimed, and end in archive or quarantine.
+"""The landing place: where deliveries wait, are claimed, and end in archive or quarantine.
 
-The folder is the truth about what waits; whoever wakes a run only rings a bell. A file is claimed
-by one atomic rename and never deleted. This module is imported by the triggerer, so it imports
-nothing heavy.
+The place, a folder or a bucket, is the truth about what waits; whoever wakes a run only rings a
+bell. A file is claimed by one rename (in a bucket: a copy whose name follows from the object,
+then a delete) and never deleted. Every method may be killed at any instruction and called again:
+in the end everything stands where it would have stood.
 """
 
 import hashlib
+import json
+import logging
+import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
-POLL_SECONDS = 1.0
-DONE = ".done"
-_TEMPORARY = (".part", ".tmp", "~", DONE)
-Sight = dict[str, tuple[int, int]]
-"""File name to size in bytes and modification time in nanoseconds."""
+from include.arrivals import DONE, POLL_SECONDS, Lookout
+from include.store import Entry, Folder, Store, carry, open_store
+
+log = logging.getLogger("ratchet")
+_MARKER = ".digest"
+_REASON = "reason.txt"
+_ROWS = "rows.csv"
+_SET_ASIDE = "delivered-"
+_PIECE = 2**20
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A claimed file and the digest of its bytes."""
 
-    path: Path
+    name: str
+    """The name that it was dropped under."""
     digest: str
-
-    @property
-    def name(self) -> str:
-        """The name that it was dropped under; claiming put the time of arrival before it."""
-        return self.path.name.partition("-")[2]
+    """SHA-256, in hexadecimal digits."""
+    claim: str
+    """The folder in `.claimed` that holds it; these sort as the files arrived."""
 
 
-def look(folder: Path) -> Sight:
-    """Return the files that may be deliveries: no subfolders, hidden or temporary names."""
-    if not folder.is_dir():
-        return {}
-    found: Sight = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.endswith(_TEMPORARY):
-            continue
-        try:
-            status = path.stat()
-        except FileNotFoundError:  # claimed or withdrawn while we looked
-            continue
-        if path.is_file():
-            found[path.name] = (status.st_size, status.st_mtime_ns)
-    return found
+@dataclass(frozen=True)
+class Quarantine:
+    """What quarantine holds of one digest: refused rows, or a whole file and why."""
 
-
-def settled(folder: Path, before: Sight, now: Sight) -> list[str]:
-    """Return the names in `now` whose writer is done.
-
-    Done means: a `NAME.done` marker, or the same size and modification time in two looks at least
-    a poll apart.
-    """
-    return [
-        name
-        for name, fingerprint in now.items()
-        if before.get(name) == fingerprint or (folder / f"{name}{DONE}").exists()
-    ]
+    rows: bytes | None
+    """The refused rows as CSV."""
+    reason: str | None
+    """Why the file was refused whole."""
+    name: str | None
+    """Under which name that file stands there; `open_refused` opens it."""
 
 
 class Landing:
-    """One spec's landing folder, and the archive and quarantine beside its table."""
+    """One spec's landing place, and the archive and quarantine beside its table."""
 
-    def __init__(self, folder: Path, lake: Path) -> None:
-        """`folder` is where people drop files, `lake` the spec's folder in the lake."""
-        self.folder = folder
-        self._claimed = folder / ".claimed"
-        self._archive = lake / "archive"
-        self.quarantine = lake / "quarantine"
+    def __init__(self, url: str, lake_url: str, options: Mapping[str, str], scratch: Path) -> None:
+        """`url` is where people drop files, `lake_url` the spec's place in the lake.
+
+        Both are paths or s3:// URLs, `options` what `open_store` needs for the latter. `scratch` is
+        a local folder that holds a bucket's deliveries while they are worked on.
+        """
+        self.url = url
+        self._place = open_store(url, options)
+        self._claimed = self._place.at(".claimed")
+        lake = open_store(lake_url, options)
+        self._archive = lake.at("archive")
+        self._quarantine = lake.at("quarantine")
+        self._scratch = scratch
 
     def claim(self) -> list[Delivery]:
         """Take every settled file, and those that a run that died had taken, oldest first."""
-        before = look(self.folder)
-        if before:
+        lookout = Lookout(self._place)
+        lookout.look()
+        if not lookout.is_empty():
             time.sleep(POLL_SECONDS)
-        for name in settled(self.folder, before, look(self.folder)):
-            self._take(name)
-        taken = self._claimed.iterdir() if self._claimed.is_dir() else ()
-        oldest_first = sorted(taken, key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return [Delivery(path, _sha256(path)) for path in oldest_first]
+        for entry in lookout.look():
+            self._take(entry)
+        return [found for entry in self._taken() if (found := self._delivery(entry))]
 
     def delivery(self, digest: str) -> Delivery | None:
-        """Return the claimed delivery of this digest, None once it is archived."""
-        taken = self._claimed.iterdir() if self._claimed.is_dir() else ()
-        return next((Delivery(path, digest) for path in taken if _sha256(path) == digest), None)
+        """Return a claimed delivery of this digest, None once all are archived or refused."""
+        found = (self._delivery(entry) for entry in self._taken())
+        return next((one for one in found if one and one.digest == digest), None)
+
+    @contextmanager
+    def opened(self, delivery: Delivery) -> Iterator[BinaryIO]:
+        """Open a delivery's bytes, on the local disk and seekable.
+
+        One that another run has archived meanwhile is read from there.
+        """
+        try:
+            file = self._local(delivery).open("rb")
+        except FileNotFoundError:
+            with self.open_archived(delivery.digest) as (_, archived):
+                yield archived
+            return
+        with file:
+            yield file
 
     def archived(self, digest: str) -> bool:
         """Say whether a delivery of this digest was ingested to its end."""
-        return (self._archive / digest).is_dir()
+        return bool(_visible(self._archive.at(digest).look()))
 
-    def archive(self, delivery: Delivery) -> Path:
-        """Put a committed delivery under its digest."""
-        return _move(delivery.path, self._archive / delivery.digest / delivery.name)
+    def archive(self, delivery: Delivery) -> str:
+        """Put a committed delivery under its digest and return where it stands."""
+        to = f"{delivery.digest}/{delivery.name}"
+        self._carry(delivery, self._archive, to)
+        return f"{self._archive.url}/{to}"
 
-    def refuse(self, delivery: Delivery, reason: str) -> Path:
-        """Put a refused delivery under its digest, its reason beside it."""
-        folder = self.quarantine / delivery.digest
-        _write(folder / "reason.txt", reason + "\n")
-        return _move(delivery.path, folder / delivery.name)
+    def refuse(self, delivery: Delivery, reason: str) -> str:
+        """Put a refused delivery under its digest, its reason beside it; return where it stands."""
+        self._quarantine.write(f"{delivery.digest}/{_REASON}", (reason + "\n").encode())
+        taken = delivery.name in {_REASON, _ROWS}
+        to = f"{delivery.digest}/{_SET_ASIDE * taken}{delivery.name}"
+        self._carry(delivery, self._quarantine, to)
+        return f"{self._quarantine.url}/{to}"
 
-    def write_quarantine(self, digest: str, table: str) -> Path:
-        """Write a batch's refused rows, as CSV text, whole or not at all."""
-        return _write(self.quarantine / digest / "rows.csv", table)
+    def write_quarantine(self, digest: str, parts: Iterable[bytes]) -> str:
+        """Write a batch's refused rows, CSV in parts, whole or not at all; return where."""
+        self._quarantine.write(f"{digest}/{_ROWS}", parts)
+        return f"{self._quarantine.url}/{digest}/{_ROWS}"
 
-    def _take(self, name: str) -> None:
-        self._claimed.mkdir(parents=True, exist_ok=True)
-        source = self.folder / name
-        # Two deliveries may bear the same name: the time of arrival keeps them apart.
-        source.rename(self._claimed / f"{time.time_ns()}-{name}")
-        (self.folder / f"{name}{DONE}").unlink(missing_ok=True)
+    def read_quarantine(self, digest: str) -> Quarantine:
+        """Return what is in quarantine under a digest; all None when nothing is."""
+        store = self._quarantine.at(digest)
+        names = {entry.name for entry in _visible(store.look())}
+        return Quarantine(
+            store.read(_ROWS) if _ROWS in names else None,
+            store.read(_REASON).decode().strip() if _REASON in names else None,
+            min(names - {_ROWS, _REASON}, default=None),
+        )
+
+    def quarantined(self) -> list[str]:
+        """Return the digests of which rows or whole files are in quarantine, sorted."""
+        return sorted({entry.name.partition("/")[0] for entry in self._quarantine.walk()})
+
+    def open_archived(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
+        """Open an archived file, local and seekable, and tell the name it was dropped under.
+
+        FileNotFoundError when there is none.
+        """
+        return self._open_kept(self._archive.at(digest))
+
+    def open_refused(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
+        """Open a file that was refused whole, as `open_archived` does."""
+        return self._open_kept(self._quarantine.at(digest))
+
+    def drop(self, name: str, content: Path | bytes) -> None:
+        """Put a file into the landing place, whole, as a person would."""
+        if isinstance(content, bytes):
+            self._place.write(name, content)
+        else:
+            self._place.put(name, content)
+
+    @contextmanager
+    def _open_kept(self, store: Store) -> Iterator[tuple[str, BinaryIO]]:
+        names = {entry.name for entry in _visible(store.look())} - {_REASON, _ROWS}
+        if not names:
+            raise FileNotFoundError(f"{store.url}: no delivery of this digest is kept here")
+        name = min(names)
+        with ExitStack() as stack:
+            if isinstance(store, Folder):
+                path = store.path(name)
+            else:
+                self._scratch.mkdir(parents=True, exist_ok=True)
+                path = Path(stack.enter_context(TemporaryDirectory(dir=self._scratch)), "file")
+                store.fetch(name, path)
+            yield name.removeprefix(_SET_ASIDE), stack.enter_context(path.open("rb"))
+
+    def _take(self, entry: Entry) -> None:
+        # Without its marker the file has to prove that it is settled, should this run die here.
+        self._place.delete(entry.name + DONE)
+        # In a bucket a repeated copy has to meet the one before; in a folder two deliveries may
+        # bear the same name, and a rename is never repeated.
+        unique = entry.tag or str(time.time_ns())
+        claimed = f"{max(0, entry.modified):020d}-{unique}/{entry.name}"
+        with suppress(FileNotFoundError):  # another run was faster
+            self._place.move(entry.name, f".claimed/{claimed}", entry)
+
+    def _taken(self) -> list[Entry]:
+        """Return the claimed files as CLAIM/NAME, in the order of their arrival."""
+        found = self._claimed.walk()
+        taken = _visible(found)
+        claims = {entry.name.partition("/")[0] for entry in taken}
+        for entry in found:
+            # The file has moved on and a run that died left what was beside it.
+            if entry.name.partition("/")[0] not in claims:
+                self._claimed.delete(entry.name)
+        return sorted(taken, key=_arrival)
+
+    def _delivery(self, entry: Entry) -> Delivery | None:
+        """Return a claimed file with its digest, None for one that a writer still changes."""
+        claim, _, name = entry.name.partition("/")
+        try:
+            digest = self._known_digest(claim, entry) or self._new_digest(claim, entry)
+        except FileNotFoundError:  # another run archived it
+            return None
+        if digest is None:
+            log.warning("%s changed after it was claimed: it waits until its writer is done", name)
+            self._put_back(entry)
+            return None
+        return Delivery(name, digest, claim)
+
+    def _known_digest(self, claim: str, entry: Entry) -> str | None:
+        try:
+            marker = json.loads(self._claimed.read(f"{claim}/{_MARKER}"))
+        except FileNotFoundError:
+            return None
+        return marker["digest"] if marker["of"] == _fingerprint(entry) else None
+
+    def _new_digest(self, claim: str, entry: Entry) -> str | None:
+        """Hash a claimed file and write that down; None when it is no longer what was claimed."""
+        if isinstance(self._claimed, Folder):
+            digest = _sha256(self._claimed.path(entry.name))
+            # The folder of a claim begins with the time of the change that its writer ended with.
+            unchanged = int(claim.partition("-")[0]) == max(0, entry.modified)
+            if not unchanged or self._claimed.entry(entry.name) != entry:
+                return None
+        else:
+            digest = self._spooled(entry)
+        marker = json.dumps({"digest": digest, "of": _fingerprint(entry)})
+        self._claimed.write(f"{claim}/{_MARKER}", marker.encode())
+        return digest
+
+    def _put_back(self, entry: Entry) -> None:
+        claim, _, name = entry.name.partition("/")
+        self._claimed.delete(f"{claim}/{_MARKER}")
+        if self._place.entry(name) is None:
+            with suppress(FileNotFoundError):
+                carry(self._claimed, entry.name, self._place, name)
+
+    def _local(self, delivery: Delivery) -> Path:
+        name = f"{delivery.claim}/{delivery.name}"
+        if isinstance(self._claimed, Folder):
+            return self._claimed.path(name)
+        path = self._scratch / delivery.digest
+        if not path.exists():
+            found = self._claimed.entry(name)
+            if found is None:
+                raise FileNotFoundError(f"{self._claimed.url}/{name}")
+            digest = self._spooled(found)
+            if digest != delivery.digest:
+                raise OSError(f"{self._claimed.url}/{name} is not {delivery.digest} but {digest}")
+        return path
+
+    def _spooled(self, entry: Entry) -> str:
+        """Download a claimed object under its digest, and return that."""
+        # The number of the process keeps two runs apart; a name that repeats leaves no litter.
+        partial = self._scratch / f".{entry.modified}-{entry.tag}-{os.getpid()}"
+        self._claimed.fetch(entry.name, partial)
+        digest = _sha256(partial)
+        partial.replace(self._scratch / digest)
+        return digest
+
+    def _carry(self, delivery: Delivery, target: Store, to: str) -> None:
+        # A repeated call finds the file at its end already.
+        with suppress(FileNotFoundError):
+            carry(self._claimed, f"{delivery.claim}/{delivery.name}", target, to)
+        if target.entry(to) is None:
+            raise FileNotFoundError(f"{delivery.name} is neither claimed nor at {target.url}/{to}")
+        self._claimed.delete(f"{delivery.claim}/{_MARKER}")
+        (self._scratch / delivery.digest).unlink(missing_ok=True)
 
 
-@contextmanager
-def lines(delivery: Delivery) -> Iterator[TextIO]:
-    """Open a delivery as UTF-8 text, with or without BOM; bad bytes become surrogate escapes."""
-    with delivery.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        yield file
+def _visible(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not entry.name.rpartition("/")[2].startswith(".")]
 
 
-def raw_lines(delivery: Delivery, numbers: Iterable[int]) -> dict[int, str]:
-    """Return the text of the lines with these numbers; the first line is 1."""
-    wanted = set(numbers)
-    with lines(delivery) as file:
-        return {i: text.rstrip("\r\n") for i, text in enumerate(file, 1) if i in wanted}
+def _arrival(entry: Entry) -> tuple[str, str, str]:
+    claim, _, name = entry.name.partition("/")
+    return claim.partition("-")[0], name, claim
 
 
-def _move(source: Path, target: Path) -> Path:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
-    return target
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, errors="surrogateescape")
-    partial.replace(path)
-    return path
+def _fingerprint(entry: Entry) -> list[str]:
+    return [str(entry.size), str(entry.modified), entry.tag]
 
 
 def _sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ records nothing twice.
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from include.arrays import Probabilities
-from include.bundle import Bundle, BundleRefusedError, Manifest, load, save
+from include.bundle import Bundle, BundleRefusedError, Manifest, encode, load, save
 from include.errors import ChampionMovedError, ModelRefusedError
 from include.records import Decision, ModelVersion, Scorecard, Trial
 
@@ -168,6 +168,14 @@ class Registry:
         )
         return self._record(made)
 
+    def data_versions(self) -> set[int]:
+        """Return the versions of the lake's table that model versions were fitted on.
+
+        What they name must stay readable: a vacuum has to leave them alone.
+        """
+        found = self._search_versions(f"name='{self.model}'")
+        return {int(version.tags[_DATA]) for version in found if _DATA in version.tags}
+
     def champion(self) -> ModelVersion | None:
         """Return the model version that the champion alias names, None while there is none."""
         return self._by_alias(CHAMPION)
@@ -246,7 +254,10 @@ class Registry:
         import pandas as pd
         from mlflow import sklearn as flavor
 
-        columns = [ColSpec(DataType.double, name) for name in manifest.features]
+        # MLflow sees the model as it is, behind its layout: of a category its place, and NaN.
+        names = list(manifest.features)
+        columns = [ColSpec(DataType.double, name) for name in names]
+        example = encode(manifest.layout, manifest.example).astype(np.float64)
         with mlflow.start_run(run_id=run_id):
             info = flavor.log_model(
                 model,
@@ -255,7 +266,7 @@ class Registry:
                 signature=ModelSignature(
                     Schema(columns), Schema([ColSpec(DataType.long, "label")])
                 ),
-                input_example=pd.DataFrame(manifest.example, columns=list(manifest.features)),
+                input_example=pd.DataFrame(example, columns=names),
                 pip_requirements=list(requirements),
             )
         return str(info.model_id)
@@ -270,6 +281,16 @@ class Registry:
     def _version_of(self, run_id: str) -> ModelVersion | None:
         found = self._client.search_model_versions(f"name='{self.model}' and run_id='{run_id}'")
         return self._record(found[0]) if found else None
+
+    def _search_versions(self, condition: str) -> Iterator[Any]:
+        """Yield every model version that meets a condition, page by page."""
+        token = None
+        while True:
+            page = self._client.search_model_versions(condition, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
 
     def _record(self, version: Any) -> ModelVersion:
         tags = version.tags

@@ -1,12 +1,25 @@
 """The model format that training writes and serving reads.
 
 A bundle is a folder of two files. `model.joblib` is a fitted scikit-learn classifier that carries
-its own decision threshold; `bundle.json` names the features in column order, the labels, and the
-digest of the model file. The digest of `bundle.json` itself is what the registry records, so one
-string pins both files and nothing is unpickled before it was verified.
+its own decision threshold; `bundle.json` names how a row is laid out, the labels, and the digest of
+the model file. The digest of `bundle.json` itself is what the registry records, so one string pins
+both files and nothing is unpickled before it was verified.
 """
 
 from include.bundle.files import Bundle, Manifest, load, read_manifest, save
+from include.bundle.layout import Layout, Value, encode, encode_column, stand_in
 from include.bundle.refusals import BundleRefusedError
 
-__all__ = ["Bundle", "BundleRefusedError", "Manifest", "load", "read_manifest", "save"]
+__all__ = [
+    "Bundle",
+    "BundleRefusedError",
+    "Layout",
+    "Manifest",
+    "Value",
+    "encode",
+    "encode_column",
+    "load",
+    "read_manifest",
+    "save",
+    "stand_in",
+]

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from include.bundle.layout import Layout, Value
 from include.bundle.refusals import BundleRefusedError
 
 MODEL_FILE = "model.joblib"
@@ -30,20 +31,25 @@ class Manifest:
     name: str
     """The registered model's name, which is also the endpoint's."""
     family: str
-    features: tuple[str, ...]
-    """Feature names in the column order of the matrix that the model was fitted on."""
+    layout: Layout
+    """How a row stands in the matrix that the model was fitted on."""
     threshold: float
     """A row is positive when its probability is at least this."""
     labels: tuple[str, str]
     """The negative and the positive label as they stand in the data."""
     data_version: int
     """The version of the lake's table that the model was fitted on."""
-    example: tuple[tuple[float, ...], ...] = ()
+    example: tuple[tuple[Value, ...], ...] = ()
     """A few real rows in feature order: what documentation shows and a warm-up predicts."""
     libraries: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that pickled the model."""
     model_sha256: str = ""
     """Digest of the model file; `save` fills it in."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Feature names in column order."""
+        return self.layout.features
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
         return Manifest(
             **fields
             | {
-                "features": tuple(fields["features"]),
+                "layout": _layout(**fields["layout"]),
                 "labels": tuple(fields["labels"]),
                 "example": tuple(map(tuple, fields["example"])),
             }
@@ -97,6 +103,11 @@ def load(folder: Path, digest: str) -> Bundle:
     manifest = read_manifest(folder, digest)
     _require(folder / MODEL_FILE, manifest.model_sha256)
     return Bundle(manifest, joblib.load(folder / MODEL_FILE))
+
+
+def _layout(features: list[str], categories: dict[str, list[str]], missing: list[str]) -> Layout:
+    known = {feature: tuple(names) for feature, names in dict(categories).items()}
+    return Layout(tuple(features), known, tuple(missing))
 
 
 def _require(path: Path, digest: str) -> None:

@@ -3,6 +3,10 @@
 Selection sees the train side only. A candidate is judged at the threshold that it would be served
 with, tuned on the out-of-fold probabilities of all folds together, because F1 at one half says
 little when one row in ten is positive.
+
+Every family is asked with the same matrix, in which categories stand as their places and missing
+values as NaN. What an estimator cannot read of that, a first step of its pipeline translates; the
+step is fitted with the rest, on the rows of the fold, and travels with the model.
 """
 
 import time
@@ -11,16 +15,23 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
 from sklearn.metrics import f1_score
 from sklearn.model_selection import ParameterGrid, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils import get_tags
 from threadpoolctl import threadpool_limits
 
 from include.arrays import Labels, Matrix, Probabilities, RowNumbers
+from include.bundle import Layout
 from include.errors import SpecError
 from include.records import Candidate, Trial
 from include.spec import Family, Selection
+
+_WIDEST = 100  # columns that one feature's categories may take: memory is rows times this
 
 
 def candidates(family: Family) -> list[Candidate]:
@@ -28,15 +39,19 @@ def candidates(family: Family) -> list[Candidate]:
     return [Candidate(family.name, dict(params)) for params in ParameterGrid(dict(family.grid))]
 
 
-def build(candidate: Candidate, family: Family, seed: int) -> Pipeline:
-    """Return the unfitted pipeline of a candidate, or raise SpecError."""
+def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pipeline:
+    """Return the unfitted pipeline of a candidate for matrices of a layout, or raise SpecError.
+
+    Its steps are the family's; before them, where the layout has categories or missing numbers that
+    they cannot read, stands one called `layout`.
+    """
     try:
         pipeline = make_pipeline(*(_resolve(path)() for path in family.pipeline))
-        return pipeline.set_params(
-            **_reproducible(pipeline, seed), **family.params, **candidate.params
-        )
+        pipeline.set_params(**_reproducible(pipeline, seed), **family.params, **candidate.params)
+        translation = _translation(layout, [step for _, step in pipeline.steps])
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise SpecError(f"family {family.name!r} cannot be built: {error}") from error
+    return Pipeline([("layout", translation), *pipeline.steps]) if translation else pipeline
 
 
 def sample(y: Labels, rows: int, rule: Selection) -> RowNumbers:
@@ -123,6 +138,46 @@ def _folds(y: Labels, rule: Selection) -> Iterator[tuple[RowNumbers, RowNumbers]
 def _resolve(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)
+
+
+def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransformer | None:
+    """Return the step that makes columns of a layout readable, None where they already are."""
+    places = {feature: place for place, feature in enumerate(layout.features)}
+    categories = [places[feature] for feature in layout.categories]
+    numbers = [places[feature] for feature in layout.missing if feature not in layout.categories]
+    parts: list[tuple[str, BaseEstimator, list[int]]] = []
+    if categories:
+        parts.append(("categories", _one_hot(), categories))
+    if numbers and not _read_missing(steps):
+        # A column may be empty in a fold: it becomes zeros and is not dropped.
+        parts.append(
+            ("numbers", SimpleImputer(strategy="median", keep_empty_features=True), numbers)
+        )
+    return ColumnTransformer(parts, remainder="passthrough") if parts else None
+
+
+def _one_hot() -> OneHotEncoder:
+    """Return an encoder with a column a category, one for missing, one for all the rare ones.
+
+    A category that is new or missing where none was in the fitted rows is zero in every column, or
+    counts as a rare one where there are any.
+    """
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=_WIDEST,
+        sparse_output=False,
+        dtype=np.float32,
+    )
+
+
+def _read_missing(steps: Sequence[BaseEstimator]) -> bool:
+    """Say whether missing numbers reach only steps that take them; an imputer lets none pass."""
+    for step in steps:
+        if not get_tags(step).input_tags.allow_nan:
+            return False
+        if type(step).__module__.startswith("sklearn.impute."):
+            return True
+    return True
 
 
 def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:

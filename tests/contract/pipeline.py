@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import mlflow
 import polars as pl
@@ -30,8 +31,7 @@ class Run:
 def drop(at: Workplace, rows: pl.DataFrame | str, name: str = "batch.csv") -> str:
     """Put a file into the landing folder and return its text."""
     text = rows if isinstance(rows, str) else rows.write_csv()
-    at.landing.folder.mkdir(parents=True, exist_ok=True)
-    (at.landing.folder / name).write_text(text)
+    at.landing.drop(name, text.encode())
     return text
 
 
@@ -54,17 +54,21 @@ def run(at: Workplace, form: Form | None = None) -> Run:
     return Run(batches, intake, plan, screened, finals, challenger, scores, decision)
 
 
+def rows(at: Workplace) -> pl.DataFrame:
+    """Return every row of the table."""
+    return pl.read_delta(f"{at.lake.url}/rows")
+
+
 def state(at: Workplace) -> tuple[object, ...]:
     """Return all that a repeated step must leave alone: rows, versions, aliases, runs, files."""
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(at.spec.name)
     assert experiment is not None
     versions = client.search_model_versions(f"name='{at.spec.model}'")
-    files = [
-        path for root in (at.landing.folder, at.landing.quarantine) for path in root.rglob("*")
-    ]
+    places = (at.landing.url, f"{at.lake.url}/quarantine")
+    files = [path for place in places for path in Path(place).rglob("*.csv")]
     return (
-        at.lake.known().sort("key").rows(),
+        rows(at).sort("key_high", "key_low").rows(),
         sorted((one.version, str(sorted(one.tags.items()))) for one in versions),
         dict(client.get_registered_model(at.spec.model).aliases),
         sorted(one.info.run_id for one in client.search_runs([experiment.experiment_id])),

@@ -1,5 +1,6 @@
 """The endpoint's client against the server itself, on a real port."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -12,14 +13,19 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.endpoint import Endpoint
-from include.bundle import Bundle, Manifest, load, save
+from include.bundle import Bundle, Layout, Manifest, Value, encode, load, save
 from include.errors import EndpointError
+from include.records import Candidate
+from include.spec import Family
 from include.stages.fit import fit
+from include.stages.select import build
+from serving import request
 from serving.app import make_app
 from serving.holder import Held, Holder
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
+LAYOUT = Layout(("height", "width"))
 Y = (X[:, 0] > 0.5).astype(np.int8)
 
 
@@ -33,7 +39,19 @@ def holder() -> Holder:
 def bundle(tmp_path: Path) -> Bundle:
     """Return an opened bundle called `boxes`."""
     model = fit(make_pipeline(GaussianNB()), 0.3, X, Y)
-    manifest = Manifest("boxes", "naive_bayes", ("height", "width"), 0.3, ("0", "1"), 3)
+    manifest = Manifest("boxes", "naive_bayes", LAYOUT, 0.3, ("0", "1"), 3)
+    return load(tmp_path, save(tmp_path, model, manifest))
+
+
+@pytest.fixture
+def woods(tmp_path: Path) -> Bundle:
+    """Return an opened bundle called `woods`, fitted on categories and missing values."""
+    layout = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height", "wood"))
+    family = Family(name="regression", pipeline=("sklearn.linear_model.LogisticRegression",))
+    pipeline = build(Candidate("regression", {}), family, 0, layout)
+    rows = [(1.0, "oak"), (2.0, "ash"), (None, "oak"), (3.0, None)] * 10
+    model = fit(pipeline, 0.5, encode(layout, rows), np.array([1, 0, 1, 0] * 10, np.int8))
+    manifest = Manifest("woods", "regression", layout, 0.5, ("no", "yes"), 3, ((1.0, "oak"),))
     return load(tmp_path, save(tmp_path, model, manifest))
 
 
@@ -70,9 +88,37 @@ def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bu
 def test_it_answers_what_the_model_answers(url: str, holder: Holder, bundle: Bundle) -> None:
     """Probabilities come back in order, with the version that gave them."""
     holder.hold(Held("boxes", "4", bundle))
-    version, answered = Endpoint(url, "boxes").infer(X)
+    version, answered = Endpoint(url, "boxes").infer(LAYOUT, X.tolist())
     assert version == "4"
     assert np.allclose(answered, bundle.probability(X), atol=1e-6, rtol=0)
+
+
+def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle) -> None:
+    """Rows as they stand in the data get the answer of the model that was fitted on them laid out.
+
+    The script that is sent to a colleague says the same.
+    """
+    holder.hold(Held("woods", "1", woods))
+    rows: list[tuple[Value, ...]] = [(1.0, "oak"), (None, "ash"), (2.0, None), (2.0, "teak")]
+    _, answered = Endpoint(url, "woods").infer(woods.manifest.layout, rows)
+    expected = woods.probability(encode(woods.manifest.layout, rows))
+    assert np.allclose(answered, expected, atol=1e-6, rtol=0)
+    assert answered[0] > 0.5 > answered[1]
+
+
+def test_the_script_asks_about_categories_and_gaps(
+    url: str, holder: Holder, woods: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row on the command line is what the file's row was, and the example is a real one."""
+    holder.hold(Held("woods", "1", woods))
+    asking = ["--url", url, "--model", "woods", "--json"]
+    expected = woods.probability(encode(woods.manifest.layout, [(None, "ash"), (1.0, "oak")]))
+    for arguments, probability in zip([["--row=,ash"], []], expected, strict=True):
+        assert request.main(asking + arguments) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["outputs"][0]["data"] == [pytest.approx(probability, abs=1e-6)]
+    assert request.main([*asking, "--row=high,ash"]) == 1
+    assert "height is a number" in capsys.readouterr().err
 
 
 def test_another_version_is_not_the_one_waited_for(
@@ -89,7 +135,7 @@ def test_a_server_that_does_not_know_the_model_is_an_error(url: str) -> None:
     with pytest.raises(EndpointError, match="still says: 404"):
         Endpoint(url, "circles", poll_seconds=0.02).wait_for("1", patience_seconds=0.1)
     with pytest.raises(EndpointError, match="infer answered 404"):
-        Endpoint(url, "circles").infer(X)
+        Endpoint(url, "circles").infer(LAYOUT, X.tolist())
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:

@@ -8,7 +8,7 @@ from include import steps
 from include.errors import NothingToDoError
 from include.records import Form, Intake
 from include.workplace import Workplace
-from tests.contract.pipeline import drop, take_in
+from tests.contract.pipeline import drop, rows, take_in
 
 
 def test_broken_rows_stay_in_quarantine_with_their_reasons(at: Workplace) -> None:
@@ -18,12 +18,11 @@ def test_broken_rows_stay_in_quarantine_with_their_reasons(at: Workplace) -> Non
     conflict = f"{one[:-1]}{1 - int(one[-1])}"
     short = b"1,\xff"
     text = "\n".join([header, one, spoilt, conflict, *others]).encode() + b"\n" + short + b"\n"
-    at.landing.folder.mkdir(parents=True)
-    (at.landing.folder / "bad.csv").write_bytes(text)
+    at.landing.drop("bad.csv", text)
     (batch,) = take_in(at).batches
     assert (batch.read, batch.new, batch.refused) == (52, 49, 3)
     assert sum(batch.reasons.values()) == 3
-    table = pl.read_csv(at.landing.quarantine / batch.digest / "rows.csv", infer_schema=False)
+    table = pl.read_csv(at.landing.read_quarantine(batch.digest).rows or b"", infer_schema=False)
     assert table.select("line", "column", "reason", "raw").rows() == [
         ("3", "profile_0", "not a number", spoilt),
         ("4", "class", "the same features are known with another label", conflict),
@@ -38,29 +37,30 @@ def test_a_file_that_cannot_be_trusted_harms_no_other(at: Workplace) -> None:
     by_name = {batch.name: batch for batch in take_in(at).batches}
     assert "no target column 'class'" in by_name["bad.csv"].note
     assert by_name["good.csv"].new == 50
-    folder = at.landing.quarantine / by_name["bad.csv"].digest
-    assert "no target column 'class'" in (folder / "reason.txt").read_text()
-    assert (folder / "bad.csv").read_text().startswith("what,is,this")
+    kept = at.landing.read_quarantine(by_name["bad.csv"].digest)
+    assert "no target column 'class'" in (kept.reason or "")
+    with at.landing.open_refused(by_name["bad.csv"].digest) as (name, file):
+        assert (name, file.readline()) == ("bad.csv", b"what,is,this\n")
 
 
 def test_two_files_of_the_same_bytes_in_one_run_count_once(at: Workplace) -> None:
     """Their rows are committed, and nothing of either file is left to claim."""
-    rows = pulsar_rows(50, seed=3)
-    drop(at, rows, "one.csv")
-    drop(at, rows, "two.csv")
+    same = pulsar_rows(50, seed=3)
+    drop(at, same, "one.csv")
+    drop(at, same, "two.csv")
     assert sum(batch.new for batch in take_in(at).batches) == 50
-    assert at.lake.known().height == 50
+    assert rows(at).height == 50
     assert steps.ingest(at) == []
 
 
 def test_files_of_the_first_run_agree_on_their_columns(at: Workplace) -> None:
     """The first file's columns hold for those after it, though nothing is committed yet."""
-    rows = pulsar_rows(90, seed=3)
-    drop(at, rows[:30], "1.csv")
-    drop(at, rows[30:60].with_columns(extra=pl.lit(1.0)).select(sorted([*rows.columns, "extra"])))
-    drop(at, rows[60:].drop("profile_0"), "3.csv")
+    some = pulsar_rows(90, seed=3)
+    drop(at, some[:30], "1.csv")
+    drop(at, some[30:60].with_columns(extra=pl.lit(1.0)).select(sorted([*some.columns, "extra"])))
+    drop(at, some[60:].drop("profile_0"), "3.csv")
     batches = {batch.name: batch for batch in take_in(at).batches}
-    known = set(at.lake.features() or ())
+    known = set(at.lake.require_contract().features)
     assert batches["1.csv"].new == batches["batch.csv"].new == 30
     assert "1 of 8 feature columns are missing" in batches["3.csv"].note
     assert known == {f"profile_{number}" for number in range(8)}
@@ -76,8 +76,8 @@ def test_with_nothing_landed_ever_a_run_ends_early(at: Workplace) -> None:
 
 def test_too_few_rows_of_a_class_end_a_run_with_the_counts(at: Workplace) -> None:
     """Five folds want five positives on the train side."""
-    rows = pulsar_rows(300, seed=4)
-    drop(at, pl.concat([rows.filter(pl.col("class") == side)[:5] for side in (0, 1)]))
+    many = pulsar_rows(300, seed=4)
+    drop(at, pl.concat([many.filter(pl.col("class") == side)[:5] for side in (0, 1)]))
     with pytest.raises(NothingToDoError, match=r"too few .* for 5 folds: train .*'positive': 4"):
         steps.plan(at, take_in(at), Form(), "manual__few")
 
@@ -87,4 +87,4 @@ def test_a_run_that_died_after_ingest_loses_nothing(at: Workplace) -> None:
     drop(at, pulsar_rows(50, seed=3))
     steps.ingest(at)
     (batch,) = take_in(at).batches
-    assert (batch.new, at.lake.known().height) == (50, 50)
+    assert (batch.new, rows(at).height) == (50, 50)

@@ -1,5 +1,6 @@
-"""The lake on a real Delta table."""
+"""The lake on a real Delta table: on a disk and on a real S3 server, one suite."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,12 +10,29 @@ import pytest
 from deltalake import DeltaTable
 
 from include.adapters.lake import Lake
+from include.adapters.lake.place import for_delta
+from include.bundle import Layout
+from include.contract import Column, Contract
+from include.errors import ContractError
+from tests.seaweed import Bucket
+
+AB = Layout(("b", "a"))
+Opener = Callable[[], Lake]
+
+
+@pytest.fixture(params=["disk", "s3"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Return a function that opens one and the same lake, in which nothing was committed."""
+    if request.param == "disk":
+        return lambda: Lake(str(tmp_path / "ü b" / "lake"), {}, tmp_path / "scratch")
+    bucket: Bucket = request.getfixturevalue("bucket")
+    return lambda: Lake(bucket.url, bucket.options, tmp_path / "scratch")
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+def lake(opened: Opener) -> Lake:
     """Return a lake in which nothing was ever committed."""
-    return Lake(tmp_path)
+    return opened()
 
 
 def rows(first: int, count: int = 10) -> pl.DataFrame:
@@ -22,111 +40,225 @@ def rows(first: int, count: int = 10) -> pl.DataFrame:
 
     The keys run against the numbers, so that order of arrival and order of key differ.
     """
-    numbers = range(first, first + count)
-    return pl.DataFrame(
-        {
-            "line": list(numbers),
-            "b": [float(number) for number in numbers],
-            "a": [number / 3 for number in numbers],
-            "label": [number % 2 for number in numbers],
-            "key": [(10**6 - number).to_bytes(16, "big") for number in numbers],
-            "side": ["holdout" if number % 5 == 0 else "train" for number in numbers],
-        },
-        schema_overrides={"label": pl.Int8},
+    number = pl.int_range(first, first + count, eager=True).alias("number").to_frame()
+    return number.select(
+        b=pl.col("number").cast(pl.Float64),
+        a=pl.col("number") / 3,
+        label=(pl.col("number") % 2).cast(pl.Int8),
+        key_high=-pl.col("number"),
+        key_low=pl.col("number"),
+        side=pl.when(pl.col("number") % 5 == 0).then(pl.lit("holdout")).otherwise(pl.lit("train")),
     )
+
+
+def raw(lake: Lake, version: int | None = None) -> DeltaTable:
+    """Open the table as any other program would."""
+    options = for_delta(lake._table.options)
+    return DeltaTable(lake._table.uri, version=version, storage_options=options)
+
+
+def contract(*columns: Column) -> Contract:
+    """Return a contract of these columns."""
+    return Contract(1, "d1", "y", 1, 0, None, 0.2, "salt", columns)
 
 
 def test_before_the_first_commit_there_is_no_data_set(lake: Lake) -> None:
     """History is empty, not an error."""
-    assert lake.features() is None
+    assert lake.version() is None
     assert lake.dataset() is None
-    assert not lake.committed("d1")
-    assert lake.known().is_empty()
-    assert lake.known().columns == ["key", "label", "side"]
+    assert lake.contract() is None
+    assert lake.committed("d1") is None
+    assert lake.matches(rows(0), None).is_empty()
+    assert lake.compact([]).merged == 0
+    assert not lake.is_crowded()
+    with pytest.raises(ContractError, match=r"no contract\.toml"):
+        lake.require_contract()
 
 
 def test_a_commit_is_counted_by_side_and_class(lake: Lake) -> None:
     """Of ten rows two are held out, and labels alternate."""
-    assert lake.commit("d1", rows(0)) == 0
+    assert lake.commit("d1", [rows(0, 4), rows(4, 0), rows(4, 6)], None) == 0
     dataset = lake.dataset()
     assert dataset is not None
     assert dataset.train == {"negative": 4, "positive": 4}
     assert dataset.holdout == {"negative": 1, "positive": 1}
-    assert (dataset.version, dataset.rows) == (0, 10)
-    assert lake.features() == ("b", "a")
-    assert lake.known().height == 10
+    assert (dataset.version, dataset.rows, dataset.grown) == (0, 10, 0)
 
 
-def test_a_batch_is_committed_once(lake: Lake) -> None:
-    """The same digest again changes nothing, whatever it brings and whatever came between."""
-    lake.commit("d1", rows(0))
-    lake.commit("d2", rows(10))
-    assert lake.commit("d1", rows(20)) == 0
-    assert lake.known().height == 20
-    assert [lake.committed(digest) for digest in ("d1", "d2", "d3")] == [0, 1, None]
+def test_a_commit_is_the_next_version_or_nothing(lake: Lake) -> None:
+    """Who looked at an older version has to look again; what it wrote is gone."""
+    assert lake.commit("d1", [rows(0)], None) == 0
+    assert lake.commit("d2", [rows(10)], 0) == 1
+    assert lake.commit("d3", [rows(20)], 0) is None
+    assert lake.commit("d3", [rows(20)], None) is None
+    assert lake.commit("d3", [rows(20)], 1) == 2
+    assert [lake.committed(digest) for digest in ("d1", "d2", "d3", "d4")] == [0, 1, 2, None]
+    assert raw(lake).count() == 30
 
 
-def test_a_digest_is_remembered_after_a_checkpoint(lake: Lake, tmp_path: Path) -> None:
-    """Tidying the table's log forgets no batch."""
-    lake.commit("d1", rows(0))
-    lake.commit("d2", rows(10))
-    table = DeltaTable(tmp_path / "rows")
-    table.create_checkpoint()
-    table.cleanup_metadata()
-    assert lake.committed("d1") == 0
-    assert lake.commit("d2", rows(10)) == 1
+def test_a_batch_without_rows_is_no_commit(lake: Lake) -> None:
+    """Whoever has nothing new does not ask for a version."""
+    with pytest.raises(ValueError, match="no new row"):
+        lake.commit("d1", [rows(0, 0)], None)
+    assert lake.version() is None
+
+
+def test_a_batch_that_dies_half_way_leaves_nothing(lake: Lake) -> None:
+    """What is not committed is not there, and the next attempt stands."""
+
+    def dying() -> pl.DataFrame:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        lake.commit("d1", (dying() if turn else rows(0) for turn in range(2)), None)
+    assert lake.version() is None
+    assert lake.commit("d1", [rows(0)], None) == 0
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_writers_at_the_same_time_lose_nothing_and_double_nothing(
+    opened: Opener, before: int
+) -> None:
+    """Each batch is tried by two writers at once, from the first commit on or after it."""
+    if before:
+        opened().commit("first", [rows(1000)], None)
+
+    def write(turn: int) -> int:
+        digest, mine = f"d{turn // 2}", opened()
+        while (held := mine.committed(digest)) is None:
+            held = mine.commit(digest, [rows(10 * (turn // 2))], mine.version())
+        return held
+
+    with ThreadPoolExecutor(4) as pool:
+        versions = list(pool.map(write, range(8)))
+    assert versions[::2] == versions[1::2]
+    assert sorted(versions[::2]) == [before + at for at in range(4)]
+    assert raw(opened()).count() == 40 + 10 * before
+
+
+def test_rows_of_history_are_found_by_their_whole_key(lake: Lake) -> None:
+    """Half a key is no match, and later versions are not looked at."""
+    lake.commit("d1", [rows(0)], None)
+    lake.commit("d2", [rows(10)], 0)
+    half = pl.DataFrame({"key_high": [-3], "key_low": [4]})
+    asked = pl.concat([rows(5, 10).select("key_high", "key_low"), half])
+    found = lake.matches(asked, 0).sort("key_low")
+    assert found["key_low"].to_list() == [5, 6, 7, 8, 9]
+    assert found.row(0) == (-5, 5, 1, "holdout")
+    assert lake.matches(asked, 1).height == 10
+
+
+def test_a_matrix_is_float32_in_layout_order_sorted_by_key(lake: Lake) -> None:
+    """Rows of one side only, without the lake's own columns."""
+    lake.commit("d1", [rows(0)], None)
+    X, y = lake.matrix(0, "holdout", AB)
+    assert (X.dtype.name, y.dtype.name) == ("float32", "int8")
+    assert X.flags.c_contiguous
+    assert np.array_equal(X, np.array([[5, 5 / 3], [0, 0]], np.float32))
+    assert y.tolist() == [1, 0]
+    assert lake.sample(0, "train", AB, 2) == [(9.0, 3.0), (8.0, 8 / 3)]
 
 
 def test_a_version_is_read_back_bit_for_bit(lake: Lake) -> None:
     """Later commits leave the matrix of an earlier version as it was."""
-    lake.commit("d1", rows(10))
-    X, y = lake.matrix(0, "train")
-    lake.commit("d2", rows(0))
-    again, labels = lake.matrix(0, "train")
-    assert X.tobytes() == again.tobytes()
-    assert y.tobytes() == labels.tobytes()
-    assert len(lake.matrix(1, "train")[0]) == 16
+    lake.commit("d1", [rows(10)], None)
+    before = [array.tobytes() for array in lake.matrix(0, "train", AB)]
+    lake.commit("d2", [rows(0)], 0)
+    assert [array.tobytes() for array in lake.matrix(0, "train", AB)] == before
+    assert len(lake.matrix(1, "train", AB)[0]) == 16
 
 
-def test_a_matrix_is_float32_in_feature_order_sorted_by_key(lake: Lake) -> None:
-    """Rows of one side only, features without the lake's own columns."""
-    lake.commit("d1", rows(0))
-    X, y = lake.matrix(0, "holdout")
-    assert X.dtype == np.float32
-    assert X.flags.c_contiguous
-    assert np.array_equal(X, np.array([[5, 5 / 3], [0, 0]], np.float32))
-    assert y.tolist() == [1, 0]
-
-
-def test_a_batch_with_its_columns_in_another_order_lands_in_the_right_ones(lake: Lake) -> None:
+def test_columns_in_another_order_land_in_the_right_ones(lake: Lake) -> None:
     """Columns are matched by name."""
-    lake.commit("d1", rows(0))
-    lake.commit("d2", rows(10).select("line", "side", "a", "key", "label", "b"))
-    X, _ = lake.matrix(1, "holdout")
+    lake.commit("d1", [rows(0)], None)
+    lake.commit("d2", [rows(10).select("side", "a", "key_low", "label", "b", "key_high")], 0)
+    X, _ = lake.matrix(1, "holdout", AB)
     assert np.array_equal(X[:, 0], np.array([15, 10, 5, 0], np.float32))
-    assert lake.features() == ("b", "a")
 
 
-def test_writers_at_the_same_time_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    """Writers race from the first commit on, each batch tried by two of them."""
+def test_categories_are_numbered_as_the_train_side_has_them(lake: Lake) -> None:
+    """What the layout does not know is NaN, as what is missing; samples keep the words."""
+    colours = ["red", None, "blue", "red", "green"]
+    frame = rows(1, 5).with_columns(
+        pl.Series("c.d", colours), a=pl.Series([None, 1.0, 2.0, None, 4.0])
+    )
+    lake.commit("d1", [frame], None)
+    layout = lake.layout(
+        0, contract(Column("c.d", "category", missing=True), Column("a", "number"))
+    )
+    assert layout == Layout(("c.d", "a"), {"c.d": ("blue", "red")}, ("c.d",))
+    train, _ = lake.matrix(0, "train", layout)
+    nan = np.nan
+    assert np.array_equal(
+        train, np.array([[1, nan], [0, 2], [nan, 1], [1, nan]], np.float32), equal_nan=True
+    )
+    assert np.isnan(lake.matrix(0, "holdout", layout)[0][0, 0])
+    assert lake.sample(0, "train", layout, 3) == [("red", None), ("blue", 2.0), (None, 1.0)]
 
-    def write(turn: int) -> None:
-        number = turn // 2
-        Lake(tmp_path).commit(f"d{number}", rows(10 * number))
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(12)))
-    known = Lake(tmp_path).known()
-    assert known.height == 60
-    assert known["key"].n_unique() == 60
-    assert DeltaTable(tmp_path / "rows").version() == 5
+def test_a_category_without_any_value_is_all_missing(lake: Lake) -> None:
+    """There may be no category on the train side."""
+    lake.commit("d1", [rows(1, 4).with_columns(c=pl.lit(None, pl.String))], None)
+    layout = lake.layout(0, contract(Column("c", "category", missing=True)))
+    assert layout.categories == {"c": ()}
+    assert np.isnan(lake.matrix(0, "train", layout)[0]).all()
 
 
-def test_what_a_step_keeps_for_the_next_is_whole_and_goes_away(lake: Lake, tmp_path: Path) -> None:
+NAMES = ("a b", 'q"x', "o'k", "d.t", "ünï", "p%41", "s/l", "c,d;{}()=", "`tick", "new\nline", "row")
+
+
+def test_any_column_name_is_kept_and_other_readers_read_it(lake: Lake) -> None:
+    """Names are the data's; nothing in them is taken for a path or an escape."""
+    values = {name: pl.Series([at, None], dtype=pl.Float64) for at, name in enumerate(NAMES)}
+    texts = {f"{name} text": pl.Series(["x", None]) for name in NAMES}
+    frame = rows(0, 2).drop("a", "b").with_columns(**values).with_columns(**texts)
+    lake.commit("d1", [frame], None)
+    lake.commit("d2", [frame.with_columns(key_low=pl.col("key_low") + 5)], 0)
+    X, _ = lake.matrix(1, "holdout", Layout(NAMES))
+    assert X[0].tolist() == list(range(len(NAMES)))
+    table = raw(lake)
+    seen = pl.DataFrame(table.to_pyarrow_table())
+    assert set(seen.columns) == {*NAMES, *texts, "key_high", "key_low", "batch", "side", "label"}
+    assert sorted(seen["batch"]) == ["d1", "d1", "d2", "d2"]
+
+
+def test_a_large_batch_is_cut_into_files_and_row_groups(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file and no row group grows with the batch."""
+    monkeypatch.setattr("include.adapters.lake.datafiles.FILE_BYTES", 4000)
+    monkeypatch.setattr("include.adapters.lake.datafiles.ROW_GROUP_BYTES", 1000)
+    lake.commit("d1", [rows(100 * at, 100) for at in range(10)], None)
+    files = pl.DataFrame(raw(lake).get_add_actions())
+    assert files["num_records"].sum() == 1000
+    assert files.height == 8
+    assert len(lake.matrix(0, "train", AB)[0]) == 800
+
+
+def test_contracts_are_kept_by_version_and_the_newest_stands(lake: Lake) -> None:
+    """Older ones stay readable beside the lake."""
+    first = contract(Column("a", "number"))
+    second = contract(Column("a", "number"), Column("b", "category", categories=("ü",)))
+    lake.write_contract(first)
+    assert lake.contract() == first
+    lake.write_contract(second)
+    assert lake.contract() == lake.require_contract() == second
+
+
+def test_what_a_step_keeps_for_the_next_is_whole_and_goes_away(lake: Lake) -> None:
     """A kept frame is read back, replaced by a repeat, and dropped when its batch is done."""
-    lake.stage("d1", "typed", rows(0))
-    lake.stage("d1", "typed", rows(10))
-    assert lake.staged("d1", "typed").equals(rows(10))
+    lake.stage("d1", "part-00001", rows(0))
+    lake.stage("d1", "part-00000", rows(0))
+    lake.stage("d1", "part-00000", rows(10))
+    lake.stage("d1", "refused", rows(0, 0))
+    lake.stage("d11", "part-00007", rows(0))
+    assert lake.staged_parts("d1") == ["part-00000", "part-00001"]
+    assert lake.staged("d1", "part-00000").equals(rows(10))
+    assert lake.staged("d1", "refused", ["a", "label"]).schema == {
+        "a": pl.Float64,
+        "label": pl.Int8,
+    }
     lake.forget_staged("d1")
     lake.forget_staged("d1")
-    assert list((tmp_path / "staging").iterdir()) == []
+    assert lake.staged_parts("d1") == []
+    assert lake.staged_parts("d11") == ["part-00007"]

@@ -1,5 +1,6 @@
 """The ledger of models on a real MLflow server: whatever is repeated is recorded once."""
 
+import warnings
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
-from include.bundle import Manifest
+from include.bundle import Layout, Manifest, Value, encode
 from include.errors import ChampionMovedError, ModelRefusedError
 from include.records import (
     Candidate,
@@ -22,8 +23,10 @@ from include.records import (
     Trial,
     Verdict,
 )
+from include.spec import Family
 from include.stages.fit import fit
 from include.stages.score import score
+from include.stages.select import build
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
@@ -58,7 +61,7 @@ def register(registry: Registry, dag_run: str, data_version: int = 3) -> ModelVe
     manifest = Manifest(
         name=registry.model,
         family="naive_bayes",
-        features=("height", "width"),
+        layout=Layout(("height", "width")),
         threshold=0.3,
         labels=("no", "yes"),
         data_version=data_version,
@@ -153,6 +156,41 @@ def test_mlflow_itself_knows_the_model(registry: Registry, client: mlflow.Mlflow
     assert info.saved_input_example_info is not None
     names = {file.path.rpartition("/")[2] for file in mlflow.artifacts.list_artifacts(uri)}
     assert {"model.joblib", "bundle.json", "MLmodel"} <= names
+
+
+def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(
+    registry: Registry, client: mlflow.MlflowClient
+) -> None:
+    """Bundle and MLflow answer alike: MLflow is asked with the matrix, places and NaN included."""
+    layout = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height", "wood"))
+    rows: list[tuple[Value, ...]] = [(1.0, "oak"), (None, "ash"), (2.0, None), (3.0, "ash")]
+    matrix = encode(layout, rows * 5)
+    family = Family(name="bayes", pipeline=("sklearn.naive_bayes.GaussianNB",))
+    pipeline = build(Candidate("bayes", {}), family, 0, layout)
+    model = fit(pipeline, 0.5, matrix, np.array([1, 0, 1, 0] * 5, np.int8))
+    manifest = Manifest(registry.model, "bayes", layout, 0.5, ("no", "yes"), 3, tuple(rows))
+    run_id = registry.open_run("manual__1", 3, {})
+    version = registry.register(run_id, model, manifest, ["scikit-learn"], {})
+    bundle = registry.bundle(version)
+    assert bundle.manifest.example == tuple(rows)
+    assert np.array_equal(bundle.probability(matrix), model.predict_proba(matrix)[:, 1])
+    uri = client.get_model_version_download_uri(version.name, version.version)
+    example = mlflow.models.Model.load(uri).load_input_example(uri)
+    assert np.array_equal(example.to_numpy(float), matrix[:4], equal_nan=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X has feature names")  # it was fitted on a bare matrix
+        answered = mlflow.pyfunc.load_model(uri).predict(example)
+    assert np.array_equal(answered, model.predict(matrix[:4]))
+
+
+def test_the_data_versions_of_all_models_are_known(registry: Registry) -> None:
+    """Whatever a version was fitted on is named, promoted or not; nothing else is."""
+    assert registry.data_versions() == set()
+    register(registry, "manual__1", data_version=3)
+    register(registry, "manual__2", data_version=8)
+    register(registry, "manual__3", data_version=8)
+    registry.open_run("manual__4", 9, {})
+    assert registry.data_versions() == {3, 8}
 
 
 def test_an_altered_artifact_is_refused(

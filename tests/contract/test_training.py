@@ -15,7 +15,7 @@ from include.errors import NothingToDoError
 from include.records import Form, Verdict
 from include.spec import Family
 from include.workplace import Workplace
-from tests.contract.pipeline import DAG_RUNS, Run, drop, run, state, take_in
+from tests.contract.pipeline import DAG_RUNS, Run, drop, rows, run, state, take_in
 
 ROWS = pulsar_rows(600, seed=1)
 
@@ -98,14 +98,14 @@ def test_later_rows_and_a_forced_promotion(at: Workplace) -> None:
     """Old rows keep their sides, repeated ones count once, both models meet the same holdout."""
     drop(at, ROWS[:300])
     first = run(at)
-    sides = at.lake.known()
+    sides = rows(at)
     drop(at, ROWS[200:])
     second = run(at, Form(force=True))
     assert (second.batches[0].new, second.batches[0].duplicates) == (300, 100)
     assert second.plan.dataset.version == 1
-    known = at.lake.known()
+    known = rows(at)
     assert known.height == 600
-    assert known.join(sides, on=["key", "label", "side"], how="inner").height == 300
+    assert known.join(sides, on=["key_high", "key_low", "label", "side"], how="inner").height == 300
     assert second.scores.champion is not None
     assert second.scores.champion.model_version == first.challenger.version
     assert second.scores.champion.rows == second.scores.challenger.rows
@@ -174,4 +174,4 @@ def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:
     assert steps.split(at, judged) == intake
     plan = steps.plan(at, intake, Form(), "manual__twice")
     assert steps.plan(at, intake, Form(), "manual__twice") == plan
-    assert at.lake.known().height == 300
+    assert rows(at).height == 300

@@ -114,7 +114,7 @@ def test_the_dag_reads_as_the_mission(pulsars: Any) -> None:
 
 def test_everything_is_documented(pulsars: Any) -> None:
     """The Dag and each of its tasks carry the words that the UI shows."""
-    assert "drop CSV files in" in pulsars.doc_md
+    assert "drop files in" in pulsars.doc_md
     assert "naive_bayes, logistic_regression" in pulsars.doc_md
     for task in pulsars.tasks:
         assert task.doc_md, task.task_id
@@ -126,7 +126,7 @@ def test_it_starts_by_file_and_by_clock(pulsars: Any, tmp_path: Path) -> None:
     asset = landing(pulsars)
     assert asset.uri == (tmp_path / "home" / "landing" / "pulsars").as_uri()
     (watcher,) = asset.watchers
-    assert watcher.trigger.folder == str(tmp_path / "home" / "landing" / "pulsars")
+    assert watcher.trigger.url == str(tmp_path / "home" / "landing" / "pulsars")
     assert timetable.timetable.expression == "0 2 * * *"
     assert str(timetable.timetable.timezone) == "UTC"
 

@@ -1,12 +1,21 @@
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import landing_trigger
 import pytest
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import TriggerEvent
-from landing_trigger import LandingTrigger
+from landing_trigger import LandingTrigger, connection_options
+
+from include.arrivals import Lookout
+from include.settings import read_settings
+from include.store import open_store
+from tests.seaweed import Bucket
 
 pytestmark = pytest.mark.asyncio
 POLL = 0.05
@@ -16,6 +25,7 @@ POLL = 0.05
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look twenty times a second."""
     monkeypatch.setattr(landing_trigger, "POLL_SECONDS", POLL)
+    monkeypatch.setattr(landing_trigger, "S3_POLL_SECONDS", POLL)
 
 
 async def event(events: AsyncIterator[TriggerEvent], seconds: float = 5) -> list[str]:
@@ -60,7 +70,7 @@ async def test_a_file_that_still_grows_is_silent(tmp_path: Path) -> None:
     for number in range(30):
         with path.open("a") as file:
             file.write(f"{number},1\n")
-        await asyncio.sleep(POLL / 3)
+        await asyncio.sleep(POLL / 4)
         assert not waiting.done()
     assert await waiting == ["a.csv"]
 
@@ -104,3 +114,91 @@ async def test_a_triggerer_makes_the_same_trigger_again(tmp_path: Path) -> None:
     module, _, name = path.rpartition(".")
     again = getattr(importlib.import_module(module), name)(**arguments)
     assert again.serialize() == (path, arguments)
+
+
+@pytest.fixture(params=["connection", "environment"])
+def _reachable(
+    request: pytest.FixtureRequest, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tell how to reach the bucket: by an Airflow connection, or by the environment."""
+    for name, value in bucket.options.items():
+        monkeypatch.setenv(name, value if request.param == "environment" else "wrong")
+
+    async def ask(conn_id: str) -> Connection:
+        if request.param == "environment":
+            raise AirflowNotFoundException(conn_id)
+        return connection(bucket, conn_id)
+
+    monkeypatch.setattr(Connection, "async_get", ask)
+
+
+def connection(bucket: Bucket, conn_id: str = "ratchet_s3") -> Connection:
+    """Return the connection that a team would set up for a bucket."""
+    return Connection(
+        conn_id=conn_id,
+        conn_type="aws",
+        login=bucket.options["AWS_ACCESS_KEY_ID"],
+        password=bucket.options["AWS_SECRET_ACCESS_KEY"],
+        extra=f'{{"endpoint_url": "{bucket.options["AWS_ENDPOINT_URL"]}"}}',
+    )
+
+
+@pytest.mark.usefixtures("_reachable")
+async def test_an_object_in_a_bucket_rings(bucket: Bucket) -> None:
+    """A prefix that does not exist yet is watched like any other."""
+    waiting = asyncio.ensure_future(event(LandingTrigger(bucket.url).run()))
+    await asyncio.sleep(4 * POLL)
+    assert not waiting.done()
+    store = open_store(bucket.url, bucket.options)
+    await asyncio.to_thread(store.write, "a b.csv", b"a,y\n")
+    assert await waiting == ["a b.csv"]
+
+
+async def test_a_place_that_is_away_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An outage is told once and costs no trigger."""
+    (tmp_path / "a.csv").write_text("a,y\n")
+    trigger = LandingTrigger(str(tmp_path))
+    look, failures = Lookout.look, iter(range(3))
+
+    def shaky(lookout: Any) -> Any:
+        if next(failures, None) is not None:
+            raise OSError("stale file handle")
+        return look(lookout)
+
+    monkeypatch.setattr(Lookout, "look", shaky)
+    with caplog.at_level(logging.WARNING, logger="landing_trigger"):
+        assert await event(trigger.run()) == ["a.csv"]
+    assert [record.message.count("stale file handle") for record in caplog.records] == [1]
+
+
+async def test_a_connection_says_how_to_reach_a_bucket(bucket: Bucket) -> None:
+    """Type aws states the endpoint among its extras, a generic one may state a host."""
+    aws = connection(bucket)
+    options = connection_options(aws, await aws.aextra_dejson())
+    assert options == bucket.options
+    plain = Connection(conn_id="c", conn_type="generic", host="minio", port=9000, login="k")
+    assert connection_options(plain, {})["AWS_ENDPOINT_URL"] == "http://minio:9000"
+    assert "AWS_ENDPOINT_URL" not in connection_options(Connection(conn_id="c"), {})
+
+
+async def test_a_task_asks_for_the_connection_only_for_a_bucket(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, spec: Any
+) -> None:
+    """Folders need no connection; without one the environment counts."""
+    from task_call import reachable
+
+    asked: list[str] = []
+
+    def get(conn_id: str) -> Connection:
+        asked.append(conn_id)
+        if len(asked) > 1:
+            raise AirflowNotFoundException(conn_id)
+        return connection(bucket)
+
+    monkeypatch.setattr(Connection, "get", get)
+    local, there = read_settings({}), read_settings({"RATCHET_LAKE": bucket.url})
+    assert (reachable(spec, local), asked) == (local, [])
+    assert reachable(spec, there).s3 == bucket.options
+    assert reachable(spec, there) == there

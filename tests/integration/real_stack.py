@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from demo.airflow_api import Airflow
 from demo.data import drop
@@ -24,14 +25,14 @@ class Stack:
         """Wait until a spec that was added has its Dag and its landing folder."""
         self.airflow.await_dag(spec, patience_seconds=120)
         deadline = time.monotonic() + 60
-        while not (self.settings.landing / spec).is_dir():
+        while not Path(self.settings.landing_url(spec)).is_dir():
             assert time.monotonic() < deadline, f"nobody made the landing folder of {spec}"
             time.sleep(0.3)
 
     def deliver(self, spec: str, name: str, text: str) -> Followed:
         """Drop a file and follow the run that it starts."""
         known = self.airflow.run_ids(spec)
-        since = drop(self.settings.landing / spec, name, text)
+        since = drop(Path(self.settings.landing_url(spec)), name, text)
         run_id = self.airflow.await_new_run(spec, known)
         return follow(Started(self.airflow, spec, run_id, since))
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -84,7 +85,7 @@ def test_bad_rows_and_bad_files_end_in_quarantine(stack: Stack) -> None:
     run = stack.deliver("pulsars", "more.csv", "\n".join(lines) + "\n")
     (batch,) = run.results["data.split"]["batches"]
     assert (batch["new"], batch["refused"]) == (299, 1)
-    quarantine = stack.settings.lake / "pulsars" / "quarantine"
+    quarantine = Path(stack.settings.lake_url) / "pulsars" / "quarantine"
     (row,) = pl.read_csv(quarantine / batch["digest"] / "rows.csv").iter_rows(named=True)
     assert (row["line"], row["column"], row["reason"]) == (4, "profile_0", "not a number")
     assert row["raw"] == lines[3]
@@ -129,7 +130,7 @@ def test_a_second_spec_needs_no_line_of_code(stack: Stack) -> None:
     stack.await_spec("quasars")
     run = stack.deliver("quasars", "first.csv", pulsar_rows(600, seed=5).write_csv())
     assert run.results["serve"]["model"] == "quasars"
-    assert (stack.settings.lake / "quasars" / "rows" / "_delta_log").is_dir()
+    assert (Path(stack.settings.lake_url) / "quasars" / "rows" / "_delta_log").is_dir()
     assert _ask(stack, "quasars", FIRST)["model_name"] == "quasars"
 
 

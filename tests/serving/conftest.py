@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sklearn.dummy import DummyClassifier
 
-from include.bundle import Bundle, Manifest, load, save
+from include.bundle import Bundle, Layout, Manifest, load, save
 from serving.app import make_app
 from serving.holder import Held, Holder
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher
@@ -39,7 +39,7 @@ def save_bundle(tmp_path_factory: pytest.TempPathFactory) -> Save:
         fields: dict[str, Any] = {
             "name": "boxes",
             "family": "constant",
-            "features": FEATURES,
+            "layout": Layout(FEATURES),
             "threshold": 0.4,
             "labels": ("0", "1"),
             "data_version": 7,

@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
+from include.bundle import Layout, encode
+from serving import request
 from serving.app import BODY_LIMIT
 from serving.holder import Held, Holder, Refusal
 from tests.serving.conftest import EXAMPLE, FEATURES, Open
@@ -43,6 +45,18 @@ async def test_answers_a_row(client: httpx.AsyncClient, boxes: Held) -> None:
         ],
         "parameters": {"threshold": 0.4},
     }
+
+
+@pytest.fixture
+def wooden(holder: Holder, open_bundle: Open) -> Held:
+    """Return a model with categories and missing values that answers as "boxes"."""
+    layout = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("wood",))
+    rows = encode(layout, [(1.0, "oak"), (2.0, "ash"), (3.0, None)] * 5)
+    model = HistGradientBoostingClassifier(min_samples_leaf=1, max_iter=3)
+    model.fit(rows, np.nan_to_num(rows[:, 1]) > 0)
+    held = Held("boxes", "1", open_bundle(model, layout=layout, example=((1.5, None),)))
+    holder.hold(held)
+    return held
 
 
 @pytest.mark.parametrize(
@@ -228,6 +242,37 @@ async def test_openapi_has_the_real_names_and_a_row_that_works(
     for example in infer["requestBody"]["content"]["application/json"]["examples"].values():
         answer = await client.post(INFER, json=example["value"])
         assert answer.status_code == 200
+
+
+async def test_categories_and_gaps_are_told_and_answered(
+    client: httpx.AsyncClient, wooden: Held
+) -> None:
+    """Metadata says what to send by name and which categories are known; the example can be sent.
+
+    So can a category that is new and a value that is missing, and the answer is the model's own.
+    """
+    answer = (await client.get(f"/v2/models/{wooden.name}")).json()
+    assert answer["inputs"] == [
+        {"name": "height", "datatype": "FP32", "shape": [-1]},
+        {"name": "wood", "datatype": "BYTES", "shape": [-1]},
+    ]
+    assert answer["parameters"]["categories"] == {"wood": ["ash", "oak"]}
+    assert answer["parameters"]["missing"] == ["wood"]
+    assert answer["parameters"]["example"] == [1.5, None]
+    document = (await client.get("/openapi.json")).json()
+    infer = document["paths"][f"/v2/models/{wooden.name}/infer"]["post"]
+    assert "with datatype BYTES and strings for wood" in infer["description"]
+    assert "May be null: wood" in infer["description"]
+    examples = infer["requestBody"]["content"]["application/json"]["examples"]
+    assert list(examples) == ["by_name"]
+    assert (await client.post(INFER, json=examples["by_name"]["value"])).status_code == 200
+    rows = [(1.0, "oak"), (1.0, None), (2.0, "teak")]
+    inputs = request.body(answer["inputs"], [0.0, ""])["inputs"]
+    for place, tensor in enumerate(inputs):
+        tensor |= {"shape": [3], "data": [row[place] for row in rows]}
+    served = (await client.post(INFER, json={"inputs": inputs})).json()["outputs"][0]["data"]
+    expected = wooden.bundle.probability(encode(wooden.bundle.manifest.layout, rows))
+    assert served == expected.tolist()
 
 
 async def test_the_docs_need_no_internet(client: httpx.AsyncClient) -> None:

@@ -9,17 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Bundle, Manifest
+from include.bundle import Bundle, Layout, Manifest
 from serving.codecs import OUTPUTS, Request, decode, encode
 from serving.refusals import RequestRefusedError
 
 MANIFEST = Manifest(
     name="boxes",
     family="constant",
-    features=("height", "width", "depth"),
+    layout=Layout(("height", "width", "depth")),
     threshold=0.5,
     labels=("0", "1"),
     data_version=1,
+)
+GAPPED = replace(MANIFEST, layout=replace(MANIFEST.layout, missing=("width",)))
+WOODEN = replace(
+    MANIFEST,
+    layout=Layout(("height", "wood", "year"), {"wood": ("ash", "oak")}, missing=("wood", "year")),
 )
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 FLAT = [1, 2, 3, 4, 5, 6]
@@ -85,12 +90,12 @@ REFUSED = {
     "no matrix": (_body([_tensor([1, 2, 3], [3])]), "input x has shape [3]"),
     "no shape": (_body([_tensor([], [])]), "input x has shape []"),
     "negative shape": (_body([_tensor([], [-1, 3])]), "$.inputs[0].shape[0]"),
-    "enormous shape": (_body([_tensor([1], [2**30, 3])]), "1 numbers came where shape"),
+    "enormous shape": (_body([_tensor([1], [2**30, 3])]), "1 values came where shape"),
     "empty batch": (_body([_tensor([], [0, 3])]), "empty batch"),
     "empty column": (_body(_by_name([0], [], [], [])), "empty batch"),
-    "too few": (_body([_tensor([1, 2], [1, 3])]), "2 numbers came where shape [1, 3] needs 3"),
-    "too many rows": (_body([_tensor([*ROWS, [1, 2, 3]], [2, 3])]), "9 numbers came"),
-    "ragged": (_body([_tensor([[1, 2], [3, 4, 5, 6]], [2, 3])]), "a row has 2 numbers"),
+    "too few": (_body([_tensor([1, 2], [1, 3])]), "2 values came where shape [1, 3] needs 3"),
+    "too many rows": (_body([_tensor([*ROWS, [1, 2, 3]], [2, 3])]), "9 values came"),
+    "ragged": (_body([_tensor([[1, 2], [3, 4, 5, 6]], [2, 3])]), "a row has 2 values"),
     "nested where flat": (_body(_by_name([1], [[1]], [2], [3])), "input depth"),
     "text datatype": (_body([_tensor(["a"] * 3, [1, 3], datatype="BYTES")]), "datatype BYTES"),
     "text": (_body([_tensor([1, "2", 3], [1, 3])]), "Expected `float`, got `str`"),
@@ -164,15 +169,16 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
+ITEMS = st.floats() | st.integers() | st.sampled_from(["oak", "pine", ""]) | st.none()
 NEARLY = st.fixed_dictionaries(
     {
         "inputs": st.lists(
             st.fixed_dictionaries(
                 {
-                    "name": st.sampled_from(["x", "height", "width", "depth"]),
+                    "name": st.sampled_from(["x", "height", "width", "depth", "wood"]),
                     "shape": st.lists(st.sampled_from([0, 1, 2, 3, -1, 10**30]), max_size=3) | JSON,
                     "datatype": st.sampled_from(["FP64", "FP32", "INT8", "UINT64", "BYTES"]) | JSON,
-                    "data": st.lists(st.floats() | st.integers(), max_size=7) | JSON,
+                    "data": st.lists(ITEMS, max_size=7) | JSON,
                 }
             )
             | JSON,
@@ -181,20 +187,36 @@ NEARLY = st.fixed_dictionaries(
     },
     optional={"id": JSON, "outputs": JSON},
 )
+# As a client would send them: every feature by name, and only the data are anything at all.
+BY_NAME = st.tuples(*(st.lists(ITEMS, min_size=2, max_size=2) | JSON for _ in WOODEN.features)).map(
+    lambda columns: {
+        "inputs": [
+            _tensor(data, [2], name, "BYTES" if name == "wood" else "FP64")
+            for name, data in zip(WOODEN.features, columns, strict=True)
+        ]
+    }
+)
 
 
-@given(sent=st.binary(max_size=200) | (JSON | NEARLY).map(lambda value: json.dumps(value).encode()))
-def test_chaos_gives_a_matrix_or_a_refusal(sent: bytes) -> None:
-    """Whatever the bytes, a model gets a finite matrix of its own width, or the caller a 400."""
-    matrix, status = np.zeros((1, 3)), 200
+@pytest.mark.parametrize("manifest", [MANIFEST, GAPPED, WOODEN], ids=["numbers", "gaps", "woods"])
+@given(
+    sent=st.binary(max_size=200)
+    | (JSON | NEARLY | BY_NAME).map(lambda value: json.dumps(value).encode())
+)
+def test_chaos_gives_a_matrix_or_a_refusal(manifest: Manifest, sent: bytes) -> None:
+    """Whatever the bytes, a model gets numbers where there have to be some, or the caller a 400."""
+    layout = manifest.layout
+    matrix, status = np.zeros((1, len(layout.features))), 200
     try:
-        matrix = decode(sent, MANIFEST).matrix.astype(np.float64)
+        matrix = decode(sent, manifest).matrix.astype(np.float64)
     except RequestRefusedError as refused:
         status = refused.status
     assert status in {200, 400}
-    assert matrix.shape == (len(matrix), 3)
+    assert matrix.shape == (len(matrix), len(layout.features))
     assert len(matrix) > 0
-    assert np.isfinite(matrix).all()
+    assert not np.isinf(matrix).any()
+    fixed = [name not in {*layout.missing, *layout.categories} for name in layout.features]
+    assert not np.isnan(matrix[:, fixed]).any()
 
 
 @given(

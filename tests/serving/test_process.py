@@ -23,7 +23,8 @@ from tests.serving.conftest import Save, constant
 from tests.serving.registries import MlflowPublisher, environment, free_port, wait_for
 
 PROJECT = Path(__file__).parents[2]
-QUESTION = request.body([1.0, 2.0, 3.0])
+INPUTS = [{"name": "features", "datatype": "FP32", "shape": [-1, 3]}]
+QUESTION = request.body(INPUTS, [1.0, 2.0, 3.0])
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -86,10 +87,54 @@ def test_follows_a_real_registry_without_a_lost_request(
     assert request.main(["--model", name, "--url", url]) == 0
     assert f"version {versions[1]}: label 1, probability 0.7500" in capsys.readouterr().out
     assert request.main(["--model", name, "--url", url, "--row", "1,2"]) == 1
-    assert "shape [1, 2]" in capsys.readouterr().err
+    assert "2 values and process boxes takes 3: height, width, depth" in capsys.readouterr().err
     assert request.main(["--model", name, "--url", url, "--row=-1,2,3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model_version"] == versions[1]
     _stop(server)
+
+
+METADATA = {
+    "name": "woods",
+    "inputs": [
+        {"name": "height", "datatype": "FP32", "shape": [-1]},
+        {"name": "wood", "datatype": "BYTES", "shape": [-1]},
+    ],
+    "parameters": {"features": ["height", "wood"], "categories": {"wood": ["oak"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("-1.5,oak", [-1.5, "oak"]),
+        (",oak", [None, "oak"]),
+        ("2,", [2.0, None]),
+        ('2,"oak, red"', [2.0, "oak, red"]),
+        ("2,7", [2.0, "7"]),
+    ],
+)
+def test_the_script_reads_a_row_as_csv(text: str, row: list[request.Value]) -> None:
+    """Numbers and texts by what the model says its features are; nothing is a missing value."""
+    assert request.parsed(METADATA, text) == row
+    inputs = request.body(METADATA["inputs"], row)["inputs"]  # type: ignore[arg-type]
+    assert [(one["name"], one["shape"], one["data"]) for one in inputs] == [
+        ("height", [1], row[:1]),
+        ("wood", [1], row[1:]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1", "the row has 1 values and woods takes 2: height, wood"),
+        ("", "the row has 0 values"),
+        ("oak,1", "height is a number and 'oak' is none"),
+    ],
+)
+def test_the_script_says_what_is_wrong_with_a_row(text: str, says: str) -> None:
+    """Before anything is sent, in the words of the model's own features."""
+    with pytest.raises(ValueError, match=says):
+        request.parsed(METADATA, text)
 
 
 def test_without_a_registry_it_lives(start: Start, capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,7 @@ async def test_a_damaged_champion_never_answers(stand: Stand, save_bundle: Save)
     ("changes", "reason"),
     [
         ({"name": "crates"}, "registered as 'boxes'"),
-        ({"example": ((1.0,), (2.0,))}, "example rows have shape"),
+        ({"example": ((1.0,), (2.0,))}, "a row has 1 values for 3 features"),
         ({"model": RandomForestClassifier()}, "not fitted"),
         ({"model": SILENT}, "probability nan"),
     ],

@@ -1,12 +1,23 @@
 """What becomes of a row, as a table: each cell as it may come, and the verdict on it."""
 
+import io
+from typing import Any
+
 import pytest
 
 from include.errors import FileRefusedError
-from include.spec import Data
-from include.stages.ingest import ingest
+from include.spec import Spec
+from include.stages.ingest import Part, ingest, require_mostly_good
 
-DATA = Data(target="y", max_refused_share=1)
+
+def part(content: str | bytes, **data: Any) -> Part:
+    """Ingest a file that is one part."""
+    family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
+    fields = {"name": "s", "model": "m", "title": "", "families": (family,)}
+    spec = Spec.model_validate(fields | {"data": {"target": "y", "categorical": ("c",)} | data})
+    text = content if isinstance(content, bytes) else content.encode()
+    (only,) = ingest(io.BytesIO(text), "x.csv", spec, None).parts
+    return only
 
 
 @pytest.mark.parametrize(
@@ -18,6 +29,7 @@ DATA = Data(target="y", max_refused_share=1)
         ("+1", 1.0),
         ("1.", 1.0),
         (" 1\t", 1.0),
+        ('"1"', 1.0),
         ("-.5", -0.5),
         ("3.4E38", 3.4e38),
         ("-0.0", 0.0),
@@ -25,53 +37,82 @@ DATA = Data(target="y", max_refused_share=1)
 )
 def test_a_cell_that_is_a_number(cell: str, value: float) -> None:
     """Numbers are read in every spelling that means one number."""
-    result = ingest(["a,y\n", f"{cell},1\n"], DATA, None)
-    assert result.frame["a"].to_list() == [value]
+    assert part(f"a,y\n{cell},1\n").frame["a"].to_list() == [value]
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"])
+def test_a_number_that_is_missing(cell: str) -> None:
+    """It is null where the spec lets it be missing, and refuses the row where not."""
+    text = f"a,y\n{cell},1\n"
+    assert part(text, missing=("a",)).frame["a"].to_list() == [None]
+    assert [row.reason for row in part(text).refused] == ["missing value"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "category"), [("x", "x"), (" x ", "x"), ("1.0", "1.0"), ("NA", "NA"), ("", None)]
+)
+def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
+    """It is the text as it stands, the spaces around it aside; only nothing is missing."""
+    assert part(f"c,y\n{cell},1\n", missing=("c",)).frame["c"].to_list() == [category]
 
 
 @pytest.mark.parametrize(
     ("row", "column", "reason"),
     [
-        (",0", "a", "missing value"),
-        ("  ,0", "a", "missing value"),
-        ("n/a,0", "a", "not a number"),
-        ("null,0", "a", "not a number"),
-        ("1_000,0", "a", "not a number"),
-        ("0x10,0", "a", "not a number"),
-        ('"1,5",0', "a", "not a number"),
-        ("1\0,0", "a", "not a number"),
-        ("nan,0", "a", "not a finite number"),
-        ("inf,0", "a", "not a finite number"),
-        ("-Infinity,0", "a", "not a finite number"),
-        ("1e400,0", "a", "not a finite number"),
-        ("3.5e38,0", "a", "not a finite number"),
-        ("1,", "y", "unknown label"),
-        ("1,2", "y", "unknown label"),
-        ("1,0.5", "y", "unknown label"),
-        ("1,true", "y", "unknown label"),
-        ("1,nan", "y", "unknown label"),
-        ("x,2", "y", "unknown label"),
-        ("1", "", "wrong number of fields"),
-        ("1,0,", "", "wrong number of fields"),
-        ("1,5,0", "", "wrong number of fields"),
-        ("\udce9,0", "", "bytes that are not UTF-8"),
+        (b",k,0", "a", "missing value"),
+        (b"  ,k,0", "a", "missing value"),
+        (b"nan,k,0", "a", "missing value"),
+        (b"1, ,0", "c", "missing value"),
+        (b"n/a,k,0", "a", "not a number"),
+        (b"1_000,k,0", "a", "not a number"),
+        (b"0x10,k,0", "a", "not a number"),
+        (b'"1,5",k,0', "a", "not a number"),
+        (b"1\0,k,0", "a", "not a number"),
+        (b"-nan,k,0", "a", "not a finite number"),
+        (b"inf,k,0", "a", "not a finite number"),
+        (b"-Infinity,k,0", "a", "not a finite number"),
+        (b"1e400,k,0", "a", "not a finite number"),
+        (b"3.5e38,k,0", "a", "not a finite number"),
+        (b"10.5,k,0", "a", "out of the accepted range"),
+        (b"1,k,", "y", "unknown label"),
+        (b"1,k,2", "y", "unknown label"),
+        (b"1,k,0.5", "y", "unknown label"),
+        (b"1,k,true", "y", "unknown label"),
+        (b"1,k,nan", "y", "unknown label"),
+        (b"x,k,2", "y", "unknown label"),
+        (b"1", "", "wrong number of fields"),
+        (b"1,k,0,", "", "wrong number of fields"),
+        (b"1,5,k,0", "", "wrong number of fields"),
+        (b"\xe9,k,0", "", "bytes that are not UTF-8"),
     ],
 )
-def test_a_row_that_is_refused(row: str, column: str, reason: str) -> None:
+def test_a_row_that_is_refused(row: bytes, column: str, reason: str) -> None:
     """The first problem names the row; the row itself is kept, and its neighbour is not harmed."""
-    result = ingest(["a,y\n", f"{row}\n", "7,1\n"], DATA, None)
+    result = part(b"a,c,y\n" + row + b"\n7,k,1\n", ranges={"a": (-10, 10)})
     (refused,) = result.refused
     assert (refused.line, refused.column, refused.reason) == (2, column, reason)
-    assert refused.raw == row.replace("\udce9", r"\xe9")
-    assert result.frame["a"].to_list() == [7.0]
+    assert refused.raw == row.decode(errors="backslashreplace")
+    assert result.frame.rows() == [(3, 7.0, "k", 1)]
 
 
 @pytest.mark.parametrize(
-    ("cell", "label"), [("1", 1), ("0", 0), ("1.0", 1), (" 0 ", 0), ("1e0", 1), ("-0", 0)]
+    ("labels", "cell", "label"),
+    [
+        ((1, 0), "1", 1),
+        ((1, 0), "0", 0),
+        ((1, 0), "1.0", 1),
+        ((1, 0), " 0 ", 0),
+        ((1, 0), "1e0", 1),
+        ((1, 0), "-0", 0),
+        ((1, -1), "-1", 0),
+        ((1, -1), "-1.0", 0),
+        (("yes", "no"), "yes ", 1),
+        (("yes", "no"), "no", 0),
+    ],
 )
-def test_a_label_that_is_known(cell: str, label: int) -> None:
-    """A whole-number label is read as a number."""
-    result = ingest(["a,y\n", f"1,{cell}\n"], DATA, None)
+def test_a_label_that_is_known(labels: tuple[Any, Any], cell: str, label: int) -> None:
+    """A whole-number label is read as a number, another one as text."""
+    result = part(f"a,y\n1,{cell}\n", positive=labels[0], negative=labels[1])
     assert result.frame["label"].to_list() == [label]
 
 
@@ -83,11 +124,14 @@ def test_how_many_bad_rows_a_file_may_have(
     bad: int, good: int, share: float, *, refused: bool
 ) -> None:
     """The share of the spec is still allowed; more than it refuses the file."""
-    lines = ["a,y\n", *["x,1\n"] * bad, *[f"{number},1\n" for number in range(good)]]
-    data = Data(target="y", max_refused_share=share)
+    numbers = "".join(f"{number},1\n" for number in range(good))
+    result = part("a,y\n" + "inf,1\n" * bad + numbers)
+    assert (result.bad_lines, result.lines) == (bad, bad + good)
+    family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
+    fields = {"name": "s", "model": "m", "title": "", "families": (family,)}
+    data = Spec.model_validate(fields | {"data": {"target": "y", "max_refused_share": share}}).data
     if refused:
         with pytest.raises(FileRefusedError, match=f"{bad} of {bad + good} lines are in bad rows"):
-            ingest(lines, data, None)
+            require_mostly_good(result.bad_lines, result.lines, data)
     else:
-        result = ingest(lines, data, None)
-        assert (len(result.refused), result.frame.height) == (bad, good)
+        require_mostly_good(result.bad_lines, result.lines, data)

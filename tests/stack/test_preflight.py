@@ -67,7 +67,7 @@ def test_every_spec_has_a_landing_folder(settings: Settings, tmp_path: Path) -> 
     for name in ("wine", "pulsars"):
         (specs / f"{name}.toml").touch()
     folders = make_folders(replace(settings, specs=specs))
-    assert folders == [settings.landing / "pulsars", settings.landing / "wine"]
+    assert folders == [Path(settings.landing_url(name)) for name in ("pulsars", "wine")]
     assert all(folder.is_dir() for folder in folders)
 
 
@@ -75,4 +75,4 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(settings: Settings, tmp_path
     """A file in the way names the variables that move the folder."""
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match="RATCHET_LANDING"):
-        make_folders(replace(settings, landing=tmp_path / "file" / "landing"))
+        make_folders(replace(settings, landing=f"{tmp_path}/file/landing"))

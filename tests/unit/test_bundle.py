@@ -8,7 +8,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.bundle import BundleRefusedError, Manifest, load, read_manifest, save
+from include.bundle import BundleRefusedError, Layout, Manifest, load, read_manifest, save
 from include.stages.fit import fit
 
 RNG = np.random.default_rng(0)
@@ -17,11 +17,11 @@ Y = (X[:, 0] + RNG.normal(size=200) > 1).astype(np.int8)
 MANIFEST = Manifest(
     name="boxes",
     family="naive_bayes",
-    features=("height", "width"),
+    layout=Layout(("height", "width", "colour"), {"colour": ("blue", "red")}, ("width",)),
     threshold=0.3,
     labels=("no", "yes"),
     data_version=4,
-    example=((1.0, 2.5),),
+    example=((1.0, None, "red"),),
     libraries={"scikit-learn": "1.9"},
 )
 
@@ -73,10 +73,11 @@ def test_a_missing_file_is_refused(tmp_path: Path, digest: str, name: str) -> No
         load(tmp_path, digest)
 
 
-def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str) -> None:
+@pytest.mark.parametrize("known", ["family", "layout", "categories"])
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str, known: str) -> None:
     """A manifest with fields that this version does not know gets a sentence, even if pinned."""
     path = tmp_path / "bundle.json"
-    path.write_text(path.read_text().replace('"family"', '"tribe"'))
+    path.write_text(path.read_text().replace(f'"{known}"', '"tribe"'))
     altered = sha256(path.read_bytes()).hexdigest()
     assert altered != digest
     with pytest.raises(BundleRefusedError, match="no manifest that can be read"):

@@ -9,7 +9,8 @@ def test_without_variables_everything_is_in_the_project_and_on_loopback() -> Non
     """The defaults are what `make up` runs on."""
     settings = read_settings({})
     assert settings.home == PROJECT / ".ratchet"
-    assert settings.landing == settings.home / "landing"
+    assert settings.landing == str(settings.home / "landing")
+    assert settings.lake_url == str(settings.home / "lake")
     assert settings.specs == PROJECT / "include" / "specs"
     assert settings.host == "127.0.0.1"
     assert settings.serving_url == "http://127.0.0.1:8090"
@@ -27,8 +28,9 @@ def test_variables_move_ports_and_folders(tmp_path: Path) -> None:
             "RATCHET_SERVING_PORT": "3",
         }
     )
-    assert settings.landing == tmp_path / "landing"
-    assert settings.lake == tmp_path / "lake"
+    assert settings.landing_url("pulsars") == str(tmp_path / "landing" / "pulsars")
+    assert settings.lake_url == str(tmp_path / "lake")
+    assert settings.scratch == tmp_path / "scratch"
     assert settings.specs == Path.cwd() / "specs"
     urls = (settings.airflow_url, settings.registry_url, settings.serving_url)
     assert [url.rpartition(":")[2] for url in urls] == ["1", "2", "3"]
@@ -53,3 +55,43 @@ def test_the_code_version_can_be_told() -> None:
     assert code_version(told) == "v9"
     assert code_version(read_settings(told.environment())) == "v9"
     assert code_version(read_settings({})) not in {"", "v9"}
+
+
+def test_landing_and_lake_may_be_in_a_bucket() -> None:
+    """URLs stay as they are; the variables that every S3 program knows say how to reach them."""
+    variables = {
+        "RATCHET_LANDING": "s3://in/box/",
+        "RATCHET_LAKE": "s3://lake",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:8333",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+    }
+    settings = read_settings(variables)
+    assert (settings.landing, settings.lake_url) == ("s3://in/box", "s3://lake")
+    assert settings.landing_url("pulsars") == "s3://in/box/pulsars"
+    assert settings.s3 == {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:8333",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ALLOW_HTTP": "true",
+        "aws_conditional_put": "etag",
+    }
+    assert read_settings(settings.environment()) == settings
+    assert "secret" not in repr(settings)
+
+
+def test_a_spec_may_state_its_own_landing_place() -> None:
+    """A path, a file URL or an s3 URL."""
+    settings = read_settings({})
+    assert settings.landing_url("pulsars", "s3://b/in") == "s3://b/in"
+    assert settings.landing_url("pulsars", "file:///a%20b") == "/a b"
+    assert settings.landing_url("pulsars", "in") == str(Path.cwd() / "in")
+
+
+def test_what_is_not_set_is_not_handed_on() -> None:
+    """A machine's own role gives credentials only where no variable does."""
+    names = read_settings({}).environment().keys()
+    assert not [name for name in names if name.startswith("AWS_")]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from include.bundle import Layout
 from include.errors import SpecError
 from include.records import Candidate, Trial
 from include.spec import Family, Selection
@@ -25,6 +26,7 @@ FOREST = Family(
         "randomforestclassifier__max_features": (1, 2),
     },
 )
+NUMBERS = Layout(("height", "width", "depth"))
 RULE = Selection(folds=4, seed=7)
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(300, 3)).astype(np.float32)
@@ -47,7 +49,7 @@ def test_a_grid_is_every_combination() -> None:
 
 def test_a_pipeline_is_built_from_shared_and_own_parameters() -> None:
     """The spec's parameters, the candidate's and the seed arrive in the estimator."""
-    forest = build(candidates(FOREST)[-1], FOREST, seed=7)[-1]
+    forest = build(candidates(FOREST)[-1], FOREST, 7, NUMBERS)[-1]
     assert (forest.n_estimators, forest.max_depth, forest.max_features) == (5, 3, 2)
     assert forest.random_state == 7
 
@@ -65,14 +67,15 @@ def test_a_family_that_cannot_be_built_is_an_error_of_the_spec(
 ) -> None:
     """The message names the family and what scikit-learn says of it."""
     with pytest.raises(SpecError, match=f"family 'forest' cannot be built: .*{reason}"):
-        build(Candidate("forest", {}), FOREST.model_copy(update=change), seed=0)
+        build(Candidate("forest", {}), FOREST.model_copy(update=change), 0, NUMBERS)
 
 
 def test_a_candidate_is_judged_the_same_every_time() -> None:
     """Equal seeds give equal folds, fits, threshold and F1."""
     candidate = candidates(FOREST)[0]
     one, two = (
-        cross_validate(candidate, build(candidate, FOREST, RULE.seed), X, Y, RULE) for _ in range(2)
+        cross_validate(candidate, build(candidate, FOREST, RULE.seed, NUMBERS), X, Y, RULE)
+        for _ in range(2)
     )
     assert np.array_equal(one[1], two[1])
     assert replace(one[0], seconds=0) == replace(two[0], seconds=0)
@@ -83,7 +86,9 @@ def test_a_candidate_is_judged_out_of_fold() -> None:
     family = FOREST.model_copy(update={"params": {}, "grid": {}})
     noise = np.random.default_rng(2).permutation(Y)
     candidate = Candidate("forest", {})
-    found, probability = cross_validate(candidate, build(candidate, family, 0), X, noise, RULE)
+    found, probability = cross_validate(
+        candidate, build(candidate, family, 0, NUMBERS), X, noise, RULE
+    )
     assert probability.shape == (300,)
     assert len(found.fold_f1) == 4
     assert found.f1 == pytest.approx(np.mean(found.fold_f1))

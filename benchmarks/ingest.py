@@ -1,0 +1,202 @@
+"""What taking rows in costs, beside the obvious pandas way of doing it.
+
+Ratchet: claim, type and judge every row, key, subtract all history, side, commit, archive. Peer:
+read every slice so far, concatenate, `drop_duplicates`, stratified split, write both sides as
+Parquet. Each runs in a process of its own, one after the other in turns; imports are not timed, but
+are in the peak memory. The last figures are Ratchet's own on a CSV file larger than its memory.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+QUICK = bool(os.environ.get("QUICK"))
+ROWS = 40_000 if QUICK else 200_000
+SLICES = 10
+ROUNDS = 1 if QUICK else 3
+LARGE_BYTES = 0 if QUICK else 3_000_000_000
+SPEC = """
+title = "Santander-shaped rows"
+model = "santander-model"
+[data]
+target = "target"
+id = "ID_code"
+[[families]]
+name = "naive_bayes"
+pipeline = ["sklearn.naive_bayes.GaussianNB"]
+"""
+
+
+def main() -> None:
+    """Run the benchmark, or one side of it when called with a worker's name."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--worker", choices=["ratchet", "pandas"])
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("files", nargs="*", type=Path)
+    arguments = parser.parse_args()
+    if arguments.worker == "ratchet":
+        _report(_ratchet(arguments.home, arguments.files))
+    elif arguments.worker == "pandas":
+        _report(_pandas(arguments.home, arguments.files))
+    else:
+        _compare(Console(highlight=False))
+
+
+def _report(seconds: list[float]) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "peak_bytes": peak}))
+
+
+def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
+    """Take the files in one after another and return the seconds of each."""
+    from include import intake
+    from include.dock import dock
+    from include.settings import read_settings
+    from include.spec import read_spec
+
+    (home / "santander.toml").write_text(SPEC)
+    at = dock(
+        read_spec(home / "santander.toml"), read_settings({"RATCHET_HOME": str(home / "home")})
+    )
+    landing = home / "home" / "landing" / "santander"
+    landing.mkdir(parents=True)
+    seconds = []
+    for file in files:
+        (landing / file.name).hardlink_to(file)
+        (landing / f"{file.name}.done").touch()
+        began = time.perf_counter()
+        for delivery in at.landing.claim():
+            batch = intake.ingest_delivery(at, delivery)
+            batch = intake.split_batch(at, intake.dedup_batch(at, batch))
+            if not batch.new:
+                raise SystemExit(f"nothing was taken in: {batch}")
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _pandas(home: Path, files: Sequence[Path]) -> list[float]:
+    """Do the same the obvious way and return the seconds of each file's turn."""
+    import pandas as pd
+    from sklearn.model_selection import train_test_split
+
+    seconds = []
+    for count in range(1, len(files) + 1):
+        began = time.perf_counter()
+        rows = pd.concat([pd.read_csv(file) for file in files[:count]]).drop_duplicates()
+        train, holdout = train_test_split(
+            rows, test_size=0.2, stratify=rows["target"], random_state=0
+        )
+        train.to_parquet(home / "train.parquet")
+        holdout.to_parquet(home / "holdout.parquet")
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _compare(console: Console) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        whole, slices = _deliveries(Path(folder))
+        console.print(f"{ROWS:,} rows of 200 features, {whole.stat().st_size / 1e6:.0f} MB")
+        runs: dict[str, list[dict[str, Any]]] = {}
+        for number in range(ROUNDS):
+            for worker in ("ratchet", "pandas") if number % 2 == 0 else ("pandas", "ratchet"):
+                runs.setdefault(f"{worker} whole", []).append(_run(worker, [whole]))
+                runs.setdefault(f"{worker} slices", []).append(_run(worker, slices))
+        figures = _figures(runs)
+        if LARGE_BYTES:
+            figures |= _large(whole)
+    _show(console, figures)
+    print(json.dumps({"benchmark": "ingest", "rows": ROWS, "rounds": ROUNDS, **figures}))
+
+
+def _deliveries(folder: Path) -> tuple[Path, list[Path]]:
+    from demo.data import santander_rows
+
+    rows = santander_rows(ROWS, seed=0)
+    whole = folder / "whole.csv"
+    rows.write_csv(whole)
+    slices = [folder / f"slice-{number}.csv" for number in range(SLICES)]
+    for part, path in zip(rows.iter_slices(ROWS // SLICES), slices, strict=True):
+        part.write_csv(path)
+    return whole, slices
+
+
+def _run(worker: str, files: Sequence[Path]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=files[0].parent) as home:
+        command = [sys.executable, "-m", "benchmarks.ingest", "--worker", worker, "--home", home]
+        done = subprocess.run(  # noqa: S603 - this very module
+            [*command, *map(str, files)], check=True, capture_output=True, text=True
+        )
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _figures(runs: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for worker in ("ratchet", "pandas"):
+        whole, slices = runs[f"{worker} whole"], runs[f"{worker} slices"]
+        figures |= {
+            f"{worker}_whole_seconds": statistics.median(run["seconds"][0] for run in whole),
+            f"{worker}_whole_peak_mib": statistics.median(run["peak_bytes"] for run in whole)
+            / 2**20,
+            f"{worker}_second_seconds": statistics.median(run["seconds"][1] for run in slices),
+            f"{worker}_tenth_seconds": statistics.median(run["seconds"][9] for run in slices),
+        }
+    return figures | {
+        "whole_times_faster": figures["pandas_whole_seconds"] / figures["ratchet_whole_seconds"],
+        "whole_memory_share": figures["ratchet_whole_peak_mib"] / figures["pandas_whole_peak_mib"],
+        "tenth_times_faster": figures["pandas_tenth_seconds"] / figures["ratchet_tenth_seconds"],
+        "tenth_to_second": figures["ratchet_tenth_seconds"] / figures["ratchet_second_seconds"],
+    }
+
+
+def _large(whole: Path) -> dict[str, float]:
+    """Take in one file of 3 GB: the rows again and again, each time a little other."""
+    large = whole.with_name("large.csv")
+    header, body = whole.read_bytes().split(b"\n", 1)
+    with large.open("wb") as file:
+        file.write(header + b"\n")
+        turn = 0
+        while file.tell() < LARGE_BYTES:
+            # Each turn adds digits to the last feature, so that no row is a duplicate.
+            turn += 1
+            file.write(body.replace(b"\n", b"%d\n" % turn))
+    run = _run("ratchet", [large])
+    return {
+        "large_gb": large.stat().st_size / 1e9,
+        "large_seconds": run["seconds"][0],
+        "large_peak_mib": run["peak_bytes"] / 2**20,
+    }
+
+
+def _show(console: Console, figures: dict[str, float]) -> None:
+    table = Table("figure", "Ratchet", "pandas", "ratio")
+    for title, name, unit, ratio in (
+        ("all rows in one batch", "whole_seconds", "s", figures["whole_times_faster"]),
+        ("peak memory of it", "whole_peak_mib", "MiB", figures["whole_memory_share"]),
+        ("batch 10 of 10", "tenth_seconds", "s", figures["tenth_times_faster"]),
+        ("batch 2 of 10", "second_seconds", "s", None),
+    ):
+        ours, theirs = figures[f"ratchet_{name}"], figures[f"pandas_{name}"]
+        told = "" if ratio is None else f"{ratio:.2f}"
+        table.add_row(title, f"{ours:.2f} {unit}", f"{theirs:.2f} {unit}", told)
+    table.add_row("batch 10 to batch 2", f"{figures['tenth_to_second']:.2f}", "", "")
+    if "large_gb" in figures:
+        told = f"{figures['large_seconds']:.0f} s, {figures['large_peak_mib']:.0f} MiB"
+        table.add_row(f"one file of {figures['large_gb']:.1f} GB", told, "", "")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""The one door to a spec's place in the lake."""
+
+import time
+from collections.abc import Collection, Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+
+import polars as pl
+
+from include import contract as contracts
+from include.adapters.lake import compaction, reading
+from include.adapters.lake.datafiles import by_partition
+from include.adapters.lake.staging import Staging
+from include.adapters.lake.table import SIDES, Table, committed, counted, first_schema, schema_of
+from include.arrays import Labels, Matrix
+from include.bundle import Layout, Value
+from include.contract import Contract
+from include.errors import ContractError
+from include.records import Dataset
+from include.store import open_store
+
+_CONTRACT = "contract.toml"
+_PART = "part-"
+
+
+class Lake:
+    """One spec's table, its contract, and what steps keep for each other.
+
+    The table's columns are the features (double or string), `key_high`, `key_low`, `batch`, and
+    the partition columns `side` and `label`.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, str], scratch: Path) -> None:
+        """`url` is the spec's place: a path, a file URL or s3://.
+
+        `options` are the S3 words of object stores; `scratch` is a local folder that files are
+        uploaded from.
+        """
+        self.url = url
+        self._scratch = scratch / "lake"
+        self._store = open_store(url, options)
+        self._staging = Staging(self._store.at("staging"))
+        self._table = Table(f"{url.rstrip('/')}/rows", options, self._scratch)
+
+    def version(self) -> int | None:
+        """Return the newest version of the table, None before the first commit."""
+        table = self._table.at()
+        return None if table is None else int(table.version())
+
+    def dataset(self) -> Dataset | None:
+        """Return the newest version with its rows per side and class, None before the first."""
+        table = self._table.at()
+        return None if table is None else counted(table)
+
+    def contract(self) -> Contract | None:
+        """Return the newest contract, None before the first; ContractError if unreadable."""
+        try:
+            text = self._store.read(_CONTRACT).decode()
+        except FileNotFoundError:
+            return None
+        return contracts.loads(text)
+
+    def require_contract(self) -> Contract:
+        """Return the newest contract; ContractError when there is none."""
+        found = self.contract()
+        if found is None:
+            raise ContractError(
+                f"{self.url} has no {_CONTRACT}: the first batch writes it before its rows. "
+                "Drop a file, or bring the file back from contracts/ beside it"
+            )
+        return found
+
+    def write_contract(self, contract: Contract) -> None:
+        """Keep a contract under its version, then as the newest."""
+        text = contracts.dumps(contract).encode()
+        self._store.write(f"contracts/{contract.version:04d}.toml", text)
+        self._store.write(_CONTRACT, text)
+
+    def matches(self, keys: pl.DataFrame, version: int | None) -> pl.DataFrame:
+        """Return `key_high`, `key_low`, `label`, `side` of every row that has one of the keys.
+
+        Of the rows of a version; none when `version` is None.
+        """
+        if version is None or keys.is_empty():
+            return pl.DataFrame(schema=reading.MATCH_SCHEMA)
+        return reading.matches(self._table.scan(version, *SIDES), keys)
+
+    def committed(self, digest: str) -> int | None:
+        """Return the version whose commit holds the batch of this digest, None when none does."""
+        return committed(self._table.at(), digest)
+
+    def commit(self, digest: str, parts: Iterable[pl.DataFrame], onto: int | None) -> int | None:
+        """Append a batch's new rows as the version after `onto`, the first when that is None.
+
+        Each part has the features, `key_high`, `key_low`, `label` and `side`; the first rows of
+        all fix the features and their kinds. None when another writer made that version, or
+        when the batch is there already, which `committed` tells. ValueError when there is no row.
+        """
+        base = self._table.at()
+        found = None if base is None else int(base.version())
+        if found != onto or committed(base, digest) is not None:
+            return None
+        filled = (part for part in parts if part.height)
+        first = next(filled, None)
+        if first is None:
+            raise ValueError(f"batch {digest} has no new row, so there is nothing to commit")
+        schema = first_schema(first) if base is None else schema_of(base)
+        files = self._table.files(schema)
+        try:
+            for part in chain([first], filled):
+                for partition, rows in by_partition(part):
+                    files.add(partition, rows.with_columns(batch=pl.lit(digest)))
+        except BaseException:
+            files.discard()
+            raise
+        return self._table.append(digest, files, schema, onto)
+
+    def matrix(self, version: int, side: str, layout: Layout) -> tuple[Matrix, Labels]:
+        """Return one side of a version: float32 features, shape (rows, features), and labels.
+
+        Rows stand in the order of key and label, so the same version is the same matrix, bit for
+        bit. A missing number, a missing category and one that the layout does not know are NaN.
+        """
+        return reading.matrix(self._side(version, side), layout)
+
+    def layout(self, version: int, contract: Contract) -> Layout:
+        """Return how rows become a matrix: with the categories of the version's train side."""
+        return reading.layout(self._side(version, "train"), contract)
+
+    def sample(self, version: int, side: str, layout: Layout, rows: int) -> list[tuple[Value, ...]]:
+        """Return the first rows of a side by key: float, str or None in the layout's order."""
+        return reading.sample(self._side(version, side), layout.features, rows)
+
+    def stage(self, digest: str, name: str, frame: pl.DataFrame) -> None:
+        """Keep a frame for the next step of the same run."""
+        self._staging.keep(digest, name, frame)
+
+    def staged(self, digest: str, name: str, columns: list[str] | None = None) -> pl.DataFrame:
+        """Read a frame back that an earlier step of the run kept, or some of its columns."""
+        return self._staging.read(digest, name, columns)
+
+    def staged_parts(self, digest: str) -> list[str]:
+        """Return the names of a batch's staged parts, in their order."""
+        return [name for name in self._staging.names(digest) if name.startswith(_PART)]
+
+    def forget_staged(self, digest: str) -> None:
+        """Drop what steps kept for a batch that is committed and archived."""
+        self._staging.forget(digest)
+
+    def is_crowded(self) -> bool:
+        """Say whether there are enough small files to merge; only the log is read."""
+        return compaction.is_crowded(self._table)
+
+    def compact(
+        self, keep: Collection[int], grace_hours: int = compaction.GRACE_HOURS
+    ) -> compaction.Compaction:
+        """Merge small files, then delete old ones that no version of `keep` nor the newest names.
+
+        A file counts as old after `grace_hours`: longer than any commit or training takes.
+        """
+        merged = compaction.merge(self._table)
+        deleted = compaction.sweep(self._table, keep, grace_hours)
+        self._sweep_scratch(grace_hours)
+        return compaction.Compaction(merged, deleted)
+
+    def _side(self, version: int, side: str) -> pl.LazyFrame:
+        return self._table.scan(version, side)
+
+    def _sweep_scratch(self, grace_hours: int) -> None:
+        """Remove local files of uploads that died."""
+        for path in self._scratch.rglob("*.parquet"):
+            if path.stat().st_mtime < time.time() - 3600 * grace_hours:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""Tells when the writer of a file is done.
+
+A `NAME.done` marker says so. Without one, two looks a poll apart have to see the same file, nobody
+on this machine may have it open for writing, and it has to be complete: a text's last line has its
+end, or as many fields as the header; compressed data and Parquet have theirs. What stays incomplete
+but still for a minute is taken all the same: reading it will tell what is wrong. An object in a
+bucket is whole when it is listed. The triggerer imports this module, so it imports nothing heavy.
+"""
+
+import csv
+import fcntl
+import json
+import os
+import signal
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from include.store import Entry, Folder, Store
+
+POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0
+DONE = ".done"
+_TEMPORARY = (".part", ".tmp", "~", DONE)
+_WINDOW = 2**20
+# A short piece keeps small what a few hostile bytes may unpack to.
+_PIECE = 2**14
+
+
+class Lookout:
+    """Looks at one landing place again and again and remembers what it saw."""
+
+    def __init__(self, store: Store) -> None:
+        """`store` need not be there yet."""
+        self._store = store
+        self._before: dict[str, Entry] = {}
+        self._complete: dict[Entry, bool] = {}
+
+    def look(self) -> list[Entry]:
+        """Return the deliveries that may be taken: settled, or marked as done; oldest first."""
+        seen = self._store.look()
+        now = {entry.name: entry for entry in seen if _is_delivery(entry.name)}
+        marked = {entry.name.removesuffix(DONE) for entry in seen if entry.name.endswith(DONE)}
+        self._complete = {e: known for e, known in self._complete.items() if e in now.values()}
+        settled = [
+            entry
+            for name, entry in now.items()
+            if name in marked or (self._before.get(name) == entry and self._is_done(entry))
+        ]
+        self._before = now
+        return sorted(settled, key=lambda entry: (entry.modified, entry.name))
+
+    def is_empty(self) -> bool:
+        """Say whether the last look saw no delivery at all, settled or not."""
+        return not self._before
+
+    def _is_done(self, entry: Entry) -> bool:
+        if not isinstance(self._store, Folder):
+            return True
+        path = self._store.path(entry.name)
+        try:
+            if _open_for_writing(path):
+                return False
+            # Either sign: a clock that was set back must not hold a file for ever.
+            still = abs(time.time() - entry.modified / 1e9) > PATIENCE_SECONDS
+            return still or self._is_complete(entry, path)
+        except FileNotFoundError:  # taken or withdrawn while we looked
+            return False
+
+    def _is_complete(self, entry: Entry, path: Path) -> bool:
+        if entry not in self._complete:
+            self._complete[entry] = is_complete(path)
+        return self._complete[entry]
+
+
+def is_complete(path: Path) -> bool:
+    """Say whether a file's data reach their end, as far as its kind lets one tell."""
+    name, _, packed = path.name.lower().rpartition(".")
+    inflater = _INFLATERS.get(packed)
+    with path.open("rb") as file:
+        if inflater is None:
+            return _reaches_its_end(path.name.lower(), *_ends(file))
+        try:
+            return _reaches_its_end(name, *_ends_of(_inflated(file, inflater())))
+        except _broken():
+            return False
+
+
+def _is_delivery(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(_TEMPORARY)
+
+
+def _open_for_writing(path: Path) -> bool:
+    """Say whether a process on this machine may still write to a file; False where none can tell.
+
+    Linux grants a read lease only on a file that nobody has open for writing.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        # Who opens the file while we hold the lease makes the kernel signal us: one that is
+        # ignored by default, instead of one that ends the process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:  # not our file, or a disk without leases
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _reaches_its_end(name: str, head: bytes, tail: bytes) -> bool:
+    """Judge a file by its first and its last megabyte."""
+    if name.endswith((".parquet", ".pq")):
+        return len(head) > len(_PARQUET) and tail.endswith(_PARQUET)
+    if tail.endswith(b"\n"):
+        return True
+    last = tail.rpartition(b"\n")[2]
+    if name.endswith((".jsonl", ".ndjson")):
+        return _is_json(last)
+    header = head.partition(b"\n")[0]
+    separator = max((",", ";", "\t"), key=lambda one: header.count(one.encode()))
+    # A header that is all there is says nothing of what should follow.
+    return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _fields(line: bytes, separator: str) -> int:
+    text = line.decode("utf-8-sig", "replace").rstrip("\r")
+    try:
+        return len(next(csv.reader([text], delimiter=separator, strict=True), []))
+    except csv.Error:  # within quotes, or a field beyond all measure
+        return 0
+
+
+def _ends(file: BinaryIO) -> tuple[bytes, bytes]:
+    head = file.read(_WINDOW)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _WINDOW))
+    return head, file.read()
+
+
+def _ends_of(pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
+    head, tail = b"", bytearray()
+    for piece in pieces:
+        if len(head) < _WINDOW:
+            head += piece[: _WINDOW - len(head)]
+        tail += piece
+        if len(tail) > 2 * _WINDOW:
+            del tail[:-_WINDOW]
+    return head, bytes(tail)
+
+
+def _inflated(file: BinaryIO, inflater: Callable[[], Any]) -> Iterator[bytes]:
+    """Unpack one frame after another; EOFError when the last has no end."""
+    frame = inflater()
+    while piece := file.read(_PIECE):
+        while piece:
+            frame = inflater() if frame.eof else frame
+            yield frame.decompress(piece)
+            piece = frame.unused_data if frame.eof else b""
+    if not frame.eof:
+        raise EOFError
+
+
+def _gzip() -> Callable[[], Any]:
+    return lambda: zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+
+def _zstandard() -> Callable[[], Any]:
+    import zstandard
+
+    return lambda: zstandard.ZstdDecompressor().decompressobj()
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    import zstandard
+
+    return (EOFError, zlib.error, zstandard.ZstdError)
+
+
+_INFLATERS: dict[str, Callable[[], Callable[[], Any]]] = {"gz": _gzip, "zst": _zstandard}
+_PARQUET = b"PAR1"

@@ -1,0 +1,177 @@
+"""What the deliveries of a spec have agreed to: columns, kinds, labels and the rule of the split.
+
+The first batch fixes it, with the spec's word above what the batch shows; it stands as a TOML file
+beside the table, a file a version. Later batches are held to it. A spec that has come to say
+something else stops the run until somebody changes the contract on purpose: silently judging the
+next file by another rule is how half a column ends in quarantine.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import tomli_w
+
+from include.errors import ContractError
+from include.spec import Data, Spec
+
+Kind = Literal["number", "category"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature column."""
+
+    name: str
+    kind: Kind
+    missing: bool = False
+    """Whether a value may be absent."""
+    accepted: tuple[float, float] | None = None
+    """Lowest and highest number that a row may have, where the spec states them."""
+    seen: tuple[float, float] | None = None
+    """Lowest and highest number of the batch that fixed the contract."""
+    categories: tuple[str, ...] = ()
+    """Categories of that batch, sorted."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One version of what deliveries are held to."""
+
+    version: int
+    since: str
+    """Digest of the batch that fixed it, or why it was changed."""
+    target: str
+    positive: str | int
+    negative: str | int
+    id: str | None
+    holdout: float
+    """Share of the holdout in new rows."""
+    salt: str
+    columns: tuple[Column, ...]
+    """The features, in the order of the first batch."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features, in their order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the features that hold categories."""
+        return tuple(column.name for column in self.columns if column.kind == "category")
+
+
+def first(spec: Spec, kinds: Mapping[str, Kind], since: str) -> Contract:
+    """Return the contract of a first batch whose features have these kinds, in this order."""
+    columns = tuple(_column(spec.data, name, kind) for name, kind in kinds.items())
+    return _under(spec, 1, since, columns)
+
+
+def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
+    """Return the next version, as the spec says now.
+
+    Raises ContractError when the spec selects other features or makes categories of numbers:
+    the keys of all history rest on those, so that is another table.
+    """
+    fixed = [line for line in _differences(contract, spec) if line.startswith("column ")]
+    if fixed:
+        raise ContractError(
+            f"{'; '.join(fixed)}: the keys of every row rest on this. Copy the spec to a new name "
+            "with these columns and drop the archived files again"
+        )
+    columns = tuple(
+        replace(
+            _column(spec.data, column.name, column.kind),
+            seen=column.seen,
+            categories=column.categories,
+        )
+        for column in contract.columns
+    )
+    return _under(spec, contract.version + 1, reason, columns)
+
+
+def require_agreement(contract: Contract, spec: Spec) -> None:
+    """Raise ContractError when the spec has come to say something that the contract does not."""
+    lines = list(_differences(contract, spec))
+    if lines:
+        raise ContractError(
+            f"{spec.name}.toml and version {contract.version} of its contract differ: "
+            f"{'; '.join(lines)}. Put the spec back, or make it the contract: "
+            f"./ratchet contract {spec.name} --change REASON"
+        )
+
+
+def differences(contract: Contract, spec: Spec) -> list[str]:
+    """Return a line for everything that the spec says otherwise than the contract."""
+    return list(_differences(contract, spec))
+
+
+def dumps(contract: Contract) -> str:
+    """Return the contract as TOML."""
+    fields = {key: value for key, value in asdict(contract).items() if value is not None}
+    fields["columns"] = [_told(column) for column in contract.columns]
+    return tomli_w.dumps(fields)
+
+
+def loads(text: str) -> Contract:
+    """Read a contract from TOML; ContractError when it cannot be read."""
+    try:
+        fields = tomllib.loads(text)
+        columns = tuple(Column(**_tupled(column)) for column in fields.pop("columns"))
+        return Contract(**{"id": None} | fields, columns=columns)
+    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+        raise ContractError(f"the contract cannot be read: {error}") from error
+
+
+def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) -> Contract:
+    data, rule = spec.data, spec.split
+    return Contract(
+        version=version,
+        since=since,
+        target=data.target,
+        positive=data.positive,
+        negative=data.negative,
+        id=data.id,
+        holdout=rule.holdout,
+        salt=rule.salt,
+        columns=columns,
+    )
+
+
+def _column(data: Data, name: str, kind: Kind) -> Column:
+    return Column(name, kind, data.may_be_missing(name), data.accepted(name))
+
+
+def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
+    now = _under(spec, 0, "", ())
+    for field in ("target", "positive", "negative", "id", "holdout", "salt"):
+        was, says = getattr(contract, field), getattr(now, field)
+        if was != says:
+            yield f"{field} was {was!r} and is {says!r}"
+    for column in contract.columns:
+        yield from _column_differences(column, spec.data)
+
+
+def _column_differences(column: Column, data: Data) -> Iterator[str]:
+    if not data.selects(column.name):
+        yield f"column {column.name} is no feature any more"
+        return
+    category = data.is_category(column.name)
+    if category is not None and category != (column.kind == "category"):
+        yield f"column {column.name} was of kind {column.kind}"
+    if data.may_be_missing(column.name) != column.missing:
+        yield f"{column.name} {'may' if not column.missing else 'may no longer'} be missing"
+    if data.accepted(column.name) != column.accepted:
+        yield f"the accepted range of {column.name} is {data.accepted(column.name)}"
+
+
+def _told(column: Column) -> dict[str, Any]:
+    return {key: value for key, value in asdict(column).items() if value not in (None, ())}
+
+
+def _tupled(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }

@@ -1,0 +1,10 @@
+"""The file formats that a delivery may have, each read a part at a time with bounded memory.
+
+A format knows bytes, fields and lines; which values are good is not its business. Whatever bytes
+it is given it raises nothing but FileRefusedError.
+"""
+
+from include.formats.reading import open_table, raw_texts
+from include.formats.table import BLOCK_BYTES, Chunk, RefusedRow, Table
+
+__all__ = ["BLOCK_BYTES", "Chunk", "RefusedRow", "Table", "open_table", "raw_texts"]

@@ -1,0 +1,201 @@
+"""From a block of delimited text to columns of text or numbers, and to rows that are no rows."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from include.errors import FileRefusedError
+from include.formats.records import Flags, Places, Record, Survey, careful
+from include.formats.table import BOM, HEADER_BYTES, Chunk, RefusedRow
+
+_SEPARATORS = b",;\t"
+UNDECODABLE = "bytes that are not UTF-8"
+RAGGED = "wrong number of fields"
+UNCLOSED = "a quote that is never closed"
+
+
+def read_header(text: bytes, target: str) -> tuple[Record, int, int]:
+    """Return the header, the separator that makes the target appear, and the header's bytes.
+
+    Where the target is nowhere it is the separator that makes the most fields.
+    """
+    found = [(*_first_record(text, separator), separator) for separator in _SEPARATORS]
+    header, used, separator = max(
+        found, key=lambda one: (target in map(str.strip, one[0].fields), len(one[0].fields))
+    )
+    if not header.closed or used >= HEADER_BYTES:
+        raise FileRefusedError(
+            f"the header is longer than {HEADER_BYTES >> 20} MB, or a quote in it is never closed"
+        )
+    if not decodable(header.raw):
+        raise FileRefusedError(f"the header has bytes that are not UTF-8: {shown(header.raw)}")
+    return header, separator, used
+
+
+def feeds(data: bytes) -> Places:
+    """Return where the line feeds stand."""
+    return np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+
+
+def longest_line(data: bytes, ends: Places) -> int:
+    """Return the length of the longest stretch without a line feed, one more at most."""
+    return int(np.diff(ends, prepend=-1, append=len(data)).max())
+
+
+def is_simple(data: bytes, ends: Places, separator: int, width: int) -> bool:
+    """Say whether every line is a row of `width` fields, or `parsed` will complain.
+
+    `data` holds no quotes and ends with a line end; `ends` are its feeds.
+    """
+    has_empty_line = bool(np.any(np.diff(ends) == 1))
+    if data.startswith((b"\n", b"\r", BOM)) or has_empty_line or not decodable(data):
+        return False
+    if b"\r" in data and (b"\n\r" in data or data.count(b"\r") != data.count(b"\r\n")):
+        return False
+    # `parsed` stops at a row that is too long, so with the right sum none is too short.
+    cuts = np.count_nonzero(np.frombuffer(data, np.uint8) == separator)
+    return width > 1 and bool(cuts == len(ends) * (width - 1))
+
+
+def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
+    data: bytes,
+    separator: int,
+    width: int,
+    places: Mapping[str, int],
+    numbers: Collection[str],
+    *,
+    quoted: bool,
+) -> pl.DataFrame | None:
+    """Read the columns at these places, `numbers` as Float64 if they are nothing else.
+
+    None when polars finds the text ill-formed.
+    """
+    if not data:
+        return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
+    quote = '"' if quoted else None
+
+    def read(as_numbers: Collection[int]) -> pl.DataFrame | None:
+        schema = {str(i): pl.Float64 if i in as_numbers else pl.String for i in range(width)}
+        try:
+            # All columns: in those it does not read polars lets rows be too long.
+            return pl.read_csv(
+                data,
+                has_header=False,
+                schema=schema,
+                separator=chr(separator),
+                quote_char=quote,
+            )
+        except pl.exceptions.PolarsError:
+            return None
+
+    as_numbers = {place for name, place in places.items() if name in numbers}
+    frame = read(as_numbers) if as_numbers else None
+    if frame is None or not _all_numbers(frame, as_numbers):
+        frame = read(())
+    named = [pl.col(str(place)).alias(name) for name, place in places.items()]
+    return None if frame is None else frame.select(named)
+
+
+def sieved(
+    data: bytes, line: int, rows: Survey, width: int
+) -> tuple[Flags, tuple[RefusedRow, ...]]:
+    """Flag the rows with a field for every column; return the others but for empty lines."""
+    undecodable = _undecodable(data, rows)
+    empty = rows.starts == rows.ends
+    ragged = rows.separators != width - 1
+    bad = np.flatnonzero((undecodable | ragged) & ~empty)
+    broken = tuple(
+        RefusedRow(
+            line + int(rows.line_offsets[i]), "", UNDECODABLE if undecodable[i] else RAGGED, raw
+        )
+        for i, raw in zip(bad, raw_texts(data, rows, bad), strict=True)
+    )
+    return ~(empty | undecodable | ragged), broken
+
+
+def kept(data: bytes, rows: Survey, whole: Flags) -> bytes:
+    """Return the text of the flagged rows with line ends that polars knows."""
+    if whole.all() and not len(rows.lone_returns):
+        return data
+    text = np.frombuffer(data, np.uint8).copy()
+    text[rows.lone_returns] = ord("\n")
+    return text[np.repeat(whole, np.diff(rows.starts, append=len(data)))].tobytes()
+
+
+def raw_texts(data: bytes, rows: Survey, chosen: Places) -> list[str]:
+    """Return the texts of the rows at these positions."""
+    return [shown(data[rows.starts[i] : rows.ends[i]]) for i in chosen]
+
+
+def from_records(records: Sequence[Record], header: Sequence[str], columns: Sequence[str]) -> Chunk:
+    """Return the chunk of rows that the csv module has read."""
+    problems = [_problem(record, len(header)) for record in records]
+    whole = [record for record, problem in zip(records, problems, strict=True) if not problem]
+    places = {name: header.index(name) for name in columns}
+    frame = pl.DataFrame(
+        {name: [record.fields[place] for record in whole] for name, place in places.items()},
+        schema=dict.fromkeys(columns, pl.String),
+    )
+    broken = tuple(
+        RefusedRow(record.line, "", problem, shown(record.raw))
+        for record, problem in zip(records, problems, strict=True)
+        if problem
+    )
+    lines = pl.Series([record.line for record in whole], dtype=pl.Int64)
+    return Chunk(frame, lines, lambda chosen: [shown(whole[i].raw) for i in chosen], broken)
+
+
+def decodable(data: bytes) -> bool:
+    """Say whether bytes are UTF-8."""
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def shown(raw: bytes) -> str:
+    r"""Return bytes as text, those that are not UTF-8 as `\xff`."""
+    return raw.decode(errors="backslashreplace")
+
+
+def _first_record(text: bytes, separator: int) -> tuple[Record, int]:
+    used = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal used
+        for line in text.splitlines(keepends=True):
+            used += len(line)
+            yield line
+
+    header = next(careful(counted(), separator, 1), None)
+    if header is None:
+        raise FileRefusedError("the file is empty: a header line was expected")
+    return header, used
+
+
+def _all_numbers(frame: pl.DataFrame, places: Collection[int]) -> bool:
+    """Say whether there is neither a null nor a NaN, which has spellings that mean `missing`."""
+    names = [str(place) for place in places]
+    if not names:
+        return True
+    usable = (pl.col(names).null_count() == 0) & pl.col(names).is_not_nan().all()
+    return all(frame.select(usable).row(0))
+
+
+def _undecodable(data: bytes, rows: Survey) -> Flags:
+    flags = np.zeros(len(rows.starts), np.bool_)
+    if decodable(data):
+        return flags
+    high = np.flatnonzero(np.frombuffer(data, np.uint8) > 0x7F)  # noqa: PLR2004 - beyond ASCII
+    for i in np.unique(np.searchsorted(rows.starts, high, side="right") - 1):
+        flags[i] = not decodable(data[rows.starts[i] : rows.ends[i]])
+    return flags
+
+
+def _problem(record: Record, width: int) -> str:
+    if not decodable(record.raw):
+        return UNDECODABLE
+    if not record.closed:
+        return UNCLOSED
+    return "" if len(record.fields) == width else RAGGED

@@ -1,0 +1,201 @@
+"""Delimited text: comma, semicolon or tab, a header line, RFC 4180 quotes, UTF-8.
+
+Three ways to read a block give the same rows to the bit. Most blocks are plain and go to polars as
+they are; `survey` takes out of the others what polars would misread; what is left over goes
+through the csv module. A quote in an odd place sends the rest of the file there, because from it
+on only the csv module knows where rows end.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import polars as pl
+
+from include.formats.blocks import (
+    feeds,
+    from_records,
+    is_simple,
+    kept,
+    longest_line,
+    parsed,
+    raw_texts,
+    read_header,
+    shown,
+    sieved,
+)
+from include.formats.records import (
+    LONGEST_FIELD,
+    Places,
+    Record,
+    Survey,
+    careful,
+    regular,
+    split_lines,
+    survey,
+    too_long,
+    whole_rows,
+)
+from include.formats.table import BOM, FIRST_BLOCK_BYTES, HEADER_BYTES, LONGEST_ROW_BYTES, Chunk
+
+# The csv module's rows are Python objects, several times as large as their text.
+_CAREFUL_SHARE = 8
+
+
+@dataclass(frozen=True)
+class _Block:
+    data: bytes
+    line: int
+    feeds: Places
+    rows: Survey | None
+    """Where it had to be made already."""
+
+
+class DelimitedTable:
+    """A `Table` of delimited text; `pieces` are its bytes."""
+
+    kinds = None
+
+    def __init__(self, pieces: Iterator[bytes], target: str, size: int) -> None:
+        """Read the header; FileRefusedError when there is none."""
+        self._pieces, self._size, self._ended = pieces, size, False
+        self._held = b""
+        self._fill(HEADER_BYTES)
+        self._held = self._held.removeprefix(BOM)
+        header, self._separator, used = read_header(self._held[:HEADER_BYTES], target)
+        self.columns = tuple(name.strip() for name in header.fields)
+        self._header_text = shown(header.raw)
+        self._held = self._held[used:]
+        self._line = header.line + len(split_all(header.raw))
+        self._next_size = min(size, FIRST_BLOCK_BYTES)
+        self._records: Iterator[Record] | None = None
+
+    def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
+        """Return the next rows, None at the end."""
+        block = self._block()
+        if block is not None:
+            return self._chunk(block, columns, numbers)
+        records = self._some_records()
+        return from_records(records, self.columns, columns) if records else None
+
+    def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
+        """Yield line and raw text of the rows ahead that start at these lines; 1 is the header."""
+        if 1 in lines:
+            yield 1, self._header_text
+        while (block := self._block()) is not None:
+            rows = block.rows or survey(block.data, self._separator)
+            numbers = block.line + rows.line_offsets
+            wanted = np.flatnonzero(np.isin(numbers, list(lines)))
+            texts = raw_texts(block.data, rows, wanted)
+            yield from zip(numbers[wanted].tolist(), texts, strict=True)
+        for record in self._records or ():
+            if record.line in lines:
+                yield record.line, shown(record.raw)
+
+    def _fill(self, size: int) -> None:
+        """Hold at least `size` bytes, or all that is left."""
+        parts, length = [self._held], len(self._held)
+        while length < size and not self._ended:
+            piece = next(self._pieces, None)
+            self._ended = piece is None
+            parts.append(piece or b"")
+            length += len(parts[-1])
+        self._held = b"".join(parts)
+
+    def _block(self) -> _Block | None:
+        """Return the next whole rows; None at the end or where only the csv module may go on."""
+        size, self._next_size = self._next_size, self._size
+        while self._records is None:
+            self._fill(size)
+            text = self._held[:size] if len(self._held) > 2 * size else self._held
+            last = self._ended and len(self._held) == len(text)
+            if not text:
+                return None
+            end = self._rows_in(text, last=last)
+            if end is None:
+                break
+            if end:
+                return self._cut(text[:end], end)
+            if len(text) > LONGEST_ROW_BYTES:
+                raise too_long()
+            size = len(text) + self._size
+        else:
+            return None
+        self._give_up()
+        return None
+
+    def _rows_in(self, text: bytes, *, last: bool) -> int | None:
+        # polars takes a mark at the start of what it reads for no part of the first field.
+        odd_quotes = b'"' in text and not regular(text, self._separator, last=last)
+        if odd_quotes or text.startswith(BOM):
+            return None
+        return len(text) if last else whole_rows(text)
+
+    def _cut(self, data: bytes, end: int) -> _Block | None:
+        if not data.endswith((b"\n", b"\r")):
+            data += b"\n"
+        rows, ends = None, feeds(data)
+        if b'"' in data or longest_line(data, ends) > LONGEST_FIELD:
+            rows = survey(data, self._separator)
+            if rows.longest_field > LONGEST_FIELD:
+                self._give_up()
+                return None
+        block = _Block(data, self._line, ends, rows)
+        self._held = self._held[end:]
+        returns = data.count(b"\r") if b"\r" in data else 0
+        lone = returns - data.count(b"\r\n") if returns else 0
+        self._line += len(ends) + lone
+        return block
+
+    def _give_up(self) -> None:
+        lines = split_lines(chain([self._held], self._pieces))
+        self._records = careful(lines, self._separator, self._line)
+        self._held = b""
+
+    def _some_records(self) -> list[Record]:
+        taken: list[Record] = []
+        length = 0
+        for record in self._records or ():
+            taken.append(record)
+            length += len(record.raw) + 1
+            if length * _CAREFUL_SHARE >= self._size:
+                break
+        return taken
+
+    def _chunk(self, block: _Block, columns: Sequence[str], numbers: Collection[str]) -> Chunk:
+        separator, width = self._separator, len(self.columns)
+        places = {name: self.columns.index(name) for name in columns}
+        if block.rows is None and is_simple(block.data, block.feeds, separator, width):
+            frame = parsed(block.data, separator, width, places, numbers, quoted=False)
+            if frame is not None and frame.height == len(block.feeds):
+                return _plain_chunk(block, frame)
+        rows = block.rows or survey(block.data, separator)
+        whole, broken = sieved(block.data, block.line, rows, width)
+        data = kept(block.data, rows, whole)
+        frame = parsed(data, separator, width, places, numbers, quoted=rows.quoted)
+        at = np.flatnonzero(whole)
+        if data.startswith(BOM) or frame is None or frame.height != len(at):
+            records = list(careful(split_all(block.data), separator, block.line))
+            return from_records(records, self.columns, columns)
+        lines = pl.Series(block.line + rows.line_offsets[at], dtype=pl.Int64)
+        return Chunk(
+            frame, lines, lambda chosen: raw_texts(block.data, rows, at[list(chosen)]), broken
+        )
+
+
+def split_all(data: bytes) -> list[bytes]:
+    """Return the lines of a text with their ends."""
+    return data.splitlines(keepends=True)
+
+
+def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:
+    """Return the chunk of a block in which every line is a row."""
+
+    def raw(chosen: Sequence[int]) -> list[str]:
+        ends = block.feeds
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        return [shown(block.data[starts[i] : ends[i]].removesuffix(b"\r")) for i in chosen]
+
+    lines = pl.int_range(block.line, block.line + frame.height, eager=True, dtype=pl.Int64)
+    return Chunk(frame, lines, raw)

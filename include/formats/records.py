@@ -1,0 +1,184 @@
+"""Where the rows of delimited text begin and end, by the rules of Python's csv module.
+
+`survey` finds the rows of a block with a few passes of numpy and gives up on a block whose quotes
+do not stand where RFC 4180 puts them. `careful` is the csv module itself, which decides what such
+text means; the two agree on everything that `survey` accepts.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.errors import FileRefusedError
+from include.formats.table import LONGEST_ROW_BYTES
+
+LONGEST_FIELD = 131_072
+"""In characters; the csv module's own limit. An unclosed quote makes the rest of a file one."""
+_LF, _CR, _QUOTE = b'\n\r"'
+# Fed to the csv module after the last line: inside an open quote it ends up in a field.
+_END = "\0end of the file\0"
+
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A row as the csv module reads it."""
+
+    line: int
+    fields: list[str]
+    raw: bytes
+    closed: bool
+    """Whether its last quote was closed."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The rows of a block: places in its bytes, the line ends that close rows not included."""
+
+    starts: Places
+    ends: Places
+    line_offsets: Places
+    """How many lines of the block stand before each row."""
+    separators: Places
+    """Separators outside quotes, per row."""
+    lone_returns: Places
+    """Carriage returns that end a row by themselves."""
+    quoted: bool
+    longest_field: int
+    """In bytes, line ends and quotes included; rounded up to the longest row when that is short."""
+
+
+def survey(block: bytes, separator: int) -> Survey:
+    """Find the rows of a block that ends with a row and whose quotes are regular."""
+    data = np.frombuffer(block, np.uint8)
+    quotes = data == _QUOTE
+    quoted = bool(quotes.any())
+    outside = ~_inside(quotes) if quoted else np.ones(len(data), np.bool_)
+    line_ends = _line_ends(data)
+    closing = np.flatnonzero(line_ends & outside)
+    starts = np.concatenate([[0], closing[:-1] + 1]).astype(np.int64)
+    crlf = (data[closing] == _LF) & (closing > starts) & (data[closing - 1] == _CR)
+    cuts = np.flatnonzero((data == separator) & outside)
+    return Survey(
+        starts,
+        closing - crlf,
+        np.searchsorted(np.flatnonzero(line_ends), starts),
+        np.searchsorted(cuts, closing) - np.searchsorted(cuts, starts),
+        closing[data[closing] == _CR],
+        quoted,
+        _longest(starts, closing, cuts),
+    )
+
+
+def regular(text: bytes, separator: int, *, last: bool) -> bool:
+    """Say whether every quote opens, closes or doubles one as RFC 4180 has it.
+
+    `text` starts with a row and may end anywhere unless it is the `last` of the file.
+    """
+    data = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(data == _QUOTE)
+    opening, closing = quotes[0::2], quotes[1::2]
+    border = np.zeros(256, np.bool_)
+    border[[separator, _LF, _CR]] = True
+    doubled = np.zeros(len(opening), np.bool_)
+    doubled[1:] = opening[1:] - 1 == closing[: len(opening) - 1]
+    opens = doubled | (opening == 0) | border[data[opening - 1]]
+    after = np.minimum(closing + 1, len(data) - 1)
+    closes = (closing == len(data) - 1) | border[data[after]] | (data[after] == _QUOTE)
+    return bool(opens.all() and closes.all() and not (last and len(quotes) % 2))
+
+
+def whole_rows(text: bytes) -> int:
+    """Return how many bytes of a text with regular quotes are rows with their line ends."""
+    # Whether a carriage return at the very end stands alone, the next byte tells.
+    stop = len(text) - 1 if text.endswith(b"\r") else len(text)
+    open_quotes = int(np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE))
+    while stop > 0:
+        feed = text.rfind(b"\n", 0, stop)
+        end = max(feed, text.rfind(b"\r", feed + 1, stop))
+        open_quotes -= text.count(b'"', max(end, 0), stop)
+        if end < 0 or open_quotes % 2 == 0:
+            return end + 1
+        stop = end
+    return 0
+
+
+def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Record]:
+    """Yield the rows of lines that start with a row, empty ones left out; `line` is the first's.
+
+    Raises FileRefusedError for a field beyond LONGEST_FIELD.
+    """
+    consumed: list[bytes] = []
+
+    def remembered() -> Iterator[str]:
+        for text in lines:
+            consumed.append(text)
+            yield text.decode(errors="surrogateescape")
+        yield _END
+
+    reader, first = csv.reader(remembered(), delimiter=chr(separator)), line
+    try:
+        for fields in reader:
+            raw = b"".join(consumed)
+            consumed.clear()
+            if fields and fields != [_END]:
+                yield Record(first, fields, _chomped(raw), not fields[-1].endswith(_END))
+            first = line + reader.line_num
+    except csv.Error as error:
+        raise FileRefusedError(f"line {first}: not CSV: {error}") from error
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines with their ends; LF, CRLF and a lone CR end a line."""
+    held = b""
+    for piece in pieces:
+        held += piece
+        *whole, held = held.splitlines(keepends=True) or [b""]
+        yield from whole
+        if len(held) > LONGEST_ROW_BYTES:
+            raise too_long()
+    # What was held back may be a whole line: a CR at its end could have been half a CRLF.
+    yield from held.splitlines(keepends=True)
+
+
+def too_long() -> FileRefusedError:
+    """Return the refusal of a file with a row that is longer than memory allows."""
+    return FileRefusedError(
+        f"a row is longer than {LONGEST_ROW_BYTES >> 20} MB: a quote is never closed, or this is "
+        "no text with a row a line"
+    )
+
+
+def _inside(quotes: Flags) -> Flags:
+    parity = np.bitwise_xor.accumulate(quotes.view(np.uint8))
+    return np.asarray(parity, np.bool_)
+
+
+def _line_ends(data: Bytes) -> Flags:
+    ends: Flags = data == _LF
+    returns = np.flatnonzero(data == _CR)
+    if len(returns):
+        following = np.minimum(returns + 1, len(data) - 1)
+        ends[returns[data[following] != _LF]] = True
+    return ends
+
+
+def _longest(starts: Places, closing: Places, cuts: Places) -> int:
+    longest = int((closing - starts).max(initial=0))
+    if longest <= LONGEST_FIELD:
+        return longest
+    return int(np.diff(np.sort(np.concatenate([[-1], closing, cuts]))).max())
+
+
+def _chomped(raw: bytes) -> bytes:
+    return (
+        raw.removesuffix(b"\n").removesuffix(b"\r")
+        if raw.endswith(b"\n")
+        else raw.removesuffix(b"\r")
+    )

@@ -1,0 +1,65 @@
+"""What every format gives: the columns of a file, and its rows in chunks with their raw text."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import polars as pl
+
+BLOCK_BYTES = 32 << 20
+"""How much unpacked text is worked on at a time."""
+FIRST_BLOCK_BYTES = 4 << 20
+"""The same for the first block of a file, which is read as text to learn the kinds of columns."""
+HEADER_BYTES = 1 << 20
+"""A longer header is refused."""
+BOM = b"\xef\xbb\xbf"
+LONGEST_ROW_BYTES = 64 << 20
+"""A file with a longer row than this is refused: it has to be held in memory whole."""
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row in quarantine: where it stood, why it is there, and its text as it came."""
+
+    line: int
+    """Number of its first line in the file, the header being line 1."""
+    column: str
+    reason: str
+    raw: str
+    """Bytes that are not UTF-8 are shown as `\\xff`."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some consecutive rows of a file."""
+
+    frame: pl.DataFrame
+    """The columns asked for. String: as it stands in the file. Float64: already a number. Null is
+    an empty field or a missing value."""
+    lines: pl.Series
+    """Int64, the number of each row's first line."""
+    raw: Callable[[Sequence[int]], list[str]]
+    """Give the raw texts of the rows at these positions of the frame."""
+    broken: tuple[RefusedRow, ...] = ()
+    """Rows that could not be cut into fields."""
+
+
+class Table(Protocol):
+    """A file that is being read, once, from its start to its end."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns, in its order."""
+
+    @property
+    def kinds(self) -> Mapping[str, Literal["number", "category"] | None] | None:
+        """What each column holds, None for what is neither; None where a format does not say."""
+
+    def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
+        """Return the next rows, None at the end of the file.
+
+        `numbers` are the columns that are given as Float64 if all their fields are numbers.
+        """
+
+    def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
+        """Yield line and raw text of the rows ahead that start at these lines."""

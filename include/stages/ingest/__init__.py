@@ -1,0 +1,107 @@
+"""From a delivery to typed rows, a part at a time, each bad row refused on its own.
+
+A row is refused, never repaired: a guess would reach the model. A file is refused only when no
+row of it can be trusted: a column is missing or of another kind, or too large a share of the rows
+is bad.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import polars as pl
+
+from include.contract import Contract, first
+from include.errors import FileRefusedError
+from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Table, open_table, raw_texts
+from include.spec import Data, Spec
+from include.stages.ingest.columns import kinds_of, require_columns, require_kinds
+from include.stages.ingest.rows import LARGEST, judged
+from include.stages.ingest.seen import Seen, outside, seen, with_seen
+
+__all__ = [
+    "LARGEST",
+    "Ingested",
+    "Part",
+    "RefusedRow",
+    "Seen",
+    "ingest",
+    "outside",
+    "raw_texts",
+    "require_mostly_good",
+    "seen",
+    "with_seen",
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some consecutive rows of a delivery."""
+
+    frame: pl.DataFrame
+    """Columns `line` (int64, the row's first line), the features in the contract's order (Float64,
+    finite, or String; null is missing), `label` (int8, 1 is positive)."""
+    refused: tuple[RefusedRow, ...]
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines in bad rows: one quote that is never closed makes many lines one row."""
+        return sum(row.raw.count("\n") + 1 for row in self.refused)
+
+    @property
+    def lines(self) -> int:
+        """Lines in bad rows and, one a row, in good ones."""
+        return self.bad_lines + self.frame.height
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A delivery that is being read."""
+
+    contract: Contract
+    """The one that was given, or one that the start of the file shows, without what was seen."""
+    extra: tuple[str, ...]
+    """Columns that the spec would take but the contract does not know: they are not read."""
+    parts: Iterator[Part]
+    """To be taken once, each made when it is asked for; raises FileRefusedError."""
+
+
+def ingest(
+    file: BinaryIO, name: str, spec: Spec, contract: Contract | None, size: int = BLOCK_BYTES
+) -> Ingested:
+    """Read a delivery called `name` (see `open_table`) in parts of about `size` bytes.
+
+    Raises FileRefusedError, here and while the parts are taken. Memory is a few times `size`,
+    however large the file is.
+    """
+    table = open_table(file, name, spec.data.target, size)
+    require_columns(table.columns, spec.data, contract)
+    start = None
+    if contract is None:
+        found = spec.data.feature_columns(table.columns)
+        start = table.read([*found, spec.data.target], ())
+        contract = first(spec, kinds_of(found, table, start, spec.data), since="")
+    require_kinds(table, contract)
+    known = set(contract.features)
+    extra = tuple(one for one in table.columns if spec.data.selects(one) and one not in known)
+    return Ingested(contract, extra, _parts(table, contract, start))
+
+
+def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
+    """Raise FileRefusedError when more lines of a delivery are in bad rows than the spec allows."""
+    if lines and bad_lines / lines > data.max_refused_share:
+        raise FileRefusedError(
+            f"{bad_lines} of {lines} lines are in bad rows, more than the share of "
+            f"{data.max_refused_share:g} that the spec allows"
+        )
+
+
+def _parts(table: Table, contract: Contract, start: Chunk | None) -> Iterator[Part]:
+    columns = [*contract.features, contract.target]
+    numbers = {one.name for one in contract.columns if one.kind == "number" and not one.missing}
+    chunk = start or table.read(columns, numbers)
+    while chunk is not None:
+        frame, refused = judged(chunk, contract)
+        yield Part(frame, refused)
+        del frame, refused
+        chunk = table.read(columns, numbers)

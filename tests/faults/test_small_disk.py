@@ -1,0 +1,48 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.spec import Spec
+from tests.faults import history
+
+NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, spec: Spec) -> dict[str, Any]:
+    """Return the state after a history in which nothing fails."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    history.lay_out(home, spec)
+    history.take_in(home, spec, None, again=False)
+    state: dict[str, Any] = json.loads(json.dumps(history.state(home, spec)))
+    return state
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _may_mount() -> None:
+    """Skip where the system lets nobody mount a file system of their own."""
+    if subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this system allows no mount namespace")
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_a_disk_that_takes_nothing_more_costs_nothing(
+    undisturbed: dict[str, Any], tmp_path: Path, spec_file: Path, fault: str
+) -> None:
+    """Each run fails with the system's own reason; with the disk mended the end is the same."""
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [*NAMESPACE, sys.executable, "-m", "tests.faults.on_a_small_disk"]
+    done = subprocess.run(
+        [*command, home, spec_file, fault], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert any(told["errors"])
+    reason = "No space left" if fault == "full" else "Read-only file system"
+    assert all(reason in error for error in told["errors"] if error)
+    assert told["state"] == undisturbed

@@ -1,0 +1,108 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include import contract as contracts
+from include.contract import Column, Contract
+from include.errors import ContractError
+from include.spec import Spec
+
+KINDS: dict[str, contracts.Kind] = {"age": "number", "job": "category", "ärger, %": "number"}
+
+
+def a_spec(**data: Any) -> Spec:
+    """Return a spec with these fields of its data part."""
+    family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
+    return Spec.model_validate(
+        {
+            "name": "bank",
+            "model": "bank-model",
+            "title": "Bank",
+            "data": {"target": "y", "positive": "yes", "negative": "no"} | data,
+            "families": (family,),
+        }
+    )
+
+
+def test_the_spec_stands_above_what_the_batch_shows() -> None:
+    """What may be missing and which range is accepted comes from the spec."""
+    spec = a_spec(missing=("job",), ranges={"a*": (0, 120)})
+    fixed = contracts.first(spec, KINDS, "batch 1")
+    assert fixed.columns[0] == Column("age", "number", accepted=(0, 120))
+    assert fixed.columns[1] == Column("job", "category", missing=True)
+    assert fixed.features == ("age", "job", "ärger, %")
+    assert fixed.categories == ("job",)
+
+
+def test_a_contract_reads_back_as_it_was_written() -> None:
+    """Ranges, categories and odd names survive the file."""
+    fixed = contracts.first(a_spec(id="row", positive=1, negative=-1), KINDS, "batch 1")
+    columns = (replace(fixed.columns[0], seen=(-1.5, 3e9)), *fixed.columns[1:])
+    columns = (*columns[:1], replace(columns[1], categories=("", 'a "b"', "ü\n")), *columns[2:])
+    contract = replace(fixed, columns=columns)
+    assert contracts.loads(contracts.dumps(contract)) == contract
+
+
+@given(
+    st.lists(st.text(min_size=1), min_size=1, max_size=4, unique=True),
+    st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.just(1.0)),
+)
+def test_any_names_and_ranges_read_back(names: list[str], seen: tuple[float, float]) -> None:
+    """Whatever the columns are called, the file says the same when it is read."""
+    columns = tuple(Column(name, "number", seen=seen) for name in names)
+    contract = Contract(1, "batch 1", "y", "yes", "no", None, 0.2, "salt", columns)
+    assert contracts.loads(contracts.dumps(contract)) == contract
+
+
+def test_a_file_that_is_no_contract_says_so() -> None:
+    """A damaged file stops the run with a sentence."""
+    for text in ("no toml", "version = 1", "columns = []"):
+        with pytest.raises(ContractError, match="cannot be read"):
+            contracts.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"target": "z"}, "target was 'y' and is 'z'"),
+        ({"positive": "oui"}, "positive was 'yes' and is 'oui'"),
+        ({"exclude": ("age",)}, "column age is no feature any more"),
+        ({"categorical": ("age",)}, "column age was of kind number"),
+        ({"missing": ("age",)}, "age may be missing"),
+        ({"ranges": {"age": (0, 9)}}, "the accepted range of age is"),
+    ],
+)
+def test_a_spec_that_says_something_else_stops_the_run(data: dict[str, Any], says: str) -> None:
+    """Each difference is named, with the command that accepts it."""
+    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    with pytest.raises(ContractError, match=says) as refused:
+        contracts.require_agreement(contract, a_spec(**data))
+    assert "./ratchet contract bank --change" in str(refused.value)
+
+
+def test_an_unchanged_spec_agrees() -> None:
+    """Nothing is said when nothing differs."""
+    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    contracts.require_agreement(contract, a_spec(max_refused_share=0.9, conflicts="keep"))
+    assert contracts.differences(contract, a_spec()) == []
+
+
+def test_a_change_is_the_next_version_with_its_reason() -> None:
+    """What the first batch showed stays; what the spec says is new."""
+    fixed = contracts.first(a_spec(), KINDS, "batch 1")
+    fixed = replace(fixed, columns=(replace(fixed.columns[0], seen=(1, 2)), *fixed.columns[1:]))
+    now = contracts.changed(fixed, a_spec(missing=("age",)), "the new form leaves age out")
+    assert (now.version, now.since) == (2, "the new form leaves age out")
+    assert now.columns[0] == Column("age", "number", missing=True, seen=(1, 2))
+    contracts.require_agreement(now, a_spec(missing=("age",)))
+
+
+def test_other_features_are_another_table() -> None:
+    """The keys of all history rest on the features, so a change of those is refused."""
+    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    for data in ({"exclude": ("age",)}, {"categorical": ("age",)}):
+        with pytest.raises(ContractError, match="Copy the spec to a new name"):
+            contracts.changed(contract, a_spec(**data), "why")

@@ -1,0 +1,131 @@
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.contract import Contract
+from include.errors import FileRefusedError
+from include.spec import Spec
+from include.stages.ingest import Ingested, ingest, raw_texts
+
+
+def a_spec(**data: Any) -> Spec:
+    """Return a spec with these fields of its data part."""
+    family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
+    fields = {"name": "s", "model": "m", "title": "", "families": (family,)}
+    return Spec.model_validate(fields | {"data": {"target": "y"} | data})
+
+
+def written(columns: dict[str, Any], **options: Any) -> io.BytesIO:
+    """Return a Parquet file with these columns."""
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file, **options)
+    file.seek(0)
+    return file
+
+
+def opened(
+    columns: dict[str, Any], contract: Contract | None = None, size: int = 1 << 20, **data: Any
+) -> Ingested:
+    """Start to ingest a Parquet file."""
+    return ingest(written(columns), "x.parquet", a_spec(**data), contract, size)
+
+
+def frame(ingested: Ingested) -> pl.DataFrame:
+    """Return all good rows."""
+    return pl.concat([part.frame for part in ingested.parts])
+
+
+def test_every_kind_of_number_and_text_is_read() -> None:
+    """Whole numbers, floats, truths and decimals are numbers; texts and dictionaries categories."""
+    ingested = opened(
+        {
+            "i": pa.array([2**60, 1], pa.int64()),
+            "u": pa.array([1, 255], pa.uint8()),
+            "f": pa.array([0.5, -2], pa.float32()),
+            "b": [True, False],
+            "d": [Decimal("1.25"), Decimal("-3.00")],
+            "s": [" x ", "y"],
+            "k": pa.array(["p", "q"]).dictionary_encode(),
+            "y": [True, False],
+        }
+    )
+    assert ingested.contract.categories == ("s", "k")
+    assert frame(ingested).rows() == [
+        (2, float(2**60), 1.0, 0.5, 1.0, 1.25, "x", "p", 1),
+        (3, 1.0, 255.0, -2.0, 0.0, -3.0, "y", "q", 0),
+    ]
+
+
+def test_missing_is_null_and_nan() -> None:
+    """Both are null where the spec lets them be, and refuse the row where not."""
+    columns = {"n": [1.0, None, float("nan")], "s": ["x", None, ""], "y": [1, 0, 1]}
+    lenient = frame(opened(columns, missing=("*",)))
+    assert lenient.select("n", "s").rows() == [(1.0, "x"), (None, None), (None, None)]
+    (part,) = opened(columns).parts
+    assert [(row.line, row.column, row.reason) for row in part.refused] == [
+        (3, "n", "missing value"),
+        (4, "n", "missing value"),
+    ]
+
+
+def test_a_refused_row_keeps_its_text_as_json() -> None:
+    """All of its columns, so that it can be mended and sent again as JSON lines."""
+    columns = {"n": [1.0, float("inf")], "other": [{"a": 1}, {"a": 2}], "y": [1, 0]}
+    (part,) = opened(columns, features=("n",)).parts
+    (refused,) = part.refused
+    assert json.loads(refused.raw) == {"n": float("inf"), "other": {"a": 2}, "y": 0}
+    assert raw_texts(written(columns), "x.parquet", {3}) == {3: refused.raw}
+
+
+def test_a_large_file_comes_in_parts_whose_lines_go_on() -> None:
+    """Rows are numbered over all row groups."""
+    numbers = [float(number) for number in range(1000)]
+    ingested = opened({"n": numbers, "y": [1] * 1000}, size=1)
+    parts = list(ingested.parts)
+    assert len(parts) > 1
+    assert pl.concat([part.frame for part in parts])["line"].to_list() == list(range(2, 1002))
+
+
+@pytest.mark.parametrize(
+    ("columns", "data", "reason"),
+    [
+        ({"n": ["1"], "y": [1]}, {}, "n holds text where numbers should be"),
+        ({"n": [[1]], "y": [1]}, {}, "n holds neither numbers nor text where numbers should be"),
+        ({"n": [1], "y": [[1]]}, {}, "the target y holds neither numbers nor text"),
+        ({"m": [1], "y": [1]}, {}, "1 of 1 feature columns are missing: n"),
+    ],
+)
+def test_a_file_with_a_retyped_column_is_refused(
+    columns: dict[str, Any], data: dict[str, Any], reason: str
+) -> None:
+    """Later files have the kinds of the first."""
+    contract = opened({"n": [1.0], "y": [1]}).contract
+    with pytest.raises(FileRefusedError, match=reason):
+        opened(columns, contract, **data)
+
+
+def test_a_first_file_of_another_kind_than_the_spec_states_is_refused() -> None:
+    """The spec's word stands above the file's."""
+    with pytest.raises(FileRefusedError, match="n holds numbers where text should be"):
+        opened({"n": [1], "y": [1]}, categorical=("n",))
+
+
+def test_a_file_that_is_no_parquet_says_so() -> None:
+    """Neither the library's error nor its class comes out."""
+    with pytest.raises(FileRefusedError, match="no Parquet file, or a damaged one"):
+        ingest(io.BytesIO(b"v1,y\n1,1\n"), "x.parquet", a_spec(), None)
+
+
+def test_text_that_is_not_utf_8_refuses_the_file() -> None:
+    """A later reader would not look."""
+    column = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.array([0, 1], pa.int32()).buffers()[1], pa.py_buffer(b"\xff")]
+    )
+    with pytest.raises(FileRefusedError, match="UTF8"):
+        frame(opened({"s": column, "y": [1]}))
