@@ -16,7 +16,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test check bench-loop lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ logs: setup  ## Follow every component's log
 test: setup-dev  ## Run every test
 	@$(RUN) pytest tests
 
+test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
+	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0
+
 check: setup-dev  ## Lint, types, import contracts, docs in step
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
@@ -52,6 +55,12 @@ check: setup-dev  ## Lint, types, import contracts, docs in step
 
 bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.loop
+
+bench-ingest: setup-dev  ## Time taking rows in, beside pandas (QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.ingest
+
+bench-history: setup-dev  ## Time a batch on a lake of up to 10 million rows (QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.history $(if $(PICTURE),--picture $(PICTURE))
 
 lock: $(UV)  ## Pin the three lock files again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

@@ -7,7 +7,7 @@ from pathlib import Path
 from include import contract as contracts
 from include import replay
 from include.dock import Dock, dock
-from include.errors import RatchetError
+from include.errors import NothingToDoError, RatchetError
 from include.settings import read_settings
 from include.spec import read_spec
 
@@ -30,16 +30,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./ratchet", description=__doc__)
     commands = parser.add_subparsers(required=True)
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
-    listing.set_defaults(do=_quarantine)
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
+    agreed = commands.add_parser("contract", help="show the contract, or change it")
+    for command, do in ((listing, _quarantine), (again, _replay), (agreed, _contract)):
+        command.add_argument("spec", help="the name of a spec, without `.toml`")
+        command.set_defaults(do=do)
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
-    again.set_defaults(do=_replay)
-    agreed = commands.add_parser("contract", help="show the contract, or change it")
     agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
-    agreed.set_defaults(do=_contract)
-    for command in (listing, again, agreed):
-        command.add_argument("spec", help="the name of a spec, without `.toml`")
     return parser
 
 
@@ -50,9 +48,16 @@ def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:
 
 
 def _replay(at: Dock, arguments: argparse.Namespace) -> list[str]:
-    mended = arguments.rows.read_bytes() if arguments.rows else None
+    mended = _read(arguments.rows) if arguments.rows else None
     name = replay.replay(at, arguments.digest, mended)
     return [f"{name} lies in {at.landing.url}; the next run judges it again"]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NothingToDoError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _contract(at: Dock, arguments: argparse.Namespace) -> list[str]:

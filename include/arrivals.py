@@ -52,9 +52,9 @@ class Lookout:
         self._before = now
         return sorted(settled, key=lambda entry: (entry.modified, entry.name))
 
-    def is_empty(self) -> bool:
-        """Say whether the last look saw no delivery at all, settled or not."""
-        return not self._before
+    def seen(self) -> int:
+        """Return how many deliveries the last look saw, settled or not."""
+        return len(self._before)
 
     def _is_done(self, entry: Entry) -> bool:
         if not isinstance(self._store, Folder):

@@ -7,13 +7,13 @@ and a second attempt writes the same. No function holds the features of a whole 
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 
 import polars as pl
 
 from include import contract as contracts
 from include.adapters.landing import Delivery
+from include.ahead import ahead
 from include.contract import Contract
 from include.dock import Dock
 from include.errors import FileRefusedError
@@ -89,7 +89,7 @@ def split_batch(at: Dock, batch: Batch) -> Batch:
     When another batch was committed meanwhile, history is subtracted again first. A run that dies
     between commit and archive finds the commit and only archives.
     """
-    while batch.new and at.lake.committed(batch.digest) is None:
+    while batch.new and not batch.note and at.lake.committed(batch.digest) is None:
         if at.lake.version() != batch.looked_at:
             batch = dedup_batch(at, batch)
         else:
@@ -128,16 +128,13 @@ class _Tally:
 
 def _staged_in_parts(at: Dock, batch: Batch, delivery: Delivery, agreed: Contract | None) -> Batch:
     tally = _Tally()
-    with at.landing.opened(delivery) as file, ThreadPoolExecutor(1) as beside:
+    with at.landing.opened(delivery) as file:
         ingested = ingest_stage.ingest(file, delivery.name, at.spec, agreed)
-        contract, staging = ingested.contract, Future[None]()
-        staging.set_result(None)
+        contract = ingested.contract
         # The keys of one part are made while the next is parsed: two parts in memory, no more.
-        for number, part in enumerate(ingested.parts):
-            staging.result()
+        for number, part in enumerate(ahead(ingested.parts)):
             tally.add(part, contract, is_first=agreed is None)
-            staging = beside.submit(_stage_part, at, batch.digest, number, part, contract)
-        staging.result()
+            _stage_part(at, batch.digest, number, part, contract)
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
     if agreed is None:
         contract = replace(contract, since=f"batch {batch.digest}")
@@ -176,7 +173,9 @@ def _sided(at: Dock, batch: Batch) -> Iterator[pl.DataFrame]:
         rows = at.lake.staged(batch.digest, name)
         if rows.height:
             here = sided.filter(pl.col("line").is_between(rows["line"].min(), rows["line"].max()))
-            yield rows.join(here.select("line", "side"), on="line").drop("line")
+            is_new = pl.col("line").is_in(here["line"].implode())
+            new = rows if here.height == rows.height else rows.filter(is_new)
+            yield new.drop("line").with_columns(here["side"])
 
 
 def _standing(dataset: Dataset | None) -> dict[int, split_stage.Standing]:

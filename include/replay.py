@@ -5,19 +5,28 @@ file like any other and is judged again, by the contract as it stands now.
 """
 
 import csv
+import hashlib
 import io
+import json
+import re
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.adapters.landing import Landing
 from include.dock import Dock
 from include.errors import NothingToDoError
-from include.stages.ingest import raw_texts
+from include.formats import open_table, raw_texts
+from include.formats.blocks import UNDECODABLE
+from include.formats.packed import bare
 
 _JSON = (".jsonl", ".ndjson", ".parquet")
-_PACKED = (".gz", ".zst")
 _SHOWN = 12
+_OWN_START = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
+# Of a name of any length its end is kept, which tells the format; a disk takes 255 bytes.
+_NAME_END = 50
 
 
 @dataclass(frozen=True)
@@ -45,21 +54,25 @@ def quarantined(landing: Landing) -> list[Quarantined]:
 def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     """Drop what is in quarantine under a digest, or its start, and return the file's name.
 
-    A file that was refused whole is dropped as it came. Refused rows become a file of their own
-    with the header of the one they came in; `mended` is a copy of their `rows.csv` whose column
-    `raw` somebody has repaired. NothingToDoError when nothing there can be sent.
+    A file that was refused whole leaves quarantine and is dropped as it came. Refused rows become
+    a file of their own with the header of the one they came in, and stay in quarantine; `mended`
+    is a copy of their `rows.csv` whose column `raw` somebody has repaired. Rows with bytes that
+    are not UTF-8 are sent only mended: their text is not what they were. The same rows are the
+    same file, so sending them again does nothing. NothingToDoError when nothing can be sent.
     """
     landing = at.landing
     digest = _whole_digest(landing, start)
     kept = landing.read_quarantine(digest)
-    rows = _rows(mended if mended is not None else kept.rows or b"")
-    if rows:
-        return _drop_rows(at, digest, [row["raw"] for row in rows])
-    if kept.name is None:
-        raise NothingToDoError(f"quarantine has no rows of {digest[:_SHOWN]} to send")
-    with landing.open_refused(digest) as (name, file):
-        landing.drop(name, Path(file.name))
-    return name
+    if kept.name is not None:
+        return _drop_file(landing, digest)
+    held = _rows(kept.rows or b"")
+    rows = _sendable(held, held if mended is None else _rows(mended))
+    if not rows:
+        raise NothingToDoError(
+            f"quarantine has no rows of {digest[:_SHOWN]} to send; those with {UNDECODABLE} have "
+            "to be mended in a copy of its rows.csv: --rows FILE"
+        )
+    return _drop_rows(at, digest, rows)
 
 
 def _whole_digest(landing: Landing, start: str) -> str:
@@ -72,24 +85,82 @@ def _whole_digest(landing: Landing, start: str) -> str:
     return found[0]
 
 
-def _drop_rows(at: Dock, digest: str, raw: list[str]) -> str:
-    with at.landing.open_archived(digest) as (original, file):
-        name = f"replay-{digest[:_SHOWN]}-{_unpacked(original)}"
-        if name.endswith(_JSON):
-            lines, name = raw, f"{name.rpartition('.')[0]}.jsonl"
-        else:
-            lines = [raw_texts(file, original, {1}, at.spec.data.target)[1], *raw]
-    at.landing.drop(name, "".join(f"{line}\n" for line in lines).encode())
+def _drop_file(landing: Landing, digest: str) -> str:
+    with landing.open_refused(digest) as (name, file):
+        new = _new_name(digest, _OWN_START.sub("", name)[-_NAME_END:])
+        landing.drop(new, Path(file.name))
+    landing.release(digest)
+    return new
+
+
+def _sendable(held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]) -> list[str]:
+    unreadable = {row["raw"] for row in held if row["reason"] == UNDECODABLE}
+    return [row["raw"] for row in rows if row["raw"] not in unreadable]
+
+
+def _drop_rows(at: Dock, digest: str, raw: Sequence[str]) -> str:
+    try:
+        with at.landing.open_archived(digest) as (original, file):
+            is_json = bare(original).endswith(_JSON)
+            if is_json:
+                columns = open_table(file, original, at.spec.data.target).columns
+                lines = [_with_all(columns, text) for text in raw]
+            else:
+                lines = [raw_texts(file, original, {1}, at.spec.data.target)[1], *raw]
+    except FileNotFoundError as error:
+        raise NothingToDoError(
+            f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
+            "then replay"
+        ) from error
+    content = "".join(f"{line}\n" for line in lines).encode()
+    short = hashlib.sha256(content).hexdigest()[:6]
+    name = _new_name(digest, f"{short}-{_unpacked(original, is_json=is_json)}")
+    at.landing.drop(name, content)
     return name
 
 
-def _unpacked(name: str) -> str:
-    return name.rpartition(".")[0] if name.lower().endswith(_PACKED) else name
+def _with_all(columns: Sequence[str], text: str) -> str:
+    """Name the keys that a JSON object leaves out: alone in a file it still has every column."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    absent = dict.fromkeys(
+        name for name in columns if isinstance(found, dict) and name not in found
+    )
+    if not absent:
+        return text
+    # By hand, because a number written anew may have other digits.
+    inside = [text.strip()[1:-1]] if found else []
+    return f"{{{', '.join([*inside, json.dumps(absent)[1:-1]])}}}"
+
+
+def _new_name(digest: str, name: str) -> str:
+    """Return a name that no other file has: none that waits in landing is overwritten."""
+    return f"replay-{digest[:_SHOWN]}-{name}"
+
+
+def _unpacked(name: str, *, is_json: bool) -> str:
+    own = _OWN_START.sub("", name)
+    plain = own if bare(own) == own.lower() else own.rpartition(".")[0]
+    return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]
 
 
 def _rows(table: bytes) -> list[dict[str, str]]:
-    text = io.StringIO(table.decode("utf-8-sig"), newline="")
-    rows = list(csv.DictReader(text))
+    # A row of a file may be longer than the module takes a field for.
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        text = io.StringIO(table.decode("utf-8-sig"), newline="")
+        rows = list(csv.DictReader(text))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NothingToDoError(
+            f"this is no copy of a rows.csv ({error}): save it as comma-separated UTF-8"
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
     if rows and not {"raw", "reason"} <= rows[0].keys():
-        raise NothingToDoError("this is no copy of a rows.csv: its columns are not those of one")
+        raise NothingToDoError(
+            f"this is no copy of a rows.csv: its columns are {', '.join(map(str, rows[0]))}. "
+            "Save it as comma-separated UTF-8 with the columns line,column,reason,raw"
+        )
     return rows

@@ -73,10 +73,11 @@ class Landing:
     def claim(self) -> list[Delivery]:
         """Take every settled file, and those that a run that died had taken, oldest first."""
         lookout = Lookout(self._place)
-        lookout.look()
-        if not lookout.is_empty():
+        settled = lookout.look()
+        if len(settled) < lookout.seen():
             time.sleep(POLL_SECONDS)
-        for entry in lookout.look():
+            settled = lookout.look()
+        for entry in settled:
             self._take(entry)
         return [found for entry in self._taken() if (found := self._delivery(entry))]
 
@@ -147,6 +148,14 @@ class Landing:
     def open_refused(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
         """Open a file that was refused whole, as `open_archived` does."""
         return self._open_kept(self._quarantine.at(digest))
+
+    def release(self, digest: str) -> None:
+        """Take a file that was refused whole out of quarantine; refused rows stay."""
+        store = self._quarantine.at(digest)
+        # The reason goes first: what has none is no refused file any more.
+        for entry in sorted(store.look(), key=lambda entry: entry.name != _REASON):
+            if entry.name != _ROWS:
+                self._quarantine.delete(f"{digest}/{entry.name}")
 
     def drop(self, name: str, content: Path | bytes) -> None:
         """Put a file into the landing place, whole, as a person would."""

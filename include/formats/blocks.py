@@ -38,24 +38,34 @@ def feeds(data: bytes) -> Places:
     return np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
 
 
-def longest_line(data: bytes, ends: Places) -> int:
-    """Return the length of the longest stretch without a line feed, one more at most."""
-    return int(np.diff(ends, prepend=-1, append=len(data)).max())
+def count(data: bytes, byte: int) -> int:
+    """Return how often a byte occurs."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte))
 
 
-def is_simple(data: bytes, ends: Places, separator: int, width: int) -> bool:
+def has_long_line(data: bytes, longest: int) -> bool:
+    """Say whether more than `longest` bytes are without a line feed."""
+    end = 0
+    while len(data) - end > longest:
+        # The last feed that is near enough: few of them are looked for.
+        feed = data.rfind(b"\n", end, end + longest + 1)
+        if feed < 0:
+            return True
+        end = feed + 1
+    return False
+
+
+def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
     """Say whether every line is a row of `width` fields, or `parsed` will complain.
 
-    `data` holds no quotes and ends with a line end; `ends` are its feeds.
+    `data` holds no quotes, has `lines` line feeds and ends with a line end.
     """
-    has_empty_line = bool(np.any(np.diff(ends) == 1))
-    if data.startswith((b"\n", b"\r", BOM)) or has_empty_line or not decodable(data):
+    if data.startswith((b"\n", b"\r", BOM)) or not decodable(data):
         return False
     if b"\r" in data and (b"\n\r" in data or data.count(b"\r") != data.count(b"\r\n")):
         return False
-    # `parsed` stops at a row that is too long, so with the right sum none is too short.
-    cuts = np.count_nonzero(np.frombuffer(data, np.uint8) == separator)
-    return width > 1 and bool(cuts == len(ends) * (width - 1))
+    # `parsed` stops at a row that is too long, so with the right sum none is too short or empty.
+    return width > 1 and count(data, separator) == lines * (width - 1)
 
 
 def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it

@@ -13,12 +13,14 @@ from itertools import chain
 import numpy as np
 import polars as pl
 
+from include.ahead import ahead
 from include.formats.blocks import (
+    count,
     feeds,
     from_records,
+    has_long_line,
     is_simple,
     kept,
-    longest_line,
     parsed,
     raw_texts,
     read_header,
@@ -27,7 +29,6 @@ from include.formats.blocks import (
 )
 from include.formats.records import (
     LONGEST_FIELD,
-    Places,
     Record,
     Survey,
     careful,
@@ -47,7 +48,8 @@ _CAREFUL_SHARE = 8
 class _Block:
     data: bytes
     line: int
-    feeds: Places
+    lines: int
+    """How many line feeds it has."""
     rows: Survey | None
     """Where it had to be made already."""
 
@@ -70,10 +72,11 @@ class DelimitedTable:
         self._line = header.line + len(split_all(header.raw))
         self._next_size = min(size, FIRST_BLOCK_BYTES)
         self._records: Iterator[Record] | None = None
+        self._blocks = ahead(iter(self._block, None))
 
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, None at the end."""
-        block = self._block()
+        block = next(self._blocks, None)
         if block is not None:
             return self._chunk(block, columns, numbers)
         records = self._some_records()
@@ -83,7 +86,7 @@ class DelimitedTable:
         """Yield line and raw text of the rows ahead that start at these lines; 1 is the header."""
         if 1 in lines:
             yield 1, self._header_text
-        while (block := self._block()) is not None:
+        for block in self._blocks:
             rows = block.rows or survey(block.data, self._separator)
             numbers = block.line + rows.line_offsets
             wanted = np.flatnonzero(np.isin(numbers, list(lines)))
@@ -135,17 +138,17 @@ class DelimitedTable:
     def _cut(self, data: bytes, end: int) -> _Block | None:
         if not data.endswith((b"\n", b"\r")):
             data += b"\n"
-        rows, ends = None, feeds(data)
-        if b'"' in data or longest_line(data, ends) > LONGEST_FIELD:
+        rows, lines = None, count(data, ord("\n"))
+        if b'"' in data or has_long_line(data, LONGEST_FIELD):
             rows = survey(data, self._separator)
             if rows.longest_field > LONGEST_FIELD:
                 self._give_up()
                 return None
-        block = _Block(data, self._line, ends, rows)
+        block = _Block(data, self._line, lines, rows)
         self._held = self._held[end:]
         returns = data.count(b"\r") if b"\r" in data else 0
         lone = returns - data.count(b"\r\n") if returns else 0
-        self._line += len(ends) + lone
+        self._line += lines + lone
         return block
 
     def _give_up(self) -> None:
@@ -166,9 +169,9 @@ class DelimitedTable:
     def _chunk(self, block: _Block, columns: Sequence[str], numbers: Collection[str]) -> Chunk:
         separator, width = self._separator, len(self.columns)
         places = {name: self.columns.index(name) for name in columns}
-        if block.rows is None and is_simple(block.data, block.feeds, separator, width):
+        if block.rows is None and is_simple(block.data, block.lines, separator, width):
             frame = parsed(block.data, separator, width, places, numbers, quoted=False)
-            if frame is not None and frame.height == len(block.feeds):
+            if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
         whole, broken = sieved(block.data, block.line, rows, width)
@@ -193,7 +196,7 @@ def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:
     """Return the chunk of a block in which every line is a row."""
 
     def raw(chosen: Sequence[int]) -> list[str]:
-        ends = block.feeds
+        ends = feeds(block.data)
         starts = np.concatenate([[0], ends[:-1] + 1])
         return [shown(block.data[starts[i] : ends[i]].removesuffix(b"\r")) for i in chosen]
 

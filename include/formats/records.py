@@ -98,11 +98,12 @@ def whole_rows(text: bytes) -> int:
     """Return how many bytes of a text with regular quotes are rows with their line ends."""
     # Whether a carriage return at the very end stands alone, the next byte tells.
     stop = len(text) - 1 if text.endswith(b"\r") else len(text)
-    open_quotes = int(np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE))
+    open_quotes = text.count(b'"') if b'"' in text else 0
     while stop > 0:
         feed = text.rfind(b"\n", 0, stop)
         end = max(feed, text.rfind(b"\r", feed + 1, stop))
-        open_quotes -= text.count(b'"', max(end, 0), stop)
+        if open_quotes:
+            open_quotes -= text.count(b'"', max(end, 0), stop)
         if end < 0 or open_quotes % 2 == 0:
             return end + 1
         stop = end

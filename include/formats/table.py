@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 """How much unpacked text is worked on at a time."""
 FIRST_BLOCK_BYTES = 4 << 20
 """The same for the first block of a file, which is read as text to learn the kinds of columns."""

@@ -115,7 +115,7 @@ def _canonical(frame: pl.DataFrame, contract: Contract) -> tuple[memoryview, int
     if categories:
         words = _mixed_words(frame, names, categories)
     else:
-        words = _numbers(frame.select(names).cast(pl.Float64).to_numpy(order="c"))
+        words = _numbers(frame.select(names).cast(pl.Float64).to_numpy(order="c", writable=True))
     words = np.ascontiguousarray(words)
     return words.view(np.uint8).reshape(-1).data, words.shape[1] * _WORD
 
@@ -131,16 +131,18 @@ def _mixed_words(
             words.view(np.int64)[:, at : at + 2] = _text_words(frame[name])
             at += 2
         else:
-            words[:, at] = _numbers(frame[name].cast(pl.Float64).to_numpy())
+            words[:, at] = _numbers(frame[name].cast(pl.Float64).to_numpy(writable=True))
             at += 1
     return words
 
 
 def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the numbers with one zero and one NaN: others compare equal but have other bytes."""
-    one_zero = values + 0.0
-    one_zero[np.isnan(one_zero)] = np.nan
-    return one_zero
+    """Give the numbers one zero and one NaN, in place: others compare equal but differ in bytes."""
+    values += 0.0
+    missing = np.isnan(values)
+    if missing.any():
+        values[missing] = np.nan
+    return values
 
 
 def _text_words(texts: pl.Series) -> NDArray[np.int64]:

@@ -215,6 +215,17 @@ def test_quarantine_tells_what_it_holds(landing: Landing) -> None:
         assert (name, file.read()) == ("reason.txt", b"nonsense\n")
 
 
+def test_a_released_file_leaves_quarantine(place: Place, landing: Landing) -> None:
+    """With its reason, and whoever asks again; refused rows of its digest stay."""
+    landing.drop("rows.csv", b"nonsense\n")
+    (delivery,) = landing.claim()
+    landing.refuse(delivery, "no target column")
+    landing.write_quarantine(delivery.digest, [b"line\n"])
+    for _ in range(2):
+        landing.release(delivery.digest)
+    assert place.files() == {f"lake/quarantine/{delivery.digest}/rows.csv": b"line\n"}
+
+
 def test_rows_that_stop_coming_leave_no_half_table(place: Place, landing: Landing) -> None:
     """A table of refused rows is whole or absent."""
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,29 +20,42 @@ from include.adapters import landing as door
 from include.records import Batch, Intake, pack
 from include.settings import Settings, read_settings
 from include.spec import Spec
+from include.store import Folder, Store, open_store
 from include.workplace import Workplace, workplace
 
 ROWS = 400
+_ENVIRONMENT = "environment.json"
 _BATCHES = TypeAdapter(list[Batch])
 
 
-def lay_out(home: Path, spec: Spec) -> None:
-    """Drop five files: repeats, conflicts, bad rows, a file twice and one that is refused."""
-    folder = home / "landing" / spec.name
-    folder.mkdir(parents=True)
+def lay_out(home: Path, spec: Spec, environment: Mapping[str, str] | None = None) -> None:
+    """Drop the files, and note where landing and lake are if not in the home."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / _ENVIRONMENT).write_text(json.dumps(dict(environment or {})))
+    for number, (name, text) in enumerate(files().items()):
+        drop(home, spec, name, text, 1_700_000_000 + number)
+
+
+def files() -> dict[str, str]:
+    """Return five files: repeats, conflicts, bad rows, a file twice and one that is refused."""
     rows = pulsar_rows(3 * ROWS, seed=7)
     one, two, three = (rows[start : start + ROWS] for start in range(0, 3 * ROWS, ROWS))
     flipped = one[:20].with_columns((1 - pl.col("class")).alias("class"))
-    files = {
+    return {
         "1 first.csv": one.write_csv(),
         "2 repeats and conflicts.csv": pl.concat([two, one[100:200], flipped]).write_csv(),
         "3 nothing of ours.csv": "what,is,this\n1,2,3\n",
         "4 bad rows.csv": three.write_csv() + "n/a,1,1,1,1,1,1,1,0\n1,2\n",
         "5 the first again.csv": one.write_csv(),
     }
-    for number, (name, text) in enumerate(files.items()):
-        (folder / name).write_text(text)
-        os.utime(folder / name, (1_700_000_000 + number,) * 2)
+
+
+def drop(home: Path, spec: Spec, name: str, text: str, stamp: float) -> None:
+    """Put a file into landing, in a folder as if it had been written at that time."""
+    place = _landing(home, spec)
+    place.write(name, text.encode())
+    if isinstance(place, Folder):
+        os.utime(place.path(name), (stamp,) * 2)
 
 
 def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str = "run") -> None:
@@ -53,7 +66,7 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
     itself.
     """
     pytest.MonkeyPatch().setattr(door, "POLL_SECONDS", 0.01)
-    at = _mortal(_workplace(home, spec), die_at)
+    at = _mortal(workplace(spec, settings(home)), die_at)
     kept = home / "kept" / run
     kept.mkdir(parents=True, exist_ok=True)
     if not again:
@@ -66,33 +79,36 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
 
 def waiting(home: Path, spec: Spec) -> bool:
     """Say whether a file has not come to its end."""
-    folder = home / "landing" / spec.name
-    return any(path.is_file() and path.suffix == ".csv" for path in folder.rglob("*"))
+    return any(entry.name.endswith(".csv") for entry in _landing(home, spec).walk())
 
 
 def state(home: Path, spec: Spec) -> dict[str, Any]:
     """Return everything that must be as if nothing had ever failed."""
-    place = home / "lake" / spec.name
-    table = DeltaTable(place / "rows")
-    rows = pl.scan_delta(table).collect()
+    where = settings(home)
+    lake = open_store(f"{where.lake_url}/{spec.name}", where.s3)
+    table = DeltaTable(f"{lake.url}/rows", storage_options=dict(where.s3))
+    rows = pl.scan_delta(table, storage_options=dict(where.s3)).collect()
     return {
         "rows": sorted(rows.select(sorted(rows.columns)).rows()),
         "commits": table.version(),
-        "archive": _digests(place / "archive"),
-        "quarantine": _digests(place / "quarantine"),
-        "contract": (place / "contract.toml").read_text(),
-        "landing": _digests(home / "landing"),
-        "staged": _digests(place / "staging"),
+        "archive": _digests(lake.at("archive")),
+        "quarantine": _digests(lake.at("quarantine")),
+        "contract": lake.read("contract.toml").decode(),
+        "landing": _digests(_landing(home, spec)),
+        "staged": _digests(lake.at("staging")),
     }
-
-
-def _workplace(home: Path, spec: Spec) -> Workplace:
-    return workplace(spec, settings(home))
 
 
 def settings(home: Path) -> Settings:
     """Return the settings of a home that nobody serves or trains from."""
-    return read_settings({"RATCHET_HOME": str(home)})
+    noted = home / _ENVIRONMENT
+    stated = json.loads(noted.read_text()) if noted.exists() else {}
+    return read_settings({"RATCHET_HOME": str(home), **stated})
+
+
+def _landing(home: Path, spec: Spec) -> Store:
+    where = settings(home)
+    return open_store(where.landing_url(spec.name, spec.landing), where.s3)
 
 
 def _split(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
@@ -141,9 +157,7 @@ def _mortal(at: Workplace, die_at: int | None) -> Workplace:
     return replace(at, landing=landing, lake=cast("Any", _Mortal(at.lake, calls, die_at)))
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _digests(store: Store) -> dict[str, str]:
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        entry.name: hashlib.sha256(store.read(entry.name)).hexdigest() for entry in store.walk()
     }

@@ -96,10 +96,8 @@ def _rewrite(table: Table, group: pl.DataFrame, files: DataFiles) -> None:
     partition = (group["side"][0], group["label"][0])
     for path in table.paths(group):
         options = for_polars(table.options)
-        files.add(
-            partition,
-            pl.read_parquet(path, storage_options=options, glob=False, hive_partitioning=False),
-        )
+        rows = pl.read_parquet(path, storage_options=options, glob=False, hive_partitioning=False)
+        files.add(partition, rows.select(files.names))
 
 
 def _removed(groups: list[pl.DataFrame]) -> list[RemoveAction]:

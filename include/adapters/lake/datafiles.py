@@ -8,7 +8,7 @@ commit names them the files mean nothing: those of an attempt that died are swep
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +19,7 @@ from deltalake.transaction import AddAction
 from include.store import Folder, Store
 
 PARTITION = ("side", "label")
-ROW_GROUP_BYTES = 16 * 2**20
+ROW_GROUP_BYTES = 8 * 2**20
 FILE_BYTES = 256 * 2**20
 Partition = tuple[str, int]
 
@@ -34,17 +34,18 @@ class DataFiles:
         table's own, or a local one to upload from.
         """
         self._schema = schema
+        self.names: list[str] = schema.names
         self._folder = folder
         self._open: dict[Partition, _File] = {}
         self._written: list[_File] = []
 
     def add(self, partition: Partition, rows: pl.DataFrame) -> None:
-        """Append rows, with the columns of the schema in any order, to the partition's file."""
+        """Append rows, with the columns of the schema in its order, to the partition's file."""
         file = self._open.get(partition)
         if file is None:
             file = self._open[partition] = _File(partition, self._schema, self._folder)
             self._written.append(file)
-        file.add(rows.select(self._schema.names))
+        file.add(rows)
         if file.bytes >= FILE_BYTES:
             self._open.pop(partition).close()
 
@@ -70,8 +71,11 @@ class DataFiles:
                 table.delete(file.name)
 
 
-def by_partition(rows: pl.DataFrame) -> Iterator[tuple[Partition, pl.DataFrame]]:
-    """Cut rows by side and class."""
+def by_partition(
+    rows: pl.DataFrame, names: Sequence[str]
+) -> Iterator[tuple[Partition, pl.DataFrame]]:
+    """Cut rows by side and class; what comes has the columns `names` in this order."""
+    rows = rows.select(*names, *PARTITION)
     cut = rows.with_columns(pl.col("side").cast(pl.String)).partition_by(
         PARTITION, as_dict=True, include_key=False
     )
@@ -135,7 +139,16 @@ class _File:
     def _flush(self) -> None:
         if self._waiting:
             rows = pl.concat(self._waiting, rechunk=True)
-            table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema)
+            table = _as(self._schema, rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
             self._writer.write_table(table, row_group_size=table.num_rows)
             self.bytes += self._waiting_bytes
         self._waiting, self._waiting_bytes = [], 0
+
+
+def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:
+    """Return a table in a schema; only columns of another type are cast, for casts are slow."""
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(table.columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

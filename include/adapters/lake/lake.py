@@ -108,8 +108,9 @@ class Lake:
         files = self._table.files(schema)
         try:
             for part in chain([first], filled):
-                for partition, rows in by_partition(part):
-                    files.add(partition, rows.with_columns(batch=pl.lit(digest)))
+                whole = part.with_columns(batch=pl.lit(digest))
+                for partition, rows in by_partition(whole, files.names):
+                    files.add(partition, rows)
         except BaseException:
             files.discard()
             raise

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import polars as pl
 
-from include.store import Folder, Store
+from include.store import Folder, Store, whole
 
 _SUFFIX = ".arrow"
 
@@ -18,9 +18,14 @@ class Staging:
 
     def keep(self, digest: str, name: str, frame: pl.DataFrame) -> None:
         """Keep a frame, in place of an earlier one of the name."""
+        place = self.store.at(digest)
+        if isinstance(place, Folder):
+            with whole(place.path(name + _SUFFIX)) as partial:
+                frame.write_ipc(partial, compression="uncompressed")
+            return
         buffer = BytesIO()
         frame.write_ipc(buffer, compression="uncompressed")
-        self.store.at(digest).write(name + _SUFFIX, buffer.getvalue())
+        place.write(name + _SUFFIX, buffer.getvalue())
 
     def read(self, digest: str, name: str, columns: list[str] | None) -> pl.DataFrame:
         """Read a frame back, or some columns of it."""

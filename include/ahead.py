@@ -1,0 +1,21 @@
+"""An iterator whose next item is made while the last is used: two things at a time, no more."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_END: Final = object()
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """Yield the items in their order; a thread makes the next one meanwhile.
+
+    What the iterator raises is raised where its item would have come. An iterator that is left
+    early is given up with the item that is being made.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        coming = beside.submit(next, items, _END)
+        while (item := coming.result()) is not _END:
+            coming = beside.submit(next, items, _END)
+            yield item  # type: ignore[misc] # _END is the only other thing that can come
