@@ -1,8 +1,8 @@
 """What a batch costs when the lake is large: a fresh batch of 100,000 rows x 20 at several sizes.
 
-Peer: the same batch on an empty lake, the two alternating. A batch goes through keys, staging, the
-look at history, de-duplication, the split and the commit, in a process of its own, whose peak
-memory is measured. Each is committed to a copy of the table's log, so the lake does not grow.
+Peer: the same batch on an empty lake, the two alternating. A batch is a CSV file that goes from
+landing to archive in a process of its own, whose peak memory is measured. Each is committed to a
+copy of the table's log, so the lake does not grow.
 """
 
 import argparse
@@ -23,10 +23,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from include.adapters.lake import Lake
-from include.contract import Column, Contract
-from include.stages.dedup import KEYS, dedup, with_keys
-from include.stages.split import Standing, split
+from include import intake
+from include.contract import first
+from include.dock import Dock, dock
+from include.settings import read_settings
+from include.spec import Spec
 
 QUICK = bool(os.environ.get("QUICK"))
 SIZES = (100_000, 300_000, 1_000_000) if QUICK else (1_000_000, 3_000_000, 10_000_000)
@@ -35,9 +36,16 @@ BATCH, FEATURES = 100_000, 20
 GROWTH = 500_000
 MIB = 2**20
 NAMES = tuple(f"var_{at}" for at in range(FEATURES))
-CONTRACT = Contract(
-    1, "", "y", 1, 0, None, 0.2, "salt", tuple(Column(name, "number") for name in NAMES)
+SPEC = Spec.model_validate(
+    {
+        "name": "history",
+        "model": "history-model",
+        "title": "History",
+        "data": {"target": "y"},
+        "families": [{"name": "tree", "pipeline": ["sklearn.tree.DecisionTreeClassifier"]}],
+    }
 )
+CONTRACT = first(SPEC, dict.fromkeys(NAMES, "number"), "the benchmark")
 Figure = dict[str, float]
 
 
@@ -46,10 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--picture", type=Path, help="draw the curve into this file")
     parser.add_argument("--batch", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.batch:
-        print(json.dumps(_batch(asked.batch, asked.seed)))
+        print(json.dumps(_batch(asked.batch)))
         return
     with tempfile.TemporaryDirectory() as folder:
         figures = list(_measured(Path(folder)))
@@ -61,15 +68,13 @@ def main() -> None:
 
 def _measured(folder: Path) -> Iterator[Figure]:
     full, empty = folder / "full", folder / "empty"
+    _open(full).lake.write_contract(CONTRACT)
+    _open(empty).lake.write_contract(CONTRACT)
     grown = 0
     for size in SIZES:
         _grow(full, grown, size)
         grown = size
-        pairs = []
-        for seed in range(ROUNDS):
-            empty.mkdir()
-            pairs.append((_apart(full, seed), _apart(empty, seed)))
-            shutil.rmtree(empty)
+        pairs = [(_apart(full, seed), _apart(empty, seed)) for seed in range(ROUNDS)]
         large, none = zip(*pairs, strict=True)
         yield _figure(size, list(large), list(none))
 
@@ -89,19 +94,19 @@ def _figure(size: int, large: list[Figure], none: list[Figure]) -> Figure:
 
 def _grow(folder: Path, start: int, end: int) -> None:
     """Commit rows with keys of their own until the lake holds so many."""
-    lake = _lake(folder)
-    for first in range(start, end, GROWTH):
-        rows = _rows(min(GROWTH, end - first), first)
-        keys = np.random.default_rng(first).integers(-(2**63), 2**63 - 1, (rows.height, 2))
-        held = np.random.default_rng(first + 1).random(rows.height) < CONTRACT.holdout
-        part = rows.drop("line").with_columns(
+    lake = _open(folder).lake
+    for begin in range(start, end, GROWTH):
+        rows = _rows(min(GROWTH, end - begin), begin).rename({"y": "label"})
+        keys = np.random.default_rng(begin).integers(-(2**63), 2**63 - 1, (rows.height, 2))
+        held = np.random.default_rng(begin + 1).random(rows.height) < CONTRACT.holdout
+        part = rows.with_columns(
             key_high=keys[:, 0],
             key_low=keys[:, 1],
             side=pl.when(pl.lit(pl.Series(held)))
             .then(pl.lit("holdout"))
             .otherwise(pl.lit("train")),
         )
-        lake.commit(f"growth {first}", [part], lake.version())
+        lake.commit(f"growth {begin}", [part], lake.version())
 
 
 def _apart(folder: Path, seed: int) -> Figure:
@@ -109,33 +114,29 @@ def _apart(folder: Path, seed: int) -> Figure:
     copy = folder.with_name("copy")
     shutil.copytree(folder, copy, copy_function=os.link)
     try:
-        call = [sys.executable, "-m", "benchmarks.history", f"--batch={copy}", f"--seed={seed}"]
+        _open(copy).landing.drop("batch.csv", _rows(BATCH, 10**9 + seed).write_csv().encode())
+        call = [sys.executable, "-m", "benchmarks.history", f"--batch={copy}"]
         answer: Figure = json.loads(subprocess.check_output(call))  # noqa: S603 - ourselves
     finally:
         shutil.rmtree(copy)
     return answer
 
 
-def _batch(folder: Path, seed: int) -> Figure:
-    """Take one fresh batch in, and tell what it took."""
-    frame = _rows(BATCH, 10**9 + seed)
-    lake = _lake(folder)
+def _batch(folder: Path) -> Figure:
+    """Take the batch that waits in, and tell what it took."""
+    at = _open(folder)
+    at.landing.drop("batch.csv.done", b"")
     began = time.perf_counter()
-    version = lake.version()
-    keyed = with_keys(frame, CONTRACT)
-    lake.stage("batch", "part-00000", keyed)
+    (delivery,) = at.landing.claim()
+    batch = intake.ingest_delivery(at, delivery)
     looked = time.perf_counter()
-    known = lake.matches(keyed.select(KEYS), version)
+    batch = intake.dedup_batch(at, batch)
     look_seconds = time.perf_counter() - looked
-    unseen = dedup(lake.staged("batch", "part-00000"), known, "quarantine")
-    sides = split(unseen.frame, _standing(lake), known, CONTRACT.holdout, CONTRACT.salt)
-    part = lake.staged("batch", "part-00000").join(sides.select("line", "side"), on="line")
-    lake.commit("batch", [part.drop("line")], version)
-    return {
-        "seconds": time.perf_counter() - began,
-        "look_seconds": look_seconds,
-        "peak_mib": _peak_mib(),
-    }
+    batch = intake.split_batch(at, batch)
+    seconds = time.perf_counter() - began
+    if batch.new != BATCH:
+        raise SystemExit(f"{BATCH} rows should have been new: {batch}")
+    return {"seconds": seconds, "look_seconds": look_seconds, "peak_mib": _peak_mib()}
 
 
 def _peak_mib() -> float:
@@ -144,30 +145,20 @@ def _peak_mib() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def _standing(lake: Lake) -> dict[int, Standing]:
-    dataset = lake.dataset()
-    if dataset is None:
-        return {}
-    return {
-        label: Standing(dataset.train[name] + dataset.holdout[name], dataset.holdout[name])
-        for label, name in enumerate(("negative", "positive"))
-    }
-
-
-def _lake(folder: Path) -> Lake:
-    return Lake(str(folder), {}, folder / "scratch")
+def _open(folder: Path) -> Dock:
+    return dock(SPEC, read_settings({"RATCHET_HOME": str(folder)}))
 
 
 def _rows(count: int, seed: int) -> pl.DataFrame:
     draw = np.random.default_rng(seed)
     features = {name: draw.normal(size=count).round(4) for name in NAMES}
     labels = (draw.random(count) < 0.1).astype(np.int8)  # noqa: PLR2004 - one in ten
-    return pl.DataFrame({"line": np.arange(count)} | features | {"label": labels})
+    return pl.DataFrame(features | {"y": labels})
 
 
 def _table(figures: list[Figure]) -> Table:
     title = f"a batch of {BATCH:,} rows x {FEATURES}, median of {ROUNDS}"
-    table = Table("rows in the lake", "s", "look, s", "none, s", "ratio", "peak MiB", title=title)
+    table = Table("rows in the lake", "s", "dedup, s", "none, s", "ratio", "peak MiB", title=title)
     for one in figures:
         seconds = (f"{one[name]:.2f}" for name in ("seconds", "look_seconds", "empty_seconds"))
         table.add_row(f"{one['rows']:,}", *seconds, f"{one['ratio']:.2f}", f"{one['peak_mib']:.0f}")

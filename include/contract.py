@@ -98,7 +98,7 @@ def require_agreement(contract: Contract, spec: Spec) -> None:
     if lines:
         raise ContractError(
             f"{spec.name}.toml and version {contract.version} of its contract differ: "
-            f"{'; '.join(lines)}. Put the spec back, or make it the contract: "
+            f"{'; '.join(lines)}. Put the spec back, or change the contract: "
             f"./ratchet contract {spec.name} --change REASON"
         )
 

@@ -70,7 +70,8 @@ def dedup_batch(at: Dock, batch: Batch) -> Batch:
     reasons = Counter(_refused_reasons(at, batch))
     if unseen.conflicts.height:
         reasons[CONFLICT] = unseen.conflicts.height
-    if reasons:
+    # Rows that an attempt under an older contract refused may be good by now.
+    if reasons or at.landing.read_quarantine(batch.digest).rows is not None:
         at.landing.write_quarantine(batch.digest, _quarantine(at, batch, delivery, unseen))
     judged = replace(
         batch,

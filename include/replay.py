@@ -54,11 +54,11 @@ def quarantined(landing: Landing) -> list[Quarantined]:
 def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     """Drop what is in quarantine under a digest, or its start, and return the file's name.
 
-    A file that was refused whole leaves quarantine and is dropped as it came. Refused rows become
-    a file of their own with the header of the one they came in, and stay in quarantine; `mended`
-    is a copy of their `rows.csv` whose column `raw` somebody has repaired. Rows with bytes that
-    are not UTF-8 are sent only mended: their text is not what they were. The same rows are the
-    same file, so sending them again does nothing. NothingToDoError when nothing can be sent.
+    A file that was refused whole is dropped as it came, and leaves quarantine when it is taken in.
+    Refused rows become a file of their own with the header of the one they came in, and stay in
+    quarantine; `mended` is a copy of their `rows.csv` whose column `raw` is repaired. Rows with
+    bytes that are not UTF-8 are sent only mended: their text is not what they were. The same rows
+    are the same file, so sending them again does nothing. NothingToDoError when none can be sent.
     """
     landing = at.landing
     digest = _whole_digest(landing, start)
@@ -89,7 +89,6 @@ def _drop_file(landing: Landing, digest: str) -> str:
     with landing.open_refused(digest) as (name, file):
         new = _new_name(digest, _OWN_START.sub("", name)[-_NAME_END:])
         landing.drop(new, Path(file.name))
-    landing.release(digest)
     return new
 
 

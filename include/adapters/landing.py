@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,8 @@ class Landing:
     def archive(self, delivery: Delivery) -> str:
         """Put a committed delivery under its digest and return where it stands."""
         to = f"{delivery.digest}/{delivery.name}"
+        # These bytes may have been refused before the spec or the contract was changed.
+        self._withdraw(delivery.digest, {_ROWS})
         self._carry(delivery, self._archive, to)
         return f"{self._archive.url}/{to}"
 
@@ -115,8 +117,10 @@ class Landing:
         """Put a refused delivery under its digest, its reason beside it; return where it stands."""
         self._quarantine.write(f"{delivery.digest}/{_REASON}", (reason + "\n").encode())
         taken = delivery.name in {_REASON, _ROWS}
-        to = f"{delivery.digest}/{_SET_ASIDE * taken}{delivery.name}"
+        name = f"{_SET_ASIDE * taken}{delivery.name}"
+        to = f"{delivery.digest}/{name}"
         self._carry(delivery, self._quarantine, to)
+        self._withdraw(delivery.digest, {_ROWS, _REASON, name})
         return f"{self._quarantine.url}/{to}"
 
     def write_quarantine(self, digest: str, parts: Iterable[bytes]) -> str:
@@ -148,14 +152,6 @@ class Landing:
     def open_refused(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
         """Open a file that was refused whole, as `open_archived` does."""
         return self._open_kept(self._quarantine.at(digest))
-
-    def release(self, digest: str) -> None:
-        """Take a file that was refused whole out of quarantine; refused rows stay."""
-        store = self._quarantine.at(digest)
-        # The reason goes first: what has none is no refused file any more.
-        for entry in sorted(store.look(), key=lambda entry: entry.name != _REASON):
-            if entry.name != _ROWS:
-                self._quarantine.delete(f"{digest}/{entry.name}")
 
     def drop(self, name: str, content: Path | bytes) -> None:
         """Put a file into the landing place, whole, as a person would."""
@@ -263,6 +259,12 @@ class Landing:
         digest = _sha256(partial)
         partial.replace(self._scratch / digest)
         return digest
+
+    def _withdraw(self, digest: str, keep: Collection[str]) -> None:
+        """Drop what quarantine still holds of bytes that have come to another end."""
+        for entry in _visible(self._quarantine.at(digest).look()):
+            if entry.name not in keep:
+                self._quarantine.delete(f"{digest}/{entry.name}")
 
     def _carry(self, delivery: Delivery, target: Store, to: str) -> None:
         # A repeated call finds the file at its end already.

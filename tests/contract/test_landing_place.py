@@ -215,15 +215,20 @@ def test_quarantine_tells_what_it_holds(landing: Landing) -> None:
         assert (name, file.read()) == ("reason.txt", b"nonsense\n")
 
 
-def test_a_released_file_leaves_quarantine(place: Place, landing: Landing) -> None:
-    """With its reason, and whoever asks again; refused rows of its digest stay."""
-    landing.drop("rows.csv", b"nonsense\n")
-    (delivery,) = landing.claim()
-    landing.refuse(delivery, "no target column")
+def test_a_file_that_came_back_stands_in_one_place(place: Place, landing: Landing) -> None:
+    """Refused again it is there once, under its new name; taken in it is refused no more."""
+    for name in ("a.csv", "rows.csv", "b.csv"):
+        landing.drop(name, b"nonsense\n")
+        (delivery,) = landing.claim()
+        landing.refuse(delivery, f"no target column in {name}")
+    here = f"lake/quarantine/{delivery.digest}"
+    why = b"no target column in b.csv\n"
+    assert place.files() == {f"{here}/b.csv": b"nonsense\n", f"{here}/reason.txt": why}
     landing.write_quarantine(delivery.digest, [b"line\n"])
-    for _ in range(2):
-        landing.release(delivery.digest)
-    assert place.files() == {f"lake/quarantine/{delivery.digest}/rows.csv": b"line\n"}
+    landing.drop("c.csv", b"nonsense\n")
+    landing.archive(landing.claim()[0])
+    archived = f"lake/archive/{delivery.digest}/c.csv"
+    assert place.files() == {f"{here}/rows.csv": b"line\n", archived: b"nonsense\n"}
 
 
 def test_rows_that_stop_coming_leave_no_half_table(place: Place, landing: Landing) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.timetables.base import TimeRestriction
 
 from include.settings import PROJECT
 
@@ -129,6 +132,22 @@ def test_it_starts_by_file_and_by_clock(pulsars: Any, tmp_path: Path) -> None:
     assert watcher.trigger.url == str(tmp_path / "home" / "landing" / "pulsars")
     assert timetable.timetable.expression == "0 2 * * *"
     assert str(timetable.timetable.timezone) == "UTC"
+
+
+def test_a_new_dag_waits_for_its_next_night(pulsars: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack set up half an hour after two does not make up for the tick it never saw."""
+    from airflow.timetables import trigger
+
+    night = pulsars.timetable.timetable
+    timetable = trigger.CronTriggerTimetable(
+        night.expression, timezone=night.timezone, run_immediately=night.run_immediately
+    )
+    stored = trigger.CronTriggerTimetable.deserialize(json.loads(json.dumps(timetable.serialize())))
+    monkeypatch.setattr(trigger, "utcnow", lambda: pendulum.datetime(2026, 1, 1, 2, 30, tz="UTC"))
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    run = stored.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert run is not None
+    assert run.run_after == pendulum.datetime(2026, 1, 2, 2, tz="UTC")
 
 
 def test_a_run_that_nobody_filled_a_form_for_is_safe(pulsars: Any) -> None:

@@ -1,0 +1,284 @@
+"""What was refused goes back through landing: mended, or judged again by a changed contract."""
+
+import csv
+import gzip
+import io
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from include import replay, steps
+from include.errors import NothingToDoError
+from include.settings import PROJECT
+from include.workplace import Workplace
+from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
+from tests.contract.pipeline import rows, take_in
+
+GOOD = bank_rows(20, seed=1)
+SPOILT = "old"
+MENDED = "33"
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Workplace:
+    """Return a workplace whose contract a good file has fixed."""
+    at = bank_at(tmp_path)
+    deliver(at, GOOD.write_csv(), "first.csv")
+    return at
+
+
+def _text(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows of which the second has an age that is no number."""
+    spoilt = [SPOILT if place == 1 else str(age) for place, age in enumerate(rows["age"])]
+    return rows.with_columns(pl.Series("age", spoilt))
+
+
+def _parquet(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+FORMS: dict[str, Callable[[pl.DataFrame], bytes]] = {
+    "comma.csv": lambda rows: rows.write_csv().encode(),
+    "marked.csv": lambda rows: rows.write_csv(include_bom=True, line_terminator="\r\n").encode(),
+    "semicolon.CSV.gz": lambda rows: gzip.compress(rows.write_csv(separator=";").encode()),
+    "lines.jsonl": lambda rows: rows.write_ndjson().encode(),
+    "lines.ndjson.gz": lambda rows: gzip.compress(rows.write_ndjson().encode()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_mended_row_is_taken_in(at: Workplace, form: str) -> None:
+    """`raw` corrected in a copy of rows.csv is committed by the next run, and only that row."""
+    more = bank_rows(10, seed=2)
+    batch = deliver(at, FORMS[form](_text(more)), form)
+    assert (batch.new, batch.reasons) == (9, {"not a number": 1})
+    (told,) = replay.quarantined(at.landing)
+    assert (told.digest, told.reason, told.rows) == (batch.digest, "not a number", 1)
+    replay.replay(at, batch.digest[:8], _mended(at, batch.digest, {SPOILT: MENDED}))
+    (replayed,) = take_in(at).batches
+    assert (replayed.read, replayed.new, replayed.refused, replayed.note) == (1, 1, 0, "")
+    want = more.with_columns(age=pl.when(pl.int_range(10) == 1).then(33).otherwise("age"))
+    assert _features(rows(at)) == _features(pl.concat([GOOD, want]))
+
+
+def test_a_parquet_row_comes_back_as_a_json_line(at: Workplace) -> None:
+    """Its text in quarantine is JSON, so a mended one is replayed as JSON lines."""
+    more = bank_rows(10, seed=2)
+    spoilt = more.with_columns(
+        y=pl.when(pl.int_range(10) == 1).then(pl.lit("maybe")).otherwise("y")
+    )
+    batch = deliver(at, _parquet(spoilt), "a.PARQUET")
+    assert (batch.new, batch.reasons) == (9, {"unknown label": 1})
+    mended = _mended(at, batch.digest, {"maybe": more["y"][1]})
+    name = replay.replay(at, batch.digest, mended)
+    assert name.endswith("-a.jsonl")
+    assert take_in(at).batches[0].new == 1
+    assert _features(rows(at)) == _features(pl.concat([GOOD, more]))
+
+
+def test_rows_that_span_lines_are_mended_whole(at: Workplace) -> None:
+    """A quoted line end is part of a row, in quarantine, in its copy and in the replayed file."""
+    lines = ["age,balance,job,y", 'old,1.5,"on two\r\nlines ""so""",yes', "40,1,,no", "41,1,,no"]
+    batch = deliver(at, "\n".join(lines) + "\n")
+    assert (batch.new, batch.refused) == (2, 1)
+    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    assert take_in(at).batches[0].new == 1
+    assert 'on two\r\nlines "so"' in rows(at)["job"].to_list()
+
+
+def test_a_row_longer_than_any_field_is_mended(at: Workplace) -> None:
+    """The csv module's bound on a field is none on a row."""
+    long = "x" * 100_000
+    lines = ["age,balance,note,job,y", f"old,1.5,{long},{long},yes", "40,1,,admin,no"]
+    batch = deliver(at, "\n".join(lines) + "\n")
+    assert replay.quarantined(at.landing)[0].rows == 1
+    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    assert take_in(at).batches[0].new == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_rows_are_judged_again_by_a_changed_contract(tmp_path: Path, form: str) -> None:
+    """What may be missing now is committed as it stands in quarantine, nothing mended."""
+    strict = bank_at(tmp_path, missing=())
+    deliver(strict, GOOD.drop_nulls().write_csv(), "first.csv")
+    gap = {
+        "csv": "age,balance,job,y\n40,,admin,no\n41,2,admin,no\n",
+        "jsonl": '{"age": 40, "job": "admin", "y": "no"}\n'
+        '{"age": 41, "balance": 2, "job": "admin", "y": "no"}\n',
+    }
+    batch = deliver(strict, gap[form], f"gap.{form}")
+    assert (batch.new, batch.reasons) == (1, {"missing value": 1})
+    assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
+    assert not ratchet(tmp_path, "replay", "bank", batch.digest[:10]).code
+    (replayed,) = take_in(bank_at(tmp_path)).batches
+    assert (replayed.new, replayed.refused, replayed.contract) == (1, 0, 2)
+    assert rows(strict)["balance"].null_count() == 1
+
+
+def test_a_row_is_not_in_quarantine_and_in_the_table(tmp_path: Path) -> None:
+    """When a run dies before its commit and the contract is changed, the rows are judged anew."""
+    strict = bank_at(tmp_path, missing=())
+    deliver(strict, GOOD.drop_nulls().write_csv(), "first.csv")
+    strict.landing.drop("gap.csv", b"age,balance,job,y\n40,,admin,no\n41,2,admin,no\n")
+    assert steps.dedup(strict, steps.ingest(strict))[0].refused == 1
+    assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
+    assert [batch.new for batch in take_in(bank_at(tmp_path)).batches] == [2]
+    assert replay.quarantined(strict.landing) == []
+
+
+def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> None:
+    """It is taken in as it came, and quarantine holds it no more."""
+    strict = bank_at(tmp_path, max_refused_share=0.1)
+    deliver(strict, GOOD.write_csv(), "first.csv")
+    more = bank_rows(4, seed=2)
+    refused = deliver(strict, gzip.compress(_text(more).write_csv().encode()), "bad.csv.gz")
+    assert "1 of 4 lines are in bad rows" in refused.note
+    lenient = bank_at(tmp_path)
+    name = replay.replay(lenient, refused.digest[:8])
+    (batch,) = take_in(lenient).batches
+    assert (batch.digest, batch.name) == (refused.digest, name)
+    assert (batch.new, batch.refused) == (3, 1)
+    assert [one.rows for one in replay.quarantined(lenient.landing)] == [1]
+
+
+def test_a_file_that_is_refused_again_is_back_in_quarantine(at: Workplace) -> None:
+    """Its new reason stands, its own name is not buried under old ones, and it is one file."""
+    refused = deliver(at, "what,is,this\n1,2,3\n", f"{'n' * 240}.csv")
+    for _ in range(2):
+        replay.replay(at, refused.digest)
+        (batch,) = take_in(at).batches
+        assert "no target column" in batch.note
+    assert batch.name == f"replay-{refused.digest[:12]}-{'n' * 46}.csv"
+    assert at.landing.quarantined() == [refused.digest]
+    assert at.landing.read_quarantine(refused.digest).name == batch.name
+
+
+def test_replaying_overwrites_no_file_that_waits(at: Workplace) -> None:
+    """Somebody may have dropped a better file under the name of the refused one."""
+    refused = deliver(at, "what,is,this\n1,2,3\n", "batch.csv")
+    at.landing.drop("batch.csv", bank_rows(5, seed=3).write_csv().encode())
+    replay.replay(at, refused.digest)
+    assert sorted(batch.new for batch in take_in(at).batches) == [0, 5]
+
+
+def test_rows_mended_one_after_the_other_all_arrive(at: Workplace) -> None:
+    """Two replays of one batch before a run are two files, the same one twice is one."""
+    bad = "age,balance,job,y\nold,1,admin,no\nnew,2,admin,no\n40,2,admin,no\n41,2,admin,no\n"
+    batch = deliver(at, bad)
+    first, second = (
+        _table([row]) for row in _rows_of(_mended(at, batch.digest, {"old": "50", "new": "51"}))
+    )
+    for mended in (first, second, first):
+        replay.replay(at, batch.digest, mended)
+    assert [one.new for one in take_in(at).batches] == [1, 1]
+    replay.replay(at, batch.digest, first)
+    (again,) = take_in(at).batches
+    assert (again.new, again.note) == (0, "these bytes were ingested before; nothing to do")
+
+
+def test_bytes_that_were_no_text_are_not_made_a_category(at: Workplace) -> None:
+    """Their stand-in in quarantine is never replayed as if it had been in the file."""
+    batch = deliver(at, b"age,balance,job,y\n40,1,Caf\xe9,no\n41,1,admin,no\n42,1,admin,no\n")
+    assert (batch.new, batch.refused) == (2, 1)
+    said = ratchet(at.settings.home, "replay", "bank", batch.digest)
+    assert (said.code, said.out) == (1, "")
+    assert "have to be mended" in said.err
+    replay.replay(at, batch.digest, _mended(at, batch.digest, {r"Caf\xe9": "Café"}))
+    assert take_in(at).batches[0].new == 1
+    assert set(rows(at)["job"].drop_nulls()) == {*GOOD["job"].drop_nulls(), "Café"}
+
+
+def test_the_command_lists_and_sends(at: Workplace) -> None:
+    """`quarantine` shows digest, rows and reason; `replay` takes the digest's start and a file."""
+    home = at.settings.home
+    assert ratchet(home, "quarantine", "bank").out == "quarantine is empty\n"
+    batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
+    line = f"{batch.digest[:12]}        1  not a number"
+    assert line in ratchet(home, "quarantine", "bank").out
+    file = home / "mended.csv"
+    file.write_bytes(_mended(at, batch.digest, {SPOILT: MENDED}))
+    said = ratchet(home, "replay", "bank", batch.digest[:12], "--rows", str(file))
+    assert "the next run judges it again" in said.out
+    assert take_in(at).batches[0].new == 1
+
+
+def test_the_command_is_called_from_anywhere(at: Workplace) -> None:
+    """`./ratchet` finds the project and its environment by its own place."""
+    home = at.settings.home
+    assert "missing" in ratchet(home, "contract", "bank").out
+    stated = os.environ | {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(home / "specs")}
+    command = [str(PROJECT / "ratchet"), "quarantine", "bank"]
+    done = subprocess.run(
+        command, cwd=home, env=stated, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "quarantine is empty\n", "")
+
+
+NO_COPIES: dict[str, tuple[bytes, str]] = {
+    "semicolons": (b"line;column;reason;raw\n1;a;b;c\n", "its columns are line;column;reason;raw"),
+    "another encoding": ("raw,reason\ncafé,x\n".encode("latin-1"), "comma-separated UTF-8"),
+    "nothing": (b"", "no rows of"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_COPIES)
+def test_what_is_no_copy_of_the_rows_is_told(at: Workplace, kind: str) -> None:
+    """A spreadsheet's own way of saving is answered with the mend, and nothing is dropped."""
+    content, sentence = NO_COPIES[kind]
+    batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
+    with pytest.raises(NothingToDoError, match=sentence):
+        replay.replay(at, batch.digest, content)
+    assert take_in(at).batches == ()
+
+
+def test_mistakes_at_the_command_are_sentences(at: Workplace) -> None:
+    """An unknown digest, a file or a spec that is not there: exit code 1 and no traceback."""
+    home = at.settings.home
+    batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
+    for words, sentence in {
+        ("replay", "bank", "feed"): "0 batches in quarantine begin with 'feed'",
+        ("replay", "bank", batch.digest, "--rows", "nowhere.csv"): "nowhere.csv cannot be read",
+        ("quarantine", "bonk"): "bonk.toml cannot be read",
+    }.items():
+        said = ratchet(home, *words)
+        assert (said.code, said.out) == (1, "")
+        assert sentence in said.err
+
+
+def test_a_batch_on_its_way_is_let_come_to_its_end(at: Workplace) -> None:
+    """Its rows are in quarantine before its file is in the archive."""
+    at.landing.write_quarantine("abc", [b"line,column,reason,raw\n2,age,not a number,x\n"])
+    with pytest.raises(NothingToDoError, match="still on its way"):
+        replay.replay(at, "abc")
+
+
+def _mended(at: Workplace, digest: str, replaced: Mapping[str, str]) -> bytes:
+    """Return a copy of a batch's rows.csv with texts in `raw` replaced."""
+    found = _rows_of(at.landing.read_quarantine(digest).rows or b"")
+    for row in found:
+        for old, new in replaced.items():
+            row["raw"] = row["raw"].replace(old, new)
+    return _table(found)
+
+
+def _rows_of(table: bytes) -> list[dict[str, str]]:
+    return pl.read_csv(table, infer_schema=False).to_dicts()
+
+
+def _table(rows: list[dict[str, str]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _features(table: pl.DataFrame) -> list[tuple[object, ...]]:
+    chosen = table.select(pl.col("age").cast(pl.Float64), "balance", "job")
+    return chosen.sort(pl.all(), nulls_last=True).rows()
