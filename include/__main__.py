@@ -15,12 +15,12 @@ from include.spec import read_spec
 def main() -> int:
     """Do what the arguments say and return the exit code: 0, or 1 with a sentence."""
     arguments = _parser().parse_args()
-    settings = read_settings()
     try:
+        settings = read_settings()
         at = dock(read_spec(settings.specs / f"{arguments.spec}.toml"), settings)
         for line in arguments.do(at, arguments):
             sys.stdout.write(f"{line}\n")
-    except RatchetError as error:
+    except (RatchetError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

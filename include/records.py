@@ -194,6 +194,9 @@ class Scores:
     champion: Scorecard | None = None
     agreement: Agreement | None = None
     """With the champion; None when there is none."""
+    unfit_champion: str | None = None
+    """Version of a champion that cannot answer these rows, as when a column it was fitted on may
+    be missing since."""
 
 
 class Verdict(StrEnum):

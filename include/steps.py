@@ -162,7 +162,13 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
         bundle = at.registry.bundle(version)
         # The same rows in the same order, each laid out as the model was fitted on them.
         X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, bundle.manifest.layout)
-        contenders[name] = _answers(bundle, X)
+        try:
+            contenders[name] = _answers(bundle, X)
+        except ValueError as error:
+            if version == challenger:
+                raise
+            log.warning("champion %s cannot answer these rows: %s", version.version, error)
+            break
         cards[name] = score_stage.score(
             y,
             contenders[name].probability,
@@ -175,6 +181,8 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     at.registry.log_figures(plan.run_id, pictures.draw(y, contenders))
     if champion is None:
         return Scores(cards["challenger"])
+    if "champion" not in contenders:
+        return Scores(cards["challenger"], unfit_champion=champion.version)
     agreement = score_stage.agree(y, contenders["challenger"].calls, contenders["champion"].calls)
     return Scores(cards["challenger"], cards["champion"], agreement)
 
@@ -186,7 +194,7 @@ def promote(
     decision = promote_stage.promote(scores, form, at.spec.gate)
     log.info("%s: %s", decision.verdict, decision.reason)
     if decision.verdict is Verdict.PROMOTE:
-        judged_against = scores.champion.model_version if scores.champion else None
+        judged_against = scores.champion.model_version if scores.champion else scores.unfit_champion
         at.registry.promote(challenger, judged_against)
     at.registry.log_decision(plan.run_id, challenger, decision)
     return decision

@@ -23,6 +23,12 @@ def promote(scores: Scores, form: Form, rule: Gate) -> Decision:
     skill = _beats_no_skill(scores.challenger)
     if not skill.passed:
         return Decision(Verdict.REJECT, skill.sentence, (skill,), scores, note=form.note)
+    if scores.unfit_champion is not None:
+        reason = (
+            f"champion version {scores.unfit_champion} cannot answer rows as they are now; "
+            f"{skill.sentence}"
+        )
+        return Decision(Verdict.PROMOTE, reason, (skill,), scores, note=form.note)
     if scores.champion is None or scores.agreement is None:
         reason = f"the first model with skill: {skill.sentence}"
         return Decision(Verdict.PROMOTE, reason, (skill,), scores, note=form.note)

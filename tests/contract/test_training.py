@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import mlflow
+import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
+from include import contract as contracts
 from include import steps
 from include.errors import NothingToDoError
 from include.records import Form, Verdict
@@ -175,3 +177,23 @@ def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:
     plan = steps.plan(at, intake, Form(), "manual__twice")
     assert steps.plan(at, intake, Form(), "manual__twice") == plan
     assert rows(at).height == 300
+
+
+def test_a_champion_that_cannot_answer_gapped_rows_gives_way(at: Workplace) -> None:
+    """After a contract change that lets a column be missing, the next model with skill takes over.
+
+    The old one was fitted without gaps, and its family takes none.
+    """
+    drop(at, ROWS[:300])
+    first = run(at)
+    data = at.spec.data.model_copy(update={"missing": ("profile_7",)})
+    now = replace(at, spec=at.spec.model_copy(update={"data": data}))
+    now.lake.write_contract(contracts.changed(now.lake.require_contract(), now.spec, "gaps"))
+    gapped = pl.when(pl.int_range(pl.len()) % 3 > 0).then("profile_7").alias("profile_7")
+    drop(now, ROWS[300:].with_columns(gapped))
+    second = run(now)
+    assert second.batches[0].new == 300
+    assert second.scores.unfit_champion == first.challenger.version
+    assert second.decision.verdict is Verdict.PROMOTE
+    assert "cannot answer rows as they are now" in second.decision.reason
+    assert at.registry.champion() == second.challenger

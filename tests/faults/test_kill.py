@@ -12,7 +12,7 @@ import pytest
 from include.spec import Spec
 from tests.faults import history
 
-INSTANTS = int(os.environ.get("KILLS", "20"))
+INSTANTS = int(os.environ.get("KILLS", "10"))
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["tests.faults.history"])
 PATIENCE_SECONDS = 60
@@ -52,7 +52,7 @@ def test_killed_at_every_door(
 ) -> None:
     """Killed before and after each call to landing or lake, then run on: the same end."""
     die_at, killed = 0, True
-    step = 1 if INSTANTS >= 200 else 7
+    step = 1 if INSTANTS >= 200 else 16
     while killed:
         die_at += step
         home = tmp_path / str(die_at)
