@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 QUICK = bool(os.environ.get("QUICK"))
-ROWS = 40_000 if QUICK else 200_000
+ROWS = 30_000 if QUICK else 200_000
 SLICES = 10
 ROUNDS = 1 if QUICK else 3
 LARGE_BYTES = 0 if QUICK else 3_000_000_000
