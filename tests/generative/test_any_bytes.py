@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from dataclasses import dataclass, field
 
 import polars as pl
 import zstandard
@@ -50,28 +51,43 @@ def written(name: str) -> bytes:
 GOOD = {name: written(name) for name in NAMES}
 
 
-def take(content: bytes, name: str) -> int:
-    """Take a file in as far as it goes; return its good rows."""
+@dataclass
+class Taken:
+    """What became of a file's rows, as far as it could be read."""
+
+    good: int = 0
+    lines: set[int] = field(default_factory=set)
+    """Where its rows start, the refused ones too."""
+    outside: dict[str, int] = field(default_factory=dict)
+    """Rows beyond what they themselves have shown."""
+    found: set[int] = field(default_factory=set)
+    """Of `lines`, those whose text can be found again."""
+
+
+def take(content: bytes, name: str) -> Taken:
+    """Take a file in; one that is refused, at once or on the way, has no rows."""
+    taken = Taken()
     try:
         ingested = ingest(io.BytesIO(content), name, SPEC, None, size=64)
-        rows = 0
-        lines: set[int] = set()
         for part in ingested.parts:
-            rows += part.frame.height
-            lines |= {*part.frame["line"], *(row.line for row in part.refused)}
+            taken.good += part.frame.height
+            taken.lines |= {*part.frame["line"], *(row.line for row in part.refused)}
             contract = with_seen(ingested.contract, seen(part.frame, ingested.contract))
-            assert outside(part.frame, contract) == {}
-        assert set(raw_texts(io.BytesIO(content), name, lines, "y")) == lines
+            taken.outside |= outside(part.frame, contract)
+        taken.found = set(raw_texts(io.BytesIO(content), name, taken.lines, "y"))
     except FileRefusedError:
-        return 0
-    return rows
+        return Taken()
+    return taken
 
 
 @MANY
 @given(st.sampled_from(NAMES), st.binary(max_size=200), st.sampled_from([b"", b"a,c,y\n"]))
 def test_any_bytes_are_rows_or_a_refusal(name: str, content: bytes, start: bytes) -> None:
-    """Under every name that a format goes by."""
-    take(start + content, name)
+    """Under every name that a format goes by; every row is found again by its line."""
+    taken = take(start + content, name)
+    assert taken.found == taken.lines
+    assert taken.outside == {}
+    assert taken.good <= len(taken.lines)
 
 
 @MANY
@@ -83,15 +99,18 @@ def test_any_bytes_are_rows_or_a_refusal(name: str, content: bytes, start: bytes
 def test_a_damaged_file_is_rows_or_a_refusal(
     name: str, changes: list[tuple[int, int]], end: int | None
 ) -> None:
-    """Bytes changed and the end cut off, in every format."""
+    """Bytes changed and the end cut off, in every format; every row is found again by its line."""
     content = bytearray(GOOD[name])
     for place, value in changes:
         content[place % len(content)] = value
-    take(bytes(content if end is None else content[: end % len(content)]), name)
+    taken = take(bytes(content if end is None else content[: end % len(content)]), name)
+    assert taken.found == taken.lines
+    assert taken.outside == {}
+    assert taken.good <= len(taken.lines)
 
 
 def test_the_good_files_are_good() -> None:
     """What the other tests damage is read whole but for packed Parquet."""
-    assert {name: take(content, name) for name, content in GOOD.items()} == {
+    assert {name: take(content, name).good for name, content in GOOD.items()} == {
         name: 0 if name.startswith("x.parquet.") else 15 for name in NAMES
     }

@@ -9,6 +9,7 @@ import pytest
 from include.bundle import Layout, Manifest
 from serving.codecs import decode
 from serving.refusals import RequestRefusedError
+from tests.serving.tensors_sent import by_name, tensor
 
 
 def _model(layout: Layout) -> Manifest:
@@ -21,17 +22,6 @@ NAN = float("nan")
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 
 
-def _tensor(data: Any, shape: list[int], name: str = "x", datatype: str = "FP64") -> dict[str, Any]:
-    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
-
-
-def _by_name(shape: list[int], *columns: list[Any]) -> list[dict[str, Any]]:
-    return [
-        _tensor(data, shape, name)
-        for name, data in zip(("depth", "height", "width"), columns, strict=True)
-    ]
-
-
 def _body(inputs: list[dict[str, Any]]) -> bytes:
     return json.dumps({"inputs": inputs}).encode()
 
@@ -39,29 +29,29 @@ def _body(inputs: list[dict[str, Any]]) -> bytes:
 def _wooden(**changes: Any) -> list[dict[str, Any]]:
     """Return two rows as inputs by name, some of them changed or, with None, left out."""
     inputs = {
-        "height": _tensor([1, 2], [2], "height"),
-        "wood": _tensor(["oak", "ash"], [2], "wood", "BYTES"),
-        "year": _tensor([1900, 1901], [2], "year", "INT32"),
+        "height": tensor([1, 2], [2], "height"),
+        "wood": tensor(["oak", "ash"], [2], "wood", "BYTES"),
+        "year": tensor([1900, 1901], [2], "year", "INT32"),
     }
     return [tensor for tensor in (inputs | changes).values() if tensor is not None]
 
 
 GAPS = {
-    "flat": (GAPPED, [_tensor([1, None, 3, 4, 5, 6], [2, 3])], [[1, NAN, 3], [4, 5, 6]]),
-    "nested": (GAPPED, [_tensor([[1, None, 3]], [1, 3])], [[1, NAN, 3]]),
-    "integers": (GAPPED, [_tensor([1, None, 3], [1, 3], datatype="INT8")], [[1, NAN, 3]]),
-    "by name": (GAPPED, _by_name([2], [3, 6], [1, 4], [None, 5]), [[1, NAN, 3], [4, 5, 6]]),
+    "flat": (GAPPED, [tensor([1, None, 3, 4, 5, 6], [2, 3])], [[1, NAN, 3], [4, 5, 6]]),
+    "nested": (GAPPED, [tensor([[1, None, 3]], [1, 3])], [[1, NAN, 3]]),
+    "integers": (GAPPED, [tensor([1, None, 3], [1, 3], datatype="INT8")], [[1, NAN, 3]]),
+    "by name": (GAPPED, by_name([2], [3, 6], [1, 4], [None, 5]), [[1, NAN, 3], [4, 5, 6]]),
     "categories": (WOODEN, _wooden(), [[1, 1, 1900], [2, 0, 1901]]),
     "a column of them": (
         WOODEN,
-        _wooden(wood=_tensor([["oak"], ["ash"]], [2, 1], "wood", "BYTES")),
+        _wooden(wood=tensor([["oak"], ["ash"]], [2, 1], "wood", "BYTES")),
         [[1, 1, 1900], [2, 0, 1901]],
     ),
     "unknown and missing ones": (
         WOODEN,
         _wooden(
-            wood=_tensor(["teak", None], [2], "wood", "BYTES"),
-            year=_tensor([None, 1901.5], [2], "year"),
+            wood=tensor(["teak", None], [2], "wood", "BYTES"),
+            year=tensor([None, 1901.5], [2], "year"),
         ),
         [[1, NAN, NAN], [2, NAN, 1901.5]],
     ),
@@ -79,45 +69,45 @@ def test_understands_categories_and_gaps(
 REFUSED_THERE = {
     "null where nothing is missing": (
         GAPPED,
-        [_tensor([1, 2, 3, 4, 5, None], [2, 3])],
+        [tensor([1, 2, 3, 4, 5, None], [2, 3])],
         "input x, row 1: feature depth is null. Expected one input of shape [n, 3]",
     ),
-    "the same by name": (GAPPED, _by_name([1], [None], [1], [2]), "input depth has data"),
+    "the same by name": (GAPPED, by_name([1], [None], [1], [2]), "input depth has data"),
     "a fraction beside a null": (
         GAPPED,
-        [_tensor([1, None, 3.5], [1, 3], datatype="INT8")],
+        [tensor([1, None, 3.5], [1, 3], datatype="INT8")],
         "feature depth: 3.5 is no INT8",
     ),
-    "a matrix": (WOODEN, [_tensor(ROWS, [2, 3])], "1 unknown feature names: x"),
+    "a matrix": (WOODEN, [tensor(ROWS, [2, 3])], "1 unknown feature names: x"),
     "a place for a category": (
         WOODEN,
-        _wooden(wood=_tensor([1, 0], [2], "wood", "INT8")),
+        _wooden(wood=tensor([1, 0], [2], "wood", "INT8")),
         "input wood has datatype INT8 where BYTES with shape [n] is expected",
     ),
     "a number among texts": (
         WOODEN,
-        _wooden(wood=_tensor(["oak", 1], [2], "wood", "BYTES")),
+        _wooden(wood=tensor(["oak", 1], [2], "wood", "BYTES")),
         "input wood has data that cannot be used: Expected `str | null`, got `int`",
     ),
     "texts for a number": (
         WOODEN,
-        _wooden(height=_tensor(["1", "2"], [2], "height", "BYTES")),
+        _wooden(height=tensor(["1", "2"], [2], "height", "BYTES")),
         "input height has datatype BYTES",
     ),
     "null for a number": (
         WOODEN,
-        _wooden(height=_tensor([None, 2], [2], "height")),
+        _wooden(height=tensor([None, 2], [2], "height")),
         "input height has data that cannot be used: Expected `float`, got `null`",
     ),
     "too few texts": (
         WOODEN,
-        _wooden(wood=_tensor(["oak"], [2], "wood", "BYTES")),
+        _wooden(wood=tensor(["oak"], [2], "wood", "BYTES")),
         "1 values came where shape [2] needs 2",
     ),
     "no category": (WOODEN, _wooden(wood=None), "1 missing features: wood"),
     "a matrix of texts": (
         WOODEN,
-        _wooden(wood=_tensor(["oak"] * 4, [2, 2], "wood", "BYTES")),
+        _wooden(wood=tensor(["oak"] * 4, [2, 2], "wood", "BYTES")),
         "has shape [2, 2]",
     ),
 }

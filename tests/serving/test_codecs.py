@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from include.bundle import Bundle, Layout, Manifest
 from serving.codecs import OUTPUTS, Request, decode, encode
 from serving.refusals import RequestRefusedError
+from tests.serving.tensors_sent import by_name, tensor
 
 MANIFEST = Manifest(
     name="boxes",
@@ -30,31 +31,20 @@ ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 FLAT = [1, 2, 3, 4, 5, 6]
 
 
-def _tensor(data: Any, shape: list[int], name: str = "x", datatype: str = "FP64") -> dict[str, Any]:
-    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
-
-
-def _by_name(shape: list[int], *columns: list[Any]) -> list[dict[str, Any]]:
-    return [
-        _tensor(data, shape, name)
-        for name, data in zip(("depth", "height", "width"), columns, strict=True)
-    ]
-
-
 def _body(inputs: list[dict[str, Any]], **rest: Any) -> bytes:
     return json.dumps({"inputs": inputs, **rest}).encode()
 
 
 UNDERSTOOD = {
-    "flat matrix": [_tensor(FLAT, [2, 3])],
-    "nested matrix": [_tensor(ROWS, [2, 3])],
-    "32-bit floats": [_tensor(ROWS, [2, 3], datatype="FP32")],
-    "bytes": [_tensor(FLAT, [2, 3], datatype="UINT8")],
-    "long integers": [_tensor(FLAT, [2, 3], datatype="INT64")],
-    "a matrix named as a feature": [_tensor(FLAT, [2, 3], "height")],
-    "by name, in another order": _by_name([2], [3, 6], [1, 4], [2, 5]),
-    "by name, as columns": _by_name([2, 1], [[3], [6]], [[1], [4]], [[2], [5]]),
-    "by name, flat columns": _by_name([2, 1], [3, 6], [1, 4], [2, 5]),
+    "flat matrix": [tensor(FLAT, [2, 3])],
+    "nested matrix": [tensor(ROWS, [2, 3])],
+    "32-bit floats": [tensor(ROWS, [2, 3], datatype="FP32")],
+    "bytes": [tensor(FLAT, [2, 3], datatype="UINT8")],
+    "long integers": [tensor(FLAT, [2, 3], datatype="INT64")],
+    "a matrix named as a feature": [tensor(FLAT, [2, 3], "height")],
+    "by name, in another order": by_name([2], [3, 6], [1, 4], [2, 5]),
+    "by name, as columns": by_name([2, 1], [[3], [6]], [[1], [4]], [[2], [5]]),
+    "by name, flat columns": by_name([2, 1], [3, 6], [1, 4], [2, 5]),
 }
 
 
@@ -70,7 +60,7 @@ def test_understands(inputs: list[dict[str, Any]]) -> None:
 
 def test_tolerates_what_it_does_not_know() -> None:
     """Fields of the protocol that the server has no use for are no reason to refuse."""
-    inputs = [_tensor(ROWS, [2, 3]) | {"parameters": {"content_type": "np"}}]
+    inputs = [tensor(ROWS, [2, 3]) | {"parameters": {"content_type": "np"}}]
     request = decode(_body(inputs, id="r1", parameters={"trace": True}, extra=[1]), MANIFEST)
     assert request.id == "r1"
 
@@ -86,51 +76,51 @@ REFUSED = {
         _body([{"name": "x", "shape": [1, 3], "datatype": "FP64"}]),
         "`data`",
     ),
-    "too narrow": (_body([_tensor([1, 2], [1, 2])]), "input x has shape [1, 2]"),
-    "no matrix": (_body([_tensor([1, 2, 3], [3])]), "input x has shape [3]"),
-    "no shape": (_body([_tensor([], [])]), "input x has shape []"),
-    "negative shape": (_body([_tensor([], [-1, 3])]), "$.inputs[0].shape[0]"),
-    "enormous shape": (_body([_tensor([1], [2**30, 3])]), "1 values came where shape"),
-    "empty batch": (_body([_tensor([], [0, 3])]), "empty batch"),
-    "empty column": (_body(_by_name([0], [], [], [])), "empty batch"),
-    "too few": (_body([_tensor([1, 2], [1, 3])]), "2 values came where shape [1, 3] needs 3"),
-    "too many rows": (_body([_tensor([*ROWS, [1, 2, 3]], [2, 3])]), "9 values came"),
-    "ragged": (_body([_tensor([[1, 2], [3, 4, 5, 6]], [2, 3])]), "a row has 2 values"),
-    "nested where flat": (_body(_by_name([1], [[1]], [2], [3])), "input depth"),
-    "text datatype": (_body([_tensor(["a"] * 3, [1, 3], datatype="BYTES")]), "datatype BYTES"),
-    "text": (_body([_tensor([1, "2", 3], [1, 3])]), "Expected `float`, got `str`"),
-    "truth": (_body([_tensor([1, True, 3], [1, 3])]), "Expected `float`, got `bool`"),
-    "null": (_body([_tensor([1, None, 3], [1, 3])]), "Expected `float`, got `null`"),
-    "data null": (_body([_tensor(None, [1, 3])]), "Expected `array`, got `null`"),
-    "data text": (_body([_tensor("123", [1, 3])]), "Expected `array`, got `str`"),
-    "infinite": (_body([_tensor([1, 2, 3], [1, 3])]).replace(b"2", b"1e999"), "out of range"),
-    "beyond 32 bits": (_body([_tensor([1, 2, -1e39], [1, 3])]), "row 0, feature depth: -1e+39"),
-    "beyond, by name": (_body(_by_name([2], [1, 2], [3, 1e300], [4, 5])), "row 1, feature height"),
-    "fraction as integer": (_body([_tensor([1, 2.5, 3], [1, 3], datatype="INT32")]), "is no INT32"),
+    "too narrow": (_body([tensor([1, 2], [1, 2])]), "input x has shape [1, 2]"),
+    "no matrix": (_body([tensor([1, 2, 3], [3])]), "input x has shape [3]"),
+    "no shape": (_body([tensor([], [])]), "input x has shape []"),
+    "negative shape": (_body([tensor([], [-1, 3])]), "$.inputs[0].shape[0]"),
+    "enormous shape": (_body([tensor([1], [2**30, 3])]), "1 values came where shape"),
+    "empty batch": (_body([tensor([], [0, 3])]), "empty batch"),
+    "empty column": (_body(by_name([0], [], [], [])), "empty batch"),
+    "too few": (_body([tensor([1, 2], [1, 3])]), "2 values came where shape [1, 3] needs 3"),
+    "too many rows": (_body([tensor([*ROWS, [1, 2, 3]], [2, 3])]), "9 values came"),
+    "ragged": (_body([tensor([[1, 2], [3, 4, 5, 6]], [2, 3])]), "a row has 2 values"),
+    "nested where flat": (_body(by_name([1], [[1]], [2], [3])), "input depth"),
+    "text datatype": (_body([tensor(["a"] * 3, [1, 3], datatype="BYTES")]), "datatype BYTES"),
+    "text": (_body([tensor([1, "2", 3], [1, 3])]), "Expected `float`, got `str`"),
+    "truth": (_body([tensor([1, True, 3], [1, 3])]), "Expected `float`, got `bool`"),
+    "null": (_body([tensor([1, None, 3], [1, 3])]), "Expected `float`, got `null`"),
+    "data null": (_body([tensor(None, [1, 3])]), "Expected `array`, got `null`"),
+    "data text": (_body([tensor("123", [1, 3])]), "Expected `array`, got `str`"),
+    "infinite": (_body([tensor([1, 2, 3], [1, 3])]).replace(b"2", b"1e999"), "out of range"),
+    "beyond 32 bits": (_body([tensor([1, 2, -1e39], [1, 3])]), "row 0, feature depth: -1e+39"),
+    "beyond, by name": (_body(by_name([2], [1, 2], [3, 1e300], [4, 5])), "row 1, feature height"),
+    "fraction as integer": (_body([tensor([1, 2.5, 3], [1, 3], datatype="INT32")]), "is no INT32"),
     "too large for a byte": (
-        _body([_tensor([1, 256, 3], [1, 3], datatype="UINT8")]),
+        _body([tensor([1, 256, 3], [1, 3], datatype="UINT8")]),
         "is no UINT8",
     ),
     "unknown name": (
-        _body([*_by_name([1], [1], [2], [3]), _tensor([1], [1], "age")]),
+        _body([*by_name([1], [1], [2], [3]), tensor([1], [1], "age")]),
         "names: age",
     ),
-    "missing name": (_body(_by_name([1], [1], [2], [3])[:2]), "1 missing features: width"),
-    "one name of three": (_body([_tensor([1], [1], "depth")]), "2 missing features: height, width"),
-    "twice": (_body([*_by_name([1], [1], [2], [3]), _tensor([1], [1], "depth")]), "twice: depth"),
+    "missing name": (_body(by_name([1], [1], [2], [3])[:2]), "1 missing features: width"),
+    "one name of three": (_body([tensor([1], [1], "depth")]), "2 missing features: height, width"),
+    "twice": (_body([*by_name([1], [1], [2], [3]), tensor([1], [1], "depth")]), "twice: depth"),
     "unequal": (
-        _body([*_by_name([1], [1], [2], [3])[:2], _tensor([1, 2], [2], "width")]),
+        _body([*by_name([1], [1], [2], [3])[:2], tensor([1, 2], [2], "width")]),
         "length",
     ),
     "column of two": (
-        _body([*_by_name([1], [1], [2], [3])[:2], _tensor([1, 2], [1, 2], "width")]),
+        _body([*by_name([1], [1], [2], [3])[:2], tensor([1, 2], [1, 2], "width")]),
         "",
     ),
     "unknown output": (
-        _body([_tensor(ROWS, [2, 3])], outputs=[{"name": "odds"}]),
+        _body([tensor(ROWS, [2, 3])], outputs=[{"name": "odds"}]),
         "no output odds",
     ),
-    "id a number": (_body([_tensor(ROWS, [2, 3])], id=5), "`$.id`"),
+    "id a number": (_body([tensor(ROWS, [2, 3])], id=5), "`$.id`"),
     "deep": (b'{"parameters": ' + b"[" * 100_000, "nested too deeply"),
     "deep data": (b'{"inputs": [{"data": ' + b"[" * 100_000, "nested too deeply"),
     "broken text": (b'{"inputs": [{"name": "\xff\xfe"}]}', "not a V2 request"),
@@ -157,7 +147,7 @@ def test_a_refusal_names_what_was_expected() -> None:
 def test_long_names_do_not_come_back() -> None:
     """A name of a megabyte is cut in the sentence that refuses it."""
     with pytest.raises(RequestRefusedError) as refused:
-        decode(_body([_tensor([1], [1], "n" * 2**20)]), MANIFEST)
+        decode(_body([tensor([1], [1], "n" * 2**20)]), MANIFEST)
     assert len(str(refused.value)) < 1000
 
 
@@ -191,7 +181,7 @@ NEARLY = st.fixed_dictionaries(
 BY_NAME = st.tuples(*(st.lists(ITEMS, min_size=2, max_size=2) | JSON for _ in WOODEN.features)).map(
     lambda columns: {
         "inputs": [
-            _tensor(data, [2], name, "BYTES" if name == "wood" else "FP64")
+            tensor(data, [2], name, "BYTES" if name == "wood" else "FP64")
             for name, data in zip(WOODEN.features, columns, strict=True)
         ]
     }
@@ -230,9 +220,9 @@ def test_chaos_gives_a_matrix_or_a_refusal(manifest: Manifest, sent: bytes) -> N
 )
 def test_every_float32_arrives_unchanged(rows: list[list[float]]) -> None:
     """Every finite 32-bit float, sent in either form, is the number that the model gets."""
-    matrix = decode(_body([_tensor(rows, [len(rows), 3])]), MANIFEST).matrix
+    matrix = decode(_body([tensor(rows, [len(rows), 3])]), MANIFEST).matrix
     columns = [
-        _tensor([row[index] for row in rows], [len(rows)], name)
+        tensor([row[index] for row in rows], [len(rows)], name)
         for index, name in enumerate(MANIFEST.features)
     ]
     assert matrix.tolist() == rows
@@ -261,7 +251,7 @@ def test_labels_are_the_datas_own(labels: tuple[str, str], datatype: str, sent: 
 
 def test_answers_what_was_asked_for() -> None:
     """Outputs come in the order asked for, each once, with the id and the threshold."""
-    sent = _body([_tensor(ROWS, [2, 3])], id="a", outputs=[{"name": "label"}] * 3)
+    sent = _body([tensor(ROWS, [2, 3])], id="a", outputs=[{"name": "label"}] * 3)
     answer = _answered(decode(sent, MANIFEST), ("0", "1"))
     assert answer["id"] == "a"
     assert answer["model_version"] == "4"

@@ -1,0 +1,63 @@
+"""A folder or a bucket behind one small door.
+
+What is written is whole or absent: a folder gets a file under a temporary name and then its own, a
+bucket takes an object in one put. Moves may be killed and repeated. Names come from people, so any
+name that the place itself can hold is kept as it is. A server that is away is waited for. The
+triggerer imports this module, so what a bucket needs is imported when a bucket is opened.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from include.store.bucket import Bucket, connect
+from include.store.door import Entry, Store
+from include.store.folder import Folder, whole
+
+__all__ = ["Bucket", "Entry", "Folder", "Store", "carry", "open_store", "whole"]
+
+
+def open_store(url: str, options: Mapping[str, str]) -> Store:
+    """Return the store at a path, a file:// or an s3:// URL; ValueError for another scheme.
+
+    `options` are the words that deltalake and polars read, too: AWS_ENDPOINT_URL,
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ALLOW_HTTP, aws_conditional_put.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    if scheme == "s3":
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        return Bucket(connect(bucket, options), bucket, prefix.strip("/"))
+    if scheme == "file":
+        return Folder(Path(unquote(urlsplit(url).path)))
+    if scheme:
+        raise ValueError(f"{url}: give a path or an s3:// URL, {scheme}:// is not known")
+    return Folder(Path(url))
+
+
+def carry(source: Store, name: str, target: Store, to: str) -> None:
+    """Move a file between stores: it is whole at its target before it leaves its source.
+
+    FileNotFoundError when it is not there.
+    """
+    if isinstance(source, Folder):
+        if isinstance(target, Folder):
+            source.move_out(name, target, to)
+            return
+        target.put(to, source.path(name))
+    elif isinstance(target, Folder):
+        source.fetch(name, target.path(to))
+    elif not _copied(source, name, target, to):
+        with tempfile.TemporaryDirectory() as folder:
+            source.fetch(name, Path(folder, "file"))
+            target.put(to, Path(folder, "file"))
+    source.delete(name)
+
+
+def _copied(source: Store, name: str, target: Store, to: str) -> bool:
+    if not (isinstance(source, Bucket) and isinstance(target, Bucket)):
+        return False
+    if not source.shares_server(target):
+        return False
+    source.copy_to(name, target, to)
+    return True

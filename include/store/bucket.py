@@ -1,0 +1,140 @@
+"""Objects under a prefix of an S3 bucket."""
+
+import errno
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from include.store.door import PIECE, Entry
+from include.store.folder import whole
+
+_LARGEST_COPY = 5 * 10**9
+_CLIENT = {"connect_timeout": "5s", "timeout": "60s"}
+# A server that is away for 20 s costs little more than 20 s: short pauses, for three minutes.
+_RETRY = {
+    "max_retries": 200,
+    "retry_timeout": timedelta(minutes=3),
+    "backoff": {
+        "init_backoff": timedelta(seconds=0.1),
+        "max_backoff": timedelta(seconds=2),
+        "base": 2,
+    },
+}
+
+
+class Bucket:
+    """A prefix in an S3 bucket."""
+
+    def __init__(self, s3: Any, bucket: str, prefix: str) -> None:
+        """`s3` is an obstore store of the whole bucket, `prefix` ends without a slash."""
+        self.s3 = s3
+        self._bucket = bucket
+        self._prefix = prefix
+
+    @property
+    def url(self) -> str:
+        """The s3:// URL."""
+        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def at(self, name: str) -> "Bucket":
+        """Return a prefix below."""
+        return Bucket(self.s3, self._bucket, self.key_of(name))
+
+    def look(self) -> list[Entry]:
+        """Return the objects directly under the prefix."""
+        found = self.s3.list_with_delimiter(self._prefix or None)["objects"]
+        return sorted(map(self._entry, found), key=lambda entry: entry.name)
+
+    def walk(self) -> list[Entry]:
+        """Return all objects under the prefix."""
+        found = self.s3.list(self._prefix or None).collect()
+        return sorted(map(self._entry, found), key=lambda entry: entry.name)
+
+    def entry(self, name: str) -> Entry | None:
+        """Ask for an object's head."""
+        try:
+            return self._entry(self.s3.head(self.key_of(name)))
+        except FileNotFoundError:
+            return None
+
+    def read(self, name: str) -> bytes:
+        """Return an object's bytes."""
+        return bytes(self.s3.get(self.key_of(name)).bytes())
+
+    def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
+        """Put an object; what is no single piece goes by way of the local disk."""
+        if isinstance(data, bytes):
+            self.s3.put(self.key_of(name), data)
+            return
+        with tempfile.NamedTemporaryFile() as file:
+            file.writelines(data)
+            file.flush()
+            self.put(name, Path(file.name))
+
+    def put(self, name: str, path: Path) -> None:
+        """Upload a file, in pieces where it is large."""
+        self.s3.put(self.key_of(name), path, chunk_size=PIECE, max_concurrency=4)
+
+    def fetch(self, name: str, path: Path) -> None:
+        """Download in pieces, each of which waits for a server that is away."""
+        key, found = self.key_of(name), self.entry(name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{name}")
+        with whole(path) as file:
+            for start in range(0, found.size, PIECE):
+                end = min(start + PIECE, found.size)
+                file.write(memoryview(self.s3.get_range(key, start=start, end=end)))
+
+    def move(self, name: str, to: str, seen: Entry | None = None) -> None:
+        """Copy, then delete."""
+        self.copy_to(name, self, to)
+        if seen is None or self.entry(name) == seen:
+            self.delete(name)
+
+    def copy_to(self, name: str, target: "Bucket", to: str) -> None:
+        """Copy within the server; what is too large for one copy is streamed through here."""
+        found = self.entry(name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{name}")
+        source, new = self.key_of(name), target.key_of(to)
+        if found.size < _LARGEST_COPY:
+            self.s3.copy(source, new)
+        else:
+            self.s3.put(new, self.s3.get(source).stream(PIECE), chunk_size=PIECE)
+
+    def shares_server(self, other: "Bucket") -> bool:
+        """Say whether the server can copy between the two."""
+        return bool(self.s3 == other.s3)
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+        with suppress(FileNotFoundError):
+            self.s3.delete(self.key_of(name))
+
+    def key_of(self, name: str) -> str:
+        """Return an object's key in the bucket."""
+        # A disk holds names that are no UTF-8; a bucket does not.
+        text = name.encode(errors="surrogateescape").decode(errors="replace")
+        return f"{self._prefix}/{text}" if self._prefix else text
+
+    def _entry(self, meta: Mapping[str, Any]) -> Entry:
+        name = meta["path"].removeprefix(self._prefix).removeprefix("/")
+        # Some servers list fractions of a second and leave them out of an object's own head.
+        modified = int(meta["last_modified"].timestamp()) * 10**9
+        return Entry(name, meta["size"], modified, (meta["e_tag"] or "").strip('"'))
+
+
+def connect(bucket: str, options: Mapping[str, str]) -> Any:
+    """Return an obstore store of a bucket; `options` are those of `open_store`."""
+    from obstore.store import S3Store
+
+    words = {name.lower(): value for name, value in options.items()}
+    words = {name: value for name, value in words.items() if name.startswith("aws_")}
+    allow_http = words.pop("aws_allow_http", "false") == "true"
+    client: Any = {**_CLIENT, "allow_http": allow_http}
+    return S3Store(
+        bucket, config=cast("Any", words), client_options=client, retry_config=cast("Any", _RETRY)
+    )
