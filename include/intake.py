@@ -136,6 +136,8 @@ def _staged_in_parts(at: Dock, batch: Batch, delivery: Delivery, agreed: Contrac
         for number, part in enumerate(ahead(ingested.parts)):
             tally.add(part, contract, is_first=agreed is None)
             _stage_part(at, batch.digest, number, part, contract)
+    if not tally.read:
+        raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
     if agreed is None:
         contract = replace(contract, since=f"batch {batch.digest}")

@@ -43,6 +43,18 @@ def test_a_file_that_cannot_be_trusted_harms_no_other(at: Workplace) -> None:
         assert (name, file.readline()) == ("bad.csv", b"what,is,this\n")
 
 
+def test_a_header_alone_is_refused_and_fixes_nothing(at: Workplace) -> None:
+    """It says nothing about its columns, so the file after it is the first."""
+    for name, text in {"1.csv": "profile_0,class\n", "2.csv": "profile_0,class\n\n"}.items():
+        drop(at, text, name)
+    assert {batch.note.rpartition(": ")[2] for batch in take_in(at).batches} == {
+        "the file has a header and no row"
+    }
+    assert at.lake.contract() is None
+    drop(at, pulsar_rows(50, seed=3), "3.csv")
+    assert take_in(at).batches[0].new == 50
+
+
 def test_two_files_of_the_same_bytes_in_one_run_count_once(at: Workplace) -> None:
     """Their rows are committed, and nothing of either file is left to claim."""
     same = pulsar_rows(50, seed=3)
