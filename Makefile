@@ -4,6 +4,7 @@ UV_VERSION := 0.13.9
 UV := .venv/uv/bin/uv
 MAIN := .venv/main
 SERVER := .venv/serving
+PEERS := .venv/peers
 RUN := $(MAIN)/bin/python -m
 
 # pip's own configuration decides which index uv asks, so a company mirror keeps working.
@@ -16,7 +17,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +63,18 @@ bench-ingest: setup-dev  ## Time taking rows in, beside pandas (QUICK=1: under a
 bench-history: setup-dev  ## Time a batch on a lake of up to 10 million rows (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.history $(if $(PICTURE),--picture $(PICTURE))
 
+bench-outgrown: setup-dev  ## Fit XGBoost on more rows than memory holds (QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.outgrown
+
+bench-gate: setup-dev  ## Judge years of nights, beside other gates (QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.gate $(if $(PICTURE),--picture $(PICTURE))
+
+bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside other searches (QUICK=1: a minute and a half)
+	@QUICK=$(QUICK) $(RUN) benchmarks.selection --peers $(PEERS)/bin/python
+
+bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its peers (DATA=folder of the real data; QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) benchmarks.quality --peer $(PEERS)/bin/python $(if $(DATA),--data $(DATA))
+
 lock: $(UV)  ## Pin the three lock files again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt serving/requirements.in -o serving/requirements.txt
@@ -89,4 +102,10 @@ $(SERVER)/.ready: serving/requirements.txt | $(UV)
 	@echo "setting up: the server"
 	@test -x $(SERVER)/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(SERVER)
 	@$(UV) pip sync -q -p $(SERVER) --require-hashes serving/requirements.txt
+	@touch $@
+
+$(PEERS)/.ready: benchmarks/peers.txt | $(UV)
+	@echo "setting up: what benchmarks compare with"
+	@test -x $(PEERS)/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(PEERS)
+	@$(UV) pip install -q -p $(PEERS) -r benchmarks/peers.txt
 	@touch $@

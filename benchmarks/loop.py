@@ -129,8 +129,11 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
         intake = steps.split(at, steps.dedup(at, steps.ingest(at)))
         plan = steps.plan(at, intake, Form(), f"round {seed}")
         screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
-        finals = [steps.final(at, plan, one) for one in steps.shortlist(at, plan, screened)]
-        challenger = steps.fit(at, plan, finals)
+        for heat in steps.shortlist(at, plan, screened):
+            steps.heat(at, plan, heat)
+        for heat in steps.finalists(at, plan, screened):
+            steps.heat(at, plan, heat)
+        challenger = steps.fit(at, plan, screened)
         scores = steps.score(at, plan, challenger)
         steps.promote(at, plan, challenger, scores, Form())
         steps.serve(at, plan)

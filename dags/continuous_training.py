@@ -10,10 +10,7 @@ from airflow.sdk import (
     DAG,
     AssetOrTimeSchedule,
     CronTriggerTimetable,
-    ExceptionRetryPolicy,
     Param,
-    RetryAction,
-    RetryRule,
     chain,
     dag,
     get_current_context,
@@ -21,13 +18,15 @@ from airflow.sdk import (
     task_group,
 )
 from airflow.sdk.exceptions import AirflowFailException
-from task_call import call, stage_task
+from approval import Approval
+from task_call import PATIENCE, call, run_id, stage_task
 
-from include.errors import ChampionMovedError, ContractError, ModelRefusedError, SpecError
+from include.errors import SpecError
 from include.settings import Settings, read_settings
 from include.spec import Spec, read_specs
 
 TRAINING_POOL = "training"
+HEAT = "{{ task.op_kwargs['heat']['title'] }}"
 FORM = {
     "no_new_data": Param(
         "skip",
@@ -50,12 +49,6 @@ FORM = {
         description="Why this run was started; kept with the MLflow run and the decision.",
     ),
 }
-RETRIES = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(exception=error, action=RetryAction.FAIL, reason="a person has to look first")
-        for error in (SpecError, ContractError, ChampionMovedError, ModelRefusedError)
-    ]
-)
 
 
 def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
@@ -73,20 +66,19 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
         params=FORM,
         max_active_runs=1,
         catchup=False,
-        default_args={
-            "retries": 2,
-            "retry_delay": timedelta(seconds=5),
-            "retry_policy": RETRIES,
-        },
+        default_args=PATIENCE,
         tags=["ratchet", spec.model],
     )
     def pipeline() -> None:
         spec_path = str(path)
         planned = plan(spec_path, data(spec_path))
-        finals = select(spec_path, planned, [family.name for family in spec.families])
-        challenger = fit(spec_path, planned, finals)
+        raced: Any = select(spec_path, planned, [family.name for family in spec.families])
+        screened, finals = raced
+        challenger = fit(spec_path, planned, screened)
+        chain(finals, challenger)
         scores = score(spec_path, planned, challenger)
-        decision = promote(spec_path, planned, challenger, scores)
+        answer = ask(spec_path, spec, scores) if spec.gate.approval else None
+        decision = promote(spec_path, planned, challenger, scores, answer)
         chain(decision, serve(spec_path, planned))
 
     return pipeline()
@@ -100,10 +92,13 @@ def data(spec_path: str) -> Any:
 
 @task_group
 def select(spec_path: str, planned: Any, families: list[str]) -> Any:
-    """Compare all candidates on a part of the train side, then the best on all of it."""
-    screened = screen.partial(spec_path=spec_path, planned=planned).expand(family=families)
-    finalists = shortlist(spec_path, planned, screened)
-    return final.partial(spec_path=spec_path, planned=planned).expand(finalist=finalists)
+    """Race all candidates over growing parts of the train side; the last part is all of it."""
+    of_race: Any = {"spec_path": spec_path, "planned": planned}
+    screened = screen.partial(**of_race).expand(family=families)
+    semifinals = semifinal.partial(**of_race).expand(heat=shortlist(**of_race, screened=screened))
+    left = finalists(**of_race, screened=screened)
+    chain(semifinals, left)
+    return screened, final.partial(**of_race).expand(heat=left)
 
 
 @stage_task()
@@ -134,34 +129,44 @@ def split(spec_path: str, batches: Any) -> Any:
 @stage_task()
 def plan(spec_path: str, intake: Any) -> Any:
     """Open the MLflow run, or skip with the reason when there is nothing to train."""
-    return call("plan", spec_path, intake, _form(), _run_id())
+    return call("plan", spec_path, intake, _form(), run_id())
 
 
 @stage_task(pool=TRAINING_POOL, map_index_template="{{ task.op_kwargs['family'] }}")
 def screen(spec_path: str, planned: Any, family: str) -> Any:
-    """Judge every candidate of a family: stratified folds, F1 at the out-of-fold threshold."""
+    """Judge every candidate of a family on small parts of the train side, one fold."""
     return call("screen", spec_path, planned, family)
 
 
 @stage_task()
 def shortlist(spec_path: str, planned: Any, screened: Any) -> Any:
-    """Rank all candidates; the leaderboard is in the log and in MLflow."""
+    """Drop the clearly beaten; who is left meets in the semifinal, where the rows are many."""
     return call("shortlist", spec_path, planned, list(screened))
 
 
-@stage_task(
-    pool=TRAINING_POOL,
-    map_index_template="{{ task.op_kwargs['finalist']['candidate']['family'] }}",
-)
-def final(spec_path: str, planned: Any, finalist: Any) -> Any:
-    """Judge a finalist on every train row."""
-    return call("final", spec_path, planned, finalist)
+@stage_task(pool=TRAINING_POOL, map_index_template=HEAT)
+def semifinal(spec_path: str, planned: Any, heat: Any) -> Any:
+    """Run who is left over two folds of a larger part; skipped where rows are few."""
+    return call("heat", spec_path, planned, heat)
+
+
+# A semifinal that is not needed is skipped, and that must not skip the final.
+@stage_task(trigger_rule="none_failed_min_one_success")
+def finalists(spec_path: str, planned: Any, screened: Any) -> Any:
+    """Drop who was clearly beaten in the semifinal; who is left runs over all train rows."""
+    return call("finalists", spec_path, planned, list(screened))
+
+
+@stage_task(pool=TRAINING_POOL, map_index_template=HEAT)
+def final(spec_path: str, planned: Any, heat: Any) -> Any:
+    """Run finalists over folds of all train rows."""
+    return call("heat", spec_path, planned, heat)
 
 
 @stage_task(pool=TRAINING_POOL)
-def fit(spec_path: str, planned: Any, finals: Any) -> Any:
-    """Fit the winner on the whole train side and register the model version."""
-    return call("fit", spec_path, planned, list(finals))
+def fit(spec_path: str, planned: Any, screened: Any) -> Any:
+    """Write the leaderboard, fit the winner on the whole train side, register the version."""
+    return call("fit", spec_path, planned, list(screened))
 
 
 @stage_task(pool=TRAINING_POOL)
@@ -171,9 +176,27 @@ def score(spec_path: str, planned: Any, challenger: Any) -> Any:
 
 
 @stage_task()
-def promote(spec_path: str, planned: Any, challenger: Any, scores: Any) -> Any:
+def decide(spec_path: str, scores: Any) -> Any:
+    """Decide with reasons; whoever approves reads them."""
+    return call("decide", spec_path, scores, _form())
+
+
+def ask(spec_path: str, spec: Spec, scores: Any) -> Any:
+    """Return what a person says to the decision, where the spec asks for an approval."""
+    decided = decide(spec_path, scores)
+    approve = Approval(
+        task_id="approve",
+        subject=f"Promote the challenger of {spec.title}?",
+        body="{{ ti.xcom_pull(task_ids='decide')['reason'] }}",
+        decided=decided,
+    )
+    return approve.output
+
+
+@stage_task()
+def promote(spec_path: str, planned: Any, challenger: Any, scores: Any, answer: Any) -> Any:
     """Decide with reasons; move the champion alias if the challenger earned it."""
-    return call("promote", spec_path, planned, challenger, scores, _form())
+    return call("promote", spec_path, planned, challenger, scores, _form(), answer)
 
 
 @stage_task()
@@ -218,10 +241,6 @@ def _form() -> dict[str, Any]:
     params = get_current_context()["params"]
     # A field that was emptied comes as null and means its default.
     return {name: params[name] for name in FORM if params[name] is not None}
-
-
-def _run_id() -> str:
-    return str(get_current_context()["run_id"])
 
 
 def _documentation(spec: Spec, settings: Settings) -> str:

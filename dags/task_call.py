@@ -8,15 +8,42 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Connection, get_current_context, task
+from airflow.sdk import (
+    Connection,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
 
+from include.errors import (
+    ChampionMovedError,
+    ContractError,
+    ModelRefusedError,
+    RollBackError,
+    SpecError,
+)
 from include.settings import Settings, read_settings
 from include.spec import Spec, read_spec
+
+_FOR_A_PERSON = (SpecError, ContractError, ChampionMovedError, ModelRefusedError, RollBackError)
+PATIENCE = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(exception=error, action=RetryAction.FAIL, reason="a person has to look first")
+            for error in _FOR_A_PERSON
+        ]
+    ),
+}
 
 
 def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -54,6 +81,11 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
         raise AirflowSkipException(str(error)) from error
     finally:
         task_instance.xcom_push("inside", {"from": started, "to": time.time()})
+
+
+def run_id() -> str:
+    """Return the run of the Dag that the calling task belongs to."""
+    return str(get_current_context()["run_id"])
 
 
 def reachable(spec: Spec, settings: Settings) -> Settings:

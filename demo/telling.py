@@ -31,26 +31,23 @@ class Teller:
             highlight=False,
             soft_wrap=True,
         )
-        if task.name == "select.shortlist" and result:
-            words = f"            finalists: {_finalists(result)}"
-            self._console.print(words, highlight=False, soft_wrap=True)
 
 
 def leaderboard(screened: list[list[dict[str, Any]] | None]) -> Table:
     """Return the table of all candidates, best first; a family whose task failed has none."""
     listed = (trial for family in screened for trial in family or [])
     trials = sorted(listed, key=lambda trial: -trial["f1"])
-    table = Table("", "F1", "folds", "s", "candidate", title="Leaderboard", title_justify="left")
+    table = Table("", "F1", "rows", "s", "candidate", title="Screening", title_justify="left")
     for place, trial in enumerate(trials, 1):
-        folds = f"{min(trial['fold_f1']):.3f}-{max(trial['fold_f1']):.3f}"
-        table.add_row(str(place), f"{trial['f1']:.4f}", folds, _tenths(trial), title(trial))
+        f1, rows = f"{trial['f1']:.4f}", f"{trial['rows']:,}"
+        table.add_row(str(place), f1, rows, _tenths(trial), title(trial))
     return table
 
 
 def summary(stories: list[tuple[str, Followed]]) -> Group:
     """Return the tables of all deliveries: rows, winner, decision and where the time went."""
     rows = Table("delivery", "rows in", "new", "duplicate", "quarantined", box=SIMPLE)
-    models = Table("delivery", "decision", "winner", "F1", "champion's", box=SIMPLE)
+    models = Table("delivery", "decision", "finalists", "F1", "champion's", box=SIMPLE)
     times = Table("delivery", "drop to served", "in the steps", "Airflow adds", box=SIMPLE)
     for name, run in stories:
         batch = _batch(run)
@@ -75,10 +72,11 @@ def _outcome(run: Followed) -> tuple[str, str, str, str]:
         return "skipped" if run.skipped_because else run.state, "-", "-", "-"
     scores = decision["scores"]
     champion = scores["champion"]
-    winner = max(run.results["select.final"], key=lambda trial: trial["f1"])
+    finals = run.results["select.final"]
+    families = dict.fromkeys(one["family"] for heat in finals for one in heat["candidates"])
     return (
         decision["verdict"],
-        winner["candidate"]["family"],
+        ", ".join(families),
         f"{scores['challenger']['f1']:.4f}",
         f"{champion['f1']:.4f}" if champion else "-",
     )
@@ -118,7 +116,8 @@ def _split(intake: Any) -> str:
 
 
 def _plan(planned: Any) -> str:
-    return f"MLflow run {planned['run_id'][:8]}, screening on {planned['screened_rows']:,} rows"
+    rows = sum(planned["dataset"]["train"].values())
+    return f"MLflow run {planned['run_id'][:8]}, a race over {rows:,} train rows"
 
 
 def _screen(trials: Any) -> str:
@@ -126,8 +125,18 @@ def _screen(trials: Any) -> str:
     return f"F1 {best['f1']:.4f} {title(best)}"
 
 
-def _final(trial: Any) -> str:
-    return f"F1 {trial['f1']:.4f} on {trial['rows']:,} rows"
+def _heats(heats: Any) -> str:
+    if not heats:
+        return "no semifinal: the rows are few"
+    families: dict[str, int] = {}
+    for one in {str(one): one for heat in heats for one in heat["candidates"]}.values():
+        families[one["family"]] = families.get(one["family"], 0) + 1
+    return "go on: " + ", ".join(f"{count} of {name}" for name, count in families.items())
+
+
+def _heat(heat: Any) -> str:
+    folds = ", ".join(str(fold) for fold in heat["folds"])
+    return f"{len(heat['candidates'])} candidates over fold {folds} of {heat['rows']:,} rows"
 
 
 def _fit(version: Any) -> str:
@@ -152,10 +161,6 @@ def _nothing(_result: Any) -> str:
     return ""
 
 
-def _finalists(trials: Any) -> str:
-    return ", ".join(title(trial) for trial in trials)
-
-
 def _tenths(trial: dict[str, Any]) -> str:
     return f"{trial['seconds']:.1f}"
 
@@ -166,7 +171,10 @@ _WORDS = {
     "data.split": _split,
     "plan": _plan,
     "select.screen": _screen,
-    "select.final": _final,
+    "select.shortlist": _heats,
+    "select.semifinal": _heat,
+    "select.finalists": _heats,
+    "select.final": _heat,
     "fit": _fit,
     "score": _score,
     "promote": _promote,

@@ -1,15 +1,22 @@
-"""`./ratchet`: quarantine and contract from the command line."""
+"""`./ratchet`: quarantine, contract and champions from the command line."""
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from include import contract as contracts
 from include import replay
 from include.dock import Dock, dock
 from include.errors import NothingToDoError, RatchetError
-from include.settings import read_settings
-from include.spec import read_spec
+from include.settings import Settings, read_settings
+from include.spec import Spec, read_spec
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
+_Do = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
+_SPEC = "the name of a spec, without `.toml`"
 
 
 def main() -> int:
@@ -17,8 +24,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         settings = read_settings()
-        at = dock(read_spec(settings.specs / f"{arguments.spec}.toml"), settings)
-        for line in arguments.do(at, arguments):
+        spec = read_spec(settings.specs / f"{arguments.spec}.toml")
+        for line in arguments.do(spec, settings, arguments):
             sys.stdout.write(f"{line}\n")
     except (RatchetError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
@@ -29,16 +36,54 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./ratchet", description=__doc__)
     commands = parser.add_subparsers(required=True)
+    _add_dock_commands(commands)
+    _add_model_commands(commands)
+    return parser
+
+
+def _add_dock_commands(commands: "_Commands") -> None:
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
     agreed = commands.add_parser("contract", help="show the contract, or change it")
     for command, do in ((listing, _quarantine), (again, _replay), (agreed, _contract)):
-        command.add_argument("spec", help="the name of a spec, without `.toml`")
-        command.set_defaults(do=do)
+        command.add_argument("spec", help=_SPEC)
+        command.set_defaults(do=_at_dock(do))
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
-    return parser
+
+
+def _add_model_commands(commands: "_Commands") -> None:
+    past = commands.add_parser("promotions", help="list who was champion from when, and why")
+    back = commands.add_parser("roll-back", help="make an earlier champion the champion again")
+    taken = commands.add_parser("adopt", help="register a model from elsewhere; its code runs")
+    again = commands.add_parser("judge", help="judge a registered version on today's holdout")
+    for command in (past, back, taken, again):
+        command.add_argument("spec", help=_SPEC)
+        command.set_defaults(do=_at_registry(command.prog.split()[-1]))
+    for command in (back, taken, again):
+        command.add_argument("--reason", required=True, help="why; it is written down")
+    back.add_argument("--steps", type=int, default=1, help="how many promotions, 1 by default")
+    taken.add_argument("model", type=Path, help="a scikit-learn classifier, written with joblib")
+    taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
+    taken.add_argument("--threshold", type=float, default=0.5, help="positive from here, 0.5")
+    again.add_argument("version", type=int, help="the number of the version")
+    again.add_argument("--approve", action="store_true", help="where the spec asks a person")
+    again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
+
+
+def _at_dock(do: Callable[[Dock, argparse.Namespace], list[str]]) -> _Do:
+    return lambda spec, settings, arguments: do(dock(spec, settings), arguments)
+
+
+def _at_registry(name: str) -> _Do:
+    def do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
+        # What a registry needs takes seconds to import, which the others do without.
+        from include import commands
+
+        return commands.run(name, spec, settings, arguments)
+
+    return do
 
 
 def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:

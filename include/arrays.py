@@ -1,5 +1,8 @@
 """The arrays that stages exchange, named once with their shapes and dtypes."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,3 +16,18 @@ Calls = NDArray[np.bool_]
 """Shape (rows,): True where a model calls a row positive."""
 RowNumbers = NDArray[np.int64]
 """Shape (n,): positions in a matrix."""
+Block = tuple[Matrix, Labels]
+"""Some rows of a side with their labels."""
+Blocks = Callable[[], Iterator[Block]]
+"""Gives the rows of a side block by block, from the first one each time it is called."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one fit came to on the validation rows of one fold."""
+
+    probability: NDArray[np.float64]
+    """Shape (candidates, validation rows); a row of NaN where the fit stopped before a candidate's
+    number of rounds. Of no row when the fit failed."""
+    seconds: float
+    failure: str = ""

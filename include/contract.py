@@ -13,10 +13,14 @@ from typing import Any, Literal
 
 import tomli_w
 
-from include.errors import ContractError
+from include.errors import ContractError, SpecError
 from include.spec import Data, Spec
 
 Kind = Literal["number", "category"]
+_SLICED: dict[Kind, tuple[str, str]] = {
+    "number": ("numbers", "at_least, below or numbers as values"),
+    "category": ("categories", "texts as values"),
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,26 @@ def first(spec: Spec, kinds: Mapping[str, Kind], since: str) -> Contract:
     """Return the contract of a first batch whose features have these kinds, in this order."""
     columns = tuple(_column(spec.data, name, kind) for name, kind in kinds.items())
     return _under(spec, 1, since, columns)
+
+
+def require_slices(contract: Contract, spec: Spec) -> None:
+    """Raise SpecError when a slice names a column or a kind of value that no row has."""
+    kinds = {column.name: column.kind for column in contract.columns}
+    for part in spec.slices:
+        kind = kinds.get(part.column)
+        if kind is None:
+            listed = ", ".join(contract.features[:10])
+            raise SpecError(
+                f"{spec.name}.toml: slice {part.name!r} names column {part.column!r}, which the "
+                f"rows do not have; the features start {listed}"
+            )
+        texts = any(isinstance(value, str) for value in part.values)
+        if (kind == "category") != texts:
+            held, mend = _SLICED[kind]
+            raise SpecError(
+                f"{spec.name}.toml: slice {part.name!r}: column {part.column!r} holds {held}: "
+                f"name {mend}"
+            )
 
 
 def changed(contract: Contract, spec: Spec, reason: str) -> Contract:

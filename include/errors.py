@@ -25,6 +25,18 @@ class ChampionMovedError(RatchetError):
     """The champion is no longer the model version that the challenger was judged against."""
 
 
+class RollBackError(RatchetError):
+    """There is no earlier champion to go back to."""
+
+
+class DataVersionError(RatchetError):
+    """A version of the lake's table that a model names cannot be read, or is of another table."""
+
+
+class AdoptionError(RatchetError):
+    """A model from elsewhere cannot be adopted; the message says what it lacks."""
+
+
 class ModelRefusedError(RatchetError):
     """A registered model is not the one that was recorded, so it is not opened."""
 

@@ -1,4 +1,7 @@
-"""What a scorecard looks like: four pictures, each contender a line in the same frame."""
+"""What scores look like: four pictures of the contenders, and one of what chance can do.
+
+In the four, each contender is a line in the same frame.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -37,6 +41,23 @@ def draw(y: Labels, contenders: Contenders) -> dict[str, Figure]:
         "f1_by_threshold": _f1_by_threshold,
     }
     return {name: _figure(y, contenders, one) for name, one in drawings.items()}
+
+
+def draw_gains(gained: NDArray[np.float64], asked: float) -> Figure:
+    """Return the histogram of resampled gains, shape (draws,).
+
+    Zero is marked, and the gain that the asked share of them reaches.
+    """
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(gained, bins=60, color="tab:blue", alpha=0.6)
+    axes.axvline(0, color="black", linewidth=1, label="no gain")
+    reached = float(np.quantile(gained, 1 - asked))
+    label = f"{asked:.1%} are above {reached:+.4f}"
+    axes.axvline(reached, color="tab:red", linestyle="--", linewidth=1.5, label=label)
+    axes.set(xlabel="gain in F1, challenger less champion", ylabel="resampled holdouts")
+    axes.legend()
+    return figure
 
 
 def _figure(

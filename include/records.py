@@ -76,7 +76,12 @@ class Dataset:
     @property
     def rows(self) -> int:
         """All rows of both sides."""
-        return sum(self.train.values()) + sum(self.holdout.values())
+        return self.train_rows + sum(self.holdout.values())
+
+    @property
+    def train_rows(self) -> int:
+        """All rows of the train side."""
+        return sum(self.train.values())
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,6 @@ class Plan:
     run_id: str
     """The MLflow run."""
     dataset: Dataset
-    screened_rows: int
-    """Train rows that every candidate is screened on."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ class Trial:
 
     candidate: Candidate
     rows: int
-    """Train rows that were cut into folds."""
+    """Train rows that were cut into folds; 0 for a candidate that has not been fitted yet."""
     f1: float
     """Mean over the folds of F1 at the threshold."""
     fold_f1: tuple[float, ...]
@@ -130,6 +133,37 @@ class Trial:
     """The nested MLflow run with its out-of-fold probabilities."""
     failure: str = ""
     """Why the candidate could not be fitted to this data; it is out of the race then."""
+    left: str = ""
+    """By whom it was clearly beaten, and on how many rows; empty while it is in the race."""
+
+    @classmethod
+    def unjudged(cls, candidate: Candidate) -> "Trial":
+        """Return the line of a candidate that nobody has fitted yet."""
+        return cls(candidate, 0, 0.0, (), 0.5, 0.0)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Candidates over some folds: what one task runs."""
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    rows: int
+    """Train rows that are cut into folds."""
+    folds: tuple[int, ...]
+    threads: int
+    """Threads that each fit may use: heats that run at once share the cores."""
+
+
+class Origin(StrEnum):
+    """Where a model version came from, and with it how it proves what it was fitted on."""
+
+    FITTED = "fitted here"
+    """On the train side of the data version that it names."""
+    ADOPTED_PROVED = "adopted with the rows it was fitted on"
+    """Their keys are kept with it."""
+    ADOPTED_UNPROVED = "adopted without the rows it was fitted on"
+    """It is judged on holdout rows that came after the data version that it names."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +176,9 @@ class ModelVersion:
     """Digest of the bundle, recorded when it was registered."""
     data_version: int
     run_id: str
+    table: str = ""
+    """Identity of the lake's table whose version `data_version` is; empty when not recorded."""
+    origin: Origin = Origin.FITTED
 
 
 @dataclass(frozen=True)
@@ -166,12 +203,22 @@ class Scorecard:
     false_positives: int
     false_negatives: int
     true_positives: int
+    expected_calibration_error: float
+    """Mean distance of the said probability from the share that happened, over ten quantiles."""
+    latency_ms: float = 0.0
+    """Median of predicting one row through the bundle; 0 where nobody measured."""
+    size_bytes: int = 0
+    """Of the model file; 0 where nobody measured."""
+
+    @property
+    def positive_share(self) -> float:
+        """Share of positive rows: the average precision of a model without any skill."""
+        return (self.true_positives + self.false_negatives) / self.rows
 
     @property
     def no_skill_f1(self) -> float:
         """F1 of calling every row positive: what a model without any skill gets."""
-        share = (self.true_positives + self.false_negatives) / self.rows
-        return 2 * share / (1 + share)
+        return 2 * self.positive_share / (1 + self.positive_share)
 
 
 @dataclass(frozen=True)
@@ -185,6 +232,42 @@ class Agreement:
     positives: tuple[int, int, int, int]
     negatives: tuple[int, int, int, int]
 
+    @property
+    def rows(self) -> int:
+        """All rows that were called."""
+        return sum(self.positives) + sum(self.negatives)
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """Both contenders on the holdout rows of one slice."""
+
+    name: str
+    rows: int
+    positives: int
+    challenger_f1: float
+    champion_f1: float | None = None
+    """None, as the agreement, when there is no champion to compare with."""
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Whether a model version was fitted on rows that it is scored on now."""
+
+    model_version: str
+    fitted_rows: int
+    """Rows of the data version that it names as the one it was fitted on."""
+    shared_rows: int
+    """Holdout rows whose features are among them."""
+    problem: str = ""
+    """Why nothing can be proved, as when its data version cannot be read any more."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is proved that the model saw no row of the holdout."""
+        return not self.problem and self.shared_rows == 0
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -197,6 +280,15 @@ class Scores:
     unfit_champion: str | None = None
     """Version of a champion that cannot answer these rows, as when a column it was fitted on may
     be missing since."""
+    slices: tuple[SliceScore, ...] = ()
+    """In the order of the spec."""
+    proofs: tuple[Proof, ...] = ()
+    """Of the challenger and, when there is one, of the champion."""
+    looks: int = 0
+    """Earlier challengers that were judged on this holdout."""
+    barred: str = ""
+    """Why the challenger may not take over although it may be better: the same data's model was
+    rolled back."""
 
 
 class Verdict(StrEnum):
@@ -219,6 +311,8 @@ class Check:
     value: float
     bound: float
     sentence: str
+    ceiling: bool = False
+    """Whether the value may not exceed the bound; else it has to reach or to beat it."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +325,8 @@ class Decision:
     scores: Scores
     forced: bool = False
     note: str = ""
+    smallest_gain: float | None = None
+    """The smallest gain in F1 that this holdout can tell from noise; None without a comparison."""
 
 
 @dataclass(frozen=True)

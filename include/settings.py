@@ -9,11 +9,17 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 PROJECT = Path(__file__).resolve().parent.parent
+_GROUP_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+"""Where a container reads its own limit, of version 2 and of version 1 of control groups."""
 _AWS = (
     "AWS_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
@@ -44,6 +50,10 @@ class Settings:
     serving_port: int
     cores: int
     """How many fits may run at once: RATCHET_CORES, the machine's cores by default."""
+    fit_memory: int
+    """How much of the train side a fit may hold as one float32 matrix, in MiB: RATCHET_FIT_MEMORY,
+    half of the memory of the machine, or of its control group, by default. The other half is for
+    what stands beside it while it is laid out and fitted."""
     code: str
     """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
     s3: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -85,6 +95,7 @@ class Settings:
             "RATCHET_MLFLOW_PORT": str(self.mlflow_port),
             "RATCHET_SERVING_PORT": str(self.serving_port),
             "RATCHET_CORES": str(self.cores),
+            "RATCHET_FIT_MEMORY": str(self.fit_memory),
             "RATCHET_CODE_VERSION": self.code,
             **{name: self.s3[name] for name in _AWS if name in self.s3},
         }
@@ -104,6 +115,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         mlflow_port=_number(env, "RATCHET_MLFLOW_PORT", 5000),
         serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
+        fit_memory=_number(env, "RATCHET_FIT_MEMORY", _memory() // 2),
         code=env.get("RATCHET_CODE_VERSION", ""),
         s3=s3_options(env),
     )
@@ -138,6 +150,19 @@ def _number(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal():
         raise ValueError(f"{name} is {text!r}: it must be a whole number")
     return int(text)
+
+
+def _memory() -> int:
+    """Return the memory that processes of this machine, or of its control group, have, in MiB.
+
+    All of it and not what is free now: a setting that moved with the load of the hour would fit the
+    same data one way today and another way tomorrow.
+    """
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in _GROUP_LIMITS:
+        with suppress(OSError, ValueError):  # no such group, or one without a limit
+            found.append(int(limit.read_text()))
+    return min(found) // 2**20
 
 
 def code_version(settings: Settings) -> str:

@@ -11,12 +11,27 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from include.errors import SpecError
 
-TRUSTED_PACKAGES = ("sklearn.", "xgboost.")
+TRUSTED_PACKAGES = ("sklearn.", "xgboost.", "include.bundle.")
+OWN_DAGS = ("roll_back",)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+def _is_free(name: str) -> str:
+    if name in OWN_DAGS:
+        raise ValueError(f"{name!r} is a Dag of Ratchet's own; give the file another name")
+    return name
 
 
 class _Part(BaseModel):
@@ -94,19 +109,53 @@ class Split(_Part):
 class Selection(_Part):
     """How candidates are compared."""
 
+    strategy: Literal["race", "exhaustive"] = "race"
+    """`race`: who is clearly beaten on a part of the rows drops out; `exhaustive`: nobody does."""
     folds: int = Field(5, ge=2)
     seed: int = 0
-    screened_rows: int = Field(10_000, ge=100)
-    """Every candidate is screened on at most this many train rows, a stratified part."""
-    finalists: int = Field(2, ge=1)
-    """The best so many are then compared on all train rows."""
+    screened_rows: int = Field(5_000, ge=100)
+    """A race starts on at most this many train rows, a stratified part."""
+    finalists: int = Field(8, ge=1)
+    """At most so many fits a fold go on to all train rows, those with the best F1."""
 
 
 class Gate(_Part):
-    """How sure the gate has to be."""
+    """How sure the gate has to be, and what no model may exceed."""
 
     confidence: float = Field(0.95, ge=0.5, lt=1)
-    """Share of resampled holdouts on which the challenger has to win; 0.5 is plain `beats it`."""
+    """Share of resampled holdouts on which the challenger has to win at the first look at a
+    holdout; more is asked the more often it was looked at. 0.5 is plain `beats it`."""
+    slice_harm: float = Field(0.95, ge=0.5, le=1)
+    """A challenger that loses on a larger share of a slice's resampled rows is held; 1 is never."""
+    max_calibration_error: float = Field(1.0, gt=0, le=1)
+    """Expected calibration error; 1 is no bound, since F1 needs no calibration."""
+    max_latency_ms: float = Field(1000.0, gt=0)
+    """Of predicting one row."""
+    max_size_mib: float = Field(1024.0, gt=0)
+    """Of the model file."""
+    approval: bool = False
+    """Whether a person is asked before a challenger that earned it becomes the champion."""
+
+
+class Slice(_Part):
+    """Holdout rows that both contenders are also scored on: by values, or by a range."""
+
+    name: Name
+    column: str
+    """A feature."""
+    values: tuple[str | int | float, ...] = ()
+    """Categories, or numbers."""
+    at_least: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _values_or_range(self) -> Self:
+        ranged = self.at_least is not None or self.below is not None
+        if bool(self.values) == ranged:
+            raise ValueError("name either values, or at_least, below or both")
+        if self.at_least is not None and self.below is not None and self.at_least >= self.below:
+            raise ValueError(f"no number is at least {self.at_least:g} and below {self.below:g}")
+        return self
 
 
 class Family(_Part):
@@ -161,7 +210,7 @@ class Schedule(_Part):
 class Spec(_Part):
     """One model: its data, its candidates, when it trains."""
 
-    name: Name
+    name: Annotated[Name, AfterValidator(_is_free)]
     """The Dag, the landing folder and the table; the file's own name without `.toml`."""
     model: Name
     """The registered model and the endpoint."""
@@ -176,12 +225,23 @@ class Spec(_Part):
     gate: Gate = Gate()
     schedule: Schedule = Schedule()
     families: tuple[Family, ...] = Field(min_length=1)
+    slices: tuple[Slice, ...] = ()
 
     @model_validator(mode="after")
     def _families_differ(self) -> "Spec":
         names = [family.name for family in self.families]
         if len(set(names)) < len(names):
             raise ValueError("two families have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_differ_and_cut_features(self) -> "Spec":
+        names = [part.name for part in self.slices]
+        if len(set(names)) < len(names):
+            raise ValueError("two slices have the same name")
+        for part in self.slices:
+            if not self.data.selects(part.column):
+                raise ValueError(f"slice {part.name!r}: column {part.column!r} is no feature")
         return self
 
     def family(self, name: str) -> Family:

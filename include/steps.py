@@ -5,25 +5,29 @@ recorded is found again by the run that recorded it.
 """
 
 import logging
-import re
-import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version as installed
+from dataclasses import asdict, replace
 
-import numpy as np
-
-from include import intake, pictures
-from include.arrays import Labels, Matrix
-from include.bundle import Bundle, Layout, Manifest, encode
-from include.errors import EndpointError, NothingToDoError
+from include import (
+    endpoint_check,
+    intake,
+    page,
+    planning,
+    prequential,
+    promotions,
+    race,
+    scoring,
+    winner,
+)
+from include.bundle import libraries
+from include.contract import require_slices
+from include.errors import ChampionMovedError, NothingToDoError
+from include.moves import Answer, Move, RollBack
 from include.records import (
     Batch,
-    Candidate,
-    Dataset,
     Decision,
     Form,
+    Heat,
     Intake,
     ModelVersion,
     Plan,
@@ -33,18 +37,12 @@ from include.records import (
     Verdict,
 )
 from include.settings import code_version
-from include.spec import Spec
-from include.stages import fit as fit_stage
 from include.stages import promote as promote_stage
-from include.stages import score as score_stage
-from include.stages import select as select_stage
-from include.stages import split as split_stage
 from include.workplace import Workplace
 
 log = logging.getLogger("ratchet")
-EXAMPLE_ROWS = 5
-SERVING_PATIENCE_SECONDS = 60.0
-LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
+JUDGEMENTS = 5
+"""How often a challenger is judged when the champion keeps moving."""
 
 
 def ingest(at: Workplace) -> list[Batch]:
@@ -80,221 +78,115 @@ def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
 
 def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
-    dataset = _require_trainable(at.spec, taken_in)
+    prequential.score_arrivals(at, taken_in.batches)
+    dataset = planning.require_trainable(at.spec, taken_in)
+    require_slices(at.lake.require_contract(), at.spec)
     decided = at.registry.decided_data_version(dag_run)
     if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
         raise NothingToDoError(
             f"no row is new since data version {decided}, on which a run has decided. "
-            f"{_noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' set to "
-            "'retrain'"
+            f"{planning.noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' "
+            "set to 'retrain'"
         )
     tags = {"ratchet.code": code_version(at.settings), "ratchet.note": form.note}
-    tags |= {f"ratchet.library.{name}": installed(name) for name in LIBRARIES}
+    tags |= {f"ratchet.library.{name}": installed for name, installed in libraries().items()}
     run_id = at.registry.open_run(dag_run, dataset.version, tags)
-    rows = sum(dataset.train.values())
-    counts = {f"train_{name}": count for name, count in dataset.train.items()}
-    counts |= {f"holdout_{name}": count for name, count in dataset.holdout.items()}
-    at.registry.log(run_id, metrics=counts | _batch_totals(taken_in.batches))
+    at.registry.log(run_id, metrics=planning.totals(dataset, taken_in.batches))
     log.info("MLflow run: %s", at.registry.page(run_id))
     at.registry.log_dataset(run_id, at.lake.url, dataset.version)
     at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in taken_in.batches])
-    return Plan(run_id, dataset, min(rows, at.spec.selection.screened_rows))
+    plan = Plan(run_id, dataset)
+    # Lays the train side out before many tasks ask for it at once.
+    race.enter(at, plan).board.clear_others()
+    return plan
 
 
 def screen(at: Workplace, plan: Plan, family_name: str) -> list[Trial]:
-    """Judge every candidate of a family on a stratified part of the train side."""
-    side = _train_side(at, plan)
-    part = select_stage.sample(side.y, plan.screened_rows, at.spec.selection)
-    screened = _TrainSide(side.layout, side.X[part], side.y[part])
-    family = at.spec.family(family_name)
-    listed = select_stage.candidates(family)
-    return [_try(at, plan, candidate, screened) for candidate in listed]
+    """Judge every candidate of a family on small parts of the train side."""
+    trials = race.screen(race.enter(at, plan), family_name)
+    return [replace(one, run_id=at.registry.log_trial(plan.run_id, one)) for one in trials]
 
 
-def shortlist(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Trial]:
-    """Rank all candidates and return the finalists."""
-    ranked = select_stage.leaderboard(trial for family in screened for trial in family)
-    at.registry.log_table(plan.run_id, "leaderboard.json", [asdict(trial) for trial in ranked])
-    for place, trial in enumerate(ranked, 1):
-        log.info("%2d. F1 %.4f  %s %s", place, trial.f1, trial.candidate.title, trial.failure)
-    return select_stage.shortlist(ranked, at.spec.selection)
+def shortlist(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Heat]:
+    """Drop the clearly beaten; who is left meets in a semifinal where the rows are many."""
+    field = race.shortlist(race.enter(at, plan), screened)
+    return list(field.heats)
 
 
-def final(at: Workplace, plan: Plan, finalist: Trial) -> Trial:
-    """Judge a finalist on the whole train side, unless its screening was on all of it."""
-    if finalist.rows == sum(plan.dataset.train.values()):
-        log.info("%s was screened on every train row already", finalist.candidate.title)
-        return finalist
-    return _try(at, plan, finalist.candidate, _train_side(at, plan))
+def finalists(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Heat]:
+    """Drop who was clearly beaten in the semifinal; who is left runs over all train rows."""
+    field = race.finalists(race.enter(at, plan), screened)
+    return list(field.heats)
 
 
-def fit(at: Workplace, plan: Plan, finals: Sequence[Trial]) -> ModelVersion:
-    """Fit the winner on the whole train side and register it as a model version."""
-    winner = select_stage.shortlist(finals, at.spec.selection)[0]
-    family = at.spec.family(winner.candidate.family)
-    side = _train_side(at, plan)
-    started = time.perf_counter()
-    pipeline = select_stage.build(winner.candidate, family, at.spec.selection.seed, side.layout)
-    model = fit_stage.fit(pipeline, winner.threshold, side.X, side.y)
-    seconds = time.perf_counter() - started
-    log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, len(side.y), seconds)
-    params = {"family": winner.candidate.family, "threshold": winner.threshold}
-    at.registry.log(
-        plan.run_id,
-        params=params | winner.candidate.params,
-        metrics={"select_f1": winner.f1, "fit_seconds": seconds},
-    )
-    manifest = _manifest(at, plan, winner, side.layout)
-    requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    return at.registry.register(
-        plan.run_id, model, manifest, requirements, {"ratchet.family": winner.candidate.family}
-    )
+def heat(at: Workplace, plan: Plan, heat: Heat) -> Heat:
+    """Run candidates over their folds; a repeated heat finds what it has done."""
+    return race.run(race.enter(at, plan), heat)
+
+
+def fit(at: Workplace, plan: Plan, screened: Sequence[Sequence[Trial]]) -> ModelVersion:
+    """Fit the winner of the race on the whole train side and register it as a model version."""
+    ran = race.enter(at, plan)
+    version = at.registry.registered(plan.run_id) or winner.fitted(at, plan, ran, screened)
+    ran.board.clear()
+    return version
 
 
 def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score challenger and champion on the same holdout rows, now."""
-    versions = {"challenger": challenger}
-    champion = at.registry.opponent(challenger)
-    if champion is not None:
-        versions["champion"] = champion
-    contenders, cards = {}, {}
-    for name, version in versions.items():
-        bundle = at.registry.bundle(version)
-        # The same rows in the same order, each laid out as the model was fitted on them.
-        X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, bundle.manifest.layout)
-        try:
-            contenders[name] = _answers(bundle, X)
-        except ValueError as error:
-            if version == challenger:
-                raise
-            log.warning("champion %s cannot answer these rows: %s", version.version, error)
-            break
-        cards[name] = score_stage.score(
-            y,
-            contenders[name].probability,
-            contenders[name].threshold,
-            version.version,
-            plan.dataset.version,
-        )
-        log.info("%s: %s", name, cards[name])
-        at.registry.log_scorecard(plan.run_id, name, cards[name])
-    at.registry.log_figures(plan.run_id, pictures.draw(y, contenders))
-    if champion is None:
-        return Scores(cards["challenger"])
-    if "champion" not in contenders:
-        return Scores(cards["challenger"], unfit_champion=champion.version)
-    agreement = score_stage.agree(y, contenders["challenger"].calls, contenders["champion"].calls)
-    return Scores(cards["challenger"], cards["champion"], agreement)
+    return scoring.score_contenders(at, plan, challenger)
 
 
-def promote(
-    at: Workplace, plan: Plan, challenger: ModelVersion, scores: Scores, form: Form
-) -> Decision:
-    """Decide, record the decision, and move the champion alias if the challenger earned it."""
+def decide(at: Workplace, scores: Scores, form: Form) -> Decision:
+    """Decide on a challenger; nothing moves by it."""
     decision = promote_stage.promote(scores, form, at.spec.gate)
     log.info("%s: %s", decision.verdict, decision.reason)
-    if decision.verdict is Verdict.PROMOTE:
-        judged_against = scores.champion.model_version if scores.champion else scores.unfit_champion
-        at.registry.promote(challenger, judged_against)
+    return decision
+
+
+def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
+    at: Workplace,
+    plan: Plan,
+    challenger: ModelVersion,
+    scores: Scores,
+    form: Form,
+    answer: Answer | None = None,
+) -> Decision:
+    """Decide, move the champion alias if the challenger earned it, and record the decision.
+
+    A champion that was promoted meanwhile is judged against in its turn, a few times over. But an
+    approval holds for what was shown: there ChampionMovedError asks for another look. `answer` is
+    a person's, where the spec asks for one.
+    """
+    for _ in range(JUDGEMENTS):
+        decision = promotions.answered(decide(at, scores, form), answer, at.spec.gate)
+        if decision.verdict is not Verdict.PROMOTE:
+            break
+        try:
+            promotions.make_champion(at, plan, challenger, decision)
+            break
+        except ChampionMovedError as moved:
+            if at.spec.gate.approval:
+                raise
+            log.warning("%s: judging again", moved)
+            scores = score(at, plan, challenger)
+    else:
+        raise ChampionMovedError(f"the champion moved {JUDGEMENTS} times while it was judged")
+    drawn = at.registry.figures(plan.run_id)
+    at.registry.log_page(plan.run_id, page.render(at.spec.title, decision, drawn))
     at.registry.log_decision(plan.run_id, challenger, decision)
     return decision
 
 
-def serve(at: Workplace, plan: Plan) -> Served:
-    """Wait until the endpoint holds the champion and answers as the pipeline does."""
-    champion = at.registry.champion()
-    if champion is None:
-        raise NothingToDoError(f"{at.spec.model} has no champion yet, so there is none to serve")
-    waited = at.endpoint.wait_for(champion.version, SERVING_PATIENCE_SECONDS)
-    bundle = at.registry.bundle(champion)
-    layout = bundle.manifest.layout
-    rows = at.lake.sample(plan.dataset.version, split_stage.HOLDOUT, layout, EXAMPLE_ROWS)
-    version, answered = at.endpoint.infer(layout, rows)
-    expected = bundle.probability(encode(layout, rows))
-    if version != champion.version or not np.allclose(answered, expected, atol=1e-6, rtol=0):
-        raise EndpointError(
-            f"{at.spec.model} version {version} answered {answered.tolist()} where champion "
-            f"{champion.version} gives {expected.tolist()}: look at the serving log"
-        )
-    log.info("%s version %s answers after %.1f s", at.spec.model, version, waited)
-    return Served(at.spec.model, version, len(rows), waited)
+def roll_back(at: Workplace, asked: RollBack) -> Move:
+    """Move the champion alias back along the promotions that really happened."""
+    return promotions.roll_back(at, asked)
 
 
-@dataclass(frozen=True)
-class _TrainSide:
-    """The rows that candidates are fitted on, and how their columns are laid out."""
+def serve(at: Workplace, plan: Plan | None) -> Served:
+    """Wait until the endpoint holds the champion and answers as the pipeline does.
 
-    layout: Layout
-    X: Matrix
-    y: Labels
-
-
-def _train_side(at: Workplace, plan: Plan) -> _TrainSide:
-    layout = at.lake.layout(plan.dataset.version, at.lake.require_contract())
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.TRAIN, layout)
-    return _TrainSide(layout, X, y)
-
-
-def _noted(taken_in: Intake) -> str:
-    """Say why files of this run brought no row, for the person who dropped them."""
-    return "".join(f"{batch.name}: {batch.note}. " for batch in taken_in.batches if batch.note)
-
-
-def _require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
-    dataset = taken_in.dataset
-    if dataset is None:
-        raise NothingToDoError(
-            f"no row has ever landed, so there is nothing to train on. {_noted(taken_in)}".rstrip()
-        )
-    folds = spec.selection.folds
-    if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
-        raise NothingToDoError(
-            f"too few rows of a class for {folds} folds: train {dataset.train}, "
-            f"holdout {dataset.holdout}. Drop more labelled rows"
-        )
-    return dataset
-
-
-def _batch_totals(batches: Sequence[Batch]) -> dict[str, float]:
-    fields = ("read", "new", "duplicates", "refused")
-    totals: Counter[str] = Counter()
-    for batch in batches:
-        totals.update({f"batch_{name}": getattr(batch, name) for name in fields})
-        totals.update({f"refused_{_slug(why)}": rows for why, rows in batch.reasons.items()})
-    return dict(totals)
-
-
-def _slug(reason: str) -> str:
-    """Return a reason as a metric's name."""
-    return re.sub(r"\W+", "_", reason.lower()).strip("_")
-
-
-def _try(at: Workplace, plan: Plan, candidate: Candidate, side: _TrainSide) -> Trial:
-    family, rule = at.spec.family(candidate.family), at.spec.selection
-    pipeline = select_stage.build(candidate, family, rule.seed, side.layout)
-    try:
-        trial, probability = select_stage.cross_validate(candidate, pipeline, side.X, side.y, rule)
-    except ValueError as error:
-        failed = Trial(candidate, len(side.y), 0.0, (), 0.5, 0.0, failure=str(error))
-        log.warning("%s is out of the race: %s", candidate.title, error)
-        return replace(failed, run_id=at.registry.log_failed_trial(plan.run_id, failed))
-    log.info("F1 %.4f in %5.1f s  %s", trial.f1, trial.seconds, candidate.title)
-    return replace(trial, run_id=at.registry.log_trial(plan.run_id, trial, probability))
-
-
-def _manifest(at: Workplace, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
-    rows = at.lake.sample(plan.dataset.version, split_stage.TRAIN, layout, EXAMPLE_ROWS)
-    return Manifest(
-        name=at.spec.model,
-        family=winner.candidate.family,
-        layout=layout,
-        threshold=winner.threshold,
-        labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
-        data_version=plan.dataset.version,
-        example=tuple(map(tuple, rows)),
-        libraries={name: installed(name) for name in LIBRARIES},
-    )
-
-
-def _answers(bundle: Bundle, X: Matrix) -> pictures.Contender:
-    return pictures.Contender(bundle.probability(X), bundle.manifest.threshold)
+    It is compared on holdout rows of the plan's data version, without a plan of the newest.
+    """
+    data_version = plan.dataset.version if plan else at.lake.version() or 0
+    return endpoint_check.await_champion(at, data_version)

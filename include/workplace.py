@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
+from include.adapters.train_sides import TrainSides
 from include.dock import Dock, dock
 from include.settings import Settings
 from include.spec import Spec
@@ -15,6 +16,7 @@ class Workplace(Dock):
 
     registry: Registry
     endpoint: Endpoint
+    train_sides: TrainSides
 
 
 def workplace(spec: Spec, settings: Settings) -> Workplace:
@@ -27,4 +29,5 @@ def workplace(spec: Spec, settings: Settings) -> Workplace:
         at.lake,
         Registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model),
+        TrainSides(settings.scratch / "train_sides" / spec.name),
     )

@@ -53,6 +53,7 @@ def _single_thread(model: object) -> None:
         elif isinstance(part, Mapping):
             pending.extend(part.values())
         elif isinstance(part, BaseEstimator):
-            if hasattr(part, "n_jobs"):
+            # Its own: a frozen estimator shows that of the model inside it and lets nobody set it.
+            if "n_jobs" in vars(part):
                 part.set_params(n_jobs=1)
             pending.extend(vars(part).values())

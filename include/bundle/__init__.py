@@ -6,8 +6,9 @@ the model file. The digest of `bundle.json` itself is what the registry records,
 both files and nothing is unpickled before it was verified.
 """
 
-from include.bundle.files import Bundle, Manifest, load, read_manifest, save
-from include.bundle.layout import Layout, Value, encode, encode_column, stand_in
+from include.bundle.files import Bundle, Manifest, libraries, load, read_manifest, save
+from include.bundle.frequency import ValueFrequency
+from include.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
 from include.bundle.refusals import BundleRefusedError
 
 __all__ = [
@@ -16,9 +17,12 @@ __all__ = [
     "Layout",
     "Manifest",
     "Value",
+    "ValueFrequency",
     "encode",
     "encode_column",
+    "libraries",
     "load",
+    "read_layout",
     "read_manifest",
     "save",
     "stand_in",

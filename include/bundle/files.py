@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import pickle
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,11 +12,12 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle.layout import Layout, Value
+from include.bundle.layout import Layout, Value, read_layout
 from include.bundle.refusals import BundleRefusedError
 
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "bundle.json"
+_LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
 
 
 class Classifier(Protocol):
@@ -58,6 +61,8 @@ class Bundle:
 
     manifest: Manifest
     model: Classifier
+    size_bytes: int = 0
+    """Of the model file; 0 for a bundle that was not loaded from files."""
 
     def probability(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
@@ -68,9 +73,17 @@ class Bundle:
         return (probability >= self.manifest.threshold).astype(np.int64)
 
 
+def libraries() -> dict[str, str]:
+    """Return the installed version of every library that a pickled model depends on."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
 def save(folder: Path, model: Classifier, manifest: Manifest) -> str:
     """Write a bundle into an existing folder and return the digest that pins it."""
-    joblib.dump(model, folder / MODEL_FILE)
+    # Not by `joblib.dump`: the library dill, which Airflow imports, puts functions of its own into
+    # the table of joblib's pickler, and what they write opens only where dill is installed.
+    with (folder / MODEL_FILE).open("wb") as file:
+        pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
     fields = asdict(manifest) | {"model_sha256": _sha256(folder / MODEL_FILE)}
     (folder / MANIFEST_FILE).write_text(json.dumps(fields, indent=1, sort_keys=True))
     return _sha256(folder / MANIFEST_FILE)
@@ -85,7 +98,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
         return Manifest(
             **fields
             | {
-                "layout": _layout(**fields["layout"]),
+                "layout": read_layout(fields["layout"]),
                 "labels": tuple(fields["labels"]),
                 "example": tuple(map(tuple, fields["example"])),
             }
@@ -102,12 +115,8 @@ def load(folder: Path, digest: str) -> Bundle:
     """
     manifest = read_manifest(folder, digest)
     _require(folder / MODEL_FILE, manifest.model_sha256)
-    return Bundle(manifest, joblib.load(folder / MODEL_FILE))
-
-
-def _layout(features: list[str], categories: dict[str, list[str]], missing: list[str]) -> Layout:
-    known = {feature: tuple(names) for feature, names in dict(categories).items()}
-    return Layout(tuple(features), known, tuple(missing))
+    path = folder / MODEL_FILE
+    return Bundle(manifest, joblib.load(path), path.stat().st_size)
 
 
 def _require(path: Path, digest: str) -> None:

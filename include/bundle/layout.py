@@ -4,9 +4,10 @@ Training and serving both lay rows out by the same `Layout`, which travels in th
 that the server is asked about stands where the same value stood when the model was fitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,12 @@ class Layout:
             feature: {category: place for place, category in enumerate(known)}
             for feature, known in self.categories.items()
         }
+
+
+def read_layout(fields: Mapping[str, Any]) -> Layout:
+    """Return a layout from its JSON; KeyError or TypeError when it is none."""
+    known = {feature: tuple(names) for feature, names in dict(fields["categories"]).items()}
+    return Layout(tuple(fields["features"]), known, tuple(fields["missing"]))
 
 
 def encode(layout: Layout, rows: Sequence[Sequence[Value]]) -> NDArray[np.float32]:

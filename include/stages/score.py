@@ -1,10 +1,16 @@
-"""Metrics of one model on the holdout."""
+"""Metrics of one model on the holdout, and of both on its slices."""
+
+from dataclasses import replace
 
 import numpy as np
 from sklearn import metrics
 
-from include.arrays import Calls, Labels, Probabilities
-from include.records import Agreement, Scorecard
+from include.arrays import Calls, Labels, Matrix, Probabilities
+from include.bundle import Layout
+from include.records import Agreement, Scorecard, SliceScore
+from include.spec import Slice
+
+QUANTILES = 10
 
 
 def score(
@@ -35,7 +41,21 @@ def score(
         false_positives=fp,
         false_negatives=fn,
         true_positives=tp,
+        expected_calibration_error=calibration_error(y, probability),
     )
+
+
+def calibration_error(y: Labels, probability: Probabilities) -> float:
+    """Return the expected calibration error over bins of equally many rows.
+
+    The mean distance, weighted by rows, of the mean probability of a bin from its share of
+    positives (Naeini, Cooper and Hauskrecht, AAAI 2015; on quantiles: Nguyen and O'Connor, EMNLP
+    2015). Rows of equal probability share a bin.
+    """
+    edges = np.quantile(probability, np.linspace(0, 1, QUANTILES + 1)[1:-1])
+    bins = np.searchsorted(edges, probability)
+    surplus = np.bincount(bins, weights=probability - y, minlength=QUANTILES)
+    return float(np.abs(surplus).sum() / len(y))
 
 
 def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
@@ -43,3 +63,31 @@ def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
     cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
     counted = [np.bincount(cell[y == label], minlength=4).tolist() for label in (1, 0)]
     return Agreement(tuple(counted[0]), tuple(counted[1]))
+
+
+def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
+    """Return which rows of a matrix belong to a slice, shape (rows,).
+
+    A missing value belongs to none; a category that the layout does not know stands as missing.
+    """
+    column = X[:, layout.features.index(part.column)]
+    if part.values:
+        places = layout.places.get(part.column)
+        wanted = part.values if places is None else [places.get(str(v)) for v in part.values]
+        return np.isin(column, np.array(wanted, dtype=np.float32))
+    # A bound is rounded as the values are: 0.1 is at least 0.1.
+    low = np.float32(-np.inf if part.at_least is None else part.at_least)
+    high = np.float32(np.inf if part.below is None else part.below)
+    return (column >= low) & (column < high)
+
+
+def score_slice(
+    name: str, y: Labels, challenger: Calls, champion: Calls | None = None
+) -> SliceScore:
+    """Score both contenders' calls on the rows of one slice; there may be none."""
+    f1 = metrics.f1_score(y, challenger, zero_division=0.0) if len(y) else 0.0
+    alone = SliceScore(name, len(y), int(y.sum()), float(f1))
+    if champion is None:
+        return alone
+    other = metrics.f1_score(y, champion, zero_division=0.0) if len(y) else 0.0
+    return replace(alone, champion_f1=float(other), agreement=agree(y, challenger, champion))

@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import polars as pl
 
 from include import steps
-from include.records import Batch, Decision, Form, Intake, ModelVersion, Plan, Scores, Trial
+from include.records import (
+    Batch,
+    Decision,
+    Form,
+    Heat,
+    Intake,
+    ModelVersion,
+    Plan,
+    Scores,
+    Trial,
+)
 from include.workplace import Workplace
 
 DAG_RUNS = (f"manual__{number}" for number in count())
@@ -22,7 +33,7 @@ class Run:
     intake: Intake
     plan: Plan
     screened: list[list[Trial]]
-    finals: list[Trial]
+    heats: list[Heat]
     challenger: ModelVersion
     scores: Scores
     decision: Decision
@@ -47,11 +58,21 @@ def run(at: Workplace, form: Form | None = None) -> Run:
     intake = steps.split(at, batches)
     plan = steps.plan(at, intake, form, next(DAG_RUNS))
     screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
-    finals = [steps.final(at, plan, trial) for trial in steps.shortlist(at, plan, screened)]
-    challenger = steps.fit(at, plan, finals)
+    for heat in steps.shortlist(at, plan, screened):
+        steps.heat(at, plan, heat)
+    heats = [steps.heat(at, plan, heat) for heat in steps.finalists(at, plan, screened)]
+    challenger = steps.fit(at, plan, screened)
     scores = steps.score(at, plan, challenger)
     decision = steps.promote(at, plan, challenger, scores, form)
-    return Run(batches, intake, plan, screened, finals, challenger, scores, decision)
+    return Run(batches, intake, plan, screened, heats, challenger, scores, decision)
+
+
+def leaderboard(done: Run) -> list[dict[str, Any]]:
+    """Return the leaderboard that a run has recorded, the winner first."""
+    listed: list[dict[str, Any]] = mlflow.artifacts.load_dict(
+        f"runs:/{done.plan.run_id}/leaderboard.json"
+    )
+    return listed
 
 
 def rows(at: Workplace) -> pl.DataFrame:

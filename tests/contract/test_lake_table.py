@@ -168,6 +168,24 @@ def test_a_version_is_read_back_bit_for_bit(lake: Lake) -> None:
     assert len(lake.matrix(1, "train", AB)[0]) == 16
 
 
+def test_blocks_are_the_matrix_without_holding_it(lake: Lake) -> None:
+    """Every row of the side once, so many at a time, and the same blocks each time."""
+    lake.commit("d1", [rows(0).with_columns(c=pl.Series(["x", None] * 5))], None)
+    lake.commit("d2", [rows(10).with_columns(c=pl.Series(["z", "y"] * 5))], 0)
+    layout = Layout(("c", "a", "b"), {"c": ("x", "y")}, ("c",))
+    blocks = list(lake.blocks(1, "train", layout, 7))
+    assert [len(y) for _, y in blocks] == [7, 7, 2]
+    assert all(X.dtype == np.float32 and X.flags.c_contiguous for X, _ in blocks)
+    X, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    whole, labels = lake.matrix(1, "train", layout)
+    order, by_key = np.argsort(X[:, 2]), np.argsort(whole[:, 2])
+    assert np.array_equal(X[order], whole[by_key], equal_nan=True)
+    assert np.array_equal(y[order], labels[by_key])
+    again = list(lake.blocks(1, "train", layout, 7))
+    assert [X.tobytes() for X, _ in again] == [X.tobytes() for X, _ in blocks]
+    assert sum(len(y) for _, y in lake.blocks(0, "train", layout, 100)) == 8
+
+
 def test_columns_in_another_order_land_in_the_right_ones(lake: Lake) -> None:
     """Columns are matched by name."""
     lake.commit("d1", [rows(0)], None)

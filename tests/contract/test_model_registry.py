@@ -7,12 +7,14 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
 from include.bundle import Layout, Manifest, Value, encode
 from include.errors import ChampionMovedError, ModelRefusedError
+from include.moves import Move, MoveKind
 from include.records import (
     Candidate,
     Check,
@@ -68,6 +70,13 @@ def register(registry: Registry, dag_run: str, data_version: int = 3) -> ModelVe
         example=((1.0, 2.0),),
     )
     return registry.register(run_id, MODEL, manifest, ["scikit-learn"], {"shelf": "top"})
+
+
+def promote(registry: Registry, version: ModelVersion, judged_against: str | None) -> Move:
+    """Make a version the champion, as the step of its run does."""
+    key = f"version {version.version} over {judged_against}"
+    wanted = Move(MoveKind.PROMOTION, version.version, key, version.run_id, "because")
+    return registry.move(wanted, judged_against)
 
 
 def card(version: str) -> Scorecard:
@@ -218,10 +227,10 @@ def test_a_promotion_moves_the_alias_and_keeps_the_one_before(
 ) -> None:
     """Champion and previous champion are aliases; a repeat moves neither."""
     first, second = register(registry, "manual__1"), register(registry, "manual__2")
-    registry.promote(first, None)
+    promote(registry, first, None)
     assert registry.champion() == first
     for _ in range(2):
-        registry.promote(second, first.version)
+        promote(registry, second, first.version)
         assert registry.champion() == second
         previous = client.get_model_version_by_alias(registry.model, "previous_champion")
         assert previous.version == first.version
@@ -233,12 +242,12 @@ def test_a_promotion_moves_the_alias_and_keeps_the_one_before(
 def test_a_challenger_judged_against_another_champion_is_not_promoted(registry: Registry) -> None:
     """The champion moved in between: the alias stays, and the message says what to do."""
     first, second, third = (register(registry, f"manual__{number}") for number in range(3))
-    registry.promote(first, None)
-    registry.promote(second, first.version)
+    promote(registry, first, None)
+    promote(registry, second, first.version)
     with pytest.raises(ChampionMovedError, match=r"judged against champion 1, .* now 2: clear"):
-        registry.promote(third, first.version)
+        promote(registry, third, first.version)
     with pytest.raises(ChampionMovedError, match="judged against champion None"):
-        registry.promote(third, None)
+        promote(registry, third, None)
     assert registry.champion() == second
 
 
@@ -281,3 +290,14 @@ def test_a_scorecard_is_metrics_under_the_contenders_name(
     metrics = client.get_run(run_id).data.metrics
     assert metrics["challenger_f1"] == metrics["champion_f1"] == card("1").f1
     assert metrics["champion_true_positives"] == card("1").true_positives
+
+
+def test_pictures_and_the_page_of_a_run_are_read_back(registry: Registry) -> None:
+    """Figures come back as PNG by their names; the page is text beside the decision."""
+    run_id = registry.open_run("manual__1", 3, {})
+    registry.log_figures(run_id, {"roc": Figure(), "calibration": Figure()})
+    found = registry.figures(run_id)
+    assert set(found) == {"roc", "calibration"}
+    assert all(png.startswith(b"\x89PNG") for png in found.values())
+    registry.log_page(run_id, "<!doctype html>")
+    assert mlflow.artifacts.load_text(f"runs:/{run_id}/decision.html") == "<!doctype html>"

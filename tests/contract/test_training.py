@@ -14,10 +14,10 @@ from demo.data import pulsar_rows
 from include import contract as contracts
 from include import steps
 from include.errors import NothingToDoError
-from include.records import Form, Verdict
+from include.records import Candidate, Form, Verdict
 from include.spec import Family
 from include.workplace import Workplace
-from tests.contract.pipeline import DAG_RUNS, Run, drop, rows, run, state, take_in
+from tests.contract.pipeline import DAG_RUNS, Run, drop, leaderboard, rows, run, state, take_in
 
 ROWS = pulsar_rows(600, seed=1)
 
@@ -46,11 +46,15 @@ def test_the_first_drop_becomes_a_champion(trained: tuple[Workplace, Run]) -> No
 
 
 def test_finalists_are_judged_on_every_train_row(trained: tuple[Workplace, Run]) -> None:
-    """Screening sees a part; the best of each family then meet on all of it."""
-    at, first = trained
+    """All start on a part; who is left at the end runs over all folds of all rows."""
+    _, first = trained
+    train = sum(first.plan.dataset.train.values())
     assert {trial.rows for family in first.screened for trial in family} == {100}
-    assert {trial.rows for trial in first.finals} == {sum(first.plan.dataset.train.values())}
-    assert len({trial.candidate.family for trial in first.finals}) == len(at.spec.families)
+    assert {heat.rows for heat in first.heats} == {train}
+    winner, *others = leaderboard(first)
+    assert (winner["rows"], len(winner["fold_f1"])) == (train, 5)
+    ran = {one["candidate"]["family"] for one in (winner, *others) if one["rows"] == train}
+    assert {one.family for heat in first.heats for one in heat.candidates} <= ran
 
 
 def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
@@ -66,8 +70,13 @@ def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
     files = {file.path for file in client.list_artifacts(first.plan.run_id)}
     assert {"batches.json", "leaderboard.json", "decision.json", "pictures"} <= files
     assert len(client.list_artifacts(first.plan.run_id, "pictures")) == 4
-    final = first.finals[0]
-    assert client.get_run(final.run_id).data.metrics["f1"] == final.f1
+    winner = leaderboard(first)[0]
+    title = Candidate(**winner["candidate"]).title
+    parent = f"tags.`mlflow.parentRunId` = '{first.plan.run_id}'"
+    nested = client.search_runs([client.get_run(first.plan.run_id).info.experiment_id], parent)
+    (run,) = [one for one in nested if one.info.run_name == title]
+    assert run.data.metrics["f1"] == winner["f1"] == record.metrics["select_f1"]
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["out_of_fold.npy"]
 
 
 def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:
@@ -122,8 +131,9 @@ REPEATS: dict[str, Callable[[Workplace, Run], object]] = {
     "split": lambda at, run: steps.split(at, run.batches),
     "screen": lambda at, run: steps.screen(at, run.plan, "naive_bayes"),
     "shortlist": lambda at, run: steps.shortlist(at, run.plan, run.screened),
-    "final": lambda at, run: steps.final(at, run.plan, run.finals[0]),
-    "fit": lambda at, run: steps.fit(at, run.plan, run.finals),
+    "finalists": lambda at, run: steps.finalists(at, run.plan, run.screened),
+    "heat": lambda at, run: steps.heat(at, run.plan, run.heats[0]),
+    "fit": lambda at, run: steps.fit(at, run.plan, run.screened),
     "score": lambda at, run: steps.score(at, run.plan, run.challenger),
     "promote": lambda at, run: steps.promote(at, run.plan, run.challenger, run.scores, Form()),
 }
@@ -153,8 +163,28 @@ def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(at: Workplace
     (fitted, unfit) = sorted(done.screened[0], key=lambda trial: bool(trial.failure))
     assert unfit.candidate.params == {"kneighborsclassifier__n_neighbors": 5000}
     assert "n_neighbors" in unfit.failure
-    assert [trial.candidate for trial in done.finals] == [fitted.candidate]
+    assert [heat.candidates for heat in done.heats] == [(fitted.candidate,)]
     assert mlflow.get_run(unfit.run_id).info.status == "FAILED"
+
+
+@pytest.mark.parametrize("family", ["xgboost", "naive_bayes"])
+def test_a_train_side_that_outgrows_a_fit_gives_a_champion(at: Workplace, family: str) -> None:
+    """XGBoost is fitted on every row all the same, another family on the rows that may be held."""
+    path = {"xgboost": "xgboost.XGBClassifier", "naive_bayes": "sklearn.naive_bayes.GaussianNB"}
+    alone = at.spec.model_copy(
+        update={"families": (Family(name=family, pipeline=(path[family],)),)}
+    )
+    small = replace(at, spec=alone, settings=replace(at.settings, fit_memory=1))
+    held = 2**20 // (4 * 8)
+    drop(small, pulsar_rows(45_000, seed=2))
+    done = run(small)
+    train = done.plan.dataset.train_rows
+    assert train > held
+    assert done.heats[0].rows == pytest.approx(held, abs=1)
+    fitted = mlflow.get_run(done.plan.run_id).data.metrics["fitted_rows"]
+    assert fitted == (train if family == "xgboost" else pytest.approx(held, abs=1))
+    assert small.registry.champion() == done.challenger
+    assert not list((small.settings.scratch / "fit").glob("*"))
 
 
 def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[Workplace, Run]) -> None:

@@ -1,26 +1,44 @@
+import copy
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pendulum
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import ParamValidationError
 from airflow.timetables.base import TimeRestriction
 
 from include.settings import PROJECT
 
 Parse = Callable[[Path], DagBag]
-STEPS = {"ingest", "dedup", "split", "plan", "screen", "shortlist", "final", "fit", "score"}
+FLOW = [
+    "ingest",
+    "dedup",
+    "split",
+    "plan",
+    "screen",
+    "shortlist",
+    "semifinal",
+    "finalists",
+    "final",
+    "fit",
+    "score",
+    "promote",
+    "serve",
+]
+OWN = {"roll_back"}
 HEAVY = {"pandas", "sklearn", "mlflow", "xgboost", "polars", "deltalake", "matplotlib"}
 PARSE = """
 import sys, time
 import airflow.sdk, airflow.triggers.base
 started = time.perf_counter()
-import continuous_training
+import continuous_training, roll_back
 print(time.perf_counter() - started, *sorted(name for name in sys.modules if "." not in name))
 """
 
@@ -44,7 +62,7 @@ def test_the_specs_of_the_repository_have_a_dag_each(parse: Parse) -> None:
     specs = PROJECT / "include" / "specs"
     bag = parse(specs)
     assert bag.import_errors == {}
-    assert set(bag.dags) == {path.stem for path in specs.glob("*.toml")}
+    assert set(bag.dags) == {path.stem for path in specs.glob("*.toml")} | OWN
 
 
 def test_parsing_loads_no_learning_library_and_takes_under_a_second() -> None:
@@ -73,7 +91,7 @@ def test_a_second_spec_makes_a_second_dag(parse: Parse, spec_file: Path) -> None
     other = spec_file.read_text().replace("pulsar-model", "quasar-model")
     spec_file.with_name("quasars.toml").write_text(other)
     bag = parse(spec_file.parent)
-    assert set(bag.dags) == {"pulsars", "quasars"}
+    assert set(bag.dags) == {"pulsars", "quasars"} | OWN
     uris = [landing(bag.dags[name]).uri for name in ("pulsars", "quasars")]
     assert [uri.rpartition("/")[2] for uri in uris] == ["pulsars", "quasars"]
     assert "quasar-model" in bag.dags["quasars"].tags
@@ -85,7 +103,7 @@ def test_a_spec_may_bear_the_name_of_a_task(parse: Parse, spec_file: Path) -> No
         spec_file.with_name(f"{name}.toml").write_text(spec_file.read_text())
     bag = parse(spec_file.parent)
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"assets", "data", "fit", "pulsars"}
+    assert set(bag.dags) == {"assets", "data", "fit", "pulsars"} | OWN
 
 
 @pytest.mark.parametrize("name", ["broken.toml", "my model (old).toml"])
@@ -94,7 +112,7 @@ def test_a_broken_spec_is_a_dag_that_says_why(parse: Parse, spec_file: Path, nam
     spec_file.with_name(name).write_text('title = "no more than that"')
     bag = parse(spec_file.parent)
     assert bag.import_errors == {}
-    assert len(bag.dags) == 2
+    assert len(bag.dags.keys() - OWN) == 2
     (broken,) = (dag for dag in bag.dags.values() if "broken spec" in dag.tags)
     assert "data: Field required" in str(broken.doc_md)
     assert not broken.timetable.can_be_scheduled
@@ -104,15 +122,10 @@ def test_a_broken_spec_is_a_dag_that_says_why(parse: Parse, spec_file: Path, nam
 def test_the_dag_reads_as_the_mission(pulsars: Any) -> None:
     """A task each stage, in the groups of the graph view, in the order of the flow."""
     names = {task.task_id.rpartition(".")[2] for task in pulsars.tasks}
-    assert STEPS | {"promote", "serve"} <= names
+    assert set(FLOW) <= names
     assert set(pulsars.task_group_dict) - {None} >= {"data", "select"}
     order = [task.task_id.rpartition(".")[2] for task in pulsars.topological_sort()]
-    flow = ["ingest", "dedup", "split", "plan", "screen", "shortlist", "final", "fit", "score"]
-    assert [name for name in order if name in [*flow, "promote", "serve"]] == [
-        *flow,
-        "promote",
-        "serve",
-    ]
+    assert [name for name in order if name in FLOW] == FLOW
 
 
 def test_everything_is_documented(pulsars: Any) -> None:
@@ -158,8 +171,41 @@ def test_a_run_that_nobody_filled_a_form_for_is_safe(pulsars: Any) -> None:
     assert pulsars.catchup is False
 
 
+def test_roll_back_offers_the_specs_and_asks_for_a_reason(parse: Parse, spec_file: Path) -> None:
+    """One Dag for all of them, by hand alone: which spec, how many steps, why."""
+    spec_file.with_name("broken.toml").write_text('title = "no more than that"')
+    dag: Any = parse(spec_file.parent).dags["roll_back"]
+    assert not dag.timetable.can_be_scheduled
+    assert dag.params.get_param("spec").schema["enum"] == ["pulsars"]
+    assert [task.task_id for task in dag.topological_sort()] == ["move", "serve"]
+    assert all(task.doc_md for task in dag.tasks)
+    with pytest.raises(ParamValidationError):
+        dag.params.validate()
+    for steps, is_fine in ((1, True), (12, True), (0, False), ("two", False)):
+        form = copy.deepcopy(dag.params)
+        form["reason"] = "it calls everything positive"
+        with nullcontext() if is_fine else pytest.raises(ParamValidationError):
+            form["steps"] = steps
+            form.validate()
+
+
+def test_a_folder_without_a_usable_spec_has_no_roll_back(parse: Parse, tmp_path: Path) -> None:
+    """There is nothing it could be asked for."""
+    assert parse(tmp_path).dags == {}
+
+
+def test_a_person_is_asked_only_where_the_spec_says_so(parse: Parse, spec_file: Path) -> None:
+    """Between decision and promotion; without `gate.approval` there is no task more."""
+    plain = parse(spec_file.parent).dags["pulsars"]
+    spec_file.write_text(spec_file.read_text() + "\n[gate]\napproval = true\n")
+    asking = parse(spec_file.parent).dags["pulsars"]
+    assert asking.task_dict.keys() - plain.task_dict.keys() == {"decide", "approve"}
+    assert asking.get_task("approve").upstream_task_ids == {"decide"}
+    assert "approve" in asking.get_task("promote").upstream_task_ids
+
+
 def test_training_tasks_share_a_pool(pulsars: Any) -> None:
     """What needs a core waits for one; what does not is never in its way."""
     pools = {task.task_id.rpartition(".")[2]: task.pool for task in pulsars.tasks}
     training = {name for name, pool in pools.items() if pool == "training"}
-    assert training == {"screen", "final", "fit", "score"}
+    assert training == {"screen", "semifinal", "final", "fit", "score"}

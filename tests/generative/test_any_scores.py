@@ -1,16 +1,18 @@
 """Thresholds and decisions hold for any probabilities and any pair of scorecards."""
 
+from dataclasses import replace
+
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from include.arrays import Labels, Probabilities
-from include.records import Agreement, Form, Scorecard, Scores, Verdict
+from include.records import Agreement, Form, Proof, Scorecard, Scores, Verdict
 from include.spec import Gate, Selection
 from include.stages.promote import gains, promote
 from include.stages.score import agree, score
-from include.stages.select import best_threshold, sample
+from include.stages.select import bagged_threshold, best_threshold, folded
 
 PROBABILITY = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, 0.5, float(np.nextafter(0.5, 1)), 1])
@@ -42,6 +44,13 @@ def test_the_threshold_is_a_probability(rows: list[tuple[int, float]]) -> None:
     assert 0 <= best_threshold(*arrays(rows)) <= 1
 
 
+@given(JUDGED.filter(lambda rows: any(y for y, _ in rows)))
+def test_a_bagged_threshold_lies_among_the_probabilities(rows: list[tuple[int, float]]) -> None:
+    """However few rows there are and however many of them are equal."""
+    y, probability = arrays(rows)
+    assert 0 <= bagged_threshold(y, probability, 0) <= np.float32(probability.max())
+
+
 @given(rows=HOLDOUT, one=PROBABILITY, two=PROBABILITY, force=st.booleans())
 def test_the_gate_promotes_only_what_is_better(
     rows: list[tuple[int, float, float]], one: float, two: float, *, force: bool
@@ -52,7 +61,8 @@ def test_the_gate_promotes_only_what_is_better(
     challenger = score(y, mine, one, "2", 1)
     champion = score(y, theirs, two, "1", 1)
     agreement = agree(y, mine >= one, theirs >= two)
-    decision = promote(Scores(challenger, champion, agreement), Form(force=force), Gate())
+    scores = Scores(challenger, champion, agreement, proofs=PROVEN)
+    decision = promote(scores, Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:
         assert challenger.f1 > challenger.no_skill_f1
         assert challenger.f1 > champion.f1 or decision.forced
@@ -61,30 +71,99 @@ def test_the_gate_promotes_only_what_is_better(
 
 
 COUNTS = st.tuples(*[st.integers(0, 50)] * 4)
+PROVEN = (Proof("2", 100, 0), Proof("1", 100, 0))
+CARD = score((np.arange(100) == 0).astype(np.int8), np.linspace(1, 0, 100), 0.5, "2", 1)
+"""Of rows of which one in a hundred is positive: nearly any F1 is skill there."""
 
 
 @given(COUNTS.filter(any), COUNTS)
 def test_the_gain_is_the_other_way_round_for_the_other_contender(
     positives: tuple[int, int, int, int], negatives: tuple[int, int, int, int]
 ) -> None:
-    """Swapping the contenders turns the resampled gains about, but for the luck of the draw."""
-    one = gains(Agreement(positives, negatives))
+    """Swapping the contenders turns each resampled gain about; no luck of the draw is left."""
+    one, two = gains(Agreement(positives, negatives)), gains(swapped(positives, negatives))
+    assert np.array_equal(np.sort(one), np.sort(-two))
+
+
+def swapped(
+    positives: tuple[int, int, int, int], negatives: tuple[int, int, int, int]
+) -> Agreement:
+    """Return the counts of two models, the other one named first."""
     neither, mine, theirs, both = positives
     neither_no, mine_no, theirs_no, both_no = negatives
-    two = gains(Agreement((neither, theirs, mine, both), (neither_no, theirs_no, mine_no, both_no)))
-    assert abs(one.mean() + two.mean()) < 0.05
-    assert abs(np.mean(one > 0) - np.mean(two < 0)) < 0.05
+    return Agreement((neither, theirs, mine, both), (neither_no, theirs_no, mine_no, both_no))
 
 
-@given(st.integers(0, 300), st.integers(5, 60), st.integers(100, 200), st.integers(0, 3))
-def test_a_sample_can_always_be_judged(
-    negatives: int, positives: int, rows: int, seed: int
+@given(
+    positives=COUNTS.filter(any),
+    negatives=COUNTS.filter(any),
+    confidence=st.floats(0.5, 0.99),
+    looks=st.integers(0, 1000),
+)
+def test_the_gate_is_symmetric(
+    positives: tuple[int, int, int, int],
+    negatives: tuple[int, int, int, int],
+    confidence: float,
+    looks: int,
 ) -> None:
-    """It has the size asked for, no row twice, and each class as often as there are folds."""
+    """Of two models at most one would be promoted over the other, and never the worse one.
+
+    The share of resampled holdouts that one wins is the share that the other loses.
+    """
+    rule = Gate(confidence=confidence)
+    there = promote(pair(Agreement(positives, negatives), looks), Form(), rule)
+    back = promote(pair(swapped(positives, negatives), looks), Form(), rule)
+    assume(Verdict.REJECT not in {there.verdict, back.verdict})
+    assert not there.verdict is back.verdict is Verdict.PROMOTE
+    (won,) = (check.value for check in there.checks if check.name == "beyond_noise")
+    (lost,) = (check.value for check in back.checks if check.name == "beyond_noise")
+    assert abs(won + lost - 1) < 1e-9
+    for decision in (there, back):
+        champion = decision.scores.champion
+        assert champion is not None
+        if decision.verdict is Verdict.PROMOTE:
+            assert decision.scores.challenger.f1 > champion.f1
+
+
+def pair(agreement: Agreement, looks: int) -> Scores:
+    """Return the scores of two models of these counts that pass every check of their own."""
+    mine, theirs = (
+        replace(CARD, f1=f1_of(agreement, bit), model_version=name)
+        for bit, name in ((1, "2"), (2, "1"))
+    )
+    return Scores(mine, theirs, agreement, proofs=PROVEN, looks=looks)
+
+
+def f1_of(agreement: Agreement, bit: int) -> float:
+    """Return the F1 of one of two models whose calls were counted together."""
+    positives, negatives = agreement.positives, agreement.negatives
+    hits, alarms = (
+        sum(counted[i] for i in range(4) if i & bit) for counted in (positives, negatives)
+    )
+    called_or_positive = hits + alarms + sum(positives)
+    return 2 * hits / called_or_positive
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(5, 60),
+    st.integers(25, 400),
+    st.integers(2, 5),
+    st.integers(0, 3),
+)
+def test_no_row_is_fitted_on_and_validated_on(
+    negatives: int, positives: int, rows: int, folds: int, seed: int
+) -> None:
+    """Whatever the part, its folds are disjoint, repeat no row and have both classes."""
     y = np.array([0] * (negatives + 5) + [1] * positives, np.int8)
-    part = sample(y, rows, Selection(seed=seed))
-    assert len(set(part.tolist())) == len(part) == min(rows, len(y))
-    assert np.bincount(y[part]).min() >= 5
+    numbered = np.arange(len(y), dtype=np.float32)[:, None]
+    side = folded(numbered, y, Selection(folds=folds, seed=seed))
+    for number in side.folds:
+        cut = side.fold(number, min(rows, len(y)))
+        both = np.concatenate([cut.X, cut.X_validation])[:, 0]
+        assert len(np.unique(both)) == len(both)
+        assert np.bincount(cut.y, minlength=2).min() >= 1
+        assert np.bincount(cut.y_validation, minlength=2).min() >= 1
 
 
 def test_a_scorecard_counts_every_row() -> None:

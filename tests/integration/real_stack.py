@@ -32,9 +32,13 @@ class Stack:
     def deliver(self, spec: str, name: str, text: str) -> Followed:
         """Drop a file and follow the run that it starts."""
         known = self.airflow.run_ids(spec)
-        since = drop(Path(self.settings.landing_url(spec)), name, text)
+        since = self.drop(spec, name, text)
         run_id = self.airflow.await_new_run(spec, known)
         return follow(Started(self.airflow, spec, run_id, since))
+
+    def drop(self, spec: str, name: str, text: str) -> float:
+        """Drop a file and return when it was there, in seconds since the epoch."""
+        return drop(Path(self.settings.landing_url(spec)), name, text)
 
     def press(self, spec: str, since: float, **form: object) -> Followed:
         """Trigger with a form, as the button does, and follow the run."""

@@ -65,7 +65,8 @@ def test_the_registry_holds_what_a_reader_needs(stack: Stack) -> None:
     nested = client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{champion.run_id}'"
     )
-    assert len(nested) == 7  # every candidate of the four families
+    candidates = [one for one in nested if not one.info.run_name.startswith("soft_vote")]
+    assert len(candidates) == 7  # every candidate of the four families
 
 
 def test_the_same_bytes_under_another_name_are_a_no_op(stack: Stack) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records import Form, Scores, Verdict
+from include.records import Decision, Form, Proof, Scores, Verdict
 from include.spec import Gate
-from include.stages.promote import promote
-from include.stages.score import agree, score
+from include.stages.promote import asked, promote
+from include.stages.score import agree, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
 Y = np.repeat(np.array([1, 0], np.int8), [POSITIVES, NEGATIVES])
@@ -26,13 +26,21 @@ def calls(hits: int, alarms: int, *, others: bool = False) -> np.ndarray:
     return np.concatenate([hit, alarm])
 
 
+def proof(version: str, shared: int = 0, problem: str = "") -> Proof:
+    """Return a proof that holds, unless rows are shared or something stands in the way."""
+    return Proof(version, 4000, shared, problem)
+
+
+PROVEN = (proof("2"), proof("1"))
+
+
 def scores(challenger: np.ndarray, champion: np.ndarray | None) -> Scores:
-    """Return the scores of two models that are sure of their calls."""
+    """Return the scores of two models that are sure of their calls and proved to be fair."""
     card = score(Y, challenger.astype(float), 0.5, "2", 5)
     if champion is None:
-        return Scores(card)
+        return Scores(card, proofs=PROVEN[:1])
     other = score(Y, champion.astype(float), 0.5, "1", 5)
-    return Scores(card, other, agree(Y, challenger, champion))
+    return Scores(card, other, agree(Y, challenger, champion), proofs=PROVEN)
 
 
 CHAMPION = calls(60, 60)  # F1 0.5455
@@ -41,6 +49,15 @@ LUCKY = calls(61, 60)  # the same and one hit more: F1 0.5520
 NOISY = calls(63, 60, others=True)  # other rows, a little better: F1 0.5650
 WORSE = calls(50, 60)  # F1 0.4762
 UNSKILLED = calls(10, 90)  # F1 0.1000
+ALONE = [
+    "challenger_leak",
+    "no_skill_f1",
+    "average_precision",
+    "calibration_error",
+    "latency_ms",
+    "size_mib",
+]
+PAIR = ["champion_leak", "champion_f1", "beyond_noise"]
 
 
 @pytest.mark.parametrize(
@@ -81,24 +98,36 @@ def test_what_becomes_of_a_challenger(  # noqa: PLR0913, PLR0917 - the columns o
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "checks"),
+    ("challenger", "champion", "failed"),
     [
-        (UNSKILLED, CHAMPION, {"no_skill_f1": False}),
-        (SURE, None, {"no_skill_f1": True}),
-        (WORSE, CHAMPION, {"no_skill_f1": True, "champion_f1": False, "beyond_noise": False}),
-        (LUCKY, CHAMPION, {"no_skill_f1": True, "champion_f1": True, "beyond_noise": False}),
-        (SURE, CHAMPION, {"no_skill_f1": True, "champion_f1": True, "beyond_noise": True}),
+        (UNSKILLED, CHAMPION, ["no_skill_f1", "average_precision"]),
+        (SURE, None, []),
+        (WORSE, CHAMPION, ["champion_f1", "beyond_noise"]),
+        (LUCKY, CHAMPION, ["beyond_noise"]),
+        (SURE, CHAMPION, []),
     ],
 )
 def test_a_decision_lists_its_checks(
-    challenger: np.ndarray, champion: np.ndarray | None, checks: dict[str, bool]
+    challenger: np.ndarray, champion: np.ndarray | None, failed: list[str]
 ) -> None:
-    """Each check carries the value, the bound and the sentence it was judged by."""
+    """Those of the challenger alone, and, once it passed them, those of the pair.
+
+    Each carries the value, the bound and the sentence it was judged by.
+    """
     decision = promote(scores(challenger, champion), Form(), Gate())
-    assert {check.name: check.passed for check in decision.checks} == checks
+    compared = champion is not None and decision.verdict is not Verdict.REJECT
+    assert [check.name for check in decision.checks] == ALONE + (PAIR if compared else [])
+    assert [check.name for check in decision.checks if not check.passed] == failed
     for check in decision.checks:
-        assert check.passed == (check.value > check.bound)
-        assert f"{check.bound:.4f}" in check.sentence or f"{check.bound:.1%}" in check.sentence
+        within = check.value <= check.bound if check.ceiling else check.value > check.bound
+        assert check.passed == within
+        told = (
+            f"{check.bound:.4f}",
+            f"{check.bound:.1%}",
+            f"the {check.bound:g} that",
+            "none of them",
+        )
+        assert any(figure in check.sentence for figure in told)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +138,204 @@ def test_a_decision_says_whether_force_was_needed(challenger: np.ndarray, *, for
     assert promote(scores(challenger, CHAMPION), Form(force=True), Gate()).forced is forced
 
 
+NO_PROOF: tuple[Proof, ...] = ()
+LEAKY = (proof("2", shared=3), proof("1"))
+UNREADABLE = (proof("2", problem="data version 7 is gone"), proof("1"))
+CHAMPION_LEAKY = (proof("2"), proof("1", shared=3))
+CHAMPION_UNPROVED = (proof("2"), proof("1", problem="it names no data version"))
+
+
+@pytest.mark.parametrize(
+    ("proofs", "force", "verdict", "reason"),
+    [
+        (PROVEN, False, "PROMOTE", "F1 0.6087 beats champion F1 0.5455"),
+        (NO_PROOF, False, "REJECT", "challenger version 2 was fitted on no holdout row: nobody"),
+        (NO_PROOF, True, "REJECT", "nobody looked"),
+        (LEAKY, False, "REJECT", "challenger version 2 was fitted on 3 rows of the holdout"),
+        (LEAKY, True, "REJECT", "fitted on 3 rows of the holdout"),
+        (UNREADABLE, True, "REJECT", "was fitted on no holdout row: data version 7 is gone"),
+        (PROVEN[:1], False, "HOLD", "champion version 1 was fitted on no holdout row: nobody"),
+        (CHAMPION_LEAKY, False, "HOLD", "champion version 1 was fitted on 3 rows of the holdout"),
+        (CHAMPION_UNPROVED, False, "HOLD", "not judged against: roll back, adopt it again, or"),
+        (CHAMPION_UNPROVED, True, "PROMOTE", "although nothing proves that champion"),
+    ],
+)  # fmt: skip
+def test_who_may_be_judged(
+    proofs: tuple[Proof, ...],
+    force: bool,  # noqa: FBT001
+    verdict: str,
+    reason: str,
+) -> None:
+    """A model that may have seen the holdout is not scored by it.
+
+    The challenger is rejected then, forced or not. A champion leaves nothing to compare with: a
+    person has to mend that, or force.
+    """
+    judged = replace(scores(SURE, CHAMPION), proofs=proofs)
+    decision = promote(judged, Form(force=force), Gate())
+    assert decision.verdict == Verdict(verdict)
+    assert reason in decision.reason
+
+
+def test_an_unproved_champion_is_not_compared_with() -> None:
+    """No figure of the comparison stands in the decision, because it would say nothing."""
+    decision = promote(replace(scores(SURE, CHAMPION), proofs=PROVEN[:1]), Form(), Gate())
+    assert [check.name for check in decision.checks] == [*ALONE, "champion_leak"]
+    assert decision.smallest_gain is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "slow", "force", "verdict", "reason"),
+    [
+        (Gate(), False, False, "PROMOTE", "beats champion"),
+        (Gate(max_calibration_error=0.1), False, False, "PROMOTE", "beats champion"),
+        (Gate(max_calibration_error=0.01), False, True, "REJECT", "error, 0.09, is above the 0.01"),
+        (Gate(max_latency_ms=20), False, False, "PROMOTE", "beats champion"),
+        (Gate(max_latency_ms=20), True, True, "REJECT", "milliseconds, 40, is above the 20"),
+        (Gate(max_size_mib=2), True, True, "REJECT", "in MiB, 3, is above the 2"),
+    ],
+)  # fmt: skip
+def test_the_floors_of_the_spec(
+    rule: Gate,
+    slow: bool,  # noqa: FBT001
+    force: bool,  # noqa: FBT001
+    verdict: str,
+    reason: str,
+) -> None:
+    """Calibration, latency and size are about the challenger alone, so they REJECT."""
+    judged = scores(SURE, CHAMPION)
+    if slow:
+        card = replace(judged.challenger, latency_ms=40.0, size_bytes=3 * 2**20)
+        judged = replace(judged, challenger=card)
+    decision = promote(judged, Form(force=force), rule)
+    assert decision.verdict == Verdict(verdict)
+    assert reason in decision.reason
+
+
+def test_a_model_that_ranks_by_chance_is_rejected() -> None:
+    """Its threshold may be lucky; its average precision is that of no skill."""
+    judged = scores(SURE, CHAMPION)
+    card = replace(judged.challenger, average_precision=judged.challenger.positive_share)
+    decision = promote(replace(judged, challenger=card), Form(force=True), Gate())
+    assert decision.verdict is Verdict.REJECT
+    assert decision.reason == (
+        "average precision 0.1000 does not beat the 0.1000 of ranking rows by chance"
+    )
+
+
+def test_everything_that_is_amiss_is_told() -> None:
+    """A rejection names each check that failed, not the first alone."""
+    judged = replace(scores(UNSKILLED, CHAMPION), proofs=())
+    reason = promote(judged, Form(), Gate(max_calibration_error=0.01)).reason
+    for part in ("nobody looked", "calling every row", "by chance", "calibration"):
+        assert part in reason
+
+
+@pytest.mark.parametrize(("force", "verdict"), [(False, "HOLD"), (True, "PROMOTE")])
+@pytest.mark.parametrize("champion", [CHAMPION, None], ids=["champion", "none"])
+def test_a_barred_challenger_waits_for_a_person(
+    champion: np.ndarray | None,
+    force: bool,  # noqa: FBT001
+    verdict: str,
+) -> None:
+    """What was rolled back does not come back by the same data, unless it is forced."""
+    judged = replace(scores(SURE, champion), barred="its data's model was rolled back")
+    decision = promote(judged, Form(force=force), Gate())
+    assert decision.verdict == Verdict(verdict)
+    assert "its data's model was rolled back" in decision.reason
+    assert decision.forced is force
+
+
+def test_a_champion_that_cannot_answer_gives_way_without_a_proof() -> None:
+    """There is nothing to compare with, and the endpoint needs a model that can answer."""
+    judged = replace(scores(SURE, None), unfit_champion="1")
+    decision = promote(judged, Form(), Gate())
+    assert decision.verdict is Verdict.PROMOTE
+    assert "champion version 1 cannot answer rows as they are now; F1 0.6087" in decision.reason
+
+
+# Ten hits more in all, but of the first 30 positives ten are lost.
+UNFAIR = np.concatenate([np.arange(POSITIVES) >= 10, calls(0, 60)[POSITIVES:]])
+YOUNG = np.concatenate([np.arange(POSITIVES) < 30, np.arange(NEGATIVES) < 90])
+NOBODY = np.zeros(len(Y), bool)
+
+
+def sliced(challenger: np.ndarray, *parts: np.ndarray) -> Scores:
+    """Return scores against the champion, with the slices called s0, s1 and so on."""
+    cut = (
+        score_slice(f"s{number}", Y[part], challenger[part], CHAMPION[part])
+        for number, part in enumerate(parts)
+    )
+    return replace(scores(challenger, CHAMPION), slices=tuple(cut))
+
+
+@pytest.mark.parametrize(
+    ("judged", "rule", "force", "verdict", "reason"),
+    [
+        (sliced(SURE, YOUNG), Gate(), False, "PROMOTE", "beats champion"),
+        (sliced(UNFAIR, ~YOUNG), Gate(), False, "PROMOTE", "beats champion"),
+        (sliced(UNFAIR, NOBODY), Gate(), False, "PROMOTE", "beats champion"),
+        (sliced(UNFAIR, YOUNG), Gate(), False, "HOLD", "; harm on slice s0: the"),
+        (sliced(UNFAIR, ~YOUNG, YOUNG), Gate(), False, "HOLD", "; harm on slice s1: the"),
+        (sliced(UNFAIR, YOUNG), Gate(slice_harm=1), False, "PROMOTE", "beats champion"),
+        (sliced(UNFAIR, YOUNG), Gate(), True, "PROMOTE", "although challenger F1 0.7200"),
+    ],
+)  # fmt: skip
+def test_nobody_pays_for_the_gain_of_the_rest(
+    judged: Scores,
+    rule: Gate,
+    force: bool,  # noqa: FBT001
+    verdict: str,
+    reason: str,
+) -> None:
+    """A challenger that is better on the whole is held while it loses on a slice beyond noise.
+
+    The more slices there are, the more is asked for a loss; 1 only reports them.
+    """
+    decision = promote(judged, Form(force=force), rule)
+    assert decision.verdict == Verdict(verdict)
+    assert reason in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("confidence", "looks", "rows", "share"),
+    [
+        (0.95, 0, 20_000, 0.9500),
+        (0.95, 1, 20_000, 0.9549),
+        (0.95, 30, 20_000, 0.9698),
+        (0.95, 364, 20_000, 0.9788),
+        (0.95, 364, 1_000, 0.9843),
+        (0.99, 364, 20_000, 0.9980),
+        (0.50, 364, 20_000, 0.5000),
+    ],
+)
+def test_what_is_asked_after_so_many_looks(
+    confidence: float, looks: int, rows: int, share: float
+) -> None:
+    """The more challengers a holdout has judged, the surer the next one has to be.
+
+    Plain "beats it" stays that.
+    """
+    assert asked(confidence, looks, rows) == pytest.approx(share, abs=0.00006)
+
+
+def looked(looks: int) -> Decision:
+    """Return the decision on a challenger that wins on 94 % of resampled holdouts."""
+    judged = scores(calls(75, 60, others=True), CHAMPION)
+    return promote(replace(judged, looks=looks), Form(), Gate(confidence=0.9))
+
+
+def test_the_same_scores_may_be_held_by_a_holdout_that_was_looked_at_often() -> None:
+    """The decision says what is asked now, what was asked at first, and what could be seen."""
+    first, later = looked(0), looked(10_000)
+    assert first.verdict is Verdict.PROMOTE
+    assert later.verdict is Verdict.HOLD
+    assert "after 10000 earlier looks at this holdout, 90.0% at the first" in later.reason
+    assert first.smallest_gain is not None
+    assert later.smallest_gain is not None
+    assert first.smallest_gain < later.smallest_gain
+
+
 def test_equal_models_are_rarely_promoted() -> None:
     """Of 200 pairs of equal quality few get through, about the share that the gate accepts."""
     rng = np.random.default_rng(7)
@@ -117,6 +344,7 @@ def test_equal_models_are_rarely_promoted() -> None:
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
         mine, theirs = (replace(known, f1=float(f1_score(Y, called))) for called in (one, two))
-        verdict = promote(Scores(mine, theirs, agree(Y, one, two)), Form(), Gate()).verdict
+        judged = Scores(mine, theirs, agree(Y, one, two), proofs=PROVEN)
+        verdict = promote(judged, Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE
     assert 0.01 < promoted / 200 < 0.10

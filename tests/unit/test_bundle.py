@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.bundle import BundleRefusedError, Layout, Manifest, load, read_manifest, save
+from include.settings import PROJECT
 from include.stages.fit import fit
 
 RNG = np.random.default_rng(0)
@@ -82,3 +86,29 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str, kn
     assert altered != digest
     with pytest.raises(BundleRefusedError, match="no manifest that can be read"):
         read_manifest(tmp_path, altered)
+
+
+def test_a_model_opens_without_what_happened_to_be_imported_when_it_was_written(
+    tmp_path: Path,
+) -> None:
+    """Airflow imports dill, which changes how others pickle; the server does not have it."""
+    write = (
+        "import dill, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from xgboost import XGBClassifier\n"
+        "from include.bundle import Layout, Manifest, save\n"
+        "X = np.arange(40, dtype=np.float32)[:, None]\n"
+        "model = XGBClassifier(n_estimators=2).fit(X, X[:, 0] > 20)\n"
+        "manifest = Manifest('m', 'f', Layout(('x',)), 0.5, ('0', '1'), 1)\n"
+        "print(save(Path(sys.argv[1]), model, manifest))\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", write, str(tmp_path)],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert b"dill" not in (tmp_path / "model.joblib").read_bytes()
+    opened = load(tmp_path, said.stdout.strip())
+    assert opened.probability(np.array([[1.0], [39.0]], np.float32)).argmax() == 1

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from include import contract as contracts
 from include.contract import Column, Contract
-from include.errors import ContractError
-from include.spec import Spec
+from include.errors import ContractError, SpecError
+from include.spec import Slice, Spec
 
 KINDS: dict[str, contracts.Kind] = {"age": "number", "job": "category", "ärger, %": "number"}
 
@@ -106,3 +106,25 @@ def test_other_features_are_another_table() -> None:
     for data in ({"exclude": ("age",)}, {"categorical": ("age",)}):
         with pytest.raises(ContractError, match="Copy the spec to a new name"):
             contracts.changed(contract, a_spec(**data), "why")
+
+
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ({"column": "salary", "below": 9}, "names column 'salary', .* start age, job, ärger, %"),
+        ({"column": "age", "values": ("9",)}, "'age' holds numbers: name at_least, below"),
+        ({"column": "job", "values": (1, 2)}, "'job' holds categories: name texts as values"),
+        ({"column": "job", "below": 9}, "'job' holds categories: name texts as values"),
+    ],
+)
+def test_a_slice_cuts_what_rows_have(part: dict[str, Any], sentence: str) -> None:
+    """Another column or kind of value is an error of the spec, told before anything is trained."""
+    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    good = (
+        Slice(name="good", column="job", values=("nurse",)),
+        Slice(name="old", column="age", at_least=60, below=90),
+    )
+    contracts.require_slices(contract, a_spec().model_copy(update={"slices": good}))
+    spec = a_spec().model_copy(update={"slices": (Slice.model_validate({"name": "s"} | part),)})
+    with pytest.raises(SpecError, match=rf"bank\.toml: slice 's'.*{sentence}"):
+        contracts.require_slices(contract, spec)

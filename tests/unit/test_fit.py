@@ -10,7 +10,7 @@ from include.bundle import Layout
 from include.settings import PROJECT
 from include.spec import Family, read_spec
 from include.stages.fit import fit
-from include.stages.select import build, candidates
+from include.stages.select import build, candidates, soft_vote
 
 FAMILIES = read_spec(PROJECT / "include" / "specs" / "santander.toml").families
 FEATURES = ("one", "two", "three", "four", "five")
@@ -51,3 +51,18 @@ def test_the_threshold_is_inside_the_model(family: Family, layout: Layout, tmp_p
     assert np.array_equal(model.predict_proba(matrix)[:, 1], probability)
     assert np.array_equal(model.predict(matrix), probability >= threshold)
     assert 0 < model.predict(matrix).sum() < len(matrix)
+
+
+def test_a_soft_vote_answers_the_mean_of_its_members(tmp_path: Path) -> None:
+    """Each member is fitted on the same rows; the threshold stands around the whole."""
+    layout = LAYOUTS["mixed"]
+    matrix = rows(layout)
+    chosen = [family for family in FAMILIES if family.name in {"naive_bayes", "xgboost"}]
+    alone = [pipeline(family, layout).fit(matrix, Y) for family in chosen]
+    expected = np.mean([one.predict_proba(matrix)[:, 1] for one in alone], axis=0)
+    threshold = float(np.quantile(expected, 0.9))
+    vote = soft_vote([pipeline(family, layout) for family in chosen])
+    joblib.dump(fit(vote, threshold, matrix, Y), tmp_path / "model.joblib")
+    model = joblib.load(tmp_path / "model.joblib")
+    assert np.array_equal(model.predict_proba(matrix)[:, 1], expected)
+    assert np.array_equal(model.predict(matrix), expected >= threshold)

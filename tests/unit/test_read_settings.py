@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import psutil
 import pytest
 
 from include.settings import PROJECT, code_version, read_settings
@@ -15,6 +16,7 @@ def test_without_variables_everything_is_in_the_project_and_on_loopback() -> Non
     assert settings.host == "127.0.0.1"
     assert settings.serving_url == "http://127.0.0.1:8090"
     assert settings.cores >= 1
+    assert 1 <= settings.fit_memory <= psutil.virtual_memory().total // 2**21
 
 
 def test_variables_move_ports_and_folders(tmp_path: Path) -> None:
@@ -38,7 +40,8 @@ def test_variables_move_ports_and_folders(tmp_path: Path) -> None:
 
 def test_another_process_reads_the_same_settings(tmp_path: Path) -> None:
     """The variables handed to a child give the settings of its parent."""
-    settings = read_settings({"RATCHET_HOME": str(tmp_path / "here"), "RATCHET_CORES": "7"})
+    settings = read_settings({"RATCHET_HOME": str(tmp_path / "here"), "RATCHET_FIT_MEMORY": "7"})
+    assert settings.fit_memory == 7
     assert read_settings(settings.environment()) == settings
 
 

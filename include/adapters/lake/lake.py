@@ -1,22 +1,23 @@
 """The one door to a spec's place in the lake."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from include import contract as contracts
 from include.adapters.lake import compaction, reading
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import SIDES, Table, committed, counted, first_schema, schema_of
-from include.arrays import Labels, Matrix
+from include.arrays import Block, Labels, Matrix
 from include.bundle import Layout, Value
 from include.contract import Contract
-from include.errors import ContractError
-from include.records import Dataset
+from include.errors import ContractError, DataVersionError
+from include.records import Counts, Dataset
 from include.store import open_store
 
 _CONTRACT = "contract.toml"
@@ -116,13 +117,55 @@ class Lake:
             raise
         return self._table.append(digest, files, schema, onto)
 
-    def matrix(self, version: int, side: str, layout: Layout) -> tuple[Matrix, Labels]:
+    def identity(self) -> str:
+        """Return what tells this table from another at its place; empty before the first commit."""
+        table = self._table.at()
+        return "" if table is None else str(table.metadata().id)
+
+    def shared_keys(self, fitted: int, scored: int) -> tuple[int, int]:
+        """Return the train rows of one version, and how many holdout rows of another share a key.
+
+        Only keys are read, 16 bytes a row. Raises DataVersionError when the version of the train
+        rows cannot be read any more.
+        """
+        try:
+            train = self._side(fitted, "train")
+            found = reading.shared(train, self._side(scored, "holdout"))
+        except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
+            raise DataVersionError(
+                f"version {fitted} of the table, which it was fitted on, cannot be read: {error}"
+            ) from error
+        return found.others, found.shared
+
+    def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
+        """Return the digests of the batches that one version did not have and a newer one has."""
+        table = self._table.at(newest)
+        digests = reading.batches(self._table.scan(newest, *SIDES))
+        return tuple(one for one in digests if (committed(table, one) or 0) > version)
+
+    def classes(self, version: int, side: str, batches: Collection[str]) -> Counts:
+        """Return the rows per class of some batches on one side of a version."""
+        return reading.classes(reading.only(self._side(version, side), batches))
+
+    def matrix(
+        self, version: int, side: str, layout: Layout, batches: Collection[str] | None = None
+    ) -> tuple[Matrix, Labels]:
         """Return one side of a version: float32 features, shape (rows, features), and labels.
 
         Rows stand in the order of key and label, so the same version is the same matrix, bit for
         bit. A missing number, a missing category and one that the layout does not know are NaN.
+        With `batches`, their rows alone.
         """
-        return reading.matrix(self._side(version, side), layout)
+        return reading.matrix(reading.only(self._side(version, side), batches), layout)
+
+    def blocks(self, version: int, side: str, layout: Layout, rows: int) -> Iterator[Block]:
+        """Yield one side of a version as `matrix` lays it out, so many rows at a time.
+
+        No more than a block is read at once. Rows stand as in the data files, these by their
+        paths: the same version is the same blocks, bit for bit, but the same rows in another
+        version, or in another table, may stand in another order.
+        """
+        return reading.blocks(self._table.scan_files(version, side), layout, rows)
 
     def layout(self, version: int, contract: Contract) -> Layout:
         """Return how rows become a matrix: with the categories of the version's train side."""

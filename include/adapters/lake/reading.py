@@ -1,14 +1,16 @@
 """Rows out of the lake: what a batch is held against, and what a model is fitted on."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from include.adapters.lake.table import KEYS
-from include.arrays import Labels, Matrix
+from include.arrays import Block, Labels, Matrix
 from include.bundle import Layout, Value
 from include.contract import Contract
+from include.records import Counts
 
 _ORDER = (*KEYS, "label")
 _CACHE_LINE = 16
@@ -25,15 +27,64 @@ def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
     return found.collect(engine="streaming").cast(MATCH_SCHEMA)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """How the keys of some rows meet those of others."""
+
+    others: int
+    """Rows that were compared with."""
+    shared: int
+    """Rows that have a key of one of the others."""
+
+
+def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> Shared:
+    """Count the rows that have the key of one of the others.
+
+    `rows` should be the fewer: their keys are in memory, the others stream by.
+    """
+    asked = rows.select(KEYS)
+    streamed = others.select(KEYS)
+    met = streamed.join(asked, on=KEYS, how="semi").unique()
+    hits = asked.join(met, on=KEYS, how="semi")
+    counted = pl.collect_all([streamed.select(pl.len()), hits.select(pl.len())], engine="streaming")
+    return Shared(*(int(frame.item()) for frame in counted))
+
+
+def only(rows: pl.LazyFrame, batches: Collection[str] | None) -> pl.LazyFrame:
+    """Return the rows of some batches, all of them when None."""
+    return rows if batches is None else rows.filter(pl.col("batch").is_in(list(batches)))
+
+
+def batches(rows: pl.LazyFrame) -> list[str]:
+    """Return the digests of the batches that the rows came in."""
+    found = rows.select(pl.col("batch").unique().sort()).collect(engine="streaming")
+    return found["batch"].to_list()
+
+
+def classes(rows: pl.LazyFrame) -> Counts:
+    """Return the rows per class."""
+    found = rows.select(positive=pl.col("label").sum(), rows=pl.len()).collect(engine="streaming")
+    positive = int(found["positive"][0])
+    return {"negative": int(found["rows"][0]) - positive, "positive": positive}
+
+
 def matrix(rows: pl.LazyFrame, layout: Layout) -> tuple[Matrix, Labels]:
     """Return features and labels in the order of key and label, so that files decide nothing."""
-    columns = [_as_number(name, layout) for name in layout.features]
-    # Features are numbered: one may bear the name of a column of the lake.
-    named = [column.alias(f"f{at}") for at, column in enumerate(columns)]
-    frame = rows.select(*_ORDER, *named).collect(engine="streaming")
+    frame = rows.select(*_ORDER, *_numbered(layout)).collect(engine="streaming")
     order = frame.select(pl.arg_sort_by(_ORDER)).to_series()
     labels = frame["label"].gather(order).to_numpy()
     return _gathered(frame.drop(_ORDER), order), np.ascontiguousarray(labels)
+
+
+def blocks(files: Iterable[tuple[pl.LazyFrame, int]], layout: Layout, rows: int) -> Iterator[Block]:
+    """Yield features and labels of so many rows at a time, the last block with what is left.
+
+    Rows stand in the order of the files, each with its number of rows, and as these have them.
+    """
+    for pieces in _cut(files, rows):
+        frame = pl.concat(pieces).select("label", *_numbered(layout)).collect()
+        labels = np.ascontiguousarray(frame["label"].to_numpy())
+        yield _gathered(frame.drop("label"), pl.int_range(frame.height, eager=True)), labels
 
 
 def layout(rows: pl.LazyFrame, contract: Contract) -> Layout:
@@ -51,6 +102,28 @@ def sample(rows: pl.LazyFrame, features: Iterable[str], count: int) -> list[tupl
     """Return the first rows by key, as Python values."""
     first = rows.select(*features, *_ORDER).bottom_k(count, by=_ORDER).sort(_ORDER)
     return first.drop(_ORDER).collect(engine="streaming").rows()
+
+
+def _cut(files: Iterable[tuple[pl.LazyFrame, int]], rows: int) -> Iterator[list[pl.LazyFrame]]:
+    """Yield the pieces of files that a block of so many rows is made of."""
+    pieces: list[pl.LazyFrame] = []
+    room = rows
+    for file, height in files:
+        start = 0
+        while start < height:
+            taken = min(room, height - start)
+            pieces.append(file.slice(start, taken))
+            start, room = start + taken, room - taken
+            if not room:
+                yield pieces
+                pieces, room = [], rows
+    if pieces:
+        yield pieces
+
+
+def _numbered(layout: Layout) -> list[pl.Expr]:
+    """Return the columns of a matrix, numbered: a feature may bear a name of the lake's own."""
+    return [_as_number(name, layout).alias(f"f{at}") for at, name in enumerate(layout.features)]
 
 
 def _as_number(name: str, layout: Layout) -> pl.Expr:

@@ -4,7 +4,7 @@ A commit that lost the race for its version is told from one that won it and nev
 log says whose files a version names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,14 +63,18 @@ class Table:
         Polars' own reader of Delta takes the escapes in a folder's name for its name, so the files
         are read as the log lists them.
         """
-        table = self.at(version)
-        if table is None:
-            raise TableNotFoundError(f"{self.url}: there is no table, so no version {version}")
+        table = self._require(version)
         empty = pl.LazyFrame(schema={**_features(table), **_OWN_KINDS})
         files = added(table).filter(pl.col("side").is_in(sides))
         parts = files.partition_by(PARTITION, as_dict=True)
         found = [self._part(side, label, part) for (side, label), part in parts.items()]
         return pl.concat([empty, *found])
+
+    def scan_files(self, version: int, side: str) -> Iterator[tuple[pl.LazyFrame, int]]:
+        """Yield each data file of a side of a version and its number of rows, by path."""
+        files = added(self._require(version)).filter(pl.col("side") == side).sort("path")
+        for file in files.iter_slices(1):
+            yield self._part(side, file["label"][0], file), file["rows"][0]
 
     def paths(self, files: pl.DataFrame) -> list[str]:
         """Return where data files stand, as polars reads them."""
@@ -120,6 +124,12 @@ class Table:
             files.withdraw(store)
             return False
         return True
+
+    def _require(self, version: int) -> DeltaTable:
+        table = self.at(version)
+        if table is None:
+            raise TableNotFoundError(f"{self.url}: there is no table, so no version {version}")
+        return table
 
     def _part(self, side: str, label: int, files: pl.DataFrame) -> pl.LazyFrame:
         rows = pl.scan_parquet(

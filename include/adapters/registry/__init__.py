@@ -1,0 +1,10 @@
+"""The MLflow server: the ledger of runs and models.
+
+Every write can be repeated: a run is found again by the run of the Dag that opened it, a nested
+run by its candidate, a model version by its MLflow run, a move of the champion by whoever asked
+for it. So a retried step finds what it did and records nothing twice.
+"""
+
+from include.adapters.registry.registry import Registry
+
+__all__ = ["Registry"]

@@ -1,0 +1,224 @@
+"""The experiment: a run per training, a nested run per candidate, a curve of arrivals."""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from matplotlib.figure import Figure
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+
+from include.adapters.registry.connection import (
+    CANDIDATE,
+    DATA,
+    NOTE,
+    PARENT,
+    RUN,
+    SPEC,
+    VERDICT,
+    Connection,
+)
+from include.arrays import Probabilities
+from include.records import Proof, Scorecard, Scores, Trial
+
+_ARRIVALS = "ratchet.arrivals"
+_ARRIVALS_NOTE = (
+    "The champion scored on the rows of each batch when they came, before any model was fitted on "
+    "them. The step is the data version of the batch. A fall is the first sign of drift."
+)
+_ON_ARRIVAL = (
+    "rows",
+    "f1",
+    "precision",
+    "recall",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+)
+
+
+class Runs(Connection):
+    """What steps record of a run."""
+
+    def open_run(self, dag_run: str, data_version: int, tags: Mapping[str, str]) -> str:
+        """Return the MLflow run of a run of the Dag, made when there is none yet."""
+        found = self._find({RUN: dag_run})
+        if found is not None:
+            return str(found.info.run_id)
+        return self._created(
+            f"{self._spec} data {data_version}",
+            {**tags, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
+        )
+
+    def page(self, run_id: str) -> str:
+        """Return the address of a run's page."""
+        return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}"
+
+    def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
+        """Record which version of which table a run trains on."""
+        table = Dataset(self._spec, str(data_version), "delta", json.dumps({"url": url}))
+        self._client.log_inputs(run_id, [DatasetInput(table, [])])
+
+    def log_trial(self, parent: str, trial: Trial, probability: Probabilities | None = None) -> str:
+        """Record a candidate as a nested run, a finalist with its out-of-fold probabilities.
+
+        A candidate that could not be fitted is a failed run. Returns the run.
+        """
+        run_id = self._nested(parent, trial.candidate.title)
+        metrics = {"f1": trial.f1, "threshold": trial.threshold, "seconds": trial.seconds}
+        folds = {f"fold_{i}_f1": f1 for i, f1 in enumerate(trial.fold_f1)}
+        self.log(
+            run_id,
+            params=trial.candidate.params,
+            metrics={} if trial.failure else metrics | folds | {"rows": trial.rows},
+            tags={NOTE: trial.failure or trial.left},
+        )
+        if probability is not None:
+            self._log_array(run_id, "out_of_fold.npy", probability)
+        self._client.set_terminated(run_id, "FAILED" if trial.failure else "FINISHED")
+        return run_id
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record parameters, metrics and tags of a run in one request."""
+        known = self._client.get_run(run_id).data.metrics
+        now = time.time_ns() // 1_000_000
+        self._client.log_batch(
+            run_id,
+            # Of points at one time MLflow shows the largest: a new value needs a new time, and an
+            # old value no new point.
+            metrics=[
+                Metric(key, float(value), now, 0)
+                for key, value in (metrics or {}).items()
+                if known.get(key) != float(value)
+            ],
+            params=[Param(key, str(value)) for key, value in (params or {}).items()],
+            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+        )
+
+    def log_table(self, run_id: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Record rows as a JSON artifact that the MLflow page shows."""
+        self._client.log_text(run_id, json.dumps(list(rows), indent=1), name)
+
+    def log_scorecard(self, run_id: str, contender: str, card: Scorecard) -> None:
+        """Record a scorecard's figures as metrics under the contender's name."""
+        figures = {k: v for k, v in asdict(card).items() if isinstance(v, int | float)}
+        self.log(run_id, metrics={f"{contender}_{name}": value for name, value in figures.items()})
+
+    def log_grounds(self, run_id: str, scores: Scores) -> None:
+        """Record what a judgement rests on beside the figures: proofs, looks, what bars it."""
+        proofs = [asdict(proof) | {"holds": proof.holds} for proof in scores.proofs]
+        self.log_table(run_id, "proofs.json", proofs)
+        metrics = {f"{who}_shared_rows": float(one.shared_rows) for who, one in _named(scores)}
+        tags = {f"ratchet.{who}_proof": _sentence(one) for who, one in _named(scores)}
+        self.log(run_id, metrics=metrics | {"looks": scores.looks}, tags=tags)
+        if scores.barred:
+            self.log(run_id, tags={"ratchet.barred": scores.barred})
+
+    def log_figures(self, run_id: str, figures: Mapping[str, Figure]) -> None:
+        """Record pictures as PNG artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, figure in figures.items():
+                figure.savefig(Path(folder) / f"{name}.png", dpi=90)
+            self._client.log_artifacts(run_id, folder, "pictures")
+
+    def figures(self, run_id: str) -> dict[str, bytes]:
+        """Return the PNG files that `log_figures` recorded, by their names."""
+        with tempfile.TemporaryDirectory() as folder:
+            uri = f"runs:/{run_id}/pictures"
+            kept = mlflow.artifacts.download_artifacts(uri, dst_path=folder)
+            return {path.stem: path.read_bytes() for path in sorted(Path(kept).glob("*.png"))}
+
+    def log_page(self, run_id: str, page: str) -> None:
+        """Record the page of a decision as an artifact that the MLflow page shows."""
+        self._client.log_text(run_id, page, "decision.html")
+
+    def decided_data_version(self, but_for: str) -> int | None:
+        """Return the data version of the newest run that reached a decision, None without one.
+
+        `but_for` is a run of the Dag that does not count: the one that asks.
+        """
+        # A run of an adoption decides too, but has no data version: it trained on none.
+        decided = f"tags.`{VERDICT}` != '' and tags.`{DATA}` != '' and tags.`{RUN}` != '{but_for}'"
+        newest = self._search(decided)
+        return int(newest[0].data.tags[DATA]) if newest else None
+
+    def figure(self, run_id: str, name: str) -> float | None:
+        """Return a metric of a run, None when it has none of this name."""
+        found = self._client.get_run(run_id).data.metrics.get(name)
+        return None if found is None else float(found)
+
+    def arrivals(self) -> set[int]:
+        """Return the data versions whose new rows a champion was scored on when they came."""
+        run_id = self._arrivals_run()
+        return {point.step for point in self._client.get_metric_history(run_id, "f1")}
+
+    def log_arrival(self, card: Scorecard) -> None:
+        """Record how the champion did on the rows that a data version brought.
+
+        All of a spec are curves of one run; the step is the data version.
+        """
+        now = time.time_ns() // 1_000_000
+        figures = {name: getattr(card, name) for name in _ON_ARRIVAL}
+        figures["positives"] = card.true_positives + card.false_negatives
+        figures["champion_version"] = int(card.model_version)
+        self._client.log_batch(
+            self._arrivals_run(),
+            metrics=[
+                Metric(name, float(value), now, card.data_version)
+                for name, value in figures.items()
+            ],
+        )
+
+    def _arrivals_run(self) -> str:
+        tags = {_ARRIVALS: self._spec}
+        found = self._find(tags)
+        if found is not None:
+            return str(found.info.run_id)
+        run_id = self._created("champion on arrival", {**tags, NOTE: _ARRIVALS_NOTE})
+        self._client.set_terminated(run_id)
+        return run_id
+
+    def _log_array(self, run_id: str, name: str, array: Probabilities) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            np.save(Path(folder) / name, array)
+            self._client.log_artifact(run_id, str(Path(folder) / name))
+
+    def _find(self, tags: Mapping[str, str]) -> Run | None:
+        found = self._search(" and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags))
+        return found[0] if found else None
+
+    def _search(self, condition: str) -> list[Run]:
+        newest = ["attributes.start_time DESC"]
+        return list(self._client.search_runs([self._experiment()], condition, 1, 1, newest))
+
+    def _nested(self, parent: str, title: str) -> str:
+        tags = {PARENT: parent, CANDIDATE: title}
+        found = self._find(tags)
+        return self._created(title, tags) if found is None else str(found.info.run_id)
+
+
+def _named(scores: Scores) -> list[tuple[str, Proof]]:
+    return list(zip(("challenger", "champion"), scores.proofs, strict=False))
+
+
+def _sentence(proof: Proof) -> str:
+    if proof.problem:
+        return f"no proof: {proof.problem}"
+    verb = "has" if proof.holds else "does not have"
+    return (
+        f"version {proof.model_version} {verb} a proof: {proof.shared_rows} holdout rows are among "
+        f"the {proof.fitted_rows} rows it was fitted on"
+    )

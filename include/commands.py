@@ -1,0 +1,107 @@
+"""The commands of `./ratchet` that ask or change the registry of models."""
+
+import argparse
+import getpass
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from include import adoption, promotions, steps
+from include.errors import AdoptionError, NothingToDoError
+from include.moves import Answer, RollBack
+from include.records import Decision, Form, ModelVersion, Plan
+from include.settings import Settings
+from include.spec import Spec
+from include.workplace import Workplace, workplace
+
+Command = Callable[[Workplace, argparse.Namespace], Iterator[str]]
+
+
+def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
+    """Yield what a command says, line by line as it does its work."""
+    commands: dict[str, Command] = {
+        "promotions": list_promotions,
+        "roll-back": roll_back,
+        "adopt": adopt,
+        "judge": judge,
+    }
+    return commands[name](workplace(spec, settings), arguments)
+
+
+def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:
+    """Say who was champion from when, moved by whom and why."""
+    moves = at.registry.moves()
+    if not moves:
+        yield f"{at.spec.model} never had a champion"
+        return
+    yield "  #  from                 champion  before    how         by and why"
+    for move in moves:
+        yield (
+            f"{move.number:>3}  {move.at[:19]}  {move.version or 'none':<8}  "
+            f"{move.before or 'none':<8}  {move.kind:<10}  {move.by or 'unknown'}: {move.reason}"
+        )
+
+
+def roll_back(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+    """Go back; the same words again while nothing else moved are the same roll back."""
+    asked = f"{arguments.steps} back by {_person()}: {arguments.reason}"
+    newest = at.registry.moves()[-1:]
+    repeated = [move.key for move in newest if move.key.endswith(asked)]
+    after = newest[0].number if newest else 0
+    key = repeated[0] if repeated else f"after move {after} {asked}"
+    moved = promotions.roll_back(at, RollBack(key, arguments.steps, arguments.reason, by=_person()))
+    yield f"{at.spec.model}: champion {moved.before} -> {moved.version} at {moved.at[:19]} UTC"
+    if repeated:
+        yield "this was done before; to go further back give another reason"
+    yield f"{at.settings.serving_url}/v2/models/{at.spec.model} follows within seconds"
+
+
+def adopt(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+    """Register a model from elsewhere, then crown it where there is no champion, else judge it."""
+    offer = adoption.Offer(
+        arguments.model, _person(), arguments.reason, arguments.threshold, arguments.fitted
+    )
+    yield f"opening {offer.model}: whatever code is in it runs now, as {offer.by}"
+    adopted = adoption.adopt(at, offer)
+    yield f"{at.spec.model} version {adopted.version}: {adopted.origin}"
+    if at.registry.champion() is None:
+        promotions.crown(at, adopted, offer.by, offer.reason)
+        yield "it is the champion, because there was none"
+    elif at.registry.champion() != adopted:
+        yield from _judged(adopted, judge_version(at, adopted, Form(note=offer.reason)))
+
+
+def judge(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+    """Judge a version that is registered, on the holdout as it stands now."""
+    version = at.registry.version(str(arguments.version))
+    if version is None:
+        raise AdoptionError(f"{at.spec.model} has no version {arguments.version}")
+    form = Form(force=arguments.force, note=arguments.reason)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    answer = Answer(approved=True, by=_person(), at=now) if arguments.approve else None
+    yield from _judged(version, judge_version(at, version, form, answer))
+
+
+def judge_version(
+    at: Workplace, challenger: ModelVersion, form: Form, answer: Answer | None = None
+) -> Decision:
+    """Score and promote a registered version as if a run had just fitted it."""
+    dataset = at.lake.dataset()
+    if dataset is None or min(dataset.holdout.values()) < 1:
+        raise NothingToDoError(f"{at.spec.name} has too few rows to judge a model on: {dataset}")
+    plan = Plan(challenger.run_id, dataset)
+    scores = steps.score(at, plan, challenger)
+    return steps.promote(at, plan, challenger, scores, form, answer)
+
+
+def _judged(version: ModelVersion, decision: Decision) -> Iterator[str]:
+    yield f"version {version.version}: {decision.verdict}: {decision.reason}"
+    for proof in decision.scores.proofs:
+        if not proof.holds:
+            yield f"version {proof.model_version} has no proof: {proof.problem or proof}"
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may know no name
+        return "unknown"

@@ -1,0 +1,61 @@
+"""The records of what moves the champion: the move itself, and what people ask and answer.
+
+Frozen and plain, as those of `include.records`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class MoveKind(StrEnum):
+    """Why the champion alias moved."""
+
+    PROMOTION = "promotion"
+    ROLL_BACK = "roll back"
+    ADOPTION = "adoption"
+    """A model from elsewhere became the first champion."""
+    BY_HAND = "by hand"
+    """Somebody moved the alias in MLflow; it was found there later."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One move of the champion alias."""
+
+    kind: MoveKind
+    version: str | None
+    """The champion from then on; None when the alias was removed by hand."""
+    key: str
+    """What asked for it: asked again with the same key, it is not made again."""
+    by: str = ""
+    """The MLflow run, the run of the Dag or the person."""
+    reason: str = ""
+    number: int = 0
+    """Its place in the log, from 1; the registry fills in this and what follows."""
+    before: str | None = None
+    """The champion until then."""
+    at: str = ""
+    """When it was recorded, UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """What a person asks for who wants an earlier champion back."""
+
+    key: str
+    """What asks: asked again, it moves nothing more."""
+    steps: int
+    """How many promotions to go back."""
+    reason: str
+    by: str
+    """The run of the Dag or the person."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said to a promotion that the gate had decided on."""
+
+    approved: bool
+    by: str
+    at: str
+    """ISO 8601."""

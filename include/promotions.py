@@ -1,0 +1,87 @@
+"""Moving the champion: by a decision, by a person's word, and back.
+
+Every move is an entry of the registry's log, with the run or the person that asked and the reason.
+Whoever asks again, as after a kill, finds the entry and moves nothing.
+"""
+
+import logging
+from dataclasses import replace
+
+from include.errors import AdoptionError, ChampionMovedError
+from include.moves import Answer, Move, MoveKind, RollBack
+from include.records import Decision, ModelVersion, Plan, Scores, Verdict
+from include.spec import Gate
+from include.stages import roll_back as roll_back_stage
+from include.workplace import Workplace
+
+log = logging.getLogger("ratchet")
+
+
+def make_champion(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Decision) -> Move:
+    """Move the champion alias to a challenger, or raise ChampionMovedError."""
+    against = _judged_against(decision.scores)
+    key = f"version {challenger.version} over {against} on data {plan.dataset.version}"
+    wanted = Move(
+        MoveKind.PROMOTION, challenger.version, key, by=plan.run_id, reason=decision.reason
+    )
+    return _told(at, at.registry.move(wanted, against))
+
+
+def roll_back(at: Workplace, asked: RollBack) -> Move:
+    """Move the champion alias back as many promotions as asked, once for a key.
+
+    Raises RollBackError when there were not so many, ChampionMovedError when somebody promoted in
+    the same moment.
+    """
+    moves = at.registry.moves()
+    done = next((move for move in moves if move.key == asked.key), None)
+    if done is not None:
+        return _told(at, done)
+    target = roll_back_stage.target(moves, asked.steps)
+    wanted = Move(MoveKind.ROLL_BACK, target, asked.key, by=asked.by, reason=asked.reason)
+    return _told(at, at.registry.move(wanted, moves[-1].version))
+
+
+def crown(at: Workplace, adopted: ModelVersion, by: str, reason: str) -> Move:
+    """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
+    key = f"adoption of version {adopted.version}"
+    wanted = Move(MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason)
+    try:
+        return _told(at, at.registry.move(wanted, None))
+    except ChampionMovedError as error:
+        raise AdoptionError(
+            f"there is a champion by now, so it has to be judged: {error}"
+        ) from error
+
+
+def answered(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
+    """Return a decision with what a person said to it, where the spec asks a person.
+
+    Refused, or not asked, PROMOTE becomes HOLD.
+    """
+    if not rule.approval or decision.verdict is not Verdict.PROMOTE:
+        return decision
+    if answer is None:
+        told = "held because the spec asks for an approval and nobody was asked"
+    else:
+        verb = "approved" if answer.approved else "refused"
+        told = f"{verb} by {answer.by} at {answer.at}"
+    if answer is not None and answer.approved:
+        return replace(decision, reason=f"{decision.reason}; {told}")
+    return replace(decision, verdict=Verdict.HOLD, reason=f"{told}, although {decision.reason}")
+
+
+def _judged_against(scores: Scores) -> str | None:
+    return scores.champion.model_version if scores.champion else scores.unfit_champion
+
+
+def _told(at: Workplace, move: Move) -> Move:
+    log.info(
+        "%s: champion %s -> %s (%s, move %d)",
+        at.spec.model,
+        move.before,
+        move.version,
+        move.kind,
+        move.number,
+    )
+    return move

@@ -1,0 +1,137 @@
+"""Challenger and champion on the same holdout rows, in the same run.
+
+A stored score is never compared: rows have landed since. Both models answer now, each on the rows
+laid out as it was fitted on them, and what one answer costs is measured beside how good it is.
+"""
+
+import logging
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from include import evidence, pictures
+from include.arrays import Calls, Labels, Matrix
+from include.bundle import Bundle
+from include.records import ModelVersion, Plan, Proof, Scorecard, Scores, SliceScore
+from include.spec import Slice
+from include.stages import score as score_stage
+from include.stages import split as split_stage
+from include.workplace import Workplace
+
+log = logging.getLogger("ratchet")
+WARM_UPS, TIMED_ROWS = 3, 30
+
+
+def score_contenders(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
+    """Score both contenders; record scorecards, slices, grounds and pictures in MLflow."""
+    champion = at.registry.opponent(challenger)
+    ground = evidence.ground(at, plan, [challenger, *([champion] if champion else [])])
+    mine = _answer(at, plan, challenger, ground, at.spec.slices)
+    theirs = None if champion is None else _answer_if_fit(at, plan, champion, ground)
+    drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
+    at.registry.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
+    slices = tuple(_slices(at, mine, theirs))
+    at.registry.log(plan.run_id, metrics=_slice_metrics(slices))
+    scores = Scores(
+        _scorecard(at, plan, "challenger", challenger, mine),
+        slices=slices,
+        proofs=tuple(one.proof for one in (mine, theirs) if one),
+        looks=at.registry.looks(challenger, len(mine.y)),
+        barred=evidence.barred(at, plan),
+    )
+    if champion is not None and theirs is None:
+        scores = replace(scores, unfit_champion=champion.version)
+    if champion is not None and theirs is not None:
+        card = _scorecard(at, plan, "champion", champion, theirs)
+        agreement = score_stage.agree(mine.y, mine.contender.calls, theirs.contender.calls)
+        scores = replace(scores, champion=card, agreement=agreement)
+    at.registry.log_grounds(plan.run_id, scores)
+    return scores
+
+
+def latency_ms(bundle: Bundle, X: Matrix) -> float:
+    """Return the median time of predicting one row through a bundle, in milliseconds.
+
+    X needs a row; the first predictions warm libraries and caches and are not counted.
+    """
+    times = []
+    for number in range(WARM_UPS + TIMED_ROWS):
+        row = X[[number % len(X)]]
+        began = time.perf_counter()
+        bundle.probability(row)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[WARM_UPS:]) * 1000
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model says of the holdout, and what one answer costs; the matrix is let go."""
+
+    y: Labels
+    contender: pictures.Contender
+    latency_ms: float
+    size_bytes: int
+    inside: tuple[Calls, ...]
+    """Of each slice that was asked for, the rows that belong to it."""
+    proof: Proof
+
+
+def _answer(
+    at: Workplace,
+    plan: Plan,
+    version: ModelVersion,
+    ground: evidence.Ground,
+    slices: tuple[Slice, ...] = (),
+) -> _Answers:
+    bundle = at.registry.bundle(version)
+    # The same rows in the same order, each laid out as the model was fitted on them.
+    layout = bundle.manifest.layout
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
+    return _Answers(
+        y,
+        pictures.Contender(bundle.probability(X), bundle.manifest.threshold),
+        latency_ms(bundle, X),
+        bundle.size_bytes,
+        tuple(score_stage.members(X, layout, part) for part in slices),
+        evidence.proof(at, plan, version, bundle.manifest, ground),
+    )
+
+
+def _answer_if_fit(
+    at: Workplace, plan: Plan, champion: ModelVersion, ground: evidence.Ground
+) -> _Answers | None:
+    try:
+        return _answer(at, plan, champion, ground)
+    except ValueError as error:
+        log.warning("champion %s cannot answer these rows: %s", champion.version, error)
+        return None
+
+
+def _scorecard(
+    at: Workplace, plan: Plan, name: str, version: ModelVersion, answers: _Answers
+) -> Scorecard:
+    said, data_version = answers.contender, plan.dataset.version
+    quality = score_stage.score(
+        answers.y, said.probability, said.threshold, version.version, data_version
+    )
+    card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
+    log.info("%s: %s", name, card)
+    at.registry.log_scorecard(plan.run_id, name, card)
+    return card
+
+
+def _slices(at: Workplace, mine: _Answers, theirs: _Answers | None) -> Iterator[SliceScore]:
+    for part, inside in zip(at.spec.slices, mine.inside, strict=True):
+        other = theirs.contender.calls[inside] if theirs else None
+        one = score_stage.score_slice(
+            part.name, mine.y[inside], mine.contender.calls[inside], other
+        )
+        log.info("slice %s: %s", part.name, one)
+        yield one
+
+
+def _slice_metrics(slices: tuple[SliceScore, ...]) -> dict[str, float]:
+    figures = {f"challenger_f1_slice_{one.name}": one.challenger_f1 for one in slices}
+    known = ((one.name, one.champion_f1) for one in slices)
+    return figures | {f"champion_f1_slice_{name}": f1 for name, f1 in known if f1 is not None}

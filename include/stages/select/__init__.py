@@ -1,0 +1,65 @@
+"""Which candidate is best: a race over stratified folds, F1 at a threshold tuned out of fold.
+
+Selection sees the train side only. All candidates start on a small part of it, the clearly beaten
+drop out, and who is left runs over all folds of all rows, as an exhaustive search would judge it.
+"""
+
+from include.stages.select.folds import Fold, Folded, doubled, fold_order, folded
+from include.stages.select.lanes import Lane, Preparation, lanes, run, use_threads
+from include.stages.select.pipelines import build, candidates
+from include.stages.select.standings import (
+    Course,
+    Part,
+    Reasons,
+    Standing,
+    best_first,
+    course,
+    heats,
+    out,
+    standing,
+)
+from include.stages.select.verdicts import (
+    Cut,
+    Lap,
+    bagged_threshold,
+    best_threshold,
+    judge,
+    leaderboard,
+    with_served_threshold,
+)
+from include.stages.select.votes import Vote, soft_vote, votes, winner
+
+__all__ = [
+    "Course",
+    "Cut",
+    "Fold",
+    "Folded",
+    "Lane",
+    "Lap",
+    "Part",
+    "Preparation",
+    "Reasons",
+    "Standing",
+    "Vote",
+    "bagged_threshold",
+    "best_first",
+    "best_threshold",
+    "build",
+    "candidates",
+    "course",
+    "doubled",
+    "fold_order",
+    "folded",
+    "heats",
+    "judge",
+    "lanes",
+    "leaderboard",
+    "out",
+    "run",
+    "soft_vote",
+    "standing",
+    "use_threads",
+    "votes",
+    "winner",
+    "with_served_threshold",
+]

@@ -1,0 +1,123 @@
+"""From a spec's words to scikit-learn pipelines.
+
+Every family is asked with the same matrix, in which categories stand as their places and missing
+values as NaN. What an estimator cannot read of that, a first step of its pipeline translates; the
+step is fitted with the rest, on the rows of the fold, and travels with the model.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils import get_tags
+
+from include.bundle import Layout
+from include.errors import SpecError
+from include.records import Candidate
+from include.spec import TRUSTED_PACKAGES, Family
+
+_WIDEST = 100  # columns that one feature's categories may take: memory is rows times this
+
+
+def candidates(family: Family) -> list[Candidate]:
+    """Return every combination of the family's grid."""
+    return [Candidate(family.name, dict(params)) for params in ParameterGrid(dict(family.grid))]
+
+
+def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pipeline:
+    """Return the unfitted pipeline of a candidate for matrices of a layout, or raise SpecError.
+
+    Its steps are the family's; before them, where the layout has categories or missing numbers that
+    they cannot read, stands one called `layout`.
+    """
+    try:
+        pipeline = make_pipeline(*(_resolve(path)() for path in family.pipeline))
+        pipeline.set_params(**_estimators(family.params | candidate.params))
+        pipeline.set_params(**_reproducible(pipeline, seed))
+        translation = _translation(layout, [step for _, step in pipeline.steps])
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise SpecError(f"family {family.name!r} cannot be built: {error}") from error
+    return Pipeline([("layout", translation), *pipeline.steps]) if translation else pipeline
+
+
+def _resolve(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransformer | None:
+    """Return the step that makes columns of a layout readable, None where they already are.
+
+    Histogram boosting that stands first is told instead which columns hold categories: nearly as
+    good as with one-hot columns, and two to three times as fast (decision 17).
+    """
+    places = {feature: place for place, feature in enumerate(layout.features)}
+    categories = [places[feature] for feature in layout.categories]
+    numbers = [places[feature] for feature in layout.missing if feature not in layout.categories]
+    parts: list[tuple[str, BaseEstimator, list[int]]] = []
+    if categories and _split_on_categories(steps[0], layout):
+        steps[0].set_params(categorical_features=categories)
+    elif categories:
+        parts.append(("categories", _one_hot(), categories))
+    if numbers and not _read_missing(steps):
+        # A column may be empty in a fold: it becomes zeros and is not dropped.
+        parts.append(
+            ("numbers", SimpleImputer(strategy="median", keep_empty_features=True), numbers)
+        )
+    return ColumnTransformer(parts, remainder="passthrough") if parts else None
+
+
+def _one_hot() -> OneHotEncoder:
+    """Return an encoder with a column a category, one for missing, one for all the rare ones.
+
+    A category that is new or missing where none was in the fitted rows is zero in every column, or
+    counts as a rare one where there are any.
+    """
+    return OneHotEncoder(
+        handle_unknown="infrequent_if_exist",
+        max_categories=_WIDEST,
+        sparse_output=False,
+        dtype=np.float32,
+    )
+
+
+def _split_on_categories(step: BaseEstimator, layout: Layout) -> bool:
+    """Say whether a step that sees the layout's own columns can split on their categories."""
+    most = max(map(len, layout.categories.values()))
+    return isinstance(step, HistGradientBoostingClassifier) and most <= step.max_bins
+
+
+def _read_missing(steps: Sequence[BaseEstimator]) -> bool:
+    """Say whether missing numbers reach only steps that take them; an imputer lets none pass."""
+    for step in steps:
+        if not get_tags(step).input_tags.allow_nan:
+            return False
+        if type(step).__module__.startswith("sklearn.impute."):
+            return True
+    return True
+
+
+def _estimators(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with an estimator where one is named by its import path."""
+    return {
+        name: _resolve(value)() if str(value).startswith(TRUSTED_PACKAGES) else value
+        for name, value in params.items()
+    }
+
+
+def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:
+    """Seed what the spec has not seeded, inner estimators too, so that a run can be repeated."""
+    params = pipeline.get_params()
+    return {
+        name: seed
+        for name, value in params.items()
+        if name.endswith("__random_state") and value is None
+    }

@@ -1,0 +1,66 @@
+"""Whether finalists are better together: the mean of their probabilities, judged out of fold.
+
+A vote costs the answer time and the size of all its members; of equals the smaller wins, and the
+gate bounds both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import VotingClassifier
+
+from include.records import Candidate
+from include.stages.select.verdicts import Cut, Lap, judge
+
+SOFT_VOTE = "soft_vote"
+VOTERS = (2, 3)
+"""How many families' best finalists vote."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """Members and how they do together."""
+
+    members: tuple[Candidate, ...]
+    lap: Lap
+
+
+def votes(laps: Sequence[Lap]) -> list[Vote]:
+    """Return the votes of the best finalists of the best families; `laps` come best first."""
+    best_of_family = {lap.trial.candidate.family: lap for lap in reversed(laps)}
+    voters = [lap for lap in laps if best_of_family[lap.trial.candidate.family] is lap]
+    return [_vote(voters[:count]) for count in VOTERS if count <= len(voters)]
+
+
+def winner(laps: Sequence[Lap], voted: Sequence[Vote]) -> tuple[Lap, tuple[Candidate, ...]]:
+    """Return the lap with the best F1, and the candidates that it is made of.
+
+    `laps` come best first; of equals the one with the fewest members wins.
+    """
+    alone = laps[0], (laps[0].trial.candidate,)
+    return max(
+        [alone, *((vote.lap, vote.members) for vote in voted)], key=lambda it: it[0].trial.f1
+    )
+
+
+def soft_vote(members: Sequence[BaseEstimator]) -> VotingClassifier:
+    """Return the unfitted classifier that answers the mean of its members' probabilities."""
+    named = [(f"member_{place}", one) for place, one in enumerate(members)]
+    return VotingClassifier(named, voting="soft")
+
+
+def _vote(laps: Sequence[Lap]) -> Vote:
+    members = tuple(lap.trial.candidate for lap in laps)
+    folds = np.cumsum(laps[0].validated)[:-1]
+    probability = np.mean([lap.probability for lap in laps], axis=0)
+    candidate = Candidate(SOFT_VOTE, {"members": " + ".join(one.title for one in members)})
+    lap = judge(
+        candidate,
+        Cut(laps[0].trial.rows, len(laps[0].validated)),
+        np.split(laps[0].y, folds),
+        np.split(probability, folds),
+        sum(lap.trial.seconds for lap in laps),
+    )
+    return Vote(members, lap)

@@ -1,0 +1,76 @@
+"""The winner of a race: recorded, fitted on the whole train side, registered."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sklearn.model_selection import FixedThresholdClassifier
+
+from include import outgrown, race
+from include.bundle import Layout, Manifest, libraries
+from include.race import Finish, Race
+from include.records import ModelVersion, Plan, Trial
+from include.stages.split import TRAIN
+from include.workplace import Workplace
+
+log = logging.getLogger("ratchet")
+EXAMPLE_ROWS = 5
+
+
+def fitted(
+    at: Workplace, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
+) -> ModelVersion:
+    """Record the leaderboard, fit the winner and register it as a model version."""
+    finish = race.finish(ran, screened)
+    _record(at, plan, finish)
+    winner = finish.winner
+    started = time.perf_counter()
+    model, rows = _fit(at, plan, ran, finish)
+    seconds = time.perf_counter() - started
+    log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, rows, seconds)
+    params = {"family": winner.candidate.family, "threshold": winner.threshold}
+    at.registry.log(
+        plan.run_id,
+        params=params | winner.candidate.params,
+        metrics={"select_f1": winner.f1, "fit_seconds": seconds, "fitted_rows": rows},
+    )
+    manifest = _manifest(at, plan, winner, ran.layout)
+    requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
+    tags = {"ratchet.family": winner.candidate.family, "ratchet.table": at.lake.identity()}
+    return at.registry.register(plan.run_id, model, manifest, requirements, tags)
+
+
+def _record(at: Workplace, plan: Plan, finish: Finish) -> None:
+    """Record every line of the leaderboard, and of finalists the out-of-fold probabilities."""
+    race.tell(finish.trials)
+    lines = {one.candidate.title: one for one in finish.trials}
+    for lap in finish.laps:
+        line = lines[lap.trial.candidate.title]
+        at.registry.log_trial(plan.run_id, line, lap.probability)
+    at.registry.log_table(plan.run_id, "leaderboard.json", [asdict(one) for one in finish.trials])
+
+
+def _fit(
+    at: Workplace, plan: Plan, ran: Race, finish: Finish
+) -> tuple[FixedThresholdClassifier, int]:
+    """Fit the winner; return it and how many rows it saw."""
+    if outgrown.outgrows(at, plan.dataset, ran.layout):
+        unfitted = race.winner(ran, finish)
+        threshold = finish.winner.threshold
+        return outgrown.fit(at, plan.dataset, ran.layout, unfitted, threshold)
+    return race.fit(ran, finish), ran.side.rows
+
+
+def _manifest(at: Workplace, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
+    rows = at.lake.sample(plan.dataset.version, TRAIN, layout, EXAMPLE_ROWS)
+    return Manifest(
+        name=at.spec.model,
+        family=winner.candidate.family,
+        layout=layout,
+        threshold=winner.threshold,
+        labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
+        data_version=plan.dataset.version,
+        example=tuple(map(tuple, rows)),
+        libraries=libraries(),
+    )

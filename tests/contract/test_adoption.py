@@ -1,0 +1,247 @@
+"""A model from elsewhere: what it must bring, how it is judged, and the commands for people."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import mlflow
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+
+from demo.data import pulsar_rows
+from include import __main__ as ratchet
+from include import adoption
+from include.commands import judge_version
+from include.errors import AdoptionError, ModelRefusedError
+from include.moves import Move, MoveKind
+from include.records import Form, Origin
+from include.settings import read_settings
+from include.spec import read_spec
+from include.workplace import Workplace, workplace
+from tests.conftest import PULSARS
+from tests.contract.pipeline import drop, rows, run, take_in
+
+ROWS = pulsar_rows(600, seed=1)
+Command = Callable[..., tuple[int, str]]
+
+
+class Liar(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn is untyped
+    """A classifier that answers what it was told to."""
+
+    def __init__(self, answers: Any = None) -> None:
+        """`answers` is what it says, row after row; an exception is raised."""
+        self.answers = answers
+
+    def predict_proba(self, X: Any) -> Any:
+        """Answer."""
+        if isinstance(self.answers, Exception):
+            raise self.answers
+        return np.tile(self.answers, (len(X), 1))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """Return a model that was fitted somewhere else, on the first 300 rows."""
+    return written(tmp_path, fitted(ROWS[:300]))
+
+
+def fitted(frame: pl.DataFrame) -> LogisticRegression:
+    """Fit a classifier on rows as a file has them."""
+    X = frame.drop("class").to_numpy().astype(np.float32)
+    return LogisticRegression(max_iter=5000).fit(X, frame["class"].to_numpy())
+
+
+def written(folder: Path, model: Any) -> Path:
+    """Write a model with joblib."""
+    path = folder / "elsewhere.joblib"
+    joblib.dump(model, path)
+    return path
+
+
+def offer(model: Path, fitted_on: Path | None = None) -> adoption.Offer:
+    """Return what an operator asks for."""
+    return adoption.Offer(model, "Ada", "it ran last year", 0.3, fitted_on)
+
+
+def test_it_is_a_version_like_any_other_with_its_papers(at: Workplace, elsewhere: Path) -> None:
+    """Threshold, layout and who, when and why; the same file again is the same version."""
+    drop(at, ROWS)
+    run(at)
+    adopted = adoption.adopt(at, offer(elsewhere))
+    assert adoption.adopt(at, offer(elsewhere)) == adopted
+    assert adopted.origin is Origin.ADOPTED_UNPROVED
+    manifest = at.registry.bundle(adopted).manifest
+    assert (manifest.threshold, manifest.family, len(manifest.example)) == (0.3, "adopted", 5)
+    tags = mlflow.MlflowClient().get_model_version(adopted.name, adopted.version).tags
+    assert tags["ratchet.adopted_by"] == "Ada"
+    assert tags["ratchet.adopted_because"] == "it ran last year"
+    assert at.registry.champion() != adopted
+
+
+def test_with_the_rows_it_was_fitted_on_it_is_judged_at_once(
+    at: Workplace, elsewhere: Path, tmp_path: Path
+) -> None:
+    """Rows of the train side prove it; rows that the holdout has as well do not."""
+    drop(at, ROWS)
+    run(at)
+    train = rows(at).filter(side="train").drop("key_high", "key_low", "batch", "side")
+    proper = tmp_path / "train.csv"
+    train.rename({"label": "class"}).write_csv(proper)
+    adopted = adoption.adopt(at, offer(elsewhere, proper))
+    decision = judge_version(at, adopted, Form())
+    assert decision.scores.proofs[0].holds
+    assert decision.scores.proofs[0].fitted_rows == train.height
+    everything = tmp_path / "all.jsonl"
+    ROWS.write_ndjson(everything)
+    leaky = adoption.adopt(at, offer(elsewhere, everything))
+    assert leaky.version != adopted.version
+    proof = judge_version(at, leaky, Form()).scores.proofs[0]
+    assert proof.shared_rows == rows(at).filter(side="holdout").height
+    assert not proof.holds
+
+
+def test_kept_keys_that_were_altered_prove_nothing(
+    at: Workplace, elsewhere: Path, tmp_path: Path
+) -> None:
+    """Their digest stands with the version; the scores say so, and nothing fails."""
+    drop(at, ROWS)
+    take_in(at)
+    mine = tmp_path / "mine.csv"
+    ROWS[:300].write_csv(mine)
+    adopted = adoption.adopt(at, offer(elsewhere, mine))
+    at.registry.keep_fitted_keys(adopted.run_id, at.registry.fitted_keys(adopted).head(1))
+    with pytest.raises(ModelRefusedError, match=r"changed after .* was adopted"):
+        at.registry.fitted_keys(adopted)
+    proof = judge_version(at, adopted, Form()).scores.proofs[0]
+    assert "proves nothing: adopt the model again" in proof.problem
+
+
+def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: Path) -> None:
+    """Both contenders meet on those alone; as long as they are few, the proof is missing."""
+    drop(at, ROWS[:300])
+    first = run(at)
+    adopted = adoption.adopt(at, offer(elsewhere))
+    drop(at, ROWS[300:330], "few.csv")
+    take_in(at)
+    early = judge_version(at, adopted, Form())
+    assert "adopted at data version 0 without the rows" in early.scores.proofs[0].problem
+    drop(at, pulsar_rows(900, seed=7), "many.csv")
+    take_in(at)
+    late = judge_version(at, adopted, Form())
+    assert late.scores.proofs[0].holds
+    before = sum(first.plan.dataset.holdout.values())
+    came_later = rows(at).filter(side="holdout").height - before
+    assert late.scores.challenger.rows == came_later
+    assert late.scores.champion is not None
+    assert late.scores.champion.rows == came_later
+
+
+def test_a_judged_adoption_does_not_stand_for_the_data(at: Workplace, elsewhere: Path) -> None:
+    """Rows that no run has trained on are trained on, whatever was adopted meanwhile."""
+    drop(at, ROWS[:300])
+    run(at)
+    drop(at, ROWS[300:], "more.csv")
+    take_in(at)
+    judge_version(at, adoption.adopt(at, offer(elsewhere)), Form())
+    assert at.registry.decided_data_version("nobody") == 0
+
+
+UNFIT = {
+    "no joblib file": (b"nothing of the kind", "cannot be opened with joblib"),
+    "fails": (Liar(ValueError("8 features expected")), "cannot answer rows .*: 8 features"),
+    "one column": (Liar([0.5]), r"the shape \(\d+, 1\)"),
+    "no probabilities": (Liar([-1.0, 2.0]), "no probabilities"),
+    "not a number": (Liar([np.nan, np.nan]), "no probabilities"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_what_cannot_answer_is_not_adopted(at: Workplace, tmp_path: Path, case: str) -> None:
+    """The sentence says what is wrong, and nothing is registered."""
+    model, sentence = UNFIT[case]
+    path = written(tmp_path, model)
+    if isinstance(model, bytes):
+        path.write_bytes(model)
+    drop(at, ROWS)
+    run(at)
+    with pytest.raises(AdoptionError, match=sentence):
+        adoption.adopt(at, offer(path))
+    assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
+
+
+def test_a_proof_with_bad_rows_is_no_proof(at: Workplace, elsewhere: Path, tmp_path: Path) -> None:
+    """A row that cannot be keyed could be anything."""
+    drop(at, ROWS)
+    run(at)
+    spoilt = tmp_path / "spoilt.csv"
+    spoilt.write_text(ROWS[:50].write_csv() + ",".join(["x"] * ROWS.width) + "\n")
+    with pytest.raises(AdoptionError, match="proves nothing: 1 of its rows"):
+        adoption.adopt(at, offer(elsewhere, spoilt))
+
+
+@pytest.fixture
+def told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mlflow_url: str,
+    tmp_path: Path,
+) -> tuple[Workplace, Command]:
+    """Return a function that runs `./ratchet` and returns its exit code and words."""
+    name = "commanded"
+    specs = tmp_path / "specs"
+    specs.mkdir()
+    (specs / f"{name}.toml").write_text(PULSARS.replace("pulsar-model", name))
+    monkeypatch.setenv("RATCHET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RATCHET_SPECS", str(specs))
+    monkeypatch.setenv("RATCHET_MLFLOW_PORT", mlflow_url.rpartition(":")[2])
+
+    def run_command(command: str, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["ratchet", command, name, *arguments])
+        code = ratchet.main()
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    settings = read_settings()
+    return workplace(read_spec(specs / f"{name}.toml"), settings), run_command
+
+
+def test_people_adopt_judge_and_roll_back_from_the_command_line(
+    told: tuple[Workplace, Command], elsewhere: Path
+) -> None:
+    """The first is crowned because there is none; a roll back said twice moves once."""
+    at, command = told
+    assert command("promotions") == (0, "commanded never had a champion\n")
+    adopt = ("adopt", str(elsewhere), "--reason", "it ran")
+    code, words = command(*adopt)
+    assert (code, "has no rows yet" in words) == (1, True)
+    drop(at, ROWS)
+    take_in(at)
+    for said in ("it is the champion, because there was none", "version 1: adopted without"):
+        code, words = command(*adopt)
+        assert (code, "whatever code is in it runs now" in words) == (0, True)
+        assert said in words
+    other = written(elsewhere.parent, fitted(ROWS[300:]))
+    _, words = command("adopt", str(other), "--reason", "another")
+    if "version 2: PROMOTE" not in words:
+        at.registry.move(Move(MoveKind.PROMOTION, "2", "another"), "1")
+    for reason, code, said in (
+        ("worse", 0, "champion 2 -> 1"),
+        ("worse", 0, "this was done before"),
+        ("worse still", 1, "there is no going back 1"),
+    ):
+        answered, words = command("roll-back", "--reason", reason)
+        assert (answered, said in words) == (code, True)
+    code, words = command("judge", "1", "--reason", "again")
+    assert (code, "version 1 has no proof" in words) == (0, True)
+    assert command("judge", "99", "--reason", "again") == (1, "commanded has no version 99\n")
+    _, words = command("promotions")
+    assert [line.split()[2:5] for line in words.splitlines()[1:]] == [
+        ["1", "none", "adoption"],
+        ["2", "1", "promotion"],
+        ["1", "2", "roll"],
+    ]

@@ -1,0 +1,97 @@
+"""MLflow away in the middle of a step costs the time it is away, and nothing is there twice."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow
+import pytest
+
+from demo.data import pulsar_rows
+from include import steps
+from include.records import Form
+from include.settings import read_settings
+from include.spec import Spec
+from include.workplace import Workplace, workplace
+from tests.contract.pipeline import DAG_RUNS, drop, state, take_in
+from tests.serving.registries import MlflowServer
+
+AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "5"))
+LATE_SECONDS = 10.0
+"""A pause of the client that had just begun, and the step's own work on a busy machine."""
+Away = Callable[[MlflowServer], None]
+Result = TypeVar("Result")
+NAMES = (f"away-{number}" for number in count())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """Return a server of these tests alone, because they take it away."""
+    started = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def at(server: MlflowServer, spec: Spec, tmp_path: Path) -> Workplace:
+    """Return a workplace on that server."""
+    name, port = next(NAMES), server.url.rpartition(":")[2]
+    settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": port})
+    return workplace(spec.model_copy(update={"name": name, "model": name}), settings)
+
+
+def frozen(server: MlflowServer) -> None:
+    """Let the server take connections and answer nobody."""
+    os.killpg(server._process.pid, signal.SIGSTOP)
+    time.sleep(AWAY_SECONDS)
+    os.killpg(server._process.pid, signal.SIGCONT)
+
+
+def killed(server: MlflowServer) -> None:
+    """Kill the server and start it again on the same port and store."""
+    os.killpg(server._process.pid, signal.SIGKILL)
+    server._process.wait()
+    time.sleep(AWAY_SECONDS)
+    server._process = server._start()
+
+
+def meanwhile(away: Away, server: MlflowServer, step: Callable[[], Result]) -> Result:
+    """Run a step while the server is away; it ends soon after the server is back."""
+    back: list[float] = []
+
+    def gone() -> None:
+        away(server)
+        back.append(time.monotonic())
+
+    thread = threading.Thread(target=gone)
+    thread.start()
+    time.sleep(0.1)
+    result = step()
+    returned = time.monotonic()
+    thread.join()
+    assert 0 < returned - back[0] < LATE_SECONDS
+    return result
+
+
+AWAY: dict[str, Away] = {"frozen": frozen, "killed": killed}
+
+
+@pytest.mark.parametrize("how", AWAY)
+def test_it_costs_the_time_it_is_away(at: Workplace, server: MlflowServer, how: str) -> None:
+    """Fit, score and promote wait for it; one version, one move, one decision are recorded."""
+    drop(at, pulsar_rows(400, seed=3))
+    plan = steps.plan(at, take_in(at), Form(), next(DAG_RUNS))
+    screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
+    challenger = meanwhile(AWAY[how], server, lambda: steps.fit(at, plan, screened))
+    scores = meanwhile(AWAY[how], server, lambda: steps.score(at, plan, challenger))
+    meanwhile(AWAY[how], server, lambda: steps.promote(at, plan, challenger, scores, Form()))
+    before = state(at)
+    assert [move.version for move in at.registry.moves()] == ["1"]
+    assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
+    steps.promote(at, plan, challenger, scores, Form())
+    assert state(at) == before

@@ -1,0 +1,106 @@
+"""A model answers in the server's environment exactly as it did where it was fitted."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from include.arrays import Matrix, Probabilities
+from include.bundle import Layout, Manifest, save
+from include.records import Candidate
+from include.settings import PROJECT
+from include.spec import Family, read_spec
+from include.stages.fit import fit
+from include.stages.select import build, candidates, soft_vote
+
+SERVER = PROJECT / ".venv" / "serving" / "bin" / "python"
+ASK = """
+import sys, numpy as np
+from pathlib import Path
+from serving.loading import load_and_warm
+rows = np.load("rows.npy")
+for digest_file in sorted(Path().glob("*.digest")):
+    bundle = load_and_warm(Path(digest_file.stem), digest_file.read_text(), "boxes")
+    one = [bundle.probability(rows[at : at + 1])[0] for at in range(10)]
+    np.save(f"{digest_file.stem}.npy", np.concatenate([bundle.probability(rows), one]))
+foreign = {"airflow", "mlflow", "pandas", "polars", "include.stages"} & set(sys.modules)
+assert not foreign, foreign
+"""
+FEATURES = ("one", "two", "three", "four", "five")
+LAYOUTS = {
+    "numbers": Layout(FEATURES),
+    "mixed": Layout(
+        FEATURES, {"two": ("blue", "green", "red"), "four": ("old",)}, ("two", "three", "five")
+    ),
+}
+BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
+FAMILIES = {
+    family.name: family
+    for family in (
+        *read_spec(PROJECT / "include" / "specs" / "santander.toml").families,
+        Family(name="histogram_boosting", pipeline=(BOOSTING,)),
+        Family(name="counts", pipeline=("include.bundle.ValueFrequency", BOOSTING)),
+        Family(name="extra_trees", pipeline=("sklearn.ensemble.ExtraTreesClassifier",)),
+        Family(
+            name="imputed",
+            pipeline=("sklearn.impute.KNNImputer", "sklearn.calibration.CalibratedClassifierCV"),
+            params={"calibratedclassifiercv__estimator": "sklearn.svm.SVC"},
+        ),
+    )
+}
+# A matrix product may round its last digit another way in another process.
+ROUNDED = {"logistic_regression": 1e-7, "imputed": 1e-12}
+VOTERS = ("naive_bayes", "value_frequency", "histogram_boosting")
+RNG = np.random.default_rng(4)
+Y = (RNG.random(240) < 0.4).astype(np.int8)
+
+
+def rows(layout: Layout) -> Matrix:
+    """Return rows of a layout: some categories, a fifth of what may be missing missing."""
+    matrix = (RNG.normal(size=(240, 5)) + Y[:, np.newaxis]).round(1).astype(np.float32)
+    for place, feature in enumerate(layout.features):
+        if feature in layout.categories:
+            matrix[:, place] = RNG.integers(len(layout.categories[feature]), size=240)
+        if feature in layout.missing:
+            matrix[RNG.random(240) < 0.2, place] = np.nan
+    return matrix
+
+
+def fitted(name: str, layout: Layout, matrix: Matrix) -> Pipeline:
+    """Return a family's first candidate, fitted."""
+    family = FAMILIES[name]
+    first: Candidate = candidates(family)[0]
+    return build(first, family, 0, layout).fit(matrix, Y)
+
+
+def answers(model: Any, matrix: Matrix) -> Probabilities:
+    """Return the probabilities of all rows at once, then of the first ten one at a time."""
+    single = [model.predict_proba(matrix[at : at + 1])[0, 1] for at in range(10)]
+    return np.concatenate([model.predict_proba(matrix)[:, 1], single]).astype(np.float64)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_every_family_answers_in_the_server_as_it_was_fitted(
+    layout: Layout, tmp_path: Path
+) -> None:
+    """Families of a spec and their vote, whole batches and single rows, to the last digit."""
+    matrix = rows(layout)
+    np.save(tmp_path / "rows.npy", matrix)
+    models: dict[str, Any] = {name: fitted(name, layout, matrix) for name in FAMILIES}
+    models["vote"] = soft_vote([models[name] for name in VOTERS])
+    expected = {}
+    for name, model in models.items():
+        (tmp_path / name).mkdir()
+        whole = fit(model, 0.4, matrix, Y)
+        manifest = Manifest("boxes", name, layout, 0.4, ("0", "1"), data_version=1)
+        (tmp_path / f"{name}.digest").write_text(save(tmp_path / name, whole, manifest))
+        expected[name] = answers(whole, matrix)
+    environment = {"PYTHONPATH": str(PROJECT)}
+    subprocess.run([SERVER, "-c", ASK], cwd=tmp_path, env=environment, check=True)
+    apart = {
+        name: np.abs(np.load(tmp_path / f"{name}.npy") - expected[name]).max() for name in models
+    }
+    assert {name for name in apart if apart[name] > ROUNDED.get(name, 0.0)} == set()

@@ -1,0 +1,110 @@
+"""The page of a decision, read as a browser would: its texts, tables and pictures."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from include.page import render
+from include.records import Decision, Form, Proof, Scores
+from include.spec import Gate
+from include.stages.promote import promote
+from include.stages.score import agree, score, score_slice
+
+RNG = np.random.default_rng(2)
+Y = (RNG.random(1000) < 0.2).astype(np.int8)
+MINE, THEIRS = (np.clip(shift * Y + RNG.random(1000) * 0.6, 0, 1) for shift in (0.4, 0.3))
+HALF = np.arange(1000) < 500
+SCORES = Scores(
+    score(Y, MINE, 0.5, "2", 7),
+    score(Y, THEIRS, 0.5, "1", 7),
+    agree(Y, MINE >= 0.5, THEIRS >= 0.5),
+    slices=(score_slice("half", Y[HALF], MINE[HALF] >= 0.5, THEIRS[HALF] >= 0.5),),
+    proofs=(Proof("2", 4000, 0), Proof("1", 4000, 0)),
+    looks=12,
+)
+EVIL = "<script>alert('x')</script> & more"
+PICTURES = {"roc": b"png of roc", "calibration": b"png of calibration"}
+
+
+class Browser(HTMLParser):
+    """Collects what a person would see, and whatever would be fetched or run."""
+
+    def __init__(self, page: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.texts: list[str] = []
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag and what it points to."""
+        self.tags.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.texts.append(data)
+
+
+def decided(scores: Scores = SCORES, note: str = "") -> Decision:
+    """Return a decision on these scores."""
+    return promote(scores, Form(note=note), Gate())
+
+
+def test_the_verdict_and_its_reason_stand_on_top() -> None:
+    """With the versions, the looks and the smallest gain that could have been seen."""
+    decision = decided()
+    texts = Browser(render("Pulsars", decision, {})).texts
+    top = " ".join(texts[: texts.index("Checks")])
+    assert "PROMOTE" in top
+    assert decision.reason[1:] in top
+    assert "Pulsars, version 2" in top
+    assert "12 earlier looks" in top
+    assert f"about {decision.smallest_gain:.4f} F1" in top
+
+
+def test_every_check_scorecard_figure_and_slice_is_listed() -> None:
+    """Each with its number, both contenders beside one another."""
+    decision = decided()
+    texts = Browser(render("Pulsars", decision, {})).texts
+    for check in decision.checks:
+        assert check.name in texts
+        assert f"{check.sentence[1:]}." in " ".join(texts)
+    at = texts.index("roc auc")
+    mine, theirs = SCORES.challenger.roc_auc, decision.scores.champion
+    assert theirs is not None
+    assert texts[at + 1 : at + 3] == [f"{mine:.4f}", f"{theirs.roc_auc:.4f}"]
+    assert texts[texts.index("half") + 1 :][:2] == ["500", str(Y[HALF].sum())]
+
+
+def test_pictures_are_inside_the_page() -> None:
+    """Those it is given and the histogram of gains; nothing is fetched from anywhere."""
+    page = Browser(render("Pulsars", decided(), PICTURES))
+    assert page.tags.count("img") == 3
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+
+
+@pytest.mark.parametrize("place", ["note", "title", "barred", "slice"])
+def test_what_people_write_stays_text(place: str) -> None:
+    """A note, a title, a reason or a name that looks like HTML is shown, never run."""
+    scores = SCORES
+    if place == "barred":
+        scores = replace(scores, barred=EVIL)
+    if place == "slice":
+        scores = replace(scores, slices=(replace(SCORES.slices[0], name=EVIL),))
+    decision = decided(scores, EVIL if place == "note" else "")
+    page = Browser(render(EVIL if place == "title" else "Pulsars", decision, {EVIL: b""}))
+    assert "script" not in page.tags
+    assert EVIL in " ".join(page.texts)
+
+
+def test_a_first_model_has_a_page_too() -> None:
+    """Without champion, slices and histogram; a rejected one as well."""
+    first = Scores(SCORES.challenger, proofs=SCORES.proofs)
+    page = Browser(render("Pulsars", decided(first), {}))
+    assert "no champion" in page.texts
+    assert "img" not in page.tags
+    assert "REJECT" in Browser(render("Pulsars", decided(replace(SCORES, proofs=())), {})).texts

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from include.bundle import Layout
+from include.errors import SpecError
+from include.records import Candidate
+from include.spec import Family
+from include.stages.select import build, candidates
+
+FOREST = Family(
+    name="forest",
+    pipeline=("sklearn.preprocessing.StandardScaler", "sklearn.ensemble.RandomForestClassifier"),
+    params={"randomforestclassifier__n_estimators": 5},
+    grid={
+        "randomforestclassifier__max_depth": (2, 3),
+        "randomforestclassifier__max_features": (1, 2),
+    },
+)
+NUMBERS = Layout(("height", "width", "depth"))
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(300, 3)).astype(np.float32)
+Y = (X[:, 0] + RNG.normal(size=300) > 1).astype(np.int8)
+
+
+def test_a_grid_is_every_combination() -> None:
+    """Candidates carry scikit-learn's own parameter names."""
+    listed = candidates(FOREST)
+    assert len(listed) == 4
+    assert listed[0].family == "forest"
+    assert set(listed[0].params) == set(FOREST.grid)
+    assert candidates(FOREST.model_copy(update={"grid": {}})) == [Candidate("forest", {})]
+
+
+def test_a_pipeline_is_built_from_shared_and_own_parameters() -> None:
+    """The spec's parameters, the candidate's and the seed arrive in the estimator."""
+    forest = build(candidates(FOREST)[-1], FOREST, 7, NUMBERS)[-1]
+    assert (forest.n_estimators, forest.max_depth, forest.max_features) == (5, 3, 2)
+    assert forest.random_state == 7
+
+
+def test_a_seed_of_the_spec_stands() -> None:
+    """Only what the spec left open is seeded."""
+    seeded = FOREST.model_copy(update={"params": {"randomforestclassifier__random_state": 3}})
+    assert build(candidates(seeded)[0], seeded, 7, NUMBERS)[-1].random_state == 3
+
+
+def test_a_parameter_may_name_an_estimator() -> None:
+    """Its import path stands for it; its own parameters and seed arrive in it."""
+    inner = "calibratedclassifiercv__estimator"
+    calibrated = Family(
+        name="calibrated",
+        pipeline=("sklearn.calibration.CalibratedClassifierCV",),
+        params={f"{inner}__max_depth": 2, "calibratedclassifiercv__cv": 3},
+        grid={inner: ("sklearn.tree.DecisionTreeClassifier", "xgboost.XGBClassifier")},
+    )
+    tree, booster = (build(one, calibrated, 7, NUMBERS)[-1] for one in candidates(calibrated))
+    assert (tree.estimator.max_depth, tree.estimator.random_state) == (2, 7)
+    assert type(booster.estimator).__name__ == "XGBClassifier"
+    assert tree.fit(X, Y).predict_proba(X).shape == (300, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"params": {"randomforestclassifier__trees": 5}}, "Invalid parameter 'trees'"),
+        ({"pipeline": ("sklearn.ensemble.Forest",)}, "no attribute 'Forest'"),
+        ({"pipeline": ("sklearn.woods.Forest",)}, "No module named 'sklearn.woods'"),
+        ({"params": {"standardscaler__copy": "sklearn.tree.Oak"}}, "no attribute 'Oak'"),
+    ],
+)
+def test_a_family_that_cannot_be_built_is_an_error_of_the_spec(
+    change: dict[str, object], reason: str
+) -> None:
+    """The message names the family and what scikit-learn says of it."""
+    with pytest.raises(SpecError, match=f"family 'forest' cannot be built: .*{reason}"):
+        build(Candidate("forest", {}), FOREST.model_copy(update=change), 0, NUMBERS)
