@@ -45,7 +45,7 @@ test: setup-dev  ## Run every test
 	@$(RUN) pytest tests
 
 test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
-	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0
+	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0 --timeout=3600
 
 check: setup-dev  ## Lint, types, import contracts, docs in step
 	@$(MAIN)/bin/ruff check .

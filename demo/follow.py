@@ -14,6 +14,7 @@ Running = Callable[[list[str]], None]
 
 
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 1800.0
 
 
 def _say_nothing(*_anything: Any) -> None:
@@ -55,8 +56,9 @@ class Started:
 
 
 def follow(run: Started, tell: Tell = _say_nothing, running: Running = _say_nothing) -> Followed:
-    """Follow a run to its end."""
+    """Follow a run to its end; TimeoutError with its unfinished tasks when it has none."""
     told: dict[tuple[str, int], Any] = {}
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         state = run.airflow.run_state(run.dag_id, run.run_id)
         tasks = run.airflow.tasks(run.dag_id, run.run_id)
@@ -68,7 +70,14 @@ def follow(run: Started, tell: Tell = _say_nothing, running: Running = _say_noth
         running([task.label for task in tasks if task.state == "running"])
         if state in {"success", "failed"}:
             return _followed(run, state, tasks, _by_task(told))
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"run {run.run_id} of {run.dag_id} is {state}: {_unfinished(tasks)}")
         time.sleep(_LOOK_SECONDS)
+
+
+def _unfinished(tasks: list[Task]) -> str:
+    open_ones = [f"{task.label} {task.state}" for task in tasks if task.state not in FINISHED]
+    return ", ".join(open_ones) or "no task is unfinished"
 
 
 def _followed(run: Started, state: str, tasks: list[Task], results: dict[str, Any]) -> Followed:
