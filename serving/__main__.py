@@ -52,10 +52,10 @@ def main() -> int:
 
 def _application(settings: Settings) -> "Starlette":
     from serving.app import make_app
-    from serving.holder import Holder
-    from serving.registry import MlflowRegistry
-    from serving.shelf import Shelf
-    from serving.watch import Watch
+    from serving.following.registry import MlflowRegistry
+    from serving.following.shelf import Shelf
+    from serving.following.watch import Watch
+    from serving.models.holder import Holder
 
     holder = Holder()
     watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.home))

@@ -7,6 +7,7 @@ and that a request is answered by the one model version that it found when it ca
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,10 +19,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
-from serving import codecs, metadata, openapi
-from serving.holder import Held, Holder
-from serving.predictor import Predictor
+from serving.models.holder import Held, Holder
+from serving.models.predictor import Predictor
+from serving.protocol import codecs, metadata, openapi
 from serving.refusals import RequestRefusedError
+from serving.service import Service
 
 BODY_LIMIT = 32 * 2**20
 _DOCS = """<!doctype html>
@@ -38,7 +40,8 @@ Background = Callable[[], Awaitable[None]]
 
 def make_app(holder: Holder, background: Background) -> Starlette:
     """Return the ASGI application; `background` follows the registry while it runs."""
-    endpoint = _Endpoint(holder, Predictor())
+    predictor = Predictor()
+    endpoint = _Endpoint(Service(holder, predictor), predictor)
     model = "/v2/models/{name}"
     version = f"{model}/versions/{{version}}"
     return Starlette(
@@ -70,8 +73,9 @@ def make_app(holder: Holder, background: Background) -> Starlette:
 class _Endpoint:
     """The answers that need to know what is loaded."""
 
-    def __init__(self, holder: Holder, predictor: Predictor) -> None:
-        self._holder = holder
+    def __init__(self, service: Service, predictor: Predictor) -> None:
+        self._service = service
+        self._holder = service.holder
         self._predictor = predictor
 
     def lifespan(self, background: Background) -> Callable[[Any], Any]:
@@ -87,12 +91,16 @@ class _Endpoint:
         return run
 
     async def infer(self, request: Request) -> Response:
-        held = self._held(request)
+        path = request.path_params
+        self._held(request)  # an unknown model is refused before its body is read
         body = await _read(request)
-        asked = codecs.decode(body, held.bundle.manifest)
-        probability = await self._predictor.predict(held, asked.matrix)
-        answer = codecs.encode(held.bundle, held.version, asked, probability)
-        return Response(answer, media_type="application/json")
+        answer = await self._service.infer(
+            path["name"], path.get("version"), partial(codecs.decode, body)
+        )
+        encoded = codecs.encode(
+            answer.held.bundle, answer.held.version, answer.request, answer.probability
+        )
+        return Response(encoded, media_type="application/json")
 
     async def model(self, request: Request) -> Response:
         return _json(metadata.model(self._held(request), self._holder))

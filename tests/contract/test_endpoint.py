@@ -21,7 +21,7 @@ from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
 from serving.app import make_app
-from serving.holder import Held, Holder
+from serving.models.holder import Held, Holder
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)

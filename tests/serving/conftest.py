@@ -12,7 +12,7 @@ from sklearn.dummy import DummyClassifier
 
 from include.bundle import Bundle, Layout, Manifest, load, save
 from serving.app import make_app
-from serving.holder import Held, Holder
+from serving.models.holder import Held, Holder
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher
 
 FEATURES = ("height", "width", "depth")

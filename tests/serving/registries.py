@@ -18,7 +18,14 @@ from typing import Any, Protocol
 
 import joblib
 
-from serving.registry import CHAMPION, DIGEST_TAG, SPEC_TAG, MlflowRegistry, Registry, RegistryError
+from serving.following.registry import (
+    CHAMPION,
+    DIGEST_TAG,
+    SPEC_TAG,
+    MlflowRegistry,
+    Registry,
+    RegistryError,
+)
 
 
 class Publisher(Protocol):

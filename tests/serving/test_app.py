@@ -19,7 +19,7 @@ from xgboost import XGBClassifier
 from include.bundle import Layout, encode
 from serving import request
 from serving.app import BODY_LIMIT
-from serving.holder import Held, Holder, Refusal
+from serving.models.holder import Held, Holder, Refusal
 from tests.serving.conftest import EXAMPLE, FEATURES, Open
 
 pytestmark = pytest.mark.asyncio

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from include.bundle import Layout, Manifest
-from serving.codecs import decode
+from serving.protocol.codecs import decode
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import by_name, tensor
 

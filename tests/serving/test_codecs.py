@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.bundle import Bundle, Layout, Manifest
-from serving.codecs import OUTPUTS, Request, decode, encode
+from serving.protocol.codecs import OUTPUTS, Request, decode, encode
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import by_name, tensor
 

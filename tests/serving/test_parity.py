@@ -20,7 +20,7 @@ SERVER = PROJECT / ".venv" / "serving" / "bin" / "python"
 ASK = """
 import sys, numpy as np
 from pathlib import Path
-from serving.loading import load_and_warm
+from serving.models.loading import load_and_warm
 rows = np.load("rows.npy")
 for digest_file in sorted(Path().glob("*.digest")):
     bundle = load_and_warm(Path(digest_file.stem), digest_file.read_text(), "boxes")

@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from serving import request
+from serving.following.shelf import Copy, Shelf
 from serving.settings import read_settings
-from serving.shelf import Copy, Shelf
 from tests.serving.conftest import Save, constant
 from tests.serving.registries import MlflowPublisher, environment, free_port, wait_for
 

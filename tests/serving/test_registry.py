@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from include.bundle import load
-from serving.registry import MlflowRegistry, Registry, RegistryError
+from serving.following.registry import MlflowRegistry, Registry, RegistryError
 from tests.serving.conftest import Save
 from tests.serving.registries import Publisher, free_port
 

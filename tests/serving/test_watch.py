@@ -12,9 +12,9 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
 from serving.app import make_app
-from serving.holder import Holder
-from serving.shelf import Shelf
-from serving.watch import Watch
+from serving.following.shelf import Shelf
+from serving.following.watch import Watch
+from serving.models.holder import Holder
 from tests.serving.conftest import Save, constant
 from tests.serving.registries import FakeRegistry, damage
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from include.bundle import Layout
 from serving import VERSION
-from serving.codecs import label_values
-from serving.holder import Held, Holder
-from serving.tensors import TEXT
+from serving.models.holder import Held, Holder
+from serving.protocol.codecs import label_values
+from serving.protocol.tensors import TEXT
 
 INPUT = "features"
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Bundle, Layout, Manifest
+from serving.protocol.tensors import TEXT, Tensor, listed, matrix, reason, refusal
 from serving.refusals import RequestRefusedError
-from serving.tensors import TEXT, Tensor, listed, matrix, reason, refusal
 
 OUTPUTS = ("probability", "label")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator
 
 from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
-from serving.predictor import score
+from serving.models.predictor import score
 
 
 def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:

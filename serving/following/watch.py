@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.holder import Held, Holder, Refusal
-from serving.loading import load_and_warm
-from serving.registry import Registry, RegistryError
-from serving.shelf import Copy, Shelf
+from serving.following.registry import Registry, RegistryError
+from serving.following.shelf import Copy, Shelf
+from serving.models.holder import Held, Holder, Refusal
+from serving.models.loading import load_and_warm
 
 LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Bundle
-from serving.holder import Held
+from serving.models.holder import Held
 from serving.refusals import RequestRefusedError
 
 

@@ -1,0 +1,1 @@
+"""Models in memory: opened and proved, held by name, asked in batches."""
