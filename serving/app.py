@@ -91,12 +91,9 @@ class _Endpoint:
         return run
 
     async def infer(self, request: Request) -> Response:
-        path = request.path_params
-        self._held(request)  # an unknown model is refused before its body is read
+        held = self._held(request)
         body = await _read(request)
-        answer = await self._service.infer(
-            path["name"], path.get("version"), partial(codecs.decode, body)
-        )
+        answer = await self._service.infer(held, partial(codecs.decode, body))
         encoded = codecs.encode(
             answer.held.bundle, answer.held.version, answer.request, answer.probability
         )
@@ -122,7 +119,7 @@ class _Endpoint:
         return _json(openapi.document(self._holder.loaded()))
 
     def _held(self, request: Request) -> Held:
-        return self._holder.take(request.path_params["name"], request.path_params.get("version"))
+        return self._service.take(request.path_params["name"], request.path_params.get("version"))
 
 
 async def _read(request: Request) -> bytes:

@@ -36,9 +36,15 @@ class Service:
         self.holder = holder
         self._predictor = predictor
 
-    async def infer(self, name: str, version: str | None, decode: Decode) -> Answer:
-        """Score the rows of a request; raises RequestRefusedError with a status and a sentence."""
-        held = self.holder.take(name, version)
+    def take(self, name: str, version: str | None) -> Held:
+        """Return what answers a request that comes now; raises RequestRefusedError."""
+        return self.holder.take(name, version)
+
+    async def infer(self, held: Held, decode: Decode) -> Answer:
+        """Score the rows of a request with the model that it took when it came.
+
+        Raises RequestRefusedError with a status and a sentence.
+        """
         request = decode(held.bundle.manifest)
         probability = await self._predictor.predict(held, request.matrix)
         return Answer(held, request, probability)
