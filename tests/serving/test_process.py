@@ -18,7 +18,6 @@ import pytest
 
 from serving import request
 from serving.following.shelf import Copy, Shelf
-from serving.settings import read_settings
 from tests.serving.conftest import Save, constant
 from tests.serving.registries import MlflowPublisher, environment, free_port, wait_for
 
@@ -37,6 +36,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(port: int | str, registry: str = "http://127.0.0.1:1") -> "subprocess.Popen[str]":
         variables = {
             "SERVING_PORT": str(port),
+            "SERVING_GRPC_PORT": "0",
             "SERVING_REGISTRY_URL": registry,
             "SERVING_HOME": str(tmp_path / "serving"),
             "SERVING_POLL_SECONDS": "0.1",
@@ -217,21 +217,6 @@ def test_a_taken_port_is_a_sentence(start: Start) -> None:
     assert said.count("\n") == 1
     assert f"port {port}" in said
     assert "SERVING_PORT" in said
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [("SERVING_PORT", "http"), ("SERVING_PORT", "70000"), ("SERVING_POLL_SECONDS", "nan")],
-)
-def test_a_setting_that_cannot_be_is_a_sentence(variable: str, value: str) -> None:
-    """A setting that makes no sense is refused by name."""
-    with pytest.raises(ValueError, match=variable):
-        read_settings({variable: value})
-
-
-def test_settings_bind_to_loopback_by_default() -> None:
-    """Nobody is served from outside who was not asked in."""
-    assert read_settings({}).host == "127.0.0.1"
 
 
 def _stock(home: Path, folder: Path, digest: str) -> None:
