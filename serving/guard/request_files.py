@@ -90,14 +90,15 @@ class Place:
 
     def __init__(self, url: str) -> None:
         """Connect to nothing yet; ValueError for an address of another kind."""
-        self._url = url.rstrip("/")
-        scheme, is_url, rest = self._url.partition("://")
+        scheme, is_url, rest = url.partition("://")
+        rest = rest.strip("/")
         if is_url and (scheme != "s3" or not rest):
             raise ValueError(
                 f"SERVING_REQUEST_LOG is {url!r}: it must be a folder or s3://BUCKET/PREFIX"
             )
+        self._url = url
         self._is_bucket = bool(is_url)
-        self._root = rest if is_url else os.path.abspath(self._url)  # noqa: PTH100 - a text, as pyarrow wants
+        self._root = rest if is_url else os.path.abspath(url)  # noqa: PTH100 - a text, as pyarrow wants
         self._system: Any = None
 
     def __str__(self) -> str:

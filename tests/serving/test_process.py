@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +16,8 @@ import httpx
 import pytest
 
 from serving import request
-from serving.following.shelf import Copy, Shelf
 from tests.serving.conftest import Save, constant
+from tests.serving.processes import stock
 from tests.serving.registries import MlflowPublisher, environment, free_port, wait_for
 
 PROJECT = Path(__file__).parents[2]
@@ -156,7 +155,7 @@ def test_a_client_that_hangs_up_costs_nothing(
     start: Start, save_bundle: Save, tmp_path: Path
 ) -> None:
     """Clients that leave in the middle of a body leave no traceback and no one waiting."""
-    _stock(tmp_path / "serving", *save_bundle())
+    stock(tmp_path / "serving", *save_bundle())
     port = free_port()
     server = start(port)
     wait_for(f"http://127.0.0.1:{port}/v2/models/boxes/ready")
@@ -179,7 +178,7 @@ def test_what_is_in_flight_is_answered_before_the_end(
     start: Start, number: int, save_bundle: Save, tmp_path: Path
 ) -> None:
     """Requests that came before the signal get their answer; then the process ends with 0."""
-    _stock(tmp_path / "serving", *save_bundle())
+    stock(tmp_path / "serving", *save_bundle())
     port = free_port()
     server = start(port)
     url = f"http://127.0.0.1:{port}"
@@ -217,13 +216,6 @@ def test_a_taken_port_is_a_sentence(start: Start) -> None:
     assert said.count("\n") == 1
     assert f"port {port}" in said
     assert "SERVING_PORT" in said
-
-
-def _stock(home: Path, folder: Path, digest: str) -> None:
-    """Leave a copy as a server does that served this bundle before."""
-    shelf, copy = Shelf(home), Copy("boxes", "1", digest)
-    shelf.keep(Path(shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)), copy)
-    shelf.record(copy)
 
 
 def _said(answer: dict[str, Any]) -> tuple[str, float, int]:
