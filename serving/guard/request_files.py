@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("time", "request_id", "row", "model", "version", "role", "probability", "label")
+_PART = 500
 
 
 class Noted(Protocol):
@@ -54,27 +55,14 @@ class Noted(Protocol):
 
 
 def table(notes: Sequence[Noted]) -> "pa.Table":
-    """Return notes of one opened model as a table, a row a row."""
+    """Return notes of one opened model as a table, a row a row.
+
+    Made in parts, because one call for all would keep the interpreter from those who answer.
+    """
     import pyarrow as pa
 
-    held = notes[0].held
-    counts = [len(one.probability) for one in notes]
-    probability = np.concatenate([one.probability for one in notes])
-    labels = np.array(held.bundle.manifest.labels, dtype=object)
-    stamps = np.array([int(one.time * 1e6) for one in notes], dtype=np.int64)
-    every = len(probability)
-    columns: dict[str, Any] = {
-        "time": pa.array(np.repeat(stamps, counts), pa.timestamp("us", "UTC")),
-        "request_id": _repeated([one.request_id for one in notes], counts),
-        "row": pa.array(np.concatenate([np.arange(one, dtype=np.int32) for one in counts])),
-        "model": _repeated([held.name], [every]),
-        "version": _repeated([held.version], [every]),
-        "role": _repeated([one.role for one in notes], counts),
-        "probability": pa.array(probability),
-        "label": pa.array(labels[held.bundle.label(probability)], pa.string()),
-    }
-    matrix = np.concatenate([one.matrix for one in notes])
-    return pa.table(columns | _features(held.bundle.manifest.layout, matrix))
+    starts = range(0, len(notes), _PART)
+    return pa.concat_tables([_part(notes[start : start + _PART]) for start in starts])
 
 
 def file_name(notes: Sequence[Noted]) -> str:
@@ -148,6 +136,29 @@ def _folder_system() -> Any:
     from pyarrow import fs
 
     return fs.LocalFileSystem()
+
+
+def _part(notes: Sequence[Noted]) -> "pa.Table":
+    import pyarrow as pa
+
+    held = notes[0].held
+    counts = [len(one.probability) for one in notes]
+    probability = np.concatenate([one.probability for one in notes])
+    labels = np.array(held.bundle.manifest.labels, dtype=object)
+    stamps = np.array([int(one.time * 1e6) for one in notes], dtype=np.int64)
+    every = len(probability)
+    columns: dict[str, Any] = {
+        "time": pa.array(np.repeat(stamps, counts), pa.timestamp("us", "UTC")),
+        "request_id": _repeated([one.request_id for one in notes], counts),
+        "row": pa.array(np.concatenate([np.arange(one, dtype=np.int32) for one in counts])),
+        "model": _repeated([held.name], [every]),
+        "version": _repeated([held.version], [every]),
+        "role": _repeated([one.role for one in notes], counts),
+        "probability": pa.array(probability),
+        "label": pa.array(labels[held.bundle.label(probability)], pa.string()),
+    }
+    matrix = np.concatenate([one.matrix for one in notes])
+    return pa.table(columns | _features(held.bundle.manifest.layout, matrix))
 
 
 def _features(layout: Layout, matrix: NDArray[np.float32]) -> dict[str, Any]:

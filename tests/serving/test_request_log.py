@@ -1,5 +1,6 @@
 """What was asked and answered, as whoever joins it to labels reads it, on disk and in a bucket."""
 
+import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ def keep(tmp_path: Path, metrics: Metrics) -> Iterator[Keep]:
         now: float = NOON,
     ) -> RequestLog:
         settings = RequestLogSettings(place or str(tmp_path / "requests"), sample, seconds, limit)
-        chances = iter([0.1, 0.6, 0.3, 0.9] * 100)
+        chances = itertools.cycle([0.1, 0.6, 0.3, 0.9])
         log = RequestLog(settings, metrics, lambda: now, lambda: next(chances))
         started.append(log)
         return log
@@ -139,6 +140,19 @@ def test_a_sample_is_kept(keep: Keep, held: Held, tmp_path: Path) -> None:
     log.close()
     kept = pl.read_parquet(_files(tmp_path / "requests")[0])["request_id"].to_list()
     assert kept == ["0", "0", "2", "2"]
+
+
+def test_many_requests_stay_in_order(keep: Keep, held: Held, tmp_path: Path) -> None:
+    """However many there are in one file, each row stands with its own request and answer."""
+    log = keep(limit=2**24)
+    for number in range(1201):
+        row = np.full((1, 3), number, np.float32)
+        log.note(held, f"{number}", row, np.array([number / 2000]))
+    log.close()
+    rows = pl.read_parquet(_files(tmp_path / "requests")[0])
+    assert rows["request_id"].to_list() == [f"{number}" for number in range(1201)]
+    assert rows["depth"].to_list() == list(range(1201))
+    assert rows["probability"].to_list() == [number / 2000 for number in range(1201)]
 
 
 def test_what_does_not_fit_is_dropped_and_counted(keep: Keep, held: Held, metrics: Metrics) -> None:
