@@ -23,7 +23,7 @@ from serving.settings import Settings, read_settings
 from serving.workers import CANNOT_START, Workers, stop_with_parent
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 LOG = logging.getLogger("serving")
 # One prediction at a time on one thread: the libraries' own pools only fight over the cores. They
@@ -71,7 +71,7 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
-def _application(settings: Settings) -> "Starlette":
+def _application(settings: Settings) -> "ASGIApp":
     from serving.app import make_app
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf

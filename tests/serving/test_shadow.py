@@ -12,7 +12,6 @@ from serving.guard.canary import goes_to_canary
 from serving.guard.metrics import Metrics
 from serving.guard.shadow import Shadow
 from serving.models.holder import Held
-from serving.models.predictor import score
 from tests.serving.conftest import Open, constant
 from tests.serving.test_metrics import at, read
 
@@ -22,7 +21,7 @@ GIVEN = np.array([0.1, 0.39, 0.41, 0.9])
 
 def predict(held: Held, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score as the server does."""
-    return score(held.bundle, matrix)
+    return held.bundle.probability(matrix)
 
 
 @pytest.fixture
