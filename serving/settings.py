@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from serving.mlserver_files import NOTHING, Files, read_files
 
-LONGEST_DRAIN_SECONDS = 5.0
+LONGEST_DRAIN_SECONDS = 3.0
 
 _Value = TypeVar("_Value")
 

@@ -1,6 +1,8 @@
 """All that guards a server, made from its settings: one object for the application to hold."""
 
 import asyncio
+import threading
+import time
 from dataclasses import dataclass
 
 from serving.guard.board import PUBLISH_SECONDS, Board
@@ -10,6 +12,8 @@ from serving.guard.request_log import RequestLog
 from serving.guard.shadow import Predict, Shadow
 from serving.guard.tracing import Tracing
 from serving.settings import Settings
+
+CLOSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -32,11 +36,20 @@ class Guard:
             await asyncio.sleep(PUBLISH_SECONDS)
 
     def close(self) -> None:
-        """Write what waits and end the threads; call it when no request is in flight."""
-        self.shadow.close()
+        """Write what waits and end the threads; call it when no request is in flight.
+
+        All at once and for at most a few seconds: a bucket or a collector that is away must not
+        keep the process.
+        """
+        ends = [self.shadow.close, self.tracing.close]
         if self.request_log is not None:
-            self.request_log.close()
-        self.tracing.close()
+            ends.append(self.request_log.close)
+        threads = [threading.Thread(target=end, daemon=True) for end in ends]
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def make_guard(settings: Settings, predict: Predict) -> Guard:

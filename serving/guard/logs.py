@@ -20,7 +20,7 @@ REQUEST_ID_HEADER = b"x-request-id"
 LONGEST_REQUEST_ID = 128
 
 _CONTEXT = ("request_id", "model", "version")
-_LOGGERS = ("serving", "uvicorn")
+_LOGGERS = ("serving", "uvicorn", "opentelemetry")
 # Unlike a random id for each request it costs next to nothing, and no other process has the prefix.
 _PREFIX = os.urandom(6).hex()
 _NUMBERS = count(1)

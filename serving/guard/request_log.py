@@ -26,7 +26,7 @@ from serving.settings import RequestLogSettings
 LOG = logging.getLogger("serving.request_log")
 FILE_ROWS = 100_000
 """A file is written when so many rows wait, or when half of the memory is used."""
-STOP_SECONDS = 3.0
+STOP_SECONDS = 2.5
 _NOTE_BYTES = 500
 
 

@@ -18,7 +18,7 @@ Configure = Callable[..., io.StringIO]
 @pytest.fixture
 def configure() -> Iterator[Configure]:
     """Return a function that sets the log up as the server does and returns what it writes to."""
-    loggers = [logging.getLogger(name) for name in ("serving", "uvicorn")]
+    loggers = [logging.getLogger(name) for name in ("serving", "uvicorn", "opentelemetry")]
     before = [(one.handlers[:], one.level, one.propagate) for one in loggers]
 
     def configured(**said: str) -> io.StringIO:

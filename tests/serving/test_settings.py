@@ -45,7 +45,7 @@ def test_loopback_needs_none(host: str) -> None:
         ("SERVING_BODY_LIMIT_MIB", "0"),
         ("SERVING_CANARY_SHARE", "1.5"),
         ("SERVING_REQUEST_LOG_SAMPLE", "0"),
-        ("SERVING_DRAIN_SECONDS", "6"),
+        ("SERVING_DRAIN_SECONDS", "4"),
         ("SERVING_LOG", "xml"),
         ("SERVING_DEBUG", "maybe"),
         ("SERVING_METRICS_ENDPOINT", "metrics"),

@@ -31,11 +31,17 @@ def server(tmp_path: Path, save_bundle: Save) -> Iterator[Server]:
 
 
 def test_not_ready_comes_before_the_end(server: Server) -> None:
-    """While balancers look away, whoever still asks is answered; then it ends with 0."""
-    server.process.send_signal(signal.SIGTERM)
-    until(lambda: server.status(READY) == 503)
-    answer = httpx.post(f"{server.url}/v2/models/boxes/infer", json=QUESTION)
-    assert answer.status_code == 200
+    """While balancers look away, whoever still asks is answered; then it ends with 0.
+
+    A client that keeps its connection is asked to leave it, so that it does not lose a request.
+    """
+    with httpx.Client(base_url=server.url) as keeping:
+        before = keeping.post("/v2/models/boxes/infer", json=QUESTION)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: server.status(READY) == 503)
+        answer = keeping.post("/v2/models/boxes/infer", json=QUESTION)
+    assert (before.status_code, before.headers.get("connection")) == (200, None)
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     said = httpx.get(f"{server.url}{READY}").json()
     assert said == {
         "ready": False,
