@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle.layout import Layout, Value, read_layout
 from include.bundle.refusals import BundleRefusedError
+from include.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "bundle.json"
@@ -110,13 +110,13 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
 def load(folder: Path, digest: str) -> Bundle:
     """Verify both files against the digest and only then unpickle the model.
 
-    The unpickler runs whatever the file says, which is why a digest from the registry, written
-    when the model was registered, has to match first.
+    A digest from the registry, written when the model was registered, has to match first; then
+    nothing is run that a model is not made of (see `include.bundle.trust`).
     """
     manifest = read_manifest(folder, digest)
     _require(folder / MODEL_FILE, manifest.model_sha256)
     path = folder / MODEL_FILE
-    return Bundle(manifest, joblib.load(path), path.stat().st_size)
+    return Bundle(manifest, open_model(path), path.stat().st_size)
 
 
 def _require(path: Path, digest: str) -> None:
