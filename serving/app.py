@@ -19,8 +19,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
+from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
-from serving.models.predictor import Predictor
 from serving.protocol import codecs, metadata, openapi
 from serving.refusals import RequestRefusedError
 from serving.service import Service
@@ -40,8 +40,8 @@ Background = Callable[[], Awaitable[None]]
 
 def make_app(holder: Holder, background: Background) -> Starlette:
     """Return the ASGI application; `background` follows the registry while it runs."""
-    predictor = Predictor()
-    endpoint = _Endpoint(Service(holder, predictor), predictor)
+    batcher = Batcher()
+    endpoint = _Endpoint(Service(holder, batcher), batcher)
     model = "/v2/models/{name}"
     version = f"{model}/versions/{{version}}"
     return Starlette(
@@ -73,10 +73,10 @@ def make_app(holder: Holder, background: Background) -> Starlette:
 class _Endpoint:
     """The answers that need to know what is loaded."""
 
-    def __init__(self, service: Service, predictor: Predictor) -> None:
+    def __init__(self, service: Service, batcher: Batcher) -> None:
         self._service = service
         self._holder = service.holder
-        self._predictor = predictor
+        self._batcher = batcher
 
     def lifespan(self, background: Background) -> Callable[[Any], Any]:
         @asynccontextmanager
@@ -86,7 +86,7 @@ class _Endpoint:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-            self._predictor.close()
+            self._batcher.close()
 
         return run
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Manifest
+from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
-from serving.models.predictor import Predictor
 from serving.protocol.codecs import Request
 
 Decode = Callable[[Manifest], Request]
@@ -31,10 +31,10 @@ class Answer:
 class Service:
     """Answers inference requests with whatever the holder holds."""
 
-    def __init__(self, holder: Holder, predictor: Predictor) -> None:
+    def __init__(self, holder: Holder, batcher: Batcher) -> None:
         """Take the models and what scores their rows."""
         self.holder = holder
-        self._predictor = predictor
+        self._batcher = batcher
 
     def take(self, name: str, version: str | None) -> Held:
         """Return what answers a request that comes now; raises RequestRefusedError."""
@@ -46,5 +46,5 @@ class Service:
         Raises RequestRefusedError with a status and a sentence.
         """
         request = decode(held.bundle.manifest)
-        probability = await self._predictor.predict(held, request.matrix)
+        probability = await self._batcher.predict(held, request.matrix)
         return Answer(held, request, probability)

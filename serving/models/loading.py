@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
-from serving.models.predictor import score
 from serving.models.quick import quickened
+from serving.models.scoring import score
 
 _APART = 1e-6
 
