@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from serving.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from serving.front import Application
 
 _BACKLOG = 2048
 _GRACE_SECONDS = 8
@@ -50,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _application(settings: Settings) -> "Starlette":
+def _application(settings: Settings) -> "Application":
     from serving.app import make_app
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf
@@ -62,7 +62,7 @@ def _application(settings: Settings) -> "Starlette":
     return make_app(holder, lambda: watch.run(settings.poll_seconds))
 
 
-def _serve(application: "Starlette", listener: socket.socket) -> None:
+def _serve(application: "Application", listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(

@@ -3,6 +3,7 @@
 REST and gRPC both go through here, so what guards one guards the other.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
 from serving.protocol.codecs import Request
 
+_LARGE_BYTES = 2**18
 Decode = Callable[[Manifest], Request]
 """Decodes what the caller sent for the model that will answer; raises RequestRefusedError."""
 
@@ -40,11 +42,15 @@ class Service:
         """Return what answers a request that comes now; raises RequestRefusedError."""
         return self.holder.take(name, version)
 
-    async def infer(self, held: Held, decode: Decode) -> Answer:
-        """Score the rows of a request with the model that it took when it came.
+    async def infer(self, held: Held, decode: Decode, size: int) -> Answer:
+        """Score the rows of a request of so many bytes with the model that it took when it came.
 
         Raises RequestRefusedError with a status and a sentence.
         """
-        request = decode(held.bundle.manifest)
+        manifest = held.bundle.manifest
+        # A large body takes long enough to hold up whoever sends a small one meanwhile.
+        request = (
+            decode(manifest) if size < _LARGE_BYTES else await asyncio.to_thread(decode, manifest)
+        )
         probability = await self._batcher.predict(held, request.matrix)
         return Answer(held, request, probability)
