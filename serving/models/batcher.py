@@ -52,10 +52,11 @@ class Limits:
     """From a request's coming to its answer."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Waiting:
     matrix: Matrix
     answer: "asyncio.Future[Probabilities]"
+    queued: bool = True
 
 
 @dataclass
@@ -124,23 +125,26 @@ class Batcher:
                 429, f"{self._waiting} requests wait already; ask again in a second"
             )
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Probabilities] = loop.create_future()
-        self._queue(held, _Waiting(matrix, answer), loop)
-        deadline = loop.call_later(self._limits.deadline_seconds, self._expire, answer)
+        one = _Waiting(matrix, loop.create_future())
+        lane = self._queued(held, one, loop)
+        deadline = loop.call_later(self._limits.deadline_seconds, self._expire, one.answer)
         try:
-            return await answer
+            return await one.answer
         except UnscorableError as error:
             raise RequestRefusedError(
                 400, f"version {held.version} of {held.name} cannot score these rows: {error}"
             ) from error
         finally:
             deadline.cancel()
+            if one.queued:  # cancelled, or its time was up before its turn came
+                self._off_the_queue(one)
+                lane.waiting.remove(one)
 
     def close(self) -> None:
         """Wait for the running batches and end the threads."""
         self._threads.shutdown()
 
-    def _queue(self, held: Held, one: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+    def _queued(self, held: Held, one: _Waiting, loop: asyncio.AbstractEventLoop) -> _Lane:
         lane = self._lanes.get(held)
         if lane is None:
             lane = self._lanes[held] = _Lane()
@@ -150,6 +154,11 @@ class Batcher:
             lane.called = True
             # Not now: what else the loop has read in this turn comes along.
             loop.call_soon(self._look, held, lane)
+        return lane
+
+    def _off_the_queue(self, one: _Waiting) -> None:
+        one.queued = False
+        self._waiting -= 1
 
     def _look(self, held: Held, lane: _Lane) -> None:
         """Score what waits, batch after batch."""
@@ -176,7 +185,7 @@ class Batcher:
             if batch and (more > _ALONE_ROWS or rows + more > self._limits.batch_rows):
                 break
             one = lane.waiting.popleft()
-            self._waiting -= 1
+            self._off_the_queue(one)
             if one.answer.done():
                 continue
             batch.append(one)
