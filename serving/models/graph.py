@@ -17,7 +17,8 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from xgboost import XGBClassifier
 
-from serving.models.native import Numbers, Score, after, transform_of, vote
+from serving.models.native import Score, after, vote
+from serving.models.native_steps import Numbers, transform_of
 
 _LARGEST_BYTES = 64 * 2**20
 """Of a graph: above it, building it takes longer than it can ever save."""

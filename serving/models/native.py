@@ -10,7 +10,6 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
@@ -18,13 +17,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-Numbers = NDArray[Any]
+from serving.models.native_steps import Numbers, Transform, transform_of
+
 Score = Callable[[Numbers], Numbers]
 """Probability of the positive class, shape (n,), of a matrix of shape (n, features)."""
-Transform = Callable[[Numbers], Numbers]
 
 
 def unwrapped(model: Any) -> Any:
@@ -117,23 +115,3 @@ def after(transforms: Sequence[Transform], score: Score) -> Score:
         return score(X)
 
     return transformed
-
-
-@singledispatch
-def transform_of(step: Any) -> Transform:
-    """Return how to transform rows with a fitted step; by default as it does it itself."""
-    ask: Transform = step.transform
-    return ask
-
-
-@transform_of.register
-def _(step: StandardScaler) -> Transform:
-    def scaled(X: Numbers) -> Numbers:
-        Z = X.copy()  # and in its own dtype, as scikit-learn does it
-        if step.with_mean:
-            Z -= step.mean_
-        if step.with_std:
-            Z /= step.scale_
-        return Z
-
-    return scaled
