@@ -148,8 +148,7 @@ def read_settings(
         notes=files.notes,
     )
     _require_keys_beyond_loopback(settings)
-    if settings.port == settings.grpc_port != 0:
-        raise ValueError(f"SERVING_PORT and SERVING_GRPC_PORT are both {port}: they must differ")
+    _require_ports(settings)
     return settings
 
 
@@ -225,6 +224,14 @@ def _require_keys_beyond_loopback(settings: Settings) -> None:
         f"SERVING_HOST is {settings.host!r}, which others can reach, and there is no API key: set "
         "SERVING_API_KEYS_FILE or SERVING_API_KEY, or bind 127.0.0.1"
     )
+
+
+def _require_ports(settings: Settings) -> None:
+    port = settings.port
+    if port == settings.grpc_port != 0:
+        raise ValueError(f"SERVING_PORT and SERVING_GRPC_PORT are both {port}: they must differ")
+    if port == 0 and settings.workers > 1:
+        raise ValueError("SERVING_PORT is 0, which gives each worker another port: choose one")
 
 
 def _is_loopback(host: str) -> bool:

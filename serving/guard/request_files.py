@@ -99,7 +99,9 @@ class Place:
         from pyarrow import parquet
 
         packed = pa.BufferOutputStream()
-        parquet.write_table(rows, packed, compression="zstd")
+        # Numbers hardly repeat: a dictionary of them costs five times the rest and saves nothing.
+        texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+        parquet.write_table(rows, packed, compression="zstd", use_dictionary=texts)
         # A reader of the folder takes no file that begins with a dot for data.
         path = f"{self._root}/{name}"
         folder, _, base = path.rpartition("/")

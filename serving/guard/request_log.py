@@ -11,9 +11,9 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ STOP_SECONDS = 2.5
 _NOTE_BYTES = 500
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(NamedTuple):
     """One answered request."""
 
     held: Held

@@ -57,6 +57,12 @@ def test_a_setting_that_cannot_be_is_a_sentence(variable: str, value: str) -> No
         read_settings({variable: value})
 
 
+def test_workers_need_a_port_that_is_known() -> None:
+    """Any free port would be another one for each of them."""
+    with pytest.raises(ValueError, match="SERVING_PORT is 0"):
+        read_settings({"SERVING_PORT": "0", "SERVING_WORKERS": "2"})
+
+
 def test_secrets_are_not_printed() -> None:
     """Settings may be logged without telling a key."""
     said = {"SERVING_API_KEY": "k3y", "SERVING_WEBHOOK_SECRET": "s3cret"}
