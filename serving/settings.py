@@ -5,7 +5,6 @@ cannot be used raises ValueError with one sentence that names where it stands.
 """
 
 import ipaddress
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from serving import setting_values as values
 from serving.mlserver_files import NOTHING, Files, read_files
-
-LONGEST_DRAIN_SECONDS = 3.0
 
 _Value = TypeVar("_Value")
 
@@ -118,32 +116,32 @@ def read_settings(
     env = os.environ if environment is None else environment
     files = NOTHING if folder is None else read_files(folder)
     said = _Said(env, files)
-    port = said.value("SERVING_PORT", "8090", _port)
+    port = said.value("SERVING_PORT", "8090", values.port)
     settings = Settings(
         host=said.text("SERVING_HOST") or "127.0.0.1",
         port=port,
-        grpc_port=said.value("SERVING_GRPC_PORT", str(_next(port)), _port),
+        grpc_port=said.value("SERVING_GRPC_PORT", str(_next(port)), values.port),
         registry_url=(said.text("SERVING_REGISTRY_URL") or "http://127.0.0.1:5000").rstrip("/"),
         home=Path(said.text("SERVING_HOME") or ".ratchet/serving").absolute(),
-        poll_seconds=said.value("SERVING_POLL_SECONDS", "1.0", _above_zero),
-        workers=max(1, said.value("SERVING_WORKERS", "1", _whole)),
-        worker=said.optional("SERVING_WORKER", _whole),
+        poll_seconds=said.value("SERVING_POLL_SECONDS", "1.0", values.above_zero),
+        workers=max(1, said.value("SERVING_WORKERS", "1", values.whole)),
+        worker=said.optional("SERVING_WORKER", values.whole),
         default_batching=_batching(said),
         model_batching=_model_batching(said, files),
-        max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", _positive),
-        max_rows=said.value("SERVING_MAX_ROWS", "50000", _positive),
-        body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", _mebibytes),
-        queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", _positive),
-        deadline_seconds=said.value("SERVING_DEADLINE_SECONDS", "5.0", _above_zero),
-        drain_seconds=said.value("SERVING_DRAIN_SECONDS", "1.0", _drain),
-        canary_share=said.value("SERVING_CANARY_SHARE", "0.1", _share),
+        max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", values.positive),
+        max_rows=said.value("SERVING_MAX_ROWS", "50000", values.positive),
+        body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", values.mebibytes),
+        queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", values.positive),
+        deadline_seconds=said.value("SERVING_DEADLINE_SECONDS", "5.0", values.above_zero),
+        drain_seconds=said.value("SERVING_DRAIN_SECONDS", "1.0", values.drain),
+        canary_share=said.value("SERVING_CANARY_SHARE", "0.1", values.share),
         api_key=said.text("SERVING_API_KEY"),
-        api_keys_file=said.optional("SERVING_API_KEYS_FILE", _path),
+        api_keys_file=said.optional("SERVING_API_KEYS_FILE", values.path),
         webhook_secret=said.text("SERVING_WEBHOOK_SECRET"),
         request_log=_request_log(said),
-        metrics_endpoint=said.value("SERVING_METRICS_ENDPOINT", "/metrics", _endpoint),
-        log_format=said.value("SERVING_LOG", "text", _log_format),
-        debug=said.value("SERVING_DEBUG", "false", _flag),
+        metrics_endpoint=said.value("SERVING_METRICS_ENDPOINT", "/metrics", values.endpoint),
+        log_format=said.value("SERVING_LOG", "text", values.log_format),
+        debug=said.value("SERVING_DEBUG", "false", values.flag),
         otlp_endpoint=said.text("OTEL_EXPORTER_OTLP_ENDPOINT"),
         notes=files.notes,
     )
@@ -165,11 +163,11 @@ class _Said:
 
     def value(self, name: str, default: str, read: Callable[[str], _Value]) -> _Value:
         text = self.text(name)
-        return read_value(self._place(name), default if text is None else text, read)
+        return values.read_value(self._place(name), default if text is None else text, read)
 
     def optional(self, name: str, read: Callable[[str], _Value]) -> _Value | None:
         text = self.text(name)
-        return None if text is None else read_value(self._place(name), text, read)
+        return None if text is None else values.read_value(self._place(name), text, read)
 
     def in_environment(self, name: str) -> str | None:
         return self._env.get(name) or None
@@ -178,18 +176,10 @@ class _Said:
         return name if self._env.get(name) else self._files.places.get(name, name)
 
 
-def read_value(place: str, text: str, read: Callable[[str], _Value]) -> _Value:
-    """Return what a text means; ValueError with the place and what the reader asks for."""
-    try:
-        return read(text.strip())
-    except ValueError as error:
-        raise ValueError(f"{place} is {text!r}: it must be {error}") from None
-
-
 def _batching(said: _Said) -> Batching:
     return Batching(
-        said.value("SERVING_MAX_BATCH_SIZE", "64", _batch_size),
-        said.value("SERVING_MAX_BATCH_TIME", "0", _seconds),
+        said.value("SERVING_MAX_BATCH_SIZE", "64", values.batch_size),
+        said.value("SERVING_MAX_BATCH_TIME", "0", values.seconds),
     )
 
 
@@ -199,8 +189,12 @@ def _model_batching(said: _Said, files: Files) -> Mapping[str, Batching]:
     return MappingProxyType(
         {
             one.name: Batching(
-                read_value(one.place("max_batch_size"), size or one.max_batch_size, _batch_size),
-                read_value(one.place("max_batch_time"), wait or one.max_batch_time, _seconds),
+                values.read_value(
+                    one.place("max_batch_size"), size or one.max_batch_size, values.batch_size
+                ),
+                values.read_value(
+                    one.place("max_batch_time"), wait or one.max_batch_time, values.seconds
+                ),
             )
             for one in files.models
         }
@@ -209,10 +203,10 @@ def _model_batching(said: _Said, files: Files) -> Mapping[str, Batching]:
 
 def _request_log(said: _Said) -> RequestLogSettings | None:
     read = {
-        "sample": said.value("SERVING_REQUEST_LOG_SAMPLE", "1.0", _sample),
-        "seconds": said.value("SERVING_REQUEST_LOG_SECONDS", "60", _above_zero),
+        "sample": said.value("SERVING_REQUEST_LOG_SAMPLE", "1.0", values.sample),
+        "seconds": said.value("SERVING_REQUEST_LOG_SECONDS", "60", values.above_zero),
     }
-    limit = said.value("SERVING_REQUEST_LOG_MIB", "64", _mebibytes)
+    limit = said.value("SERVING_REQUEST_LOG_MIB", "64", values.mebibytes)
     place = said.text("SERVING_REQUEST_LOG")
     return None if place is None else RequestLogSettings(place, limit_bytes=limit, **read)
 
@@ -243,92 +237,3 @@ def _is_loopback(host: str) -> bool:
 
 def _next(port: int) -> int:
     return port + 1 if 0 < port < 2**16 - 1 else 0
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**16):
-        raise ValueError("a port number, 0 to 65535")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < len(str(2**31))):
-        raise ValueError("a whole number")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _whole(text)
-    if number == 0:
-        raise ValueError("a whole number above 0")
-    return number
-
-
-def _batch_size(text: str) -> int:
-    """Return the most requests in a batch; MLServer writes 0 where none are put together."""
-    return max(1, _whole(text))
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 0.0, math.inf, "a number of seconds")
-
-
-def _above_zero(text: str) -> float:
-    number = _number(text, 0.0, math.inf, "a number above 0")
-    if number == 0:
-        raise ValueError("a number above 0")
-    return number
-
-
-def _drain(text: str) -> float:
-    words = f"seconds, 0 to {LONGEST_DRAIN_SECONDS:.0f}"
-    return _number(text, 0.0, LONGEST_DRAIN_SECONDS, words)
-
-
-def _share(text: str) -> float:
-    return _number(text, 0.0, 1.0, "a share, 0 to 1")
-
-
-def _sample(text: str) -> float:
-    share = _share(text)
-    if share == 0:
-        raise ValueError("a share above 0; to keep nothing, leave SERVING_REQUEST_LOG out")
-    return share
-
-
-def _mebibytes(text: str) -> int:
-    return int(_above_zero(text) * 2**20)
-
-
-def _number(text: str, lowest: float, highest: float, words: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not lowest <= number <= highest or math.isinf(number):
-        raise ValueError(words)
-    return number
-
-
-def _path(text: str) -> Path:
-    return Path(text).absolute()
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError("true or false")
-    return text.lower() in {"true", "1"}
-
-
-def _log_format(text: str) -> str:
-    if text not in {"text", "json"}:
-        raise ValueError("text or json")
-    return text
-
-
-def _endpoint(text: str) -> str | None:
-    if text == "off":
-        return None
-    if not text.startswith("/") or len(text) == 1:
-        raise ValueError("a path such as /metrics, or off")
-    return text
