@@ -92,12 +92,16 @@ class _Endpoint:
 
     async def infer(self, request: Request) -> Response:
         held = self._held(request)
+        length = codecs.header_length(request.headers.get(codecs.HEADER_LENGTH))
         body = await _read(request)
-        answer = await self._service.infer(held, partial(codecs.decode, body))
+        answer = await self._service.infer(held, partial(codecs.decode, body, header_length=length))
         encoded = codecs.encode(
             answer.held.bundle, answer.held.version, answer.request, answer.probability
         )
-        return Response(encoded, media_type="application/json")
+        if encoded.header_length is None:
+            return Response(encoded.body, media_type="application/json")
+        headers = {codecs.HEADER_LENGTH: str(encoded.header_length)}
+        return Response(encoded.body, headers=headers, media_type="application/octet-stream")
 
     async def model(self, request: Request) -> Response:
         return _json(metadata.model(self._held(request), self._holder))

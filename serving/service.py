@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from include.bundle import Manifest
 from serving.models.holder import Held, Holder
 from serving.models.predictor import Predictor
-from serving.protocol.codecs import Request
+from serving.protocol.answers import Request
 
 Decode = Callable[[Manifest], Request]
 """Decodes what the caller sent for the model that will answer; raises RequestRefusedError."""

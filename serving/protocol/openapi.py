@@ -9,9 +9,9 @@ from urllib.parse import quote
 from include.bundle import Layout, Value, stand_in
 from serving import VERSION
 from serving.models.holder import Held
-from serving.protocol.codecs import OUTPUTS, label_values
+from serving.protocol.answers import OUTPUTS, label_values
 from serving.protocol.metadata import INPUT
-from serving.protocol.tensors import TEXT
+from serving.protocol.sentences import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
