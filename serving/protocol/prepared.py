@@ -20,6 +20,10 @@ class Prepared(Generic[_T]):
         self._prepare = prepare
         self._things: dict[int, _T] = {}
 
+    def __len__(self) -> int:
+        """Return for how many manifests there is a thing."""
+        return len(self._things)
+
     def of(self, manifest: Manifest) -> _T:
         """Return the thing for this manifest."""
         thing = self._things.get(id(manifest))

@@ -1,5 +1,6 @@
 """Requests and answers: a table of what is understood, a table of what is refused, and chaos."""
 
+import gc
 import json
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from include.bundle import Bundle, Layout, Manifest
 from serving.protocol.answers import OUTPUTS, Request
 from serving.protocol.codecs import decode, encode
+from serving.protocol.prepared import Prepared
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import by_name, tensor
 
@@ -258,6 +260,17 @@ def test_answers_what_was_asked_for() -> None:
     assert answer["model_version"] == "4"
     assert answer["parameters"] == {"threshold": 0.5}
     assert [output["name"] for output in answer["outputs"]] == ["label"]
+
+
+def test_what_is_prepared_goes_with_the_model() -> None:
+    """What is worked out for a model is made once, and does not outlive it."""
+    prepared = Prepared(lambda manifest: [manifest.name])
+    first, second = replace(MANIFEST), replace(MANIFEST)
+    assert prepared.of(first) is prepared.of(first)
+    assert prepared.of(first) is not prepared.of(second)
+    del first
+    gc.collect()
+    assert len(prepared) == 1
 
 
 def _answered(request: Request, labels: tuple[str, str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from include.bundle import Layout, Manifest, encode
 from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.messages import decode
+from serving.protocol.grpc_v2.messages import decode, parsed
 from serving.refusals import RequestRefusedError
 
 WOODEN = Manifest(
@@ -75,13 +75,17 @@ NUMBERS = Manifest("boxes", "constant", Layout(("a", "b", "c")), 0.5, ("0", "1")
 
 
 @pytest.mark.parametrize("manifest", [NUMBERS, WOODEN], ids=["numbers", "woods"])
-@given(message=MESSAGES)
-def test_any_message_gives_a_matrix_or_a_refusal(manifest: Manifest, message: Any) -> None:
-    """Whatever the message, a model gets a matrix of its layout or the caller a 400 or 413."""
+@given(
+    packed=MESSAGES.map(lambda message: message.SerializeToString())
+    | st.binary(max_size=60)
+    | st.binary(max_size=40).map(lambda tail: _wooden(raw=True).SerializeToString() + tail)
+)
+def test_any_bytes_give_a_matrix_or_a_refusal(manifest: Manifest, packed: bytes) -> None:
+    """Whatever the bytes, a model gets a matrix of its layout or the caller a 400 or 413."""
     width, status = len(manifest.features), 200
     matrix = np.zeros((1, width), np.float32)
     try:
-        matrix = decode(message, manifest).matrix
+        matrix = decode(parsed(v2.ModelInferRequest, packed), manifest).matrix
     except RequestRefusedError as refused:
         status = refused.status
     assert status in {200, 400, 413}

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from grpc import aio
 
 from serving.protocol import metadata
 from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.messages import decode, encode
+from serving.protocol.grpc_v2.messages import decode, encode, parsed
 from serving.refusals import RequestRefusedError
 from serving.service import Service
 
@@ -97,7 +97,7 @@ class Calls:
             try:
                 if self._authorise is not None and name not in _OPEN:
                     self._authorise(sent)
-                answered: bytes = (await answer(_parsed(asked, packed))).SerializeToString()
+                answered: bytes = (await answer(parsed(asked, packed))).SerializeToString()
             except RequestRefusedError as refused:
                 code = _CODES.get(refused.status, grpc.StatusCode.INTERNAL)
                 sentence = str(refused)
@@ -161,14 +161,6 @@ class Calls:
     ) -> v2.RepositoryModelUnloadResponse:
         await self._repository.unload(asked.model_name)
         return v2.RepositoryModelUnloadResponse()
-
-
-def _parsed(asked: type[_Asked], packed: bytes) -> _Asked:
-    try:
-        parsed: _Asked = asked.FromString(packed)
-    except DecodeError as error:
-        raise RequestRefusedError(400, f"the bytes are no {asked.__name__}") from error
-    return parsed
 
 
 def _echo(sent: Metadata, context: "aio.ServicerContext[bytes, bytes]") -> None:

@@ -5,9 +5,10 @@ Guarantees what `codecs` guarantees for JSON: a matrix in the model's layout, or
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from include.bundle import Bundle, Layout, Manifest
@@ -21,7 +22,9 @@ from serving.protocol.grpc_v2.inference_pb2 import (
 from serving.protocol.in_binary import BinaryTensor, decoded, pack
 from serving.protocol.sentences import TEXT, clip, refusal
 from serving.protocol.tensors import Tensor, matrix
+from serving.refusals import RequestRefusedError
 
+_Asked = TypeVar("_Asked", bound=Message)
 _CONTENTS = {
     "FP32": "fp32_contents",
     "FP64": "fp64_contents",
@@ -76,6 +79,15 @@ class TypedTensor:
                 f"{len(items)} values came in `{field}` where shape {self.shape} needs {expected}"
             )
         return field, items
+
+
+def parsed(asked: type[_Asked], packed: bytes) -> _Asked:
+    """Return the message that these bytes are; RequestRefusedError, 400, when they are none."""
+    try:
+        found: _Asked = asked.FromString(packed)
+    except DecodeError as error:
+        raise RequestRefusedError(400, f"the bytes are no {asked.__name__}") from error
+    return found
 
 
 def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_ROWS) -> Request:
