@@ -8,6 +8,7 @@ msgspec, which is strict and says where it stumbled; so simdjson decides nothing
 import math
 import re
 import threading
+from itertools import islice
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -19,6 +20,9 @@ NESTED_START = re.compile(rb"\s*\[\s*\[")
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 # A parser keeps what its largest document needed, which is many times its size.
 _KEPT_PARSER_BYTES = 2**20
+# Above this, items are counted before memory is spent on them: it can be 30 times what was sent.
+COUNTED_BYTES = 2**16
+_TEXT_OR_NULL = re.compile(rb'"(?:[^"\\]|\\.)*+"|null', re.DOTALL)
 
 
 class Parameters(msgspec.Struct):
@@ -31,7 +35,7 @@ class JsonTensor(msgspec.Struct):
     """A tensor of a JSON request, its data still as they came."""
 
     name: str
-    shape: list[_Dimension]
+    shape: Annotated[list[_Dimension], msgspec.Meta(max_length=8)]
     datatype: str
     # Raw, because whether the numbers come flat or nested is only known from the shape.
     data: msgspec.Raw = msgspec.Raw()
@@ -41,6 +45,10 @@ class JsonTensor(msgspec.Struct):
     def numbers(self, *, may_be_missing: bool) -> NDArray[np.float64]:
         """Return the numbers, flat; see Tensor."""
         raw = bytes(self.data)
+        expected = math.prod(self.shape)
+        # Flat or in rows, numbers have one comma less than there are numbers.
+        if len(raw) > COUNTED_BYTES and commas(raw) >= expected:
+            raise ValueError(f"more values came than shape {self.shape} needs")
         values = _at_once(raw, self.shape)
         if values is not None:
             return values
@@ -48,7 +56,19 @@ class JsonTensor(msgspec.Struct):
 
     def texts(self, *, may_be_missing: bool) -> list[str | None]:
         """Return the strings, flat; see Tensor."""
-        return _items(bytes(self.data), self.shape, _TEXTS[may_be_missing])
+        raw = bytes(self.data)
+        expected = math.prod(self.shape)
+        if len(raw) > COUNTED_BYTES and commas(raw) >= expected:
+            # Commas stand in texts as well, so the texts are counted, no further than needed.
+            found = islice(_TEXT_OR_NULL.finditer(raw), expected, expected + 1)
+            if next(found, None) is not None:
+                raise ValueError(f"more values came than shape {self.shape} needs")
+        return _items(raw, self.shape, _TEXTS[may_be_missing])
+
+
+def commas(raw: bytes) -> int:
+    """Return how many commas there are, wherever they stand."""
+    return int(np.count_nonzero(np.frombuffer(raw, np.uint8) == ord(",")))
 
 
 class _Decoders:

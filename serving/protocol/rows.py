@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Layout, encode_column
-from serving.protocol.in_json import NESTED_START
+from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
 from serving.protocol.sentences import clip, listed, reason, too_many
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
@@ -36,6 +36,7 @@ class RowReader:
             (f"f{place}", _type(layout, feature)) for place, feature in enumerate(layout.features)
         ]
         names = {f"f{place}": feature for place, feature in enumerate(layout.features)}
+        self._has_plain_commas = not layout.categories and "," not in "".join(layout.features)
         self._objects = _decoder(fields, rename=names)
         self._lists = _decoder(fields, array_like=True)
 
@@ -45,6 +46,7 @@ class RowReader:
         Raises RequestRefusedError: 413 for more than `max_rows` rows, 400 unless each row has a
         value of the right kind for every feature and nothing else.
         """
+        self._require_few(raw, max_rows)
         decoder = self._lists if NESTED_START.match(raw) else self._objects
         try:
             rows = decoder.decode(raw)
@@ -55,6 +57,14 @@ class RowReader:
         if len(rows) > max_rows:
             raise too_many(len(rows), max_rows)
         return self._laid_out([msgspec.structs.astuple(row) for row in rows])
+
+    def _require_few(self, raw: bytes, max_rows: int) -> None:
+        """Refuse a large body with too many rows before memory is spent on them."""
+        # Each value but the last is followed by a comma, and no other commas can be there.
+        if len(raw) > COUNTED_BYTES and self._has_plain_commas:
+            rows = -(-(commas(raw) + 1) // len(self._layout.features))
+            if rows > max_rows:
+                raise too_many(rows, max_rows)
 
     def _laid_out(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float32]:
         layout = self._layout

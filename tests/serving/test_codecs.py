@@ -84,6 +84,7 @@ REFUSED = {
     "no shape": (_body([tensor([], [])]), "input x has shape []"),
     "negative shape": (_body([tensor([], [-1, 3])]), "$.inputs[0].shape[0]"),
     "too few for its shape": (_body([tensor([1], [9, 3])]), "1 values came where shape"),
+    "a hundred dimensions": (_body([tensor([], [1] * 100)]), "$.inputs[0].shape"),
     "empty batch": (_body([tensor([], [0, 3])]), "empty batch"),
     "empty column": (_body(by_name([0], [], [], [])), "empty batch"),
     "too few": (_body([tensor([1, 2], [1, 3])]), "2 values came where shape [1, 3] needs 3"),

@@ -116,6 +116,10 @@ REFUSED = {
         "row 0: feature depth is NaN",
     ),
     "negative shape": (_changed(lambda q: q.inputs[0].shape.__setitem__(0, -2)), "shape [-2, 3]"),
+    "a hundred dimensions": (
+        _changed(lambda q: q.inputs[0].shape.extend([1] * 100)),
+        "shape [2, 3, 1, 1, 1, 1, 1, 1]",
+    ),
     "short": (raw_question(b"12345678" * 5), "40 bytes came where shape [2, 3] of FP64 needs 48"),
     "both": (_changed(lambda q: q.raw_input_contents.append(b"1")), "`contents` beside"),
     "another number of pieces": (

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,42 @@ def test_a_large_matrix_arrives() -> None:
     for data in (rows.tolist(), rows.ravel().tolist()):
         body = json.dumps({"inputs": [tensor(data, [len(rows), 3])]}).encode()
         assert np.array_equal(decode(body, NUMBERS).matrix, rows)
+
+
+OAK = Manifest(
+    "boxes", "constant", Layout(("wood",), {"wood": ("oak",)}), 0.5, ("0", "1"), data_version=1
+)
+FLOODS = {
+    "numbers": (NUMBERS, {"inputs": [tensor([0] * 99_999, [2, 3])]}, 400),
+    "rows of numbers": (NUMBERS, {"inputs": [tensor([[0] * 3] * 33_333, [2, 3])]}, 400),
+    "empty rows": (NUMBERS, {"inputs": [tensor([[]] * 99_999, [2, 3])]}, 400),
+    "texts": (OAK, {"inputs": [tensor(["oak"] * 99_999, [2], "wood", "BYTES")]}, 400),
+    "plain rows": (NUMBERS, {"rows": [[0, 0, 0]] * 33_333}, 413),
+    "rows by name": (NUMBERS, {"rows": [{"a": 0, "b": 0, "c": 0}] * 33_333}, 413),
+}
+
+
+@pytest.mark.parametrize(("manifest", "sent", "status"), FLOODS.values(), ids=FLOODS.keys())
+def test_a_flood_is_refused_before_it_costs_memory(
+    manifest: Manifest, sent: dict[str, Any], status: int
+) -> None:
+    """Far more values or rows than may come take no more than a few copies of the body."""
+    body = json.dumps(sent).encode()
+    tracemalloc.start()
+    with pytest.raises(RequestRefusedError) as refused:
+        decode(body, manifest)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused.value.status == status
+    assert peak < 4 * len(body)
+
+
+def test_commas_in_texts_are_no_items() -> None:
+    """Texts that are full of commas, quotes and nulls are as many as they are."""
+    texts = ['a,b,,,"null,\\', "oak", ","] * 3_000
+    body = json.dumps({"inputs": [tensor(texts, [len(texts)], "wood", "BYTES")]}).encode()
+    found = decode(body, OAK).matrix.ravel()
+    assert np.flatnonzero(found == 0).tolist() == list(range(1, len(texts), 3))
 
 
 def test_threads_do_not_share_a_parser() -> None:

@@ -42,6 +42,7 @@ _DTYPES = {
     "int_contents": np.int32,
     "uint_contents": np.uint32,
 }
+_MOST_DIMENSIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_R
         raise refusal("the request has no inputs", layout)
     inputs = _raw(message, layout) if message.raw_input_contents else _typed(message)
     for tensor in inputs:
-        if any(dimension < 0 for dimension in tensor.shape):
-            shape = clip(list(tensor.shape))
+        if len(tensor.shape) > _MOST_DIMENSIONS or any(size < 0 for size in tensor.shape):
+            shape = clip(list(tensor.shape[:_MOST_DIMENSIONS]))
             raise refusal(f"input {clip(tensor.name)} has shape {shape}", layout)
     rows = matrix(inputs, layout, max_rows)
     outputs = chosen([output.name for output in message.outputs])
