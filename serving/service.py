@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from include.bundle import Manifest
 from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
-from serving.protocol.codecs import Request
+from serving.protocol.answers import Request
 
 _LARGE_BYTES = 2**18
 Decode = Callable[[Manifest], Request]
