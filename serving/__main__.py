@@ -64,23 +64,23 @@ def _serve(settings: Settings) -> int:
     if settings.worker is None:
         _note(settings)
     drain = Drain(settings.drain_seconds)
-    application = _application(settings)
+    application = _application(settings, drain)
     from serving.running import run
 
     run(application, listener, drain, log_config(settings))
     return 0
 
 
-def _application(settings: Settings) -> "ASGIApp":
-    from serving.app import make_app
+def _application(settings: Settings, drain: Drain) -> "ASGIApp":
+    from serving.app import make_app, make_server
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf
     from serving.following.watch import Watch
     from serving.models.holder import Holder
 
     holder = Holder()
-    watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.shelf_home))
-    return make_app(holder, lambda: watch.run(settings.poll_seconds))
+    watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.home))
+    return make_app(make_server(settings, holder, watch, drain))
 
 
 def _note(settings: Settings) -> None:

@@ -1,149 +1,130 @@
-"""The routes beside infer: what the server says of itself, its models and how to ask them."""
+"""The server put together: one ASGI application, and what lives as long as it does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
-from swagger_ui_bundle import swagger_ui_path
 
 from serving.body import Bodies
-from serving.front import FAILED, Application, Front, refusal_answer
-from serving.models.batcher import Batcher
-from serving.models.holder import Held, Holder
-from serving.protocol import metadata, openapi
-from serving.refusals import RequestRefusedError
+from serving.following.repository import Repository
+from serving.following.watch import Watch
+from serving.following.webhook import Webhook
+from serving.front import Application, Front
+from serving.guard.drain import Drain
+from serving.guard.guard import Guard, make_guard
+from serving.models.batcher import Batcher, Limits
+from serving.models.holder import Holder
+from serving.models.scoring import score
+from serving.protocol import metadata
+from serving.protocol.grpc_v2.server import Listening, start_grpc
+from serving.routes import Routes
 from serving.service import Service
+from serving.settings import Settings
 
-BODY_LIMIT = 32 * 2**20
-_DOCS = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Ratchet: the endpoint</title>
-<link rel="icon" href="docs/assets/favicon-32x32.png">
-<link rel="stylesheet" href="docs/assets/swagger-ui.css"></head>
-<body><div id="ui"></div><script src="docs/assets/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", validatorUrl: null})</script>
-</body></html>
-"""
+_TELL_SECONDS = 1.0
+_FIRST_LOOK_SECONDS = 5.0
 
 Background = Callable[[], Awaitable[None]]
 
 
-def make_app(holder: Holder, background: Background) -> Application:
-    """Return the ASGI application; `background` follows the registry while it runs."""
-    batcher = Batcher()
-    service = Service(holder, batcher)
-    rest = _rest(_About(service), _lifespan(background, batcher))
-    return Front(service, Bodies(BODY_LIMIT), rest)
+@dataclass(frozen=True)
+class Server:
+    """The parts that requests, the registry and the way out share."""
+
+    settings: Settings
+    holder: Holder
+    watch: Watch
+    guard: Guard
+    batcher: Batcher
+    service: Service
+    repository: Repository
+    drain: Drain
 
 
-def _rest(about: "_About", lifespan: Callable[[Any], Any]) -> Starlette:
-    model = "/v2/models/{name}"
-    version = f"{model}/versions/{{version}}"
-    return Starlette(
-        routes=[
-            Route("/", _to_docs),
-            Route("/docs", _docs),
-            Mount("/docs/assets", StaticFiles(directory=swagger_ui_path)),
-            Route("/openapi.json", about.openapi),
-            Route("/v2", about.server),
-            Route("/v2/health/live", about.live),
-            Route("/v2/health/ready", about.ready),
-            *(Route(root, about.model) for root in (model, version)),
-            *(Route(f"{root}/ready", about.model_ready) for root in (model, version)),
-            *(Route(f"{root}/infer", _only_posted, methods=["POST"]) for root in (model, version)),
-        ],
-        lifespan=lifespan,
-        exception_handlers={
-            RequestRefusedError: _refused,
-            HTTPException: _no_route,
-            Exception: _failed,
-        },
+def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) -> Server:
+    """Return a server around what is held and what follows the registry; nothing runs yet."""
+    guard = make_guard(settings, lambda held, matrix: score(held.bundle, matrix))
+    batcher = Batcher(_limits(settings), guard.metrics.batch)
+    holder.observe(guard)
+    service = Service(holder, batcher, guard, settings.canary_share)
+    return Server(
+        settings, holder, watch, guard, batcher, service, Repository(holder, watch), drain
     )
 
 
-def _lifespan(background: Background, batcher: Batcher) -> Callable[[Any], Any]:
+def make_app(server: Server, follow: Background | None = None) -> Application:
+    """Return the ASGI application; `follow` runs beside it, by default following the registry."""
+    settings, guard = server.settings, server.guard
+    bodies = Bodies(settings.body_limit_bytes)
+    routes = Routes(
+        settings,
+        server.holder,
+        guard,
+        server.repository,
+        webhook=Webhook(settings.webhook_secret or "", server.watch.poke),
+        drain=server.drain,
+        bodies=bodies,
+    )
+    following = follow or (lambda: server.watch.run(settings.poll_seconds))
+    rest = routes.application(_lifespan(server, following))
+    return Front(server.service, guard.keys, bodies, rest, settings.max_rows)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        batch_size=lambda name: settings.batching(name).max_batch_size,
+        batch_rows=settings.max_batch_rows,
+        queue=settings.queue_limit,
+        deadline_seconds=settings.deadline_seconds,
+    )
+
+
+def _lifespan(server: Server, follow: Background) -> Callable[[Any], Any]:
     @asynccontextmanager
     async def run(_app: Starlette) -> AsyncIterator[None]:
-        following = asyncio.ensure_future(background())
+        background = [
+            asyncio.ensure_future(follow()),
+            asyncio.ensure_future(server.guard.publish()),
+            asyncio.ensure_future(_tell(server)),
+        ]
+        if server.settings.worker is not None:
+            # One of several: others answer meanwhile, so it comes in when it has something to say.
+            await server.watch.first_look(_FIRST_LOOK_SECONDS)
+        if server.settings.grpc_port:
+            await _listen_to_grpc(server)
         yield
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
-        batcher.close()
+        for task in background:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        server.batcher.close()
+        server.guard.close()
 
     return run
 
 
-class _About:
-    """The answers that need to know what is loaded."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._holder = service.holder
-
-    async def model(self, request: Request) -> Response:
-        return _json(metadata.model(self._held(request), self._holder))
-
-    async def model_ready(self, request: Request) -> Response:
-        return _json(metadata.model_ready(self._held(request), self._holder))
-
-    async def ready(self, _request: Request) -> Response:
-        answer = metadata.ready(self._holder)
-        return _json(answer, 200 if answer["ready"] else 503)
-
-    async def live(self, _request: Request) -> Response:
-        return _json({"live": True})
-
-    async def server(self, _request: Request) -> Response:
-        return _json(metadata.server())
-
-    async def openapi(self, _request: Request) -> Response:
-        return _json(openapi.document(self._holder.loaded()))
-
-    def _held(self, request: Request) -> Held:
-        return self._service.take(request.path_params["name"], request.path_params.get("version"))
+async def _listen_to_grpc(server: Server) -> None:
+    settings = server.settings
+    at = Listening(
+        settings.host,
+        settings.grpc_port,
+        settings.body_limit_bytes,
+        settings.max_rows,
+        shares_port=settings.worker is not None,
+    )
+    grpc = await start_grpc(server.service, server.repository, at, server.guard.keys)
+    server.drain.on_stop(grpc.stop)
 
 
-async def _only_posted(_request: Request) -> Response:
-    raise HTTPException(404)  # infer requests are answered before they come here
-
-
-async def _to_docs(_request: Request) -> Response:
-    return RedirectResponse("docs")
-
-
-async def _docs(_request: Request) -> Response:
-    return HTMLResponse(_DOCS)
-
-
-async def _refused(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestRefusedError):
-        raise error
-    status, body, headers = refusal_answer(error)
-    answer = Response(body, status, media_type="application/json")
-    answer.raw_headers.extend(headers)
-    return answer
-
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = error.headers if isinstance(error, HTTPException) else None
-    sentence = f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}; see /docs"
-    answer = _json({"error": sentence}, status)
-    answer.headers.update(headers or {})
-    return answer
-
-
-async def _failed(_request: Request, _error: Exception) -> Response:
-    return _json({"error": FAILED}, 500)
-
-
-def _json(answer: dict[str, Any], status: int = 200) -> Response:
-    return Response(msgspec.json.encode(answer), status, media_type="application/json")
+async def _tell(server: Server) -> None:
+    """Keep what is told of this process in step: its queue, its registry, its readiness."""
+    metrics, board = server.guard.metrics, server.guard.board
+    while True:
+        metrics.queue_depth(server.batcher.waiting)
+        metrics.registry_reachable(reachable=server.holder.registry_problem is None)
+        if board is not None:
+            board.publish(metadata.ready(server.holder)["models"])
+        await asyncio.sleep(_TELL_SECONDS)

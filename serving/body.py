@@ -14,8 +14,12 @@ _TOGETHER = 8
 """Bodies of the largest size that may be read at the same time."""
 
 
-class ClientGoneError(Exception):
+class ClientGoneError(RequestRefusedError):
     """The caller hung up before the body was complete; nobody reads an answer."""
+
+    def __init__(self) -> None:
+        """Count as the caller's doing."""
+        super().__init__(400, "the caller hung up before the body was complete")
 
 
 class Bodies:

@@ -1,11 +1,10 @@
-"""The way of an infer request over HTTP: as few steps as it takes, since nearly all come this way.
+"""The way of a request over HTTP, as short as can be for inferences, since nearly all are.
 
-Any other request goes on to the application of `app`. Guarantees that every answer that is no
-success is `{"error": <sentence>}` with the right status, and that a request is answered by the one
-model version that it found when it came.
+Any other request goes on to the routes of `app`, after its key was looked at. Guarantees that every
+answer that is no success is `{"error": <sentence>}` with the right status, and that an inference is
+answered by the one model version that it found when it came.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
@@ -13,67 +12,80 @@ from typing import Any
 import msgspec
 
 from serving.body import Bodies, ClientGoneError, Receive
+from serving.guard.keys import Keys
+from serving.guard.logs import REQUEST_ID_HEADER, request_id
 from serving.protocol import codecs
 from serving.refusals import RequestRefusedError
-from serving.service import Service
+from serving.service import Answer, Asked, Decode, Headers, Service
 
-LOG = logging.getLogger("serving")
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})  # a probe has no key
+_JSON = [(b"content-type", b"application/json")]
+_PACKED = (b"content-type", b"application/octet-stream")
+_HEADER_LENGTH = codecs.HEADER_LENGTH.lower().encode()
 _BESIDE = {
+    401: [(b"www-authenticate", b'Basic realm="ratchet"')],  # with which a browser asks for it
     413: [(b"connection", b"close")],  # what is left of the body is not read
     429: [(b"retry-after", b"1")],
 }
-_JSON = (b"content-type", b"application/json")
-FAILED = "the server failed on this request; its log has the traceback"
 
 
 class Front:
-    """An ASGI application: infer requests here, everything else in `rest`."""
+    """An ASGI application: inferences here, everything else in `rest`."""
 
-    def __init__(self, service: Service, bodies: Bodies, rest: Application) -> None:
-        """Take what answers, what reads bodies and the application for all other requests."""
+    def __init__(
+        self, service: Service, keys: Keys, bodies: Bodies, rest: Application, max_rows: int
+    ) -> None:
+        """Take what answers, who may ask, what reads bodies, and all other routes."""
         self._service = service
+        self._keys = keys
         self._bodies = bodies
         self._rest = rest
+        self._max_rows = max_rows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
-        target = _target(scope)
-        if target is None:
+        if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        named = request_id(scope["headers"])
         try:
-            status, body, headers = 200, *await self._answer(*target, scope, receive)
+            body, headers = await self._answer(named, scope, receive, send)
+            status = 200
         except ClientGoneError:
             return
         except RequestRefusedError as refused:
             status, body, headers = refusal_answer(refused)
-        except Exception:
-            LOG.exception("%s failed", scope["path"])
-            status, body, headers = 500, error_body(FAILED), []
-        await respond(send, status, body, headers)
+        if body is not None:
+            await _respond(send, status, body, [*headers, (REQUEST_ID_HEADER, named.encode())])
 
     async def _answer(
-        self, name: str, version: str | None, scope: Scope, receive: Receive
-    ) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-        held = self._service.take(name, version)
-        body = await self._bodies.read(receive, scope["headers"])
-        answer = await self._service.infer(held, partial(codecs.decode, body), len(body))
-        encoded = codecs.encode(
-            answer.held.bundle, answer.held.version, answer.request, answer.probability
-        )
-        return encoded, []
+        self, named: str, scope: Scope, receive: Receive, send: Send
+    ) -> tuple[bytes | None, Headers]:
+        """Return the answer to an inference; None when another route has answered already."""
+        target = _target(scope)
+        if target is not None:
+            asked = Asked(*target, scope["headers"], named)
+            return _encoded(await self._service.answer(asked, partial(self._read, scope, receive)))
+        if scope["path"] not in _OPEN:
+            self._keys.require(scope["headers"])
+        await self._rest(scope, receive, send)
+        return None, []
+
+    async def _read(self, scope: Scope, receive: Receive) -> tuple[Decode, int]:
+        headers: Headers = scope["headers"]
+        packed_after = codecs.header_length(_header(headers, _HEADER_LENGTH))
+        body = await self._bodies.read(receive, headers)
+        decode = partial(codecs.decode, body, header_length=packed_after, max_rows=self._max_rows)
+        return decode, len(body)
 
 
-async def respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Send a whole JSON answer."""
-    length = (b"content-length", b"%d" % len(body))
-    start = {"type": "http.response.start", "status": status, "headers": [_JSON, length, *headers]}
-    await send(start)
-    await send({"type": "http.response.body", "body": body})
+def refusal_answer(refused: RequestRefusedError) -> tuple[int, bytes, Headers]:
+    """Return the status, the body and the headers of a refusal."""
+    return refused.status, error_body(str(refused)), _JSON + _BESIDE.get(refused.status, [])
 
 
 def error_body(sentence: str) -> bytes:
@@ -81,14 +93,29 @@ def error_body(sentence: str) -> bytes:
     return msgspec.json.encode({"error": sentence})
 
 
-def refusal_answer(refused: RequestRefusedError) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
-    """Return the status, the body and what else HTTP wants in the head of a refusal."""
-    return refused.status, error_body(str(refused)), _BESIDE.get(refused.status, [])
+def _encoded(answer: Answer) -> tuple[bytes, Headers]:
+    held = answer.held
+    encoded = codecs.encode(held.bundle, held.version, answer.request, answer.probability)
+    if encoded.header_length is None:
+        return encoded.body, _JSON
+    return encoded.body, [_PACKED, (_HEADER_LENGTH, b"%d" % encoded.header_length)]
+
+
+async def _respond(
+    send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _header(headers: Headers, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
 
 
 def _target(scope: Scope) -> tuple[str, str | None] | None:
     """Return the model and version that an infer request names, None for any other request."""
-    if scope["type"] != "http" or scope["method"] != "POST":
+    if scope["method"] != "POST":
         return None
     match scope["path"].split("/"):
         case ["", "v2", "models", name, "infer"]:

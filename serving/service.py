@@ -1,23 +1,44 @@
-"""One inference, however it came in: held model, decoded request, scored rows.
+"""One inference, however it came in: key, model, rows, scores, and what is noted of it.
 
 REST and gRPC both go through here, so what guards one guards the other.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Manifest
+from serving.guard.canary import goes_to_canary
+from serving.guard.guard import Guard
+from serving.guard.logs import log_failed, log_refused
 from serving.models.batcher import Batcher
-from serving.models.holder import Held, Holder
+from serving.models.holder import Held, Holder, Role
 from serving.protocol.answers import Request
+from serving.refusals import RequestRefusedError
 
+FAILED = "the server failed on this request; its log has the traceback"
 _LARGE_BYTES = 2**18
+Headers = Sequence[tuple[bytes, bytes]]
 Decode = Callable[[Manifest], Request]
 """Decodes what the caller sent for the model that will answer; raises RequestRefusedError."""
+Read = Callable[[], Awaitable[tuple[Decode, int]]]
+"""Reads what the caller sent: how to decode it, and how many bytes it is."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a request when it comes."""
+
+    name: str
+    version: str | None
+    """None for the champion."""
+    headers: Headers
+    """As ASGI has them: names in lower case."""
+    request_id: str
 
 
 @dataclass(frozen=True)
@@ -30,27 +51,87 @@ class Answer:
     """Of the positive label, shape (n,)."""
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """The versions that a request found when it came; it sees no later ones."""
+
+    held: Held
+    role: Role
+    canary: Held | None
+    shadow: Held | None
+
+
 class Service:
     """Answers inference requests with whatever the holder holds."""
 
-    def __init__(self, holder: Holder, batcher: Batcher) -> None:
-        """Take the models and what scores their rows."""
+    def __init__(
+        self, holder: Holder, batcher: Batcher, guard: Guard, canary_share: float = 0.0
+    ) -> None:
+        """Take the models, what scores their rows, and what guards them."""
         self.holder = holder
         self._batcher = batcher
+        self._guard = guard
+        self._canary_share = canary_share
 
-    def take(self, name: str, version: str | None) -> Held:
-        """Return what answers a request that comes now; raises RequestRefusedError."""
-        return self.holder.take(name, version)
+    async def answer(self, asked: Asked, read: Read) -> Answer:
+        """Answer a request, and note how that went.
 
-    async def infer(self, held: Held, decode: Decode, size: int) -> Answer:
-        """Score the rows of a request of so many bytes with the model that it took when it came.
-
-        Raises RequestRefusedError with a status and a sentence.
+        Raises RequestRefusedError with a status and a sentence, 500 for a failure of the server.
         """
-        manifest = held.bundle.manifest
-        # A large body takes long enough to hold up whoever sends a small one meanwhile.
-        request = (
-            decode(manifest) if size < _LARGE_BYTES else await asyncio.to_thread(decode, manifest)
-        )
+        started = perf_counter()
+        guard = self._guard
+        with guard.tracing.span(asked.headers) as span:
+            try:
+                guard.keys.require(asked.headers)
+                answer, role = await self._infer(asked, read)
+            except RequestRefusedError as refused:
+                guard.metrics.refused(asked.name, refused.status)
+                span.refused(asked.name, refused.status, str(refused))
+                log_refused(asked.request_id, asked.name, refused.status, str(refused))
+                raise
+            except Exception as error:
+                guard.metrics.refused(asked.name, 500)
+                span.refused(asked.name, 500, FAILED)
+                log_failed(asked.request_id, asked.name, asked.version, error)
+                raise RequestRefusedError(500, FAILED) from error
+            rows = len(answer.probability)
+            guard.metrics.answered(answer.held, perf_counter() - started, rows, role.value)
+            span.answered(answer.held, rows)
+        return answer
+
+    async def _infer(self, asked: Asked, read: Read) -> tuple[Answer, Role]:
+        taken = self._take(asked)
+        decode, size = await read()
+        request = await _decoded(decode, size, taken.held)
+        held, role = taken.held, taken.role
+        named = request.id or asked.request_id
+        if taken.canary is not None and goes_to_canary(named, self._canary_share):
+            held, role = taken.canary, Role.CANARY
+            if held.bundle.manifest.layout != taken.held.bundle.manifest.layout:
+                request = await _decoded(decode, size, held)
         probability = await self._batcher.predict(held, request.matrix)
-        return Answer(held, request, probability)
+        self._copy(taken.shadow, held, request, probability)
+        if self._guard.request_log is not None:
+            self._guard.request_log.note(held, named, request.matrix, probability, role.value)
+        return Answer(held, request, probability), role
+
+    def _take(self, asked: Asked) -> _Taken:
+        held = self.holder.take(asked.name, asked.version)
+        lineup = self.holder.lineup(asked.name)
+        if asked.version is None:
+            return _Taken(held, Role.CHAMPION, lineup.canary, lineup.shadow)
+        role = next((role for role, one in lineup.roles().items() if one is held), Role.CHAMPION)
+        return _Taken(held, role, None, None)
+
+    def _copy(
+        self, shadow: Held | None, held: Held, request: Request, probability: NDArray[np.float64]
+    ) -> None:
+        if shadow is not None and shadow is not held:
+            self._guard.shadow.copy(shadow, held, request.matrix, probability)
+
+
+async def _decoded(decode: Decode, size: int, held: Held) -> Request:
+    # A large body takes long enough to hold up whoever sends a small one meanwhile.
+    if size > _LARGE_BYTES:
+        return await asyncio.to_thread(decode, held.bundle.manifest)
+    return decode(held.bundle.manifest)

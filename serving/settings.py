@@ -103,11 +103,6 @@ class Settings:
         """Return how requests for this model are put together."""
         return self.model_batching.get(name, self.default_batching)
 
-    @property
-    def shelf_home(self) -> Path:
-        """Where this process keeps its bundles: workers never tidy up after each other."""
-        return self.home if self.worker is None else self.home / f".worker-{self.worker}"
-
 
 def read_settings(
     environment: Mapping[str, str] | None = None, folder: Path | None = None

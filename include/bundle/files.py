@@ -82,6 +82,8 @@ def libraries() -> dict[str, str]:
 
 def answered(manifest: Manifest, model: Classifier) -> Manifest:
     """Return a manifest with the model's own answers to its example rows, to hold a server to."""
+    if not manifest.example:
+        return manifest
     rows = encode(manifest.layout, manifest.example)
     return replace(manifest, answers=tuple(Bundle(manifest, model).probability(rows).tolist()))
 

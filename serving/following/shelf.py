@@ -119,7 +119,9 @@ class Shelf:
 
     def names(self) -> list[str]:
         """Return the names that have a shelf, sorted."""
-        return sorted(unquote(path.name) for path in self._home.iterdir() if path.is_dir())
+        shelves = (path for path in self._home.iterdir() if path.is_dir())
+        # The dots of a name are written otherwise: what begins with one is something else.
+        return sorted(unquote(path.name) for path in shelves if not path.name.startswith("."))
 
     @asynccontextmanager
     async def _locked(self, name: str, kind: int) -> AsyncIterator[None]:

@@ -11,13 +11,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from include.bundle import Bundle
+from include.bundle import Bundle, BundleRefusedError
 from serving.following.registry import Named, Registry, RegistryError
 from serving.following.shelf import Copy, Shelf
 from serving.models.holder import Held, Holder, Refusal, Role
 from serving.models.loading import load_and_warm
+from serving.models.scoring import UnscorableError
 
 LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0
@@ -28,7 +30,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 class _Retry:
     failures: int
     due: float
-    reason: str
+    refusal: Refusal
 
 
 class Watch:
@@ -52,6 +54,7 @@ class Watch:
         self._follows: bool | None = None  # None before the first look
         self._looking = asyncio.Lock()
         self._poked = asyncio.Event()
+        self._looked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, pause_seconds: float) -> None:
@@ -61,9 +64,15 @@ class Watch:
             while True:
                 self._poked.clear()
                 await self._look()
+                self._looked.set()
                 await self._pause(pause_seconds)
         finally:
             await self._registry.close()
+
+    async def first_look(self, patience_seconds: float) -> None:
+        """Return when `run` has looked once, or when the patience is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._looked.wait(), patience_seconds)
 
     def poke(self) -> None:
         """Let `run` look at once; callable from any thread, does nothing while nobody runs."""
@@ -144,8 +153,7 @@ class Watch:
         elif self._is_due(name, version):
             await self._try(name, role, version, held)
         else:
-            reason = self._retries[name, version].reason
-            self._holder.refuse(name, Refusal(version, reason), role)
+            self._holder.refuse(name, self._retries[name, version].refusal, role)
 
     def _release(self, name: str, role: Role) -> None:
         before = self._holder.lineup(name).under(role)
@@ -234,8 +242,9 @@ class Watch:
         before = self._retries.get((name, version))
         failures = before.failures + 1 if before else 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
-        self._retries[name, version] = _Retry(failures, self._clock() + pause, reason)
-        self._holder.refuse(name, Refusal(version, reason), role)
+        refusal = Refusal(version, reason, _kind(error))
+        self._retries[name, version] = _Retry(failures, self._clock() + pause, refusal)
+        self._holder.refuse(name, refusal, role)
         told = "%s: version %s refused as %s, again in %.0f s: %s"
         LOG.warning(told, name, version, role, pause, reason)
 
@@ -254,3 +263,8 @@ class Watch:
             return
         if refusal is not None:
             self._holder.refuse(name, refusal)
+
+
+def _kind(error: Exception) -> str:
+    kinds = {RegistryError: "registry", BundleRefusedError: "bundle", UnscorableError: "model"}
+    return next((kind for one, kind in kinds.items() if isinstance(error, one)), "other")

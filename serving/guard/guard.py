@@ -11,6 +11,7 @@ from serving.guard.metrics import Metrics
 from serving.guard.request_log import RequestLog
 from serving.guard.shadow import Predict, Shadow
 from serving.guard.tracing import Tracing
+from serving.models.holder import Held, Refusal, Role
 from serving.settings import Settings
 
 CLOSE_SECONDS = 3.0
@@ -28,6 +29,18 @@ class Guard:
     """None where nothing is kept."""
     board: Board | None
     """Where the readiness of other workers stands; None without others."""
+
+    def given(self, held: Held, role: Role) -> None:
+        """Count a version that took a role."""
+        self.metrics.swapped(held.name, role.value)
+
+    def refused(self, name: str, refusal: Refusal) -> None:
+        """Count a version that was not taken."""
+        self.metrics.version_refused(name, refusal.kind)
+
+    def loaded(self, versions: list[tuple[str, str, str]]) -> None:
+        """Count for these (name, version, role) from now on, and for no others."""
+        self.metrics.holds(versions)
 
     async def publish(self) -> None:
         """Tell the other workers of this one's numbers until cancelled."""

@@ -14,7 +14,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -28,9 +28,6 @@ from prometheus_client.registry import Collector
 
 from serving.guard.board import Board
 from serving.models.holder import Held
-
-Reason = Literal["digest", "open", "example", "golden", "registry", "other"]
-"""Why a version was refused, in kinds that can be counted; the sentence is in readiness."""
 
 _MODEL = ("model", "version")
 _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -137,8 +134,8 @@ class Metrics:
         """Count a version that took a role."""
         self._add("ratchet_swaps", (name, role))
 
-    def version_refused(self, name: str, reason: Reason) -> None:
-        """Count a version that was not taken."""
+    def version_refused(self, name: str, reason: str) -> None:
+        """Count a version that was not taken, by the kind of its refusal."""
         self._add("ratchet_refusals", (name, reason))
 
     def holds(self, loaded: Iterable[tuple[str, str, str]]) -> None:

@@ -40,15 +40,13 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 class Limits:
     """What a batch may hold and how much may wait."""
 
-    batch_size: int = 64
-    """Requests that are scored together."""
+    batch_size: Callable[[str], int] = lambda _name: 64
+    """Requests that are scored together, by the model's name."""
     batch_rows: int = 4096
     """Rows that are scored together."""
-    batch_seconds: float = 0.005
-    """The longest that a request may be kept waiting for company. Nobody is, so it always holds."""
-    queue: int = 2048
+    queue: int = 1024
     """Requests that may wait, over all models."""
-    deadline_seconds: float = 10.0
+    deadline_seconds: float = 5.0
     """From a request's coming to its answer."""
 
 
@@ -163,8 +161,9 @@ class Batcher:
     def _look(self, held: Held, lane: _Lane) -> None:
         """Score what waits, batch after batch."""
         lane.called = False
+        size = self._limits.batch_size(held.name)
         while lane.may_start():
-            batch = self._taken(lane)
+            batch = self._taken(lane, size)
             if not batch:
                 continue
             rows = sum(len(one.matrix) for one in batch)
@@ -176,11 +175,11 @@ class Batcher:
             else:
                 self._hand_over(held, lane, batch, rows)
 
-    def _taken(self, lane: _Lane) -> list[_Waiting]:
+    def _taken(self, lane: _Lane, size: int) -> list[_Waiting]:
         """Take the next batch off the queue, without those that nobody waits for any more."""
         batch: list[_Waiting] = []
         rows = 0
-        while lane.waiting and len(batch) < self._limits.batch_size:
+        while lane.waiting and len(batch) < size:
             more = len(lane.waiting[0].matrix)
             if batch and (more > _ALONE_ROWS or rows + more > self._limits.batch_rows):
                 break

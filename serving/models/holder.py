@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol
 
 from include.bundle import Bundle
 from serving.refusals import RequestRefusedError
@@ -84,9 +85,24 @@ class Refusal:
 
     version: str
     reason: str
+    kind: str = "other"
+    """In a word that can be counted: "registry", "bundle", "model" or "other"."""
 
 
 _NOBODY = LineUp()
+
+
+class Observer(Protocol):
+    """Who wants to know what comes and goes, as it does."""
+
+    def given(self, held: Held, role: Role) -> None:
+        """Note that a version took a role."""
+
+    def refused(self, name: str, refusal: Refusal) -> None:
+        """Note that a version was not taken."""
+
+    def loaded(self, versions: list[tuple[str, str, str]]) -> None:
+        """Note every (name, version, role) that is held now."""
 
 
 @dataclass
@@ -99,6 +115,12 @@ class Holder:
     _refusals: dict[tuple[str, Role], Refusal] = field(default_factory=dict)
     _champions: Mapping[str, str | None] = field(default_factory=dict)
     _withdrawn: set[str] = field(default_factory=set)
+    _observer: Observer | None = None
+
+    def observe(self, observer: Observer) -> None:
+        """Tell this observer of every change from now on, and what is held now."""
+        self._observer = observer
+        self._tell()
 
     def names(self) -> list[str]:
         """Return every name that the registry or the local copies know, sorted."""
@@ -160,9 +182,14 @@ class Holder:
 
         For a name that was taken out of service meanwhile this does nothing.
         """
-        if held.name not in self._withdrawn:
-            self._lineups[held.name] = self.lineup(held.name).with_role(role, held)
-            self._refusals.pop((held.name, role), None)
+        if held.name in self._withdrawn:
+            return
+        before = self.lineup(held.name).under(role)
+        self._lineups[held.name] = self.lineup(held.name).with_role(role, held)
+        self._refusals.pop((held.name, role), None)
+        if self._observer is not None and (before is None or before.version != held.version):
+            self._observer.given(held, role)
+            self._tell()
 
     def release(self, name: str, role: Role) -> None:
         """Leave a role empty; requests that hold its version finish with it."""
@@ -172,10 +199,14 @@ class Holder:
             self._lineups[name] = left
             if not left.roles():
                 del self._lineups[name]
+            self._tell()
 
     def refuse(self, name: str, refusal: Refusal, role: Role = Role.CHAMPION) -> None:
         """Keep the reason why a version was not given a role; what is held keeps answering."""
+        is_news = self._refusals.get((name, role)) != refusal
         self._refusals[name, role] = refusal
+        if is_news and self._observer is not None:
+            self._observer.refused(name, refusal)
 
     def withdraw(self, name: str) -> None:
         """Take a name out of service, whatever the registry says, until `readmit`."""
@@ -183,6 +214,7 @@ class Holder:
         self._lineups.pop(name, None)
         for role in Role:
             self._refusals.pop((name, role), None)
+        self._tell()
 
     def readmit(self, name: str) -> None:
         """Let a name be followed again."""
@@ -195,6 +227,16 @@ class Holder:
     def absence(self, name: str) -> str:
         """Return the sentence that says why a name has no champion."""
         return str(self._absence(name))
+
+    def _tell(self) -> None:
+        if self._observer is not None:
+            self._observer.loaded(
+                [
+                    (name, held.version, role.value)
+                    for name, lineup in self._lineups.items()
+                    for role, held in lineup.roles().items()
+                ]
+            )
 
     def _absence(self, name: str) -> RequestRefusedError:
         refusal = self.refusal(name)

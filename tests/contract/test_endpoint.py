@@ -20,8 +20,8 @@ from include.spec import Family
 from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
-from serving.app import make_app
 from serving.models.holder import Held, Holder
+from tests.serving.parts import app_around
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
@@ -58,12 +58,8 @@ def woods(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def url(holder: Holder) -> Iterator[str]:
     """Return the address of a server on a free port of its own."""
-
-    async def nothing() -> None:
-        return
-
     config = uvicorn.Config(
-        make_app(holder, nothing), host="127.0.0.1", port=0, log_level="warning", ws="none"
+        app_around(holder), host="127.0.0.1", port=0, log_level="warning", ws="none"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from grpc import aio
-from serving.models.predictor import Predictor
 from sklearn.dummy import DummyClassifier
 
 from include.bundle import Bundle, Layout, Manifest, load, save
-from serving.app import make_app
 from serving.models.holder import Held, Holder
-from serving.protocol.grpc_v2.server import GrpcServer, Listening, start_grpc
-from serving.service import Service
-from tests.serving.grpc_asked import LONGEST, Ask, Shelf, call
+from serving.protocol.grpc_v2.server import GrpcServer, start_grpc
+from tests.serving.grpc_asked import AT, Ask, Shelf, call
+from tests.serving.parts import app_around, server_around
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher
 
 FEATURES = ("height", "width", "depth")
@@ -71,11 +69,7 @@ def holder() -> Holder:
 @pytest_asyncio.fixture
 async def client(holder: Holder) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of an application around the holder, with nothing following a registry."""
-
-    async def nothing() -> None:
-        return
-
-    transport = httpx.ASGITransport(app=make_app(holder, nothing), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app=app_around(holder), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as talking:
         yield talking
 
@@ -98,13 +92,11 @@ def shelf() -> Shelf:
 async def server(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[GrpcServer]:
     """Return a server that holds "boxes" on a free port."""
     del boxes
-    predictor = Predictor()
-    started = await start_grpc(
-        Service(holder, predictor), shelf, Listening("127.0.0.1", 0, LONGEST)
-    )
+    around = server_around(holder)
+    started = await start_grpc(around.service, shelf, AT, around.guard.keys)
     yield started
     await started.stop(0)
-    predictor.close()
+    around.batcher.close()
 
 
 @pytest_asyncio.fixture

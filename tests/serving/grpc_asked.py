@@ -6,11 +6,12 @@ from typing import Any
 from grpc import aio
 
 from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.server import SERVICES
+from serving.protocol.grpc_v2.server import SERVICES, Listening
 from serving.refusals import RequestRefusedError
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 LONGEST = 2**20
+AT = Listening("127.0.0.1", 0, LONGEST, max_rows=10_000)
 Ask = Callable[..., Any]
 
 
@@ -21,12 +22,13 @@ class Shelf:
         """Start with nothing asked."""
         self.asked: list[str] = []
 
-    async def index(self) -> list[dict[str, str]]:
+    async def index(self, *, ready: bool = False) -> list[dict[str, str]]:
         """Return a model that answers and one that does not."""
-        return [
+        models = [
             {"name": "boxes", "version": "3", "state": "READY"},
             {"name": "crates", "state": "UNAVAILABLE", "reason": "no champion"},
         ]
+        return models[:1] if ready else models
 
     async def load(self, name: str) -> None:
         """Remember it, unless nobody knows the model."""

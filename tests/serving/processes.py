@@ -1,5 +1,6 @@
 """The server as it is started: processes of its own, and ways to look at them."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,14 @@ class Server:
 def stock(home: Path, folder: Path, digest: str) -> None:
     """Leave a copy as a server does that served this bundle before."""
     shelf, copy = Shelf(home), Copy("boxes", "1", digest)
-    shelf.keep(Path(shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)), copy)
-    shelf.record(copy)
+
+    async def leave() -> None:
+        async with shelf.writing("boxes"):
+            download = shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)
+            shelf.keep(Path(download), copy)
+            shelf.record(copy)
+
+    asyncio.run(leave())
 
 
 def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -18,11 +18,11 @@ from xgboost import XGBClassifier
 
 from include.bundle import Layout, encode
 from serving import request
-from serving.app import BODY_LIMIT
 from serving.models.holder import Held, Holder, Refusal
 from tests.serving.conftest import EXAMPLE, FEATURES, Open
 
 pytestmark = pytest.mark.asyncio
+BODY_LIMIT = 32 * 2**20
 INFER = "/v2/models/boxes/infer"
 
 

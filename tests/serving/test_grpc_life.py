@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -11,15 +11,13 @@ import pytest
 import uvicorn
 import uvloop
 from grpc import aio
-from serving.models.predictor import Predictor
 
-from serving.app import make_app
+from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
 from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.server import GrpcServer, Listening, start_grpc
-from serving.refusals import RequestRefusedError
-from serving.service import Service
-from tests.serving.grpc_asked import LONGEST, ROWS, Ask, Shelf, call, question, raw_question
+from serving.protocol.grpc_v2.server import GrpcServer, start_grpc
+from tests.serving.grpc_asked import AT, LONGEST, ROWS, Ask, Shelf, call, question, raw_question
+from tests.serving.parts import app_around, server_around
 
 
 @pytest.mark.asyncio
@@ -50,54 +48,44 @@ async def test_cancelled_calls_end_alone(ask: Ask) -> None:
     assert [answer.id for answer in kept] == [str(place) for place in range(120) if place % 3]
 
 
-def _with_key(sent: Iterable[tuple[str, str | bytes]]) -> None:
-    if dict(sent).get("authorization") != "Bearer sesame":
-        raise RequestRefusedError(401, "send a key")
-
-
 @pytest.mark.asyncio
 async def test_a_key_is_asked_for(holder: Holder, boxes: Held, shelf: Shelf) -> None:
     """Without a key only the server's own health is told; with one everything is."""
     del boxes
-    predictor = Predictor()
-    at = Listening("127.0.0.1", 0, LONGEST)
-    server = await start_grpc(Service(holder, predictor), shelf, at, _with_key)
+    around = server_around(holder, {"SERVING_API_KEY": "sesame"})
+    server = await start_grpc(around.service, shelf, AT, around.guard.keys)
     async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         assert (await call(channel, "ServerLive")).live
         for name in ("ServerMetadata", "ModelInfer", "RepositoryIndex", "RepositoryModelUnload"):
             with pytest.raises(aio.AioRpcError) as refused:
                 await call(channel, name)
             assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
-            assert refused.value.details() == "send a key"
+            assert "an API key is needed" in refused.value.details()
         key = (("authorization", "Bearer sesame"),)
         answer = await call(channel, "ModelInfer", question(), metadata=key)
         assert answer.model_version == "3"
     await server.stop(0)
-    predictor.close()
+    around.batcher.close()
 
 
 @pytest.mark.asyncio
 async def test_a_taken_port_is_told(holder: Holder, shelf: Shelf) -> None:
     """A port that somebody else listens on is an error with a sentence, not a shared port."""
-    predictor = Predictor()
+    around = server_around(holder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"port {port} is not to be had for gRPC"):
-            await start_grpc(
-                Service(holder, predictor), shelf, Listening("127.0.0.1", port, LONGEST)
-            )
-    predictor.close()
+            await start_grpc(around.service, shelf, replace(AT, port=port), around.guard.keys)
 
 
 def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Shelf) -> None:
     """On the loop that the server runs on, one process answers both protocols."""
 
     async def both() -> tuple[str, str]:
-        predictor = Predictor()
-        at = Listening("127.0.0.1", 0, LONGEST)
-        server = await start_grpc(Service(holder, predictor), shelf, at)
+        around = server_around(holder)
+        server = await start_grpc(around.service, shelf, AT, around.guard.keys)
         listener = socket.create_server(("127.0.0.1", 0))
-        rest = uvicorn.Server(uvicorn.Config(make_app(holder, _nothing), log_config=None))
+        rest = uvicorn.Server(uvicorn.Config(app_around(holder), log_config=None))
         serving = asyncio.ensure_future(rest.serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v2/models/boxes/infer"
         async with (
@@ -109,7 +97,7 @@ def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Sh
         rest.should_exit = True
         await serving
         await server.stop(0)
-        predictor.close()
+        around.batcher.close()
         return over_grpc.model_version, over_rest.json()["model_version"]
 
     assert uvloop.run(both()) == (boxes.version, boxes.version)
@@ -125,14 +113,14 @@ async def test_stopping_answers_what_is_in_flight(
 ) -> None:
     """A call that came before the stop is answered, and one that comes after it is not."""
     started, go_on = asyncio.Event(), asyncio.Event()
-    predict = Predictor.predict
+    predict = Batcher.predict
 
-    async def slow(self: Predictor, held: Held, matrix: Any) -> Any:
+    async def slow(self: Batcher, held: Held, matrix: Any) -> Any:
         started.set()
         await go_on.wait()
         return await predict(self, held, matrix)
 
-    monkeypatch.setattr(Predictor, "predict", slow)
+    monkeypatch.setattr(Batcher, "predict", slow)
     before = asyncio.ensure_future(_answered(ask))
     await started.wait()
     stopping = asyncio.ensure_future(server.stop(30))

@@ -64,7 +64,7 @@ def test_batches_swaps_refusals_and_the_rest_have_their_series(held: Held) -> No
     metrics.queue_depth(12)
     metrics.registry_reachable(reachable=False)
     metrics.swapped("boxes", "champion")
-    metrics.version_refused("boxes", "digest")
+    metrics.version_refused("boxes", "bundle")
     metrics.refused("boxes", 422)
     metrics.shadow_compared(held, rows=10, disagreements=1, total=0.5, largest=0.2)
     metrics.shadow_compared(held, rows=10, disagreements=0, total=0.1, largest=0.1)
@@ -78,7 +78,7 @@ def test_batches_swaps_refusals_and_the_rest_have_their_series(held: Held) -> No
         at("ratchet_queue_depth"): 12,
         at("ratchet_registry_reachable"): 0,
         at("ratchet_swaps_total", model="boxes", role="champion"): 1,
-        at("ratchet_refusals_total", model="boxes", reason="digest"): 1,
+        at("ratchet_refusals_total", model="boxes", reason="bundle"): 1,
         at("ratchet_requests_total", model="boxes", status="4xx"): 1,
         at("ratchet_shadow_rows_total", **version): 20,
         at("ratchet_shadow_disagreements_total", **version): 1,

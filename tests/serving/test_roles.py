@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from include.bundle import Bundle
-from serving.app import make_app
 from serving.following.repository import Repository
 from serving.models.holder import Held, Holder, Role
 from serving.protocol import metadata
 from serving.refusals import RequestRefusedError
 from tests.serving.conftest import Open, Save, constant
+from tests.serving.parts import app_around
 from tests.serving.registries import FakeRegistry
 from tests.serving.test_watch import ROW, Stand
 
@@ -60,10 +60,7 @@ async def test_a_challenger_answers_only_by_its_number(stand: Stand) -> None:
     stand.registry.crown("boxes", "2", Role.CHALLENGER)
     await stand.look()
 
-    async def nothing() -> None:
-        return
-
-    transport = httpx.ASGITransport(app=make_app(stand.holder, nothing))
+    transport = httpx.ASGITransport(app=app_around(stand.holder))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         by_number = await client.post(
             "/v2/models/boxes/versions/2/infer", json={"inputs": [{**ROW}]}

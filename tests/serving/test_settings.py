@@ -70,15 +70,6 @@ def test_secrets_are_not_printed() -> None:
     assert "s3cret" not in repr(read_settings(said))
 
 
-def test_workers_keep_their_bundles_apart() -> None:
-    """One process must not tidy up another's downloads; alone, the home is its own."""
-    homes = [
-        read_settings({"SERVING_HOME": "/srv", "SERVING_WORKER": number}).shelf_home
-        for number in ("0", "1", "")
-    ]
-    assert [str(home) for home in homes] == ["/srv/.worker-0", "/srv/.worker-1", "/srv"]
-
-
 def test_the_files_of_mlserver_work_unchanged(tmp_path: Path) -> None:
     """Ports, workers, metrics and batching are taken as MLServer's own documents write them."""
     settings = _read(

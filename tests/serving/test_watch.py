@@ -11,11 +11,11 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
-from serving.app import make_app
 from serving.following.shelf import Shelf
 from serving.following.watch import Watch
 from serving.models.holder import Holder
 from tests.serving.conftest import Save, constant
+from tests.serving.parts import app_around
 from tests.serving.registries import FakeRegistry, damage
 
 pytestmark = pytest.mark.asyncio
@@ -276,7 +276,7 @@ async def test_swaps_under_requests(stand: Stand, save_bundle: Save) -> None:
             await stand.look()
             await asyncio.sleep(0.02)
 
-    app = make_app(stand.holder, move)
+    app = app_around(stand.holder)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app), base_url="http://test"
     ) as client:

@@ -10,19 +10,18 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
+from serving.guard.keys import Keys
+from serving.guard.logs import request_id
 from serving.protocol import metadata
 from serving.protocol.grpc_v2 import inference_pb2 as v2
 from serving.protocol.grpc_v2.messages import decode, encode, parsed
 from serving.refusals import RequestRefusedError
-from serving.service import Service
+from serving.service import FAILED, Asked, Decode, Headers, Service
 
 REQUEST_ID = "x-request-id"
 Metadata = Iterable[tuple[str, str | bytes]]
-Authorise = Callable[[Metadata], None]
-"""Raises RequestRefusedError with status 401 unless the call's metadata carry a key."""
 Call = Callable[[bytes, "aio.ServicerContext[bytes, bytes]"], Awaitable[bytes]]
 
-_LONGEST_ID = 128
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
@@ -44,8 +43,8 @@ log = logging.getLogger("serving.grpc")
 class Repository(Protocol):
     """What the repository calls ask; all raise RequestRefusedError with a status and a sentence."""
 
-    async def index(self) -> Sequence[Mapping[str, str]]:
-        """Return `name`, `version`, `state` and `reason` of each model; READY is one that answers.
+    async def index(self, *, ready: bool = False) -> Sequence[Mapping[str, str]]:
+        """Return `name`, `version`, `state` and `reason` of each model; `ready`: that answers.
 
         A version or reason that there is not is left out or empty.
         """
@@ -60,13 +59,12 @@ class Repository(Protocol):
 class Calls:
     """The calls of the service, each from the bytes of a message to the bytes of its answer."""
 
-    def __init__(
-        self, service: Service, repository: Repository, authorise: Authorise | None
-    ) -> None:
-        """Take what answers, what the repository calls ask, and what looks for a key."""
+    def __init__(self, service: Service, repository: Repository, keys: Keys, max_rows: int) -> None:
+        """Take what answers, what the repository calls ask, and who may ask."""
         self._service = service
         self._repository = repository
-        self._authorise = authorise
+        self._keys = keys
+        self._max_rows = max_rows
 
     def all(self) -> dict[str, Call]:
         """Return every call by its name in the protocol."""
@@ -76,7 +74,7 @@ class Calls:
             "ModelReady": self._call("ModelReady", v2.ModelReadyRequest, self._model_ready),
             "ServerMetadata": self._call("ServerMetadata", v2.ServerMetadataRequest, self._server),
             "ModelMetadata": self._call("ModelMetadata", v2.ModelMetadataRequest, self._model),
-            "ModelInfer": self._call("ModelInfer", v2.ModelInferRequest, self._infer),
+            "ModelInfer": self._infer,
             "RepositoryIndex": self._call(
                 "RepositoryIndex", v2.RepositoryIndexRequest, self._index
             ),
@@ -92,30 +90,40 @@ class Calls:
         self, name: str, asked: type[_Asked], answer: Callable[[_Asked], Awaitable[Message]]
     ) -> Call:
         async def call(packed: bytes, context: "aio.ServicerContext[bytes, bytes]") -> bytes:
-            sent = context.invocation_metadata() or ()
-            _echo(sent, context)
+            headers = _headers(context.invocation_metadata() or ())
+            context.set_trailing_metadata(((REQUEST_ID, request_id(headers)),))
             try:
-                if self._authorise is not None and name not in _OPEN:
-                    self._authorise(sent)
+                if name not in _OPEN:
+                    self._keys.require(headers)
                 answered: bytes = (await answer(parsed(asked, packed))).SerializeToString()
             except RequestRefusedError as refused:
-                code = _CODES.get(refused.status, grpc.StatusCode.INTERNAL)
-                sentence = str(refused)
-            except Exception:
+                raise await _refuse(context, refused) from refused
+            except Exception as error:
                 log.exception("%s failed", name)
-                code = grpc.StatusCode.INTERNAL
-                sentence = "the server failed on this request; its log has the traceback"
-            else:
-                return answered
-            raise await context.abort(code, sentence)
+                raise await _refuse(context, RequestRefusedError(500, FAILED)) from error
+            return answered
 
         return call
 
-    async def _infer(self, asked: v2.ModelInferRequest) -> v2.ModelInferResponse:
-        held = self._service.take(asked.model_name, asked.model_version or None)
-        answer = await self._service.infer(held, partial(decode, asked))
-        held = answer.held
-        return encode(held.bundle, held.version, answer.request, answer.probability)
+    async def _infer(self, packed: bytes, context: "aio.ServicerContext[bytes, bytes]") -> bytes:
+        headers = _headers(context.invocation_metadata() or ())
+        named = request_id(headers)
+        context.set_trailing_metadata(((REQUEST_ID, named),))
+        try:
+            message = parsed(v2.ModelInferRequest, packed)
+            asked = Asked(message.model_name, message.model_version or None, headers, named)
+            read = partial(self._read, message, len(packed))
+            answer = await self._service.answer(asked, read)
+            held = answer.held
+            encoded: bytes = encode(
+                held.bundle, held.version, answer.request, answer.probability
+            ).SerializeToString()
+        except RequestRefusedError as refused:
+            raise await _refuse(context, refused) from refused
+        return encoded
+
+    async def _read(self, message: v2.ModelInferRequest, size: int) -> tuple[Decode, int]:
+        return partial(decode, message, max_rows=self._max_rows), size
 
     async def _live(self, _asked: v2.ServerLiveRequest) -> v2.ServerLiveResponse:
         return v2.ServerLiveResponse(live=True)
@@ -125,7 +133,7 @@ class Calls:
 
     async def _model_ready(self, asked: v2.ModelReadyRequest) -> v2.ModelReadyResponse:
         try:
-            self._service.take(asked.name, asked.version or None)
+            self._service.holder.take(asked.name, asked.version or None)
         except RequestRefusedError as refused:
             if refused.status != _UNAVAILABLE:
                 raise
@@ -136,7 +144,7 @@ class Calls:
         return v2.ServerMetadataResponse(**metadata.server())
 
     async def _model(self, asked: v2.ModelMetadataRequest) -> v2.ModelMetadataResponse:
-        held = self._service.take(asked.name, asked.version or None)
+        held = self._service.holder.take(asked.name, asked.version or None)
         told = metadata.model(held, self._service.holder)
         parameters = told.pop("parameters")
         answer = v2.ModelMetadataResponse(**told)
@@ -147,8 +155,7 @@ class Calls:
     async def _index(self, asked: v2.RepositoryIndexRequest) -> v2.RepositoryIndexResponse:
         models = [
             v2.RepositoryIndexResponse.ModelIndex(**model)
-            for model in await self._repository.index()
-            if model["state"] == "READY" or not asked.ready
+            for model in await self._repository.index(ready=asked.ready)
         ]
         return v2.RepositoryIndexResponse(models=models)
 
@@ -163,11 +170,20 @@ class Calls:
         return v2.RepositoryModelUnloadResponse()
 
 
-def _echo(sent: Metadata, context: "aio.ServicerContext[bytes, bytes]") -> None:
-    """Send the caller's request id back, so that both logs can be laid side by side."""
-    given = next((value for key, value in sent if key == REQUEST_ID), None)
-    if given is not None and len(given) <= _LONGEST_ID:
-        context.set_trailing_metadata(((REQUEST_ID, given),))
+def _headers(sent: Metadata) -> Headers:
+    """Return a call's metadata as HTTP has them."""
+    return [
+        (key.encode(), value if isinstance(value, bytes) else value.encode()) for key, value in sent
+    ]
+
+
+async def _refuse(
+    context: "aio.ServicerContext[bytes, bytes]", refused: RequestRefusedError
+) -> BaseException:
+    """End a call with the status and the sentence of a refusal."""
+    code = _CODES.get(refused.status, grpc.StatusCode.INTERNAL)
+    ended: BaseException = await context.abort(code, str(refused))
+    return ended
 
 
 def _set(parameter: v2.InferParameter, value: Any) -> None:

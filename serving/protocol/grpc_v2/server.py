@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 
-from serving.protocol.grpc_v2.calls import Authorise, Calls, Repository
+from serving.guard.keys import Keys
+from serving.protocol.grpc_v2.calls import Calls, Repository
 from serving.service import Service
 
 SERVICES = (
@@ -28,6 +29,8 @@ class Listening:
     port: int
     """0 takes any that is free."""
     max_message_bytes: int
+    max_rows: int
+    """Of one request."""
     shares_port: bool = False
     """Whether other workers listen on the same port; then nobody notices that it is taken."""
 
@@ -49,7 +52,7 @@ async def start_grpc(
     service: Service,
     repository: Repository,
     at: Listening,
-    authorise: Authorise | None = None,
+    keys: Keys,
 ) -> GrpcServer:
     """Start answering and return; needs a running event loop, of asyncio or uvloop.
 
@@ -63,7 +66,7 @@ async def start_grpc(
             ("grpc.so_reuseport", int(at.shares_port)),
         )
     )
-    server.add_generic_rpc_handlers(_handlers(Calls(service, repository, authorise)))
+    server.add_generic_rpc_handlers(_handlers(Calls(service, repository, keys, at.max_rows)))
     port = _bind(server, at)
     await server.start()
     return GrpcServer(port, server)

@@ -1,0 +1,187 @@
+"""The routes beside infer: what the server says of itself, its models and how to ask them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from serving.body import Bodies
+from serving.following.repository import Repository
+from serving.following.webhook import Webhook
+from serving.front import refusal_answer
+from serving.guard.drain import Drain
+from serving.guard.guard import Guard
+from serving.models.holder import Held, Holder
+from serving.protocol import metadata, openapi
+from serving.refusals import RequestRefusedError
+from serving.service import FAILED
+from serving.settings import Settings
+
+_DOCS = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Ratchet: the endpoint</title>
+<link rel="icon" href="docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="docs/assets/swagger-ui.css"></head>
+<body><div id="ui"></div><script src="docs/assets/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", validatorUrl: null})</script>
+</body></html>
+"""
+
+
+class Routes:
+    """The answers that need to know what is loaded."""
+
+    def __init__(  # noqa: PLR0913 - each is what one of the routes tells of
+        self,
+        settings: Settings,
+        holder: Holder,
+        guard: Guard,
+        repository: Repository,
+        *,
+        webhook: Webhook,
+        drain: Drain,
+        bodies: Bodies,
+    ) -> None:
+        """Take what is told of."""
+        self._settings = settings
+        self._holder = holder
+        self._guard = guard
+        self._repository = repository
+        self._webhook = webhook
+        self._drain = drain
+        self._bodies = bodies
+
+    def application(self, lifespan: Callable[[Any], Any]) -> Starlette:
+        """Return the ASGI application of these routes."""
+        model = "/v2/models/{name}"
+        version = f"{model}/versions/{{version}}"
+        repository = "/v2/repository"
+        page = self._settings.metrics_endpoint
+        return Starlette(
+            routes=[
+                Route("/", _to_docs),
+                Route("/docs", _docs),
+                Mount("/docs/assets", StaticFiles(directory=swagger_ui_path)),
+                Route("/openapi.json", self._openapi),
+                Route("/v2", _server),
+                Route("/v2/health/live", _live),
+                Route("/v2/health/ready", self._ready),
+                *(Route(root, self._model) for root in (model, version)),
+                *(Route(f"{root}/ready", self._model_ready) for root in (model, version)),
+                *(
+                    Route(f"{root}/infer", _answered_before, methods=["POST"])
+                    for root in (model, version)
+                ),
+                Route(f"{repository}/index", self._index, methods=["POST"]),
+                Route(f"{repository}/models/{{name}}/load", self._load, methods=["POST"]),
+                Route(f"{repository}/models/{{name}}/unload", self._unload, methods=["POST"]),
+                Route(f"{repository}/webhook", self._deliver, methods=["POST"]),
+                *([Route(page, self._metrics)] if page else []),
+            ],
+            lifespan=lifespan,
+            exception_handlers={
+                RequestRefusedError: _refused,
+                HTTPException: _no_route,
+                Exception: _failed,
+            },
+        )
+
+    async def _model(self, request: Request) -> Response:
+        return _json(metadata.model(self._held(request), self._holder))
+
+    async def _model_ready(self, request: Request) -> Response:
+        return _json(metadata.model_ready(self._held(request), self._holder))
+
+    async def _ready(self, _request: Request) -> Response:
+        board = self._guard.board
+        others = [state for _, state in board.others()] if board else []
+        answer = metadata.ready(self._holder, others, stopping=self._drain.has_begun)
+        return _json(answer, 200 if answer["ready"] else 503)
+
+    async def _openapi(self, _request: Request) -> Response:
+        needs_key = self._guard.keys.are_asked
+        return _json(openapi.document(self._holder.loaded(), needs_key=needs_key))
+
+    async def _metrics(self, _request: Request) -> Response:
+        page, kind = self._guard.metrics.exposition()
+        return Response(page, headers={"content-type": kind})
+
+    async def _index(self, request: Request) -> Response:
+        body = await self._body(request)
+        try:
+            asked = msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
+        except ValueError as error:
+            raise RequestRefusedError(
+                400, f'the body is no JSON object: {error}. Send nothing or {{"ready": true}}.'
+            ) from error
+        return _json(await self._repository.index(ready=asked.get("ready") is True))
+
+    async def _load(self, request: Request) -> Response:
+        await self._repository.load(request.path_params["name"])
+        return _json({})
+
+    async def _unload(self, request: Request) -> Response:
+        await self._repository.unload(request.path_params["name"])
+        return _json({})
+
+    async def _deliver(self, request: Request) -> Response:
+        self._webhook.receive(request.headers, await self._body(request))
+        return _json({})
+
+    async def _body(self, request: Request) -> bytes:
+        return await self._bodies.read(request.receive, request.scope["headers"])
+
+    def _held(self, request: Request) -> Held:
+        return self._holder.take(request.path_params["name"], request.path_params.get("version"))
+
+
+async def _live(_request: Request) -> Response:
+    return _json({"live": True})
+
+
+async def _server(_request: Request) -> Response:
+    return _json(metadata.server())
+
+
+async def _answered_before(_request: Request) -> Response:
+    raise HTTPException(404)  # it is here for the method alone: a GET is 405, not 404
+
+
+async def _to_docs(_request: Request) -> Response:
+    return RedirectResponse("docs")
+
+
+async def _docs(_request: Request) -> Response:
+    return HTMLResponse(_DOCS)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestRefusedError):
+        raise error
+    status, body, headers = refusal_answer(error)
+    answer = Response(body, status)
+    answer.raw_headers.extend(headers)
+    return answer
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    sentence = f"{request.method} {request.url.path}: {getattr(error, 'detail', error)}; see /docs"
+    answer = _json({"error": sentence}, status)
+    answer.headers.update(headers or {})
+    return answer
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    return _json({"error": FAILED}, 500)
+
+
+def _json(answer: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type="application/json")
