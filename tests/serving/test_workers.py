@@ -28,9 +28,7 @@ INFER = "/v2/models/boxes/infer"
 @pytest.fixture
 def pair(tmp_path: Path, save_bundle: Save) -> Iterator[Server]:
     """Return a server with two workers that both answer for boxes."""
-    bundle = save_bundle()
-    for number in (0, 1):
-        stock(tmp_path / "serving" / f".worker-{number}", *bundle)
+    stock(tmp_path / "serving", *save_bundle())
     server = Server(free_port(), tmp_path, SERVING_WORKERS="2")
     try:
         until(lambda: len(_listening(server)) == 2 and server.status(READY) == 200)
