@@ -7,6 +7,7 @@ instant, and can be cut off while its request is being answered.
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from benchmarks.serving_load import Post
@@ -33,6 +34,11 @@ class Connection:
     def send(self, raw: bytes) -> None:
         """Write a request without waiting for anything."""
         self._writer.write(raw)
+
+    async def drained(self) -> None:
+        """Return once the kernel has most of what was sent; a broken connection is no error."""
+        with suppress(OSError):
+            await self._writer.drain()
 
     async def receive(self, sent: float, seconds: float = 30.0) -> Reply:
         """Read one answer; a connection that broke, or was silent for so long, gives status 0."""
@@ -74,14 +80,14 @@ async def connect(port: int) -> Connection:
     return Connection(*await asyncio.open_connection("127.0.0.1", port, limit=2**20))
 
 
-async def together(port: int, posts: Sequence[Post]) -> list[Reply]:
+async def together(port: int, posts: Sequence[Post], seconds: float = 30.0) -> list[Reply]:
     """Send each request over a connection of its own in the same instant, and wait for all."""
     connections = [await connect(port) for _ in posts]
     try:
         sent = time.monotonic()
         for connection, post in zip(connections, posts, strict=True):
             connection.send(post.raw())
-        return await asyncio.gather(*(connection.receive(sent) for connection in connections))
+        return await asyncio.gather(*(one.receive(sent, seconds) for one in connections))
     finally:
         for connection in connections:
             connection.cut()

@@ -5,12 +5,11 @@ All serve the same trees on one worker. A contender that cannot be started says 
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from benchmarks.serving_process import (
     HEADERS,
     PROJECT,
     Ratchet,
+    end_family,
     environment,
     free_ports,
     ratchet,
@@ -46,6 +46,7 @@ class Contender:
     """Returns the probabilities that a JSON answer holds."""
     message: Callable[[Rows], bytes] = field(default=lambda _rows: b"")
     """Returns a serialised gRPC request."""
+    process: "subprocess.Popen[bytes] | None" = None
 
 
 Start = Callable[[Model, Path], AbstractContextManager[Contender]]
@@ -56,8 +57,8 @@ def contenders(model: Model, work: Path, say: Callable[[str], None]) -> Iterator
     """Start every server that starts here, all at once up, and end them all."""
     starts: dict[str, Start] = {
         RATCHET: _ratchet,
-        MLSERVER[0]: lambda *at: _mlserver(MLSERVER[0], 1, *at),
-        MLSERVER[1]: lambda *at: _mlserver(MLSERVER[1], 0, *at),
+        MLSERVER[0]: lambda *at: mlserver(MLSERVER[0], 1, *at),
+        MLSERVER[1]: lambda *at: mlserver(MLSERVER[1], 0, *at),
         "mlflow models serve": _mlflow,
         "BentoML, batching": _bentoml,
         "LitServe, batching": _litserve,
@@ -104,14 +105,16 @@ def ratchet_contender(server: Ratchet) -> Contender:
         },
         lambda body: list(json.loads(body)["outputs"][0]["data"]),
         lambda rows: v2_grpc(rows, NAME, "probability"),
+        server.process,
     )
 
 
 @contextmanager
-def _mlserver(name: str, workers: int, model: Model, work: Path) -> Iterator[Contender]:
-    port, grpc_port = mlserver_settings(work, model.xgboost_file, workers=workers)
+def mlserver(name: str, workers: int, model: Model, work: Path) -> Iterator[Contender]:
+    """Run MLServer with batching of 64 requests or 5 ms; its settings are below `work`."""
+    port, grpc_port = _mlserver_settings(work, model.xgboost_file, workers=workers)
     command = [str(peer("mlserver") / "mlserver"), "start", str(work)]
-    with running(command, work, f"http://127.0.0.1:{port}/v2/models/{NAME}/ready"):
+    with running(command, work, f"http://127.0.0.1:{port}/v2/models/{NAME}/ready") as process:
         yield Contender(
             name,
             port,
@@ -120,10 +123,11 @@ def _mlserver(name: str, workers: int, model: Model, work: Path) -> Iterator[Con
             # A row of the answer is the probability of both classes.
             lambda body: list(json.loads(body)["outputs"][0]["data"][1::2]),
             lambda rows: v2_grpc(rows, NAME, "predict_proba"),
+            process,
         )
 
 
-def mlserver_settings(work: Path, model_file: Path, *, workers: int) -> tuple[int, int]:
+def _mlserver_settings(work: Path, model_file: Path, *, workers: int) -> tuple[int, int]:
     """Write the settings of an MLServer with batching and return its HTTP and its gRPC port."""
     port, grpc_port, metrics_port = free_ports(3)
     server = {"host": "127.0.0.1", "http_port": port, "grpc_port": grpc_port, "debug": False}
@@ -253,6 +257,4 @@ def running(
         last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
         raise RuntimeError(f"{error}: {last}") from error
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end_family(process)

@@ -3,7 +3,9 @@
 The API key is on, the port is free, the log is a file, and nothing is left behind.
 """
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,9 +14,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).parents[1]
 KEY = "a-key-for-measuring"
@@ -64,8 +67,7 @@ def ratchet(
         wait_until_ready(f"{server.url}/v2/models/{model}/ready", server.process)
         yield server
     finally:
-        server.process.kill()
-        server.process.wait()
+        end_family(server.process)
 
 
 def start_ratchet(settings: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
@@ -78,6 +80,7 @@ def start_ratchet(settings: dict[str, str], log: Path) -> "subprocess.Popen[byte
             cwd=log.parent,
             stdout=file,
             stderr=file,
+            start_new_session=True,
         )
 
 
@@ -115,6 +118,53 @@ def wait_until_ready(
             time.sleep(0.05)
         else:
             return
+
+
+def get(url: str) -> bytes:
+    """Return what an address of the server answers to a GET with the key; raises OSError."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(urllib.request.Request(url, headers=HEADERS), timeout=10) as answer:  # noqa: S310 - a loopback address
+        body: bytes = answer.read()
+        return body
+
+
+def await_version(server: Ratchet, model: str, version: str, seconds: float = 30.0) -> None:
+    """Return once the server answers with this version; raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while json.loads(get(f"{server.url}/v2/models/{model}/ready"))["version"] != version:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"version {version} of {model} does not answer: see {server.log}")
+        time.sleep(0.02)
+
+
+def batches(server: Ratchet) -> tuple[float, float]:
+    """Return how many requests were predicted so far, and in how many batches.
+
+    Source: the histogram `ratchet_batch_requests` of the server's metrics, all versions together.
+    """
+    page = get(f"{server.url}/metrics").decode()
+    sums = [
+        sum(float(found) for found in re.findall(rf"^{name}{{[^}}]*}} (\S+)$", page, re.MULTILINE))
+        for name in ("ratchet_batch_requests_sum", "ratchet_batch_requests_count")
+    ]
+    return sums[0], sums[1]
+
+
+def end_family(process: "subprocess.Popen[Any]") -> None:
+    """Kill a process and everything that it started, in whatever session."""
+    import psutil
+
+    family = []
+    with suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(process.pid)
+        family = [*leader.children(recursive=True), leader]
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    # Workers whose parent is gone already are only known by the group that it led.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def resident_mib(pid: int) -> float:
