@@ -8,8 +8,9 @@ from pathlib import Path
 from benchmarks.serving_process import KEY, environment
 from tests.serving.served import linear, served
 
-# A schema cannot say that data have as many values as a shape multiplies to, and a null where a field
-# may be left out is taken as left out: so not every valid document is a request, nor the reverse.
+# A schema cannot say that data have as many values as a shape multiplies to, and a null where a
+# field may be left out is taken as left out: so not every valid document is a request, nor the
+# reverse.
 BEYOND_SCHEMAS = "positive_data_acceptance,negative_data_rejection"
 EXAMPLES = "200" if "FUZZ" in os.environ else "15"
 
