@@ -50,15 +50,20 @@ def require_wrk() -> None:
         )
 
 
-def http(port: int, posts: Sequence[Post], connections: int, seconds: float) -> Load:
-    """Send these requests in turn over so many connections; raises RuntimeError on any failure."""
+def http(
+    port: int, posts: Sequence[Post], connections: int, seconds: float, pause_ms: float = 0.0
+) -> Load:
+    """Send these requests in turn over so many connections; raises RuntimeError on any failure.
+
+    A connection waits `pause_ms` on average after each answer.
+    """
     with tempfile.NamedTemporaryFile() as file:
         for post in posts:
             raw = post.raw()
             file.write(b"%d\n%b" % (len(raw), raw))
         file.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{_whole(seconds)}s", "--timeout", "30s"]
-        command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", file.name]
+        command += ["-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", file.name, str(pause_ms)]
         return _read(_run(command))
 
 

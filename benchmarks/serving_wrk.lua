@@ -1,6 +1,7 @@
 -- Sends whole HTTP requests from a file, one after another and again from the first, and ends with
 -- one line of JSON. The file holds, for each request, its length in bytes on a line and the request.
-local requests, turn = {}, 0
+-- A second argument is a mean pause in ms that a connection makes after each answer.
+local requests, turn, pause = {}, 0, 0
 
 function init(args)
    local file = assert(io.open(args[1], "rb"))
@@ -8,6 +9,10 @@ function init(args)
       requests[#requests + 1] = file:read(tonumber(length))
    end
    file:close()
+   pause = tonumber(args[2] or 0)
+   if pause > 0 then
+      delay = function() return math.floor(2 * pause * math.random() + math.random()) end
+   end
 end
 
 function request()

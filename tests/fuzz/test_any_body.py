@@ -73,7 +73,7 @@ def _seconds_each(one: Served) -> float:
     before = process.cpu_times()
     answers = seconds * busy(_asked(one), 16, seconds)
     after = process.cpu_times()
-    return (after.user + after.system - before.user - before.system) / answers
+    return float(after.user + after.system - before.user - before.system) / answers
 
 
 def _asked(one: Served) -> Target:
