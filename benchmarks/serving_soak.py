@@ -115,7 +115,7 @@ def _memory(samples: list[tuple[float, float]], seconds: float) -> Memory:
     settled = [(at, mib) for at, mib in samples if at >= start]
     tenth = max(1, len(settled) // 10)
     sizes = [mib for _, mib in settled]
-    slope = float(np.polyfit(*np.array(settled).T, 1)[0])
+    slope = float(np.polyfit([at for at, _ in settled], sizes, 1)[0])
     first, last = statistics.median(sizes[:tenth]), statistics.median(sizes[-tenth:])
     return Memory(first, last, 60 * slope)
 
