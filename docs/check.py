@@ -3,7 +3,8 @@
 
 Exits 1 with a sentence a problem when a relative link or its heading is missing, when a document
 names a make target or a variable that nothing reads, when a documented target or a setting is
-named nowhere, or when a table in architecture.md differs from the specs or Airflow's options.
+named nowhere, or when a table in architecture.md differs from the specs, the server's defaults or
+Airflow's options.
 """
 
 import ast
@@ -19,7 +20,8 @@ from include.settings import PROJECT
 from include.spec import Spec
 
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
-SETTINGS = (PROJECT / "include" / "settings.py", PROJECT / "serving" / "settings.py")
+SERVER_SETTINGS = PROJECT / "serving" / "settings.py"
+SETTINGS = (PROJECT / "include" / "settings.py", SERVER_SETTINGS)
 OPTIONS = PROJECT / "stack" / "airflow_config.py"
 
 _CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
@@ -37,6 +39,7 @@ def main() -> int:
         *(sentence for path, text in texts.items() for sentence in broken_links(path, text)),
         *target_problems(texts),
         *variable_problems(texts),
+        *default_problems(texts[ARCHITECTURE]),
         *spec_problems(texts[ARCHITECTURE]),
         *option_problems(texts[ARCHITECTURE]),
     ]
@@ -80,6 +83,18 @@ def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
             yield f"{_name(path)}: {name} is read by no settings.py"
     for name in sorted(read - set(_VARIABLE.findall(texts[ARCHITECTURE]))):
         yield f"{_name(ARCHITECTURE)}: {name} is read by a settings.py and not listed"
+
+
+def default_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each variable of the server that is listed with another default.
+
+    A default is the text beside the variable in the call that reads it; where that is worked out,
+    the table says it in words.
+    """
+    listed = dict(_ROW.findall(_section(text, "Settings")))
+    for name, default in _defaults(SERVER_SETTINGS):
+        if f"`{default}`" != (shown := listed.get(name, "nothing").strip()):
+            yield f"{_name(ARCHITECTURE)}: the default of {name} is `{default}`, not {shown}"
 
 
 def spec_problems(text: str) -> Iterator[str]:
@@ -130,6 +145,15 @@ def _section(text: str, heading: str) -> str:
 def _strings(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
     return {one.value for one in nodes if isinstance(one, ast.Constant) and type(one.value) is str}
+
+
+def _defaults(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the first two arguments of each call that names a variable and then a text."""
+    calls = (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call))
+    for call in calls:
+        texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant)]
+        if len(texts) == 2 and _VARIABLE.fullmatch(str(texts[0])):  # noqa: PLR2004 - a pair
+            yield str(texts[0]), str(texts[1])
 
 
 def _dict_items(path: Path) -> dict[str, str]:

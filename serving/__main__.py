@@ -1,56 +1,77 @@
-"""`python -m serving`: bind, follow the registry, answer until told to stop.
+"""`python -m serving [FOLDER]`: bind, follow the registry, answer until told to stop.
 
-Exits 1 with one sentence when it cannot start, and 0 after a SIGTERM or a Ctrl-C once every request
-in flight was answered.
+A folder may hold MLServer's `settings.json` and `model-settings.json`. Exits 1 with one sentence
+when it cannot start. After a SIGTERM or a Ctrl-C it is not ready, then it answers every request in
+flight, then it exits 0, inside 10 s; a second signal ends it at once.
 """
 
+import argparse
+import logging
+import logging.config
 import os
 import signal
-import socket
 import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from serving.guard.drain import Drain
+from serving.guard.logs import log_config
+from serving.listening import listen, require_free
 from serving.settings import Settings, read_settings
+from serving.workers import CANNOT_START, Workers, stop_with_parent
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
-_BACKLOG = 2048
-_GRACE_SECONDS = 8
+LOG = logging.getLogger("serving")
 # One prediction at a time on one thread: the libraries' own pools only fight over the cores. They
 # read these once, when they are first imported, so this comes before the server's own imports.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_LOG = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"err": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {
-        name: {"handlers": ["err"], "level": "INFO", "propagate": False}
-        for name in ("serving", "uvicorn")
-    },
-}
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run the server and return the exit code."""
-    # uvicorn stops gracefully and then raises the signal again, for the handlers it found.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stopped)
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
-        settings = read_settings()
-        # The port first: a second server by mistake must not touch the first one's folder.
-        listener = _listen(settings)
-        application = _application(settings)
+        settings = read_settings(folder=_folder(arguments))
+        logging.config.dictConfig(log_config(settings))
+        if settings.worker is None:
+            return _first(settings, arguments)
+        threading.Thread(target=stop_with_parent, daemon=True).start()
+        return _serve(settings)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"The server cannot start: {error}\n")
-        return 1
-    _serve(application, listener)
+        return CANNOT_START
+
+
+def _first(settings: Settings, arguments: Sequence[str]) -> int:
+    """Run what was started by hand or by a supervisor: the server, or the parent of workers."""
+    require_free(settings.host, settings.grpc_port, "SERVING_GRPC_PORT")
+    if settings.workers == 1:
+        return _serve(settings)
+    require_free(settings.host, settings.port, "SERVING_PORT")
+    _note(settings)
+    return Workers([sys.executable, "-m", "serving", *arguments], settings.workers).run()
+
+
+def _serve(settings: Settings) -> int:
+    # The port first: a second server by mistake must not touch the first one's folder.
+    listener = listen(settings.host, settings.port, is_shared=settings.worker is not None)
+    if settings.worker is None:
+        _note(settings)
+    drain = Drain(settings.drain_seconds)
+    application = _application(settings)
+    from serving.running import run
+
+    run(application, listener, drain, log_config(settings))
     return 0
 
 
-def _application(settings: Settings) -> "Starlette":
+def _application(settings: Settings) -> "ASGIApp":
     from serving.app import make_app
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf
@@ -58,39 +79,20 @@ def _application(settings: Settings) -> "Starlette":
     from serving.models.holder import Holder
 
     holder = Holder()
-    watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.home))
+    watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.shelf_home))
     return make_app(holder, lambda: watch.run(settings.poll_seconds))
 
 
-def _serve(application: "Starlette", listener: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        application,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        access_log=False,
-        log_config=_LOG,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+def _note(settings: Settings) -> None:
+    for note in settings.notes:
+        LOG.info("%s", note)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            f"{settings.host} port {settings.port} is not to be had ({error.strerror}). Stop what "
-            "listens there, or choose another with SERVING_HOST and SERVING_PORT."
-        ) from error
-    return listener
+def _folder(arguments: Sequence[str]) -> Path | None:
+    parser = argparse.ArgumentParser("python -m serving", description="The V2 inference server.")
+    parser.add_argument("folder", nargs="?", type=Path, help="holds MLServer's settings.json")
+    folder = parser.parse_args(arguments).folder
+    return None if folder is None else Path(folder)
 
 
 def _stopped(_number: int, _frame: object) -> NoReturn:
@@ -98,4 +100,4 @@ def _stopped(_number: int, _frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

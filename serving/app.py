@@ -1,27 +1,24 @@
-"""The routes: parse, delegate, answer.
-
-Guarantees that every answer that is no success is `{"error": <sentence>}` with the right status,
-and that a request is answered by the one model version that it found when it came.
-"""
+"""The routes beside infer: what the server says of itself, its models and how to ask them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from swagger_ui_bundle import swagger_ui_path
 
+from serving.body import Bodies
+from serving.front import FAILED, Application, Front, refusal_answer
+from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
-from serving.models.predictor import Predictor
-from serving.protocol import codecs, metadata, openapi
+from serving.protocol import metadata, openapi
 from serving.refusals import RequestRefusedError
 from serving.service import Service
 
@@ -38,10 +35,15 @@ _DOCS = """<!doctype html>
 Background = Callable[[], Awaitable[None]]
 
 
-def make_app(holder: Holder, background: Background) -> Starlette:
+def make_app(holder: Holder, background: Background) -> Application:
     """Return the ASGI application; `background` follows the registry while it runs."""
-    predictor = Predictor()
-    endpoint = _Endpoint(Service(holder, predictor), predictor)
+    batcher = Batcher()
+    service = Service(holder, batcher)
+    rest = _rest(_About(service), _lifespan(background, batcher))
+    return Front(service, Bodies(BODY_LIMIT), rest)
+
+
+def _rest(about: "_About", lifespan: Callable[[Any], Any]) -> Starlette:
     model = "/v2/models/{name}"
     version = f"{model}/versions/{{version}}"
     return Starlette(
@@ -49,55 +51,42 @@ def make_app(holder: Holder, background: Background) -> Starlette:
             Route("/", _to_docs),
             Route("/docs", _docs),
             Mount("/docs/assets", StaticFiles(directory=swagger_ui_path)),
-            Route("/openapi.json", endpoint.openapi),
-            Route("/v2", endpoint.server),
-            Route("/v2/health/live", endpoint.live),
-            Route("/v2/health/ready", endpoint.ready),
-            *(Route(root, endpoint.model) for root in (model, version)),
-            *(Route(f"{root}/ready", endpoint.model_ready) for root in (model, version)),
-            *(
-                Route(f"{root}/infer", endpoint.infer, methods=["POST"])
-                for root in (model, version)
-            ),
+            Route("/openapi.json", about.openapi),
+            Route("/v2", about.server),
+            Route("/v2/health/live", about.live),
+            Route("/v2/health/ready", about.ready),
+            *(Route(root, about.model) for root in (model, version)),
+            *(Route(f"{root}/ready", about.model_ready) for root in (model, version)),
+            *(Route(f"{root}/infer", _only_posted, methods=["POST"]) for root in (model, version)),
         ],
-        lifespan=endpoint.lifespan(background),
+        lifespan=lifespan,
         exception_handlers={
             RequestRefusedError: _refused,
             HTTPException: _no_route,
-            ClientDisconnect: _gone,
             Exception: _failed,
         },
     )
 
 
-class _Endpoint:
+def _lifespan(background: Background, batcher: Batcher) -> Callable[[Any], Any]:
+    @asynccontextmanager
+    async def run(_app: Starlette) -> AsyncIterator[None]:
+        following = asyncio.ensure_future(background())
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        batcher.close()
+
+    return run
+
+
+class _About:
     """The answers that need to know what is loaded."""
 
-    def __init__(self, service: Service, predictor: Predictor) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
         self._holder = service.holder
-        self._predictor = predictor
-
-    def lifespan(self, background: Background) -> Callable[[Any], Any]:
-        @asynccontextmanager
-        async def run(_app: Starlette) -> AsyncIterator[None]:
-            following = asyncio.ensure_future(background())
-            yield
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
-            self._predictor.close()
-
-        return run
-
-    async def infer(self, request: Request) -> Response:
-        held = self._held(request)
-        body = await _read(request)
-        answer = await self._service.infer(held, partial(codecs.decode, body))
-        encoded = codecs.encode(
-            answer.held.bundle, answer.held.version, answer.request, answer.probability
-        )
-        return Response(encoded, media_type="application/json")
 
     async def model(self, request: Request) -> Response:
         return _json(metadata.model(self._held(request), self._holder))
@@ -122,24 +111,8 @@ class _Endpoint:
         return self._service.take(request.path_params["name"], request.path_params.get("version"))
 
 
-async def _read(request: Request) -> bytes:
-    """Return the body, giving up as soon as it is known to be over the limit."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > BODY_LIMIT:
-        raise _too_large()
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            raise _too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large() -> RequestRefusedError:
-    return RequestRefusedError(
-        413, f"the body is over {BODY_LIMIT // 2**20} MiB; send the rows in several requests"
-    )
+async def _only_posted(_request: Request) -> Response:
+    raise HTTPException(404)  # infer requests are answered before they come here
 
 
 async def _to_docs(_request: Request) -> Response:
@@ -151,10 +124,11 @@ async def _docs(_request: Request) -> Response:
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    status = error.status if isinstance(error, RequestRefusedError) else 400
-    answer = _json({"error": str(error)}, status)
-    if status == 413:  # noqa: PLR2004 - the status itself; what is left of the body is not read
-        answer.headers["connection"] = "close"
+    if not isinstance(error, RequestRefusedError):
+        raise error
+    status, body, headers = refusal_answer(error)
+    answer = Response(body, status, media_type="application/json")
+    answer.raw_headers.extend(headers)
     return answer
 
 
@@ -167,14 +141,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return answer
 
 
-async def _gone(_request: Request, _error: Exception) -> Response:
-    # Nobody reads it; without it every client that hangs up would leave a traceback in the log.
-    return _json({"error": "the client hung up before the body was complete"}, 400)
-
-
 async def _failed(_request: Request, _error: Exception) -> Response:
-    sentence = "the server failed on this request; its log has the traceback"
-    return _json({"error": sentence}, 500)
+    return _json({"error": FAILED}, 500)
 
 
 def _json(answer: dict[str, Any], status: int = 200) -> Response:

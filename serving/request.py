@@ -3,6 +3,7 @@
     python serving/request.py --model xgboost-model
     python serving/request.py --model xgboost-model --row=-1.0,2.5,3 --json
     python serving/request.py --model bank-model --row=41,technician,,0.5
+    python serving/request.py --model bank-model --key KEY
 
 A row is a line of CSV in feature order; nothing between two commas is a missing value. The server
 is asked first which features there are and which of them hold categories.
@@ -28,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     root = f"{options.url.rstrip('/')}/v2/models/{urllib.parse.quote(options.model, safe='')}"
     try:
-        metadata = _ask(root)
+        metadata = _ask(root, options.key)
         row = _example(metadata) if options.row is None else parsed(metadata, options.row)
-        answer = _ask(f"{root}/infer", body(metadata["inputs"], row))
+        answer = _ask(f"{root}/infer", options.key, body(metadata["inputs"], row))
     except (OSError, ValueError, csv.Error) as error:
         sys.stderr.write(f"{_sentence(error, options.url)}\n")
         return 1
@@ -82,6 +83,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--row",
         help="values in feature order, as in --row=-1,2.5,red,; default: an example row",
     )
+    parser.add_argument("--key", help="an API key of the server, where it asks for one")
     parser.add_argument("--json", action="store_true", help="print the answer as it came")
     return parser.parse_args(arguments)
 
@@ -104,18 +106,27 @@ def _example(metadata: dict[str, Any]) -> list[Value]:
     return row
 
 
-def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
+def _ask(url: str, key: str | None, question: dict[str, Any] | None = None) -> dict[str, Any]:
     data = None if question is None else json.dumps(question).encode()
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"{url} is not an address that starts with http:// or https://")
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked just above
-        url, data, {"Content-Type": "application/json"}
+        url, data, {"Content-Type": "application/json"} | _authorisation(key)
     )
     # An internet proxy that the machine is set up with does not know the way to a local server.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with direct.open(request, timeout=30) as answer:
         parsed: dict[str, Any] = json.load(answer)
         return parsed
+
+
+def _authorisation(key: str | None) -> dict[str, str]:
+    if key is None:
+        return {}
+    # Said here, because what urllib says of such a header prints the key.
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the key holds characters that a key cannot have")
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _sentence(error: Exception, url: str) -> str:

@@ -46,6 +46,8 @@ class Component:
     """Components of a lower wave are stopped first."""
     grace_seconds: float = 10.0
     """From SIGTERM to SIGKILL."""
+    asked_once: bool = False
+    """A second SIGTERM would cut short what it is finishing."""
 
 
 def components(settings: Settings) -> list[Component]:
@@ -153,6 +155,8 @@ def _serving(settings: Settings) -> Component:
         "serving",
         (str(PROJECT / ".venv" / "serving" / "bin" / "python"), "-m", "serving"),
         _shared(settings)
+        # Keys, limits, workers: what an operator says of the server is no part of the stack.
+        | {name: value for name, value in os.environ.items() if name.startswith("SERVING_")}
         | {
             "SERVING_HOST": settings.host,
             "SERVING_PORT": str(settings.serving_port),
@@ -161,6 +165,7 @@ def _serving(settings: Settings) -> Component:
             "SERVING_POLL_SECONDS": "1",
         },
         Health(f"{settings.serving_url}/v2/health/live"),
+        asked_once=True,
     )
 
 

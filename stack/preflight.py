@@ -19,7 +19,7 @@ def check(settings: Settings) -> None:
     _require_loopback(settings.host)
     ports = _ports(settings)
     _require_different(ports)
-    for variable, port in ports.items():
+    for variable, port in ports:
         _require_free(settings.host, port, variable)
 
 
@@ -44,12 +44,13 @@ def make_folders(settings: Settings) -> list[Path]:
     return landings
 
 
-def _ports(settings: Settings) -> dict[str, int]:
-    return {
-        "RATCHET_AIRFLOW_PORT": settings.airflow_port,
-        "RATCHET_MLFLOW_PORT": settings.mlflow_port,
-        "RATCHET_SERVING_PORT": settings.serving_port,
-    }
+def _ports(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("RATCHET_AIRFLOW_PORT", settings.airflow_port),
+        ("RATCHET_MLFLOW_PORT", settings.mlflow_port),
+        ("RATCHET_SERVING_PORT", settings.serving_port),
+        ("RATCHET_SERVING_PORT", settings.serving_port + 1),  # gRPC
+    ]
 
 
 def _require_loopback(host: str) -> None:
@@ -67,11 +68,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _require_different(ports: dict[str, int]) -> None:
-    port, times = Counter(ports.values()).most_common(1)[0]
+def _require_different(ports: list[tuple[str, int]]) -> None:
+    port, times = Counter(port for _, port in ports).most_common(1)[0]
     if times > 1:
-        names = " and ".join(name for name, value in ports.items() if value == port)
-        raise StackError(f"{names} are the same port {port}: each needs one of its own.")
+        names = " and ".join(name for name, value in ports if value == port)
+        raise StackError(
+            f"{names} come to the same port {port}: each needs one of its own, and the endpoint "
+            "also the next one, for gRPC."
+        )
 
 
 def _require_free(host: str, port: int, variable: str) -> None:

@@ -218,7 +218,7 @@ class Supervisor:
                 signal_group(child.process.pid, signal.SIGTERM)
         self._wait_for(wave, 0.0, _ASK_AGAIN_SECONDS)
         for child in wave:
-            if child.alive and child.process:
+            if child.alive and child.process and not child.component.asked_once:
                 child.process.terminate()
         self._wait_for(wave, _ASK_AGAIN_SECONDS, float("inf"))
         for child in wave:

@@ -6,7 +6,7 @@ the model file. The digest of `bundle.json` itself is what the registry records,
 both files and nothing is unpickled before it was verified.
 """
 
-from include.bundle.files import Bundle, Manifest, libraries, load, read_manifest, save
+from include.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
 from include.bundle.frequency import ValueFrequency
 from include.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
 from include.bundle.refusals import BundleRefusedError
@@ -18,6 +18,7 @@ __all__ = [
     "Manifest",
     "Value",
     "ValueFrequency",
+    "answered",
     "encode",
     "encode_column",
     "libraries",

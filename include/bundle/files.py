@@ -3,17 +3,17 @@
 import hashlib
 import json
 import pickle
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle.layout import Layout, Value, read_layout
+from include.bundle.layout import Layout, Value, encode, read_layout
 from include.bundle.refusals import BundleRefusedError
+from include.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "bundle.json"
@@ -44,6 +44,8 @@ class Manifest:
     """The version of the lake's table that the model was fitted on."""
     example: tuple[tuple[Value, ...], ...] = ()
     """A few real rows in feature order: what documentation shows and a warm-up predicts."""
+    answers: tuple[float, ...] = ()
+    """What the model said of those rows where it was fitted, see `answered`."""
     libraries: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that pickled the model."""
     model_sha256: str = ""
@@ -78,6 +80,12 @@ def libraries() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
 
 
+def answered(manifest: Manifest, model: Classifier) -> Manifest:
+    """Return a manifest with the model's own answers to its example rows, to hold a server to."""
+    rows = encode(manifest.layout, manifest.example)
+    return replace(manifest, answers=tuple(Bundle(manifest, model).probability(rows).tolist()))
+
+
 def save(folder: Path, model: Classifier, manifest: Manifest) -> str:
     """Write a bundle into an existing folder and return the digest that pins it."""
     # Not by `joblib.dump`: the library dill, which Airflow imports, puts functions of its own into
@@ -101,6 +109,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
                 "layout": read_layout(fields["layout"]),
                 "labels": tuple(fields["labels"]),
                 "example": tuple(map(tuple, fields["example"])),
+                "answers": tuple(fields["answers"]),
             }
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -110,13 +119,13 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
 def load(folder: Path, digest: str) -> Bundle:
     """Verify both files against the digest and only then unpickle the model.
 
-    The unpickler runs whatever the file says, which is why a digest from the registry, written
-    when the model was registered, has to match first.
+    A digest from the registry, written when the model was registered, has to match first; then
+    nothing is run that a model is not made of (see `include.bundle.trust`).
     """
     manifest = read_manifest(folder, digest)
     _require(folder / MODEL_FILE, manifest.model_sha256)
     path = folder / MODEL_FILE
-    return Bundle(manifest, joblib.load(path), path.stat().st_size)
+    return Bundle(manifest, open_model(path), path.stat().st_size)
 
 
 def _require(path: Path, digest: str) -> None:

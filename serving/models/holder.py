@@ -10,9 +10,9 @@ from include.bundle import Bundle
 from serving.refusals import RequestRefusedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Held:
-    """A model version that is loaded, warm and answering."""
+    """A model version that is loaded, warm and answering; itself and equal to no other."""
 
     name: str
     version: str

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
-from serving.models.predictor import score
+from serving.models.quick import quickened
+from serving.models.scoring import score
+
+_APART = 1e-6
 
 
 def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
@@ -22,10 +26,11 @@ def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
         )
     _single_thread(bundle.model)
     _warm(bundle)
-    return bundle
+    return quickened(bundle)
 
 
 def _warm(bundle: Bundle) -> None:
+    """Ask for the example rows, and refuse a model that says otherwise than where it was fitted."""
     layout = bundle.manifest.layout
     try:
         matrix = encode(layout, bundle.manifest.example or (stand_in(layout),))
@@ -33,7 +38,13 @@ def _warm(bundle: Bundle) -> None:
         raise BundleRefusedError(f"the example rows cannot be laid out: {error}") from error
     # Twice: one row takes another path through some libraries than a batch does.
     for batch in (matrix[:1], matrix):
-        score(bundle, batch)
+        given = score(bundle, batch)
+    golden = bundle.manifest.answers
+    if golden and not np.allclose(given, golden, rtol=0, atol=_APART):
+        raise BundleRefusedError(
+            f"it says {given.tolist()} of its example rows where it said {list(golden)} when it "
+            f"was saved, with {bundle.manifest.libraries}: the libraries here differ"
+        )
 
 
 def _single_thread(model: object) -> None:

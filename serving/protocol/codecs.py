@@ -1,116 +1,166 @@
-"""V2 JSON to a feature matrix, and probabilities back to V2 JSON.
+"""The body of an infer request to a feature matrix, and probabilities back to a body.
 
 Guarantees that whatever bytes come in, the outcome is a float32 matrix in the model's layout or a
-`RequestRefusedError` with status 400 whose sentence says what came and what was expected. Pure: no
-I/O and no state.
+`RequestRefusedError` with status 400 (413 for too many rows) whose sentence says what came and what
+was expected. Pure: no I/O, and no state but what is prepared once for a model.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Bundle, Layout, Manifest
-from serving.protocol.tensors import TEXT, Tensor, listed, matrix, reason, refusal
+from serving.protocol.answers import OUTPUTS, Encoded, Request, answer_form
+from serving.protocol.envelope import Envelope, read_envelope
+from serving.protocol.in_binary import BinaryTensor
+from serving.protocol.in_json import JsonTensor
+from serving.protocol.prepared import Prepared
+from serving.protocol.rows import RowReader
+from serving.protocol.sentences import clip, listed, reason, refusal
+from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError
 
-OUTPUTS = ("probability", "label")
+MAX_ROWS = 10_000
+HEADER_LENGTH = "Inference-Header-Content-Length"
+_LONGEST_NUMBER = 12
 
 
-class _Output(msgspec.Struct):
-    name: str
+_ROW_READERS = Prepared(lambda manifest: RowReader(manifest.layout))
 
 
-class _Body(msgspec.Struct):
-    inputs: list[Tensor]
-    id: str | None = None
-    outputs: list[_Output] | None = None
+def header_length(text: str | None) -> int | None:
+    """Return the length that the header `Inference-Header-Content-Length` gives, if it is there.
 
-
-class Request(msgspec.Struct, frozen=True):
-    """A decoded request."""
-
-    matrix: NDArray[np.float32]
-    """Shape (n, features), float32, C order; finite but for what is missing or unknown."""
-    outputs: tuple[str, ...]
-    """The outputs to send, in the order asked for."""
-    id: str | None
-
-
-_DECODER = msgspec.json.Decoder(_Body)
-
-
-def decode(body: bytes, manifest: Manifest) -> Request:
-    """Decode the JSON body of an infer request for a model with this manifest.
-
-    Takes one tensor of shape [n] or [n, 1] for every feature, by name, of strings where it holds
-    categories; or, where no feature does, one tensor of shape [n, F] in feature order under any
-    name. A missing value is null. Raises RequestRefusedError with status 400 for anything else.
+    Raises RequestRefusedError with status 400 when it is no length.
     """
-    envelope = _envelope(body, manifest.layout)
-    rows = matrix(envelope.inputs, manifest.layout)
-    return Request(rows, _chosen(envelope.outputs), envelope.id)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER):
+        raise RequestRefusedError(
+            400, f"{HEADER_LENGTH} is {clip(text)!r}: it must be the length of the JSON in bytes"
+        )
+    return int(text)
+
+
+def decode(
+    body: bytes,
+    manifest: Manifest,
+    *,
+    header_length: int | None = None,
+    max_rows: int = MAX_ROWS,
+) -> Request:
+    """Decode the body of an infer request for a model with this manifest.
+
+    Takes either `rows`, objects by feature name or lists in feature order; or `inputs`: one tensor
+    of shape [n] or [n, 1] for every feature, by name, of strings where it holds categories, or,
+    where no feature does, one tensor of shape [n, F] in feature order under any name. A missing
+    value is null. With `header_length`, the JSON is that many bytes and the data of inputs follow
+    it, packed; there a missing value is NaN. Raises RequestRefusedError with status 400 for
+    anything else, and 413 for more than `max_rows` rows.
+    """
+    layout = manifest.layout
+    head, tail = _cut(body, header_length, layout)
+    envelope = _envelope(head, layout)
+    if isinstance(envelope.rows, msgspec.UnsetType):
+        rows = matrix(_inputs(envelope, tail, layout), layout, max_rows)
+    else:
+        _require_nothing_left(tail, layout)
+        rows = _ROW_READERS.of(manifest).matrix(bytes(envelope.rows), max_rows)
+    outputs = chosen([output.name for output in envelope.outputs or ()])
+    is_rows = isinstance(envelope.rows, msgspec.Raw)
+    return Request(rows, outputs, envelope.id, is_rows, _as_binary(envelope, outputs))
 
 
 def encode(
     bundle: Bundle, version: str, request: Request, probability: NDArray[np.float64]
-) -> bytes:
+) -> Encoded:
     """Encode the answer to a request; `probability` has shape (n,), of the positive label."""
-    manifest = bundle.manifest
-    datatype, labels = label_values(manifest)
-    tensors = {
-        "probability": ("FP64", probability.tolist()),
-        "label": (datatype, [labels[side] for side in bundle.label(probability)]),
-    }
-    answer: dict[str, Any] = {"model_name": manifest.name, "model_version": version}
-    if request.id is not None:
-        answer["id"] = request.id
-    answer["outputs"] = [
-        {"name": name, "shape": [len(probability)], "datatype": kind, "data": data}
-        for name in request.outputs
-        for kind, data in [tensors[name]]
-    ]
-    answer["parameters"] = {"threshold": manifest.threshold}
-    return msgspec.json.encode(answer)
+    form = answer_form(bundle.manifest)
+    label = bundle.label(probability)
+    if request.is_rows:
+        return form.rows(version, request, probability, label)
+    return form.tensors(version, request, probability, label)
 
 
-def label_values(manifest: Manifest) -> tuple[str, tuple[int | str, int | str]]:
-    """Return the V2 datatype of the label output and both labels as they go over the wire.
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the outputs that a request asks for, all of them when it names none.
 
-    INT64 when both labels are whole numbers written the plain way, so that "01" stays text.
+    Raises RequestRefusedError with status 400 for a name that is no output.
     """
-    negative, positive = manifest.labels
-    if _is_whole(negative) and _is_whole(positive):
-        return "INT64", (int(negative), int(positive))
-    return TEXT, (negative, positive)
-
-
-def _is_whole(label: str) -> bool:
-    digits = label.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < len(str(2**63))):
-        return False
-    return str(int(label)) == label
-
-
-def _envelope(body: bytes, layout: Layout) -> _Body:
-    try:
-        envelope = _DECODER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise refusal(f"the body is not a V2 request: {reason(error)}", layout) from error
-    if not envelope.inputs:
-        raise refusal("the request has no inputs", layout)
-    return envelope
-
-
-def _chosen(outputs: list[_Output] | None) -> tuple[str, ...]:
-    if not outputs:
+    if not names:
         return OUTPUTS
-    # Each once: otherwise a small request could ask for an answer of any size.
-    names = tuple(dict.fromkeys(output.name for output in outputs))
     unknown = [name for name in names if name not in OUTPUTS]
     if unknown:
         raise RequestRefusedError(
             400, f"there is no output {listed(unknown)}; the outputs are {', '.join(OUTPUTS)}"
         )
-    return names
+    # Each once: otherwise a small request could ask for an answer of any size.
+    return tuple(dict.fromkeys(names))
+
+
+def _cut(body: bytes, length: int | None, layout: Layout) -> tuple[bytes, memoryview | None]:
+    """Return the JSON of a body, and what follows it when a header said where it ends."""
+    if length is None:
+        return body, None
+    if not 0 < length <= len(body):
+        raise refusal(f"{HEADER_LENGTH} is {length} and the body has {len(body)} bytes", layout)
+    return body[:length], memoryview(body)[length:]
+
+
+def _envelope(body: bytes, layout: Layout) -> Envelope:
+    try:
+        envelope = read_envelope(body)
+    except (ValueError, RecursionError) as error:
+        raise refusal(f"the body is not a V2 request: {reason(error)}", layout) from error
+    has_rows = isinstance(envelope.rows, msgspec.Raw)
+    if has_rows != isinstance(envelope.inputs, msgspec.UnsetType):
+        amount = "both" if has_rows else "neither"
+        raise refusal(f"the body has {amount} of `inputs` and `rows`", layout)
+    return envelope
+
+
+def _inputs(envelope: Envelope, tail: memoryview | None, layout: Layout) -> Sequence[Tensor]:
+    """Return the inputs, each with its piece of what follows the JSON where it says so."""
+    if not envelope.inputs:
+        raise refusal("the request has no inputs", layout)
+    rest, tensors = tail, list[Tensor]()
+    for tensor in envelope.inputs:
+        size = tensor.parameters.binary_data_size if tensor.parameters else None
+        if not isinstance(size, int):
+            tensors.append(tensor)
+            continue
+        if rest is None or memoryview(tensor.data).nbytes or not 0 <= size <= len(rest):
+            raise refusal(_no_piece(tensor, size, rest), layout)
+        tensors.append(BinaryTensor(tensor.name, tensor.shape, tensor.datatype, rest[:size]))
+        rest = rest[size:]
+    _require_nothing_left(rest, layout)
+    return tensors
+
+
+def _no_piece(tensor: JsonTensor, size: int, rest: memoryview | None) -> str:
+    where = f"input {clip(tensor.name)} has binary_data_size {clip(size)}"
+    if rest is None:
+        return f"{where}, and the request no header {HEADER_LENGTH}"
+    if memoryview(tensor.data).nbytes:
+        return f"{where} and `data`; it can have one of them"
+    return f"{where} where {len(rest)} bytes are left"
+
+
+def _require_nothing_left(rest: memoryview | None, layout: Layout) -> None:
+    if rest:
+        raise refusal(f"{len(rest)} bytes follow the JSON that belong to no input", layout)
+
+
+def _as_binary(envelope: Envelope, outputs: tuple[str, ...]) -> frozenset[str]:
+    """Return the outputs that are to follow the answer's JSON, packed."""
+    usual = bool(envelope.parameters and envelope.parameters.binary_data_output)
+    if not envelope.outputs:
+        return frozenset(outputs) if usual else frozenset()
+    told = {
+        output.name: output.parameters.binary_data
+        for output in envelope.outputs
+        if output.parameters and output.parameters.binary_data is not None
+    }
+    return frozenset(name for name in outputs if told.get(name, usual))

@@ -5,15 +5,15 @@ from typing import Any
 from include.bundle import Layout
 from serving import VERSION
 from serving.models.holder import Held, Holder
-from serving.protocol.codecs import label_values
-from serving.protocol.tensors import TEXT
+from serving.protocol.answers import label_values
+from serving.protocol.sentences import TEXT
 
 INPUT = "features"
 
 
 def server() -> dict[str, Any]:
     """Return the server's metadata."""
-    return {"name": "ratchet", "version": VERSION, "extensions": []}
+    return {"name": "ratchet", "version": VERSION, "extensions": ["binary_tensor_data"]}
 
 
 def model(held: Held, holder: Holder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The OpenAPI document of what is loaded now: real names, real shapes, a real row to send.
 
-Version 3.0 of the format, because that is what the bundled Swagger UI draws.
+Guarantees that it declares every status that an answer can have. Version 3.0 of the format, because
+that is what the bundled Swagger UI draws.
 """
 
 from typing import Any
@@ -9,25 +10,56 @@ from urllib.parse import quote
 from include.bundle import Layout, Value, stand_in
 from serving import VERSION
 from serving.models.holder import Held
-from serving.protocol.codecs import OUTPUTS, label_values
+from serving.protocol import schemas
+from serving.protocol.codecs import HEADER_LENGTH
 from serving.protocol.metadata import INPUT
-from serving.protocol.tensors import TEXT
+from serving.protocol.sentences import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
+_REFUSALS = (400, 401, 404, 413, 422, 429, 503, 504)
+_STATUSES = {
+    400: "The request cannot be understood or scored; the sentence names the input",
+    401: "A key is needed, and none that is valid came",
+    404: "There is no such model or version",
+    413: "The body or the number of rows is over the limit",
+    422: "The values cannot be scored",
+    429: "Too much is waiting; ask again after `Retry-After` seconds",
+    503: "The model is not loaded, or the server is stopping",
+    504: "The answer took longer than a request may",
+}
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The key as the password, under any name",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 
 
-def document(loaded: list[Held]) -> dict[str, Any]:
+def document(loaded: list[Held], *, needs_key: bool = False) -> dict[str, Any]:
     """Return the document for these models, as JSON-able values."""
-    paths: dict[str, Any] = {
-        "/v2": _get("server", "Server metadata"),
-        "/v2/health/live": _get("server", "The process answers"),
-        "/v2/health/ready": _get("server", "At least one champion is loaded", 503),
+    components: dict[str, Any] = {
+        "Error": {
+            "type": "object",
+            "properties": {"error": {"type": "string"}},
+            "required": ["error"],
+        }
     }
-    for held in loaded:
+    paths: dict[str, Any] = {
+        "/v2": _get("server", "Server metadata", 401),
+        "/v2/health/live": _open(_get("server", "The process answers")),
+        "/v2/health/ready": _open(_get("server", "At least one champion is loaded", 503)),
+    }
+    for place, held in enumerate(loaded):
         root = f"/v2/models/{quote(held.name, safe='')}"
-        paths |= _model_paths(root, held)
-        paths |= _model_paths(f"{root}/versions/{held.version}", held)
+        components[f"Question{place}"] = schemas.question(held.bundle.manifest.layout)
+        components[f"Answer{place}"] = schemas.answer(held.bundle.manifest)
+        paths |= _model_paths(root, held, place)
+        paths |= _model_paths(f"{root}/versions/{held.version}", held, place)
     return {
         "openapi": "3.0.3",
         "info": {
@@ -35,96 +67,74 @@ def document(loaded: list[Held]) -> dict[str, Any]:
             "version": VERSION,
             "description": "Champions of the registry, served over the Open Inference Protocol V2.",
         },
+        "security": [{name: []} for name in _KEYS] if needs_key else [],
         "paths": paths,
-        "components": {"schemas": {"Error": _object({"error": {"type": "string"}}, ["error"])}},
+        "components": {"schemas": components, "securitySchemes": _KEYS},
     }
 
 
-def _model_paths(root: str, held: Held) -> dict[str, Any]:
+def _model_paths(root: str, held: Held, place: int) -> dict[str, Any]:
+    tag = held.name
     return {
-        root: _get(held.name, f"Metadata of {held.name}", 404, 503),
-        f"{root}/ready": _get(held.name, f"{held.name} answers, and in which version", 404, 503),
-        f"{root}/infer": {"post": _infer(held)},
+        root: _get(tag, f"Metadata of {held.name}", 401, 404, 503),
+        f"{root}/ready": _get(tag, f"{held.name} answers, and in which version", 401, 404, 503),
+        f"{root}/infer": {"post": _infer(held, place)},
     }
 
 
-def _infer(held: Held) -> dict[str, Any]:
+def _infer(held: Held, place: int) -> dict[str, Any]:
+    asked = {"$ref": f"#/components/schemas/Question{place}"}
+    answered = {"$ref": f"#/components/schemas/Answer{place}"}
+    summary = "Probabilities of the positive label, and labels"
+    length = {"schema": {"type": "integer", "minimum": 1}}
     return {
         "tags": [held.name],
         "summary": f"Score rows with version {held.version} of {held.name}",
         "description": _what_to_send(held.bundle.manifest.layout),
+        "parameters": [
+            {
+                "name": HEADER_LENGTH,
+                "in": "header",
+                "description": "How long the JSON is, when packed data follow it",
+                **length,
+            }
+        ],
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _request(), "examples": _examples(held)}},
+            "content": {
+                "application/json": {"schema": asked, "examples": _examples(held)},
+                **_BYTES,
+            },
         },
         "responses": {
-            "200": _answer("Probabilities of the positive label, and labels", _response(held)),
-            **_errors(400, 404, 413, 503),
+            "200": _answer(summary, answered, _BYTES) | {"headers": {HEADER_LENGTH: length}},
+            **_errors(*_REFUSALS),
         },
     }
 
 
 def _what_to_send(layout: Layout) -> str:
     names = _names(layout.features)
+    form = "Either `rows`, objects by feature name or lists in feature order; or `inputs`: "
     if not layout.categories:
-        form = f"One tensor of shape [n, {len(layout.features)}] in the order {names}; or one "
+        form += f"one tensor of shape [n, {len(layout.features)}] in the order {names}; or one "
         form += "tensor of shape [n] for each feature, by name."
     else:
-        form = f"One tensor of shape [n] for each of the features {names}, by name: with datatype "
+        form += f"one tensor of shape [n] for each of the features {names}, by name: with datatype "
         form += f"{TEXT} and strings for {_names(tuple(layout.categories))}, and numbers for any "
         form += "other. A category that the model does not know counts as missing."
-    return form + (f" May be null: {_names(layout.missing)}." if layout.missing else "")
+    if layout.missing:
+        form += f" May be null: {_names(layout.missing)}."
+    return (
+        f"{form} Packed tensors: the JSON, with `binary_data_size` among an input's parameters, "
+        f"then the data; {HEADER_LENGTH} says how long the JSON is."
+    )
 
 
 def _names(features: tuple[str, ...]) -> str:
     shown = ", ".join(features[:_FEATURES_SHOWN])
     more = f", ... ({len(features)} in all)" if len(features) > _FEATURES_SHOWN else ""
     return shown + more
-
-
-def _request() -> dict[str, Any]:
-    tensor = _object(
-        {
-            "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"type": "string"},
-            "data": {"type": "array", "items": {}},
-        },
-        ["name", "shape", "datatype", "data"],
-    )
-    output = _object({"name": {"type": "string", "enum": list(OUTPUTS)}}, ["name"])
-    return _object(
-        {
-            "id": {"type": "string"},
-            "inputs": {"type": "array", "items": tensor, "minItems": 1},
-            "outputs": {"type": "array", "items": output},
-        },
-        ["inputs"],
-    )
-
-
-def _response(held: Held) -> dict[str, Any]:
-    label = "integer" if label_values(held.bundle.manifest)[0] == "INT64" else "string"
-    number_or_label = {"oneOf": [{"type": "number"}, {"type": label}]}
-    tensor = _object(
-        {
-            "name": {"type": "string", "enum": list(OUTPUTS)},
-            "shape": {"type": "array", "items": {"type": "integer"}},
-            "datatype": {"type": "string"},
-            "data": {"type": "array", "items": number_or_label if label == "string" else {}},
-        },
-        ["name", "shape", "datatype", "data"],
-    )
-    return _object(
-        {
-            "model_name": {"type": "string"},
-            "model_version": {"type": "string"},
-            "id": {"type": "string"},
-            "outputs": {"type": "array", "items": tensor},
-            "parameters": {"type": "object"},
-        },
-        ["model_name", "model_version", "outputs"],
-    )
 
 
 def _examples(held: Held) -> dict[str, Any]:
@@ -135,11 +145,15 @@ def _examples(held: Held) -> dict[str, Any]:
         _tensor(feature, [1], TEXT if feature in layout.categories else "FP64", [value])
         for feature, value in zip(layout.features, row, strict=True)
     ]
-    examples = {"by_name": {"summary": "One row by feature name", "value": {"inputs": by_name}}}
+    rows = {"rows": [dict(zip(layout.features, row, strict=True))]}
+    examples = {
+        "rows": {"summary": "One row", "value": rows},
+        "by_name": {"summary": "One row by feature name", "value": {"inputs": by_name}},
+    }
     if layout.categories:
         return examples
-    matrix = _tensor(INPUT, [1, len(row)], "FP64", row)
-    return {"matrix": {"summary": "One row as a matrix", "value": {"inputs": [matrix]}}} | examples
+    matrix = {"inputs": [_tensor(INPUT, [1, len(row)], "FP64", row)]}
+    return examples | {"matrix": {"summary": "One row as a matrix", "value": matrix}}
 
 
 def _tensor(name: str, shape: list[int], datatype: str, data: list[Value]) -> dict[str, Any]:
@@ -151,15 +165,21 @@ def _get(tag: str, summary: str, *errors: int) -> dict[str, Any]:
     return {"get": {"tags": [tag], "summary": summary, "responses": responses}}
 
 
+def _open(path: dict[str, Any]) -> dict[str, Any]:
+    """Return the path as one that a probe may ask without a key."""
+    return {method: operation | {"security": []} for method, operation in path.items()}
+
+
 def _errors(*statuses: int) -> dict[str, Any]:
-    return {
-        str(status): _answer("A sentence that says what is wrong", _ERROR) for status in statuses
-    }
+    answers = {str(status): _answer(_STATUSES[status], _ERROR) for status in statuses}
+    if "429" in answers:
+        seconds = {"schema": {"type": "integer", "minimum": 0}}
+        answers["429"] |= {"headers": {"Retry-After": seconds}}
+    return answers
 
 
-def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": required}
+def _answer(
+    description: str, schema: dict[str, Any], others: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}} | (others or {})
+    return {"description": description, "content": content}

@@ -1,117 +1,87 @@
-"""The tensors of a V2 request to a matrix in the model's layout.
+"""The tensors of a V2 request to a matrix in the model's layout, however the tensors came.
 
-Guarantees that a model never sees a number that the caller did not send, and NaN only for a null
-where a value may be missing or for a category that the model does not know. Anything else is
-refused with a sentence that names the input and what was expected.
+Guarantees that a model never sees a number that the caller did not send, and NaN only where a value
+may be missing or for a category that the model does not know. Anything else is refused with a
+sentence that names the input and what was expected.
 """
 
-import math
-import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any, Protocol
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Layout, encode_column
-from serving.refusals import RequestRefusedError
+from serving.protocol.sentences import (
+    FLOATS,
+    INTEGERS,
+    TEXT,
+    clip,
+    listed,
+    reason,
+    refusal,
+    too_many,
+)
+from serving.protocol.usable import Origin, usable
 
-TEXT = "BYTES"  # the protocol's word
-_FLOATS = ("FP64", "FP32")
-_INTEGERS = {
-    f"{kind}{bits}": np.iinfo(f"{kind.lower()}{bits}")
-    for kind in ("INT", "UINT")
-    for bits in (8, 16, 32, 64)
-}
-_LARGEST = float(np.finfo(np.float32).max)
-_CLIP = 60
-_SHOWN = 3
-_Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
-
-
-class Tensor(msgspec.Struct):
-    """A tensor of a request, its data still as they came."""
-
-    name: str
-    shape: list[_Dimension]
-    datatype: str
-    # Raw, because whether the numbers come flat or nested is only known from the shape.
-    data: msgspec.Raw
+_NUMERIC = frozenset((*FLOATS, *INTEGERS))
 
 
-_NESTED_START = re.compile(rb"\s*\[\s*\[")
+class Tensor(Protocol):
+    """An input of a request: what it says of itself, and a way to read what it holds."""
+
+    @property
+    def name(self) -> str:
+        """Whatever the caller calls it."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """No dimension is negative."""
+
+    @property
+    def datatype(self) -> str:
+        """The protocol's word, or anything else that the caller wrote."""
+
+    @property
+    def absent(self) -> str:
+        """How a missing value is written in a tensor that came this way."""
+
+    def numbers(self, *, may_be_missing: bool) -> NDArray[Any]:
+        """Return the numbers, flat and as many as the shape says, NaN where one is missing.
+
+        Raises ValueError, or RecursionError, when there are none or too many or too few. A NaN
+        may be there although none may be missing: that is judged where the features are known.
+        """
+
+    def texts(self, *, may_be_missing: bool) -> Sequence[str | None]:
+        """Return the strings in the same way, None where one is missing."""
 
 
-class _Decoders:
-    """What reads the data of a tensor, flat or nested, when its items have this type."""
-
-    def __init__(self, item: Any) -> None:
-        self.flat = msgspec.json.Decoder(list[item])
-        self.nested = msgspec.json.Decoder(list[list[item]])
-
-
-_NUMBERS = {False: _Decoders(float), True: _Decoders(float | None)}  # True where one may be missing
-_TEXTS = {False: _Decoders(str), True: _Decoders(str | None)}
-
-
-def matrix(inputs: list[Tensor], layout: Layout) -> NDArray[np.float32]:
+def matrix(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[np.float32]:
     """Return the tensors of a request as a matrix of a layout, shape (n, features), C order.
 
-    Raises RequestRefusedError with status 400 unless they are what the layout asks for.
+    Raises RequestRefusedError: 413 for more than `max_rows` rows, 400 unless the tensors are what
+    the layout asks for.
     """
     first = inputs[0]
-    is_whole = first.shape[1:] == [len(layout.features)]
-    if len(inputs) > 1 or layout.categories or (first.name in layout.features and not is_whole):
-        values = _columns(inputs, layout)
-    elif is_whole:
-        values = _whole(first, layout)
-    else:
-        raise refusal(f"input {_clip(first.name)} has shape {_clip(first.shape)}", layout)
-    return np.ascontiguousarray(values, dtype=np.float32)
+    is_whole = len(first.shape) == 2 and first.shape[1] == len(layout.features)  # noqa: PLR2004
+    if len(inputs) > 1 or layout.categories or (not is_whole and first.name in layout.features):
+        return _columns(inputs, layout, max_rows)
+    if not is_whole:
+        raise refusal(f"{_input(first)} has shape {clip(list(first.shape))}", layout)
+    return _numbers(first, layout.features, layout, max_rows)
 
 
-def refusal(sentence: str, layout: Layout) -> RequestRefusedError:
-    """Return a refusal that says what came and what a model of this layout expects."""
-    return RequestRefusedError(400, f"{sentence}. Expected {_expected(layout)}.")
-
-
-def reason(error: Exception) -> str:
-    """Return what is wrong with JSON that could not be decoded."""
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return the first names, cut to a bounded length."""
-    shown = ", ".join(_clip(name) for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names)} in all)"
-
-
-def _whole(tensor: Tensor, layout: Layout) -> NDArray[np.float64]:
-    values = _numbers(tensor, layout, may_be_missing=bool(layout.missing)).reshape(tensor.shape)
-    if layout.missing:
-        fixed = [feature not in layout.optional for feature in layout.features]
-        absent = np.isnan(values) & fixed
-        if absent.any():
-            row, column = divmod(int(np.argmax(absent)), len(fixed))
-            raise refusal(
-                f"input {_clip(tensor.name)}, row {row}: "
-                f"feature {_clip(layout.features[column])} is null",
-                layout,
-            )
-    return values
-
-
-def _columns(inputs: list[Tensor], layout: Layout) -> NDArray[np.float64]:
+def _columns(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[np.float32]:
     by_name = {tensor.name: tensor for tensor in inputs}
     _require_features([tensor.name for tensor in inputs], layout)
-    columns = [_column(by_name[name], layout) for name in layout.features]
+    columns = [_column(by_name[name], layout, max_rows) for name in layout.features]
     lengths = {len(column): name for column, name in zip(columns, layout.features, strict=True)}
     if len(lengths) > 1:
-        found = ", ".join(f"{_clip(name)} has {rows} rows" for rows, name in lengths.items())
-        raise refusal(f"the inputs differ in length: {_clip(found)}", layout)
-    return np.column_stack(columns)
+        found = ", ".join(f"{clip(name)} has {rows} rows" for rows, name in lengths.items())
+        raise refusal(f"the inputs differ in length: {clip(found)}", layout)
+    return np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32)
 
 
 def _require_features(names: list[str], layout: Layout) -> None:
@@ -126,106 +96,59 @@ def _require_features(names: list[str], layout: Layout) -> None:
             raise refusal(f"{len(found)} {problem}: {listed(found)}", layout)
 
 
-def _column(tensor: Tensor, layout: Layout) -> NDArray[np.float64]:
-    """Return the values of one feature as they stand in the matrix."""
-    if not tensor.shape or tensor.shape[1:] not in ([], [1]):
+def _column(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
+    """Return the values of one feature as they stand in the matrix, shape (n, 1)."""
+    if len(tensor.shape) != 1 and list(tensor.shape[1:]) != [1]:
         raise refusal(
-            f"input {_clip(tensor.name)} has shape {_clip(tensor.shape)}; "
+            f"{_input(tensor)} has shape {clip(list(tensor.shape))}; "
             "an input for one feature has shape [n] or [n, 1]",
             layout,
         )
-    may_be_missing = tensor.name in layout.optional
     if tensor.name not in layout.categories:
-        return _numbers(tensor, layout, may_be_missing=may_be_missing)
+        return _numbers(tensor, (tensor.name,), layout, max_rows)
     if tensor.datatype != TEXT:
         raise refusal(
-            f"input {_clip(tensor.name)} has datatype {_clip(tensor.datatype)} "
+            f"{_input(tensor)} has datatype {clip(tensor.datatype)} "
             f"where {TEXT} with shape [n] is expected, for it holds categories",
             layout,
         )
-    return encode_column(layout, tensor.name, _flatten(tensor, _TEXTS[may_be_missing], layout))
-
-
-def _numbers(tensor: Tensor, layout: Layout, *, may_be_missing: bool) -> NDArray[np.float64]:
-    """Return the flat numbers of a tensor, refused unless they are what its shape and type say."""
-    if tensor.datatype not in _FLOATS and tensor.datatype not in _INTEGERS:
-        raise refusal(f"input {_clip(tensor.name)} has datatype {_clip(tensor.datatype)}", layout)
-    numbers = _flatten(tensor, _NUMBERS[may_be_missing], layout)
-    values = np.array(numbers, dtype=np.float64)
-    _require_in_range(values, tensor, layout)
-    return values
-
-
-def _flatten(tensor: Tensor, decoders: _Decoders, layout: Layout) -> list[Any]:
-    """Return the items of a tensor in a flat list, refused unless as many came as it says."""
-    where = f"input {_clip(tensor.name)}"
-    if 0 in tensor.shape:
-        raise refusal(f"{where} is an empty batch: it has shape {_clip(tensor.shape)}", layout)
+    _require_size(tensor, layout, max_rows)
     try:
-        items = _items(tensor, decoders)
+        texts = tensor.texts(may_be_missing=tensor.name in layout.optional)
     except (ValueError, RecursionError) as error:
-        raise refusal(f"{where} has data that cannot be used: {reason(error)}", layout) from error
-    return items
+        raise _unreadable(tensor, error, layout) from error
+    return encode_column(layout, tensor.name, texts).reshape(-1, 1)
 
 
-def _items(tensor: Tensor, decoders: _Decoders) -> list[Any]:
-    expected = math.prod(tensor.shape)
-    items: list[Any]
-    if not _NESTED_START.match(memoryview(tensor.data)):
-        items = decoders.flat.decode(tensor.data)
-    else:
-        rows = decoders.nested.decode(tensor.data)
-        if len(tensor.shape) == 1:
-            raise ValueError(f"the data are nested where shape {tensor.shape} is flat")
-        wrong = [len(row) for row in rows if len(row) != tensor.shape[1]]
-        if wrong:
-            raise ValueError(
-                f"a row has {wrong[0]} values where shape {tensor.shape} says otherwise"
-            )
-        items = [item for row in rows for item in row]
-    if len(items) != expected:
-        raise ValueError(f"{len(items)} values came where shape {tensor.shape} needs {expected}")
-    return items
+def _numbers(
+    tensor: Tensor, features: tuple[str, ...], layout: Layout, max_rows: int
+) -> NDArray[np.float32]:
+    """Return the numbers of a tensor that has a column for each of these features."""
+    if tensor.datatype not in _NUMERIC:
+        raise refusal(f"{_input(tensor)} has datatype {clip(tensor.datatype)}", layout)
+    _require_size(tensor, layout, max_rows)
+    some = bool(layout.missing) and (len(features) > 1 or features[0] in layout.optional)
+    try:
+        values = tensor.numbers(may_be_missing=some)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(tensor, error, layout) from error
+    origin = Origin(
+        lambda what: refusal(f"{_input(tensor)}, {what}", layout), tensor.datatype, tensor.absent
+    )
+    return usable(values, features, layout.optional, origin)
 
 
-def _require_in_range(values: NDArray[np.float64], tensor: Tensor, layout: Layout) -> None:
-    """Refuse numbers that are too large or no integers; a NaN was a null and is judged apart."""
-    bad = np.abs(values) > _LARGEST
-    rule = "is not a number that 32-bit floats can hold"
-    limits = _INTEGERS.get(tensor.datatype)
-    if limits is not None and not bad.any():
-        whole = (values == np.floor(values)) | np.isnan(values)
-        bad = ~whole | (values < limits.min) | (values > limits.max)
-        rule = f"is no {tensor.datatype}"
-    if bad.any():
-        position = int(np.argmax(bad))
-        width = math.prod(tensor.shape[1:])
-        feature = layout.features[position % width] if width > 1 else tensor.name
-        raise refusal(
-            f"input {_clip(tensor.name)}, row {position // width}, feature {_clip(feature)}: "
-            f"{values[position]:g} {rule}",
-            layout,
-        )
+def _require_size(tensor: Tensor, layout: Layout, max_rows: int) -> None:
+    if 0 in tensor.shape:
+        shape = clip(list(tensor.shape))
+        raise refusal(f"{_input(tensor)} is an empty batch: it has shape {shape}", layout)
+    if tensor.shape[0] > max_rows:
+        raise too_many(tensor.shape[0], max_rows)
 
 
-def _expected(layout: Layout) -> str:
-    numbers = "datatype FP64, FP32, INT or UINT (8 to 64 bits) and finite numbers"
-    null = f"; null only where a value is missing, in {listed(layout.missing)}"
-    names, count = listed(layout.features), len(layout.features)
-    if not layout.categories:
-        form = (
-            f"one input of shape [n, {count}] with {numbers} in the order {names}, or one input of "
-            "shape [n] or [n, 1] for each of these names"
-        )
-    else:
-        form = (
-            f"one input of shape [n] or [n, 1] for each of {names}: with datatype {TEXT} and "
-            f"strings for the categories of {listed(tuple(layout.categories))}, with {numbers} for "
-            "any other"
-        )
-    return form + null if layout.missing else form
+def _unreadable(tensor: Tensor, error: Exception, layout: Layout) -> Exception:
+    return refusal(f"{_input(tensor)} has data that cannot be used: {reason(error)}", layout)
 
 
-def _clip(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= _CLIP else f"{text[:_CLIP]}..."
+def _input(tensor: Tensor) -> str:
+    return f"input {clip(tensor.name)}"

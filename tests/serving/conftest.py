@@ -8,11 +8,16 @@ import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from grpc import aio
+from serving.models.predictor import Predictor
 from sklearn.dummy import DummyClassifier
 
 from include.bundle import Bundle, Layout, Manifest, load, save
 from serving.app import make_app
 from serving.models.holder import Held, Holder
+from serving.protocol.grpc_v2.server import GrpcServer, Listening, start_grpc
+from serving.service import Service
+from tests.serving.grpc_asked import LONGEST, Ask, Shelf, call
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher
 
 FEATURES = ("height", "width", "depth")
@@ -81,6 +86,32 @@ def boxes(holder: Holder, open_bundle: Open) -> Held:
     held = Held("boxes", "3", open_bundle())
     holder.hold(held)
     return held
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """Return a repository."""
+    return Shelf()
+
+
+@pytest_asyncio.fixture
+async def server(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[GrpcServer]:
+    """Return a server that holds "boxes" on a free port."""
+    del boxes
+    predictor = Predictor()
+    started = await start_grpc(
+        Service(holder, predictor), shelf, Listening("127.0.0.1", 0, LONGEST)
+    )
+    yield started
+    await started.stop(0)
+    predictor.close()
+
+
+@pytest_asyncio.fixture
+async def ask(server: GrpcServer) -> AsyncIterator[Ask]:
+    """Return a function that makes a call and returns its answer."""
+    async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        yield lambda *args, **rest: call(channel, *args, **rest)
 
 
 @pytest.fixture(scope="session")

@@ -264,7 +264,7 @@ async def test_categories_and_gaps_are_told_and_answered(
     assert "with datatype BYTES and strings for wood" in infer["description"]
     assert "May be null: wood" in infer["description"]
     examples = infer["requestBody"]["content"]["application/json"]["examples"]
-    assert list(examples) == ["by_name"]
+    assert list(examples) == ["rows", "by_name"]
     assert (await client.post(INFER, json=examples["by_name"]["value"])).status_code == 200
     rows = [(1.0, "oak"), (1.0, None), (2.0, "teak")]
     inputs = request.body(answer["inputs"], [0.0, ""])["inputs"]

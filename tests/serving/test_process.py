@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +16,8 @@ import httpx
 import pytest
 
 from serving import request
-from serving.following.shelf import Copy, Shelf
-from serving.settings import read_settings
 from tests.serving.conftest import Save, constant
+from tests.serving.processes import stock
 from tests.serving.registries import MlflowPublisher, environment, free_port, wait_for
 
 PROJECT = Path(__file__).parents[2]
@@ -37,6 +35,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def run(port: int | str, registry: str = "http://127.0.0.1:1") -> "subprocess.Popen[str]":
         variables = {
             "SERVING_PORT": str(port),
+            "SERVING_GRPC_PORT": "0",
             "SERVING_REGISTRY_URL": registry,
             "SERVING_HOME": str(tmp_path / "serving"),
             "SERVING_POLL_SECONDS": "0.1",
@@ -156,7 +155,7 @@ def test_a_client_that_hangs_up_costs_nothing(
     start: Start, save_bundle: Save, tmp_path: Path
 ) -> None:
     """Clients that leave in the middle of a body leave no traceback and no one waiting."""
-    _stock(tmp_path / "serving", *save_bundle())
+    stock(tmp_path / "serving", *save_bundle())
     port = free_port()
     server = start(port)
     wait_for(f"http://127.0.0.1:{port}/v2/models/boxes/ready")
@@ -179,7 +178,7 @@ def test_what_is_in_flight_is_answered_before_the_end(
     start: Start, number: int, save_bundle: Save, tmp_path: Path
 ) -> None:
     """Requests that came before the signal get their answer; then the process ends with 0."""
-    _stock(tmp_path / "serving", *save_bundle())
+    stock(tmp_path / "serving", *save_bundle())
     port = free_port()
     server = start(port)
     url = f"http://127.0.0.1:{port}"
@@ -217,28 +216,6 @@ def test_a_taken_port_is_a_sentence(start: Start) -> None:
     assert said.count("\n") == 1
     assert f"port {port}" in said
     assert "SERVING_PORT" in said
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [("SERVING_PORT", "http"), ("SERVING_PORT", "70000"), ("SERVING_POLL_SECONDS", "nan")],
-)
-def test_a_setting_that_cannot_be_is_a_sentence(variable: str, value: str) -> None:
-    """A setting that makes no sense is refused by name."""
-    with pytest.raises(ValueError, match=variable):
-        read_settings({variable: value})
-
-
-def test_settings_bind_to_loopback_by_default() -> None:
-    """Nobody is served from outside who was not asked in."""
-    assert read_settings({}).host == "127.0.0.1"
-
-
-def _stock(home: Path, folder: Path, digest: str) -> None:
-    """Leave a copy as a server does that served this bundle before."""
-    shelf, copy = Shelf(home), Copy("boxes", "1", digest)
-    shelf.keep(Path(shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)), copy)
-    shelf.record(copy)
 
 
 def _said(answer: dict[str, Any]) -> tuple[str, float, int]:

@@ -38,10 +38,11 @@ def test_an_address_that_others_reach_is_refused(settings: Settings, host: str) 
 
 
 def test_one_port_for_two_components_is_refused(settings: Settings) -> None:
-    """Both variables are named."""
-    same = replace(settings, serving_port=settings.mlflow_port)
-    with pytest.raises(StackError, match="RATCHET_MLFLOW_PORT and RATCHET_SERVING_PORT"):
-        check(same)
+    """Both variables are named, also when it is the port of the endpoint's gRPC."""
+    for port in (settings.mlflow_port, settings.mlflow_port - 1):
+        same = replace(settings, serving_port=port)
+        with pytest.raises(StackError, match="RATCHET_MLFLOW_PORT and RATCHET_SERVING_PORT"):
+            check(same)
 
 
 def test_a_port_beyond_the_last_is_refused(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -37,6 +38,18 @@ with supervised(home, [component("one", {SLEEP!r})], {{}}, take_lock(home)) as s
     else:
         print("healthy", flush=True)
         time.sleep(600)
+"""
+
+
+_FINISHING = """
+import pathlib, signal, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+pathlib.Path("listens").touch()
+while not asked:
+    time.sleep(0.05)
+time.sleep(3.5)
+pathlib.Path("asked").write_text(str(len(asked)))
 """
 
 
@@ -95,6 +108,14 @@ def test_a_component_that_ignores_sigterm_is_killed_after_its_grace(held: Held, 
     with held(component("deaf", deaf)):
         seen = pids(home)
     assert gone(seen)
+
+
+def test_what_finishes_its_work_is_asked_once(held: Held, home: Path) -> None:
+    """A component whose second SIGTERM means "at once" gets one, and its grace to end in."""
+    one = replace(component("one", _FINISHING), grace_seconds=20.0, asked_once=True)
+    with held(one):
+        assert until((home / "listens").exists)
+    assert (home / "asked").read_text() == "1"
 
 
 def test_a_killed_client_takes_its_stack_with_it(home: Path) -> None:

@@ -24,7 +24,7 @@ from include.adapters.registry.connection import (
     TABLE,
     Connection,
 )
-from include.bundle import Bundle, BundleRefusedError, Manifest, encode, load, save
+from include.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 from include.errors import ModelRefusedError
 from include.records import ModelVersion, Origin
 
@@ -53,7 +53,7 @@ class Versions(Connection):
         if found is not None:
             return found
         with tempfile.TemporaryDirectory() as folder:
-            digest = save(Path(folder), model, manifest)
+            digest = save(Path(folder), model, answered(manifest, model))
             model_id = self._log_model(run_id, model, manifest, requirements)
             self._client.log_model_artifacts(model_id, folder)
         self._ensure_registered_model()

@@ -1,0 +1,44 @@
+"""Ports: taken, shared between workers, or refused with a sentence."""
+
+import socket
+
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
+    """Return a bound socket that listens, or, shared between workers, will once it is served.
+
+    Raises OSError with a sentence when the port is not to be had.
+    """
+    listener = _socket(host)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    _bind(listener, host, port, "SERVING_PORT", listens=not is_shared)
+    return listener
+
+
+def require_free(host: str, port: int, variable: str) -> None:
+    """Raise OSError with a sentence when somebody listens on a port, be it a shared one."""
+    if port:
+        with _socket(host) as probe:
+            _bind(probe, host, port, variable, listens=True)
+
+
+def _socket(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
+def _bind(made: socket.socket, host: str, port: int, variable: str, *, listens: bool) -> None:
+    try:
+        made.bind((host, port))
+        if listens:
+            made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        raise OSError(
+            f"{host} port {port} is not to be had ({error.strerror}). Stop what listens there, or "
+            f"choose another with SERVING_HOST and {variable}."
+        ) from error

@@ -1,0 +1,248 @@
+"""Scores what waits together, off the event loop where it takes long.
+
+Nobody waits for a timer. A request that finds its model idle is scored at once, with whatever else
+the event loop read in the same turn; what comes while the model is busy waits for it and then goes
+together. So a batch is as large as the load makes it, and a lone request pays nothing for it.
+
+Guarantees that each request gets the scores of its own rows from the version it was given, that one
+which cannot be scored fails alone, and that one whose caller is gone or whose time is up is not
+scored at all.
+"""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.models.holder import Held
+from serving.models.scoring import UnscorableError, score
+from serving.refusals import RequestRefusedError
+
+Matrix = NDArray[np.float32]
+Probabilities = NDArray[np.float64]
+
+_ON_THE_LOOP_SECONDS = 0.0008
+"""What a batch may take on the event loop: more would hold up everybody else."""
+_ALONE_ROWS = 64
+"""A request of more rows gains nothing from company and would make it wait."""
+_NEWEST = 0.1  # weight of the newest timing
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a batch may hold and how much may wait."""
+
+    batch_size: int = 64
+    """Requests that are scored together."""
+    batch_rows: int = 4096
+    """Rows that are scored together."""
+    batch_seconds: float = 0.005
+    """The longest that a request may be kept waiting for company. Nobody is, so it always holds."""
+    queue: int = 2048
+    """Requests that may wait, over all models."""
+    deadline_seconds: float = 10.0
+    """From a request's coming to its answer."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    matrix: Matrix
+    answer: "asyncio.Future[Probabilities]"
+    queued: bool = True
+
+
+@dataclass
+class _Lane:
+    """What waits for one model version, and how long its batches take."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    called: bool = False
+    """A look at what waits is due in this turn of the event loop."""
+    running: int = 0
+    """Batches that are with a thread."""
+    seconds: dict[int, float] = field(default_factory=dict)
+    """By the binary length of the number of rows."""
+
+    def is_quick(self, rows: int) -> bool:
+        """Say whether so many rows are known to take next to no time."""
+        return self.seconds.get(rows.bit_length(), 1.0) < _ON_THE_LOOP_SECONDS
+
+    def timed(self, rows: int, seconds: float) -> None:
+        """Remember how long so many rows took."""
+        size = rows.bit_length()
+        before = self.seconds.get(size, seconds)
+        self.seconds[size] = before + _NEWEST * (seconds - before)
+
+    def may_start(self) -> bool:
+        """Say whether another batch may start: beside a running one only rows that go alone."""
+        if not self.waiting or self.running >= _CORES:
+            return False
+        return self.running == 0 or len(self.waiting[0].matrix) > _ALONE_ROWS
+
+
+Told = Callable[[Held, int, int], None]
+"""Called with each batch's version, requests and rows."""
+
+
+def _tell_nobody(_held: Held, _requests: int, _rows: int) -> None:
+    pass
+
+
+class Batcher:
+    """One queue a model version, one batch of it at a time."""
+
+    def __init__(self, limits: Limits | None = None, told: Told = _tell_nobody) -> None:
+        """Start no thread before the first batch that needs one."""
+        self._limits = limits or Limits()
+        self._told = told
+        # A version that nobody holds any more takes its lane with it.
+        self._lanes: WeakKeyDictionary[Held, _Lane] = WeakKeyDictionary()
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(_CORES, thread_name_prefix="predict")
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait now."""
+        return self._waiting
+
+    async def predict(self, held: Held, matrix: Matrix) -> Probabilities:
+        """Return the probability of the positive label, shape (n,), of a matrix (n, features).
+
+        Raises RequestRefusedError: 400 when the model cannot score these rows (it scored its own
+        examples when it was loaded, so the values are the reason), 429 when too many wait, 504 when
+        the time is up.
+        """
+        if self._waiting >= self._limits.queue:
+            raise RequestRefusedError(
+                429, f"{self._waiting} requests wait already; ask again in a second"
+            )
+        loop = asyncio.get_running_loop()
+        one = _Waiting(matrix, loop.create_future())
+        lane = self._queued(held, one, loop)
+        deadline = loop.call_later(self._limits.deadline_seconds, self._expire, one.answer)
+        try:
+            return await one.answer
+        except UnscorableError as error:
+            raise RequestRefusedError(
+                400, f"version {held.version} of {held.name} cannot score these rows: {error}"
+            ) from error
+        finally:
+            deadline.cancel()
+            if one.queued:  # cancelled, or its time was up before its turn came
+                self._off_the_queue(one)
+                lane.waiting.remove(one)
+
+    def close(self) -> None:
+        """Wait for the running batches and end the threads."""
+        self._threads.shutdown()
+
+    def _queued(self, held: Held, one: _Waiting, loop: asyncio.AbstractEventLoop) -> _Lane:
+        lane = self._lanes.get(held)
+        if lane is None:
+            lane = self._lanes[held] = _Lane()
+        lane.waiting.append(one)
+        self._waiting += 1
+        if not lane.called and lane.may_start():
+            lane.called = True
+            # Not now: what else the loop has read in this turn comes along.
+            loop.call_soon(self._look, held, lane)
+        return lane
+
+    def _off_the_queue(self, one: _Waiting) -> None:
+        one.queued = False
+        self._waiting -= 1
+
+    def _look(self, held: Held, lane: _Lane) -> None:
+        """Score what waits, batch after batch."""
+        lane.called = False
+        while lane.may_start():
+            batch = self._taken(lane)
+            if not batch:
+                continue
+            rows = sum(len(one.matrix) for one in batch)
+            self._told(held, len(batch), rows)
+            if lane.is_quick(rows):
+                started = time.perf_counter()
+                _settle(batch, _scored(held, batch))
+                lane.timed(rows, time.perf_counter() - started)
+            else:
+                self._hand_over(held, lane, batch, rows)
+
+    def _taken(self, lane: _Lane) -> list[_Waiting]:
+        """Take the next batch off the queue, without those that nobody waits for any more."""
+        batch: list[_Waiting] = []
+        rows = 0
+        while lane.waiting and len(batch) < self._limits.batch_size:
+            more = len(lane.waiting[0].matrix)
+            if batch and (more > _ALONE_ROWS or rows + more > self._limits.batch_rows):
+                break
+            one = lane.waiting.popleft()
+            self._off_the_queue(one)
+            if one.answer.done():
+                continue
+            batch.append(one)
+            rows += more
+            if more > _ALONE_ROWS:
+                break
+        return batch
+
+    def _hand_over(self, held: Held, lane: _Lane, batch: list[_Waiting], rows: int) -> None:
+        lane.running += 1
+
+        def timed() -> tuple[list[Probabilities | Exception], float]:
+            started = time.perf_counter()
+            return _scored(held, batch), time.perf_counter() - started
+
+        def back(done: "asyncio.Future[tuple[list[Probabilities | Exception], float]]") -> None:
+            lane.running -= 1
+            results, seconds = done.result()
+            lane.timed(rows, seconds)
+            _settle(batch, results)
+            self._look(held, lane)
+
+        running = asyncio.get_running_loop().run_in_executor(self._threads, timed)
+        running.add_done_callback(back)
+
+    def _expire(self, answer: "asyncio.Future[Probabilities]") -> None:
+        if not answer.done():
+            seconds = self._limits.deadline_seconds
+            answer.set_exception(
+                RequestRefusedError(504, f"no answer within {seconds:g} s: the model is busy")
+            )
+
+
+def _scored(held: Held, batch: list[_Waiting]) -> list[Probabilities | Exception]:
+    """Return what each request gets; when they cannot be scored together, each on its own."""
+    try:
+        if len(batch) == 1:
+            return [score(held.bundle, batch[0].matrix)]
+        together = score(held.bundle, np.concatenate([one.matrix for one in batch]))
+    except Exception as error:  # noqa: BLE001 - it belongs to the request, which tells it on
+        if len(batch) == 1:
+            return [error]
+        return [result for one in batch for result in _scored(held, [one])]
+    results: list[Probabilities | Exception] = []
+    start = 0
+    for one in batch:
+        end = start + len(one.matrix)
+        results.append(together[start:end])
+        start = end
+    return results
+
+
+def _settle(batch: list[_Waiting], results: list[Probabilities | Exception]) -> None:
+    for one, result in zip(batch, results, strict=True):
+        if one.answer.done():  # cancelled, or its time is up
+            continue
+        if isinstance(result, Exception):
+            one.answer.set_exception(result)
+        else:
+            one.answer.set_result(result)

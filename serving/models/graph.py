@@ -1,0 +1,101 @@
+"""A fitted model as an ONNX graph: some twenty times as fast as its own library on a single row.
+
+A graph computes in float32, so it is one way to ask a model and not the model; `quick` decides
+whether it gives the model's answers.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
+from onnxruntime import InferenceSession, SessionOptions
+from skl2onnx import to_onnx
+from sklearn.ensemble import VotingClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from xgboost import XGBClassifier
+
+from serving.models.native import Score, after, vote
+from serving.models.native_steps import Numbers, transform_of
+
+_LARGEST_BYTES = 64 * 2**20
+"""Of a graph: above it, building it takes longer than it can ever save."""
+
+
+def graph_score(model: Any, width: int) -> Score | None:
+    """Return how to score a float32 matrix of so many columns by a graph, None where there is none.
+
+    Of a pipeline as many steps are in the graph as can be; those before them run as they are.
+    """
+    if isinstance(model, VotingClassifier):
+        voices = [graph_score(one, width) for one in model.estimators_]
+        return None if None in voices else vote([one for one in voices if one], model)
+    if isinstance(model, Pipeline):
+        return _of_pipeline(model, width)
+    return _in_one_graph(model, width)
+
+
+def _of_pipeline(pipeline: Pipeline, width: int) -> Score | None:
+    steps = [step for _, step in pipeline.steps if step != "passthrough"]
+    probe = np.zeros((1, width), dtype=np.float32)
+    for first in range(len(steps) - 1):
+        score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1])
+        if score is not None:
+            return after([transform_of(step) for step in steps[:first]], score)
+        probe = np.asarray(steps[first].transform(probe))
+    last = graph_score(steps[-1], probe.shape[1])
+    return last and after([transform_of(step) for step in steps[:-1]], last)
+
+
+def _in_one_graph(model: Any, width: int) -> Score | None:
+    try:
+        return _session(_converted(model, width))
+    except Exception:  # noqa: BLE001 - converters and the runtime raise anything at what they lack
+        return None
+
+
+def _converted(model: Any, width: int) -> onnx.ModelProto:
+    if isinstance(model, XGBClassifier):
+        return _boosted(model, width)
+    probe = np.zeros((1, width), dtype=np.float32)
+    return to_onnx(model, probe, options={"zipmap": False})
+
+
+def _boosted(model: XGBClassifier, width: int) -> onnx.ModelProto:
+    """Return XGBoost's trees as a graph that adds them up in XGBoost's own order.
+
+    XGBoost begins with the base score, ONNX Runtime ends with it. Floats are not added in any
+    order with the same result, so the base score goes into the leaves of the first tree.
+    """
+    converted = convert_xgboost(model, initial_types=[("X", FloatTensorType([None, width]))])
+    (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
+    parts = {attribute.name: attribute for attribute in trees.attribute}
+    weights = np.array(parts["class_weights"].floats, dtype=np.float32)
+    tree = np.array(parts["class_treeids"].ints)
+    weights[tree == tree.min()] += np.float32(parts["base_values"].floats[0])
+    del parts["class_weights"].floats[:]
+    parts["class_weights"].floats.extend(weights.tolist())
+    parts["base_values"].floats[0] = 0.0
+    return converted
+
+
+def _session(converted: onnx.ModelProto) -> Score | None:
+    graph = converted.SerializeToString()
+    if len(graph) > _LARGEST_BYTES:
+        return None
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    probabilities = [session.get_outputs()[1].name]
+    name = given.name
+
+    def score(X: Numbers) -> Numbers:
+        (answer,) = session.run(probabilities, {name: X})
+        both: NDArray[np.float32] = answer
+        return both[:, 1]
+
+    return score

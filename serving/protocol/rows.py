@@ -1,0 +1,118 @@
+"""Rows as people write them by hand, objects by feature name or lists in feature order.
+
+Guarantees what `tensors` guarantees: a matrix in the model's layout, or a refusal, here with a
+sentence that names the row and the feature.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from include.bundle import Layout, encode_column
+from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
+from serving.protocol.sentences import clip, listed, reason, too_many
+from serving.protocol.usable import Origin, usable
+from serving.refusals import RequestRefusedError
+
+# How msgspec writes what it stumbled on and where: "... - at `$[2].height`" or "`$[2][0]`".
+_PLACE = re.compile(r"(?s)(.*) - at `\$\[(\d+)\](?:\.(.+)|\[(\d+)\])?`")
+_WORDS = {
+    "Object missing required field": "there is no value for feature",
+    "Object contains unknown field": "there is no feature",
+    "Expected `array` of at most length": "a row has more values than",
+}
+
+
+class RowReader:
+    """Reads the rows of requests to one model; make it once, for it compiles a decoder."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Prepare for rows of this layout."""
+        self._layout = layout
+        fields = [
+            (f"f{place}", _type(layout, feature)) for place, feature in enumerate(layout.features)
+        ]
+        names = {f"f{place}": feature for place, feature in enumerate(layout.features)}
+        self._has_plain_commas = not layout.categories and "," not in "".join(layout.features)
+        self._objects = _decoder(fields, rename=names)
+        self._lists = _decoder(fields, array_like=True)
+
+    def matrix(self, raw: bytes, max_rows: int) -> NDArray[np.float32]:
+        """Return rows that are written in JSON as a matrix of shape (n, features), C order.
+
+        Raises RequestRefusedError: 413 for more than `max_rows` rows, 400 unless each row has a
+        value of the right kind for every feature and nothing else.
+        """
+        self._require_few(raw, max_rows)
+        decoder = self._lists if NESTED_START.match(raw) else self._objects
+        try:
+            rows = decoder.decode(raw)
+        except (ValueError, RecursionError) as error:
+            raise self._refusal(_located(reason(error), self._layout)) from error
+        if not rows:
+            raise self._refusal("there is no row in `rows`")
+        if len(rows) > max_rows:
+            raise too_many(len(rows), max_rows)
+        return self._laid_out([msgspec.structs.astuple(row) for row in rows])
+
+    def _require_few(self, raw: bytes, max_rows: int) -> None:
+        """Refuse a large body with too many rows before memory is spent on them."""
+        # Each value but the last is followed by a comma, and no other commas can be there.
+        if len(raw) > COUNTED_BYTES and self._has_plain_commas:
+            rows = -(-(commas(raw) + 1) // len(self._layout.features))
+            if rows > max_rows:
+                raise too_many(rows, max_rows)
+
+    def _laid_out(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float32]:
+        layout = self._layout
+        if layout.categories:
+            columns = [
+                encode_column(layout, feature, column)
+                for feature, column in zip(layout.features, zip(*rows, strict=True), strict=True)
+            ]
+            values = np.column_stack(columns)
+        else:
+            values = np.array(rows, dtype=np.float64)
+        # Nulls were judged when they were decoded; a category that is not known is NaN as well.
+        origin = Origin(self._refusal, datatype="FP64", absent="null")
+        return usable(values.ravel(), layout.features, layout.features, origin)
+
+    def _refusal(self, sentence: str) -> RequestRefusedError:
+        return RequestRefusedError(400, f"{sentence}. Expected {_expected(self._layout)}.")
+
+
+def _type(layout: Layout, feature: str) -> Any:
+    kind: Any = str if feature in layout.categories else float
+    return kind | None if feature in layout.optional else kind
+
+
+def _decoder(fields: list[tuple[str, Any]], **options: Any) -> msgspec.json.Decoder[list[Any]]:
+    row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, gc=False, **options)
+    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+
+
+def _located(problem: str, layout: Layout) -> str:
+    """Return what msgspec says with the row and the feature in front."""
+    for theirs, ours in _WORDS.items():
+        problem = problem.replace(theirs, ours, 1)
+    found = _PLACE.fullmatch(problem)
+    if found is None:
+        return f"the rows cannot be used: {problem[:200]}"
+    what, row, name, place = found.groups()
+    feature = name if place is None else layout.features[int(place)]
+    where = f"row {row}" if feature is None else f"row {row}, feature {clip(feature)}"
+    return f"{where}: {what[:200]}"
+
+
+def _expected(layout: Layout) -> str:
+    kinds = "a finite number for each"
+    if layout.categories:
+        kinds = f"a string for {listed(tuple(layout.categories))} and a finite number for any other"
+    null = f"; null only in {listed(layout.missing)}" if layout.missing else ""
+    return (
+        f'"rows": a list of objects with the features {listed(layout.features)}, or of lists of '
+        f"{len(layout.features)} values in that order, {kinds}{null}"
+    )

@@ -1,0 +1,152 @@
+"""What a request to one model may look like and what comes back, as schemas of OpenAPI 3.0.
+
+Guarantees that a schema takes whatever the server takes: a request that does not fit is refused.
+The other way round does not hold, for no schema can say that shape and data agree.
+"""
+
+from typing import Any
+
+from include.bundle import Layout, Manifest
+from serving.protocol.answers import OUTPUTS, label_values
+from serving.protocol.sentences import FLOATS, INTEGERS, TEXT
+
+_LARGEST = 3.4028234663852886e38
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 1}
+_FLAG = {"type": "boolean", "nullable": True}
+
+
+def question(layout: Layout) -> dict[str, Any]:
+    """Return the schema of an infer request's JSON."""
+    more = {
+        "id": _TEXT | {"nullable": True},
+        "outputs": _list(
+            _object({"name": _outputs(), "parameters": _parameters("binary_data")}, "name")
+        )
+        | {"nullable": True},
+        "parameters": _parameters("binary_data_output"),
+    }
+    rows = _object({"rows": _rows(layout), **more}, "rows") | {"not": {"required": ["inputs"]}}
+    inputs = _object({"inputs": _inputs(layout), **more}, "inputs")
+    return {"anyOf": [rows, inputs | {"not": {"required": ["rows"]}}]}
+
+
+def answer(manifest: Manifest) -> dict[str, Any]:
+    """Return the schema of an answer's JSON."""
+    probability = {"type": "number", "minimum": 0, "maximum": 1}
+    label_type, labels = label_values(manifest)
+    label = {"type": "integer" if label_type == "INT64" else "string", "enum": list(labels)}
+    told = {"model_name": _TEXT, "model_version": _TEXT, "id": _TEXT}
+    output = _object(
+        {
+            "name": _outputs(),
+            "shape": _list(_COUNT) | {"maxItems": 1},
+            "datatype": {"type": "string", "enum": ["FP64", label_type]},
+            "data": _list({"anyOf": [probability, label]}),
+            "parameters": _object({"binary_data_size": {"type": "integer"}}),
+        },
+        "name",
+        "shape",
+        "datatype",
+    )
+    threshold = {"threshold": {"type": "number"}}
+    tensors = {"outputs": _list(output), "parameters": _object(threshold, "threshold")}
+    row = _object({"probability": probability, "label": label})
+    rows = {**threshold, "rows": _list(row)}
+    return {
+        "anyOf": [
+            _object(told | tensors, "model_name", "model_version", "outputs", "parameters"),
+            _object(told | rows, "model_name", "model_version", "threshold", "rows"),
+        ]
+    }
+
+
+def _rows(layout: Layout) -> dict[str, Any]:
+    values = {feature: _value(layout, feature) for feature in layout.features}
+    by_name = _object(values, *layout.features) | {"additionalProperties": False}
+    width = len(layout.features)
+    in_order = {
+        "type": "array",
+        "minItems": width,
+        "maxItems": width,
+        "items": {"anyOf": _kinds(layout)},
+    }
+    return {"anyOf": [_list(by_name), _list(in_order)]}
+
+
+def _inputs(layout: Layout) -> dict[str, Any]:
+    width = len(layout.features)
+    columns = [
+        _tensor(_column(layout, feature), 1) | {"title": feature} for feature in layout.features
+    ]
+    by_name = {
+        "type": "array",
+        "minItems": width,
+        "maxItems": width,
+        "items": {"anyOf": columns},
+    }
+    if layout.categories:
+        return by_name
+    number = _value(layout, next(iter(layout.missing), ""))
+    matrix = _tensor({"name": _TEXT, "datatype": _numeric(), "data": _data(number)}, 2)
+    return {"anyOf": [_list(matrix) | {"maxItems": 1}, by_name]}
+
+
+def _column(layout: Layout, feature: str) -> dict[str, Any]:
+    is_text = feature in layout.categories
+    return {
+        "name": {"type": "string", "enum": [feature]},
+        "datatype": {"type": "string", "enum": [TEXT]} if is_text else _numeric(),
+        "data": _data(_value(layout, feature)),
+    }
+
+
+def _tensor(fields: dict[str, Any], dimensions: int) -> dict[str, Any]:
+    packed = {"binary_data_size": {"type": "integer", "minimum": 0}}
+    told = {
+        "shape": {"type": "array", "minItems": dimensions, "maxItems": 2, "items": _COUNT},
+        "parameters": _object(packed) | {"nullable": True},
+    }
+    return _object(fields | told, "name", "shape", "datatype")
+
+
+def _data(item: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [_list(item), _list(_list(item))]}
+
+
+def _numeric() -> dict[str, Any]:
+    return {"type": "string", "enum": [*FLOATS, *INTEGERS]}
+
+
+def _value(layout: Layout, feature: str) -> dict[str, Any]:
+    kind: dict[str, Any] = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
+    if feature in layout.categories:
+        kind = dict(_TEXT)
+    return kind | {"nullable": True} if feature in layout.optional else kind
+
+
+def _kinds(layout: Layout) -> list[dict[str, Any]]:
+    """Return every kind of value that stands in a row, each once."""
+    kinds: list[dict[str, Any]] = []
+    for feature in layout.features:
+        kind = _value(layout, feature)
+        if kind not in kinds:
+            kinds.append(kind)
+    return kinds
+
+
+def _outputs() -> dict[str, Any]:
+    return {"type": "string", "enum": list(OUTPUTS)}
+
+
+def _parameters(flag: str) -> dict[str, Any]:
+    return _object({flag: _FLAG}) | {"nullable": True}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "minItems": 1, "items": items}
+
+
+def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "object", "properties": properties}
+    return found | {"required": list(required)} if required else found

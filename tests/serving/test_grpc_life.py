@@ -1,0 +1,148 @@
+"""A gRPC server from its port to its end: keys, limits, calls given up, stopping."""
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+import uvicorn
+import uvloop
+from grpc import aio
+from serving.models.predictor import Predictor
+
+from serving.app import make_app
+from serving.models.holder import Held, Holder
+from serving.protocol.grpc_v2 import inference_pb2 as v2
+from serving.protocol.grpc_v2.server import GrpcServer, Listening, start_grpc
+from serving.refusals import RequestRefusedError
+from serving.service import Service
+from tests.serving.grpc_asked import LONGEST, ROWS, Ask, Shelf, call, question, raw_question
+
+
+@pytest.mark.asyncio
+async def test_a_message_over_the_limit_is_refused(ask: Ask) -> None:
+    """A message that is larger than the limit is RESOURCE_EXHAUSTED, and the next is answered."""
+    with pytest.raises(aio.AioRpcError) as refused:
+        await ask("ModelInfer", raw_question(b"\0" * (LONGEST + 1)))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await ask("ModelInfer", question())).model_version == "3"
+
+
+@pytest.mark.asyncio
+async def test_a_request_id_comes_back(ask: Ask) -> None:
+    """The caller's request id is sent back, with an answer and with a refusal."""
+    for asked in (question(), v2.ModelInferRequest(model_name="nobody")):
+        answer = ask("ModelInfer", asked, metadata=(("x-request-id", "r-7"),))
+        await answer.code()
+        assert dict(tuple(await answer.trailing_metadata()))["x-request-id"] == "r-7"
+
+
+@pytest.mark.asyncio
+async def test_cancelled_calls_end_alone(ask: Ask) -> None:
+    """Calls that are given up cost those beside them nothing."""
+    calls = [ask("ModelInfer", question(id=str(number))) for number in range(120)]
+    for given_up in calls[::3]:
+        given_up.cancel()
+    kept = await asyncio.gather(*(one for place, one in enumerate(calls) if place % 3))
+    assert [answer.id for answer in kept] == [str(place) for place in range(120) if place % 3]
+
+
+def _with_key(sent: Iterable[tuple[str, str | bytes]]) -> None:
+    if dict(sent).get("authorization") != "Bearer sesame":
+        raise RequestRefusedError(401, "send a key")
+
+
+@pytest.mark.asyncio
+async def test_a_key_is_asked_for(holder: Holder, boxes: Held, shelf: Shelf) -> None:
+    """Without a key only the server's own health is told; with one everything is."""
+    del boxes
+    predictor = Predictor()
+    at = Listening("127.0.0.1", 0, LONGEST)
+    server = await start_grpc(Service(holder, predictor), shelf, at, _with_key)
+    async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        assert (await call(channel, "ServerLive")).live
+        for name in ("ServerMetadata", "ModelInfer", "RepositoryIndex", "RepositoryModelUnload"):
+            with pytest.raises(aio.AioRpcError) as refused:
+                await call(channel, name)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert refused.value.details() == "send a key"
+        key = (("authorization", "Bearer sesame"),)
+        answer = await call(channel, "ModelInfer", question(), metadata=key)
+        assert answer.model_version == "3"
+    await server.stop(0)
+    predictor.close()
+
+
+@pytest.mark.asyncio
+async def test_a_taken_port_is_told(holder: Holder, shelf: Shelf) -> None:
+    """A port that somebody else listens on is an error with a sentence, not a shared port."""
+    predictor = Predictor()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} is not to be had for gRPC"):
+            await start_grpc(
+                Service(holder, predictor), shelf, Listening("127.0.0.1", port, LONGEST)
+            )
+    predictor.close()
+
+
+def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Shelf) -> None:
+    """On the loop that the server runs on, one process answers both protocols."""
+
+    async def both() -> tuple[str, str]:
+        predictor = Predictor()
+        at = Listening("127.0.0.1", 0, LONGEST)
+        server = await start_grpc(Service(holder, predictor), shelf, at)
+        listener = socket.create_server(("127.0.0.1", 0))
+        rest = uvicorn.Server(uvicorn.Config(make_app(holder, _nothing), log_config=None))
+        serving = asyncio.ensure_future(rest.serve([listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v2/models/boxes/infer"
+        async with (
+            aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+            httpx.AsyncClient() as client,
+        ):
+            over_grpc = await call(channel, "ModelInfer", question())
+            over_rest = await client.post(url, json={"rows": ROWS})
+        rest.should_exit = True
+        await serving
+        await server.stop(0)
+        predictor.close()
+        return over_grpc.model_version, over_rest.json()["model_version"]
+
+    assert uvloop.run(both()) == (boxes.version, boxes.version)
+
+
+async def _nothing() -> None:
+    return
+
+
+@pytest.mark.asyncio
+async def test_stopping_answers_what_is_in_flight(
+    server: GrpcServer, ask: Ask, boxes: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that came before the stop is answered, and one that comes after it is not."""
+    started, go_on = asyncio.Event(), asyncio.Event()
+    predict = Predictor.predict
+
+    async def slow(self: Predictor, held: Held, matrix: Any) -> Any:
+        started.set()
+        await go_on.wait()
+        return await predict(self, held, matrix)
+
+    monkeypatch.setattr(Predictor, "predict", slow)
+    before = asyncio.ensure_future(_answered(ask))
+    await started.wait()
+    stopping = asyncio.ensure_future(server.stop(30))
+    await asyncio.sleep(0)
+    go_on.set()
+    assert (await before).model_version == boxes.version
+    await stopping
+    with pytest.raises(aio.AioRpcError):
+        await ask("ModelInfer", question())
+
+
+async def _answered(ask: Ask) -> Any:
+    return await ask("ModelInfer", question())

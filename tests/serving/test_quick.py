@@ -1,0 +1,104 @@
+"""A quicker way to ask a model is taken only while it gives the model's own answers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier
+
+from include.bundle import Bundle, BundleRefusedError, Layout, Manifest, answered, load, save
+from serving.models import quick
+from serving.models.loading import load_and_warm
+from serving.models.native import Score
+from serving.models.quick import golden_rows, quickened
+
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(600, 3)).astype(np.float32)
+Y = (X @ [1, -1, 2] + RNG.normal(size=600) > 0).astype(np.int8)
+LAYOUT = Layout(("height", "width", "depth"))
+EXAMPLE = tuple(tuple(map(float, row)) for row in X[:5])
+MANIFEST = Manifest("boxes", "any", LAYOUT, 0.5, ("0", "1"), 1, EXAMPLE)
+STOPPED = XGBClassifier(n_estimators=80, early_stopping_rounds=3, learning_rate=0.5)
+MODELS = {
+    "stopped early": STOPPED.fit(X[:400], Y[:400], eval_set=[(X[400:], Y[400:])], verbose=False),
+    "weighted vote": VotingClassifier(
+        [("trees", XGBClassifier(n_estimators=9)), ("bayes", GaussianNB())],
+        voting="soft",
+        weights=[3, 1],
+    ).fit(X, Y),
+    "unscaled": make_pipeline(StandardScaler(with_mean=False), LogisticRegression()).fit(X, Y),
+    "forest": RandomForestClassifier(10, random_state=0).fit(X, Y),
+}
+
+
+def bundle(model: object) -> Bundle:
+    """Return a bundle of a fitted model."""
+    return Bundle(MANIFEST, model)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+def test_the_quickest_way_says_what_the_model_says(model: object) -> None:
+    """To 1e-6, for any number of rows, and some other way than the model's own is found."""
+    whole = bundle(model)
+    fast = quickened(whole)
+    assert {way.name for way in fast.ways} != {"scikit-learn"}
+    for count in (1, 2, 40, 600):
+        np.testing.assert_allclose(
+            fast.probability(X[:count]), whole.probability(X[:count]), rtol=0, atol=1e-6
+        )
+
+
+def test_a_way_that_says_otherwise_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that is a little off, or breaks, loses to arithmetic although it is quickest."""
+    model = MODELS["unscaled"]
+    told = bundle(model).probability
+
+    def off(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.zeros(len(rows)) if len(rows) > 1 else told(rows)
+
+    def broken(_rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        raise RuntimeError("no kernel")
+
+    for wrong in (off, broken):
+
+        def graph(_model: object, _width: int, way: Score = wrong) -> Score:
+            return way
+
+        monkeypatch.setattr(quick, "graph_score", graph)
+        assert "onnx" not in {way.name for way in quickened(bundle(model)).ways}
+
+
+def test_golden_rows_are_rows_of_the_layout() -> None:
+    """Known categories in their columns, gaps only where they may be, the examples first."""
+    layout = Layout(("size", "wood"), {"wood": ("ash", "oak")}, ("size",))
+    rows = golden_rows(layout, [(2.0, "oak"), (None, "ash")])
+    assert rows.shape[1] == 2
+    assert rows.dtype == np.float32
+    assert set(rows[:, 1]) == {0.0, 1.0}
+    assert 0 < np.isnan(rows[:, 0]).sum() < len(rows)
+    assert np.array_equal(rows, golden_rows(layout, [(2.0, "oak"), (None, "ash")]), equal_nan=True)
+
+
+def test_a_model_that_answers_otherwise_than_where_it_was_fitted_is_refused(
+    tmp_path: Path,
+) -> None:
+    """The answers travel in the manifest, under its digest."""
+    model = MODELS["forest"]
+    told = answered(MANIFEST, model)
+    digest = save(tmp_path, model, told)
+    assert load_and_warm(tmp_path, digest, "boxes").probability(X[:5]).tolist() == pytest.approx(
+        told.answers, abs=1e-6
+    )
+    wrong = json.loads((tmp_path / "bundle.json").read_text())["answers"]
+    assert len(wrong) == len(EXAMPLE)
+    other = save(tmp_path, MODELS["stopped early"], told)
+    assert load(tmp_path, other).manifest.answers == told.answers
+    with pytest.raises(BundleRefusedError, match="when it was saved, with"):
+        load_and_warm(tmp_path, other, "boxes")
