@@ -12,14 +12,14 @@ from pathlib import Path
 
 from include.bundle import Bundle
 from serving.models.loading import load_and_warm
-from serving.models.predictor import score
+from serving.models.scoring import score
 from serving.protocol import codecs
 
 
 def answer(bundle: Bundle, body: bytes) -> bytes:
     """Answer one request as the server does, on this thread."""
     request = codecs.decode(body, bundle.manifest)
-    return codecs.encode(bundle, "1", request, score(bundle, request.matrix))
+    return codecs.encode(bundle, "1", request, score(bundle, request.matrix)).body
 
 
 def per_second(bundle: Bundle, body: bytes, seconds: float) -> float:

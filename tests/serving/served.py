@@ -15,7 +15,7 @@ from benchmarks.serving_defects import Target, target
 from benchmarks.serving_model import NAME
 from benchmarks.serving_process import Ratchet, await_version, ratchet
 from benchmarks.serving_registry import Registry, registry
-from include.bundle import Layout, Manifest, libraries, save
+from include.bundle import Layout, Manifest, answered, libraries, save
 
 WIDTH = 8
 Rows = NDArray[np.float64]
@@ -81,4 +81,4 @@ def _publish(kept: Registry, folder: Path, model: Any) -> str:
     )
     bundle = folder / f"bundle-{id(model)}"
     bundle.mkdir()
-    return kept.publish(bundle, save(bundle, model, manifest))
+    return kept.publish(bundle, save(bundle, model, answered(manifest, model)))
