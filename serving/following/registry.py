@@ -1,8 +1,9 @@
 """What the server asks of a model registry, and MLflow's answers over plain REST.
 
-A model is followed when its registered model carries the tag `ratchet.spec`; the alias `champion`
-names the version to serve; that version's tag `ratchet.digest` pins its bundle. No MLflow client is
-installed beside the server: four requests are all it takes.
+A model is followed when its registered model carries the tag `ratchet.spec`; its aliases
+`champion`, `challenger`, `canary` and `shadow` name the versions to hold; a version's tag
+`ratchet.digest` pins its bundle. No MLflow client is installed beside the server: four requests are
+all it takes.
 """
 
 import asyncio
@@ -13,14 +14,18 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from include.bundle.files import MANIFEST_FILE, MODEL_FILE
+from serving.models.holder import Role
 
 SPEC_TAG = "ratchet.spec"
 DIGEST_TAG = "ratchet.digest"
-CHAMPION = "champion"
 _API = "/api/2.0/mlflow"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 _SECONDS = 10.0
 _CHUNK_BYTES = 2**20
+
+
+Named = dict[Role, str]
+"""The versions of a model that the aliases name."""
 
 
 class RegistryError(Exception):
@@ -28,10 +33,10 @@ class RegistryError(Exception):
 
 
 class Registry(Protocol):
-    """The questions that following a champion takes; each may raise RegistryError."""
+    """The questions that following a model takes; each may raise RegistryError."""
 
-    async def champions(self) -> dict[str, str | None]:
-        """Return the champion's version for every followed name, None where there is none."""
+    async def named(self) -> dict[str, Named]:
+        """Return for every followed name the versions that its aliases name."""
 
     async def digest(self, name: str, version: str) -> str:
         """Return the digest that pins the bundle of a version."""
@@ -53,14 +58,14 @@ class MlflowRegistry:
         self._url = url
         self._client = httpx.AsyncClient(base_url=url, timeout=_SECONDS, mounts=direct)
 
-    async def champions(self) -> dict[str, str | None]:
-        """Return the champion's version for every followed name; one request per 1000 models."""
-        found: dict[str, str | None] = {}
+    async def named(self) -> dict[str, Named]:
+        """Return the named versions of every followed name; one request per 1000 models."""
+        found: dict[str, Named] = {}
         query = {"filter": f"tags.`{SPEC_TAG}` LIKE '%'", "max_results": "1000"}
         while True:
             page = await self._json("/registered-models/search", query)
             for model in page.get("registered_models", []):
-                found[model["name"]] = _champion(model)
+                found[model["name"]] = _named(model)
             if not page.get("next_page_token"):
                 return found
             query["page_token"] = page["next_page_token"]
@@ -118,9 +123,9 @@ class MlflowRegistry:
         return f"the registry at {self._url} did not give {path}: {why}"
 
 
-def _champion(model: dict[str, Any]) -> str | None:
+def _named(model: dict[str, Any]) -> Named:
     aliases = {alias["alias"]: str(alias["version"]) for alias in model.get("aliases", [])}
-    return aliases.get(CHAMPION)
+    return {role: aliases[role] for role in Role if role in aliases}
 
 
 def _artifact_path(uri: str) -> str:

@@ -1,49 +1,78 @@
 """The server's own copies of bundles: what it serves from when the registry is away.
 
 `<home>/<name>/<version>/` is whole or absent, and `<home>/<name>/champion.json` names the last
-version that was really served, with the digest that its files must still have.
+version that really answered, with the digest that its files must still have, and the one before.
+
+The worker processes of a host share one home, so that each version is downloaded once. Whoever
+changes a name's folder holds its lock file alone, whoever opens a bundle from it holds it with
+others. The operating system gives the locks of a killed process back, so none is ever stale and a
+download that is found under the lock is a dead one's.
 """
 
+import asyncio
+import fcntl
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from include.bundle import BundleRefusedError, read_manifest
 
-_RECORD = "champion.json"
+_RECORD, _LOCK, _DOWNLOAD = "champion.json", ".lock", ".download-"
+_ASK_AGAIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A version that was served before, and the digest that pins it."""
+    """A version of which there is or could be a copy, and the digest that pins it."""
 
     name: str
     version: str
     digest: str
 
 
+@dataclass(frozen=True)
+class _Record:
+    version: str
+    digest: str
+    before: str | None = None
+    """The version that answered until then."""
+
+
 class Shelf:
-    """Folders below one home; a second server must have a home of its own."""
+    """Folders below one home, shared by the workers of one server."""
 
     def __init__(self, home: Path) -> None:
-        """Make the home if it is missing and drop downloads that an earlier end cut short."""
+        """Make the home if it is missing."""
         self._home = home
         home.mkdir(parents=True, exist_ok=True)
-        for unfinished in home.glob("*/.download-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
+
+    @asynccontextmanager
+    async def writing(self, name: str) -> AsyncIterator[None]:
+        """Be the only one at a name's folder; needed by all that changes it."""
+        async with self._locked(name, fcntl.LOCK_EX):
+            yield
+
+    @asynccontextmanager
+    async def reading(self, name: str) -> AsyncIterator[None]:
+        """Keep a name's folder as it is, together with others that read it."""
+        async with self._locked(name, fcntl.LOCK_SH):
+            yield
 
     def folder(self, name: str, version: str) -> Path:
         """Return where a version's files are, or would be."""
         return self._shelf(name) / _safe(version)
 
     def begin(self, name: str) -> Path:
-        """Return a new empty folder to download into."""
+        """Return a new empty folder to download into; what an earlier end cut short goes."""
         shelf = self._shelf(name)
-        shelf.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".download-", dir=shelf))
+        for unfinished in shelf.glob(f"{_DOWNLOAD}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix=_DOWNLOAD, dir=shelf))
 
     def has(self, copy: Copy) -> bool:
         """Say whether a copy with this digest is here; its model file is verified when opened."""
@@ -64,36 +93,70 @@ class Shelf:
         shutil.rmtree(folder, ignore_errors=True)
 
     def record(self, copy: Copy) -> None:
-        """Note that this version serves now; keep it and the one before, remove the others."""
+        """Note that this version is the champion that answers now."""
         shelf = self._shelf(copy.name)
         before = self._read(shelf)
+        if before is not None and before.version == copy.version:
+            return
+        record = _Record(copy.version, copy.digest, before.version if before else None)
         draft = shelf / f".{_RECORD}"
-        draft.write_text(json.dumps({"version": copy.version, "digest": copy.digest}))
+        draft.write_text(json.dumps(asdict(record)))
         draft.replace(shelf / _RECORD)
-        kept = {_safe(copy.version)} | ({_safe(before.version)} if before else set())
-        for folder in shelf.iterdir():
-            if folder.is_dir() and folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+
+    def is_tidy(self, name: str, wanted: Collection[str]) -> bool:
+        """Say whether `tidy` has nothing to remove."""
+        return not self._left_over(name, wanted)
+
+    def tidy(self, name: str, wanted: Collection[str]) -> None:
+        """Remove all copies but the last champion, the one before and what is wanted."""
+        for folder in self._left_over(name, wanted):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def last_good(self, name: str) -> Copy | None:
-        """Return the version of a name that was served last, if there was one."""
-        return self._read(self._shelf(name))
+        """Return the version of a name that was champion here last, if there was one."""
+        record = self._read(self._shelf(name))
+        return Copy(name, record.version, record.digest) if record else None
 
     def names(self) -> list[str]:
         """Return the names that have a shelf, sorted."""
         return sorted(unquote(path.name) for path in self._home.iterdir() if path.is_dir())
 
+    @asynccontextmanager
+    async def _locked(self, name: str, kind: int) -> AsyncIterator[None]:
+        shelf = self._shelf(name)
+        shelf.mkdir(parents=True, exist_ok=True)
+        with await asyncio.to_thread((shelf / _LOCK).open, "a") as lock:
+            while not _locks(lock.fileno(), kind):  # noqa: ASYNC110 - another process gives it back
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            yield
+
     def _shelf(self, name: str) -> Path:
         return self._home / _safe(name)
 
-    def _read(self, shelf: Path) -> Copy | None:
+    def _left_over(self, name: str, wanted: Collection[str]) -> list[Path]:
+        shelf = self._shelf(name)
+        record = self._read(shelf)
+        champions = (record.version, record.before) if record else ()
+        kept = {_safe(version) for version in (*wanted, *champions) if version}
+        folders = (path for path in shelf.glob("*") if path.is_dir())
+        return [folder for folder in folders if folder.name not in kept]
+
+    def _read(self, shelf: Path) -> _Record | None:
         try:
             fields = json.loads((shelf / _RECORD).read_text())
-            return Copy(unquote(shelf.name), str(fields["version"]), str(fields["digest"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return _Record(str(fields["version"]), str(fields["digest"]), fields.get("before"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # No record, or one that was damaged: there is nothing to fall back on, which is no
             # reason to stop following the registry.
             return None
+
+
+def _locks(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _safe(name: str) -> str:

@@ -1,89 +1,209 @@
-"""Which model version answers, for every name that the server follows.
+"""Which model versions are held, for every name that the server follows and under which role.
 
-A request takes one `Held` and answers with it to the end. A change of version is one assignment, so
-a request sees the old champion or the new one, whole, and never neither.
+A name's versions stand in one frozen `LineUp`, and a change is one assignment: a request sees the
+line-up before or the one after, whole, and never neither. It takes one `Held` and answers with it
+to the end, whatever is let go meanwhile.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
 
 from include.bundle import Bundle
 from serving.refusals import RequestRefusedError
 
 
+class Role(StrEnum):
+    """What a version is held for; the names are those of the registry's aliases."""
+
+    CHAMPION = "champion"
+    """Answers."""
+    CHALLENGER = "challenger"
+    """Answers only when asked for by its number, before it may become champion."""
+    CANARY = "canary"
+    """Gets a share of the champion's requests."""
+    SHADOW = "shadow"
+    """Gets a copy of the requests; nobody reads its answers but us."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A model version that is loaded, warm and answering; itself and equal to no other."""
+    """A model version that is loaded, warm and able to answer; itself and equal to no other."""
 
     name: str
     version: str
     bundle: Bundle
+    loaded_at: datetime = field(default_factory=_now)
+    """UTC."""
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """The versions of one name; the same one may stand under several roles."""
+
+    champion: Held | None = None
+    challenger: Held | None = None
+    canary: Held | None = None
+    shadow: Held | None = None
+    since: Mapping[Role, datetime] = field(default_factory=dict)
+    """When each role was given to the version that has it, UTC."""
+
+    def under(self, role: Role) -> Held | None:
+        """Return what is held under a role."""
+        held: Held | None = getattr(self, role.value)
+        return held
+
+    def roles(self) -> dict[Role, Held]:
+        """Return what is held under each role that is filled."""
+        every = ((role, self.under(role)) for role in Role)
+        return {role: held for role, held in every if held is not None}
+
+    def versions(self) -> dict[str, Held]:
+        """Return what is held by version."""
+        return {held.version: held for held in self.roles().values()}
+
+    def with_role(self, role: Role, held: Held | None) -> "LineUp":
+        """Return the line-up with this version under a role, or with none."""
+        before, since = self.under(role), dict(self.since)
+        if held is None:
+            since.pop(role, None)
+        elif before is None or before.version != held.version:
+            since[role] = _now()
+        fields: dict[str, Held | None] = {role.value: held}
+        return replace(self, since=since, **fields)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a champion that the registry names is not the one that answers."""
+    """Why a version that the registry names is not held under its role."""
 
     version: str
     reason: str
 
 
+_NOBODY = LineUp()
+
+
 @dataclass
 class Holder:
-    """The champions, and what a person needs to know when one of them is not there."""
+    """What is held, and what a person needs to know when something is not there."""
 
     registry_problem: str | None = "the registry has not been asked yet"
     """Why the registry cannot be followed now, or None while it answers."""
-    _held: dict[str, Held] = field(default_factory=dict)
-    _refusals: dict[str, Refusal] = field(default_factory=dict)
-    _champions: dict[str, str | None] = field(default_factory=dict)
+    _lineups: dict[str, LineUp] = field(default_factory=dict)
+    _refusals: dict[tuple[str, Role], Refusal] = field(default_factory=dict)
+    _champions: Mapping[str, str | None] = field(default_factory=dict)
+    _withdrawn: set[str] = field(default_factory=set)
 
     def names(self) -> list[str]:
         """Return every name that the registry or the local copies know, sorted."""
-        return sorted(self._champions.keys() | self._held.keys())
+        return sorted(self._champions.keys() | self._lineups.keys())
 
     def loaded(self) -> list[Held]:
-        """Return what answers now, sorted by name."""
-        return [self._held[name] for name in sorted(self._held)]
+        """Return the champions, sorted by name."""
+        champions = (self._lineups[name].champion for name in sorted(self._lineups))
+        return [held for held in champions if held is not None]
+
+    def lineup(self, name: str) -> LineUp:
+        """Return what is held for a name now; empty for a name that nothing is held for."""
+        return self._lineups.get(name, _NOBODY)
 
     def find(self, name: str) -> Held | None:
-        """Return what answers for a name, if anything does."""
-        return self._held.get(name)
+        """Return the champion of a name, if it is held."""
+        return self.lineup(name).champion
 
-    def refusal(self, name: str) -> Refusal | None:
-        """Return why the named champion was refused, if it was."""
-        return self._refusals.get(name)
+    def named(self, name: str) -> str | None:
+        """Return the champion that the registry names, held or not."""
+        return self._champions.get(name)
+
+    def refusal(self, name: str, role: Role = Role.CHAMPION) -> Refusal | None:
+        """Return why the version that should have a role was refused, if it was."""
+        return self._refusals.get((name, role))
+
+    def refusals(self, name: str) -> dict[Role, Refusal]:
+        """Return the refusals of a name by role."""
+        every = ((role, self.refusal(name, role)) for role in Role)
+        return {role: refusal for role, refusal in every if refusal is not None}
 
     def take(self, name: str, version: str | None = None) -> Held:
-        """Return what answers for a name, and for a version when one is asked for.
+        """Return the champion of a name, or the version that is asked for, under whatever role.
 
         Raises RequestRefusedError: 404 for a name or version that is not here, 503 while the name
         is followed but nothing could be loaded for it.
         """
-        held = self._held.get(name)
-        if held is None:
+        lineup = self.lineup(name)
+        if version is None:
+            if lineup.champion is None:
+                raise self._absence(name)
+            return lineup.champion
+        held = lineup.versions()
+        if not held:
             raise self._absence(name)
-        if version is not None and version != held.version:
+        if version not in held:
+            loaded = " and ".join(sorted(held)) + (" is" if len(held) == 1 else " are")
             raise RequestRefusedError(
-                404, f"version {version!r} of {name} is not loaded; version {held.version} is"
+                404, f"version {version!r} of {name} is not loaded; version {loaded}"
             )
-        return held
+        return held[version]
 
-    def follow(self, champions: dict[str, str | None]) -> None:
+    def follow(self, champions: Mapping[str, str | None]) -> None:
         """Set the names that the registry knows and their champions; what is held stays held."""
         self._champions = dict(champions)
 
-    def hold(self, held: Held) -> None:
-        """Let this version answer from the next request on."""
-        self._held[held.name] = held
-        self._refusals.pop(held.name, None)
+    def hold(self, held: Held, role: Role = Role.CHAMPION) -> None:
+        """Let this version have a role from the next request on.
 
-    def refuse(self, name: str, refusal: Refusal) -> None:
-        """Keep the reason why a champion was not taken; what is held keeps answering."""
-        self._refusals[name] = refusal
+        For a name that was taken out of service meanwhile this does nothing.
+        """
+        if held.name not in self._withdrawn:
+            self._lineups[held.name] = self.lineup(held.name).with_role(role, held)
+            self._refusals.pop((held.name, role), None)
+
+    def release(self, name: str, role: Role) -> None:
+        """Leave a role empty; requests that hold its version finish with it."""
+        self._refusals.pop((name, role), None)
+        if self.lineup(name).under(role) is not None:
+            left = self.lineup(name).with_role(role, None)
+            self._lineups[name] = left
+            if not left.roles():
+                del self._lineups[name]
+
+    def refuse(self, name: str, refusal: Refusal, role: Role = Role.CHAMPION) -> None:
+        """Keep the reason why a version was not given a role; what is held keeps answering."""
+        self._refusals[name, role] = refusal
+
+    def withdraw(self, name: str) -> None:
+        """Take a name out of service, whatever the registry says, until `readmit`."""
+        self._withdrawn.add(name)
+        self._lineups.pop(name, None)
+        for role in Role:
+            self._refusals.pop((name, role), None)
+
+    def readmit(self, name: str) -> None:
+        """Let a name be followed again."""
+        self._withdrawn.discard(name)
+
+    def is_withdrawn(self, name: str) -> bool:
+        """Say whether a name was taken out of service."""
+        return name in self._withdrawn
+
+    def absence(self, name: str) -> str:
+        """Return the sentence that says why a name has no champion."""
+        return str(self._absence(name))
 
     def _absence(self, name: str) -> RequestRefusedError:
-        refusal = self._refusals.get(name)
-        if refusal is not None:
+        refusal = self.refusal(name)
+        if name in self._withdrawn:
+            sentence = (
+                f"{name} was taken out of service at the repository API: "
+                f"POST /v2/repository/models/{name}/load brings it back"
+            )
+        elif refusal is not None:
             sentence = f"version {refusal.version} of {name} could not be loaded: {refusal.reason}"
         elif name in self._champions:
             version = self._champions[name]

@@ -1,10 +1,11 @@
 """What the server says of itself and its models, in the protocol's form."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from include.bundle import Layout
 from serving import VERSION
-from serving.models.holder import Held, Holder
+from serving.models.holder import Held, Holder, Role
 from serving.protocol.answers import label_values
 from serving.protocol.sentences import TEXT
 
@@ -57,37 +58,106 @@ def inputs(layout: Layout) -> list[dict[str, Any]]:
     ]
 
 
+Models = Mapping[str, Mapping[str, Any]]
+"""What one process says of its models: the part `models` of its readiness."""
+
+
 def model_ready(held: Held, holder: Holder) -> dict[str, Any]:
     """Return which version of a model answers, and why it is not a newer one."""
-    return {
-        "name": held.name,
-        "version": held.version,
-        "ready": True,
-        **_refused(held.name, holder),
-    }
+    return {"name": held.name, **_state(held.name, holder), "version": held.version, "ready": True}
 
 
-def ready(holder: Holder) -> dict[str, Any]:
-    """Return whether anything can be predicted, what, and what stands in the way."""
-    loaded = holder.loaded()
-    answer: dict[str, Any] = {"ready": bool(loaded)}
-    if not loaded:
-        reason = holder.registry_problem or "no champion could be loaded, or none is named yet"
-        answer["error"] = f"no model is loaded: {reason}"
-    answer["models"] = {name: _state(name, holder) for name in holder.names()}
+def ready(
+    holder: Holder, workers: Sequence[Models] = (), *, stopping: bool = False
+) -> dict[str, Any]:
+    """Return whether anything can be predicted, what, and what stands in the way.
+
+    `workers` is what the other processes on this address say of their models: then what is told
+    holds for the slowest of all. While `stopping` nothing is ready.
+    """
+    own = {name: _state(name, holder) for name in holder.names()}
+    models = slowest([own, *workers]) if workers else own
+    answer: dict[str, Any] = {"ready": not stopping and _any_ready(models.values())}
+    if stopping:
+        answer["error"] = "the server is stopping: it answers what it has and takes no more"
+    elif not answer["ready"]:
+        answer["error"] = f"no model is loaded: {_obstacle(holder, models)}"
+    answer["models"] = models
     answer["registry"] = {"reachable": holder.registry_problem is None}
     if holder.registry_problem is not None:
         answer["registry"]["reason"] = holder.registry_problem
     return answer
 
 
+def slowest(workers: Sequence[Models]) -> dict[str, dict[str, Any]]:
+    """Return what every one of these processes can say of its models.
+
+    A version is told under a role when all of them hold it there. Where they differ it is the one
+    that was given the role first: the process that holds it has not followed yet. A model is ready
+    when it is in each of them; a version that one of them refused is refused.
+    """
+    names = sorted({name for models in workers for name in models})
+    return {name: _slowest([models.get(name, {}) for models in workers]) for name in names}
+
+
+def _slowest(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    filled = [state.get("roles", {}) for state in states]
+    common = [role.value for role in Role if all(role.value in roles for roles in filled)]
+    roles = {role: _oldest([one[role] for one in filled]) for role in common}
+    refused: dict[str, Any] = {}
+    for state in states:
+        refused = {**state.get("refused", {}), **refused}
+    champion = roles.get(Role.CHAMPION.value)
+    merged: dict[str, Any] = {
+        "version": champion["version"] if champion else None,
+        "ready": all(state.get("ready", False) for state in states),
+        "roles": roles,
+    }
+    reasons = [state["reason"] for state in states if "reason" in state]
+    if not merged["ready"]:
+        merged["reason"] = reasons[0] if reasons else "a worker does not know it yet"
+    return merged | ({"refused": refused} if refused else {})
+
+
+def _oldest(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the version that was given a role first, or when the last of all got the same one."""
+    is_common = len({one["version"] for one in given}) == 1
+    chosen = (max if is_common else min)(given, key=lambda one: one["since"])
+    return dict(chosen)
+
+
+def _any_ready(states: Iterable[Mapping[str, Any]]) -> bool:
+    return any(state["ready"] for state in states)
+
+
+def _obstacle(holder: Holder, models: Models) -> str:
+    if holder.registry_problem is not None:
+        return holder.registry_problem
+    reasons = [state["reason"] for state in models.values() if "reason" in state]
+    return "; ".join(reasons) or "no champion could be loaded, or none is named yet"
+
+
 def _state(name: str, holder: Holder) -> dict[str, Any]:
-    held = holder.find(name)
-    return {"version": held.version if held else None, **_refused(name, holder)}
+    lineup = holder.lineup(name)
+    state: dict[str, Any] = {
+        "version": lineup.champion.version if lineup.champion else None,
+        "ready": lineup.champion is not None,
+        "roles": {
+            role.value: {
+                "version": held.version,
+                "since": lineup.since[role].isoformat(timespec="microseconds"),
+            }
+            for role, held in lineup.roles().items()
+        },
+    }
+    if lineup.champion is None:
+        state["reason"] = holder.absence(name)
+    return state | _refused(name, holder)
 
 
 def _refused(name: str, holder: Holder) -> dict[str, Any]:
-    refusal = holder.refusal(name)
-    if refusal is None:
-        return {}
-    return {"refused": {"version": refusal.version, "reason": refusal.reason}}
+    refusals = {
+        role.value: {"version": refusal.version, "reason": refusal.reason}
+        for role, refusal in holder.refusals(name).items()
+    }
+    return {"refused": refusals} if refusals else {}

@@ -19,13 +19,14 @@ from typing import Any, Protocol
 import joblib
 
 from serving.following.registry import (
-    CHAMPION,
     DIGEST_TAG,
     SPEC_TAG,
     MlflowRegistry,
+    Named,
     Registry,
     RegistryError,
 )
+from serving.models.holder import Role
 
 
 class Publisher(Protocol):
@@ -39,8 +40,8 @@ class Publisher(Protocol):
     def publish(self, name: str, folder: Path, digest: str | None) -> str:
         """Add a version made of a bundle's folder and return it; None leaves the digest out."""
 
-    def crown(self, name: str, version: str | None) -> None:
-        """Point the champion alias at a version, or remove it."""
+    def crown(self, name: str, version: str | None, role: Role = Role.CHAMPION) -> None:
+        """Point an alias at a version, or remove it."""
 
 
 class FakeRegistry:
@@ -51,13 +52,13 @@ class FakeRegistry:
         self.registry: Registry = self
         self.problem: str | None = None
         self.fetched: list[tuple[str, str]] = []
-        self._ours: dict[str, str | None] = {}
+        self._ours: dict[str, Named] = {}
         self._versions: dict[tuple[str, str], tuple[Path, str | None]] = {}
 
     def register(self, name: str, *, is_ours: bool = True) -> None:
         """Create a registered model."""
         if is_ours:
-            self._ours[name] = None
+            self._ours[name] = {}
 
     def publish(self, name: str, folder: Path, digest: str | None) -> str:
         """Add a version; the bundle is copied when it is fetched."""
@@ -65,14 +66,17 @@ class FakeRegistry:
         self._versions[name, version] = (folder, digest)
         return version
 
-    def crown(self, name: str, version: str | None) -> None:
+    def crown(self, name: str, version: str | None, role: Role = Role.CHAMPION) -> None:
         """Move or remove the alias."""
-        self._ours[name] = version
+        if version is None:
+            self._ours[name].pop(role, None)
+        else:
+            self._ours[name][role] = version
 
-    async def champions(self) -> dict[str, str | None]:
-        """Return the champions."""
+    async def named(self) -> dict[str, Named]:
+        """Return the aliases."""
         self._require_up()
-        return dict(self._ours)
+        return {name: dict(versions) for name, versions in self._ours.items()}
 
     async def digest(self, name: str, version: str) -> str:
         """Return the digest as it was published."""
@@ -124,6 +128,9 @@ class MlflowServer:
         stores = ["--backend-store-uri", f"sqlite:///{self._home}/mlflow.db"]
         stores += ["--artifacts-destination", str(self._home / "artifacts")]
         small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        # Deliver webhooks to a neighbour, and soon after one is made.
+        small |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_CACHE_TTL": "1"}
+        small |= {"MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
         process = subprocess.Popen(
             [sys.executable, *command, *stores],
             env=environment() | small,
@@ -164,12 +171,12 @@ class MlflowPublisher:
             self._client.set_model_version_tag(name, created.version, DIGEST_TAG, digest)
         return str(created.version)
 
-    def crown(self, name: str, version: str | None) -> None:
+    def crown(self, name: str, version: str | None, role: Role = Role.CHAMPION) -> None:
         """Move or remove the alias."""
         if version is None:
-            self._client.delete_registered_model_alias(name, CHAMPION)
+            self._client.delete_registered_model_alias(name, role.value)
         else:
-            self._client.set_registered_model_alias(name, CHAMPION, version)
+            self._client.set_registered_model_alias(name, role.value, version)
 
     def _log(self, folder: Path) -> tuple[str, str]:
         with warnings.catch_warnings():

@@ -10,6 +10,7 @@ import pytest
 
 from include.bundle import load
 from serving.following.registry import MlflowRegistry, Registry, RegistryError
+from serving.models.holder import Role
 from tests.serving.conftest import Save
 from tests.serving.registries import Publisher, free_port
 
@@ -23,18 +24,22 @@ def name() -> str:
 
 
 def test_follows_what_carries_the_tag(publisher: Publisher, save_bundle: Save, name: str) -> None:
-    """Only tagged models are followed, each with its champion's version or with none."""
+    """Only tagged models are followed, each with the versions that the four aliases name."""
     publisher.register(name)
     publisher.register(f"{name} of others", is_ours=False)
 
     async def asked(registry: Registry) -> None:
-        champions = await registry.champions()
-        assert champions[name] is None
-        assert f"{name} of others" not in champions
+        named = await registry.named()
+        assert named[name] == {}
+        assert f"{name} of others" not in named
         versions = [publisher.publish(name, *save_bundle(name=name)) for _ in range(2)]
         for version in [*versions, versions[0], None]:
             publisher.crown(name, version)
-            assert (await registry.champions())[name] == version
+            expected = {Role.CHAMPION: version} if version else {}
+            assert (await registry.named())[name] == expected
+        for role in Role:
+            publisher.crown(name, versions[1], role)
+        assert (await registry.named())[name] == dict.fromkeys(Role, versions[1])
 
     _asking(publisher.registry, asked)
 
@@ -79,7 +84,7 @@ def test_a_registry_that_is_not_there_is_said(mlflow_url: str, path: str) -> Non
 
     async def asked(registry: Registry) -> None:
         with pytest.raises(RegistryError, match=f"{url} did not give"):
-            await registry.champions()
+            await registry.named()
 
     _asking(MlflowRegistry(url), asked)
 

@@ -216,7 +216,7 @@ async def test_old_copies_go(stand: Stand, save_bundle: Save) -> None:
         await stand.look()
     torn = stand.home / "boxes" / ".download-torn"
     torn.mkdir()
-    Stand(stand.home)
+    await stand.look()
     assert sorted(path.name for path in (stand.home / "boxes").iterdir() if path.is_dir()) == [
         "3",
         "4",
