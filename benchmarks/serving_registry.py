@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from serving.following.registry import CHAMPION, DIGEST_TAG, SPEC_TAG
+from serving.following.registry import DIGEST_TAG, SPEC_TAG
+from serving.models.holder import Role
 
 _API = "/api/2.0/mlflow/"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -47,7 +48,7 @@ class Registry:
         self._versions.append((folder, digest))
         return str(len(self._versions))
 
-    def point(self, version: str, alias: str = CHAMPION) -> None:
+    def point(self, version: str, alias: str = Role.CHAMPION) -> None:
         """Move an alias to a version."""
         self.moves.append(Move(time.monotonic(), alias, version))
         self._aliases = {**self._aliases, alias: version}
