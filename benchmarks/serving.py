@@ -35,6 +35,8 @@ SECONDS = 1.0 if QUICK else 4.0
 _REQUESTS = 32
 """Different requests that a connection sends in turn."""
 _TOLERANCE = 1e-5
+_QUIET = 0.5
+"""A load average up to which a machine counts as having nothing else to do."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,11 @@ def main() -> None:
     """Run the benchmark and print its tables and, last, one line of JSON."""
     serving_load.require_wrk()
     console = Console(highlight=False, width=120)
+    busy = os.getloadavg()[0]
+    if busy > _QUIET:
+        console.print(
+            f"Other programs keep {busy:.1f} cores busy: figures of now are not to quote."
+        )
     with tempfile.TemporaryDirectory() as folder:
         served = model(Path(folder))
         with contenders(served, Path(folder), console.print) as running:
@@ -73,7 +80,8 @@ def main() -> None:
     figures[BARE, "1 row, JSON, c=64"] = Load(statistics.median(bare), 0.0, 0.0)
     held = targets(figures)
     show(console, figures, held)
-    print(json.dumps(_summary(figures) | {"targets": [asdict(one) for one in held]}))
+    told = {"load_average_before": busy, "targets": [asdict(one) for one in held]}
+    print(json.dumps(_summary(figures) | told))
 
 
 def _pairs(running: Iterable[Contender]) -> list[tuple[Contender, Work]]:
