@@ -44,6 +44,7 @@ from benchmarks.serving_process import (
     PROJECT,
     await_version,
     end_family,
+    end_like_an_interrupt,
     environment,
     get,
     ratchet,
@@ -70,6 +71,7 @@ class Case:
 
 def main() -> None:
     """Run every scenario against both servers and print the table and, last, a line of JSON."""
+    end_like_an_interrupt()
     console = Console(highlight=False, width=120)
     cases = {RATCHET: _ratchet, f"MLServer 1.7.1{MLSERVER[0].removeprefix('MLServer')}": _mlserver}
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,12 @@ from benchmarks import serving_load
 from benchmarks.serving_contenders import Contender, contenders
 from benchmarks.serving_load import Load, Post
 from benchmarks.serving_model import Model, model, v2_body
-from benchmarks.serving_process import PROJECT, environment, server_python
+from benchmarks.serving_process import (
+    PROJECT,
+    end_like_an_interrupt,
+    environment,
+    server_python,
+)
 from benchmarks.serving_table import BARE, show, targets
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -64,6 +69,7 @@ Samples = dict[tuple[str, str], list[Load]]
 
 def main() -> None:
     """Run the benchmark and print its tables and, last, one line of JSON."""
+    end_like_an_interrupt()
     serving_load.require_wrk()
     console = Console(highlight=False, width=120)
     busy = os.getloadavg()[0]

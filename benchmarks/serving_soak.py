@@ -22,7 +22,13 @@ from benchmarks import serving_load
 from benchmarks.serving_contenders import ratchet_contender
 from benchmarks.serving_load import Load, Post
 from benchmarks.serving_model import NAME, Model, model
-from benchmarks.serving_process import Ratchet, await_version, ratchet, resident_mib
+from benchmarks.serving_process import (
+    Ratchet,
+    await_version,
+    end_like_an_interrupt,
+    ratchet,
+    resident_mib,
+)
 from benchmarks.serving_registry import Registry, registry
 
 SHARE = 0.7
@@ -49,6 +55,7 @@ class Memory:
 
 def main() -> int:
     """Run for as many seconds as the argument says and return the exit code."""
+    end_like_an_interrupt()
     serving_load.require_wrk()
     seconds = float(sys.argv[1])
     console = Console(highlight=False, width=100)
