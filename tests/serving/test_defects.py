@@ -60,7 +60,7 @@ def test_batches_are_as_large_after_a_change_of_the_model(serving: Served) -> No
 
 def test_what_is_in_flight_is_answered_before_the_end(tmp_path: Path) -> None:
     """After a SIGTERM 12 slow requests are answered, and the process ends with 0 within 10 s."""
-    slow_model = KNeighborsClassifier(25).fit(rows(20_000, seed=1), rows(20_000)[:, 0] > 0)
+    slow_model = KNeighborsClassifier(25).fit(rows(5000, seed=1), rows(5000)[:, 0] > 0)
     with served(tmp_path, slow_model) as one:
         asked = one.asked(slow_model, rows(1))
         large = rows(1000, seed=2)
