@@ -251,10 +251,15 @@ def running(
             start_new_session=True,
         )
     try:
-        wait_until_ready(ready, process)
+        _await(ready, process, log)
         yield process
+    finally:
+        end_family(process)
+
+
+def _await(ready: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    try:
+        wait_until_ready(ready, process)
     except RuntimeError as error:
         last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
         raise RuntimeError(f"{error}: {last}") from error
-    finally:
-        end_family(process)

@@ -41,6 +41,10 @@ class Post:
         return f"POST {self.path} HTTP/1.1\r\n{head}\r\n".encode() + self.body
 
 
+class TooSlowError(RuntimeError):
+    """No request was answered in the time of a measurement, though none failed."""
+
+
 def require_wrk() -> None:
     """Raise SystemExit with a sentence where wrk is not installed."""
     if shutil.which("wrk") is None:
@@ -85,11 +89,13 @@ def _run(command: list[str]) -> dict[str, float]:
 
 
 def _read(figures: dict[str, float]) -> Load:
-    if figures["refused"] or figures["broken"] or not figures["requests"]:
+    if figures["refused"] or figures["broken"]:
         raise RuntimeError(
             f"of {figures['requests']:.0f} requests {figures['refused']:.0f} were refused and "
             f"{figures['broken']:.0f} broken"
         )
+    if not figures["requests"]:
+        raise TooSlowError("no request was answered in time")
     per_second = figures["requests"] / figures["seconds"]
     return Load(per_second, figures["p50_ms"], figures["p99_ms"])
 
