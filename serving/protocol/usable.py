@@ -23,6 +23,8 @@ class Origin:
     """How a missing value is written there."""
 
 
+# A NaN may come as one that signals, which is no more than a missing value either.
+@np.errstate(invalid="ignore")
 def usable(
     values: NDArray[Any], features: Sequence[str], optional: Container[str], origin: Origin
 ) -> NDArray[np.float32]:

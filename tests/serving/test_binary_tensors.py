@@ -80,6 +80,18 @@ def test_a_nan_is_a_missing_value() -> None:
             _decode(manifest, inputs, np.array(sent, "<f8").tobytes())
 
 
+@pytest.mark.parametrize(
+    ("datatype", "packed"),
+    [("FP16", b"\x01\x7c"), ("FP32", b"\1\0\x80\x7f"), ("FP64", b"\1\0\0\0\0\0\xf0\x7f")],
+)
+def test_a_nan_that_signals_is_one(datatype: str, packed: bytes) -> None:
+    """A NaN with other bits is a missing value as well, and nobody is warned of it."""
+    inputs = [tensor([1], [1], "a"), tensor([2], [1], "c")]
+    inputs.append(_input(len(packed), [1], "b", datatype))
+    found = _decode(GAPPED, inputs, packed)
+    assert np.array_equal(found, [[1, np.nan, 2]], equal_nan=True)
+
+
 EIGHT = bytes(8)
 REFUSED: dict[str, tuple[Any, str]] = {
     "too short": (([_input(16, [1, 3])], EIGHT * 2), "16 bytes came where shape [1, 3] of FP64"),
@@ -187,10 +199,7 @@ def test_answers_are_packed_when_asked_for(asked: dict[str, Any], packed: list[s
             assert "data" not in output
     assert list(found) == packed
     assert not tail
-    expected = {
-        "probability": struct.pack("<2d", 0.25, 0.75),
-        "label": struct.pack("<2q", 0, 1),
-    }
+    expected = {"probability": struct.pack("<2d", 0.25, 0.75), "label": struct.pack("<2q", 0, 1)}
     assert found == {name: expected[name] for name in packed}
 
 
@@ -203,10 +212,7 @@ def test_labels_that_are_words_are_packed_as_texts() -> None:
 
 def _answered(manifest: Manifest, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     body, _ = _body([tensor([1] * 6, [2, 3])], **asked)
-    bundle = Bundle(
-        manifest,
-        model=None,  # type: ignore[arg-type]  # encoding asks for the threshold, not the model
-    )
+    bundle = Bundle(manifest, model=None)  # type: ignore[arg-type]  # encoding asks no model
     encoded: Encoded = encode(bundle, "4", decode(body, manifest), np.array([0.25, 0.75]))
     length = len(encoded.body) if encoded.header_length is None else encoded.header_length
     answer: dict[str, Any] = json.loads(encoded.body[:length])
@@ -253,8 +259,8 @@ def test_packed_is_plain(rows: list[list[float]]) -> None:
     expected = decode(plain, NUMBERS).matrix
     as_rows = [dict(zip(NUMBERS.features, row, strict=True)) for row in rows]
     assert np.array_equal(decode(json.dumps({"rows": as_rows}).encode(), NUMBERS).matrix, expected)
-    for datatype, dtype in (("FP64", "<f8"), ("FP32", "<f4")):
-        packed = np.array(rows, dtype).tobytes()
+    for datatype in ("FP64", "FP32"):
+        packed = np.array(rows, DTYPES[datatype]).tobytes()
         matrix = _decode(NUMBERS, [_input(len(packed), shape, datatype=datatype)], packed)
         assert np.array_equal(matrix, expected)
 
