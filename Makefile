@@ -5,6 +5,7 @@ UV := .venv/uv/bin/uv
 MAIN := .venv/main
 SERVER := .venv/serving
 PEERS := .venv/peers
+SERVED_PEERS := $(PEERS)-mlserver/.ready $(PEERS)-bentoml/.ready $(PEERS)-litserve/.ready
 RUN := $(MAIN)/bin/python -m
 
 # pip's own configuration decides which index uv asks, so a company mirror keeps working.
@@ -17,7 +18,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-defects test-load test-fuzz test-soak lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -75,6 +76,21 @@ bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside 
 bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its peers (DATA=folder of the real data; QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.quality --peer $(PEERS)/bin/python $(if $(DATA),--data $(DATA))
 
+bench-serving: setup $(SERVED_PEERS)  ## Requests a second, beside MLServer and others (QUICK=1: about a minute; needs wrk)
+	@QUICK=$(QUICK) $(RUN) benchmarks.serving
+
+bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and MLServer does not
+	@$(RUN) benchmarks.defects
+
+test-load: setup-dev  ## Move the champion under full load (MOVES=100), and a user's locustfile
+	@MOVES=$(or $(MOVES),100) $(RUN) pytest tests/load -s --timeout=1800
+
+test-fuzz: setup-dev  ## 100,000 bodies that no sane client sends (FUZZ=100000), and Schemathesis
+	@FUZZ=$(or $(FUZZ),100000) $(RUN) pytest tests/fuzz -s --timeout=3600
+
+test-soak: setup-dev  ## Ten minutes at 70 % load with a swap every 5 s (SECONDS=600)
+	@$(RUN) benchmarks.serving_soak $(or $(SECONDS),600)
+
 lock: $(UV)  ## Pin the three lock files again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements.txt serving/requirements.in -o serving/requirements.txt
@@ -109,3 +125,10 @@ $(PEERS)/.ready: benchmarks/peers.txt | $(UV)
 	@test -x $(PEERS)/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(PEERS)
 	@$(UV) pip install -q -p $(PEERS) -r benchmarks/peers.txt
 	@touch $@
+
+# One environment for each engine, for their pins exclude one another. The benchmark says which
+# could not be set up and goes on without it.
+$(SERVED_PEERS): $(PEERS)-%/.ready: benchmarks/peers-%.txt | $(UV)
+	@echo "setting up: $* to compare with"
+	@test -x $(PEERS)-$*/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(PEERS)-$*
+	@$(UV) pip install -q -p $(PEERS)-$* -r benchmarks/peers-$*.txt && touch $@ || echo "$* does not install here"
