@@ -1,4 +1,4 @@
-"""The real server goes first: a challenger is tried on it, a champion that does not serve is undone.
+"""The real server goes first, and a champion that does not serve is undone.
 
 A real MLflow server, a real Delta table, and the server itself following that registry on a port.
 """
