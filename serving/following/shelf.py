@@ -72,6 +72,7 @@ class Shelf:
     def begin(self, name: str) -> Path:
         """Return a new empty folder to download into; what an earlier end cut short goes."""
         shelf = self._shelf(name)
+        shelf.mkdir(parents=True, exist_ok=True)
         for unfinished in shelf.glob(f"{_DOWNLOAD}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=_DOWNLOAD, dir=shelf))
