@@ -11,18 +11,19 @@ from airflow.sdk import Context
 
 
 class Approval(ApprovalOperator):
-    """Asks only when the gate decided to promote; its result is the record `Answer`, else None."""
+    """Asks only when the challenger would be promoted; gives the record `Answer`, else None."""
 
-    template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "decided")
+    template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "decided", "flown")
 
-    def __init__(self, *, decided: Any, **options: Any) -> None:
-        """`decided` is the decision, as the step of that name returns it."""
+    def __init__(self, *, decided: Any, flown: Any, **options: Any) -> None:
+        """`decided` is the decision and `flown` the pre-flight, as their steps return them."""
         super().__init__(**options)
         self.decided = decided
+        self.flown = flown
 
     def execute(self, context: Context) -> Any:
         """Ask and wait, or go on without a word when there is nothing to approve."""
-        if self.decided["verdict"] == "PROMOTE":
+        if self.decided["verdict"] == "PROMOTE" and self.flown["passed"]:
             return super().execute(context)
         return None
 

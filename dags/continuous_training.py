@@ -77,8 +77,10 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
         challenger = fit(spec_path, planned, screened)
         chain(finals, challenger)
         scores = score(spec_path, planned, challenger)
-        answer = ask(spec_path, spec, scores) if spec.gate.approval else None
-        decision = promote(spec_path, planned, challenger, scores, answer)
+        decided = decide(spec_path, scores)
+        flown = preflight(spec_path, planned, challenger, decided)
+        answer = ask(spec, decided, flown) if spec.gate.approval else None
+        decision = promote(spec_path, planned, challenger, scores, answer, flown)
         chain(decision, serve(spec_path, planned))
 
     return pipeline()
@@ -177,31 +179,52 @@ def score(spec_path: str, planned: Any, challenger: Any) -> Any:
 
 @stage_task()
 def decide(spec_path: str, scores: Any) -> Any:
-    """Decide with reasons; whoever approves reads them."""
+    """Decide with reasons, before the endpoint is asked; nothing moves yet."""
     return call("decide", spec_path, scores, _form())
 
 
-def ask(spec_path: str, spec: Spec, scores: Any) -> Any:
+@stage_task()
+def preflight(spec_path: str, planned: Any, challenger: Any, decided: Any) -> Any:
+    """Let the real server go first, when the challenger is going to be promoted.
+
+    Every replica loads it beside the champion and answers golden rows of the holdout; the answers
+    must be the pipeline's own. A failed pre-flight is a REJECT. Without an endpoint this task
+    fails.
+    """
+    return call("preflight", spec_path, planned, challenger, decided)
+
+
+def ask(spec: Spec, decided: Any, flown: Any) -> Any:
     """Return what a person says to the decision, where the spec asks for an approval."""
-    decided = decide(spec_path, scores)
+    body = "{{ ti.xcom_pull(task_ids='decide')['reason'] }}; "
+    body += "{{ ti.xcom_pull(task_ids='preflight')['sentence'] }}"
     approve = Approval(
         task_id="approve",
         subject=f"Promote the challenger of {spec.title}?",
-        body="{{ ti.xcom_pull(task_ids='decide')['reason'] }}",
+        body=body,
         decided=decided,
+        flown=flown,
     )
     return approve.output
 
 
 @stage_task()
-def promote(spec_path: str, planned: Any, challenger: Any, scores: Any, answer: Any) -> Any:
-    """Decide with reasons; move the champion alias if the challenger earned it."""
-    return call("promote", spec_path, planned, challenger, scores, _form(), answer)
+def promote(  # noqa: PLR0913, PLR0917 - a task takes what its step is handed
+    spec_path: str, planned: Any, challenger: Any, scores: Any, answer: Any, flown: Any
+) -> Any:
+    """Decide with reasons; move the champion alias if the challenger earned it.
+
+    The servers then let the challenger go, or keep it as their champion.
+    """
+    return call("promote", spec_path, planned, challenger, scores, _form(), answer, flown)
 
 
 @stage_task()
 def serve(spec_path: str, planned: Any) -> Any:
-    """Wait until the endpoint holds the champion and answers as the pipeline does."""
+    """Wait until every replica holds the champion and answers as the pipeline does.
+
+    If one does not, the champion before is champion again, and this task fails with the reason.
+    """
     return call("serve", spec_path, planned)
 
 

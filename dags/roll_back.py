@@ -45,7 +45,7 @@ def move(folder: str) -> Any:
 
 @stage_task()
 def serve(folder: str) -> Any:
-    """Wait until the endpoint holds the champion and answers as the pipeline does."""
+    """Wait until every replica holds the champion and answers as the pipeline does."""
     return call("serve", _spec_path(folder), None)
 
 

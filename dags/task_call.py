@@ -26,6 +26,7 @@ from landing_trigger import S3_CONNECTION, connection_options, is_bucket
 from include.errors import (
     ChampionMovedError,
     ContractError,
+    GivenBackError,
     ModelRefusedError,
     RollBackError,
     SpecError,
@@ -33,7 +34,14 @@ from include.errors import (
 from include.settings import Settings, read_settings
 from include.spec import Spec, read_spec
 
-_FOR_A_PERSON = (SpecError, ContractError, ChampionMovedError, ModelRefusedError, RollBackError)
+_FOR_A_PERSON = (
+    SpecError,
+    ContractError,
+    ChampionMovedError,
+    GivenBackError,
+    ModelRefusedError,
+    RollBackError,
+)
 PATIENCE = {
     "retries": 2,
     "retry_delay": timedelta(seconds=5),

@@ -136,11 +136,14 @@ def _ask(settings: Settings, console: Console) -> None:
     unseen = santander_rows(200, SEED + 1)
     features = unseen.select(pl.exclude("ID_code", "target"))
     endpoint = Endpoint(settings.serving_url, spec.model)
-    version, probability = endpoint.infer(Layout(tuple(features.columns)), features.rows())
+    answered = endpoint.replicas()[0].infer(Layout(tuple(features.columns)), features.rows())
+    probability = answered.probability
     answer = httpx.get(f"{settings.serving_url}/v2/models/{spec.model}").json()
     console.rule("[bold]The endpoint answers[/bold]", align="left")
     console.print(f"  POST {settings.serving_url}/v2/models/{spec.model}/infer")
-    console.print(f"  version {version}, threshold {answer['parameters']['threshold']:.3f}")
+    console.print(
+        f"  version {answered.version}, threshold {answer['parameters']['threshold']:.3f}"
+    )
     for place in np.argsort(-probability)[[0, 1, 100, 198, 199]]:
         console.print(
             f"  {unseen['ID_code'][int(place)]:<22} probability {probability[place]:.3f}, "

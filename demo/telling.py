@@ -149,6 +149,10 @@ def _score(scores: Any) -> str:
     return f"holdout F1: challenger {scores['challenger']['f1']:.4f}{other}"
 
 
+def _preflight(flown: Any) -> str:
+    return str(flown["sentence"])
+
+
 def _promote(decision: Any) -> str:
     return f"{decision['verdict']}: {decision['reason']}"
 
@@ -177,6 +181,8 @@ _WORDS = {
     "select.final": _heat,
     "fit": _fit,
     "score": _score,
+    "decide": _promote,
+    "preflight": _preflight,
     "promote": _promote,
     "serve": _serve,
 }

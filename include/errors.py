@@ -43,3 +43,11 @@ class ModelRefusedError(RatchetError):
 
 class EndpointError(RatchetError):
     """The serving process does not answer, or not with the model version it should hold."""
+
+
+class VersionRefusedError(EndpointError):
+    """The serving process says why it cannot hold a model version."""
+
+
+class GivenBackError(RatchetError):
+    """A new champion did not serve, so that the one before is champion again."""

@@ -14,8 +14,15 @@ class MoveKind(StrEnum):
     ROLL_BACK = "roll back"
     ADOPTION = "adoption"
     """A model from elsewhere became the first champion."""
+    GIVEN_BACK = "given back"
+    """The endpoint did not come to answer with a new champion; the run put the one before back."""
     BY_HAND = "by hand"
     """Somebody moved the alias in MLflow; it was found there later."""
+
+    @property
+    def leads_back(self) -> bool:
+        """Whether the move undoes promotions that it passes over."""
+        return self in {MoveKind.ROLL_BACK, MoveKind.GIVEN_BACK}
 
 
 @dataclass(frozen=True)

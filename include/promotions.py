@@ -7,7 +7,7 @@ Whoever asks again, as after a kill, finds the entry and moves nothing.
 import logging
 from dataclasses import replace
 
-from include.errors import AdoptionError, ChampionMovedError
+from include.errors import AdoptionError, ChampionMovedError, GivenBackError
 from include.moves import Answer, Move, MoveKind, RollBack
 from include.records import Decision, ModelVersion, Plan, Scores, Verdict
 from include.spec import Gate
@@ -40,6 +40,36 @@ def roll_back(at: Workplace, asked: RollBack) -> Move:
     target = roll_back_stage.target(moves, asked.steps)
     wanted = Move(MoveKind.ROLL_BACK, target, asked.key, by=asked.by, reason=asked.reason)
     return _told(at, at.registry.move(wanted, moves[-1].version))
+
+
+def give_back(at: Workplace, plan: Plan, reason: str) -> None:
+    """Put the champion back that the promotion of this run took over from.
+
+    Nothing moves when the newest move is not a promotion by this run, when there was no champion
+    before, or when somebody moves the alias in the same moment.
+    """
+    newest = next(reversed(at.registry.moves()), None)
+    if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
+        return
+    if newest.before is None:
+        log.warning("there was no champion before version %s to give back to", newest.version)
+        return
+    key = f"move {newest.number} given back"
+    wanted = Move(MoveKind.GIVEN_BACK, newest.before, key, by=plan.run_id, reason=reason)
+    try:
+        _told(at, at.registry.move(wanted, newest.version))
+    except ChampionMovedError as moved:
+        log.warning("not given back: %s", moved)
+
+
+def require_not_given_back(at: Workplace, plan: Plan) -> None:
+    """Raise GivenBackError when the newest move is that this run gave its champion back."""
+    newest = next(reversed(at.registry.moves()), None)
+    if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
+        raise GivenBackError(
+            f"{at.spec.model} version {newest.before} did not come to serve, so version "
+            f"{newest.version} is champion again: {newest.reason}"
+        )
 
 
 def crown(at: Workplace, adopted: ModelVersion, by: str, reason: str) -> Move:

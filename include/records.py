@@ -330,10 +330,28 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Preflight:
+    """What the endpoint did with a challenger before it could become champion."""
+
+    needed: bool
+    """Whether it was asked at all: a challenger that is not to be promoted is not."""
+    passed: bool
+    sentence: str
+    replicas: int = 0
+    """Server processes' addresses that were asked."""
+    rows: int = 0
+    """Golden rows that each was asked."""
+    differences: int = 0
+    """Answers that were not the pipeline's own, and replicas that refused the version."""
+
+
+@dataclass(frozen=True)
 class Served:
     """What the endpoint answered with after the decision."""
 
     model: str
     version: str
     rows_checked: int
+    """Golden rows that every replica answered as the pipeline does."""
     waited_seconds: float
+    replicas: int = 1

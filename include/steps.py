@@ -21,7 +21,7 @@ from include import (
 )
 from include.bundle import libraries
 from include.contract import require_slices
-from include.errors import ChampionMovedError, NothingToDoError
+from include.errors import ChampionMovedError, EndpointError, NothingToDoError
 from include.moves import Answer, Move, RollBack
 from include.records import (
     Batch,
@@ -31,6 +31,7 @@ from include.records import (
     Intake,
     ModelVersion,
     Plan,
+    Preflight,
     Scores,
     Served,
     Trial,
@@ -137,11 +138,16 @@ def score(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
     return scoring.score_contenders(at, plan, challenger)
 
 
-def decide(at: Workplace, scores: Scores, form: Form) -> Decision:
+def decide(at: Workplace, scores: Scores, form: Form, flown: Preflight | None = None) -> Decision:
     """Decide on a challenger; nothing moves by it."""
-    decision = promote_stage.promote(scores, form, at.spec.gate)
+    decision = promote_stage.promote(scores, form, at.spec.gate, flown)
     log.info("%s: %s", decision.verdict, decision.reason)
     return decision
+
+
+def preflight(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Decision) -> Preflight:
+    """Let the endpoint answer golden rows with a challenger that is going to be promoted."""
+    return endpoint_check.preflight(at, plan, challenger, decision)
 
 
 def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
@@ -151,15 +157,18 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     scores: Scores,
     form: Form,
     answer: Answer | None = None,
+    flown: Preflight | None = None,
 ) -> Decision:
     """Decide, move the champion alias if the challenger earned it, and record the decision.
 
     A champion that was promoted meanwhile is judged against in its turn, a few times over. But an
     approval holds for what was shown: there ChampionMovedError asks for another look. `answer` is
-    a person's, where the spec asks for one.
+    a person's, where the spec asks for one; `flown` is what the endpoint did with the challenger,
+    None where it was not asked, as by a command. Whatever the verdict, the servers let it go.
     """
     for _ in range(JUDGEMENTS):
-        decision = promotions.answered(decide(at, scores, form), answer, at.spec.gate)
+        decided = decide(at, scores, form, flown)
+        decision = promotions.answered(decided, answer, at.spec.gate)
         if decision.verdict is not Verdict.PROMOTE:
             break
         try:
@@ -175,6 +184,7 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     drawn = at.registry.figures(plan.run_id)
     at.registry.log_page(plan.run_id, page.render(at.spec.title, decision, drawn))
     at.registry.log_decision(plan.run_id, challenger, decision)
+    at.registry.take_down(challenger)
     return decision
 
 
@@ -186,7 +196,16 @@ def roll_back(at: Workplace, asked: RollBack) -> Move:
 def serve(at: Workplace, plan: Plan | None) -> Served:
     """Wait until the endpoint holds the champion and answers as the pipeline does.
 
-    It is compared on holdout rows of the plan's data version, without a plan of the newest.
+    It is compared on holdout rows of the plan's data version, without a plan of the newest. With a
+    plan, a champion that its run promoted and that does not serve is given back: GivenBackError, as
+    also when an earlier try of the run did that. Else raises EndpointError.
     """
-    data_version = plan.dataset.version if plan else at.lake.version() or 0
-    return endpoint_check.await_champion(at, data_version)
+    if plan is None:
+        return endpoint_check.await_champion(at, at.lake.version() or 0)
+    promotions.require_not_given_back(at, plan)
+    try:
+        return endpoint_check.await_champion(at, plan.dataset.version)
+    except EndpointError as failure:
+        promotions.give_back(at, plan, str(failure))
+        promotions.require_not_given_back(at, plan)
+        raise

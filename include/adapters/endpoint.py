@@ -1,68 +1,231 @@
-"""The serving process as its callers see it: the Open Inference Protocol (V2) over HTTP."""
+"""The serving processes as their callers see them: the Open Inference Protocol (V2) over HTTP.
 
+A host name may stand for several addresses, as a service of replicas does. Every one of them is
+asked, under its own address, because each follows the registry by itself.
+"""
+
+import ipaddress
+import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import numpy as np
 
 from include.arrays import Probabilities
 from include.bundle import Layout, Value
-from include.errors import EndpointError
+from include.errors import EndpointError, VersionRefusedError
 
+CHAMPION, CHALLENGER = "champion", "challenger"
+REFUSAL_STANDS_SECONDS = 5.0
+"""How long a replica must refuse a version to be believed: it tries again after two seconds, so
+that a download that failed once does not reject a model."""
 # A company proxy must not be asked for the neighbour's address.
 _HTTP = httpx.Client(trust_env=False)
+_ROWS_AT_ONCE = 100
+_ABOUT_THE_ROWS = {400, 422, 500}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one replica says of a model."""
+
+    problem: str = ""
+    """Why it does not answer, or not as Ratchet's server does; empty when it does."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By role."""
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Version and reason by role."""
+
+    def told(self, role: str, version: str) -> str:
+        """Return what it says of a version that should have a role."""
+        if self.problem:
+            return self.problem
+        why = self.refusal(role, version)
+        holds = self.versions.get(role, "nothing")
+        return f"{holds} (version {version} refused: {why})" if why else holds
+
+    def refusal(self, role: str, version: str) -> str:
+        """Return its reason why it does not hold a version under a role; empty without one."""
+        refused, reason = self.refused.get(role, ("", ""))
+        return reason if refused == version else ""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a replica answered, a row each."""
+
+    version: str
+    probability: Probabilities
+    """Of the positive label, shape (n,)."""
+    label: list[str]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One address of an endpoint and the model that is asked for there."""
+
+    url: str
+    """Scheme, address and port."""
+    host: str
+    """The name that the address was found under, as a request has to say it."""
+    model: str
+
+    def standing(self) -> Standing:
+        """Return which versions of the model it holds under which roles."""
+        try:
+            answer = self._send("GET", "/v2/health/ready", timeout=5)
+            state = answer.json()["models"].get(self.model)
+            if state is None:
+                return Standing(f"it knows no model {self.model}")
+            roles = {role: one["version"] for role, one in state["roles"].items()}
+            refused = state.get("refused", {}).items()
+            return Standing("", roles, {r: (one["version"], one["reason"]) for r, one in refused})
+        except httpx.HTTPError as error:
+            return Standing(f"no answer ({error or type(error).__name__})")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Standing(f"{answer.status_code} {answer.text[:200]}")
+
+    def infer(
+        self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None = None
+    ) -> Answered:
+        """Return the answers of the champion, or of the version that is asked for.
+
+        Rows hold values in feature order, None where one is missing; at least one. Raises
+        VersionRefusedError when it cannot answer these rows, EndpointError when it does not answer
+        at all, with its own sentence where there is one.
+        """
+        parts = [
+            self._infer(layout, rows[at : at + _ROWS_AT_ONCE], version)
+            for at in range(0, len(rows), _ROWS_AT_ONCE)
+        ]
+        versions = sorted({part.version for part in parts})
+        if len(versions) > 1:
+            raise EndpointError(f"{self.url} changed its version while it was asked: {versions}")
+        probability = np.concatenate([part.probability for part in parts])
+        return Answered(versions[0], probability, [one for part in parts for one in part.label])
+
+    def _infer(
+        self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None
+    ) -> Answered:
+        path = f"/v2/models/{quote(self.model, safe='')}"
+        path += f"/versions/{version}/infer" if version else "/infer"
+        inputs = _by_name(layout, rows) if layout.categories else [_matrix(layout, rows)]
+        try:
+            answer = self._send("POST", path, json={"inputs": inputs}, timeout=30)
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise EndpointError(f"{self.url}{path} did not answer: {why}") from error
+        if answer.status_code != httpx.codes.OK:
+            refused = answer.status_code in _ABOUT_THE_ROWS
+            kind = VersionRefusedError if refused else EndpointError
+            raise kind(f"{self.url}{path} answered {answer.status_code}: {answer.text}")
+        body = answer.json()
+        outputs = {output["name"]: output["data"] for output in body["outputs"]}
+        probability = np.asarray(outputs["probability"], dtype=np.float64)
+        return Answered(body["model_version"], probability, list(map(str, outputs["label"])))
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        name = urlsplit(f"//{self.host}").hostname
+        return _HTTP.request(
+            method,
+            f"{self.url}{path}",
+            headers={"host": self.host},
+            # Over TLS the certificate is for the name, not for the address.
+            extensions={"sni_hostname": name},
+            **options,
+        )
 
 
 class Endpoint:
-    """One model's endpoint."""
+    """One model's endpoint: one server, or replicas behind one name."""
 
     def __init__(self, url: str, model: str, poll_seconds: float = 0.2) -> None:
         """`url` is the server, `model` the name of the endpoint."""
-        self._url = f"{url}/v2/models/{model}"
+        self._url = url.rstrip("/")
         self._model = model
         self._poll_seconds = poll_seconds
 
-    def wait_for(self, version: str, patience_seconds: float) -> float:
-        """Wait until the endpoint holds a version; return the seconds waited.
+    def replicas(self) -> tuple[Replica, ...]:
+        """Return every address that the host name stands for now; on loopback one.
 
-        Raises EndpointError when it does not within the patience.
+        Raises EndpointError when the name stands for none.
+        """
+        parts = urlsplit(self._url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            why = f"{self._url}: the name {host!r} stands for no address: {error}"
+            raise EndpointError(why) from error
+        addresses = sorted({str(one[4][0]) for one in found})
+        if any(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in addresses):
+            # The same server as IPv4 and IPv6, or only as one of them.
+            return (Replica(self._url, parts.netloc, self._model),)
+        return tuple(
+            Replica(
+                f"{parts.scheme}://{f'[{one}]' if ':' in one else one}:{port}{parts.path}",
+                parts.netloc,
+                self._model,
+            )
+            for one in addresses
+        )
+
+    def wait_for(self, version: str, patience_seconds: float, role: str = CHAMPION) -> float:
+        """Wait until every replica holds a version under a role; return the seconds waited.
+
+        Raises VersionRefusedError when a replica keeps refusing a challenger, EndpointError when
+        the version does not come to be held within the patience.
         """
         started = time.monotonic()
+        accepted = started
         while True:
-            held = self._held()
-            waited = time.monotonic() - started
-            if held == version:
-                return waited
-            if waited > patience_seconds:
+            standings = self._standings()
+            now = time.monotonic()
+            if all(one.versions.get(role) == version for one in standings.values()):
+                return now - started
+            refusals = _refusals(standings, role, version)
+            accepted = accepted if refusals else now
+            if role == CHALLENGER and now - accepted >= REFUSAL_STANDS_SECONDS:
+                raise VersionRefusedError("; ".join(refusals))
+            if now - started > patience_seconds:
+                raise EndpointError(_late(standings, role, version, now - started))
+            time.sleep(self._poll_seconds)
+
+    def require_any(self, patience_seconds: float) -> None:
+        """Return once a replica answers; EndpointError when none does within the patience."""
+        started = time.monotonic()
+        while True:
+            standings = self._standings()
+            if not all(one.problem.startswith("no answer") for one in standings.values()):
+                return
+            if time.monotonic() - started > patience_seconds:
+                told = "; ".join(f"{url}: {one.problem}" for url, one in standings.items())
                 raise EndpointError(
-                    f"{self._url} should hold version {version} and after {waited:.0f} s still "
-                    f"says: {held}. Look at the serving log and {self._url}/ready"
+                    f"no endpoint is running, so nothing can be tried on it: {told}. Start it "
+                    "(make up), then clear this task"
                 )
             time.sleep(self._poll_seconds)
 
-    def infer(self, layout: Layout, rows: Sequence[Sequence[Value]]) -> tuple[str, Probabilities]:
-        """Return the version that answered and the probability of each row.
+    def _standings(self) -> dict[str, Standing]:
+        return {one.url: one.standing() for one in self.replicas()}
 
-        Rows hold values in feature order, None where one is missing.
-        """
-        inputs = _by_name(layout, rows) if layout.categories else [_matrix(layout, rows)]
-        answer = _HTTP.post(f"{self._url}/infer", json={"inputs": inputs}, timeout=30)
-        if answer.status_code != httpx.codes.OK:
-            raise EndpointError(f"{self._url}/infer answered {answer.status_code}: {answer.text}")
-        body = answer.json()
-        outputs = {output["name"]: output["data"] for output in body["outputs"]}
-        return body["model_version"], np.asarray(outputs["probability"], dtype=np.float64)
 
-    def _held(self) -> str:
-        try:
-            answer = _HTTP.get(self._url, timeout=5)
-        except httpx.HTTPError as error:
-            return f"no answer ({error})"
-        if answer.status_code != httpx.codes.OK:
-            return f"{answer.status_code} {answer.text}"
-        return str(answer.json()["versions"][0])
+def _refusals(standings: Mapping[str, Standing], role: str, version: str) -> list[str]:
+    reasons = ((url, one.refusal(role, version)) for url, one in standings.items())
+    return [f"{url} refuses version {version} as {role}: {why}" for url, why in reasons if why]
+
+
+def _late(standings: Mapping[str, Standing], role: str, version: str, waited: float) -> str:
+    late = {url: one for url, one in standings.items() if one.versions.get(role) != version}
+    told = "; ".join(f"{url} still says: {one.told(role, version)}" for url, one in late.items())
+    return (
+        f"{len(late)} of {len(standings)} replicas should hold version {version} as {role} and "
+        f"after {waited:.0f} s do not. {told}. Look at the serving log and /v2/health/ready there"
+    )
 
 
 def _matrix(layout: Layout, rows: Sequence[Sequence[Value]]) -> dict[str, Any]:

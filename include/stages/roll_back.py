@@ -2,7 +2,8 @@
 
 A promotion takes over from the champion of its time. A roll back returns to an earlier one, and
 what it passed over is withdrawn: it is no longer what was in production before anything. So two
-roll backs of one step go as far as one of two.
+roll backs of one step go as far as one of two. A champion that is given back because it did not
+serve is withdrawn in the same way.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,8 @@ def _replay(moves: Sequence[Move]) -> tuple[list[str], dict[str, Move]]:
     for move in moves:
         if move.version is None or line[-1:] == [move.version]:
             continue
-        if move.kind in {MoveKind.ROLL_BACK, MoveKind.BY_HAND} and move.version in line:
+        may_lead_back = move.kind.leads_back or move.kind is MoveKind.BY_HAND
+        if may_lead_back and move.version in line:
             at = len(line) - line[::-1].index(move.version)
             passed_over |= dict.fromkeys(line[at:], move)
             del line[at:]

@@ -24,6 +24,8 @@ from include.bundle import BundleRefusedError, read_manifest
 
 _RECORD, _LOCK, _DOWNLOAD = "champion.json", ".lock", ".download-"
 _ASK_AGAIN_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
+"""Longer than a download and a load take: a worker that hangs must not stop the others for good."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Shelf:
     def begin(self, name: str) -> Path:
         """Return a new empty folder to download into; what an earlier end cut short goes."""
         shelf = self._shelf(name)
+        shelf.mkdir(parents=True, exist_ok=True)
         for unfinished in shelf.glob(f"{_DOWNLOAD}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=_DOWNLOAD, dir=shelf))
@@ -128,9 +131,18 @@ class Shelf:
         shelf = self._shelf(name)
         shelf.mkdir(parents=True, exist_ok=True)
         with await asyncio.to_thread((shelf / _LOCK).open, "a") as lock:
-            while not _locks(lock.fileno(), kind):  # noqa: ASYNC110 - another process gives it back
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            await self._await_lock(lock.fileno(), kind, name)
             yield
+
+    async def _await_lock(self, descriptor: int, kind: int, name: str) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while not _locks(descriptor, kind):  # noqa: ASYNC110 - only the system knows
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"another process has locked {self._shelf(name)} for {_PATIENCE_SECONDS:.0f} s"
+            ) from error
 
     def _shelf(self, name: str) -> Path:
         return self._home / _safe(name)

@@ -10,8 +10,8 @@ no longer names a champion, takes nothing down.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from include.bundle import Bundle, BundleRefusedError
@@ -217,15 +217,17 @@ class Watch:
 
     async def _discard(self, name: str, version: str) -> None:
         """Remove a copy that did not work: it must not be what the next attempt finds."""
-        async with self._shelf.writing(name):
-            self._shelf.drop(self._shelf.folder(name, version))
+        with _at_the_shelf(name):
+            async with self._shelf.writing(name):
+                self._shelf.drop(self._shelf.folder(name, version))
 
     async def _record(self, name: str, role: Role, version: str) -> None:
         """Note which champion a restart may fall back on."""
         copy = self._copies.get((name, version))
         if role is Role.CHAMPION and copy is not None:
-            async with self._shelf.writing(name):
-                self._shelf.record(copy)
+            with _at_the_shelf(name):
+                async with self._shelf.writing(name):
+                    self._shelf.record(copy)
 
     async def _forget(self, name: str, named: Named) -> None:
         """Drop what is known and kept of versions that no alias names any more."""
@@ -233,9 +235,10 @@ class Watch:
         for known in (self._retries, self._copies):
             for key in [key for key in known if key[0] == name and key[1] not in wanted]:
                 del known[key]
-        if not self._shelf.is_tidy(name, wanted):
-            async with self._shelf.writing(name):
-                self._shelf.tidy(name, wanted)
+        with _at_the_shelf(name):
+            if not self._shelf.is_tidy(name, wanted):
+                async with self._shelf.writing(name):
+                    self._shelf.tidy(name, wanted)
 
     def _refuse(self, name: str, role: Role, version: str, error: Exception) -> None:
         reason = f"{error}" if str(error) else type(error).__name__
@@ -268,3 +271,12 @@ class Watch:
 def _kind(error: Exception) -> str:
     kinds = {RegistryError: "registry", BundleRefusedError: "bundle", UnscorableError: "model"}
     return next((kind for one, kind in kinds.items() if isinstance(error, one)), "other")
+
+
+@contextmanager
+def _at_the_shelf(name: str) -> Iterator[None]:
+    """Let trouble with the disk be a warning: what is held answers all the same."""
+    try:
+        yield
+    except OSError as error:
+        LOG.warning("%s: the server's copies could not be put in order: %s", name, error)

@@ -64,7 +64,9 @@ Models = Mapping[str, Mapping[str, Any]]
 
 def model_ready(held: Held, holder: Holder) -> dict[str, Any]:
     """Return which version of a model answers, and why it is not a newer one."""
-    return {"name": held.name, **_state(held.name, holder), "version": held.version, "ready": True}
+    state = _state(held.name, holder) | {"version": held.version, "ready": True}
+    state.pop("reason", None)  # of the champion, which is not the one that was asked about
+    return {"name": held.name, **state}
 
 
 def ready(

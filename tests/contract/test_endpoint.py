@@ -1,10 +1,12 @@
 """The endpoint's client against the server itself, on a real port."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +14,16 @@ import uvicorn
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.adapters.endpoint import Endpoint
+from include.adapters import endpoint as endpoint_module
+from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
 from include.bundle import Bundle, Layout, Manifest, Value, encode, load, save
-from include.errors import EndpointError
+from include.errors import EndpointError, VersionRefusedError
 from include.records import Candidate
 from include.spec import Family
 from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
-from serving.models.holder import Held, Holder
+from serving.models.holder import Held, Holder, Refusal, Role
 from tests.serving.parts import app_around
 
 RNG = np.random.default_rng(0)
@@ -72,6 +75,12 @@ def url(holder: Holder) -> Iterator[str]:
     thread.join()
 
 
+def only(url: str, model: str) -> Replica:
+    """Return the one replica that there is on loopback."""
+    (replica,) = Endpoint(url, model).replicas()
+    return replica
+
+
 def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bundle) -> None:
     """Not before it is there, and no longer than it takes."""
     endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
@@ -82,11 +91,13 @@ def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bu
 
 
 def test_it_answers_what_the_model_answers(url: str, holder: Holder, bundle: Bundle) -> None:
-    """Probabilities come back in order, with the version that gave them."""
+    """Probabilities and labels come back in order, with the version that gave them."""
     holder.hold(Held("boxes", "4", bundle))
-    version, answered = Endpoint(url, "boxes").infer(LAYOUT, X.tolist())
-    assert version == "4"
-    assert np.allclose(answered, bundle.probability(X), atol=1e-6, rtol=0)
+    answered = only(url, "boxes").infer(LAYOUT, X.tolist())
+    assert answered.version == "4"
+    expected = bundle.probability(X)
+    assert np.allclose(answered.probability, expected, atol=1e-6, rtol=0)
+    assert answered.label == [str(int(one)) for one in expected >= bundle.manifest.threshold]
 
 
 def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle) -> None:
@@ -96,7 +107,7 @@ def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle)
     """
     holder.hold(Held("woods", "1", woods))
     rows: list[tuple[Value, ...]] = [(1.0, "oak"), (None, "ash"), (2.0, None), (2.0, "teak")]
-    _, answered = Endpoint(url, "woods").infer(woods.manifest.layout, rows)
+    answered = only(url, "woods").infer(woods.manifest.layout, rows).probability
     expected = woods.probability(encode(woods.manifest.layout, rows))
     assert np.allclose(answered, expected, atol=1e-6, rtol=0)
     assert answered[0] > 0.5 > answered[1]
@@ -128,10 +139,10 @@ def test_another_version_is_not_the_one_waited_for(
 
 def test_a_server_that_does_not_know_the_model_is_an_error(url: str) -> None:
     """Its own sentence is passed on, when waiting and when asking."""
-    with pytest.raises(EndpointError, match="still says: 404"):
+    with pytest.raises(EndpointError, match="still says: it knows no model circles"):
         Endpoint(url, "circles", poll_seconds=0.02).wait_for("1", patience_seconds=0.1)
     with pytest.raises(EndpointError, match="infer answered 404"):
-        Endpoint(url, "circles").infer(LAYOUT, X.tolist())
+        only(url, "circles").infer(LAYOUT, X.tolist())
 
 
 def test_a_server_that_is_not_there_is_an_error() -> None:
@@ -139,3 +150,75 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
     endpoint = Endpoint("http://127.0.0.1:1", "boxes", poll_seconds=0.02)
     with pytest.raises(EndpointError, match="still says: no answer"):
         endpoint.wait_for("1", patience_seconds=0.1)
+
+
+def test_a_version_under_another_role_is_asked_by_its_number(
+    url: str, holder: Holder, bundle: Bundle
+) -> None:
+    """A challenger is waited for and asked while the champion answers to the name."""
+    holder.hold(Held("boxes", "4", bundle))
+    holder.hold(Held("boxes", "5", bundle), Role.CHALLENGER)
+    assert Endpoint(url, "boxes").wait_for("5", patience_seconds=10, role=CHALLENGER) < 5
+    assert only(url, "boxes").infer(LAYOUT, X.tolist(), "5").version == "5"
+    assert only(url, "boxes").infer(LAYOUT, X.tolist()).version == "4"
+
+
+def test_a_refusal_that_stands_ends_the_wait(
+    url: str, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reason is passed on long before the patience is over; a champion is waited for."""
+    monkeypatch.setattr(endpoint_module, "REFUSAL_STANDS_SECONDS", 0.1)
+    holder.follow({"boxes": "5"})
+    for role in (Role.CHALLENGER, Role.CHAMPION):
+        holder.refuse("boxes", Refusal("5", "its digest is wrong"), role)
+    endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
+    with pytest.raises(VersionRefusedError, match="version 5 as challenger: its digest is wrong"):
+        endpoint.wait_for("5", patience_seconds=60, role=CHALLENGER)
+    with pytest.raises(EndpointError, match=r"after 1 s do not.*refused: its digest is wrong"):
+        endpoint.wait_for("5", patience_seconds=0.6)
+
+
+def test_rows_that_it_cannot_answer_are_no_absence(
+    url: str, holder: Holder, bundle: Bundle
+) -> None:
+    """A 400 is about the rows or the model, and told apart from an endpoint that is away."""
+    holder.hold(Held("boxes", "4", bundle))
+    with pytest.raises(VersionRefusedError, match="answered 400"):
+        only(url, "boxes").infer(Layout(("height",)), [(1.0,)])
+
+
+def test_every_address_behind_a_name_is_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is asked under its own address, with the name as its host; on loopback there is one."""
+    found = [("10.0.0.7", 0), ("10.0.0.4", 0), ("10.0.0.7", 0), ("fd00::1", 0, 0, 0)]
+    answers = {"serving.example": found, "localhost": [("::1", 0, 0, 0), ("127.0.0.1", 0)]}
+
+    def resolved(host: str, _port: int, **_: object) -> list[Any]:
+        return [(0, 0, 0, "", address) for address in answers[host]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    replicas = Endpoint("http://serving.example:8090", "boxes").replicas()
+    assert [one.url for one in replicas] == [
+        "http://10.0.0.4:8090",
+        "http://10.0.0.7:8090",
+        "http://[fd00::1]:8090",
+    ]
+    assert {one.host for one in replicas} == {"serving.example:8090"}
+    assert [one.url for one in Endpoint("http://localhost:8090", "boxes").replicas()] == [
+        "http://localhost:8090"
+    ]
+
+
+def test_one_replica_that_lags_is_waited_for(
+    url: str, holder: Holder, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but one is not enough, and the sentence names the one."""
+    holder.hold(Held("boxes", "4", bundle))
+    endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
+    away = Replica("http://127.0.0.1:1", "127.0.0.1:1", "boxes")
+    monkeypatch.setattr(endpoint, "replicas", lambda: (only(url, "boxes"), away))
+    with pytest.raises(EndpointError, match=r"1 of 2 replicas .*127.0.0.1:1 still says: no answer"):
+        endpoint.wait_for("4", patience_seconds=0.1)
+    endpoint.require_any(patience_seconds=0.1)
+    monkeypatch.setattr(endpoint, "replicas", lambda: (away,))
+    with pytest.raises(EndpointError, match="no endpoint is running"):
+        endpoint.require_any(patience_seconds=0.1)

@@ -157,6 +157,8 @@ def test_a_matrix_is_float32_in_layout_order_sorted_by_key(lake: Lake) -> None:
     assert np.array_equal(X, np.array([[5, 5 / 3], [0, 0]], np.float32))
     assert y.tolist() == [1, 0]
     assert lake.sample(0, "train", AB, 2) == [(9.0, 3.0), (8.0, 8 / 3)]
+    for count in (1, 9):
+        assert [a for a, _ in lake.sample_classes(0, "holdout", AB, count)] == [0.0, 5.0]
 
 
 def test_a_version_is_read_back_bit_for_bit(lake: Lake) -> None:

@@ -19,10 +19,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return questions
 
 
-def approval(verdict: str) -> Approval:
-    """Return the task after a decision."""
+def approval(verdict: str, *, passed: bool = True) -> Approval:
+    """Return the task after a decision and a pre-flight."""
     decided = {"verdict": verdict, "reason": "F1 0.91 beats 0.87"}
-    return Approval(task_id="approve", subject="Promote?", body="because", decided=decided)
+    flown = {"needed": True, "passed": passed}
+    return Approval(
+        task_id="approve", subject="Promote?", body="because", decided=decided, flown=flown
+    )
 
 
 def answer(option: str, user: dict[str, str] | None) -> dict[str, Any]:
@@ -48,6 +51,12 @@ def test_a_person_is_asked_when_the_gate_would_promote(asked: list[dict[str, Any
 def test_nobody_is_asked_when_nothing_would_move(asked: list[dict[str, Any]], verdict: str) -> None:
     """The run goes on at once, with no answer."""
     assert approval(verdict).execute(CONTEXT) is None
+    assert asked == []
+
+
+def test_nobody_is_asked_about_a_failed_preflight(asked: list[dict[str, Any]]) -> None:
+    """The challenger is going to be rejected, whatever a person says."""
+    assert approval("PROMOTE", passed=False).execute(CONTEXT) is None
     assert asked == []
 
 

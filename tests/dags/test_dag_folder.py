@@ -29,6 +29,8 @@ FLOW = [
     "final",
     "fit",
     "score",
+    "decide",
+    "preflight",
     "promote",
     "serve",
 ]
@@ -195,12 +197,12 @@ def test_a_folder_without_a_usable_spec_has_no_roll_back(parse: Parse, tmp_path:
 
 
 def test_a_person_is_asked_only_where_the_spec_says_so(parse: Parse, spec_file: Path) -> None:
-    """Between decision and promotion; without `gate.approval` there is no task more."""
+    """Between pre-flight and promotion; without `gate.approval` there is no task more."""
     plain = parse(spec_file.parent).dags["pulsars"]
     spec_file.write_text(spec_file.read_text() + "\n[gate]\napproval = true\n")
     asking = parse(spec_file.parent).dags["pulsars"]
-    assert asking.task_dict.keys() - plain.task_dict.keys() == {"decide", "approve"}
-    assert asking.get_task("approve").upstream_task_ids == {"decide"}
+    assert asking.task_dict.keys() - plain.task_dict.keys() == {"approve"}
+    assert asking.get_task("approve").upstream_task_ids == {"decide", "preflight"}
     assert "approve" in asking.get_task("promote").upstream_task_ids
 
 

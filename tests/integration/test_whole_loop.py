@@ -32,6 +32,8 @@ def test_a_dropped_file_becomes_a_served_champion(stack: Stack) -> None:
     assert run.state == "success", run
     (batch,) = run.results["data.split"]["batches"]
     assert (batch["read"], batch["new"], batch["refused"]) == (2000, 2000, 0)
+    assert run.results["preflight"]["needed"]
+    assert run.results["preflight"]["passed"]
     assert run.results["promote"]["verdict"] == "PROMOTE"
     assert run.results["serve"]["version"] == "1"
     answer = _ask(stack, "pulsars", FIRST)

@@ -166,6 +166,22 @@ async def test_workers_share_a_home(stand: Stand) -> None:
     assert await Stand(stand.home, stand.registry).look() == "3"
 
 
+async def test_a_disk_that_cannot_be_written_takes_nothing_down(
+    stand: Stand, save_bundle: Save
+) -> None:
+    """A new version of one model is refused with the system's reason; others are followed on."""
+    stand.registry.crown("boxes", "1")
+    await stand.look()
+    (stand.home / "crates").write_text("a file where a folder should be")
+    stand.registry.register("crates")
+    stand.registry.crown("crates", stand.registry.publish("crates", *save_bundle(name="crates")))
+    stand.registry.crown("boxes", "2")
+    assert await stand.look() == "2"
+    refusal = stand.holder.refusal("crates")
+    assert refusal is not None
+    assert "File exists" in refusal.reason
+
+
 async def test_a_poke_looks_at_once(stand: Stand) -> None:
     """From any thread, long before the pause is over."""
     following = asyncio.ensure_future(stand.watch.run(pause_seconds=3600))

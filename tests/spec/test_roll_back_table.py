@@ -1,4 +1,4 @@
-"""Where rolling back leads: a move a word, P promotes, B rolls back, H is moved by hand."""
+"""Where rolling back leads: a move a word, P promotes, B rolls back, G gives back, H is by hand."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from include.moves import Move, MoveKind
 from include.stages.roll_back import target, withdrawn
 
 KINDS = {"P": MoveKind.PROMOTION, "B": MoveKind.ROLL_BACK, "H": MoveKind.BY_HAND}
-KINDS["A"] = MoveKind.ADOPTION
+KINDS |= {"A": MoveKind.ADOPTION, "G": MoveKind.GIVEN_BACK}
 
 TABLE = [
     # what happened           steps  back to  rolled back so far
@@ -23,6 +23,7 @@ TABLE = [
     ("P1 P2 P3 H1 P4", 1, "1", "2 3"),  # moved back by hand is rolled back, too
     ("P1 P2 H5 P6", 1, "5", ""),  # moved by hand to what never was champion
     ("P1 P2 P3 P1", 1, "3", ""),  # judged again and promoted again
+    ("P1 P2 P3 G2", 1, "1", "3"),  # given back because it did not serve
     ("P1 P2 H- H2 P3", 1, "2", ""),  # the alias was away for a while
     ("P1", 1, "none", ""),
     ("P1 P2", 2, "none", ""),

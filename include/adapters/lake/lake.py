@@ -175,6 +175,14 @@ class Lake:
         """Return the first rows of a side by key: float, str or None in the layout's order."""
         return reading.sample(self._side(version, side), layout.features, rows)
 
+    def sample_classes(
+        self, version: int, side: str, layout: Layout, rows: int
+    ) -> list[tuple[Value, ...]]:
+        """Return the first so many rows of each label of a side, as `sample` does."""
+        whole = self._side(version, side)
+        classes = (whole.filter(pl.col("label") == label) for label in (0, 1))
+        return [row for one in classes for row in reading.sample(one, layout.features, rows)]
+
     def stage(self, digest: str, name: str, frame: pl.DataFrame) -> None:
         """Keep a frame for the next step of the same run."""
         self._staging.keep(digest, name, frame)

@@ -20,7 +20,7 @@ from include.errors import ChampionMovedError
 from include.moves import Move, MoveKind
 from include.records import Decision, ModelVersion
 
-CHAMPION, PREVIOUS = "champion", "previous_champion"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
 # Longer than another process needs between its entry and the aliases.
 _SECOND_LOOK_SECONDS = 1.0
 _DONE = " done"
@@ -51,6 +51,15 @@ class Promotions(Versions):
         """Return the model version that the champion alias names, None while there is none."""
         return self._by_alias(CHAMPION)
 
+    def put_up(self, challenger: ModelVersion) -> None:
+        """Let every server that follows the registry hold a version beside the champion."""
+        self._client.set_registered_model_alias(self.model, CHALLENGER, challenger.version)
+
+    def take_down(self, challenger: ModelVersion) -> None:
+        """Let the servers drop a challenger, unless another one was put up meanwhile."""
+        if self._by_alias(CHALLENGER) == challenger:
+            self._client.delete_registered_model_alias(self.model, CHALLENGER)
+
     def opponent(self, challenger: ModelVersion) -> ModelVersion | None:
         """Return the champion that a challenger has to beat, None when there is none.
 
@@ -59,7 +68,7 @@ class Promotions(Versions):
         champion = self.champion()
         if champion != challenger:
             return champion
-        came = [move for move in self.moves() if move.kind is not MoveKind.ROLL_BACK]
+        came = [move for move in self.moves() if not move.kind.leads_back]
         mine = (move.before for move in reversed(came) if move.version == challenger.version)
         before = next(mine, None)
         return None if before is None else self.version(before)

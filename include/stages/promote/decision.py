@@ -2,20 +2,21 @@
 
 from collections.abc import Iterable
 
-from include.records import Check, Decision, Form, Scores, Verdict
+from include.records import Check, Decision, Form, Preflight, Scores, Verdict
 from include.spec import Gate
 from include.stages.promote.comparison import compare
-from include.stages.promote.fitness import fitness
+from include.stages.promote.fitness import fitness, flown
 
 _HEADLINES = ("champion_f1", "beyond_noise")
 
 
-def promote(scores: Scores, form: Form, rule: Gate) -> Decision:
+def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None = None) -> Decision:
     """Decide on a challenger scored on the same holdout as the champion, if there is one.
 
-    A form with `force` promotes past HOLD, never past REJECT.
+    A form with `force` promotes past HOLD, never past REJECT. `preflight` is what the endpoint did
+    with the challenger, once it has been asked.
     """
-    alone = fitness(scores, rule)
+    alone = (*fitness(scores, rule), *flown(preflight))
     unfit = [check for check in alone if not check.passed]
     if unfit:
         return Decision(Verdict.REJECT, _told(unfit), alone, scores, note=form.note)

@@ -1,6 +1,6 @@
 """What a challenger has to be by itself: the checks whose failure is a REJECT."""
 
-from include.records import Check, Proof, Scorecard, Scores
+from include.records import Check, Preflight, Proof, Scorecard, Scores
 from include.spec import Gate
 
 MIB = 2**20
@@ -31,6 +31,17 @@ def proven(scores: Scores, contender: str, version: str) -> Check:
         sentence = f"{title} was fitted on {proof.shared_rows} rows of the holdout"
     shared = float(proof.shared_rows)
     return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
+
+
+def flown(preflight: Preflight | None) -> tuple[Check, ...]:
+    """Check that the endpoint answers with the challenger as the pipeline does, where it was asked.
+
+    The value is the number of answers that differ and of replicas that refused the version.
+    """
+    if preflight is None or not preflight.needed:
+        return ()
+    found = float(preflight.differences)
+    return (Check("preflight", preflight.passed, found, 0.0, preflight.sentence, ceiling=True),)
 
 
 def _beats_no_skill(card: Scorecard) -> Check:

@@ -1,0 +1,207 @@
+"""The real server goes first, and a champion that does not serve is undone.
+
+A real MLflow server, a real Delta table, and the server itself following that registry on a port.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import uvicorn
+
+from demo.data import pulsar_rows
+from include import endpoint_check, steps
+from include.adapters import endpoint as door
+from include.adapters.endpoint import Endpoint
+from include.bundle import Bundle, BundleRefusedError
+from include.errors import EndpointError, GivenBackError
+from include.moves import MoveKind, RollBack
+from include.records import Form, Preflight, Verdict
+from include.workplace import Workplace
+from serving.app import make_app, make_server
+from serving.following import watch as following
+from serving.following.registry import MlflowRegistry
+from serving.following.shelf import Shelf
+from serving.following.watch import Watch
+from serving.guard.drain import Drain
+from serving.models.holder import Holder
+from serving.settings import read_settings
+from tests.contract.pipeline import Run, drop, run
+
+ROWS = pulsar_rows(600, seed=1)
+FORCED = Form(force=True, no_new_data="retrain")
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def url(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a server that follows the registry."""
+    holder = Holder()
+    shelf = Shelf(tmp_path_factory.mktemp("serving"))
+    watch = Watch(MlflowRegistry(mlflow_url), holder, shelf)
+    settings = read_settings({"SERVING_GRPC_PORT": "0", "SERVING_POLL_SECONDS": "0.1"})
+    app = make_app(make_server(settings, holder, watch, Drain(0.0)))
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def served(at: Workplace, url: str) -> Workplace:
+    """Return a workplace whose endpoint is the server."""
+    drop(at, ROWS)
+    return replace(at, endpoint=Endpoint(url, at.spec.model, poll_seconds=0.05))
+
+
+def aliases(at: Workplace) -> dict[str, str]:
+    """Return the aliases of the registered model."""
+    return dict(mlflow.MlflowClient().get_registered_model(at.spec.model).aliases)
+
+
+def flown(at: Workplace, done: Run) -> Preflight:
+    """Run the step on what a run has decided."""
+    return steps.preflight(at, done.plan, done.challenger, done.decision)
+
+
+def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> None:
+    """Every golden row comes back as the pipeline's own; the alias is there only meanwhile."""
+    done = run(served)
+    first = flown(served, done)
+    assert first.passed
+    assert first.replicas == 1
+    # All there are of both labels: the holdout has no more.
+    assert first.rows == sum(done.plan.dataset.holdout.values())
+    assert aliases(served)["challenger"] == done.challenger.version
+    assert flown(served, done).passed
+    decision = steps.promote(served, done.plan, done.challenger, done.scores, Form(), flown=first)
+    assert decision.verdict is Verdict.PROMOTE
+    assert [check.name for check in decision.checks].count("preflight") == 1
+    assert "challenger" not in aliases(served)
+    answer = steps.serve(served, done.plan)
+    assert (answer.version, answer.rows_checked) == (done.challenger.version, first.rows)
+    assert steps.serve(served, None).version == answer.version
+
+
+def test_another_answer_than_the_pipelines_is_a_reject(
+    served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Label by label; `force` does not pass it, and nothing moves."""
+    done = run(served)
+    bundle = served.registry.bundle
+
+    def stricter(version: Any) -> Bundle:
+        opened = bundle(version)
+        return replace(opened, manifest=replace(opened.manifest, threshold=1.1))
+
+    monkeypatch.setattr(served.registry, "bundle", stricter)
+    found = flown(served, done)
+    assert not found.passed
+    assert found.differences > 0
+    assert "otherwise, as row " in found.sentence
+    before = served.registry.moves()
+    decision = steps.promote(served, done.plan, done.challenger, done.scores, FORCED, flown=found)
+    assert decision.verdict is Verdict.REJECT
+    assert decision.reason == found.sentence
+    assert served.registry.moves() == before
+    assert "challenger" not in aliases(served)
+
+
+def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
+    served: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own sentence stands in the decision."""
+
+    def refusing(_folder: Path, _digest: str, _name: str) -> Bundle:
+        raise BundleRefusedError("it is too large for this server")
+
+    monkeypatch.setattr(following, "load_and_warm", refusing)
+    monkeypatch.setattr(door, "REFUSAL_STANDS_SECONDS", 0.3)
+    done = run(served)
+    found = flown(served, done)
+    assert not found.passed
+    assert "too large for this server" in found.sentence
+
+
+def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
+    at: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to do, and does not put the alias up; what is not to be promoted needs none."""
+    monkeypatch.setattr(endpoint_check, "ABSENCE_PATIENCE_SECONDS", 0.2)
+    drop(at, ROWS)
+    away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
+    done = run(away)
+    with pytest.raises(EndpointError, match="no endpoint is running"):
+        flown(away, done)
+    assert "challenger" not in aliases(away)
+    held = replace(done, decision=replace(done.decision, verdict=Verdict.HOLD))
+    assert flown(away, held) == Preflight(
+        needed=False, passed=True, sentence="not needed: HOLD anyhow"
+    )
+
+
+@pytest.fixture
+def promoted(served: Workplace, monkeypatch: pytest.MonkeyPatch) -> tuple[Workplace, Run, Run]:
+    """Return two runs that promoted, and an endpoint that is gone since."""
+    monkeypatch.setattr(endpoint_check, "SERVING_PATIENCE_SECONDS", 0.2)
+    first, second = run(served), run(served, FORCED)
+    assert second.decision.verdict is Verdict.PROMOTE
+    gone = Endpoint(NOWHERE, served.spec.model, poll_seconds=0.05)
+    return replace(served, endpoint=gone), first, second
+
+
+def test_a_champion_that_does_not_serve_is_given_back_once(
+    promoted: tuple[Workplace, Run, Run],
+) -> None:
+    """The move is in the log with the reason; retries of serve and of promote move nothing more."""
+    at, first, second = promoted
+    for _ in range(2):
+        with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
+            steps.serve(at, second.plan)
+        moves = at.registry.moves()
+        assert [(move.kind, move.version) for move in moves] == [
+            (MoveKind.PROMOTION, "1"),
+            (MoveKind.PROMOTION, "2"),
+            (MoveKind.GIVEN_BACK, "1"),
+        ]
+    assert moves[-1].by == second.plan.run_id
+    assert "no answer" in moves[-1].reason
+    assert aliases(at)["champion"] == first.challenger.version
+    steps.promote(at, second.plan, second.challenger, second.scores, FORCED)
+    assert at.registry.moves() == moves
+    assert "rolled back" in steps.score(at, second.plan, second.challenger).barred
+
+
+def test_what_somebody_else_moved_is_left_alone(promoted: tuple[Workplace, Run, Run]) -> None:
+    """A roll back in the meantime stands; only the run's own promotion is undone."""
+    at, _, second = promoted
+    steps.roll_back(at, RollBack("by a person", 1, reason="it is slow", by="Ada"))
+    moves = at.registry.moves()
+    for plan in (second.plan, None):
+        with pytest.raises(EndpointError, match="should hold version 1"):
+            steps.serve(at, plan)
+    assert at.registry.moves() == moves
+
+
+def test_a_first_champion_has_nobody_to_give_back_to(
+    at: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays, and the task says what is wrong."""
+    monkeypatch.setattr(endpoint_check, "SERVING_PATIENCE_SECONDS", 0.2)
+    drop(at, ROWS)
+    away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
+    done = run(away)
+    with pytest.raises(EndpointError, match="should hold version 1 as champion"):
+        steps.serve(away, done.plan)
+    assert away.registry.champion() == done.challenger
