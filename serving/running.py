@@ -23,6 +23,8 @@ def run(
         http="httptools",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,
+        server_header=False,
         log_config=log_config,
         timeout_graceful_shutdown=int(LONGEST_SECONDS),
     )

@@ -28,7 +28,7 @@ from serving.refusals import RequestRefusedError
 Matrix = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 
-_ON_THE_LOOP_SECONDS = 0.0008
+_ON_THE_LOOP_SECONDS = 0.002
 """What a batch may take on the event loop: more would hold up everybody else."""
 _ALONE_ROWS = 64
 """A request of more rows gains nothing from company and would make it wait."""
