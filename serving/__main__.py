@@ -29,7 +29,7 @@ LOG = logging.getLogger("serving")
 # One prediction at a time on one thread: the libraries' own pools only fight over the cores. They
 # read these once, when they are first imported, so this comes before the server's own imports.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# A model that is being opened in a thread gives way to requests after this, not after Python's 5 ms.
+# A model that is opened in a thread gives way to requests after this, not after Python's 5 ms.
 _SWITCH_SECONDS = 0.0005
 
 

@@ -4,6 +4,9 @@ A graph computes in float32, so it is one way to ask a model and not the model; 
 whether it gives the model's answers.
 """
 
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,36 +27,66 @@ _LARGEST_BYTES = 64 * 2**20
 """Of a graph: above it, building it takes longer than it can ever save."""
 
 
-def graph_score(model: Any, width: int) -> Score | None:
+class Graphs:
+    """The graphs of one model in the order in which they are asked for, kept in a folder.
+
+    A conversion takes tenths of a second of Python's lock and leaves the heap in pieces: a version
+    that is opened again, as after a restart, in another worker or when it is crowned once more,
+    finds its graphs. One that does not belong to the model is found out by its answers.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Keep them in an existing folder, or nowhere."""
+        self._folder = folder
+        self._asked = 0
+
+    def next(self, make: Callable[[], bytes]) -> bytes:
+        """Return the next graph, made now unless it was kept; empty where there can be none."""
+        path = self._folder and self._folder / f"graph-{self._asked}.onnx"
+        self._asked += 1
+        if path is not None and path.is_file():
+            return path.read_bytes()
+        try:
+            graph = make()
+            _session(graph)
+        except Exception:  # noqa: BLE001 - converters and the runtime raise anything at what they lack
+            graph = b""
+        if path is not None:
+            draft = path.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(graph)
+            draft.replace(path)
+        return graph
+
+
+def graph_score(model: Any, width: int, graphs: Graphs | None = None) -> Score | None:
     """Return how to score a float32 matrix of so many columns by a graph, None where there is none.
 
     Of a pipeline as many steps are in the graph as can be; those before them run as they are.
     """
+    graphs = graphs or Graphs()
     if isinstance(model, VotingClassifier):
-        voices = [graph_score(one, width) for one in model.estimators_]
+        voices = [graph_score(one, width, graphs) for one in model.estimators_]
         return None if None in voices else vote([one for one in voices if one], model)
     if isinstance(model, Pipeline):
-        return _of_pipeline(model, width)
-    return _in_one_graph(model, width)
+        return _of_pipeline(model, width, graphs)
+    return _in_one_graph(model, width, graphs)
 
 
-def _of_pipeline(pipeline: Pipeline, width: int) -> Score | None:
+def _of_pipeline(pipeline: Pipeline, width: int, graphs: Graphs) -> Score | None:
     steps = [step for _, step in pipeline.steps if step != "passthrough"]
     probe = np.zeros((1, width), dtype=np.float32)
     for first in range(len(steps) - 1):
-        score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1])
+        score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1], graphs)
         if score is not None:
             return after([transform_of(step) for step in steps[:first]], score)
         probe = np.asarray(steps[first].transform(probe))
-    last = graph_score(steps[-1], probe.shape[1])
+    last = graph_score(steps[-1], probe.shape[1], graphs)
     return last and after([transform_of(step) for step in steps[:-1]], last)
 
 
-def _in_one_graph(model: Any, width: int) -> Score | None:
-    try:
-        return _session(_converted(model, width))
-    except Exception:  # noqa: BLE001 - converters and the runtime raise anything at what they lack
-        return None
+def _in_one_graph(model: Any, width: int, graphs: Graphs) -> Score | None:
+    graph = graphs.next(lambda: _converted(model, width).SerializeToString())
+    return _session(graph) if graph else None
 
 
 def _converted(model: Any, width: int) -> onnx.ModelProto:
@@ -81,10 +114,9 @@ def _boosted(model: XGBClassifier, width: int) -> onnx.ModelProto:
     return converted
 
 
-def _session(converted: onnx.ModelProto) -> Score | None:
-    graph = converted.SerializeToString()
+def _session(graph: bytes) -> Score:
     if len(graph) > _LARGEST_BYTES:
-        return None
+        raise ValueError(f"a graph of {len(graph)} bytes saves nothing")
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
-from serving.models.quick import quickened
+from serving.models.quick import QuickBundle, quickened
 from serving.models.scoring import score
 
 _APART = 1e-6
 
 
-def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
+def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
     """Verify, open and try a bundle; raise when it is not fit to answer for this name.
 
     Runs for as long as unpickling takes: call it in a thread. Opening a model that training saved
@@ -26,7 +26,7 @@ def load_and_warm(folder: Path, digest: str, name: str) -> Bundle:
         )
     _single_thread(bundle.model)
     _warm(bundle)
-    return quickened(bundle)
+    return quickened(bundle, folder)
 
 
 def _warm(bundle: Bundle) -> None:

@@ -10,12 +10,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.bundle import Bundle, Layout, encode, stand_in
-from serving.models.graph import graph_score
+from serving.models.graph import Graphs, graph_score
 from serving.models.native import Score, score_of, unwrapped
 
 _ITSELF = "scikit-learn"
@@ -52,13 +53,16 @@ class QuickBundle(Bundle):
         return np.asarray(self.ways[at].score(X), dtype=np.float64)
 
 
-def quickened(bundle: Bundle) -> QuickBundle:
-    """Return the bundle with the quickest of its ways for each number of rows."""
+def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
+    """Return the bundle with the quickest of its ways for each number of rows.
+
+    What was made for that is kept in the folder, to be found there when the bundle is opened again.
+    """
     parts = {field.name: getattr(bundle, field.name) for field in fields(Bundle)}
-    return QuickBundle(**parts, ways=tuple(_ways(bundle)))
+    return QuickBundle(**parts, ways=tuple(_ways(bundle, Graphs(folder))))
 
 
-def _ways(bundle: Bundle) -> list[Way]:
+def _ways(bundle: Bundle, graphs: Graphs) -> list[Way]:
     rows = golden_rows(bundle.manifest.layout, bundle.manifest.example)
     if _seconds(bundle.probability, rows[:_FEW]) > _PATIENCE_SECONDS:
         return [Way(_ITSELF, len(rows), bundle.probability)]
@@ -67,7 +71,7 @@ def _ways(bundle: Bundle) -> list[Way]:
         return [Way(_ITSELF, len(rows), bundle.probability)]
     same = {
         name: score
-        for name, score in _others(bundle, rows.shape[1]).items()
+        for name, score in _others(bundle, rows.shape[1], graphs).items()
         if _is_same(bundle, _answers(score, rows), expected)
     }
     return _quickest({_ITSELF: bundle.probability} | same, rows)
@@ -96,9 +100,9 @@ def golden_rows(
     return rows
 
 
-def _others(bundle: Bundle, width: int) -> dict[str, Score]:
+def _others(bundle: Bundle, width: int, graphs: Graphs) -> dict[str, Score]:
     model = unwrapped(bundle.model)
-    found = {"arithmetic": score_of(model), "onnx": graph_score(model, width)}
+    found = {"arithmetic": score_of(model), "onnx": graph_score(model, width, graphs)}
     return {name: score for name, score in found.items() if score is not None}
 
 

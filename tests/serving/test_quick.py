@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 from include.bundle import Bundle, BundleRefusedError, Layout, Manifest, answered, load, save
-from serving.models import quick
+from serving.models import graph, quick
+from serving.models.graph import Graphs
 from serving.models.loading import load_and_warm
 from serving.models.native import Score
 from serving.models.quick import golden_rows, quickened
@@ -68,7 +69,7 @@ def test_a_way_that_says_otherwise_is_not_taken(monkeypatch: pytest.MonkeyPatch)
 
     for wrong in (off, broken):
 
-        def graph(_model: object, _width: int, way: Score = wrong) -> Score:
+        def graph(_model: object, _width: int, _graphs: Graphs, way: Score = wrong) -> Score:
             return way
 
         monkeypatch.setattr(quick, "graph_score", graph)
@@ -102,3 +103,23 @@ def test_a_model_that_answers_otherwise_than_where_it_was_fitted_is_refused(
     assert load(tmp_path, other).manifest.answers == told.answers
     with pytest.raises(BundleRefusedError, match="when it was saved, with"):
         load_and_warm(tmp_path, other, "boxes")
+
+
+def test_a_graph_is_made_once_for_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened again it is found; one that was altered is not taken, and the model answers on."""
+    digest = save(tmp_path, MODELS["forest"], MANIFEST)
+    first = load_and_warm(tmp_path, digest, "boxes")
+    monkeypatch.setattr(graph, "to_onnx", None)
+    again = load_and_warm(tmp_path, digest, "boxes")
+    assert "onnx" in {way.name for way in again.ways} & {way.name for way in first.ways}
+    (kept,) = tmp_path.glob("graph-*.onnx")
+    other = tmp_path / "other"
+    other.mkdir()
+    whole = bundle(MODELS["stopped early"])
+    quickened(whole, other)
+    kept.write_bytes((other / kept.name).read_bytes())
+    altered = load_and_warm(tmp_path, digest, "boxes")
+    assert "onnx" not in {way.name for way in altered.ways}
+    np.testing.assert_allclose(altered.probability(X), first.probability(X), rtol=0, atol=1e-6)
