@@ -135,7 +135,7 @@ def _ask(settings: Settings, console: Console) -> None:
     spec = read_spec(settings.specs / f"{DAG}.toml")
     unseen = santander_rows(200, SEED + 1)
     features = unseen.select(pl.exclude("ID_code", "target"))
-    endpoint = Endpoint(settings.serving_url, spec.model)
+    endpoint = Endpoint(settings.serving_url, spec.model, settings.serving_key)
     answered = endpoint.replicas()[0].infer(Layout(tuple(features.columns)), features.rows())
     probability = answered.probability
     answer = httpx.get(f"{settings.serving_url}/v2/models/{spec.model}").json()

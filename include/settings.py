@@ -56,6 +56,8 @@ class Settings:
     what stands beside it while it is laid out and fitted."""
     code: str
     """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
+    serving_key: str = field(default="", repr=False)
+    """What the pipeline asks the endpoint with: SERVING_API_KEY, which the server reads too."""
     s3: Mapping[str, str] = field(default_factory=dict, repr=False)
     """How to reach a bucket, in the words that obstore, deltalake and polars read."""
 
@@ -97,6 +99,7 @@ class Settings:
             "RATCHET_CORES": str(self.cores),
             "RATCHET_FIT_MEMORY": str(self.fit_memory),
             "RATCHET_CODE_VERSION": self.code,
+            "SERVING_API_KEY": self.serving_key,
             **{name: self.s3[name] for name in _AWS if name in self.s3},
         }
 
@@ -117,6 +120,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
         fit_memory=_number(env, "RATCHET_FIT_MEMORY", _memory() // 2),
         code=env.get("RATCHET_CODE_VERSION", ""),
+        serving_key=env.get("SERVING_API_KEY", ""),
         s3=s3_options(env),
     )
 

@@ -28,6 +28,6 @@ def workplace(spec: Spec, settings: Settings) -> Workplace:
         at.landing,
         at.lake,
         Registry(settings.registry_url, spec.name, spec.model),
-        Endpoint(settings.serving_url, spec.model),
+        Endpoint(settings.serving_url, spec.model, settings.serving_key),
         TrainSides(settings.scratch / "train_sides" / spec.name),
     )

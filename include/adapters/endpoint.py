@@ -73,6 +73,8 @@ class Replica:
     host: str
     """The name that the address was found under, as a request has to say it."""
     model: str
+    key: str = field(default="", repr=False)
+    """The API key to ask with; empty where none is asked for."""
 
     def standing(self) -> Standing:
         """Return which versions of the model it holds under which roles."""
@@ -133,7 +135,8 @@ class Replica:
         return _HTTP.request(
             method,
             f"{self.url}{path}",
-            headers={"host": self.host},
+            headers={"host": self.host}
+            | ({"authorization": f"Bearer {self.key}"} if self.key else {}),
             # Over TLS the certificate is for the name, not for the address.
             extensions={"sni_hostname": name},
             **options,
@@ -143,8 +146,9 @@ class Replica:
 class Endpoint:
     """One model's endpoint: one server, or replicas behind one name."""
 
-    def __init__(self, url: str, model: str, poll_seconds: float = 0.2) -> None:
-        """`url` is the server, `model` the name of the endpoint."""
+    def __init__(self, url: str, model: str, key: str = "", poll_seconds: float = 0.2) -> None:
+        """`url` is the server, `model` the name of the endpoint, `key` an API key of the server."""
+        self._key = key
         self._url = url.rstrip("/")
         self._model = model
         self._poll_seconds = poll_seconds
@@ -164,12 +168,13 @@ class Endpoint:
         addresses = sorted({str(one[4][0]) for one in found})
         if any(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in addresses):
             # The same server as IPv4 and IPv6, or only as one of them.
-            return (Replica(self._url, parts.netloc, self._model),)
+            return (Replica(self._url, parts.netloc, self._model, self._key),)
         return tuple(
             Replica(
                 f"{parts.scheme}://{f'[{one}]' if ':' in one else one}:{port}{parts.path}",
                 parts.netloc,
                 self._model,
+                self._key,
             )
             for one in addresses
         )

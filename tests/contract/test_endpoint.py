@@ -29,6 +29,7 @@ from tests.serving.parts import app_around
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
 LAYOUT = Layout(("height", "width"))
+KEY = "sesame"
 Y = (X[:, 0] > 0.5).astype(np.int8)
 
 
@@ -62,7 +63,11 @@ def woods(tmp_path: Path) -> Bundle:
 def url(holder: Holder) -> Iterator[str]:
     """Return the address of a server on a free port of its own."""
     config = uvicorn.Config(
-        app_around(holder), host="127.0.0.1", port=0, log_level="warning", ws="none"
+        app_around(holder, {"SERVING_API_KEY": KEY}),
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        ws="none",
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -77,7 +82,7 @@ def url(holder: Holder) -> Iterator[str]:
 
 def only(url: str, model: str) -> Replica:
     """Return the one replica that there is on loopback."""
-    (replica,) = Endpoint(url, model).replicas()
+    (replica,) = Endpoint(url, model, KEY).replicas()
     return replica
 
 
@@ -118,7 +123,7 @@ def test_the_script_asks_about_categories_and_gaps(
 ) -> None:
     """A row on the command line is what the file's row was, and the example is a real one."""
     holder.hold(Held("woods", "1", woods))
-    asking = ["--url", url, "--model", "woods", "--json"]
+    asking = ["--url", url, "--model", "woods", "--json", "--key", KEY]
     expected = woods.probability(encode(woods.manifest.layout, [(None, "ash"), (1.0, "oak")]))
     for arguments, probability in zip([["--row=,ash"], []], expected, strict=True):
         assert request.main(asking + arguments) == 0
@@ -222,3 +227,11 @@ def test_one_replica_that_lags_is_waited_for(
     monkeypatch.setattr(endpoint, "replicas", lambda: (away,))
     with pytest.raises(EndpointError, match="no endpoint is running"):
         endpoint.require_any(patience_seconds=0.1)
+
+
+def test_a_wrong_key_is_told(url: str, holder: Holder, bundle: Bundle) -> None:
+    """Whoever set the pipeline up without the server's key reads that in the task's log."""
+    holder.hold(Held("boxes", "3", bundle))
+    (replica,) = Endpoint(url, "boxes", "a guess").replicas()
+    with pytest.raises(EndpointError, match=r"401: .*this API key is none that the server knows"):
+        replica.infer(LAYOUT, [(1.0, 2.0)])
