@@ -35,8 +35,8 @@ from benchmarks.serving_process import (
 from benchmarks.serving_table import BARE, show, targets
 
 QUICK = bool(os.environ.get("QUICK"))
-ROUNDS = 1 if QUICK else 4
-SECONDS = 1.0 if QUICK else 4.0
+ROUNDS = 1 if QUICK else 3
+SECONDS = 1.0 if QUICK else 3.0
 _REQUESTS = 32
 """Different requests that a connection sends in turn."""
 _TOLERANCE = 1e-5

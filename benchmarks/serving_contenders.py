@@ -19,6 +19,7 @@ from benchmarks.serving_process import (
     HEADERS,
     PROJECT,
     Ratchet,
+    await_workers,
     end_family,
     environment,
     free_ports,
@@ -28,6 +29,7 @@ from benchmarks.serving_process import (
 from benchmarks.serving_registry import registry
 
 RATCHET = "Ratchet"
+PAIR = "Ratchet, 2 workers"
 MLSERVER = ("MLServer, 1 worker, batching", "MLServer, no worker, batching")
 _JSON = {"Content-Type": "application/json"}
 _INFER = f"/v2/models/{NAME}/infer"
@@ -56,7 +58,8 @@ Start = Callable[[Model, Path], AbstractContextManager[Contender]]
 def contenders(model: Model, work: Path, say: Callable[[str], None]) -> Iterator[list[Contender]]:
     """Start every server that starts here, all at once up, and end them all."""
     starts: dict[str, Start] = {
-        RATCHET: _ratchet,
+        RATCHET: lambda *at: _ratchet(RATCHET, 1, *at),
+        PAIR: lambda *at: _ratchet(PAIR, 2, *at),
         MLSERVER[0]: lambda *at: mlserver(MLSERVER[0], 1, *at),
         MLSERVER[1]: lambda *at: mlserver(MLSERVER[1], 0, *at),
         "mlflow models serve": _mlflow,
@@ -80,14 +83,16 @@ def contenders(model: Model, work: Path, say: Callable[[str], None]) -> Iterator
 
 
 @contextmanager
-def _ratchet(model: Model, work: Path) -> Iterator[Contender]:
+def _ratchet(name: str, workers: int, model: Model, work: Path) -> Iterator[Contender]:
     with registry(NAME) as kept:
         kept.point(kept.publish(model.bundle, model.digest))
-        with ratchet(kept.url, work, model=NAME, poll_seconds=1.0) as server:
-            yield ratchet_contender(server)
+        variables = {"SERVING_WORKERS": str(workers)}
+        with ratchet(kept.url, work, model=NAME, poll_seconds=1.0, **variables) as server:
+            await_workers(server.url, workers)
+            yield ratchet_contender(server, name)
 
 
-def ratchet_contender(server: Ratchet) -> Contender:
+def ratchet_contender(server: Ratchet, name: str = RATCHET) -> Contender:
     """Return a running Ratchet as a contender; peers are asked for the same single output."""
 
     def binary(rows: Rows) -> Post:
@@ -96,7 +101,7 @@ def ratchet_contender(server: Ratchet) -> Contender:
         return Post(_INFER, HEADERS | kind | {"Inference-Header-Content-Length": str(length)}, body)
 
     return Contender(
-        RATCHET,
+        name,
         server.port,
         server.grpc_port,
         {

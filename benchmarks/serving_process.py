@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 PROJECT = Path(__file__).parents[1]
 KEY = "a-key-for-measuring"
 HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
@@ -68,6 +70,19 @@ def ratchet(
         yield server
     finally:
         end_family(server.process)
+
+
+def await_workers(url: str, workers: int) -> None:
+    """Return when each of several workers has told that it holds a model; one has by then."""
+    deadline = time.monotonic() + 60
+    while workers > 1:
+        page = httpx.get(f"{url}/metrics", headers=HEADERS, trust_env=False).text
+        told = [line for line in page.splitlines() if line.startswith("ratchet_model_info{")]
+        if all(any(f'worker="{number}"' in line for line in told) for number in range(workers)):
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not all of {workers} workers hold a model after a minute")
+        time.sleep(0.2)
 
 
 def start_ratchet(settings: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from serving.guard.drain import LONGEST_SECONDS, Drain
+from serving.one_write import OneWriteProtocol
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -20,7 +21,7 @@ def run(
     config = uvicorn.Config(
         drain.guard(application),
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         lifespan="on",
         access_log=False,
         proxy_headers=False,

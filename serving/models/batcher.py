@@ -104,6 +104,8 @@ class Batcher:
         # A version that nobody holds any more takes its lane with it.
         self._lanes: WeakKeyDictionary[Held, _Lane] = WeakKeyDictionary()
         self._waiting = 0
+        self._due: deque[tuple[float, asyncio.Future[Probabilities]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._threads = ThreadPoolExecutor(_CORES, thread_name_prefix="predict")
 
     @property
@@ -125,7 +127,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         one = _Waiting(matrix, loop.create_future())
         lane = self._queued(held, one, loop)
-        deadline = loop.call_later(self._limits.deadline_seconds, self._expire, one.answer)
+        self._watch_over(one.answer, loop)
         try:
             return await one.answer
         except UnscorableError as error:
@@ -133,7 +135,6 @@ class Batcher:
                 400, f"version {held.version} of {held.name} cannot score these rows: {error}"
             ) from error
         finally:
-            deadline.cancel()
             if one.queued:  # cancelled, or its time was up before its turn came
                 self._off_the_queue(one)
                 lane.waiting.remove(one)
@@ -210,12 +211,26 @@ class Batcher:
         running = asyncio.get_running_loop().run_in_executor(self._threads, timed)
         running.add_done_callback(back)
 
-    def _expire(self, answer: "asyncio.Future[Probabilities]") -> None:
-        if not answer.done():
-            seconds = self._limits.deadline_seconds
-            answer.set_exception(
-                RequestRefusedError(504, f"no answer within {seconds:g} s: the model is busy")
-            )
+    def _watch_over(
+        self, answer: "asyncio.Future[Probabilities]", loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Refuse an answer that does not come in time; one timer does for all."""
+        while self._due and self._due[0][1].done():
+            self._due.popleft()
+        self._due.append((loop.time() + self._limits.deadline_seconds, answer))
+        if self._timer is None:
+            self._timer = loop.call_at(self._due[0][0], self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        seconds = self._limits.deadline_seconds
+        while self._due and (self._due[0][1].done() or self._due[0][0] <= loop.time()):
+            _, answer = self._due.popleft()
+            if not answer.done():
+                answer.set_exception(
+                    RequestRefusedError(504, f"no answer within {seconds:g} s: the model is busy")
+                )
+        due = self._due[0][0] if self._due else None
+        self._timer = None if due is None else loop.call_at(due, self._expire, loop)
 
 
 def _scored(held: Held, batch: list[_Waiting]) -> list[Probabilities | Exception]:
