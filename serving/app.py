@@ -14,13 +14,13 @@ from serving.following.repository import Repository
 from serving.following.watch import Watch
 from serving.following.webhook import Webhook
 from serving.front import Application, Front
+from serving.grpc_v2.server import Listening, start_grpc
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard, make_guard
 from serving.models.batcher import Batcher, Limits
 from serving.models.holder import Holder
 from serving.models.scoring import score
 from serving.protocol import metadata
-from serving.protocol.grpc_v2.server import Listening, start_grpc
 from serving.routes import Routes
 from serving.service import Service
 from serving.settings import Settings

@@ -12,8 +12,8 @@ from grpc import aio
 from sklearn.dummy import DummyClassifier
 
 from include.bundle import Bundle, Layout, Manifest, load, save
+from serving.grpc_v2.server import GrpcServer, start_grpc
 from serving.models.holder import Held, Holder
-from serving.protocol.grpc_v2.server import GrpcServer, start_grpc
 from tests.serving.grpc_asked import AT, Ask, Shelf, call
 from tests.serving.parts import app_around, server_around
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher

@@ -12,10 +12,10 @@ import uvicorn
 import uvloop
 from grpc import aio
 
+from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc_v2.server import GrpcServer, start_grpc
 from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
-from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.server import GrpcServer, start_grpc
 from tests.serving.grpc_asked import AT, LONGEST, ROWS, Ask, Shelf, call, question, raw_question
 from tests.serving.parts import app_around, server_around
 

@@ -10,11 +10,11 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
+from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc_v2.messages import decode, encode, parsed
 from serving.guard.keys import Keys
 from serving.guard.logs import request_id
 from serving.protocol import metadata
-from serving.protocol.grpc_v2 import inference_pb2 as v2
-from serving.protocol.grpc_v2.messages import decode, encode, parsed
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED, Asked, Decode, Headers, Service
 

@@ -12,13 +12,13 @@ from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from include.bundle import Bundle, Layout, Manifest
-from serving.protocol.answers import Request, answer_form
-from serving.protocol.codecs import MAX_ROWS, chosen
-from serving.protocol.grpc_v2.inference_pb2 import (
+from serving.grpc_v2.inference_pb2 import (
     InferTensorContents,
     ModelInferRequest,
     ModelInferResponse,
 )
+from serving.protocol.answers import Request, answer_form
+from serving.protocol.codecs import MAX_ROWS, chosen
 from serving.protocol.in_binary import BinaryTensor, decoded, pack
 from serving.protocol.sentences import TEXT, clip, refusal
 from serving.protocol.tensors import Tensor, matrix

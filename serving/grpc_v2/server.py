@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 
+from serving.grpc_v2.calls import Calls, Repository
 from serving.guard.keys import Keys
-from serving.protocol.grpc_v2.calls import Calls, Repository
 from serving.service import Service
 
 SERVICES = (

@@ -1,6 +1,6 @@
 """Writes `inference_pb2.py` and `inference_pb2.pyi` from `inference.proto`.
 
-    python -m serving.protocol.grpc_v2.generate
+    python -m serving.grpc_v2.generate
 
 Needs grpcio-tools, which the server itself does not.
 """
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
+ROOT = HERE.parents[1]
 PROTO = HERE / "inference.proto"
 
 
