@@ -124,7 +124,7 @@ class Holder:
 
     def names(self) -> list[str]:
         """Return every name that the registry or the local copies know, sorted."""
-        return sorted(self._champions.keys() | self._lineups.keys())
+        return sorted(self._champions.keys() | self._lineups.keys() | self._withdrawn)
 
     def loaded(self) -> list[Held]:
         """Return the champions, sorted by name."""
