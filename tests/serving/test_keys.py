@@ -43,6 +43,8 @@ def test_any_of_the_keys_opens_in_any_of_the_ways(tmp_path: Path, header: Header
     """Keys of the file and the environment count, as bearer, basic password or X-API-Key."""
     keys = Keys("three", _file(tmp_path, "# people\nwalnut\n\n  two  \n"))
     keys.require([(b"host", b"x"), header])
+    with pytest.raises(RequestRefusedError):
+        keys.require([(b"host", b"x")])
 
 
 @pytest.mark.parametrize(
