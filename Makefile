@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-defects test-load test-fuzz test-soak lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-defects test-load test-fuzz test-soak lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,9 @@ bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside 
 
 bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its peers (DATA=folder of the real data; QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.quality --peer $(PEERS)/bin/python $(if $(DATA),--data $(DATA))
+
+bench-ways: setup-dev  ## Time one row of every family, as scikit-learn answers and as served
+	@QUICK=$(QUICK) $(RUN) benchmarks.ways
 
 bench-serving: setup $(SERVED_PEERS)  ## Requests a second, beside MLServer and others (QUICK=1: about a minute; needs wrk)
 	@QUICK=$(QUICK) $(RUN) benchmarks.serving

@@ -138,8 +138,8 @@ async def _tell(server: Server) -> None:
 def _keep_for_good() -> None:
     """Take what is there by now, the libraries above all, out of the garbage collector's rounds.
 
-    A round over all of it stops every request for some 60 ms. Models that come later are few
-    objects, and are let go by their reference counts.
+    A round over all of it stops every request for longer than any of them takes. Models that come
+    later are few objects, and are let go by their reference counts.
     """
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
 """HTTP connections that hand the operating system a whole answer at once.
 
-uvicorn writes the head of an answer and its body one after the other, and each is a system call
-that takes longer than all that is done to predict a row. What is written in one turn of the event
-loop goes out together here: a sixth more answers a second from one process (`make bench-serving`).
+uvicorn writes the head of an answer and its body one after the other, each a system call, and a
+system call is among the longest things that happen to a request for one row. What is written in one
+turn of the event loop goes out together here.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A fitted model as an ONNX graph: some twenty times as fast as its own library on a single row.
+"""A fitted model as an ONNX graph: many times as fast as its own library on a single row.
 
 A graph computes in float32, so it is one way to ask a model and not the model; `quick` decides
 whether it gives the model's answers.

@@ -5,6 +5,7 @@ Guarantees that whatever bytes come in, the outcome is a float32 matrix in the m
 was expected. Pure: no I/O, and no state but what is prepared once for a model.
 """
 
+import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -22,7 +23,7 @@ from serving.protocol.sentences import clip, listed, reason, refusal
 from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError
 
-MAX_ROWS = 10_000
+ANY_NUMBER = sys.maxsize
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _LONGEST_NUMBER = 12
 
@@ -49,7 +50,7 @@ def decode(
     manifest: Manifest,
     *,
     header_length: int | None = None,
-    max_rows: int = MAX_ROWS,
+    max_rows: int = ANY_NUMBER,
 ) -> Request:
     """Decode the body of an infer request for a model with this manifest.
 

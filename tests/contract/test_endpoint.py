@@ -3,14 +3,12 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
@@ -24,7 +22,7 @@ from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
 from serving.models.holder import Held, Holder, Refusal, Role
-from tests.serving.parts import app_around
+from tests.serving.parts import app_around, on_a_port
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
@@ -62,22 +60,8 @@ def woods(tmp_path: Path) -> Bundle:
 @pytest.fixture
 def url(holder: Holder) -> Iterator[str]:
     """Return the address of a server on a free port of its own."""
-    config = uvicorn.Config(
-        app_around(holder, {"SERVING_API_KEY": KEY}),
-        host="127.0.0.1",
-        port=0,
-        log_level="warning",
-        ws="none",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with on_a_port(app_around(holder, {"SERVING_API_KEY": KEY})) as address:
+        yield address
 
 
 def only(url: str, model: str) -> Replica:

@@ -3,8 +3,6 @@
 A real MLflow server, a real Delta table, and the server itself following that registry on a port.
 """
 
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Any
 
 import mlflow
 import pytest
-import uvicorn
 
 from demo.data import pulsar_rows
 from include import endpoint_check, steps
@@ -32,6 +29,7 @@ from serving.guard.drain import Drain
 from serving.models.holder import Holder
 from serving.settings import read_settings
 from tests.contract.pipeline import Run, drop, run
+from tests.serving.parts import on_a_port
 
 ROWS = pulsar_rows(600, seed=1)
 FORCED = Form(force=True, no_new_data="retrain")
@@ -45,17 +43,8 @@ def url(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     shelf = Shelf(tmp_path_factory.mktemp("serving"))
     watch = Watch(MlflowRegistry(mlflow_url), holder, shelf)
     settings = read_settings({"SERVING_GRPC_PORT": "0", "SERVING_POLL_SECONDS": "0.1"})
-    app = make_app(make_server(settings, holder, watch, Drain(0.0)))
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with on_a_port(make_app(make_server(settings, holder, watch, Drain(0.0)))) as address:
+        yield address
 
 
 @pytest.fixture

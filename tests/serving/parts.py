@@ -1,8 +1,13 @@
 """A server in the test's own process, with nothing listening but what the test starts."""
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+
+import uvicorn
 
 from serving.app import Server, make_app, make_server
 from serving.following.shelf import Shelf
@@ -12,6 +17,23 @@ from serving.guard.drain import Drain
 from serving.models.holder import Holder
 from serving.settings import read_settings
 from tests.serving.registries import FakeRegistry
+
+
+@contextmanager
+def on_a_port(app: Application) -> Iterator[str]:
+    """Run an application in a thread on a free port of loopback and give its address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def server_around(holder: Holder, variables: Mapping[str, str] | None = None) -> Server:
