@@ -27,6 +27,7 @@ from serving.models.quick import quickened
 ROWS, FITTED, FEATURES = 5000, 2000, 20
 REPEATS = 3 if os.environ.get("QUICK") else 10
 EXAMPLES = 5
+MISSING_SHARE = 0.1
 Matrix = NDArray[np.float32]
 
 
@@ -42,11 +43,8 @@ def main() -> None:
             told.append(one)
             table.add_row(*(f"{part:.3g}" if isinstance(part, float) else part for part in one))
     Console(width=120).print(table)
-    print(
-        json.dumps(
-            {"benchmark": "ways", "figures": [dict(zip(columns, one, strict=True)) for one in told]}
-        )
-    )
+    figures = [dict(zip(columns, one, strict=True)) for one in told]
+    print(json.dumps({"benchmark": "ways", "figures": figures}))
 
 
 def layouts() -> dict[str, Layout]:
@@ -68,7 +66,7 @@ def rows(layout: Layout) -> tuple[Matrix, NDArray[np.int8]]:
         if feature in layout.categories:
             X[:, place] = chance.integers(len(layout.categories[feature]), size=ROWS)
         if feature in layout.missing:
-            X[chance.random(ROWS) < 0.1, place] = np.nan
+            X[chance.random(ROWS) < MISSING_SHARE, place] = np.nan
     return X, y
 
 

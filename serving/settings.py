@@ -124,7 +124,7 @@ def read_settings(
         default_batching=_batching(said),
         model_batching=_model_batching(said, files),
         max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", values.positive),
-        max_rows=said.value("SERVING_MAX_ROWS", "50000", values.positive),
+        max_rows=said.value("SERVING_MAX_ROWS", "10000", values.positive),
         body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", values.mebibytes),
         queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", values.positive),
         deadline_seconds=said.value("SERVING_DEADLINE_SECONDS", "5.0", values.above_zero),

@@ -18,7 +18,7 @@ from serving.grpc_v2.inference_pb2 import (
     ModelInferResponse,
 )
 from serving.protocol.answers import Request, answer_form
-from serving.protocol.codecs import ANY_NUMBER, chosen
+from serving.protocol.codecs import MAX_ROWS, chosen
 from serving.protocol.in_binary import BinaryTensor, decoded, pack
 from serving.protocol.sentences import TEXT, clip, refusal
 from serving.protocol.tensors import Tensor, matrix
@@ -91,7 +91,7 @@ def parsed(asked: type[_Asked], packed: bytes) -> _Asked:
     return found
 
 
-def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = ANY_NUMBER) -> Request:
+def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_ROWS) -> Request:
     """Decode an infer request for a model with this manifest.
 
     Takes the tensors that `codecs.decode` takes, all of them typed or all of them raw; a missing

@@ -5,7 +5,6 @@ Guarantees that whatever bytes come in, the outcome is a float32 matrix in the m
 was expected. Pure: no I/O, and no state but what is prepared once for a model.
 """
 
-import sys
 from collections.abc import Sequence
 
 import msgspec
@@ -23,7 +22,7 @@ from serving.protocol.sentences import clip, listed, reason, refusal
 from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError
 
-ANY_NUMBER = sys.maxsize
+MAX_ROWS = 10_000  # the default of SERVING_MAX_ROWS
 HEADER_LENGTH = "Inference-Header-Content-Length"
 _LONGEST_NUMBER = 12
 
@@ -50,7 +49,7 @@ def decode(
     manifest: Manifest,
     *,
     header_length: int | None = None,
-    max_rows: int = ANY_NUMBER,
+    max_rows: int = MAX_ROWS,
 ) -> Request:
     """Decode the body of an infer request for a model with this manifest.
 
