@@ -21,12 +21,12 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from include import outgrown
-from include.bundle import Layout
 from include.dock import Dock, dock
 from include.settings import read_settings
 from include.spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select as select_stage
+from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))
 FEATURES = 60 if QUICK else 100

@@ -31,11 +31,11 @@ from demo.data import POSITIVE_SHARE, santander_moments, santander_rows
 from include import race
 from include.adapters.board import Board
 from include.arrays import Labels, Matrix, Probabilities
-from include.bundle import Layout, encode_column
 from include.race import Race
 from include.settings import PROJECT
 from include.spec import Spec, read_spec
 from include.stages import select
+from serving.bundle import Layout, encode_column
 
 QUICK = bool(os.environ.get("QUICK"))
 CORES = os.cpu_count() or 1

@@ -50,11 +50,11 @@ from demo.data import pulsar_rows, santander_rows
 from include import race
 from include.adapters.board import Board
 from include.adapters.train_sides import Arranged, TrainSides
-from include.bundle import Layout
 from include.race import Finish, Race
 from include.records import Heat, Trial
 from include.spec import Spec
 from include.stages import select
+from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))
 PROCESSES = 2

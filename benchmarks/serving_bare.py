@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from include.bundle import Bundle
+from serving.bundle import Bundle
 from serving.models.loading import load_and_warm
 from serving.models.scoring import score
 from serving.protocol import codecs

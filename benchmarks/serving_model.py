@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.data import santander_rows
-from include.bundle import Layout, Manifest, libraries, save
+from serving.bundle import Layout, Manifest, libraries, save
 
 NAME = "santander-model"
 FEATURES = 200

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from include.bundle import Bundle, Layout, Manifest
 from include.records import Candidate
 from include.settings import PROJECT
 from include.spec import Family, read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates
+from serving.bundle import Bundle, Layout, Manifest
 from serving.models.quick import quickened
 
 ROWS, FITTED, FEATURES = 5000, 2000, 20

@@ -16,13 +16,13 @@ import joblib
 import numpy as np
 import polars as pl
 
-from include.bundle import Bundle, Layout, Manifest, libraries
 from include.errors import AdoptionError, FileRefusedError
 from include.records import Dataset, ModelVersion, Origin
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
+from serving.bundle import Bundle, Layout, Manifest, libraries
 
 _EXAMPLE_ROWS = 5
 _TRIED_ROWS = 100

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from include.adapters.endpoint import CHALLENGER
 from include.arrays import Probabilities
-from include.bundle import Bundle, Layout, encode
 from include.errors import (
     EndpointError,
     NothingToDoError,
@@ -20,6 +19,7 @@ from include.records import Decision, ModelVersion, Plan, Preflight, Served, Ver
 from include.stages import preflight as preflight_stage
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
+from serving.bundle import Bundle, Layout, encode
 
 log = logging.getLogger("ratchet")
 SERVING_PATIENCE_SECONDS = 60.0

@@ -9,12 +9,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from include.bundle import Manifest
 from include.errors import DataVersionError, ModelRefusedError
 from include.records import ModelVersion, Origin, Plan, Proof
 from include.stages import roll_back as roll_back_stage
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
+from serving.bundle import Manifest
 
 log = logging.getLogger("ratchet")
 LEAST_OF_A_CLASS = 10

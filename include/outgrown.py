@@ -16,11 +16,11 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include.arrays import Block, Blocks
-from include.bundle import Layout
 from include.dock import Dock
 from include.records import Dataset
 from include.stages import fit as fit_stage
 from include.stages import split as split_stage
+from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
 MIB = 2**20

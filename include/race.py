@@ -26,7 +26,6 @@ from threadpoolctl import threadpool_limits
 from include import outgrown
 from include.adapters.board import Board
 from include.adapters.train_sides import Arranged
-from include.bundle import Layout
 from include.errors import SpecError
 from include.records import Candidate, Heat, Plan, Trial
 from include.spec import Spec
@@ -35,6 +34,7 @@ from include.stages import select
 from include.stages.select import Cut, Folded, Lane, Lap, Part, Standing
 from include.stages.split import TRAIN
 from include.workplace import Workplace
+from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
 Screened = Sequence[Sequence[Trial]]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from include import evidence, pictures
 from include.arrays import Calls, Labels, Matrix
-from include.bundle import Bundle
 from include.records import ModelVersion, Plan, Proof, Scorecard, Scores, SliceScore
 from include.spec import Slice
 from include.stages import score as score_stage
 from include.stages import split as split_stage
 from include.workplace import Workplace
+from serving.bundle import Bundle
 
 log = logging.getLogger("ratchet")
 WARM_UPS, TIMED_ROWS = 3, 30

@@ -23,7 +23,7 @@ from pydantic import (
 
 from include.errors import SpecError
 
-TRUSTED_PACKAGES = ("sklearn.", "xgboost.", "include.bundle.")
+TRUSTED_PACKAGES = ("sklearn.", "xgboost.", "serving.bundle.")
 OWN_DAGS = ("roll_back",)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 

@@ -19,7 +19,6 @@ from include import (
     scoring,
     winner,
 )
-from include.bundle import libraries
 from include.contract import require_slices
 from include.errors import ChampionMovedError, EndpointError, NothingToDoError
 from include.moves import Answer, Move, RollBack
@@ -40,6 +39,7 @@ from include.records import (
 from include.settings import code_version
 from include.stages import promote as promote_stage
 from include.workplace import Workplace
+from serving.bundle import libraries
 
 log = logging.getLogger("ratchet")
 JUDGEMENTS = 5

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include import outgrown, race
-from include.bundle import Layout, Manifest, libraries
 from include.race import Finish, Race
 from include.records import ModelVersion, Plan, Trial
 from include.stages.split import TRAIN
 from include.workplace import Workplace
+from serving.bundle import Layout, Manifest, libraries
 
 log = logging.getLogger("ratchet")
 EXAMPLE_ROWS = 5

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Manifest
+from serving.bundle import Manifest
 from serving.guard.canary import goes_to_canary
 from serving.guard.guard import Guard
 from serving.guard.logs import log_failed, log_refused

@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 
 from include.arrays import Probabilities
-from include.bundle import Layout, Value
 from include.errors import EndpointError, VersionRefusedError
+from serving.bundle import Layout, Value
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REFUSAL_STANDS_SECONDS = 5.0

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from include.arrays import Labels, Matrix, RowNumbers
-from include.bundle import Layout, read_layout
+from serving.bundle import Layout, read_layout
 
 _ROWS_AT_ONCE = 4096
 

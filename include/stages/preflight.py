@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from include.arrays import Probabilities
-from include.bundle import Layout, Value
+from serving.bundle import Layout, Value
 
 ROWS_OF_A_LABEL = 200
 TOLERANCE = 1e-6

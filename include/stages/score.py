@@ -6,9 +6,9 @@ import numpy as np
 from sklearn import metrics
 
 from include.arrays import Calls, Labels, Matrix, Probabilities
-from include.bundle import Layout
 from include.records import Agreement, Scorecard, SliceScore
 from include.spec import Slice
+from serving.bundle import Layout
 
 QUANTILES = 10
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from include.bundle.files import MANIFEST_FILE, MODEL_FILE
+from serving.bundle.files import MANIFEST_FILE, MODEL_FILE
 from serving.models.holder import Role
 
 SPEC_TAG = "ratchet.spec"

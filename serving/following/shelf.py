@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from include.bundle import BundleRefusedError, read_manifest
+from serving.bundle import BundleRefusedError, read_manifest
 
 _RECORD, _LOCK, _DOWNLOAD = "champion.json", ".lock", ".download-"
 _ASK_AGAIN_SECONDS = 0.05

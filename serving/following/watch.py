@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from include.bundle import Bundle, BundleRefusedError
+from serving.bundle import Bundle, BundleRefusedError
 from serving.following.registry import Named, Registry, RegistryError
 from serving.following.shelf import Copy, Shelf
 from serving.models.holder import Held, Holder, Refusal, Role

@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.grpc_v2.inference_pb2 import (
     InferTensorContents,
     ModelInferRequest,

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Layout
+from serving.bundle import Layout
 from serving.models.holder import Held
 
 if TYPE_CHECKING:

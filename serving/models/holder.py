@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from include.bundle import Bundle
+from serving.bundle import Bundle
 from serving.refusals import RequestRefusedError
 
 

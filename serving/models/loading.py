@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from include.bundle import Bundle, BundleRefusedError, encode, load, stand_in
+from serving.bundle import Bundle, BundleRefusedError, encode, load, stand_in
 from serving.models.quick import QuickBundle, quickened
 from serving.models.scoring import score
 

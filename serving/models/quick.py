@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Bundle, Layout, encode, stand_in
+from serving.bundle import Bundle, Layout, encode, stand_in
 from serving.models.graph import Graphs, graph_score
 from serving.models.native import Score, score_of, unwrapped
 

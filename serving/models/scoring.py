@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Bundle
+from serving.bundle import Bundle
 
 
 class UnscorableError(Exception):

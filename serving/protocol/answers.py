@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Manifest
+from serving.bundle import Manifest
 from serving.protocol.in_binary import pack
 from serving.protocol.prepared import Prepared
 from serving.protocol.sentences import TEXT

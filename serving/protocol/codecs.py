@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.protocol.answers import OUTPUTS, Encoded, Request, answer_form
 from serving.protocol.envelope import Envelope, read_envelope
 from serving.protocol.in_binary import BinaryTensor

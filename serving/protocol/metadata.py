@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from include.bundle import Layout
 from serving import VERSION
+from serving.bundle import Layout
 from serving.models.holder import Held, Holder, Role
 from serving.protocol.answers import label_values
 from serving.protocol.sentences import TEXT

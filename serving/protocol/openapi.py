@@ -7,8 +7,8 @@ that is what the bundled Swagger UI draws.
 from typing import Any
 from urllib.parse import quote
 
-from include.bundle import Layout, Value, stand_in
 from serving import VERSION
+from serving.bundle import Layout, Value, stand_in
 from serving.models.holder import Held
 from serving.protocol import schemas
 from serving.protocol.codecs import HEADER_LENGTH

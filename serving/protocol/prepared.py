@@ -4,7 +4,7 @@ import weakref
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from include.bundle import Manifest
+from serving.bundle import Manifest
 
 _T = TypeVar("_T")
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Layout, encode_column
+from serving.bundle import Layout, encode_column
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
 from serving.protocol.sentences import clip, listed, reason, too_many
 from serving.protocol.usable import Origin, usable

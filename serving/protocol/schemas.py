@@ -6,7 +6,7 @@ The other way round does not hold, for no schema can say that shape and data agr
 
 from typing import Any
 
-from include.bundle import Layout, Manifest
+from serving.bundle import Layout, Manifest
 from serving.protocol.answers import OUTPUTS, label_values
 from serving.protocol.sentences import FLOATS, INTEGERS, TEXT
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from include.bundle import Layout
+from serving.bundle import Layout
 from serving.refusals import RequestRefusedError
 
 TEXT = "BYTES"  # the protocol's word

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle import Layout, encode_column
+from serving.bundle import Layout, encode_column
 from serving.protocol.sentences import (
     FLOATS,
     INTEGERS,

@@ -14,13 +14,13 @@ from sklearn.pipeline import make_pipeline
 
 from include.adapters import endpoint as endpoint_module
 from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
-from include.bundle import Bundle, Layout, Manifest, Value, encode, load, save
 from include.errors import EndpointError, VersionRefusedError
 from include.records import Candidate
 from include.spec import Family
 from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
+from serving.bundle import Bundle, Layout, Manifest, Value, encode, load, save
 from serving.models.holder import Held, Holder, Refusal, Role
 from tests.serving.parts import app_around, on_a_port
 

@@ -15,12 +15,12 @@ from demo.data import pulsar_rows
 from include import endpoint_check, steps
 from include.adapters import endpoint as door
 from include.adapters.endpoint import Endpoint
-from include.bundle import Bundle, BundleRefusedError
 from include.errors import EndpointError, GivenBackError
 from include.moves import MoveKind, RollBack
 from include.records import Form, Preflight, Verdict
 from include.workplace import Workplace
 from serving.app import make_app, make_server
+from serving.bundle import Bundle, BundleRefusedError
 from serving.following import watch as following
 from serving.following.registry import MlflowRegistry
 from serving.following.shelf import Shelf

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 import zstandard
 
-from include.bundle import encode
 from include.records import Verdict
 from include.settings import read_settings
 from include.workplace import Workplace, workplace
+from serving.bundle import encode
 from tests.contract.bank import FAMILIES, JOBS, bank_at, bank_rows, bank_spec
 from tests.contract.pipeline import leaderboard, run, take_in
 from tests.seaweed import Bucket

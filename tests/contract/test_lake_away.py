@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from include.adapters.lake import Lake
-from include.bundle import Layout
+from serving.bundle import Layout
 from tests.seaweed import Seaweed, seaweed
 
 AWAY_SECONDS = 2.0

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.adapters.lake import Lake, compaction
-from include.bundle import Layout
+from serving.bundle import Layout
 from tests.seaweed import Bucket
 
 LAYOUT = Layout(("a", "c"), {"c": ("x", "y")})

@@ -11,9 +11,9 @@ from deltalake import DeltaTable
 
 from include.adapters.lake import Lake
 from include.adapters.lake.place import for_delta
-from include.bundle import Layout
 from include.contract import Column, Contract
 from include.errors import ContractError
+from serving.bundle import Layout
 from tests.seaweed import Bucket
 
 AB = Layout(("b", "a"))

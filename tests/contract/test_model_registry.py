@@ -12,7 +12,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
-from include.bundle import Layout, Manifest, Value, encode
 from include.errors import ChampionMovedError, ModelRefusedError
 from include.moves import Move, MoveKind
 from include.records import (
@@ -29,6 +28,7 @@ from include.spec import Family
 from include.stages.fit import fit
 from include.stages.score import score
 from include.stages.select import build
+from serving.bundle import Layout, Manifest, Value, encode
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)

@@ -16,11 +16,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
-from include.bundle import Layout, Manifest
 from include.errors import ChampionMovedError
 from include.moves import Move, MoveKind
 from include.records import ModelVersion
 from include.stages.fit import fit
+from serving.bundle import Layout, Manifest
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2)).astype(np.float32)

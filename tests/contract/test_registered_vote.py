@@ -7,9 +7,9 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
-from include.bundle import Layout, Manifest, ValueFrequency
 from include.stages.fit import fit
 from include.stages.select import soft_vote
+from serving.bundle import Layout, Manifest, ValueFrequency
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).round(1).astype(np.float32)

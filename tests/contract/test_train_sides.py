@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from include.adapters.train_sides import Arranged, TrainSides
-from include.bundle import Layout
+from serving.bundle import Layout
 
 LAYOUT = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height",))
 X = np.array([[1.0, 0.0], [np.nan, 1.0], [3.0, np.nan]], np.float32)

@@ -15,13 +15,13 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
 from include import outgrown
-from include.bundle import Layout
 from include.dock import Dock, dock
 from include.records import Dataset
 from include.settings import read_settings
 from include.spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select as select_stage
+from serving.bundle import Layout
 
 MIB = 2**20
 FEATURES, BATCHES, BATCH_ROWS = 60, 5, 185_000

@@ -11,7 +11,7 @@ import pytest_asyncio
 from grpc import aio
 from sklearn.dummy import DummyClassifier
 
-from include.bundle import Bundle, Layout, Manifest, load, save
+from serving.bundle import Bundle, Layout, Manifest, load, save
 from serving.grpc_v2.server import GrpcServer, start_grpc
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import AT, Ask, Shelf, call

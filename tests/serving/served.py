@@ -15,7 +15,7 @@ from benchmarks.serving_defects import Target, target
 from benchmarks.serving_model import NAME
 from benchmarks.serving_process import Ratchet, await_version, ratchet
 from benchmarks.serving_registry import Registry, registry
-from include.bundle import Layout, Manifest, answered, libraries, save
+from serving.bundle import Layout, Manifest, answered, libraries, save
 
 WIDTH = 8
 Rows = NDArray[np.float64]

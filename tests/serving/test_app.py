@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-from include.bundle import Layout, encode
 from serving import request
+from serving.bundle import Layout, encode
 from serving.models.holder import Held, Holder, Refusal
 from tests.serving.conftest import EXAMPLE, FEATURES, Open
 

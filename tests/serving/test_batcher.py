@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.models.batcher import Batcher, Limits
 from serving.models.holder import Held
 from serving.refusals import RequestRefusedError

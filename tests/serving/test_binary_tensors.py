@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.models.holder import Held
 from serving.protocol.answers import Encoded
 from serving.protocol.codecs import HEADER_LENGTH, decode, encode, header_length

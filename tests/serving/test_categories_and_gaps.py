@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.bundle import Layout, Manifest
+from serving.bundle import Layout, Manifest
 from serving.protocol.codecs import decode
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import by_name, tensor

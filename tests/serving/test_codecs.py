@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.protocol.answers import OUTPUTS, Request
 from serving.protocol.codecs import decode, encode
 from serving.protocol.prepared import Prepared

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Layout, Manifest, encode
+from serving.bundle import Layout, Manifest, encode
 from serving.grpc_v2 import inference_pb2 as v2
 from serving.grpc_v2.messages import decode, parsed
 from serving.refusals import RequestRefusedError

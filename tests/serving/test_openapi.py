@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Bundle, Layout, Manifest
+from serving.bundle import Bundle, Layout, Manifest
 from serving.models.holder import Held
 from serving.protocol import openapi, schemas
 from serving.protocol.codecs import decode, encode

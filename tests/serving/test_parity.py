@@ -9,12 +9,12 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from include.arrays import Matrix, Probabilities
-from include.bundle import Layout, Manifest, Value, answered, save
 from include.records import Candidate
 from include.settings import PROJECT
 from include.spec import Family, read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
+from serving.bundle import Layout, Manifest, Value, answered, save
 
 SERVER = PROJECT / ".venv" / "serving" / "bin" / "python"
 ASK = """
@@ -42,7 +42,7 @@ FAMILIES = {
     for family in (
         *read_spec(PROJECT / "include" / "specs" / "santander.toml").families,
         Family(name="histogram_boosting", pipeline=(BOOSTING,)),
-        Family(name="counts", pipeline=("include.bundle.ValueFrequency", BOOSTING)),
+        Family(name="counts", pipeline=("serving.bundle.ValueFrequency", BOOSTING)),
         Family(name="extra_trees", pipeline=("sklearn.ensemble.ExtraTreesClassifier",)),
         Family(
             name="imputed",

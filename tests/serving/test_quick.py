@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-from include.bundle import Bundle, BundleRefusedError, Layout, Manifest, answered, load, save
+from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, answered, load, save
 from serving.models import graph, quick
 from serving.models.graph import Graphs
 from serving.models.loading import load_and_warm

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from include.bundle import load
+from serving.bundle import load
 from serving.following.registry import MlflowRegistry, Registry, RegistryError
 from serving.models.holder import Role
 from tests.serving.conftest import Save

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include.bundle import Layout, encode
+from serving.bundle import Layout, encode
 from serving.guard.metrics import Metrics
 from serving.guard.request_log import RequestLog
 from serving.models.holder import Held

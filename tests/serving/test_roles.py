@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.bundle import Bundle
+from serving.bundle import Bundle
 from serving.following.repository import Repository
 from serving.models.holder import Held, Holder, Role
 from serving.protocol import metadata

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.bundle import Layout, Manifest, encode
+from serving.bundle import Layout, Manifest, encode
 from serving.models.holder import Held
 from serving.protocol.codecs import decode
 from serving.refusals import RequestRefusedError

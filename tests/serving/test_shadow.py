@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from include.bundle import Layout
+from serving.bundle import Layout
 from serving.guard.canary import goes_to_canary
 from serving.guard.metrics import Metrics
 from serving.guard.shadow import Shadow

@@ -11,9 +11,9 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.bundle import BundleRefusedError, Layout, Manifest, load, read_manifest, save
 from include.settings import PROJECT
 from include.stages.fit import fit
+from serving.bundle import BundleRefusedError, Layout, Manifest, load, read_manifest, save
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 2)).astype(np.float32)
@@ -96,7 +96,7 @@ def test_a_model_opens_without_what_happened_to_be_imported_when_it_was_written(
         "import dill, sys, numpy as np\n"
         "from pathlib import Path\n"
         "from xgboost import XGBClassifier\n"
-        "from include.bundle import Layout, Manifest, save\n"
+        "from serving.bundle import Layout, Manifest, save\n"
         "X = np.arange(40, dtype=np.float32)[:, None]\n"
         "model = XGBClassifier(n_estimators=2).fit(X, X[:, 0] > 20)\n"
         "manifest = Manifest('m', 'f', Layout(('x',)), 0.5, ('0', '1'), 1)\n"

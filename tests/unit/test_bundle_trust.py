@@ -12,8 +12,8 @@ import pytest
 from sklearn.datasets import fetch_openml
 from sklearn.preprocessing import FunctionTransformer
 
-from include.bundle import BundleRefusedError, Layout, Manifest, load, save
-from include.bundle.trust import open_model
+from serving.bundle import BundleRefusedError, Layout, Manifest, load, save
+from serving.bundle.trust import open_model
 
 
 class _Calls:

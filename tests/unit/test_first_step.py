@@ -6,10 +6,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from include.arrays import Matrix
-from include.bundle import Layout
 from include.records import Candidate
 from include.spec import Family, Selection
 from include.stages.select import Lane, Preparation, build, folded, run
+from serving.bundle import Layout
 
 RULE = Selection(folds=4, seed=7)
 RNG = np.random.default_rng(1)

@@ -6,11 +6,11 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from include.arrays import Matrix
-from include.bundle import Layout
 from include.settings import PROJECT
 from include.spec import Family, read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
+from serving.bundle import Layout
 
 FAMILIES = read_spec(PROJECT / "include" / "specs" / "santander.toml").families
 FEATURES = ("one", "two", "three", "four", "five")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from include.arrays import Block
-from include.bundle import Layout
 from include.records import Candidate
 from include.spec import Family
 from include.stages.fit import fit, fit_blocks, part, reads_blocks
 from include.stages.select import build
+from serving.bundle import Layout
 
 COLOURS: dict[str, tuple[str, ...]] = {"colour": ("blue", "green", "red")}
 RNG = np.random.default_rng(5)

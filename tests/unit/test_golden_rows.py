@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from include.bundle import Layout
 from include.stages.preflight import differences, golden_rows
+from serving.bundle import Layout
 
 PLAIN = Layout(("height", "width"))
 WOODS = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height", "wood"))

@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 
-from include.bundle import Bundle, Layout, Manifest
 from include.scoring import TIMED_ROWS, WARM_UPS, latency_ms
+from serving.bundle import Bundle, Layout, Manifest
 
 MANIFEST = Manifest("pulsar-model", "slow", Layout(("a", "b")), 0.5, ("0", "1"), 3)
 

@@ -12,12 +12,12 @@ import pytest
 from include import race
 from include.adapters.board import Board
 from include.arrays import Outcome
-from include.bundle import Layout
 from include.errors import SpecError
 from include.race import Finish, Race
 from include.records import Trial
 from include.spec import Spec
 from include.stages.select import folded
+from serving.bundle import Layout
 
 RUNS = count()
 RNG = np.random.default_rng(8)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from include.bundle import Layout, Value, encode, stand_in
+from serving.bundle import Layout, Value, encode, stand_in
 
 LAYOUT = Layout(("height", "colour"), {"colour": ("blue", "red")}, ("height",))
 NAN = float("nan")

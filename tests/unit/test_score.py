@@ -5,9 +5,9 @@ import pytest
 from sklearn import metrics
 
 from include.arrays import Matrix
-from include.bundle import Layout
 from include.spec import Slice
 from include.stages.score import calibration_error, members, score, score_slice
+from serving.bundle import Layout
 
 Y = np.array([1, 1, 1, 0, 0, 0, 0, 0], np.int8)
 PROBABILITY = np.array([0.9, 0.6, 0.2, 0.7, 0.4, 0.3, 0.1, 0.0])

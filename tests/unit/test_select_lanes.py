@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from include.bundle import Layout
 from include.records import Candidate
 from include.spec import Family, Selection
 from include.stages.select import Fold, Lane, Preparation, build, candidates, folded, lanes, run
+from serving.bundle import Layout
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(700, 4)).astype(np.float32)

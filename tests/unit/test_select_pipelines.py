@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from include.bundle import Layout
 from include.errors import SpecError
 from include.records import Candidate
 from include.spec import Family
 from include.stages.select import build, candidates
+from serving.bundle import Layout
 
 FOREST = Family(
     name="forest",

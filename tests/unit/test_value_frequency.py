@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from include.bundle import ValueFrequency
+from serving.bundle import ValueFrequency
 
 NAN = float("nan")
 FITTED = np.array([[1.0, NAN], [1.0, 5.0], [2.0, NAN], [1.0, 5.5]], np.float32)

@@ -14,11 +14,11 @@ from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import SIDES, Table, committed, counted, first_schema, schema_of
 from include.arrays import Block, Labels, Matrix
-from include.bundle import Layout, Value
 from include.contract import Contract
 from include.errors import ContractError, DataVersionError
 from include.records import Counts, Dataset
 from include.store import open_store
+from serving.bundle import Layout, Value
 
 _CONTRACT = "contract.toml"
 _PART = "part-"

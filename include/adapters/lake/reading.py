@@ -8,9 +8,9 @@ import polars as pl
 
 from include.adapters.lake.table import KEYS
 from include.arrays import Block, Labels, Matrix
-from include.bundle import Layout, Value
 from include.contract import Contract
 from include.records import Counts
+from serving.bundle import Layout, Value
 
 _ORDER = (*KEYS, "label")
 _CACHE_LINE = 16

@@ -24,9 +24,9 @@ from include.adapters.registry.connection import (
     TABLE,
     Connection,
 )
-from include.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 from include.errors import ModelRefusedError
 from include.records import ModelVersion, Origin
+from serving.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 
 _MOVES_NOTE = (
     "Every move of the champion: a parameter each, numbered. `./ratchet promotions SPEC` lists "

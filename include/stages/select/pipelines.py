@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
-from include.bundle import Layout
 from include.errors import SpecError
 from include.records import Candidate
 from include.spec import TRUSTED_PACKAGES, Family
+from serving.bundle import Layout
 
 _WIDEST = 100  # columns that one feature's categories may take: memory is rows times this
 

@@ -6,10 +6,10 @@ the model file. The digest of `bundle.json` itself is what the registry records,
 both files and nothing is unpickled before it was verified.
 """
 
-from include.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
-from include.bundle.frequency import ValueFrequency
-from include.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
-from include.bundle.refusals import BundleRefusedError
+from serving.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
+from serving.bundle.frequency import ValueFrequency
+from serving.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
+from serving.bundle.refusals import BundleRefusedError
 
 __all__ = [
     "Bundle",

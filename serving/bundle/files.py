@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from include.bundle.layout import Layout, Value, encode, read_layout
-from include.bundle.refusals import BundleRefusedError
-from include.bundle.trust import open_model
+from serving.bundle.layout import Layout, Value, encode, read_layout
+from serving.bundle.refusals import BundleRefusedError
+from serving.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"
 MANIFEST_FILE = "bundle.json"
@@ -122,7 +122,7 @@ def load(folder: Path, digest: str) -> Bundle:
     """Verify both files against the digest and only then unpickle the model.
 
     A digest from the registry, written when the model was registered, has to match first; then
-    nothing is run that a model is not made of (see `include.bundle.trust`).
+    nothing is run that a model is not made of (see `serving.bundle.trust`).
     """
     manifest = read_manifest(folder, digest)
     _require(folder / MODEL_FILE, manifest.model_sha256)

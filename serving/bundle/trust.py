@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from include.bundle.refusals import BundleRefusedError
+from serving.bundle.refusals import BundleRefusedError
 
-_PACKAGES = ("sklearn.", "xgboost.", "include.bundle.")
+_PACKAGES = ("sklearn.", "xgboost.", "serving.bundle.")
 """Their classes may be named, and what Cython calls to rebuild its own."""
 _REBUILDERS = ("__pyx_unpickle_", "newObj")
 _NAMES = frozenset(
