@@ -51,7 +51,7 @@ test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random insta
 check: setup-dev  ## Lint, types, import contracts, docs in step
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
-	@$(MAIN)/bin/mypy include serving stack demo dags plugins benchmarks docs tests
+	@$(MAIN)/bin/mypy include serving stack deploy demo dags plugins benchmarks docs tests
 	@$(MAIN)/bin/lint-imports --no-cache
 	@$(RUN) docs.check
 

@@ -26,6 +26,8 @@ from include.settings import Settings, read_settings
 from include.spec import Spec, read_specs
 
 TRAINING_POOL = "training"
+# What computes for long goes to workers of its own, so that a new file never waits behind a fit.
+TRAINING: dict[str, Any] = {"pool": TRAINING_POOL, "queue": "training"}
 HEAT = "{{ task.op_kwargs['heat']['title'] }}"
 FORM = {
     "no_new_data": Param(
@@ -134,7 +136,7 @@ def plan(spec_path: str, intake: Any) -> Any:
     return call("plan", spec_path, intake, _form(), run_id())
 
 
-@stage_task(pool=TRAINING_POOL, map_index_template="{{ task.op_kwargs['family'] }}")
+@stage_task(**TRAINING, map_index_template="{{ task.op_kwargs['family'] }}")
 def screen(spec_path: str, planned: Any, family: str) -> Any:
     """Judge every candidate of a family on small parts of the train side, one fold."""
     return call("screen", spec_path, planned, family)
@@ -146,7 +148,7 @@ def shortlist(spec_path: str, planned: Any, screened: Any) -> Any:
     return call("shortlist", spec_path, planned, list(screened))
 
 
-@stage_task(pool=TRAINING_POOL, map_index_template=HEAT)
+@stage_task(**TRAINING, map_index_template=HEAT)
 def semifinal(spec_path: str, planned: Any, heat: Any) -> Any:
     """Run who is left over two folds of a larger part; skipped where rows are few."""
     return call("heat", spec_path, planned, heat)
@@ -159,19 +161,19 @@ def finalists(spec_path: str, planned: Any, screened: Any) -> Any:
     return call("finalists", spec_path, planned, list(screened))
 
 
-@stage_task(pool=TRAINING_POOL, map_index_template=HEAT)
+@stage_task(**TRAINING, map_index_template=HEAT)
 def final(spec_path: str, planned: Any, heat: Any) -> Any:
     """Run finalists over folds of all train rows."""
     return call("heat", spec_path, planned, heat)
 
 
-@stage_task(pool=TRAINING_POOL)
+@stage_task(**TRAINING)
 def fit(spec_path: str, planned: Any, screened: Any) -> Any:
     """Write the leaderboard, fit the winner on the whole train side, register the version."""
     return call("fit", spec_path, planned, list(screened))
 
 
-@stage_task(pool=TRAINING_POOL)
+@stage_task(**TRAINING)
 def score(spec_path: str, planned: Any, challenger: Any) -> Any:
     """Score challenger and champion on the same holdout rows, now."""
     return call("score", spec_path, planned, challenger)
@@ -272,10 +274,16 @@ def _documentation(spec: Spec, settings: Settings) -> str:
         f"## {spec.title}\n{spec.description}\n\n"
         f"- drop files in `{settings.landing_url(spec.name, spec.landing)}`\n"
         f"- candidates: {families}\n"
-        f"- registered model and endpoint: `{spec.model}`, "
-        f"[{settings.serving_url}/docs]({settings.serving_url}/docs)\n"
+        f"- registered model and endpoint: `{spec.model}`{_own_page(settings)}\n"
         f"- by itself at `{spec.schedule.cron}` ({spec.schedule.timezone})\n"
     )
+
+
+def _own_page(settings: Settings) -> str:
+    """Return a link to the endpoint's page; behind another address callers know it by a name that
+    this process does not."""
+    page = f"{settings.serving_url}/docs"
+    return "" if settings.endpoint else f", [{page}]({page})"
 
 
 SETTINGS = read_settings()

@@ -1,7 +1,9 @@
-"""`./ratchet`: quarantine, contract and champions from the command line."""
+"""`./ratchet`: landing, quarantine, contract and champions from the command line."""
 
 import argparse
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_dock_commands(commands: "_Commands") -> None:
+    drop = commands.add_parser("drop", help="put a file where the spec's files land")
+    drop.add_argument("spec", help=_SPEC)
+    drop.add_argument("file", type=Path, help="`-` reads standard input")
+    drop.add_argument("--name", help="its name there; with standard input it needs one")
+    drop.set_defaults(do=_at_dock(_drop))
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
     agreed = commands.add_parser("contract", help="show the contract, or change it")
@@ -84,6 +91,23 @@ def _at_registry(name: str) -> _Do:
         return commands.run(name, spec, settings, arguments)
 
     return do
+
+
+def _drop(at: Dock, arguments: argparse.Namespace) -> list[str]:
+    from_input = str(arguments.file) == "-"
+    name = arguments.name or ("" if from_input else arguments.file.name)
+    if not name or Path(name).name != name:
+        raise NothingToDoError(f"{name!r} is no name for a file: give one with --name")
+    with tempfile.TemporaryDirectory() as folder:
+        file = arguments.file
+        if from_input:
+            file = Path(folder, "file")
+            with file.open("wb") as copy:
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+        if not file.is_file():
+            raise NothingToDoError(f"{file} is no file")
+        at.landing.drop(name, file)
+    return [f"{name} lies in {at.landing.url}; a run starts within seconds"]
 
 
 def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:

@@ -54,6 +54,12 @@ class Settings:
     """How much of the train side a fit may hold as one float32 matrix, in MiB: RATCHET_FIT_MEMORY,
     half of the memory of the machine, or of its control group, by default. The other half is for
     what stands beside it while it is laid out and fitted."""
+    registry: str
+    """The MLflow server where it is not the stack's own on `mlflow_port`: RATCHET_MLFLOW_URL. Its
+    account is read by MLflow's client, from MLFLOW_TRACKING_USERNAME and what belongs to it."""
+    endpoint: str
+    """The servers where they are not the stack's own on `serving_port`: RATCHET_SERVING_URL; every
+    address that its host name stands for is a replica."""
     code: str
     """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
     serving_key: str = field(default="", repr=False)
@@ -78,12 +84,12 @@ class Settings:
     @property
     def registry_url(self) -> str:
         """Where the MLflow server answers."""
-        return f"http://{self.host}:{self.mlflow_port}"
+        return self.registry or f"http://{self.host}:{self.mlflow_port}"
 
     @property
     def serving_url(self) -> str:
         """Where the champions answer."""
-        return f"http://{self.host}:{self.serving_port}"
+        return self.endpoint or f"http://{self.host}:{self.serving_port}"
 
     def environment(self) -> dict[str, str]:
         """Return the variables from which another process reads these same settings."""
@@ -98,6 +104,8 @@ class Settings:
             "RATCHET_SERVING_PORT": str(self.serving_port),
             "RATCHET_CORES": str(self.cores),
             "RATCHET_FIT_MEMORY": str(self.fit_memory),
+            "RATCHET_MLFLOW_URL": self.registry,
+            "RATCHET_SERVING_URL": self.endpoint,
             "RATCHET_CODE_VERSION": self.code,
             "SERVING_API_KEY": self.serving_key,
             **{name: self.s3[name] for name in _AWS if name in self.s3},
@@ -119,6 +127,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
         fit_memory=_number(env, "RATCHET_FIT_MEMORY", _memory() // 2),
+        registry=env.get("RATCHET_MLFLOW_URL", "").rstrip("/"),
+        endpoint=env.get("RATCHET_SERVING_URL", "").rstrip("/"),
         code=env.get("RATCHET_CODE_VERSION", ""),
         serving_key=env.get("SERVING_API_KEY", ""),
         s3=s3_options(env),

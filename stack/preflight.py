@@ -16,6 +16,7 @@ from stack.errors import StackError
 def check(settings: Settings) -> None:
     """Raise StackError with what is wrong: environments, address or ports."""
     require_environments(PROJECT)
+    _require_own_servers(settings)
     _require_loopback(settings.host)
     ports = _ports(settings)
     _require_different(ports)
@@ -51,6 +52,15 @@ def _ports(settings: Settings) -> list[tuple[str, int]]:
         ("RATCHET_SERVING_PORT", settings.serving_port),
         ("RATCHET_SERVING_PORT", settings.serving_port + 1),  # gRPC
     ]
+
+
+def _require_own_servers(settings: Settings) -> None:
+    elsewhere = {"RATCHET_MLFLOW_URL": settings.registry, "RATCHET_SERVING_URL": settings.endpoint}
+    for variable, url in elsewhere.items():
+        if url:
+            raise StackError(
+                f"{variable} is {url}, but this stack starts servers of its own: unset it."
+            )
 
 
 def _require_loopback(host: str) -> None:

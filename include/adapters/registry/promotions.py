@@ -53,7 +53,7 @@ class Promotions(Versions):
 
     def put_up(self, challenger: ModelVersion) -> None:
         """Let every server that follows the registry hold a version beside the champion."""
-        self._client.set_registered_model_alias(self.model, CHALLENGER, challenger.version)
+        self._point(CHALLENGER, challenger.version)
 
     def take_down(self, challenger: ModelVersion) -> None:
         """Let the servers drop a challenger, unless another one was put up meanwhile."""
@@ -150,15 +150,24 @@ class Promotions(Versions):
     def _follow(self, move: Move) -> None:
         """Bring the aliases to an entry, or to the newest when others came in between."""
         if move.before is not None:
-            self._client.set_registered_model_alias(self.model, PREVIOUS, move.before)
+            self._point(PREVIOUS, move.before)
         if move.version is None:
             self._client.delete_registered_model_alias(self.model, CHAMPION)
         else:
-            self._client.set_registered_model_alias(self.model, CHAMPION, move.version)
+            self._point(CHAMPION, move.version)
         newest = self._log().newest
         if newest is not None and newest.number != move.number:
             self._follow(newest)
         self._client.log_param(self._log_run(), _name(move) + _DONE, "yes")
+
+    def _point(self, alias: str, version: str) -> None:
+        try:
+            self._client.set_registered_model_alias(self.model, alias, version)
+        except MlflowException as error:
+            # Two who set an alias that nobody had both insert it; the slower one now updates it.
+            if "unique" not in str(error).lower():
+                raise
+            self._client.set_registered_model_alias(self.model, alias, version)
 
     def _log(self) -> _Log:
         run_id = self._log_run()

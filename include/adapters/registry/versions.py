@@ -133,12 +133,10 @@ class Versions(Connection):
                 raise ModelRefusedError(sentence) from error
 
     def _by_alias(self, alias: str) -> ModelVersion | None:
-        try:
-            return self._record(self._client.get_model_version_by_alias(self.model, alias))
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
+        # Searched for: of a model that is not there yet a server with accounts says "denied".
+        registered = self._registered()
+        version = registered.aliases.get(alias) if registered is not None else None
+        return None if version is None else self.version(str(version))
 
     def _log_model(
         self, run_id: str, model: Any, manifest: Manifest, requirements: Sequence[str]
