@@ -82,7 +82,8 @@ def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.models.holder import Holder
 
     holder = Holder()
-    watch = Watch(MlflowRegistry(settings.registry_url), holder, Shelf(settings.home))
+    registry = MlflowRegistry(settings.registry_url, settings.registry_authorization)
+    watch = Watch(registry, holder, Shelf(settings.home))
     return make_app(make_server(settings, holder, watch, drain))
 
 

@@ -4,6 +4,7 @@ What an environment variable says wins over what a file says, and that over the 
 cannot be used raises ValueError with one sentence that names where it stands.
 """
 
+import base64
 import ipaddress
 import os
 from collections.abc import Callable, Mapping
@@ -11,11 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from serving import setting_values as values
 from serving.mlserver_files import NOTHING, Files, read_files
 
 _Value = TypeVar("_Value")
+_USERNAME = "MLFLOW_TRACKING_USERNAME"
+_PASSWORD = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - a name
+_TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ class Settings:
     """SERVING_GRPC_PORT; 0: no gRPC."""
     registry_url: str
     """The MLflow tracking server: SERVING_REGISTRY_URL."""
+    registry_authorization: str | None = field(repr=False)
+    """What it is told of who asks: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, else
+    MLFLOW_TRACKING_TOKEN, as an Authorization header; None: nothing."""
     home: Path
     """Folder for downloaded bundles: SERVING_HOME. What is in it survives a restart."""
     poll_seconds: float
@@ -116,7 +124,8 @@ def read_settings(
         host=said.text("SERVING_HOST") or "127.0.0.1",
         port=port,
         grpc_port=said.value("SERVING_GRPC_PORT", str(_next(port)), values.port),
-        registry_url=(said.text("SERVING_REGISTRY_URL") or "http://127.0.0.1:5000").rstrip("/"),
+        registry_url=_registry_url(said),
+        registry_authorization=_registry_authorization(said),
         home=Path(said.text("SERVING_HOME") or ".ratchet/serving").absolute(),
         poll_seconds=said.value("SERVING_POLL_SECONDS", "1.0", values.above_zero),
         workers=max(1, said.value("SERVING_WORKERS", "1", values.whole)),
@@ -169,6 +178,31 @@ class _Said:
 
     def _place(self, name: str) -> str:
         return name if self._env.get(name) else self._files.places.get(name, name)
+
+
+def _registry_url(said: _Said) -> str:
+    url = (said.text("SERVING_REGISTRY_URL") or "http://127.0.0.1:5000").rstrip("/")
+    if "@" in urlsplit(url).netloc:
+        # The address is logged and told to whoever asks for readiness.
+        raise ValueError(
+            "SERVING_REGISTRY_URL holds a user or a password, which would be shown with it: "
+            f"set {_USERNAME} and {_PASSWORD} instead"
+        )
+    return url
+
+
+def _registry_authorization(said: _Said) -> str | None:
+    """Return the header as MLflow's own client makes it: an account comes before a token."""
+    username, password = said.in_environment(_USERNAME), said.in_environment(_PASSWORD)
+    if username and password:
+        return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
+    if username or password:
+        given, missing = (_USERNAME, _PASSWORD) if username else (_PASSWORD, _USERNAME)
+        raise ValueError(f"{given} is set and {missing} is not: set both, or {_TOKEN} alone")
+    token = said.in_environment(_TOKEN)
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise ValueError(f"{_TOKEN} holds a space, a line break or a letter that no token has")
+    return f"Bearer {token}" if token else None
 
 
 def _batching(said: _Said) -> Batching:

@@ -22,6 +22,7 @@ _API = "/api/2.0/mlflow"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 _SECONDS = 10.0
 _CHUNK_BYTES = 2**20
+_ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
 Named = dict[Role, str]
@@ -51,12 +52,16 @@ class Registry(Protocol):
 class MlflowRegistry:
     """MLflow's registry, with the artifacts through the tracking server's own proxy."""
 
-    def __init__(self, url: str) -> None:
-        """Talk to the tracking server at this address; nothing is sent yet."""
+    def __init__(self, url: str, authorization: str | None = None) -> None:
+        """Talk to the tracking server at this address, with this header; nothing is sent yet."""
         # The registry is a neighbour: a proxy that the machine uses for the internet is not asked.
         direct = {"http://": None, "https://": None}
         self._url = url
-        self._client = httpx.AsyncClient(base_url=url, timeout=_SECONDS, mounts=direct)
+        self._has_account = authorization is not None
+        headers = {} if authorization is None else {"Authorization": authorization}
+        self._client = httpx.AsyncClient(
+            base_url=url, timeout=_SECONDS, mounts=direct, headers=headers
+        )
 
     async def named(self) -> dict[str, Named]:
         """Return the named versions of every followed name; one request per 1000 models."""
@@ -116,7 +121,18 @@ class MlflowRegistry:
 
     def _require_ok(self, answer: httpx.Response, path: str) -> None:
         if answer.status_code != httpx.codes.OK:
-            raise RegistryError(self._problem(path, f"it answered {answer.status_code}"))
+            reason = f"it answered {answer.status_code}{self._advice(answer.status_code)}"
+            raise RegistryError(self._problem(path, reason))
+
+    def _advice(self, status: int) -> str:
+        """Return what an operator can do about a status that is about who asks."""
+        if status == httpx.codes.FORBIDDEN:
+            return ", this account may not read it: give the account the permission READ on it"
+        if status != httpx.codes.UNAUTHORIZED:
+            return ""
+        if self._has_account:
+            return f", it does not know this account or its secret: check {_ACCOUNT}"
+        return f", it asks for an account: set {_ACCOUNT}"
 
     def _problem(self, path: str, reason: object) -> str:
         why = str(reason) or type(reason).__name__

@@ -109,11 +109,12 @@ class FakeRegistry:
 class MlflowServer:
     """A real tracking server on a free loopback port, with its artifacts behind its own proxy."""
 
-    def __init__(self, home: Path) -> None:
-        """Start it and return once it answers."""
+    def __init__(self, home: Path, *options: str, **variables: str) -> None:
+        """Start it, with these options and variables too, and return once it answers."""
         self.url = f"http://127.0.0.1:{free_port()}"
         self._log = (home / "mlflow.log").open("wb")
         self._home = home
+        self._options, self._variables = options, variables
         self._process = self._start()
 
     def stop(self) -> None:
@@ -132,8 +133,8 @@ class MlflowServer:
         small |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_CACHE_TTL": "1"}
         small |= {"MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
         process = subprocess.Popen(
-            [sys.executable, *command, *stores],
-            env=environment() | small,
+            [sys.executable, *command, *stores, *self._options],
+            env=environment() | small | self._variables,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,

@@ -98,27 +98,36 @@ def answers(model: Any, matrix: Matrix) -> Probabilities:
     return np.concatenate([model.predict_proba(matrix)[:, 1], single]).astype(np.float64)
 
 
+def saved(folder: Path, layout: Layout) -> dict[str, Probabilities]:
+    """Save rows, and a model of every family beside its digest; return their own answers."""
+    matrix = rows(layout)
+    np.save(folder / "rows.npy", matrix)
+    models: dict[str, Any] = {name: fitted(name, layout, matrix) for name in FAMILIES}
+    models["vote"] = soft_vote([models[name] for name in VOTERS])
+    expected = {}
+    for name, model in models.items():
+        (folder / name).mkdir()
+        whole = fit(model, 0.4, matrix[:FITTED], Y[:FITTED])
+        example = as_values(layout, matrix[:5])
+        manifest = Manifest("boxes", name, layout, 0.4, ("0", "1"), 1, example)
+        digest = save(folder / name, whole, answered(manifest, whole))
+        (folder / f"{name}.digest").write_text(digest)
+        expected[name] = answers(whole, matrix)
+    return expected
+
+
+def apart(folder: Path, expected: dict[str, Probabilities]) -> dict[str, float]:
+    """Return by how much the answers left by ASK differ, where that is more than 1e-6."""
+    found = {name: np.abs(np.load(folder / f"{name}.npy") - one) for name, one in expected.items()}
+    return {name: float(by.max()) for name, by in found.items() if by.max() > 1e-6}
+
+
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_every_family_answers_in_the_server_as_it_was_fitted(
     layout: Layout, tmp_path: Path
 ) -> None:
     """Families of a spec and their vote, 5,000 rows at once and single ones, to 1e-6."""
-    matrix = rows(layout)
-    np.save(tmp_path / "rows.npy", matrix)
-    models: dict[str, Any] = {name: fitted(name, layout, matrix) for name in FAMILIES}
-    models["vote"] = soft_vote([models[name] for name in VOTERS])
-    expected = {}
-    for name, model in models.items():
-        (tmp_path / name).mkdir()
-        whole = fit(model, 0.4, matrix[:FITTED], Y[:FITTED])
-        example = as_values(layout, matrix[:5])
-        manifest = Manifest("boxes", name, layout, 0.4, ("0", "1"), 1, example)
-        digest = save(tmp_path / name, whole, answered(manifest, whole))
-        (tmp_path / f"{name}.digest").write_text(digest)
-        expected[name] = answers(whole, matrix)
+    expected = saved(tmp_path, layout)
     environment = {"PYTHONPATH": str(PROJECT)}
     subprocess.run([SERVER, "-c", ASK], cwd=tmp_path, env=environment, check=True)
-    apart = {
-        name: np.abs(np.load(tmp_path / f"{name}.npy") - expected[name]).max() for name in models
-    }
-    assert {name: by for name, by in apart.items() if by > 1e-6} == {}
+    assert apart(tmp_path, expected) == {}

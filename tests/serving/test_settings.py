@@ -70,6 +70,36 @@ def test_secrets_are_not_printed() -> None:
     assert "s3cret" not in repr(read_settings(said))
 
 
+def test_an_account_at_the_registry_is_read_as_mlflow_reads_it() -> None:
+    """MLflow's own variables; an account comes before a token; none of it is printed."""
+    account = {"MLFLOW_TRACKING_USERNAME": "serving", "MLFLOW_TRACKING_PASSWORD": "p4ss"}
+    token = {"MLFLOW_TRACKING_TOKEN": "t0k3n"}
+    basic = read_settings(account | token)
+    assert basic.registry_authorization == "Basic c2VydmluZzpwNHNz"
+    assert read_settings(token).registry_authorization == "Bearer t0k3n"
+    assert read_settings({}).registry_authorization is None
+    assert "c2VydmluZ" not in repr(basic)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"MLFLOW_TRACKING_USERNAME": "s3cret"}, "MLFLOW_TRACKING_PASSWORD is not"),
+        ({"MLFLOW_TRACKING_PASSWORD": "s3cret"}, "MLFLOW_TRACKING_USERNAME is not"),
+        ({"MLFLOW_TRACKING_TOKEN": "s3cret\n"}, "MLFLOW_TRACKING_TOKEN holds a space"),
+        ({"MLFLOW_TRACKING_TOKEN": "s3cret\u00e9"}, "MLFLOW_TRACKING_TOKEN holds a space"),
+        ({"SERVING_REGISTRY_URL": "http://me:s3cret@mlflow"}, "set MLFLOW_TRACKING_USERNAME and"),
+    ],
+)
+def test_an_account_that_cannot_be_is_a_sentence_without_it(
+    said: dict[str, str], says: str
+) -> None:
+    """Half an account, a token that no header holds, a password in an address that is shown."""
+    with pytest.raises(ValueError, match=says) as raised:
+        read_settings(said)
+    assert "s3cret" not in str(raised.value)
+
+
 def test_the_files_of_mlserver_work_unchanged(tmp_path: Path) -> None:
     """Ports, workers, metrics and batching are taken as MLServer's own documents write them."""
     settings = _read(

@@ -2,54 +2,19 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from serving.guard.tracing import Tracing
 from serving.models.holder import Held
 from serving.refusals import RequestRefusedError
+from tests.serving.collector import Collector, collecting
 from tests.serving.conftest import Open
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-
-
-class Collector:
-    """An OTLP collector that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        """Listen on a port of its own."""
-        self.received: list[tuple[str, bytes]] = []
-        received = self.received
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                received.append((self.path, body))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def spans(self) -> list[Any]:
-        """Return every span that arrived."""
-        requests = [ExportTraceServiceRequest.FromString(body) for _, body in self.received]
-        return [
-            span
-            for request in requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
 
 
 @pytest.fixture
@@ -57,13 +22,8 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """Return a collector that runs."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    made = Collector()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with collecting() as made:
+        yield made
 
 
 def test_an_inference_is_one_span_below_its_caller(collector: Collector, open_bundle: Open) -> None:
