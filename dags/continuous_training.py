@@ -280,8 +280,7 @@ def _documentation(spec: Spec, settings: Settings) -> str:
 
 
 def _own_page(settings: Settings) -> str:
-    """Return a link to the endpoint's page; behind another address callers know it by a name that
-    this process does not."""
+    """Return a link to the endpoint's page, empty where callers know it by another address."""
     page = f"{settings.serving_url}/docs"
     return "" if settings.endpoint else f", [{page}]({page})"
 
