@@ -113,6 +113,13 @@ def test_folders_of_the_image_are_folders_of_this_tree() -> None:
         assert (PROJECT / folder.removeprefix("/opt/ratchet/")).is_dir()
 
 
+def test_airflow_reads_the_options_that_the_chart_writes() -> None:
+    """The chart's airflow.cfg lies in the image's own home, on a volume that may be written."""
+    home = manifests.VALUES["airflowHome"]
+    assert f"AIRFLOW_HOME={home} " in (PROJECT / "Dockerfile").read_text()
+    assert home in {one["mountPath"] for one in manifests.VALUES["volumeMounts"]}
+
+
 def test_each_queue_has_its_workers() -> None:
     """Fits have workers of their own, and a task that names no queue has some too."""
     sets = manifests.VALUES["workers"]["celery"]["sets"]
