@@ -48,13 +48,15 @@ test: setup-dev  ## Run every test
 test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
 	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0 --timeout=3600
 
-check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step
+check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step, hosted CI
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
 	@$(MAIN)/bin/mypy include serving stack deploy demo dags plugins benchmarks docs tests
 	@$(MAIN)/bin/lint-imports --no-cache
 	@$(MAIN)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
 	@$(RUN) docs.check
+	@$(MAIN)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@$(MAIN)/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 
 bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.loop
