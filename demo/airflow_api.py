@@ -22,14 +22,27 @@ class Task:
     started: float | None
     """Seconds since the epoch."""
     ended: float | None
+    worker: str
+    """The host that runs or ran it, empty before."""
 
 
 class Airflow:
-    """A client of one Airflow that asks no log-in, as on loopback."""
+    """A client of one Airflow."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is the api-server."""
-        self._http = httpx.Client(base_url=f"{url}/api/v2", timeout=30, trust_env=False)
+    def __init__(
+        self,
+        url: str,
+        account: tuple[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """`url` is the api-server; `account` a name and its password, None where none is asked."""
+        self._http = httpx.Client(
+            base_url=f"{url}/api/v2", timeout=30, trust_env=False, transport=transport
+        )
+        if account:
+            words = dict(zip(("username", "password"), account, strict=True))
+            answer = self._http.post(f"{url}/auth/token", json=words).raise_for_status()
+            self._http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def close(self) -> None:
         """Give the connections back."""
@@ -103,6 +116,7 @@ def _task(instance: dict[str, Any]) -> Task:
         instance["state"] or "waiting",
         _seconds(instance["start_date"]),
         _seconds(instance["end_date"]),
+        instance["hostname"] or "",
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.settings import PROJECT
+from tests.containers.composed import Composed, composed
 from tests.containers.engine import Docker, problem
 
 
@@ -52,3 +53,11 @@ def serving_image(docker: Docker, clean_copy: Path) -> Iterator[str]:
     docker("build", "--tag", tag, "--build-arg", "REVISION=tested", context)
     yield tag
     docker("rmi", "--no-prune", tag)
+
+
+@pytest.fixture(scope="session")
+def stack(docker: Docker, clean_copy: Path) -> Iterator[Composed]:
+    """Return the composed stack, started from nothing."""
+    with composed(docker, clean_copy) as stack:
+        stack.up()
+        yield stack
