@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-defects test-load test-fuzz test-soak lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-defects test-load test-fuzz test-soak secrets compose-up compose-down test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -96,6 +96,21 @@ test-fuzz: setup-dev  ## 100,000 bodies that no sane client sends (FUZZ=100000),
 
 test-soak: setup-dev  ## Ten minutes at 70 % load with a swap every 5 s (SECONDS=600)
 	@$(RUN) benchmarks.serving_soak $(or $(SECONDS),600)
+
+secrets:  ## Draw the passwords and keys of the containers into .secrets/
+	@$(PYTHON) -m deploy.secret_files
+
+compose-up: secrets  ## Build the images and start the stack in containers
+	@RATCHET_CODE_VERSION=$${RATCHET_CODE_VERSION:-$$(git describe --always --dirty 2>/dev/null)} docker compose up --build --wait
+
+compose-down:  ## Stop the containers; their data stay
+	@docker compose down
+
+test-compose: setup-dev  ## Build the images, run the stack in containers, take it down (needs Docker)
+	@$(RUN) pytest tests/containers --ignore tests/containers/faults --durations=15 --timeout=1800
+
+test-faults: setup-dev  ## Kill and cut off each part of the stack in containers (needs Docker)
+	@$(RUN) pytest tests/containers/faults --durations=0 --timeout=3600
 
 lock: $(UV)  ## Pin the three lock files again
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
