@@ -5,6 +5,7 @@ run by its candidate, a model version by its MLflow run, a move of the champion 
 for it. So a retried step finds what it did and records nothing twice.
 """
 
+from include.adapters.registry.looking import Looking
 from include.adapters.registry.registry import Registry
 
-__all__ = ["Registry"]
+__all__ = ["Looking", "Registry"]

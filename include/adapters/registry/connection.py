@@ -16,7 +16,7 @@ options.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.set(2.0)
 RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
 SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 TABLE, ORIGIN, MOVES = "ratchet.table", "ratchet.origin", "ratchet.moves"
-FITTED_KEYS = "ratchet.fitted_keys"
+FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 
 
