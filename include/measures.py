@@ -13,7 +13,7 @@ from itertools import groupby
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from include.moves import Move
+from include.moves import Move, MoveKind
 from include.readings import LakeReading, LandingReading, RegistryReading, TrainingRun
 from include.records import Verdict
 
@@ -174,8 +174,9 @@ def _champions(ledgers: Iterable[tuple[State, RegistryReading]]) -> Iterator[Met
         if one.champion is not None:
             info.add_metric((*labels, one.champion), 1)
             number.add_metric(labels, float(one.champion))
-        for kind, count in sorted(Counter(str(move.kind) for move in one.moves).items()):
-            moves.add_metric((*labels, kind), count)
+        kinds = Counter(move.kind for move in one.moves)
+        for kind in MoveKind:  # zeros too: from nothing to 1 is no increase to Prometheus
+            moves.add_metric((*labels, str(kind)), kinds[kind])
         _add(last, labels, _moment(one.moves[-1]) if one.moves else None)
     yield from (info, number, moves, last)
 

@@ -130,12 +130,13 @@ def test_rows_of_all_runs_add_up_by_what_became_of_them() -> None:
 
 
 def test_moves_are_counted_by_kind() -> None:
-    """With the time of the newest."""
+    """A kind that never was is 0, so that the first one is seen to be more; the newest's time."""
     moves = (move(1, MoveKind.PROMOTION, 1), move(2, MoveKind.ROLL_BACK, 9))
     page = shown([State("cats", "cat", UP, registry=RegistryReading("1", moves, (), None))])
     first = 'spec="cats"'
     assert page[f'ratchet_champion_moves_total{{{first},kind="promotion",model="cat"}}'] == 1
     assert page[f'ratchet_champion_moves_total{{{first},kind="roll back",model="cat"}}'] == 1
+    assert page[f'ratchet_champion_moves_total{{{first},kind="given back",model="cat"}}'] == 0
     assert page[f'ratchet_champion_last_move_timestamp_seconds{{{first},model="cat"}}'] == 9.5
 
 
