@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from include import measures
 from include.adapters import lake as lakes
-from include.adapters.registry import Looking
+from include.adapters.registry import Looking, ask_once
 from include.dock import dock
 from include.measures import Seen, State
 from include.readings import LakeReading, LandingReading, RegistryReading
@@ -31,6 +31,7 @@ from include.spec import Spec, read_specs
 log = logging.getLogger("ratchet")
 PAUSE_SECONDS = 20.0
 """Between two looks at a source."""
+_ANSWER_SECONDS = 10
 STALE_SECONDS = 3 * PAUSE_SECONDS
 """A source that has not been read for so long is away, whatever the look that hangs may say."""
 
@@ -167,6 +168,7 @@ class Exporter(Collector):
 def main() -> int:
     """Serve the page until SIGTERM or SIGINT; 1 with a sentence when that cannot be."""
     logging.basicConfig(format="%(asctime)s %(message)s")
+    ask_once(_ANSWER_SECONDS)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -112,12 +112,14 @@ def exporting(home: Path, **variables: str) -> Iterator[tuple[str, "subprocess.P
     """Start an exporter and yield its address."""
     port = str(free_port())
     said = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(home / "specs")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "include.exporter"],
-        env=environment() | said | {"RATCHET_METRICS_PORT": port} | variables,
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-    )
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "include.exporter"],
+            env=environment() | said | {"RATCHET_METRICS_PORT": port} | variables,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
         yield f"http://127.0.0.1:{port}/metrics", process
     finally:
@@ -136,7 +138,7 @@ def page(url: str) -> str:
 
 
 def test_without_mlflow_the_page_has_the_lake(tmp_path: Path) -> None:
-    """The registry is down, rows are shown, and SIGTERM ends the process with 0."""
+    """The registry is down and the log says so once; rows are shown; SIGTERM ends it with 0."""
     home = tmp_path
     (home / "specs").mkdir()
     (home / "specs" / "cats.toml").write_text(PULSARS)
@@ -149,6 +151,9 @@ def test_without_mlflow_the_page_has_the_lake(tmp_path: Path) -> None:
         assert 'ratchet_lake_rows{label="positive",side="train",spec="cats"} 1.0' in shown
         assert 'ratchet_up{source="registry",spec="cats"} 0.0' in shown
         assert "ratchet_runs{" not in shown
+        until(
+            lambda: (home / "log").read_text().count("the registry of cats cannot be read: ") == 1
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
     assert [path.name for path in (home / "lake" / "cats").iterdir()] == [

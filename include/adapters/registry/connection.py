@@ -20,6 +20,15 @@ FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 
 
+def ask_once(seconds: int) -> None:
+    """Let every question of this process fail at once, or after so many seconds without an answer.
+
+    For whoever asks again anyway, and has to tell meanwhile that there is no answer.
+    """
+    options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+    options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(seconds)
+
+
 class Connection:
     """One spec's experiment and registered model on a server."""
 
