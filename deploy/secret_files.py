@@ -99,6 +99,7 @@ def _stores(drawn: Callable[[str], str]) -> dict[str, str]:
                     _identity("owner", drawn, ["Admin"]),
                     _identity("pipeline", drawn, [*_all_of("landing"), *_all_of("lake")]),
                     _identity("mlflow", drawn, _all_of("mlflow")),
+                    _identity("exporter", drawn, [*_read("landing"), *_read("lake")]),
                 ]
             },
             indent=1,
@@ -106,6 +107,7 @@ def _stores(drawn: Callable[[str], str]) -> dict[str, str]:
         "objects-owner.env": _bucket("owner", drawn),
         "pipeline-objects.env": _bucket("pipeline", drawn),
         "mlflow-objects.env": _bucket("mlflow", drawn),
+        "exporter-objects.env": _bucket("exporter", drawn),
     }
 
 
@@ -128,7 +130,15 @@ def _models(drawn: Callable[[str], str]) -> dict[str, str]:
             MLFLOW_TRACKING_PASSWORD=drawn("mlflow serving"),
             SERVING_API_KEY=drawn("api key of the pipeline"),
         ),
-        "api-keys": f"{_KEYS_HEADER}{drawn('api key of callers')}\n",
+        "exporter.env": _env(
+            MLFLOW_TRACKING_USERNAME="viewer",
+            MLFLOW_TRACKING_PASSWORD=drawn("mlflow viewer"),
+        ),
+        "api-keys": (
+            f"{_KEYS_HEADER}{drawn('api key of the scraper')}\n{drawn('api key of callers')}\n"
+        ),
+        "metrics-key": drawn("api key of the scraper"),
+        "grafana-password": drawn("grafana"),
     }
 
 
@@ -147,7 +157,11 @@ def _identity(name: str, drawn: Callable[[str], str], actions: list[str]) -> dic
 
 
 def _all_of(bucket: str) -> list[str]:
-    return [f"{action}:{bucket}" for action in ("Read", "Write", "List", "Tagging")]
+    return [*_read(bucket), f"Write:{bucket}", f"Tagging:{bucket}"]
+
+
+def _read(bucket: str) -> list[str]:
+    return [f"Read:{bucket}", f"List:{bucket}"]
 
 
 def _bucket(name: str, drawn: Callable[[str], str]) -> str:

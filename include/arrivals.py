@@ -41,7 +41,7 @@ class Lookout:
     def look(self) -> list[Entry]:
         """Return the deliveries that may be taken: settled, or marked as done; oldest first."""
         seen = self._store.look()
-        now = {entry.name: entry for entry in seen if _is_delivery(entry.name)}
+        now = {entry.name: entry for entry in seen if is_delivery(entry.name)}
         marked = {entry.name.removesuffix(DONE) for entry in seen if entry.name.endswith(DONE)}
         self._complete = {e: known for e, known in self._complete.items() if e in now.values()}
         settled = [
@@ -75,6 +75,11 @@ class Lookout:
         return self._complete[entry]
 
 
+def is_delivery(name: str) -> bool:
+    """Say whether a name in a landing place is that of a delivery, whole or still being written."""
+    return not name.startswith(".") and not name.endswith(_TEMPORARY)
+
+
 def is_complete(path: Path) -> bool:
     """Say whether a file's data reach their end, as far as its kind lets one tell."""
     name, _, packed = path.name.lower().rpartition(".")
@@ -86,10 +91,6 @@ def is_complete(path: Path) -> bool:
             return _reaches_its_end(name, *_ends_of(_inflated(file, inflater())))
         except _broken():
             return False
-
-
-def _is_delivery(name: str) -> bool:
-    return not name.startswith(".") and not name.endswith(_TEMPORARY)
 
 
 def _open_for_writing(path: Path) -> bool:

@@ -48,6 +48,10 @@ class Settings:
     airflow_port: int
     mlflow_port: int
     serving_port: int
+    metrics_host: str
+    """Address that the page for Prometheus is bound to: RATCHET_METRICS_HOST, loopback by
+    default."""
+    metrics_port: int
     cores: int
     """How many fits may run at once: RATCHET_CORES, the machine's cores by default."""
     fit_memory: int
@@ -102,6 +106,8 @@ class Settings:
             "RATCHET_AIRFLOW_PORT": str(self.airflow_port),
             "RATCHET_MLFLOW_PORT": str(self.mlflow_port),
             "RATCHET_SERVING_PORT": str(self.serving_port),
+            "RATCHET_METRICS_HOST": self.metrics_host,
+            "RATCHET_METRICS_PORT": str(self.metrics_port),
             "RATCHET_CORES": str(self.cores),
             "RATCHET_FIT_MEMORY": str(self.fit_memory),
             "RATCHET_MLFLOW_URL": self.registry,
@@ -125,6 +131,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         airflow_port=_number(env, "RATCHET_AIRFLOW_PORT", 8080),
         mlflow_port=_number(env, "RATCHET_MLFLOW_PORT", 5000),
         serving_port=_number(env, "RATCHET_SERVING_PORT", 8090),
+        metrics_host=env.get("RATCHET_METRICS_HOST") or "127.0.0.1",
+        metrics_port=_number(env, "RATCHET_METRICS_PORT", 9108),
         cores=_number(env, "RATCHET_CORES", os.cpu_count() or 1),
         fit_memory=_number(env, "RATCHET_FIT_MEMORY", _memory() // 2),
         registry=env.get("RATCHET_MLFLOW_URL", "").rstrip("/"),

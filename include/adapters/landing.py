@@ -18,7 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.arrivals import DONE, POLL_SECONDS, Lookout
+from include.arrivals import DONE, POLL_SECONDS, Lookout, is_delivery
+from include.readings import LandingReading
 from include.store import Entry, Folder, Store, carry, open_store
 
 log = logging.getLogger("ratchet")
@@ -141,6 +142,21 @@ class Landing:
     def quarantined(self) -> list[str]:
         """Return the digests of which rows or whole files are in quarantine, sorted."""
         return sorted({entry.name.partition("/")[0] for entry in self._quarantine.walk()})
+
+    def look(self) -> LandingReading:
+        """Return what waits and what is in quarantine, from listings alone; nothing is changed."""
+        waiting = [entry for entry in self._place.look() if is_delivery(entry.name)]
+        kept = _visible(self._quarantine.walk())
+        rows = {one.name.partition("/")[0] for one in kept if one.name.endswith(f"/{_ROWS}")}
+        whole = {one.name.partition("/")[0] for one in kept if one.name.endswith(f"/{_REASON}")}
+        return LandingReading(
+            waiting=len(waiting),
+            claimed=len(_visible(self._claimed.walk())),
+            oldest=min((entry.modified / 1e9 for entry in waiting), default=None),
+            refused_files=len(whole),
+            refused_rows=len(rows),
+            quarantine_bytes=sum(entry.size for entry in kept),
+        )
 
     def open_archived(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
         """Open an archived file, local and seekable, and tell the name it was dropped under.

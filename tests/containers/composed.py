@@ -58,6 +58,7 @@ class Composed:
     variables: Mapping[str, str]
     secret: Mapping[str, str] = field(repr=False)
     """What `make secrets` drew, by what it is for."""
+    clients: dict[str, Airflow] = field(default_factory=dict, repr=False)
 
     @property
     def project(self) -> str:
@@ -109,8 +110,10 @@ class Composed:
 
     def airflow(self, name: str = "admin") -> Airflow:
         """Return a client of Airflow's API, logged in."""
-        account = (name, self.secret[f"airflow {name}"])
-        return Airflow(self.url("AIRFLOW"), account, Patient())
+        if name not in self.clients:
+            account = (name, self.secret[f"airflow {name}"])
+            self.clients[name] = Airflow(self.url("AIRFLOW"), account, Patient())
+        return self.clients[name]
 
     def mlflow(self, name: str, path: str, *, method: str = "GET", **options: Any) -> Any:
         """Ask MLflow's REST API as one of its accounts and return the answer."""
@@ -225,6 +228,8 @@ def composed(docker: Docker, folder: Path, **variables: str) -> Iterator[Compose
         stack("build", "--quiet")
         yield stack
     finally:
+        for client in stack.clients.values():
+            client.close()
         stack("--profile", "*", "down", "--volumes", "--remove-orphans")
     label = f"label=com.docker.compose.project={stack.project}"
     for kind in ("ps --all", "volume ls", "network ls"):

@@ -155,10 +155,10 @@ def test_airflow_knows_who_may_do_what(stack: Composed) -> None:
     runs = f"{stack.url('AIRFLOW')}/api/v2/dags/pulsars/dagRuns"
     body = {"logical_date": None, "conf": {}}
     assert httpx.get(runs, trust_env=False).status_code == 401
-    viewer, operator = _airflow(stack, "viewer"), _airflow(stack, "operator")
-    assert viewer.get(runs).status_code == 200
-    assert viewer.post(runs, json=body).status_code == 403
-    assert operator.post(runs, json=body).status_code == 200
+    with _airflow(stack, "viewer") as viewer, _airflow(stack, "operator") as operator:
+        assert viewer.get(runs).status_code == 200
+        assert viewer.post(runs, json=body).status_code == 403
+        assert operator.post(runs, json=body).status_code == 200
     until(lambda: _idle(stack), "the run of the operator ended", 300)
 
 

@@ -7,5 +7,6 @@ a model names can be read back, bit for bit, whatever was tidied since.
 
 from include.adapters.lake.compaction import Compaction
 from include.adapters.lake.lake import Lake
+from include.adapters.lake.looking import Looking
 
-__all__ = ["Compaction", "Lake"]
+__all__ = ["Compaction", "Lake", "Looking"]

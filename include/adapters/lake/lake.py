@@ -10,6 +10,7 @@ from deltalake.exceptions import DeltaError
 
 from include import contract as contracts
 from include.adapters.lake import compaction, reading
+from include.adapters.lake.commits import Commit, commits
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import SIDES, Table, committed, counted, first_schema, schema_of
@@ -52,6 +53,10 @@ class Lake:
         """Return the newest version with its rows per side and class, None before the first."""
         table = self._table.at()
         return None if table is None else counted(table)
+
+    def commits(self, after: int, up_to: int) -> Iterator[Commit]:
+        """Yield what made each version after one and up to another; only the log is read."""
+        return commits(self._store.at("rows/_delta_log"), after, up_to)
 
     def contract(self) -> Contract | None:
         """Return the newest contract, None before the first; ContractError if unreadable."""

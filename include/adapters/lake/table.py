@@ -28,7 +28,7 @@ _OWN_KINDS = {
     "side": pl.String(),
     "label": pl.Int8(),
 }
-_GROWTH = "rows"
+GROWTH = "rows"
 """The application transaction of every commit that brings rows, beside the batch's own."""
 _CLASSES = {0: "negative", 1: "positive"}
 _CONFIGURATION = {
@@ -93,7 +93,7 @@ class Table:
         actions = files.publish(store, grown=True)
         # Without retries the commit is this version or fails, so the number can be part of it.
         properties = CommitProperties(
-            app_transactions=[Transaction(digest, version), Transaction(_GROWTH, version)],
+            app_transactions=[Transaction(digest, version), Transaction(GROWTH, version)],
             max_commit_retries=0,
         )
         try:
@@ -204,7 +204,7 @@ def counted(table: DeltaTable) -> Dataset:
         added(table).group_by("side", "label").agg(pl.col("rows").sum()).iter_rows()
     ):
         sides[side][_CLASSES[label]] = rows
-    grown = table.transaction_version(_GROWTH)
+    grown = table.transaction_version(GROWTH)
     return Dataset(table.version(), sides["train"], sides["holdout"], grown=int(grown or 0))
 
 

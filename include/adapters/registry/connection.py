@@ -16,8 +16,17 @@ options.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.set(2.0)
 RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
 SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 TABLE, ORIGIN, MOVES = "ratchet.table", "ratchet.origin", "ratchet.moves"
-FITTED_KEYS = "ratchet.fitted_keys"
+FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+
+
+def ask_once(seconds: int) -> None:
+    """Let every question of this process fail at once, or after so many seconds without an answer.
+
+    For whoever asks again anyway, and has to tell meanwhile that there is no answer.
+    """
+    options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
+    options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(seconds)
 
 
 class Connection:

@@ -9,6 +9,7 @@ brings the aliases to where the log says.
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
@@ -175,8 +176,7 @@ class Promotions(Versions):
             return _Log()
         params = self._client.get_run(run_id).data.params
         done = {name.removesuffix(_DONE) for name in params if name.endswith(_DONE)}
-        entries = sorted(name for name in params if not name.endswith(_DONE))
-        return _Log(tuple(_read(params[name]) for name in entries), frozenset(done))
+        return _Log(moves_in(params), frozenset(done))
 
     def _judged(self) -> set[tuple[int, int]]:
         """Return the model versions that were decided on, each with the holdout rows it met."""
@@ -199,6 +199,12 @@ class Promotions(Versions):
                 model = self._registered()
             self._known_log_run = "" if model is None else str(model.tags[MOVES])
         return self._known_log_run
+
+
+def moves_in(params: Mapping[str, str]) -> tuple[Move, ...]:
+    """Return the moves that the parameters of a log's run are, the oldest first."""
+    entries = sorted(name for name in params if not name.endswith(_DONE))
+    return tuple(_read(params[name]) for name in entries)
 
 
 def _name(move: Move) -> str:

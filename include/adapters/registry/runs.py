@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 
 from include.adapters.registry.connection import (
+    ARRIVALS,
     CANDIDATE,
     DATA,
     NOTE,
@@ -26,7 +27,6 @@ from include.adapters.registry.connection import (
 from include.arrays import Probabilities
 from include.records import Proof, Scorecard, Scores, Trial
 
-_ARRIVALS = "ratchet.arrivals"
 _ARRIVALS_NOTE = (
     "The champion scored on the rows of each batch when they came, before any model was fitted on "
     "them. The step is the data version of the batch. A fall is the first sign of drift."
@@ -183,7 +183,7 @@ class Runs(Connection):
         )
 
     def _arrivals_run(self) -> str:
-        tags = {_ARRIVALS: self._spec}
+        tags = {ARRIVALS: self._spec}
         found = self._find(tags)
         if found is not None:
             return str(found.info.run_id)

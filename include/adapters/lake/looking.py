@@ -1,0 +1,40 @@
+"""The lake looked at again and again: rows, version, batches and the time of the last one."""
+
+from collections.abc import Iterable
+
+from include.adapters.lake.commits import Commit
+from include.adapters.lake.lake import Lake
+from include.readings import LakeReading
+from include.records import Dataset
+
+_EMPTY = LakeReading(None, 0, None)
+
+
+class Looking:
+    """One lake; what was seen is remembered, so that a look reads the new commits alone."""
+
+    def __init__(self, lake: Lake) -> None:
+        """Nothing is read yet."""
+        self._lake = lake
+        self._table = ""
+        self._last = _EMPTY
+
+    def look(self) -> LakeReading:
+        """Return the state of the table, without reading a row."""
+        dataset = self._lake.dataset()
+        if dataset is None:
+            self._last = _EMPTY
+            return _EMPTY
+        identity = self._lake.identity()
+        known = self._last.dataset.version if self._last.dataset else -1
+        if identity != self._table or dataset.version < known:  # another table came to this place
+            known, self._last = -1, _EMPTY
+        new = self._lake.commits(known, dataset.version)
+        self._table, self._last = identity, _grown(self._last, new, dataset)
+        return self._last
+
+
+def _grown(last: LakeReading, new: Iterable[Commit], dataset: Dataset) -> LakeReading:
+    brought = [commit.at for commit in new if commit.batch is not None]
+    at = brought[-1] if brought else last.committed
+    return LakeReading(dataset, last.batches + len(brought), at)

@@ -1,0 +1,110 @@
+"""What the ledger of models says, read and nothing else: for an account that may only read.
+
+The doors that steps use bring aliases to where the log of moves says and make an experiment that
+is not there yet. Whoever only watches must not, so these methods write nothing, whatever they find.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlflow.entities import Run
+
+from include.adapters.registry.connection import ARRIVALS, MOVES, RUN, VERDICT, Connection
+from include.adapters.registry.promotions import CHAMPION, moves_in
+from include.moves import Move
+from include.readings import RUN_METRICS, Arrival, RegistryReading, TrainingRun
+
+_NEWEST_FIRST = ["attributes.start_time DESC"]
+_WHOLE_SECONDS = 3600.0
+_PAGE, _LARGE_PAGE = 10, 200
+
+
+class Looking(Connection):
+    """One spec's experiment and registered model, looked at again and again.
+
+    Runs that were seen are remembered: a look asks for the newest ones, and goes on to older ones
+    for as long as it meets changes. Each hour all are read again, because `./ratchet judge` may
+    decide on an old one, and people delete runs.
+    """
+
+    def __init__(self, url: str, spec: str, model: str) -> None:
+        """Take what every connection takes; nothing is asked yet."""
+        super().__init__(url, spec, model)
+        self._runs: dict[str, TrainingRun] = {}
+        self._read_whole = float("-inf")
+
+    def look(self) -> RegistryReading:
+        """Return the state of both; empty while nothing was ever trained."""
+        experiment = self._client.get_experiment_by_name(self._spec)
+        model = self._client.search_registered_models(f"name='{self.model}'")
+        champion = model[0].aliases.get(CHAMPION) if model else None
+        moves = self._moves(model[0].tags.get(MOVES)) if model else ()
+        if experiment is None:
+            return RegistryReading(champion, moves, (), None)
+        place = str(experiment.experiment_id)
+        return RegistryReading(
+            None if champion is None else str(champion),
+            moves,
+            self._training_runs(place),
+            self._arrival(place),
+        )
+
+    def _moves(self, run_id: str | None) -> tuple[Move, ...]:
+        return moves_in(self._client.get_run(run_id).data.params) if run_id else ()
+
+    def _training_runs(self, experiment: str) -> tuple[TrainingRun, ...]:
+        whole = time.monotonic() - self._read_whole > _WHOLE_SECONDS
+        known = {} if whole else dict(self._runs)
+        for page in self._pages(experiment, _LARGE_PAGE if whole else _PAGE):
+            met = {run.info.run_id: _training_run(run) for run in page}
+            if not whole and met.items() <= known.items():
+                break
+            known |= met
+        if whole:
+            self._read_whole = time.monotonic()
+        self._runs = known
+        return tuple(sorted(known.values(), key=lambda run: run.started, reverse=True))
+
+    def _pages(self, experiment: str, size: int) -> Iterator[list[Run]]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [experiment], f"tags.`{RUN}` != ''", 1, size, _NEWEST_FIRST, token
+            )
+            yield list(page)
+            token = page.token
+            if not token:
+                return
+
+    def _arrival(self, experiment: str) -> Arrival | None:
+        found = self._client.search_runs(
+            [experiment], f"tags.`{ARRIVALS}` = '{self._spec}'", 1, 1, _NEWEST_FIRST
+        )
+        points = _points(found[0]) if found else {}
+        if "f1" not in points or "rows" not in points:
+            return None
+        return Arrival(points["f1"].value, int(points["rows"].value), _seconds(points["f1"]))
+
+
+def _training_run(run: Run) -> TrainingRun:
+    ended = run.info.end_time
+    return TrainingRun(
+        run.info.start_time / 1000,
+        None if ended is None else ended / 1000,
+        run.data.tags.get(VERDICT, ""),
+        {name: float(value) for name, value in run.data.metrics.items() if _is_kept(name)},
+    )
+
+
+def _is_kept(name: str) -> bool:
+    return any(name == one or (one[-1] == "_" and name.startswith(one)) for one in RUN_METRICS)
+
+
+def _points(run: Run) -> Mapping[str, Any]:
+    """Return the newest point of each metric, with its time, which `data.metrics` leaves out."""
+    return {point.key: point for point in run.data.to_proto().metrics}
+
+
+def _seconds(point: Any) -> float:
+    return float(point.timestamp) / 1000
