@@ -153,7 +153,7 @@ def test_one_shots_ended_well(stack: Composed) -> None:
 def test_airflow_knows_who_may_do_what(stack: Composed) -> None:
     """Nobody gets in without an account, a viewer looks, an operator presses the button."""
     runs = f"{stack.url('AIRFLOW')}/api/v2/dags/pulsars/dagRuns"
-    body = {"logical_date": None, "conf": {}}
+    body: dict[str, object] = {"logical_date": None, "conf": {}}
     assert httpx.get(runs, trust_env=False).status_code == 401
     with _airflow(stack, "viewer") as viewer, _airflow(stack, "operator") as operator:
         assert viewer.get(runs).status_code == 200
@@ -179,7 +179,7 @@ def test_the_registry_knows_who_may_do_what(stack: Composed) -> None:
         assert stack.mlflow(name, search).status_code == 200
         moved = stack.mlflow(name, "/registered-models/alias", method="POST", json=alias)
         assert moved.status_code == 403
-        new = {"name": "of mine"}
+        new = {"username": "mine", "password": "of my own making"}
         tag = {"name": "pulsars", "key": "ratchet.spec", "value": "taken over"}
         for path, body in (("/set-tag", tag), ("/alias", alias)):
             answer = stack.mlflow(name, f"/registered-models{path}", method="POST", json=body)
