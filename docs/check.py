@@ -20,6 +20,8 @@ from include.settings import PROJECT
 from include.spec import Spec
 
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+COMPOSE = PROJECT / "docker-compose.yaml"
+CONTAINERS = PROJECT / "docs" / "containers.md"
 SERVER_SETTINGS = PROJECT / "serving" / "settings.py"
 SETTINGS = (PROJECT / "include" / "settings.py", SERVER_SETTINGS)
 OPTIONS = PROJECT / "stack" / "airflow_config.py"
@@ -27,6 +29,7 @@ OPTIONS = PROJECT / "stack" / "airflow_config.py"
 _CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+_INTERPOLATED = re.compile(r"\$\{((?:RATCHET|SERVING)_[A-Z_]+)")
 _VARIABLE = re.compile(r"\b(?:RATCHET|SERVING)_[A-Z_]+\b")
 _TARGET = re.compile(r"\bmake +([a-z][a-z-]*)")
 _ROW = re.compile(r"^\| `([^`|]+)` \| ([^|]*) \|", re.MULTILINE)
@@ -78,9 +81,12 @@ def target_problems(texts: dict[Path, str]) -> Iterator[str]:
 def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
     """Yield a sentence for each variable that only the documents or only the settings know."""
     read = {name for path in SETTINGS for name in _strings(path) if _VARIABLE.fullmatch(name)}
+    composed = set(_INTERPOLATED.findall(COMPOSE.read_text()))
     for path, text in texts.items():
-        for name in sorted(set(_VARIABLE.findall(text)) - read):
-            yield f"{_name(path)}: {name} is read by no settings.py"
+        for name in sorted(set(_VARIABLE.findall(text)) - read - composed):
+            yield f"{_name(path)}: {name} is read by no settings.py and no {COMPOSE.name}"
+    for name in sorted(composed - set(_VARIABLE.findall(texts[CONTAINERS]))):
+        yield f"{_name(CONTAINERS)}: {name} is read by {COMPOSE.name} and not listed"
     for name in sorted(read - set(_VARIABLE.findall(texts[ARCHITECTURE]))):
         yield f"{_name(ARCHITECTURE)}: {name} is read by a settings.py and not listed"
 

@@ -22,6 +22,7 @@ _API = "/api/2.0/mlflow"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 _SECONDS = 10.0
 _CHUNK_BYTES = 2**20
+_WRONG_HOST = "Invalid Host header"
 _ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
@@ -57,6 +58,7 @@ class MlflowRegistry:
         # The registry is a neighbour: a proxy that the machine uses for the internet is not asked.
         direct = {"http://": None, "https://": None}
         self._url = url
+        self._host = urlsplit(url).netloc
         self._has_account = authorization is not None
         headers = {} if authorization is None else {"Authorization": authorization}
         self._client = httpx.AsyncClient(
@@ -101,7 +103,7 @@ class MlflowRegistry:
     async def _json(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         try:
             answer = await self._client.get(_API + path, params=query)
-            self._require_ok(answer, path)
+            self._require_ok(answer, path, answer.text)
             parsed = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise RegistryError(self._problem(path, error)) from error
@@ -119,13 +121,16 @@ class MlflowRegistry:
         except httpx.HTTPError as error:
             raise RegistryError(self._problem(path, error)) from error
 
-    def _require_ok(self, answer: httpx.Response, path: str) -> None:
+    def _require_ok(self, answer: httpx.Response, path: str, said: str = "") -> None:
         if answer.status_code != httpx.codes.OK:
-            reason = f"it answered {answer.status_code}{self._advice(answer.status_code)}"
+            reason = f"it answered {answer.status_code}{self._advice(answer.status_code, said)}"
             raise RegistryError(self._problem(path, reason))
 
-    def _advice(self, status: int) -> str:
-        """Return what an operator can do about a status that is about who asks."""
+    def _advice(self, status: int, said: str) -> str:
+        """Return what an operator can do about a status that is about who asks, and how."""
+        if status == httpx.codes.FORBIDDEN and _WRONG_HOST in said:
+            # Under a name of a container network, MLflow takes a stranger for an attack.
+            return f", it does not go by that name: start MLflow with --allowed-hosts {self._host}"
         if status == httpx.codes.FORBIDDEN:
             return ", this account may not read it: give the account the permission READ on it"
         if status != httpx.codes.UNAUTHORIZED:

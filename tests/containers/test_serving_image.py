@@ -308,22 +308,24 @@ def test_it_stops_when_all_that_was_asked_is_answered(
         stocked,
         f"--volume={kept}:/requests",
         SERVING_WORKERS=str(workers),
-        # A request waits so long for others that it is in flight when the signal comes.
-        SERVING_MAX_BATCH_TIME="1",
         SERVING_REQUEST_LOG="/requests",
     )
     until(lambda: server.status("/v2/models/boxes/ready") == 200)
-    with ThreadPoolExecutor(12) as asking:
-        begun = threading.Barrier(13)
-        answers = [asking.submit(_asked, server, begun) for _ in range(12)]
-        begun.wait()
-        time.sleep(0.3)
-        code, seconds = server.container.stop()
+    live = f"{server.client.base_url}/v2/health/live"
+    rest = threading.Event()
+    with ThreadPoolExecutor(13) as asking:
+        half_sent = threading.Barrier(13, timeout=30)
+        answers = [asking.submit(_asked_in_halves, server, half_sent, rest) for _ in range(12)]
+        half_sent.wait()
+        stopping = asking.submit(server.container.stop)
+        # Nobody new gets in; those who have begun to ask do so to the end.
+        until(lambda: not _answers(live))
+        rest.set()
         assert [answer.result() for answer in answers] == [200] * 12
+        code, seconds = stopping.result()
     assert code == 0
     assert seconds < 10
-    opened_rows = pl.read_parquet(f"{kept}/**/*.parquet")
-    assert opened_rows.height == 12
+    assert pl.read_parquet(f"{kept}/**/*.parquet").height == 12
 
 
 def test_a_worker_that_dies_leaves_nothing_behind(start: Start, stocked: str) -> None:
@@ -344,10 +346,19 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _asked(server: Running, begun: threading.Barrier) -> int:
-    with httpx.Client(base_url=server.client.base_url, headers=KEY, timeout=15) as client:
-        begun.wait()
-        return client.post("/v2/models/boxes/infer", json=ROWS).status_code
+def _asked_in_halves(server: Running, half_sent: threading.Barrier, rest: threading.Event) -> int:
+    """Return the status of a request whose second half is sent when `rest` is set."""
+    body = json.dumps(ROWS).encode()
+
+    def parts() -> Iterator[bytes]:
+        yield body[:10]
+        half_sent.wait()
+        rest.wait(timeout=30)
+        yield body[10:]
+
+    headers = {**KEY, "content-length": str(len(body))}
+    with httpx.Client(base_url=server.client.base_url, headers=headers, timeout=15) as client:
+        return client.post("/v2/models/boxes/infer", content=parts()).status_code
 
 
 def _over_grpc(address: str) -> Any:

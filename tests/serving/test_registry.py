@@ -1,6 +1,7 @@
 """The registry contract: the fake and a real MLflow server answer alike."""
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -87,6 +88,25 @@ def test_a_registry_that_is_not_there_is_said(mlflow_url: str, path: str) -> Non
             await registry.named()
 
     _asking(MlflowRegistry(url), asked)
+
+
+def test_a_name_that_the_registry_does_not_go_by_is_said(
+    mlflow_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow refuses a name that it was not started with; the sentence says how to allow it."""
+    resolved = socket.getaddrinfo
+
+    def as_in_a_network_of_containers(host: Any, *rest: Any, **more: Any) -> Any:
+        return resolved("127.0.0.1" if host in ("mlflow", b"mlflow") else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", as_in_a_network_of_containers)
+    port = mlflow_url.rpartition(":")[2]
+
+    async def asked(registry: Registry) -> None:
+        with pytest.raises(RegistryError, match=f"--allowed-hosts mlflow:{port}$"):
+            await registry.named()
+
+    _asking(MlflowRegistry(f"http://mlflow:{port}"), asked)
 
 
 def _asking(registry: Registry, asked: Callable[[Registry], Coroutine[Any, Any, T]]) -> T:

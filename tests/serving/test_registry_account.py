@@ -109,10 +109,13 @@ def test_files_that_the_account_may_not_read_refuse_the_version(
     account = guarded.reader("half-blind")
     guarded.deny(account, "serving-tests")
     server = start(account.variables())
-    until(lambda: "it answered 403" in _readiness(server).text)
-    reason = _readiness(server).json()["models"][name]["reason"]
-    assert "bundle.json: it answered 403" in reason
-    assert "give the account the permission READ" in reason
+
+    def reason() -> str:
+        models = _readiness(server).json()["models"]
+        return str(models.get(name, {}).get("reason"))
+
+    until(lambda: "bundle.json: it answered 403" in reason())
+    assert "give the account the permission READ" in reason()
 
 
 def test_a_token_is_sent_as_it_is() -> None:
