@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-defects test-load test-fuzz test-soak secrets compose-up compose-down test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -84,6 +84,9 @@ bench-ways: setup-dev  ## Time one row of every family, as scikit-learn answers 
 
 bench-serving: setup $(SERVED_PEERS)  ## Requests a second, beside MLServer and others (QUICK=1: about a minute; needs wrk)
 	@QUICK=$(QUICK) $(RUN) benchmarks.serving
+
+bench-compose: setup-dev  ## Cold start, memory and two workers in containers (QUICK=1: one start; needs Docker)
+	@QUICK=$(QUICK) $(RUN) benchmarks.compose
 
 bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and MLServer does not
 	@$(RUN) benchmarks.defects

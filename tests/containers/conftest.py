@@ -2,14 +2,12 @@
 
 import os
 import secrets
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from include.settings import PROJECT
+from tests.containers.clean_copy import copy_of_the_project
 from tests.containers.composed import Composed, composed
 from tests.containers.engine import Docker, problem
 
@@ -28,19 +26,7 @@ def docker() -> Docker:
 @pytest.fixture(scope="session")
 def clean_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the project as a clone has it, with what is not committed yet and nothing ignored."""
-    copy = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (PROJECT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, copy / name)
-    return copy
+    return copy_of_the_project(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture(scope="session")
