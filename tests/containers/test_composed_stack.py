@@ -8,11 +8,14 @@ import socket
 import threading
 from typing import Any
 
+import grpc
 import httpx
 import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
+from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc_v2.server import SERVICES
 from tests.containers.composed import Composed, until
 
 FIRST = pulsar_rows(3000, seed=1)
@@ -220,6 +223,38 @@ def test_accounts_of_the_bucket_keep_to_their_buckets(stack: Composed) -> None:
         "boto3.client('s3')", "boto3.client('s3', endpoint_url='http://objects:8333')"
     )
     assert stack.inside("mlflow", "python", "-c", of_mlflow).split() == ["mlflow"]
+
+
+def test_grpc_goes_the_same_way(stack: Composed) -> None:
+    """The proxy lets gRPC through, with the same keys and the same champion."""
+    contents = v2.InferTensorContents(fp64_contents=ASKED[0])
+    features = v2.ModelInferRequest.InferInputTensor(
+        name="features", datatype="FP64", shape=[1, len(ASKED[0])], contents=contents
+    )
+    key = (("authorization", f"Bearer {stack.secret['api key of callers']}"),)
+    with grpc.insecure_channel(stack.url("GRPC").removeprefix("http://")) as channel:
+        ask = channel.unary_unary(
+            f"/{SERVICES[0]}/ModelInfer",
+            request_serializer=v2.ModelInferRequest.SerializeToString,
+            response_deserializer=v2.ModelInferResponse.FromString,
+        )
+        question = v2.ModelInferRequest(model_name="pulsars", inputs=[features])
+        assert ask(question, metadata=key, timeout=10).model_version == stack.champion("pulsars")
+        with pytest.raises(grpc.RpcError) as refused:
+            ask(question, timeout=10)
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_prometheus_finds_both_ledgers(stack: Composed) -> None:
+    """The exporter tells the champion and the batches, with accounts that only read."""
+
+    def page() -> str:
+        get = "import urllib.request as u; print(u.urlopen('http://exporter:9108/metrics').read().decode())"
+        return stack.inside("exporter", "python", "-c", get)
+
+    champion = f'model="pulsars",spec="pulsars",version="{stack.champion("pulsars")}"'
+    until(lambda: f"ratchet_champion_info{{{champion}}} 1.0" in page(), "the champion is told", 60)
+    assert 'ratchet_lake_batches_total{spec="pulsars"} 2.0' in page()
 
 
 def test_more_workers_and_more_replicas(stack: Composed) -> None:
