@@ -101,8 +101,14 @@ class Composed:
         return self("exec", "-T", service, *command)
 
     def kill(self, service: str, index: int = 1) -> None:
-        """End the working process of a container as the kernel does when memory is short."""
+        """End the working process of a container as the kernel does when memory is short.
+
+        Returns once the engine has started the container again.
+        """
+        name = f"{self.project}-{service}-{index}"
+        before = self.docker.inspected(name)["RestartCount"]
         self.ended("exec", "-T", "--index", str(index), service, "sh", "-c", KILL)
+        until(lambda: self.docker.inspected(name)["RestartCount"] > before, f"{name} is back")
 
     def containers(self, service: str) -> list[str]:
         """Return the ids of the containers of a service."""
