@@ -7,6 +7,7 @@ SERVER := .venv/serving
 PEERS := .venv/peers
 SERVED_PEERS := $(PEERS)-mlserver/.ready $(PEERS)-bentoml/.ready $(PEERS)-litserve/.ready
 RUN := $(MAIN)/bin/python -m
+REVISION := RATCHET_CODE_VERSION=$${RATCHET_CODE_VERSION:-$$(git describe --always --dirty 2>/dev/null)}
 
 # pip's own configuration decides which index uv asks, so a company mirror keeps working.
 PIP_INDEX := $(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null)
@@ -18,10 +19,10 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
 
 help:  ## List the doors
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 setup: $(MAIN)/.ready $(SERVER)/.ready  ## Make both environments from their lock files
 
@@ -104,10 +105,19 @@ secrets:  ## Draw the passwords and keys of the containers into .secrets/
 	@$(PYTHON) -m deploy.secret_files
 
 compose-up: secrets  ## Build the images and start the stack in containers
-	@RATCHET_CODE_VERSION=$${RATCHET_CODE_VERSION:-$$(git describe --always --dirty 2>/dev/null)} docker compose up --build --wait
+	@$(REVISION) docker compose up --build --wait
 
 compose-down:  ## Stop the containers; their data stay
 	@docker compose down
+
+compose-upgrade: secrets  ## Back up, make the new images, replace the containers (TO=folder, PULL=1)
+	@$(REVISION) $(PYTHON) -m deploy.upgrade $(if $(PULL),--pull) $(if $(TO),"$(TO)")
+
+backup:  ## Copy databases and buckets of the containers while they run (TO=folder)
+	@$(PYTHON) -m deploy.backup $(if $(TO),"$(TO)")
+
+restore:  ## Put a backup in their place (FROM=folder; FORCE=1 where there are data)
+	@$(PYTHON) -m deploy.restore $(if $(FORCE),--force) "$(or $(FROM),$(error say which backup: make restore FROM=folder))"
 
 test-compose: setup-dev  ## Build the images, run the stack in containers, take it down (needs Docker)
 	@$(RUN) pytest tests/containers --ignore tests/containers/faults --durations=15 --timeout=1800
