@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.backup_files import ARCHIVE, complete, dump_of, new_folder
+from deploy.backup_files import ARCHIVE, complete, dump_of, key_print, new_folder
+from deploy.secret_files import FOLDER as SECRETS
 from deploy.stack_commands import DATABASES, Stack, run, say
 
 FOLDER = Path("backups")
@@ -29,7 +30,8 @@ def back_up(stack: Stack, folder: Path) -> dict[str, Any]:
         stack.into(folder / dump_of(name), "exec", "-T", "postgres", *dump)
     stack.into(folder / ARCHIVE, *stack.copy_buckets("out"))
     at = began.isoformat(timespec="seconds")
-    return complete(folder, {"at": at, "images": stack.images()})
+    key = key_print(stack.folder / SECRETS)
+    return complete(folder, {"at": at, "key": key, "images": stack.images()})
 
 
 def told(manifest: dict[str, Any]) -> list[str]:

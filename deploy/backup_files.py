@@ -28,6 +28,16 @@ def dump_of(database: str) -> str:
 FILES = (*(dump_of(name) for name in DATABASES), ARCHIVE)
 
 
+def key_print(secrets: Path) -> str | None:
+    """Return what tells the key that Airflow encrypts with from another; it opens nothing."""
+    try:
+        lines = (secrets / "airflow.env").read_text().splitlines()
+    except OSError:
+        return None
+    keys = [line for line in lines if line.startswith("AIRFLOW__CORE__FERNET_KEY=")]
+    return hashlib.sha256("".join(keys).encode()).hexdigest() if keys else None
+
+
 def new_folder(folder: Path) -> None:
     """Make the folder of a backup, for its owner alone; one with something in it is refused."""
     try:

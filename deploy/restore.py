@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from deploy.backup import told
-from deploy.backup_files import ARCHIVE, dump_of, verified
+from deploy.backup_files import ARCHIVE, dump_of, key_print, verified
+from deploy.secret_files import FOLDER as SECRETS
 from deploy.stack_commands import ANSWERING, DATABASES, STORES, Stack, StackError, run, say
 
 _STOP_SECONDS = 10
@@ -38,6 +39,12 @@ print(answer.read().decode())
 def restore(stack: Stack, folder: Path, *, force: bool) -> dict[str, str]:
     """Put a backup in place of what a stack has, start it, and return the champions of models."""
     manifest = verified(folder)
+    key = manifest.get("key")
+    if key is not None and key != key_print(stack.folder / SECRETS):
+        raise StackError(
+            f"{folder} was made with other secrets than those in {SECRETS}/: put those of its"
+            " stack there first, for Airflow does not start on what it cannot decrypt"
+        )
     for line in (f"{folder}: a backup of {manifest['at']}, whole", *told(manifest)):
         say(line)
     stack.start_stores()

@@ -10,8 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy.backup_files import ARCHIVE, FILES, MANIFEST, complete, new_folder, verified
+from deploy.backup_files import (
+    ARCHIVE,
+    FILES,
+    MANIFEST,
+    complete,
+    key_print,
+    new_folder,
+    verified,
+)
 from deploy.restore import restore
+from deploy.secret_files import draw
 from deploy.stack_commands import Stack, StackError
 
 OBJECTS = {"landing/pulsars/one.csv": b"a,b\n1,2\n", "lake/one": b"1234", "lake/two": b""}
@@ -127,6 +136,23 @@ def test_a_restore_keeps_what_is_there(
         restore(Stack(tmp_path), folder, force=False)
     assert called()
     assert not [one for one in called() if "stop" in one or "DROP" in " ".join(one)]
+
+
+def test_a_restore_asks_for_the_secrets_of_the_backup(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another key than Airflow's data are encrypted with, nothing is touched."""
+    called = fake_docker(tmp_path, monkeypatch, {})
+    draw(tmp_path / ".secrets")
+    key = key_print(tmp_path / ".secrets")
+    assert key is not None
+    assert key_print(tmp_path / ".secrets") == key
+    complete(folder, {"at": "now", "key": key})
+    (tmp_path / ".secrets" / "drawn.json").unlink()
+    draw(tmp_path / ".secrets")
+    with pytest.raises(StackError, match="was made with other secrets"):
+        restore(Stack(tmp_path), folder, force=True)
+    assert called() == []
 
 
 def test_a_start_keeps_the_number_of_replicas(
