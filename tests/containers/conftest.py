@@ -41,7 +41,7 @@ def serving_image(docker: Docker, clean_copy: Path) -> Iterator[str]:
     docker("rmi", "--no-prune", tag)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(docker: Docker, clean_copy: Path) -> Iterator[Composed]:
     """Return the composed stack, started from nothing."""
     with composed(docker, clean_copy) as stack:
