@@ -122,7 +122,7 @@ restore:  ## Put a backup in their place (FROM=folder; FORCE=1 where there are d
 test-compose: setup-dev  ## Build the images, run the stack in containers, take it down (needs Docker)
 	@$(RUN) pytest tests/containers --ignore tests/containers/faults --durations=15 --timeout=1800
 
-test-faults: setup-dev  ## Kill and cut off each part of the stack in containers (needs Docker)
+test-faults: setup-dev  ## Kill and cut off each part of it, back it up and restore it (needs Docker)
 	@$(RUN) pytest tests/containers/faults --durations=0 --timeout=3600
 
 lock: $(UV)  ## Pin the three lock files again
