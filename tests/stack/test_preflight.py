@@ -30,6 +30,14 @@ def test_free_ports_on_loopback_pass(settings: Settings) -> None:
     check(settings)
 
 
+@pytest.mark.parametrize("name", ["registry", "endpoint"])
+def test_servers_elsewhere_are_refused(settings: Settings, name: str) -> None:
+    """The stack starts servers of its own, so tasks must not ask others."""
+    elsewhere = {name: "http://elsewhere:1"}
+    with pytest.raises(StackError, match="http://elsewhere:1"):
+        check(replace(settings, **elsewhere))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.org", "::"])  # noqa: S104 - refused
 def test_an_address_that_others_reach_is_refused(settings: Settings, host: str) -> None:
     """A stack without passwords listens on loopback only."""

@@ -98,3 +98,13 @@ def test_what_is_not_set_is_not_handed_on() -> None:
     """A machine's own role gives credentials only where no variable does."""
     names = read_settings({}).environment().keys()
     assert not [name for name in names if name.startswith("AWS_")]
+
+
+def test_servers_elsewhere_have_an_address_of_their_own() -> None:
+    """Where they are said to be elsewhere, that is where they are asked; ports count otherwise."""
+    own = read_settings({"RATCHET_MLFLOW_PORT": "5001"})
+    assert own.registry_url == "http://127.0.0.1:5001"
+    variables = {"RATCHET_MLFLOW_URL": "http://m:5000/", "RATCHET_SERVING_URL": "https://s"}
+    settings = read_settings(variables)
+    assert (settings.registry_url, settings.serving_url) == ("http://m:5000", "https://s")
+    assert read_settings(settings.environment()) == settings
