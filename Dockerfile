@@ -11,7 +11,8 @@ RUN uv venv --python /usr/local/bin/python3 /opt/venv \
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 ratchet \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp ratchet \
-    && install -d -o ratchet -g ratchet /var/lib/ratchet /var/lib/ratchet/logs
+    && install -d -o ratchet -g ratchet /var/lib/ratchet/logs /var/lib/ratchet/scratch/train_sides \
+    && chown -R ratchet:ratchet /var/lib/ratchet
 COPY --from=environment /opt/venv /opt/venv
 WORKDIR /opt/ratchet
 COPY . .
