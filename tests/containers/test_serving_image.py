@@ -62,14 +62,22 @@ print(json.dumps({
 """
 ZOMBIES = """
 from pathlib import Path
-states = [p.read_text().rpartition(")")[2].split()[0] for p in Path("/proc").glob("[0-9]*/stat")]
+states = []
+for path in Path("/proc").glob("[0-9]*/stat"):
+    try:
+        states.append(path.read_text().rpartition(")")[2].split()[0])
+    except OSError:  # it has ended meanwhile, as a health check does
+        pass
 print(states.count("Z"))
 """
 WORKER_PIDS = """
 from pathlib import Path
 for path in Path("/proc").glob("[0-9]*/environ"):
-    if b"SERVING_WORKER=" in path.read_bytes():
-        print(path.parent.name)
+    try:
+        if b"SERVING_WORKER=" in path.read_bytes():
+            print(path.parent.name)
+    except OSError:  # it has ended meanwhile, as a health check does
+        pass
 """
 
 Start = Callable[..., "Running"]
