@@ -87,7 +87,7 @@ bench-serving: setup $(SERVED_PEERS)  ## Requests a second, beside MLServer and 
 	@QUICK=$(QUICK) $(RUN) benchmarks.serving
 
 bench-compose: setup-dev  ## Cold start, memory and two workers in containers (QUICK=1: one start; needs Docker)
-	@QUICK=$(QUICK) $(RUN) benchmarks.compose
+	@QUICK=$(QUICK) ROWS=$(or $(ROWS),50000) $(RUN) benchmarks.compose
 
 bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and MLServer does not
 	@$(RUN) benchmarks.defects

@@ -30,7 +30,7 @@ from tests.containers.engine import Docker
 QUICK = bool(os.environ.get("QUICK"))
 STARTS = 1 if QUICK else 3
 ROUNDS = 0 if QUICK else 2
-ROWS = 50_000  # four in five of them are the train side
+ROWS = int(os.environ.get("ROWS", "50000"))  # four in five of them are the train side
 IDLE_SECONDS = 60
 SPEC = "race"
 MIB = 2**20
