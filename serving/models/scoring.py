@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import Bundle
+from serving.bundle import Bundle, bounded
 
 
 class UnscorableError(Exception):
@@ -21,10 +21,13 @@ def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     if probability.shape != (len(matrix),):
         raise UnscorableError(f"it gave shape {probability.shape} for {len(matrix)} rows")
     # As one comparison of both ends; a NaN fails it too.
-    if not (probability.min() >= 0 and probability.max() <= 1):
-        row = int(np.argmin((probability >= 0) & (probability <= 1)))
+    if probability.min() >= 0 and probability.max() <= 1:
+        return probability
+    between = bounded(probability)
+    if np.isnan(between).any():
+        row = int(np.argmax(np.isnan(between)))
         raise UnscorableError(
             f"row {row} has the probability {probability[row]}, so its values lie too far from "
             "what the model was fitted on"
         )
-    return probability
+    return between

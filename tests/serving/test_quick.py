@@ -111,7 +111,7 @@ def test_a_graph_is_made_once_for_a_version(
     """Opened again it is found; one that was altered is not taken, and the model answers on."""
     digest = save(tmp_path, MODELS["forest"], MANIFEST)
     first = load_and_warm(tmp_path, digest, "boxes")
-    monkeypatch.setattr(graph, "to_onnx", None)
+    monkeypatch.setattr(graph, "convert_sklearn", None)
     again = load_and_warm(tmp_path, digest, "boxes")
     assert "onnx" in {way.name for way in again.ways} & {way.name for way in first.ways}
     (kept,) = tmp_path.glob("graph-*.onnx")
