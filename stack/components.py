@@ -176,6 +176,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         | {
             "MLFLOW_TRACKING_URI": settings.registry_url,
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            # Bundles are opened by this project's own opener; MLflow's would run what a file says.
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             # A task log is no place for two lines of links after every run.
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }

@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import mlflow
+import numpy as np
+import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
@@ -18,7 +21,9 @@ from include.adapters.endpoint import Endpoint
 from include.errors import EndpointError, GivenBackError
 from include.moves import MoveKind, RollBack
 from include.records import Form, Preflight, Verdict
-from include.workplace import Workplace
+from include.settings import read_settings as pipeline_settings
+from include.spec import Spec
+from include.workplace import Workplace, workplace
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
 from serving.following import watch as following
@@ -28,6 +33,7 @@ from serving.following.watch import Watch
 from serving.guard.drain import Drain
 from serving.models.holder import Holder
 from serving.settings import read_settings
+from tests.contract.bank import FAMILIES
 from tests.contract.pipeline import Run, drop, run
 from tests.serving.parts import on_a_port
 
@@ -70,8 +76,8 @@ def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> N
     first = flown(served, done)
     assert first.passed
     assert first.replicas == 1
-    # All there are of both labels: the holdout has no more.
-    assert first.rows == sum(done.plan.dataset.holdout.values())
+    # All there are of both labels, for the holdout has no more, and odd variants of them.
+    assert first.rows > sum(done.plan.dataset.holdout.values())
     assert aliases(served)["challenger"] == done.challenger.version
     assert flown(served, done).passed
     decision = steps.promote(served, done.plan, done.challenger, done.scores, Form(), flown=first)
@@ -81,6 +87,47 @@ def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> N
     answer = steps.serve(served, done.plan)
     assert (answer.version, answer.rows_checked) == (done.challenger.version, first.rows)
     assert steps.serve(served, None).version == answer.version
+
+
+def plants(seed: int) -> pl.DataFrame:
+    """Return rows of three numbers and a text without a gap, and labels that follow from them."""
+    chance = np.random.default_rng(seed)
+    numbers = chance.normal(size=(600, 3)).round(3)
+    kind = chance.integers(3, size=600)
+    yes = numbers @ [1, -1, 0.5] + (kind == 1) + chance.normal(size=600) > 0
+    columns = dict(zip("abc", numbers.T, strict=True))
+    return pl.DataFrame({**columns, "kind": np.array(["x", "y", "z"])[kind], "label": yes + 0})
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_a_champion_with_categories_answers_one_that_it_does_not_know(
+    family: tuple[tuple[str, ...], dict[str, Any]], mlflow_url: str, tmp_path: Path, url: str
+) -> None:
+    """Every family passes its pre-flight on a text column that may not be missing, and serves."""
+    name = f"plants-{len(family[0])}-{family[0][-1].rpartition('.')[2].lower()}"
+    pipeline, params = family
+    spec = Spec.model_validate(
+        {
+            "name": name,
+            "model": name,
+            "title": "Plants",
+            "data": {"target": "label"},
+            "families": [{"name": "only", "pipeline": pipeline, "params": params}],
+        }
+    )
+    port = mlflow_url.rpartition(":")[2]
+    settings = pipeline_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": port})
+    at = replace(workplace(spec, settings), endpoint=Endpoint(url, name, poll_seconds=0.05))
+    drop(at, plants(seed=1))
+    done = run(at)
+    first = flown(at, done)
+    assert first.passed, first.sentence
+    decision = steps.promote(at, done.plan, done.challenger, done.scores, Form(), flown=first)
+    assert decision.verdict is Verdict.PROMOTE
+    assert steps.serve(at, done.plan).version == done.challenger.version
+    odd = [{"a": 1, "b": 2, "c": 3, "kind": kind} for kind in ("zzz", "", "x\u0000")]
+    answer = httpx.post(f"{url}/v2/models/{name}/infer", json={"rows": odd}, trust_env=False)
+    assert answer.status_code == 200, answer.text
 
 
 def test_another_answer_than_the_pipelines_is_a_reject(

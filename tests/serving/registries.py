@@ -129,6 +129,7 @@ class MlflowServer:
         stores = ["--backend-store-uri", f"sqlite:///{self._home}/mlflow.db"]
         stores += ["--artifacts-destination", str(self._home / "artifacts")]
         small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        small |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
         # Deliver webhooks to a neighbour, and soon after one is made.
         small |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_CACHE_TTL": "1"}
         small |= {"MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
@@ -204,7 +205,7 @@ def environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
-def wait_for(url: str, seconds: float = 40.0) -> None:
+def wait_for(url: str, seconds: float = 150.0) -> None:
     """Return once the address answers 200."""
     deadline = time.monotonic() + seconds
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

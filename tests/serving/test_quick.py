@@ -1,24 +1,40 @@
 """A quicker way to ask a model is taken only while it gives the model's own answers."""
 
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
-from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, answered, load, save
+from serving.bundle import (
+    Bundle,
+    BundleRefusedError,
+    Layout,
+    Manifest,
+    Value,
+    answered,
+    encode,
+    load,
+    save,
+)
 from serving.models import graph, quick
 from serving.models.graph import Graphs
 from serving.models.loading import load_and_warm
 from serving.models.native import Score
-from serving.models.quick import golden_rows, quickened
+from serving.models.quick import QuickBundle, Way, golden_rows, quickened
+from serving.models.scoring import UnscorableError, score
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(600, 3)).astype(np.float32)
@@ -123,3 +139,90 @@ def test_a_graph_is_made_once_for_a_version(
     altered = load_and_warm(tmp_path, digest, "boxes")
     assert "onnx" not in {way.name for way in altered.ways}
     np.testing.assert_allclose(altered.probability(X), first.probability(X), rtol=0, atol=1e-6)
+
+
+WOODS = Layout(("height", "wood", "shape"), {"wood": ("ash", "oak"), "shape": tuple("abcdefgh")})
+WOODEN_EXAMPLE = tuple((float(row[0]), "oak", "abcdefgh"[at]) for at, row in enumerate(X[:5]))
+
+
+def wooden(**options: Any) -> Bundle:
+    """Return a model of a number and two categories, none of them ever missing."""
+    chance = np.random.default_rng(5)
+    places = [chance.integers(len(known), size=len(X)) for known in WOODS.categories.values()]
+    rows = np.column_stack([X[:, 0], *places]).astype(np.float32)
+    encoder = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", sparse_output=False, dtype=np.float32, **options
+    )
+    parts = ColumnTransformer([("categories", encoder, [1, 2])], remainder="passthrough")
+    model = make_pipeline(parts, StandardScaler(), LogisticRegression()).fit(rows, Y)
+    return Bundle(replace(MANIFEST, layout=WOODS, example=WOODEN_EXAMPLE), model)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_categories": 4}], ids=["plain", "with rare ones"])
+def test_an_unknown_category_is_answered_in_the_graph_too(options: dict[str, Any]) -> None:
+    """As scikit-learn answers it: in no column, or as one of the rare ones where there are any."""
+    whole = wooden(**options)
+    asked = graph.graph_score(whole.model, 3)
+    assert asked is not None
+    unknown: list[list[Value]] = [[1.0, "teak", "a"], [1.0, "ash", "?"], [1.0, "", ""]]
+    rows = encode(WOODS, unknown)
+    np.testing.assert_allclose(asked(rows), whole.probability(rows), rtol=0, atol=5e-7)
+    assert "scikit-learn" not in {way.name for way in quickened(whole).ways}
+
+
+def test_what_an_older_server_kept_is_not_taken_for_a_graph(tmp_path: Path) -> None:
+    """Its graphs raise where a category is unknown; they are made again beside it."""
+    (tmp_path / "graph-0.onnx").write_bytes(b"")
+    quickened(wooden(), tmp_path)
+    assert any(path.stat().st_size for path in tmp_path.glob("graph-*.onnx"))
+
+
+class Refusing:
+    """A model that raises at huge numbers, as validation does behind a scaler."""
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[Any]:
+        """Answer."""
+        if (np.abs(X) > 1e30).any():
+            raise ValueError("too large")
+        return np.column_stack([1 - expit(X[:, 0]), expit(X[:, 0])])
+
+
+def test_huge_numbers_are_left_to_the_model_where_a_way_errs_on_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A way that answers what the model refuses is taken for all other numbers."""
+    monkeypatch.setattr(quick, "graph_score", lambda *_: lambda X: expit(X[:, 0]))
+    fast = quickened(bundle(Refusing()))
+    huge = np.full((1, 3), 1e31, np.float32)
+    assert any(way.score(X[:1])[0] == expit(X[:1, 0]) for way in fast.ways)
+    with pytest.raises(UnscorableError, match="too large"):
+        score(fast, huge)
+
+
+def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFixture) -> None:
+    """Rows that golden rows did not foresee, whether it raises or finds no number; told once."""
+
+    def failing(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        if (rows < 0).any():
+            raise RuntimeError("no\nkernel")
+        return np.full(len(rows), np.nan)
+
+    fast = QuickBundle(MANIFEST, MODELS["forest"], ways=(Way("onnx", 1, failing),))
+    with caplog.at_level(logging.WARNING):
+        for rows in (X[:40], np.abs(X[:40]), X[:1]):
+            assert score(fast, rows).tolist() == bundle(MODELS["forest"]).probability(rows).tolist()
+    (record,) = caplog.records
+    assert "where onnx failed; said once: RuntimeError no kernel" in record.getMessage()
+
+
+def test_a_sum_that_rounds_to_more_than_one_is_one() -> None:
+    """In 32 bits ten tenths may be a hair too many; more than that is no probability."""
+
+    class Over:
+        def predict_proba(self, X: NDArray[np.float32]) -> NDArray[Any]:
+            return np.column_stack([1 - X[:, 0], X[:, 0]])
+
+    rows = np.array([[np.float32(1.0000001)], [0.5]], np.float32)
+    assert score(bundle(Over()), rows).tolist() == [1.0, 0.5]
+    with pytest.raises(UnscorableError, match=r"row 1 has the probability 1\.001"):
+        score(bundle(Over()), np.array([[0.5], [1.001]], np.float32))

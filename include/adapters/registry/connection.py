@@ -12,6 +12,8 @@ options._MLFLOW_HTTP_REQUEST_MAX_RETRIES_LIMIT.set(_RETRIES + 1)  # noqa: SLF001
 options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)
 options.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.set(0)
 options.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.set(2.0)
+# Whatever the environment says: bundles are opened by their own opener and by no other.
+options.MLFLOW_ALLOW_PICKLE_DESERIALIZATION.set(False)
 
 RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
 SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
