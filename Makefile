@@ -19,7 +19,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -52,12 +52,15 @@ test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random insta
 check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step, hosted CI
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
-	@$(MAIN)/bin/mypy include serving stack deploy demo dags plugins benchmarks docs tests
+	@$(MAIN)/bin/mypy include serving stack deploy demo dags plugins benchmarks docs tests .ci/audit.py
 	@$(MAIN)/bin/lint-imports --no-cache
 	@$(MAIN)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
 	@$(RUN) docs.check
 	@$(MAIN)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	@$(MAIN)/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
+
+audit: setup-dev  ## Look the lock files up for known vulnerabilities; without a network it says so
+	@$(MAIN)/bin/python .ci/audit.py
 
 bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.loop
