@@ -32,31 +32,34 @@ class Answer:
 
 def main() -> int:
     """Look every lock file up, print what was found, and return the exit code."""
-    return audit([PROJECT / lock for lock in LOCKS], SERVICE, _command(SERVICE))
+    return audit(LOCKS, SERVICE, _command(SERVICE))
 
 
-def audit(locks: Sequence[Path], service: str, command: Sequence[str]) -> int:
-    """Look lock files up with a command to which the path of one is added."""
+def audit(locks: Sequence[str], service: str, command: Sequence[str]) -> int:
+    """Look lock files up of the project with a command to which the path of one is added."""
     code = 0
     for lock in locks:
-        name = f"{lock.parent.name}/{lock.name}"
         try:
             said = subprocess.run(  # noqa: S603 - fixed words
-                [*command, str(lock)], capture_output=True, text=True, timeout=SECONDS, check=False
+                [*command, str(PROJECT / lock)],
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired:
-            print(f"{name} is not audited: {service} took longer than {SECONDS} s")
+            print(f"{lock} is not audited: {service} took longer than {SECONDS} s")
             continue
         answer = read(said.stdout)
         if answer is not None:
-            print(f"{name}: {answer.packages} packages, {len(answer.vulnerable)} vulnerabilities")
+            print(f"{lock}: {answer.packages} packages, {len(answer.vulnerable)} vulnerabilities")
             print("".join(f"  {line}\n" for line in answer.vulnerable), end="")
             code |= bool(answer.vulnerable)
         elif is_reachable(service):
-            print(f"pip-audit failed on {name}:\n{said.stderr[-2000:]}")
+            print(f"pip-audit failed on {lock}:\n{said.stderr[-2000:]}")
             code = 1
         else:
-            print(f"{name} is not audited: {service} is not reachable from here")
+            print(f"{lock} is not audited: {service} is not reachable from here")
     return code
 
 
