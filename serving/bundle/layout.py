@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_AROUND = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+"""Spaces that training takes off a category, so that it is the same one wherever it is sent."""
 Value = float | str | None
 """What a row holds: a number, a category, or None where it is missing."""
 
@@ -71,7 +75,13 @@ def encode_column(layout: Layout, feature: str, values: Sequence[Value]) -> NDAr
     if places is None:
         return np.array(values, dtype=np.float64)
     # None is no key and becomes NaN too; numpy writes the None that `get` returns as NaN.
-    return np.array([places.get(value) for value in values], dtype=np.float64)  # type: ignore[arg-type]
+    standing = [places.get(value) for value in values]  # type: ignore[arg-type]
+    if None in standing:
+        standing = [
+            places.get(value.strip(_AROUND)) if place is None and isinstance(value, str) else place
+            for place, value in zip(standing, values, strict=True)
+        ]
+    return np.array(standing, dtype=np.float64)
 
 
 def stand_in(layout: Layout) -> tuple[Value, ...]:

@@ -21,6 +21,11 @@ LONGEST_REQUEST_ID = 128
 
 _CONTEXT = ("request_id", "model", "version")
 _LOGGERS = ("serving", "uvicorn", "opentelemetry")
+_ESCAPED = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F))
+}
+"""What would begin another line, or command the terminal that shows it."""
 # Unlike a random id for each request it costs next to nothing, and no other process has the prefix.
 _PREFIX = os.urandom(6).hex()
 _NUMBERS = count(1)
@@ -79,8 +84,8 @@ class TextLine(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """Return the line without the traceback."""
-        line = super().formatMessage(record)
+        """Return the line without the traceback, one line whatever names and errors are in it."""
+        line = super().formatMessage(record).translate(_ESCAPED)
         request = getattr(record, "request_id", None)
         return f"{line} [{request}]" if request else line
 

@@ -64,6 +64,16 @@ def test_a_failed_request_is_found_in_text_by_its_id(configure: Configure) -> No
     assert rest[-1].endswith("'no such thing'")
 
 
+def test_a_name_with_line_breaks_stays_in_its_line(configure: Configure) -> None:
+    """Whoever names a model writes no line of the log, and commands no terminal."""
+    written = configure()
+    name = "boxes\n2026-01-01 INFO serving: all is well\x1b[2J\u2028"
+    log_failed("abc", name, "1", ValueError("wood"))
+    (first, *traceback) = written.getvalue().splitlines()
+    assert r"boxes\x0a2026-01-01 INFO serving: all is well\x1b[2J\u2028: a request" in first
+    assert traceback[-1] == "ValueError: wood"
+
+
 @pytest.mark.parametrize("kind", ["text", "json"])
 def test_what_callers_got_wrong_fills_no_disk(configure: Configure, kind: str) -> None:
     """A refused request is logged only when somebody asked for it."""

@@ -1,6 +1,10 @@
 import numpy as np
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from include.stages.ingest.rows import as_text
 from serving.bundle import Layout, Value, encode, stand_in
 
 LAYOUT = Layout(("height", "colour"), {"colour": ("blue", "red")}, ("height",))
@@ -25,6 +29,16 @@ def test_a_value_has_its_place(row: tuple[Value, ...], laid_out: list[float]) ->
     assert np.array_equal(matrix, [laid_out, laid_out], equal_nan=True)
     assert matrix.dtype == np.float32
     assert matrix.flags.c_contiguous
+
+
+@given(before=st.text(max_size=3), after=st.text(max_size=3))
+def test_a_category_is_the_same_with_spaces_around_it(before: str, after: str) -> None:
+    """What training takes off a text when it reads a file, the matrix does without as well."""
+    sent = f"{before}red{after}"
+    (as_read,) = as_text(pl.Series("colour", [sent]))
+    known = Layout(("colour",), {"colour": (as_read,)})
+    assert encode(known, [(sent,), (as_read,)]).tolist() == [[0.0], [0.0]]
+    assert np.isnan(encode(LAYOUT, [(1.0, sent)])[0, 1]) == (as_read != "red")
 
 
 def test_no_rows_are_a_matrix_of_the_right_width() -> None:
