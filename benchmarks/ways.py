@@ -1,7 +1,8 @@
 """How long one row takes, family by family: as scikit-learn answers it, and as the server does.
 
 Both in one process and one after the other, best of several repeats; the largest difference between
-their probabilities on 5,000 rows stands beside them. Numbers alone, then with categories, then with gaps besides.
+their probabilities on 5,000 rows stands beside them. Numbers alone, then with categories, then with
+gaps besides.
 """
 
 import json

@@ -1,9 +1,13 @@
 """Probabilities that can be sent, or the reason why there are none."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, bounded
+from serving.models.quick import QuickBundle
 
 
 class UnscorableError(Exception):
@@ -11,19 +15,19 @@ class UnscorableError(Exception):
 
 
 def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities in [0, 1], shape (n,), or raise UnscorableError."""
-    try:
-        # Finite values can still overflow inside a model; the check below finds what comes of it.
-        with np.errstate(all="ignore"):
-            probability = bundle.probability(matrix)
-    except (ValueError, ArithmeticError) as error:
-        raise UnscorableError(" ".join(str(error).split())[:200]) from error
-    if probability.shape != (len(matrix),):
-        raise UnscorableError(f"it gave shape {probability.shape} for {len(matrix)} rows")
+    """Return probabilities in [0, 1], shape (n,), or raise UnscorableError.
+
+    Where the way that a model is asked in finds none, scikit-learn is asked.
+    """
+    probability = _asked(bundle.probability, matrix)
     # As one comparison of both ends; a NaN fails it too.
     if probability.min() >= 0 and probability.max() <= 1:
         return probability
     between = bounded(probability)
+    if isinstance(bundle, QuickBundle) and np.isnan(between).any():
+        problem = ArithmeticError("it found no probability")
+        probability = _asked(partial(bundle.slowly, problem=problem), matrix)
+        between = bounded(probability)
     if np.isnan(between).any():
         row = int(np.argmax(np.isnan(between)))
         raise UnscorableError(
@@ -31,3 +35,17 @@ def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
             "what the model was fitted on"
         )
     return between
+
+
+def _asked(
+    ask: Callable[[NDArray[np.float32]], NDArray[np.float64]], matrix: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    try:
+        # Finite values can still overflow inside a model; whoever asks looks at what comes of it.
+        with np.errstate(all="ignore"):
+            probability = ask(matrix)
+    except (ValueError, ArithmeticError) as error:
+        raise UnscorableError(" ".join(str(error).split())[:200]) from error
+    if probability.shape != (len(matrix),):
+        raise UnscorableError(f"it gave shape {probability.shape} for {len(matrix)} rows")
+    return probability
