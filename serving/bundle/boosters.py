@@ -16,6 +16,7 @@ from serving.bundle.refusals import require
 _DEEPEST = 32
 _NUMBERS = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
 _CONSTANTS = {"T": True, "F": False, "Z": None}
+_NOBODY, _NO_PARENT = -1, 2**31 - 1
 _MOST_COLUMNS, _MOST_CLASSES, _MOST_CATEGORIES = 1_000_000, 1000, 1 << 24
 
 
@@ -69,12 +70,18 @@ def _require_tree(tree: Any, columns: int) -> None:
     kinds = ("default_left", "split_conditions", "split_type", "parents")
     sizes = {len(left), len(right), len(split), *(len(_array(tree.get(kind))) for kind in kinds)}
     require(count > 0 and sizes == {count}, "a tree is of another size")
-    children = np.concatenate([left[left >= 0], right[right >= 0]]).astype(np.int64)
+    inner = left != _NOBODY
+    require((inner == (right != _NOBODY)).all(), "a node has one child")
+    children = np.concatenate([left[inner], right[inner]]).astype(np.int64)
     require((children < count).all() and (children > 0).all(), "a tree has a child outside")
     # Nobody has two parents and the root none: so no way down comes back.
     require(len(np.unique(children)) == len(children), "a tree is no tree")
-    require(((left >= 0) == (right >= 0)).all(), "a node has one child")
-    inner = left >= 0
+    parents = np.full(count, _NO_PARENT)
+    parents[children] = np.tile(np.flatnonzero(inner), 2)
+    said = tree["parents"]
+    deleted = np.isin(np.arange(count), children, invert=True) & (np.arange(count) > 0)
+    require(((said == parents) | deleted).all(), "a tree has other parents than children")
+    require(((said[deleted] >= 0) & (said[deleted] <= _NO_PARENT)).all(), "a tree is odd")
     require(((split >= 0) & (split < columns))[inner].all(), "a tree asks for no column")
     _require_categories(tree, count)
 

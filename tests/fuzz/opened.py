@@ -38,7 +38,7 @@ from xgboost import XGBClassifier
 from serving.bundle import BundleRefusedError
 from serving.bundle.rebuilding import Function
 from serving.bundle.trust import open_model, trusted_names
-from tests.fuzz.pickles import Name, PickleFuzzer
+from tests.fuzz.pickles import PickleFuzzer
 
 SECONDS_EACH = 60
 ROOM = 4 << 30  # bytes beyond what the libraries take

@@ -20,7 +20,7 @@ _WORDS = (
     *("func", "__class__", "__dict__", "fit", "predict_proba", "nodes", "handle", "kernel"),
     *("f8", "O8", "V16", "<", "|", "C", "_sklearn_version", "dtype", "state", "bit_generator"),
 )
-_PLAIN = tuple(
+_PLAIN: tuple[bytes, ...] = tuple(
     getattr(pickle, name)
     for name in (
         *("NONE", "NEWTRUE", "NEWFALSE", "EMPTY_TUPLE", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"),
@@ -51,7 +51,7 @@ class PickleFuzzer:
             yield self._random.choice(self._kinds)()
 
     def _anyhow(self) -> bytes:
-        """Steps in any order."""
+        """Draw steps in any order."""
         steps = (self._step() for _ in range(self._random.randrange(60)))
         return b"\x80\x05" + b"".join(steps) + b"."
 

@@ -39,7 +39,7 @@ class Calls:
     """Pickles as a call of a function, with a state for what comes of it."""
 
     def __init__(self, function: Any, *arguments: Any, state: Any = None) -> None:
-        """`function` is what the file has called."""
+        """Take what the file has called."""
         self._call = (function, arguments) if state is None else (function, arguments, state)
 
     def __reduce__(self) -> Any:
@@ -54,11 +54,11 @@ class Made(Calls):
     """Pickles as an instance of a class, made empty and given a state."""
 
     def __init__(self, cls: type, state: Any) -> None:
-        """`state` becomes its attributes, or what its class makes of it."""
+        """Take what becomes its attributes, or what its class makes of it."""
         super().__init__(NEW, cls, state=state)
         self._cls = cls
 
-    @property
+    @property  # type: ignore[misc] # it says what it is not
     def __class__(self) -> Any:
         """The pickler asks whether it is what it says."""
         return self._cls
@@ -137,7 +137,7 @@ def hidden_in_a_bunch() -> Any:
 def with_state(change: Callable[[dict[str, Any]], None]) -> Any:
     """Return a decision tree whose compiled part has a state that no fit leaves."""
     compiled = TREE.tree_.__reduce__()
-    state = {key: np.copy(value) for key, value in compiled[2].items()}
+    state: dict[str, Any] = {key: np.copy(value) for key, value in compiled[2].items()}
     state["max_depth"], state["node_count"] = int(state["max_depth"]), int(state["node_count"])
     change(state)
     return Calls(compiled[0], *compiled[1], state=state)
@@ -213,9 +213,7 @@ LISTED_NAMES_ALONE: dict[str, Any] = {
     "a booster in a circle": lambda: booster(
         altered(LEFT + struct.pack(">ii", 1, -1), LEFT + struct.pack(">ii", 1, 1))
     ),
-    "a booster of foreign columns": lambda: booster(
-        altered(COLUMNS + b"3", COLUMNS + b"0")
-    ),
+    "a booster of foreign columns": lambda: booster(altered(COLUMNS + b"3", COLUMNS + b"0")),
     "a random state that stands nowhere": lambda: Calls(
         np.random.MT19937(0).__reduce__()[0],
         np.random.MT19937,
