@@ -9,8 +9,10 @@ from include.trusted_names import models, names, parameters, sorted_out
 from serving.bundle.rebuilding import REBUILDERS
 from serving.bundle.trust import NAMES_FILE, trusted_names
 
+# Fitted on few rows, many say that they have not converged, one that it will be gone.
+pytestmark = pytest.mark.filterwarnings("default")
 
-@pytest.mark.filterwarnings("default")  # fitted on few rows, many say that they have not converged
+
 def test_the_list_names_what_every_supported_estimator_is_made_of_and_no_more() -> None:
     """Fitted again, all that is supported needs exactly the names of the file.
 
