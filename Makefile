@@ -98,7 +98,7 @@ bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and M
 test-load: setup-dev  ## Move the champion under full load (MOVES=100), and a user's locustfile
 	@MOVES=$(or $(MOVES),100) $(RUN) pytest tests/load -s --timeout=1800
 
-test-fuzz: setup-dev  ## 100,000 bodies that no sane client sends (FUZZ=100000), and Schemathesis
+test-fuzz: setup-dev  ## 100,000 bodies and model files that nobody sane sends (FUZZ=100000), and Schemathesis
 	@FUZZ=$(or $(FUZZ),100000) $(RUN) pytest tests/fuzz -s --timeout=3600
 
 test-soak: setup-dev  ## Ten minutes at 70 % load with a swap every 5 s (SECONDS=600)

@@ -3,8 +3,8 @@
 
 Exits 1 with a sentence a problem when a relative link or its heading is missing, when a document
 names a make target or a variable that nothing reads, when a documented target or a setting is
-named nowhere, or when a table in architecture.md differs from the specs, the server's defaults or
-Airflow's options.
+named nowhere, or when a table in architecture.md differs from the specs, the estimators that they
+may name, the server's defaults or Airflow's options.
 """
 
 import ast
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from include import estimators
 from include.settings import PROJECT
 from include.spec import Spec
 
@@ -44,6 +45,7 @@ def main() -> int:
         *variable_problems(texts),
         *default_problems(texts[ARCHITECTURE]),
         *spec_problems(texts[ARCHITECTURE]),
+        *estimator_problems(texts[ARCHITECTURE]),
         *option_problems(texts[ARCHITECTURE]),
     ]
     for problem in problems:
@@ -115,6 +117,19 @@ def spec_problems(text: str) -> Iterator[str]:
             yield f"{_name(ARCHITECTURE)}: the spec's field {name} is not listed"
         elif listed[name] != default:
             yield f"{_name(ARCHITECTURE)}: the default of {name} is {default}, not {listed[name]}"
+
+
+def estimator_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each estimator that is listed and not supported, or the reverse."""
+    rows = re.findall(
+        r"^\| `([a-z_.]+)` \| ([\w`, ]+) \|$", _section(text, "What a spec may name"), re.MULTILINE
+    )
+    listed = {f"{module}.{name.strip(' `')}" for module, row in rows for name in row.split(",")}
+    supported = set(estimators.paths())
+    for path in sorted(listed - supported):
+        yield f"{_name(ARCHITECTURE)}: {path} is listed and not supported"
+    for path in sorted(supported - listed):
+        yield f"{_name(ARCHITECTURE)}: {path} is supported and not listed"
 
 
 def option_problems(text: str) -> Iterator[str]:

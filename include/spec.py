@@ -2,7 +2,8 @@
 
 Everything that makes one model different from another stands in its spec; the code knows none of
 them. Reading a spec imports no learning library, because the Dag processor does it every few
-seconds; estimator classes are named by their import path and resolved when selection runs.
+seconds; estimator classes are named by their import path, held to the list of `include.estimators`
+here, and imported when selection runs.
 """
 
 import tomllib
@@ -21,9 +22,9 @@ from pydantic import (
     model_validator,
 )
 
+from include import estimators
 from include.errors import SpecError
 
-TRUSTED_PACKAGES = ("sklearn.", "xgboost.", "serving.bundle.")
 OWN_DAGS = ("roll_back",)
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
@@ -163,18 +164,19 @@ class Family(_Part):
 
     name: Name
     pipeline: tuple[str, ...] = Field(min_length=1)
-    """Import paths; the last is a classifier with `predict_proba`."""
+    """Import paths of supported classes; the last is a classifier with `predict_proba`."""
     params: dict[str, Any] = {}
     """Parameters that every candidate shares, in the names `make_pipeline` gives them."""
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
 
-    @field_validator("pipeline")
-    @classmethod
-    def _trusted(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        for path in paths:
-            if not path.startswith(TRUSTED_PACKAGES):
-                raise ValueError(f"{path} is not from {' or '.join(TRUSTED_PACKAGES)}")
-        return paths
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        given = {name: (value,) for name, value in self.params.items()}
+        for name, values in self.grid.items():
+            given[name] = (*given.get(name, ()), *values)
+        if problems := list(estimators.problems(self.pipeline, given)):
+            raise ValueError("; ".join(problems))
+        return self
 
 
 class Schedule(_Part):

@@ -3,3 +3,12 @@
 
 class BundleRefusedError(Exception):
     """A bundle is missing, altered or not of this format; the message says which and what to do."""
+
+
+def require(holds: object, problem: str) -> None:
+    """Refuse a model file unless something holds."""
+    if not holds:
+        raise BundleRefusedError(
+            f"the model file is refused: {problem}. No fit of this pipeline writes such a file; "
+            "train again, and ask who could write to the registry"
+        )

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def test_a_family_is_found_by_its_name() -> None:
         ('target = "class"', "", "data.target: Field required"),
         ('target = "class"', 'target = "c"\npositive = 0', "data: positive and negative are both"),
         ("screened_rows = 100", "folds = 1", "selection.folds: Input should be greater"),
-        ("sklearn.naive_bayes.GaussianNB", "os.abort", "os.abort is not from sklearn. or x"),
+        ("sklearn.naive_bayes.GaussianNB", "os.abort", "os.abort is not supported"),
         ("[0.01]", "[]", "families.1.grid.logisticregression__C: .*at least 1 item"),
         ('"logistic_regression"', '"naive_bayes"', "two families have the same name"),
         ("[selection]", '[schedule]\ntimezone = "Mars"\n[selection]', "'Mars' is not a time zone"),
@@ -99,3 +101,101 @@ def test_two_specs_may_not_share_a_model(spec_file: Path) -> None:
         str(read[twin])
         == "quasars.toml: model: 'pulsar-model' is the model of pulsars.toml already"
     )
+
+
+FAMILY = """
+[[families]]
+name = "odd"
+pipeline = {pipeline}
+params = {{{params}}}
+grid = {{{grid}}}
+"""
+VOTE = 'votingclassifier__estimators = [["one", "{}"], ["two", "sklearn.naive_bayes.GaussianNB"]]'
+INNER = 'calibratedclassifiercv__estimator = "sklearn.svm.SVC"'
+UNSUPPORTED = {
+    "a mistyped class": (
+        '["sklearn.linear_model.LogisticRegresion"]',
+        "",
+        r"LogisticRegresion is not supported; did you mean sklearn.*LogisticRegression\?",
+    ),
+    "a class in another module": (
+        '["sklearn.trees.DecisionTreeClassifier"]',
+        "",
+        r"did you mean sklearn.tree.DecisionTreeClassifier\?",
+    ),
+    "a function": ('["sklearn.datasets.clear_data_home"]', "", "is not supported"),
+    "a function as an estimator": (
+        '["sklearn.ensemble.AdaBoostClassifier"]',
+        'adaboostclassifier__estimator = "sklearn.datasets.fetch_openml"',
+        "adaboostclassifier__estimator: sklearn.datasets.fetch_openml is not supported",
+    ),
+    "another package": (
+        '["sklearn.ensemble.AdaBoostClassifier"]',
+        'adaboostclassifier__estimator = "os.abort"',
+        "os.abort is not supported",
+    ),
+    "a function in a vote": (
+        '["sklearn.ensemble.VotingClassifier"]',
+        VOTE.format("sklearn.datasets.fetch_openml"),
+        "fetch_openml is not supported",
+    ),
+    "a function in the place of a step": (
+        '["sklearn.preprocessing.StandardScaler", "xgboost.XGBClassifier"]',
+        'standardscaler = "sklearn.utils.shuffle"',
+        "sklearn.utils.shuffle is not supported",
+    ),
+    "a class where a number goes": (
+        '["sklearn.naive_bayes.GaussianNB"]',
+        'gaussiannb__var_smoothing = "sklearn.naive_bayes.GaussianNB"',
+        "is a class, and this parameter takes none",
+    ),
+    "a function in a table": (
+        '["sklearn.neighbors.KNeighborsClassifier"]',
+        'kneighborsclassifier__metric_params = {func = "sklearn.datasets.fetch_openml"}',
+        "takes none",
+    ),
+    "a parameter that is not there": (
+        '["sklearn.svm.SVC"]',
+        "svc__probabilty = true",
+        r"has no parameter 'probabilty'; did you mean probability\?",
+    ),
+    "a parameter of an inner class": (
+        '["sklearn.calibration.CalibratedClassifierCV"]',
+        f"{INNER}\ncalibratedclassifiercv__estimator__D = 1",
+        "sklearn.svm.SVC has no parameter 'D'",
+    ),
+    "a step that is not there": (
+        '["sklearn.svm.SVC"]',
+        "svm__C = 1",
+        "there is no step 'svm', but 'svc'",
+    ),
+    "a folder to unpickle from": ('["sklearn.svm.SVC"]', 'memory = "/tmp"', "no step 'memory'"),
+    "callbacks": ('["xgboost.XGBClassifier"]', 'xgbclassifier__callbacks = ["x"]', "no parameter"),
+}
+
+
+@pytest.mark.parametrize("where", ["params", "grid"])
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_a_family_names_supported_classes_and_their_parameters(
+    spec_file: Path, case: str, where: str
+) -> None:
+    """Everything else breaks the spec when it is read, and nothing is imported or called."""
+    pipeline, setting, sentence = UNSUPPORTED[case]
+    *shared, last = setting.split("\n")
+    name, _, value = last.partition(" = ")
+    params = ", ".join(filter(None, shared if where == "grid" else [*shared, last]))
+    grid = f"{name} = [{value}]" if where == "grid" and name else ""
+    text = FAMILY.format(pipeline=pipeline, params=params, grid=grid)
+    spec_file.write_text(spec_file.read_text() + text)
+    with pytest.raises(SpecError, match=f"pulsars.toml.*{sentence}"):
+        read_spec(spec_file)
+
+
+def test_reading_a_spec_imports_no_learning_library() -> None:
+    """The Dag processor reads every spec every few seconds."""
+    code = (
+        "import sys; from pathlib import Path; from include.spec import read_spec;"
+        f"read_spec(Path({str(SANTANDER)!r}));"
+        "sys.exit(int(bool({'sklearn', 'xgboost', 'numpy'} & set(sys.modules))))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0

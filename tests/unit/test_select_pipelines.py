@@ -59,13 +59,35 @@ def test_a_parameter_may_name_an_estimator() -> None:
     assert tree.fit(X, Y).predict_proba(X).shape == (300, 2)
 
 
+def test_estimators_may_stand_in_lists() -> None:
+    """A vote, a stack and columns name theirs, whose own parameters follow their names."""
+    stack = Family(
+        name="stack",
+        pipeline=("sklearn.compose.ColumnTransformer", "sklearn.ensemble.StackingClassifier"),
+        params={
+            "columntransformer__transformers": [["one", "sklearn.preprocessing.MinMaxScaler", [0]]],
+            "columntransformer__remainder": "passthrough",
+            "stackingclassifier__estimators": [
+                ["bayes", "sklearn.naive_bayes.GaussianNB"],
+                ["tree", "sklearn.tree.DecisionTreeClassifier"],
+            ],
+            "stackingclassifier__tree__max_depth": 2,
+            "stackingclassifier__final_estimator": "xgboost.XGBClassifier",
+            "stackingclassifier__final_estimator__n_estimators": 2,
+        },
+    )
+    model = build(candidates(stack)[0], stack, 7, NUMBERS)
+    assert model[-1].get_params()["tree__max_depth"] == 2
+    assert model.fit(X, Y).predict_proba(X).shape == (300, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"params": {"randomforestclassifier__trees": 5}}, "Invalid parameter 'trees'"),
-        ({"pipeline": ("sklearn.ensemble.Forest",)}, "no attribute 'Forest'"),
-        ({"pipeline": ("sklearn.woods.Forest",)}, "No module named 'sklearn.woods'"),
-        ({"params": {"standardscaler__copy": "sklearn.tree.Oak"}}, "no attribute 'Oak'"),
+        ({"pipeline": ("sklearn.ensemble.VotingClassifier",)}, "argument: 'estimators'"),
+        ({"pipeline": ("sklearn.datasets.fetch_openml",)}, "fetch_openml is not supported"),
+        ({"params": {"standardscaler": "sklearn.tree.Oak"}}, "sklearn.tree.Oak is not supported"),
     ],
 )
 def test_a_family_that_cannot_be_built_is_an_error_of_the_spec(

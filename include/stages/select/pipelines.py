@@ -6,7 +6,7 @@ step is fitted with the rest, on the rows of the fold, and travels with the mode
 """
 
 from collections.abc import Sequence
-from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
 from include.errors import SpecError
+from include.estimators import ESTIMATOR_VALUED, is_path, resolve, step_names
 from include.records import Candidate
-from include.spec import TRUSTED_PACKAGES, Family
+from include.spec import Family
 from serving.bundle import Layout
 
 _WIDEST = 100  # columns that one feature's categories may take: memory is rows times this
@@ -39,8 +40,9 @@ def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pi
     they cannot read, stands one called `layout`.
     """
     try:
-        pipeline = make_pipeline(*(_resolve(path)() for path in family.pipeline))
-        pipeline.set_params(**_estimators(family.params | candidate.params))
+        params = _with_estimators(family.params | candidate.params)
+        pipeline = _made(family.pipeline, params)
+        pipeline.set_params(**params)
         pipeline.set_params(**_reproducible(pipeline, seed))
         translation = _translation(layout, [step for _, step in pipeline.steps])
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -48,9 +50,17 @@ def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pi
     return Pipeline([("layout", translation), *pipeline.steps]) if translation else pipeline
 
 
-def _resolve(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module), name)
+def _made(paths: Sequence[str], params: dict[str, Any]) -> Pipeline:
+    """Return a pipeline of these classes, each made with what it may not be made without."""
+    steps = []
+    for step, path in zip(step_names(paths), paths, strict=True):
+        cls = resolve(path)
+        needed = [
+            one.name for one in signature(cls).parameters.values() if one.default is one.empty
+        ]
+        own = {name: params[f"{step}__{name}"] for name in needed if f"{step}__{name}" in params}
+        steps.append(cls(**own))
+    return make_pipeline(*steps)
 
 
 def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransformer | None:
@@ -105,12 +115,28 @@ def _read_missing(steps: Sequence[BaseEstimator]) -> bool:
     return True
 
 
-def _estimators(params: dict[str, Any]) -> dict[str, Any]:
+def _with_estimators(params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with an estimator where one is named by its import path."""
     return {
-        name: _resolve(value)() if str(value).startswith(TRUSTED_PACKAGES) else value
+        name: _estimator(value)
+        if name.rpartition("__")[2] in ESTIMATOR_VALUED or "__" not in name
+        else value
         for name, value in params.items()
     }
+
+
+def _estimator(value: Any) -> Any:
+    """Return what stands where an estimator may: one itself, or a list of named ones."""
+    if isinstance(value, str):
+        return resolve(value)() if is_path(value) else value
+    if isinstance(value, list | tuple):
+        return [
+            tuple(_estimator(part) if isinstance(part, str) else part for part in entry)
+            if isinstance(entry, list | tuple)
+            else entry
+            for entry in value
+        ]
+    return value
 
 
 def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:
