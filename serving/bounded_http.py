@@ -184,12 +184,18 @@ class BoundedProtocol(OneWriteProtocol):
     def shutdown(self) -> None:
         """Answer what is in flight and close (uvicorn's way out)."""
         self._keeps_alive = False
+        if not self._is_answering:
+            self._hear_no_more()
         super().shutdown()
 
     @property
     def is_heard_out(self) -> bool:
         """Whether nothing more is coming of a request whose answer was given."""
         return self._connection.phase not in {Phase.HEAD, Phase.BODY}
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     # What the registry calls.
 
@@ -208,9 +214,9 @@ class BoundedProtocol(OneWriteProtocol):
             if is_read or self._connections.clock() - connection.since > limits.body_seconds:
                 self.transport.abort()
         elif connection.phase is Phase.HEAD:
-            self._refuse(_late("head", limits.head_seconds))
+            self._refuse(_late("head"))
         elif connection.phase is Phase.BODY:
-            self._refuse(_late("body", limits.body_seconds))
+            self._refuse(_late("body"))
         else:
             if not connection.is_proven:
                 self._connections.ended.count("closed because nothing came")
@@ -283,7 +289,7 @@ class BoundedProtocol(OneWriteProtocol):
                 self.transport.abort()
                 return
         else:
-            is_answering = cycle is not None and not cycle.response_complete
+            is_answering = self._is_answering
         if is_answering:
             self._refusal = refused
             self._unparsed.clear()
@@ -316,8 +322,8 @@ class BoundedProtocol(OneWriteProtocol):
             self.transport.abort()
 
 
-def _late(part: str, seconds: float) -> RequestRefusedError:
-    return RequestRefusedError(408, f"the {part} of the request was not complete in {seconds:g} s")
+def _late(part: str) -> RequestRefusedError:
+    return RequestRefusedError(408, f"the {part} of the request was not complete in time")
 
 
 def _refusal(error: httptools.HttpParserError) -> RequestRefusedError:

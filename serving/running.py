@@ -84,4 +84,5 @@ class _Server(uvicorn.Server):
         """Answer what is in flight on every port, then let the application close."""
         await self._drain.stop_others()
         self.config.timeout_graceful_shutdown = max(1, int(self._drain.left()))
+        self._connections.last_call(self._drain.left() / 2)
         await super().shutdown(sockets)

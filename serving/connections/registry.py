@@ -7,6 +7,7 @@ where none is idle the newcomer is refused.
 """
 
 import enum
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -69,6 +70,7 @@ class Connections:
         self._unproven: dict[str, dict[Connection, Owner]] = {}
         self._numbers: Counter[str] = Counter()
         self._count = 0
+        self._last_call = math.inf
         self.ended = Ended(clock())
 
     def __len__(self) -> int:
@@ -124,6 +126,10 @@ class Connections:
             self._add_to(connection.client, -1)
         connection.client = _UNNAMED
 
+    def last_call(self, seconds: float) -> None:
+        """Wait at most so much longer for bodies that are on their way."""
+        self._last_call = self.clock() + seconds
+
     def end_overdue(self) -> None:
         """End every connection on which what is awaited did not come in time."""
         now = self.clock()
@@ -134,6 +140,8 @@ class Connections:
     def _is_overdue(self, connection: Connection, now: float) -> bool:
         blocked = connection.blocked_since
         if blocked is not None and now - blocked > self.limits.body_seconds:
+            return True
+        if connection.phase is Phase.BODY and now > self._last_call:
             return True
         seconds = self._seconds(connection)
         return seconds is not None and now - connection.since > seconds
