@@ -55,16 +55,18 @@ class Bodies:
     async def _rest(
         self, receive: Receive, message: MutableMapping[str, Any], reservation: Reservation
     ) -> bytes:
-        body = bytearray()
+        chunks: list[bytes] = []
+        size = 0
         while True:
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             chunk = message.get("body", b"")
-            self._require_within(len(body) + len(chunk))
+            size += len(chunk)
+            self._require_within(size)
             reservation.grow(len(chunk))
-            body += chunk
+            chunks.append(chunk)
             if not message.get("more_body"):
-                return bytes(body)
+                return b"".join(chunks)
             message = await receive()
 
     def _require_announced(self, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -19,8 +19,10 @@ from serving.front import CONNECTION, refusal_answer
 from serving.one_write import OneWriteProtocol
 from serving.refusals import RequestRefusedError
 
-_PIECE = 4096
+_PIECE = 2**12
 """Bytes that are parsed at once: as many requests as fit are started in one go."""
+_PIECE_OF_A_BODY = 2**16
+_NOTHING = memoryview(b"")
 _MOST_FIELDS = 128
 _MOST_BODY_PIECES = 2**16
 _LEFT_UNREAD_BYTES = 2**18
@@ -58,7 +60,7 @@ class BoundedProtocol(OneWriteProtocol):
         super().__init__(**given)
         self._connections = connections
         self._extensions: dict[str, Any] = {CONNECTION: self}
-        self._unparsed = bytearray()
+        self._unparsed = _NOTHING
         self._bytes_in_vain = 0
         """Since a head was complete or a piece of a body came."""
         self._body_pieces = 0
@@ -87,7 +89,7 @@ class BoundedProtocol(OneWriteProtocol):
         """Give the place back."""
         self._connections.close(self._connection)
         self._connection.phase = Phase.LEAVING
-        self._unparsed.clear()
+        self._unparsed = _NOTHING
         self._extensions.clear()
         super().connection_lost(exc)
 
@@ -96,7 +98,7 @@ class BoundedProtocol(OneWriteProtocol):
         if self._connection.phase is Phase.LEAVING:
             self._drop(data)
         elif self._unparsed or len(data) > _PIECE:
-            self._unparsed += data
+            self._unparsed = memoryview(b"".join((self._unparsed, data)))
             self._parse_on()
         else:
             self._parse(data)
@@ -116,7 +118,7 @@ class BoundedProtocol(OneWriteProtocol):
     def on_message_begin(self) -> None:
         """Await a head."""
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.scope["extensions"] = self._extensions
         self._await(Phase.HEAD)
 
     def on_headers_complete(self) -> None:
@@ -161,7 +163,7 @@ class BoundedProtocol(OneWriteProtocol):
             self._connections.prove(self._connection)
 
     def on_response_complete(self) -> None:
-        """Begin the next request, or await it. In place of uvicorn's, which has a timer for each."""
+        """Begin the next request, or await it; uvicorn's own sets a timer each time."""
         self.server_state.total_requests += 1
         if self._connection.is_proxy:
             self._connections.asks_no_more(self._connection)
@@ -230,22 +232,22 @@ class BoundedProtocol(OneWriteProtocol):
 
     def _parse_on(self) -> None:
         """Parse what is there, piece by piece, until a request has begun or must be waited for."""
-        unparsed = self._unparsed
-        while unparsed and not self.pipeline and self._connection.phase is not Phase.LEAVING:
+        connection = self._connection
+        while self._unparsed and not self.pipeline and connection.phase is not Phase.LEAVING:
             cycle = self.cycle
-            piece = bytes(unparsed[:_PIECE])
-            del unparsed[:_PIECE]
+            size = _PIECE_OF_A_BODY if connection.phase is Phase.BODY else _PIECE
+            piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
             self._parse(piece)
-            if self.cycle is not cycle and unparsed:
+            if self.cycle is not cycle and self._unparsed:
                 # The request first: it may be refused for what its head says.
                 self.loop.call_soon(self._parse_on)
                 break
-        if unparsed:
+        if self._unparsed:
             self.flow.hold()
         elif self.flow.is_held:
             self.flow.let_go()
 
-    def _parse(self, piece: bytes) -> None:
+    def _parse(self, piece: bytes | memoryview) -> None:
         self._bytes_in_vain += len(piece)
         try:
             self.parser.feed_data(piece)
@@ -256,7 +258,7 @@ class BoundedProtocol(OneWriteProtocol):
         if self._bytes_in_vain > self._connections.limits.head_bytes:
             self._refuse(RequestRefusedError(431, "the head of the request is too long"))
 
-    def _parse_without_upgrade(self, rest: bytes) -> None:
+    def _parse_without_upgrade(self, rest: bytes | memoryview) -> None:
         """Take a request that asks for another protocol as what it is without that.
 
         The parser takes what follows such a head for the other protocol, where it is a body.
@@ -271,7 +273,7 @@ class BoundedProtocol(OneWriteProtocol):
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
         self._bytes_in_vain = 0
-        self._unparsed[:0] = b"".join([*head, b"\r\n", rest])
+        self._unparsed = memoryview(b"".join([*head, b"\r\n", rest, self._unparsed]))
         self.loop.call_soon(self._parse_on)
 
     def _refuse(self, refused: RequestRefusedError) -> None:
@@ -292,7 +294,7 @@ class BoundedProtocol(OneWriteProtocol):
             is_answering = self._is_answering
         if is_answering:
             self._refusal = refused
-            self._unparsed.clear()
+            self._unparsed = _NOTHING
             self._await(Phase.ANSWER)
             self.flow.hold()
         else:
@@ -313,7 +315,7 @@ class BoundedProtocol(OneWriteProtocol):
 
     def _hear_no_more(self) -> None:
         self._await(Phase.LEAVING)
-        self._unparsed.clear()
+        self._unparsed = _NOTHING
         self.flow.let_go()
 
     def _drop(self, data: bytes) -> None:

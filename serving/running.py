@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.25
 
 
-def run(
-    application: "ASGIApp", listener: socket.socket, drain: Drain, settings: Settings
-) -> None:
+def run(application: "ASGIApp", listener: socket.socket, drain: Drain, settings: Settings) -> None:
     """Serve until a signal, then drain."""
     clients = Clients(settings.trusted_proxies)
     connections = Connections(connection_limits(settings), clients, time.monotonic)

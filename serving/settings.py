@@ -151,7 +151,7 @@ def read_settings(
         body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", values.mebibytes),
         connection_limit=said.optional("SERVING_CONNECTION_LIMIT", values.positive),
         client_connection_limit=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive),
-        trusted_proxies=said.value("SERVING_TRUSTED_PROXIES", "", values.networks),
+        trusted_proxies=said.optional("SERVING_TRUSTED_PROXIES", values.networks) or (),
         header_limit_bytes=said.value("SERVING_HEADER_LIMIT_KIB", "32", values.kibibytes),
         header_seconds=said.value("SERVING_HEADER_SECONDS", "10", values.above_zero),
         body_seconds=said.value("SERVING_BODY_SECONDS", "30", values.above_zero),

@@ -186,7 +186,7 @@ class Connections:
     def _give_way(self, connection: Connection) -> None:
         owner = self._group(connection)[connection]
         self.close(connection)
-        self.ended.count("closed to make room for others")
+        self.ended.count("closed in favour of others")
         owner.give_way()
 
     def _group(self, connection: Connection) -> dict[Connection, Owner]:

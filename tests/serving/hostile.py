@@ -1,6 +1,7 @@
 """`python -m tests.serving.hostile PORT KIND=NUMBER ...`: callers without a key who mean no good.
 
-All come from 127.0.0.2, say "ready" on a line when they are at work, and go on until they are killed.
+All come from 127.0.0.2, say "ready" on a line when they are at work, and go on until they are
+killed.
 """
 
 import asyncio
@@ -73,10 +74,11 @@ async def _attack(port: int, kind: str, gate: asyncio.Semaphore) -> None:
 
 async def _main(port: int, wanted: list[str]) -> None:
     gate = asyncio.Semaphore(100)
-    attacks = []
-    for kind, _, number in (one.partition("=") for one in wanted):
-        for _ in range(int(number)):
-            attacks.append(asyncio.ensure_future(_attack(port, kind, gate)))
+    attacks = [
+        asyncio.ensure_future(_attack(port, kind, gate))
+        for kind, _, number in (one.partition("=") for one in wanted)
+        for _ in range(int(number))
+    ]
     await asyncio.sleep(1)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

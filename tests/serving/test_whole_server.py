@@ -176,9 +176,7 @@ async def test_large_bodies_are_bounded_together() -> None:
 
         return parts()
 
-    readers = [
-        asyncio.ensure_future(bodies.read(slowly().__anext__, [], one)) for one in held[:9]
-    ]
+    readers = [asyncio.ensure_future(bodies.read(slowly().__anext__, [], one)) for one in held[:9]]
     for _ in range(3):
         await asyncio.sleep(0)
     half.set()
