@@ -34,7 +34,7 @@ class Clients:
         """Return the client that a trusted proxy asks for; None when it names none.
 
         Each proxy adds whom it speaks to at the end, so it is the last that is no proxy itself:
-        what stands before was written by the client.
+        what stands before was written by the client. Where all are trusted it is the first.
         """
         stations = [
             station.strip().decode("latin-1")
@@ -48,7 +48,7 @@ class Clients:
                 return None
             if not self._is_trusted(address):
                 return self.name(station)
-        return None
+        return self.name(stations[0]) if stations else None
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
