@@ -70,7 +70,7 @@ def _serve(settings: Settings) -> int:
     application = _application(settings, drain)
     from serving.running import run
 
-    run(application, listener, drain, log_config(settings))
+    run(application, listener, drain, settings)
     return 0
 
 

@@ -17,6 +17,7 @@ from serving.front import Application, Front
 from serving.grpc_v2.server import Listening, start_grpc
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard, make_guard
+from serving.guard.memory_budget import MemoryBudget
 from serving.models.batcher import Batcher, Limits
 from serving.models.holder import Holder
 from serving.models.scoring import score
@@ -27,6 +28,8 @@ from serving.settings import Settings
 
 _TELL_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 5.0
+_LARGEST_TOGETHER = 8
+"""Requests of the largest size that may be held at the same time."""
 
 Background = Callable[[], Awaitable[None]]
 
@@ -43,6 +46,8 @@ class Server:
     service: Service
     repository: Repository
     drain: Drain
+    memory: MemoryBudget
+    """Of the requests that are held, over REST and gRPC together."""
 
 
 def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) -> Server:
@@ -51,15 +56,15 @@ def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) 
     batcher = Batcher(_limits(settings), guard.metrics.batch)
     holder.observe(guard)
     service = Service(holder, batcher, guard, settings.canary_share)
-    return Server(
-        settings, holder, watch, guard, batcher, service, Repository(holder, watch), drain
-    )
+    memory = MemoryBudget(_LARGEST_TOGETHER * settings.body_limit_bytes)
+    repository = Repository(holder, watch)
+    return Server(settings, holder, watch, guard, batcher, service, repository, drain, memory)
 
 
 def make_app(server: Server, follow: Background | None = None) -> Application:
     """Return the ASGI application; `follow` runs beside it, by default following the registry."""
     settings, guard = server.settings, server.guard
-    bodies = Bodies(settings.body_limit_bytes)
+    bodies = Bodies(settings.body_limit_bytes, server.memory)
     routes = Routes(
         settings,
         server.holder,

@@ -1,17 +1,16 @@
 """A request's body, never more of it in memory than was allowed for.
 
-One body is bounded, and so are all bodies that are being read together: a thousand callers that
-each send what one may send would fill any memory.
+One body is bounded, and so are all that are held together, from their first byte until they are
+answered: a thousand callers that each send what one may send would fill any memory.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from serving.guard.memory_budget import MemoryBudget, Reservation
 from serving.refusals import RequestRefusedError
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_TOGETHER = 8
-"""Bodies of the largest size that may be read at the same time."""
 
 
 class ClientGoneError(RequestRefusedError):
@@ -25,12 +24,21 @@ class ClientGoneError(RequestRefusedError):
 class Bodies:
     """Reads bodies within a limit for each and one for all."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        """`limit_bytes` is for one body."""
+    def __init__(self, limit_bytes: int, memory: MemoryBudget) -> None:
+        """`limit_bytes` is for one body, `memory` for all that are held."""
         self.limit = limit_bytes
-        self._reading = 0
+        self._memory = memory
 
-    async def read(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def reservation(self) -> Reservation:
+        """Return what one request's body will be held by; release it when that is answered."""
+        return Reservation(self._memory)
+
+    async def read(
+        self,
+        receive: Receive,
+        headers: Iterable[tuple[bytes, bytes]],
+        reservation: Reservation,
+    ) -> bytes:
         """Return the body, giving up as soon as it is known to be over a limit.
 
         Raises RequestRefusedError 413 or 429, ClientGoneError.
@@ -40,26 +48,26 @@ class Bodies:
         if message["type"] == "http.request" and not message.get("more_body"):
             body: bytes = message.get("body", b"")  # whole at once, as nearly always
             self._require_within(len(body))
+            reservation.grow(len(body))
             return body
-        return await self._rest(receive, message)
+        return await self._rest(receive, message, reservation)
 
-    async def _rest(self, receive: Receive, message: MutableMapping[str, Any]) -> bytes:
+    async def _rest(
+        self, receive: Receive, message: MutableMapping[str, Any], reservation: Reservation
+    ) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        try:
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise ClientGoneError
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                self._reading += len(chunk)
-                self._require_within(size)
-                chunks.append(chunk)
-                if not message.get("more_body"):
-                    return b"".join(chunks)
-                message = await receive()
-        finally:
-            self._reading -= size
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            self._require_within(size)
+            reservation.grow(len(chunk))
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                return b"".join(chunks)
+            message = await receive()
 
     def _require_announced(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         for name, value in headers:
@@ -70,9 +78,9 @@ class Bodies:
         if size > self.limit:
             raise RequestRefusedError(
                 413,
-                f"the body is over {self.limit // 2**20} MiB; send the rows in several requests",
+                f"the body is over {_size(self.limit)}; send the rows in several requests",
             )
-        if self._reading > _TOGETHER * self.limit:
-            raise RequestRefusedError(
-                429, "too many large bodies are coming in at once; ask again in a second"
-            )
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"

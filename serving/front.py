@@ -14,6 +14,7 @@ import msgspec
 from serving.body import Bodies, ClientGoneError, Receive
 from serving.guard.keys import Keys
 from serving.guard.logs import REQUEST_ID_HEADER, request_id
+from serving.guard.memory_budget import Reservation
 from serving.protocol import codecs
 from serving.refusals import RequestRefusedError
 from serving.service import Answer, Asked, Decode, Headers, Service
@@ -22,6 +23,8 @@ Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CONNECTION = "ratchet.connection"
+"""The extension of a scope that is told when its request has shown a key."""
 # A probe has no key, and a delivery of MLflow's is signed instead.
 _OPEN = frozenset({"/v2/health/live", "/v2/health/ready", "/v2/repository/webhook"})
 _JSON = [(b"content-type", b"application/json")]
@@ -70,18 +73,34 @@ class Front:
         target = _target(scope)
         if target is not None:
             asked = Asked(*target, scope["headers"], named)
-            return _encoded(await self._service.answer(asked, partial(self._read, scope, receive)))
+            body = self._bodies.reservation()
+            try:
+                read = partial(self._read, scope, receive, body)
+                return _encoded(await self._service.answer(asked, read))
+            finally:
+                body.release()
         if scope["path"] not in _OPEN:
             self._keys.require(scope["headers"])
+            _prove(scope)
         await self._rest(scope, receive, send)
         return None, []
 
-    async def _read(self, scope: Scope, receive: Receive) -> tuple[Decode, int]:
+    async def _read(
+        self, scope: Scope, receive: Receive, reservation: Reservation
+    ) -> tuple[Decode, int]:
+        _prove(scope)
         headers: Headers = scope["headers"]
         packed_after = codecs.header_length(_header(headers, _HEADER_LENGTH))
-        body = await self._bodies.read(receive, headers)
+        body = await self._bodies.read(receive, headers, reservation)
         decode = partial(codecs.decode, body, header_length=packed_after, max_rows=self._max_rows)
         return decode, len(body)
+
+
+def _prove(scope: Scope) -> None:
+    """Tell the connection that its caller may ask, so that it does not give way to others."""
+    connection = scope.get("extensions", {}).get(CONNECTION)
+    if connection is not None:
+        connection.prove()
 
 
 def refusal_answer(refused: RequestRefusedError) -> tuple[int, bytes, Headers]:

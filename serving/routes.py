@@ -18,6 +18,7 @@ from serving.following.webhook import Webhook
 from serving.front import refusal_answer
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard
+from serving.guard.memory_budget import MemoryBudget
 from serving.models.holder import Held, Holder
 from serving.protocol import metadata, openapi
 from serving.refusals import RequestRefusedError
@@ -32,6 +33,9 @@ _DOCS = """<!doctype html>
 <script>SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", validatorUrl: null})</script>
 </body></html>
 """
+_LARGEST_DELIVERY = 2**16
+"""MLflow's are under 2 kB."""
+_DELIVERIES_TOGETHER = 16
 
 
 class Routes:
@@ -56,6 +60,10 @@ class Routes:
         self._webhook = webhook
         self._drain = drain
         self._bodies = bodies
+        # Of its own, for it is read of callers without a key: inference must not go short for it.
+        self._deliveries = Bodies(
+            _LARGEST_DELIVERY, MemoryBudget(_DELIVERIES_TOGETHER * _LARGEST_DELIVERY)
+        )
 
     def application(self, lifespan: Callable[[Any], Any]) -> Starlette:
         """Return the ASGI application of these routes."""
@@ -113,7 +121,7 @@ class Routes:
         return Response(page, headers={"content-type": kind})
 
     async def _index(self, request: Request) -> Response:
-        body = await self._body(request)
+        body = await _body(self._bodies, request)
         try:
             asked = msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
         except ValueError as error:
@@ -131,14 +139,21 @@ class Routes:
         return _json({})
 
     async def _deliver(self, request: Request) -> Response:
-        self._webhook.receive(request.headers, await self._body(request))
+        self._webhook.expect(request.headers)
+        self._webhook.receive(request.headers, await _body(self._deliveries, request))
         return _json({})
-
-    async def _body(self, request: Request) -> bytes:
-        return await self._bodies.read(request.receive, request.scope["headers"])
 
     def _held(self, request: Request) -> Held:
         return self._holder.take(request.path_params["name"], request.path_params.get("version"))
+
+
+async def _body(bodies: Bodies, request: Request) -> bytes:
+    """Return a body that is held no longer than it takes to look at it."""
+    reservation = bodies.reservation()
+    try:
+        return await bodies.read(request.receive, request.scope["headers"], reservation)
+    finally:
+        reservation.release()
 
 
 async def _live(_request: Request) -> Response:

@@ -3,6 +3,7 @@
 A reader raises ValueError with the end of a sentence that begins "it must be".
 """
 
+import ipaddress
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 
 LONGEST_DRAIN_SECONDS = 3.0
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Value = TypeVar("_Value")
 
 
@@ -83,6 +85,20 @@ def sample(text: str) -> float:
 def mebibytes(text: str) -> int:
     """Return bytes of a number of MiB."""
     return int(above_zero(text) * 2**20)
+
+
+def kibibytes(text: str) -> int:
+    """Return bytes of a number of KiB."""
+    return int(above_zero(text) * 2**10)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Return addresses and networks that are separated by commas."""
+    try:
+        parts = [part.strip() for part in text.split(",")]
+        return tuple(ipaddress.ip_network(part) for part in parts if part)
+    except ValueError:
+        raise ValueError("addresses or networks, such as 10.0.0.4, 10.1.0.0/16") from None
 
 
 def path(text: str) -> Path:

@@ -21,6 +21,8 @@ SIGNATURE = "x-mlflow-signature"
 TIMESTAMP = "x-mlflow-timestamp"
 DELIVERY = "x-mlflow-delivery-id"
 OLDEST_SECONDS = 300.0
+_VERSION = "v1,"
+_NOT_SIGNED = f"{SIGNATURE} is not the signature of this delivery"
 _ENTITY = "model_version_alias"
 
 
@@ -40,16 +42,26 @@ class Webhook:
         self._poke = poke
         self._clock = clock
 
+    def expect(self, headers: Mapping[str, str]) -> None:
+        """Refuse a delivery by its headers alone, before any of its body is read.
+
+        Raises RequestRefusedError: 404 without a secret, 401 when it cannot be MLflow's.
+        """
+        if not self._secret:
+            raise RequestRefusedError(
+                404, "no webhook is listened to: set SERVING_WEBHOOK_SECRET to the webhook's secret"
+            )
+        if not headers.get(SIGNATURE, "").startswith(_VERSION):
+            raise RequestRefusedError(401, _NOT_SIGNED)
+        self._require_lately(headers.get(TIMESTAMP, ""))
+
     def receive(self, headers: Mapping[str, str], body: bytes) -> None:
         """Take one delivery, its header names in lower case.
 
         Raises RequestRefusedError: 404 without a secret, 401 for a delivery that is not MLflow's
         or not of the last five minutes, 400 for a body that is no event.
         """
-        if not self._secret:
-            raise RequestRefusedError(
-                404, "no webhook is listened to: set SERVING_WEBHOOK_SECRET to the webhook's secret"
-            )
+        self.expect(headers)
         self._require_signed(headers, body)
         try:
             event = msgspec.json.decode(body, type=_Event)
@@ -62,11 +74,12 @@ class Webhook:
         said, stamp = headers.get(SIGNATURE, ""), headers.get(TIMESTAMP, "")
         signed = f"{headers.get(DELIVERY, '')}.{stamp}.".encode() + body
         digest = hmac.digest(self._secret, signed, hashlib.sha256)
-        expected = b"v1," + base64.b64encode(digest)
+        expected = _VERSION.encode() + base64.b64encode(digest)
         if not hmac.compare_digest(said.encode(), expected):
-            raise RequestRefusedError(401, f"{SIGNATURE} is not the signature of this delivery")
-        # Signed, so it is a number that MLflow wrote.
+            raise RequestRefusedError(401, _NOT_SIGNED)
+
+    def _require_lately(self, stamp: str) -> None:
         if not stamp.isdecimal() or abs(self._clock() - int(stamp)) > OLDEST_SECONDS:
             raise RequestRefusedError(
-                401, f"{TIMESTAMP} is {stamp!r}: more than {OLDEST_SECONDS:.0f} s from now"
+                401, f"{TIMESTAMP} is no time of the last {OLDEST_SECONDS:.0f} s"
             )

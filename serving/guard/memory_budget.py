@@ -31,3 +31,24 @@ class MemoryBudget:
     def release(self, size: int) -> None:
         """Give back `size` bytes that were reserved."""
         self._held -= size
+
+
+class Reservation:
+    """What one request holds of a budget, given back as a whole when it is answered."""
+
+    __slots__ = ("_budget", "_size")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        """Hold nothing yet."""
+        self._budget = budget
+        self._size = 0
+
+    def grow(self, size: int) -> None:
+        """Hold `size` bytes more; RequestRefusedError 429, holding none of them, if too many."""
+        self._budget.reserve(size)
+        self._size += size
+
+    def release(self) -> None:
+        """Give all of it back."""
+        self._budget.release(self._size)
+        self._size = 0

@@ -20,8 +20,13 @@ PROJECT = Path(__file__).parents[2]
 class Server:
     """One started server, whose log can be read while it runs."""
 
-    def __init__(self, port: int, folder: Path, *arguments: str, **said: str) -> None:
-        """Start it with its home in a folder and with these variables."""
+    def __init__(
+        self, port: int, folder: Path, *arguments: str, files: str = "", **said: str
+    ) -> None:
+        """Start it with its home in a folder and with these variables.
+
+        `files` is how many it may have open; empty: as many as this process.
+        """
         self.url = f"http://127.0.0.1:{port}"
         self.home = folder / "serving"
         self._log = folder / f"server-{port}.log"
@@ -35,9 +40,12 @@ class Server:
         }
         if not arguments:
             variables["SERVING_PORT"] = str(port)
+        command = [sys.executable, "-m", "serving", *arguments]
+        if files:
+            command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "serving", *arguments],
+                command,
                 env=environment() | variables | said,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

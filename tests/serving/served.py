@@ -33,6 +33,23 @@ def linear(seed: int, width: int = WIDTH) -> Any:
     return LogisticRegression().fit(X, (X @ rng.normal(size=width) > 0).astype(int))
 
 
+def small_bundle(folder: Path) -> tuple[Path, str]:
+    """Save a model "boxes" of three features below a folder and return its place and digest."""
+    names = ("height", "width", "depth")
+    manifest = Manifest(
+        name="boxes",
+        family="tried",
+        layout=Layout(names),
+        threshold=0.5,
+        labels=("0", "1"),
+        data_version=1,
+        example=((1.5, 2.5, 3.5), (-1.0, 0.0, 1.0)),
+    )
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    return bundle, save(bundle, linear(0, len(names)), manifest)
+
+
 @dataclass(frozen=True)
 class Served:
     """A server, its registry, and the models behind each version."""

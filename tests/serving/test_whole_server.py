@@ -13,6 +13,7 @@ import pytest
 
 from serving.app import Server, make_app
 from serving.body import Bodies
+from serving.guard.memory_budget import MemoryBudget
 from serving.models.holder import Held, Holder, Role
 from serving.refusals import RequestRefusedError
 from tests.serving.conftest import Open, constant
@@ -163,7 +164,9 @@ async def test_the_repository_can_be_asked_over_http(holder: Holder, boxes: Held
 
 async def test_large_bodies_are_bounded_together() -> None:
     """Many callers that each send what one may send are told to come back."""
-    bodies, half = Bodies(limit_bytes=1000), asyncio.Event()
+    memory, half = MemoryBudget(8000), asyncio.Event()
+    bodies = Bodies(1000, memory)
+    held = [bodies.reservation() for _ in range(10)]
 
     def slowly() -> AsyncIterator[MutableMapping[str, Any]]:
         async def parts() -> AsyncIterator[MutableMapping[str, Any]]:
@@ -173,7 +176,7 @@ async def test_large_bodies_are_bounded_together() -> None:
 
         return parts()
 
-    readers = [asyncio.ensure_future(bodies.read(slowly().__anext__, [])) for _ in range(9)]
+    readers = [asyncio.ensure_future(bodies.read(slowly().__anext__, [], one)) for one in held[:9]]
     for _ in range(3):
         await asyncio.sleep(0)
     half.set()
@@ -181,5 +184,10 @@ async def test_large_bodies_are_bounded_together() -> None:
     read = [one for one in ended if isinstance(one, bytes)]
     refused = [one for one in ended if isinstance(one, RequestRefusedError)]
     assert [len(one) for one in read] == [901] * 8
-    assert [(one.status, "too many large bodies" in str(one)) for one in refused] == [(429, True)]
-    assert len(await bodies.read(slowly().__anext__, [])) == 901
+    assert [(one.status, "too many large requests" in str(one)) for one in refused] == [(429, True)]
+    with pytest.raises(RequestRefusedError, match="too many large requests"):
+        await bodies.read(slowly().__anext__, [], held[9])  # they are held until they are answered
+    for one in held:
+        one.release()
+    assert memory.held_bytes == 0
+    assert len(await bodies.read(slowly().__anext__, [], held[9])) == 901

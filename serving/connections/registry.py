@@ -1,0 +1,224 @@
+"""Every open connection: which of them gives way when there are too many, and which is overdue.
+
+A connection on which somebody has shown a key is proven. One that is not gives way to a newcomer,
+the oldest of the client that has most of them, so whoever holds thousands of silent ones loses
+his own and not those of somebody who comes to ask. Of proven ones the longest idle gives way, and
+where none is idle the newcomer is refused.
+"""
+
+import enum
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from serving.connections.clients import Clients
+from serving.connections.ended import Ended
+from serving.connections.limits import Limits
+from serving.refusals import RequestRefusedError
+
+LEAVE_SECONDS = 1.0
+"""For a client to take the answer after which its connection ends."""
+_UNNAMED = ""
+
+
+class Phase(enum.Enum):
+    """What is awaited on a connection."""
+
+    IDLE = "the first byte of a request"
+    HEAD = "the rest of its head"
+    BODY = "the rest of its body"
+    ANSWER = "the answer"
+    LEAVING = "that the client takes the last answer and goes"
+
+
+class Owner(Protocol):
+    """What can end a connection."""
+
+    def give_way(self) -> None:
+        """End it at once."""
+
+    def expire(self) -> None:
+        """End it, because what was awaited did not come in time."""
+
+
+class Connection:
+    """What is known of one connection."""
+
+    __slots__ = ("blocked_since", "client", "is_proven", "is_proxy", "phase", "since")
+
+    def __init__(self, client: str, since: float, *, is_proxy: bool) -> None:
+        """Await the first request; a proxy's connection is counted by whom it asks for."""
+        self.client = client
+        self.is_proxy = is_proxy
+        self.is_proven = is_proxy
+        self.phase = Phase.IDLE
+        self.since = since
+        self.blocked_since: float | None = None
+        """Since when the client has not taken what was written; None while it does."""
+
+
+class Connections:
+    """The open connections of one process; used from the event loop alone."""
+
+    def __init__(self, limits: Limits, clients: Clients, clock: Callable[[], float]) -> None:
+        """Hold none yet; `clock` gives seconds."""
+        self.limits = limits
+        self._clients = clients
+        self.clock = clock
+        self._proven: dict[Connection, Owner] = {}
+        self._unproven: dict[str, dict[Connection, Owner]] = {}
+        self._numbers: Counter[str] = Counter()
+        self._count = 0
+        self._last_call = math.inf
+        self.ended = Ended(clock())
+
+    def __len__(self) -> int:
+        """Return how many are open."""
+        return self._count
+
+    def open(self, owner: Owner, host: str) -> Connection:
+        """Return a new connection, another having given way where it had to.
+
+        Raises RequestRefusedError: 429 when its client has too many, 503 when all are too many.
+        """
+        is_proxy = self._clients.is_proxy(host)
+        client = _UNNAMED if is_proxy else self._clients.name(host)
+        if self._has_too_many(client):
+            self._make_room_of(client)
+        if self._count >= self.limits.connections:
+            self._make_room()
+        connection = Connection(client, self.clock(), is_proxy=is_proxy)
+        self._count += 1
+        self._add_to(client, 1)
+        self._group(connection)[connection] = owner
+        return connection
+
+    def close(self, connection: Connection) -> None:
+        """Count a connection no more; harmless when it has given way before."""
+        if self._taken(connection) is not None:
+            self._count -= 1
+            self._add_to(connection.client, -1)
+
+    def prove(self, connection: Connection) -> None:
+        """Note that somebody with a key asks on it."""
+        owner = self._taken(connection)
+        connection.is_proven = True
+        if owner is not None:
+            self._proven[connection] = owner
+
+    def ask_for(self, connection: Connection, headers: list[tuple[bytes, bytes]]) -> None:
+        """Count a proxy's connection as its client's while it asks for it.
+
+        Raises RequestRefusedError 429 when the client has too many.
+        """
+        self.asks_no_more(connection)
+        client = self._clients.behind(headers) or _UNNAMED
+        if self._has_too_many(client):
+            raise _too_many_of_client()
+        if connection in self._proven:
+            self._add_to(client, 1)
+            connection.client = client
+
+    def asks_no_more(self, connection: Connection) -> None:
+        """Count a proxy's connection as nobody's again."""
+        if connection in self._proven:
+            self._add_to(connection.client, -1)
+        connection.client = _UNNAMED
+
+    def last_call(self, seconds: float) -> None:
+        """Wait at most so much longer for bodies that are on their way."""
+        self._last_call = self.clock() + seconds
+
+    def end_overdue(self) -> None:
+        """End every connection on which what is awaited did not come in time."""
+        now = self.clock()
+        for owner in [owner for one, owner in self._all() if self._is_overdue(one, now)]:
+            owner.expire()
+        self.ended.tell(now)
+
+    def _is_overdue(self, connection: Connection, now: float) -> bool:
+        blocked = connection.blocked_since
+        if blocked is not None and now - blocked > self.limits.body_seconds:
+            return True
+        if connection.phase is Phase.BODY and now > self._last_call:
+            return True
+        seconds = self._seconds(connection)
+        return seconds is not None and now - connection.since > seconds
+
+    def _seconds(self, connection: Connection) -> float | None:
+        """Return how long what is awaited may take; None: it comes from the server itself."""
+        match connection.phase:
+            case Phase.IDLE if connection.is_proven:
+                return self.limits.idle_seconds
+            case Phase.IDLE | Phase.HEAD:
+                return self.limits.head_seconds
+            case Phase.BODY:
+                return self.limits.body_seconds
+            case Phase.LEAVING:
+                return LEAVE_SECONDS
+            case _:
+                return None
+
+    def _make_room_of(self, client: str) -> None:
+        group = self._unproven.get(client)
+        if group:
+            self._give_way(next(iter(group)))
+            return
+        if not self._end_idle(lambda one: one.client == client):
+            raise _too_many_of_client()
+
+    def _make_room(self) -> None:
+        if self._unproven:
+            group = max(self._unproven.values(), key=len)
+            self._give_way(next(iter(group)))
+            return
+        if not self._end_idle(lambda _one: True):
+            raise RequestRefusedError(503, "too many connections are open; ask again in a second")
+
+    def _end_idle(self, may_end: Callable[[Connection], bool]) -> bool:
+        idle = [one for one in self._proven if one.phase is Phase.IDLE and may_end(one)]
+        if not idle:
+            return False
+        self._give_way(min(idle, key=lambda one: one.since))
+        return True
+
+    def _give_way(self, connection: Connection) -> None:
+        owner = self._group(connection)[connection]
+        self.close(connection)
+        self.ended.count("closed in favour of others")
+        owner.give_way()
+
+    def _group(self, connection: Connection) -> dict[Connection, Owner]:
+        if connection.is_proven:
+            return self._proven
+        return self._unproven.setdefault(connection.client, {})
+
+    def _taken(self, connection: Connection) -> Owner | None:
+        """Take a connection out of its group; None when it is in none."""
+        group = self._group(connection)
+        owner = group.pop(connection, None)
+        if not group and not connection.is_proven:
+            del self._unproven[connection.client]
+        return owner
+
+    def _has_too_many(self, client: str) -> bool:
+        return self._numbers[client] >= self.limits.client_connections
+
+    def _add_to(self, client: str, connections: int) -> None:
+        if client == _UNNAMED:
+            return
+        self._numbers[client] += connections
+        if not self._numbers[client]:
+            del self._numbers[client]
+
+    def _all(self) -> Iterator[tuple[Connection, Owner]]:
+        yield from self._proven.items()
+        for group in self._unproven.values():
+            yield from group.items()
+
+
+def _too_many_of_client() -> RequestRefusedError:
+    return RequestRefusedError(
+        429, "too many connections are open from your address; close some, or keep them open"
+    )
