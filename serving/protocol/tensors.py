@@ -17,6 +17,7 @@ from serving.protocol.sentences import (
     FLOATS,
     INTEGERS,
     TEXT,
+    TRUTH,
     clip,
     listed,
     reason,
@@ -25,7 +26,7 @@ from serving.protocol.sentences import (
 )
 from serving.protocol.usable import Origin, usable
 
-_NUMERIC = frozenset((*FLOATS, *INTEGERS))
+_NUMERIC = frozenset((*FLOATS, *INTEGERS, TRUTH))
 
 
 class Tensor(Protocol):
