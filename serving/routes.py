@@ -1,6 +1,6 @@
 """The routes beside infer: what the server says of itself, its models and how to ask them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -15,15 +15,18 @@ from swagger_ui_bundle import swagger_ui_path
 from serving.body import Bodies
 from serving.following.repository import Repository
 from serving.following.webhook import Webhook
-from serving.front import refusal_answer
+from serving.front import plain_body, refusal_answer
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard
 from serving.models.holder import Held, Holder
-from serving.protocol import metadata, openapi
+from serving.protocol import absent, metadata, openapi
+from serving.protocol.parameters import require_known
+from serving.protocol.sentences import reason
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 from serving.settings import Settings
 
+_ANY = ["GET", "POST"]
 _DOCS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Ratchet: the endpoint</title>
 <link rel="icon" href="docs/assets/favicon-32x32.png">
@@ -32,6 +35,13 @@ _DOCS = """<!doctype html>
 <script>SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", validatorUrl: null})</script>
 </body></html>
 """
+
+
+class _RepositoryCall(msgspec.Struct):
+    """What a call of the repository API may say."""
+
+    ready: bool | None = None
+    parameters: dict[str, msgspec.Raw] | None = None
 
 
 class Routes:
@@ -83,6 +93,12 @@ class Routes:
                 Route(f"{repository}/models/{{name}}/unload", self._unload, methods=["POST"]),
                 Route(f"{repository}/webhook", self._deliver, methods=["POST"]),
                 *([Route(page, self._metrics)] if page else []),
+                *(Route(path, _absent(said), methods=_ANY) for path, said in absent.ROUTES.items()),
+                *(
+                    Route(f"{root}{rest}", _absent(said), methods=_ANY)
+                    for root in (model, version)
+                    for rest, said in absent.ROUTES_OF_MODELS.items()
+                ),
             ],
             lifespan=lifespan,
             exception_handlers={
@@ -113,29 +129,35 @@ class Routes:
         return Response(page, headers={"content-type": kind})
 
     async def _index(self, request: Request) -> Response:
-        body = await self._body(request)
-        try:
-            asked = msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
-        except ValueError as error:
-            raise RequestRefusedError(
-                400, f'the body is no JSON object: {error}. Send nothing or {{"ready": true}}.'
-            ) from error
-        return _json(await self._repository.index(ready=asked.get("ready") is True))
+        asked = await self._call(request)
+        return _json(await self._repository.index(ready=asked.ready is True))
 
     async def _load(self, request: Request) -> Response:
+        require_known((await self._call(request)).parameters or ())
         await self._repository.load(request.path_params["name"])
         return _json({})
 
     async def _unload(self, request: Request) -> Response:
+        require_known((await self._call(request)).parameters or ())
         await self._repository.unload(request.path_params["name"])
         return _json({})
 
     async def _deliver(self, request: Request) -> Response:
-        self._webhook.receive(request.headers, await self._body(request))
+        body = await self._bodies.read(request.receive, request.scope["headers"])
+        self._webhook.receive(request.headers, body)
         return _json({})
 
-    async def _body(self, request: Request) -> bytes:
-        return await self._bodies.read(request.receive, request.scope["headers"])
+    async def _call(self, request: Request) -> _RepositoryCall:
+        """Return what a call of the repository API says in its body, which may be empty."""
+        body = await plain_body(self._bodies, request.receive, request.scope["headers"])
+        try:
+            return msgspec.json.decode(body.strip() or b"{}", type=_RepositoryCall)
+        except (ValueError, RecursionError) as error:
+            raise RequestRefusedError(
+                400,
+                f"the body is no JSON of this call: {reason(error)}. Send nothing, or "
+                '{"ready": true} to the index, {"parameters": {...}} to load and unload.',
+            ) from error
 
     def _held(self, request: Request) -> Held:
         return self._holder.take(request.path_params["name"], request.path_params.get("version"))
@@ -151,6 +173,15 @@ async def _server(_request: Request) -> Response:
 
 async def _answered_before(_request: Request) -> Response:
     raise HTTPException(404)  # it is here for the method alone: a GET is 405, not 404
+
+
+def _absent(sentence: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a route of Triton's or MLServer's that is not here."""
+
+    async def refuse(_request: Request) -> Response:
+        raise RequestRefusedError(404, sentence)
+
+    return refuse
 
 
 async def _to_docs(_request: Request) -> Response:
