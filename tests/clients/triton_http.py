@@ -15,7 +15,6 @@ import tritonclient.http.aio as triton_aio
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 ASKED = json.loads(sys.argv[1])
-HEADERS = {"X-API-Key": ASKED["key"]}
 PLACE = ASKED["url"].removeprefix("http://")
 ROWS = np.array(ASKED["rows"])
 PEOPLE = {
@@ -23,6 +22,11 @@ PEOPLE = {
     "paperless": np.array(ASKED["people"]["paperless"], np.bool_),
     "plan": np.array(ASKED["people"]["plan"], np.object_),
 }
+
+
+def key() -> dict[str, str]:
+    """Return headers with the key; each request has its own, for the client adds to them."""
+    return {"X-API-Key": ASKED["key"]}
 
 
 def inputs(columns: dict[str, Any], *, binary: bool = True) -> list[Any]:
@@ -64,7 +68,7 @@ def answers(client: Any) -> dict[str, list[float]]:
     """Return the probabilities of each way to ask."""
 
     def infer(model: str, sent: list[Any], **rest: Any) -> list[float]:
-        answer = client.infer(model, sent, headers=dict(HEADERS), **rest)
+        answer = client.infer(model, sent, headers=key(), **rest)
         values: list[float] = answer.as_numpy("probability").tolist()
         return values
 
@@ -85,7 +89,7 @@ def answers(client: Any) -> dict[str, list[float]]:
             for way in packing
             for binary in (True, False)
         },
-        "rows async": client.async_infer("boxes", matrix(), headers=dict(HEADERS))
+        "rows async": client.async_infer("boxes", matrix(), headers=key())
         .get_result()
         .as_numpy("probability")
         .tolist(),
@@ -103,46 +107,46 @@ def refusals(client: Any) -> dict[str, str]:
     classes = triton.InferRequestedOutput("label", class_count=2)
     load = client.load_model
     return {
-        "shared input": refused(lambda: infer("boxes", [shared_input], headers=HEADERS)),
+        "shared input": refused(lambda: infer("boxes", [shared_input], headers=key())),
         "shared output": refused(
-            lambda: infer("boxes", matrix(), outputs=[shared_output], headers=HEADERS)
+            lambda: infer("boxes", matrix(), outputs=[shared_output], headers=key())
         ),
-        "classes": refused(lambda: infer("boxes", matrix(), outputs=[classes], headers=HEADERS)),
-        "sequence": refused(lambda: infer("boxes", matrix(), sequence_id=7, headers=HEADERS)),
-        "config": refused(lambda: client.get_model_config("boxes", headers=HEADERS)),
-        "statistics": refused(lambda: client.get_inference_statistics("boxes", headers=HEADERS)),
-        "load config": refused(lambda: load("boxes", config="{}", headers=HEADERS)),
+        "classes": refused(lambda: infer("boxes", matrix(), outputs=[classes], headers=key())),
+        "sequence": refused(lambda: infer("boxes", matrix(), sequence_id=7, headers=key())),
+        "config": refused(lambda: client.get_model_config("boxes", headers=key())),
+        "statistics": refused(lambda: client.get_inference_statistics("boxes", headers=key())),
+        "load config": refused(lambda: load("boxes", config="{}", headers=key())),
         "load files": refused(
-            lambda: load("boxes", config="{}", files={"file:1/m": b"1"}, headers=HEADERS)
+            lambda: load("boxes", config="{}", files={"file:1/m": b"1"}, headers=key())
         ),
-        "memory": refused(lambda: client.get_system_shared_memory_status(headers=HEADERS)),
+        "memory": refused(lambda: client.get_system_shared_memory_status(headers=key())),
         "no key": refused(lambda: client.infer("boxes", matrix())),
     }
 
 
 def told(client: Any) -> dict[str, Any]:
     """Return what the server says of itself."""
-    client.load_model("boxes", headers=HEADERS)
-    index = client.get_model_repository_index(headers=HEADERS)
-    metadata = client.get_model_metadata("plans", headers=HEADERS)
+    client.load_model("boxes", headers=key())
+    index = client.get_model_repository_index(headers=key())
+    metadata = client.get_model_metadata("plans", headers=key())
     told = {
         "live": client.is_server_live(),
         "ready": client.is_server_ready(),
-        "model ready": client.is_model_ready("plans", headers=HEADERS),
-        "server": client.get_server_metadata(headers=HEADERS)["name"],
+        "model ready": client.is_model_ready("plans", headers=key()),
+        "server": client.get_server_metadata(headers=key())["name"],
         "inputs": [one["name"] for one in metadata["inputs"]],
         "index": sorted(one["name"] for one in index if one["state"] == "READY"),
     }
-    client.unload_model("boxes", unload_dependents=True, headers=HEADERS)
-    told["unloaded"] = client.is_model_ready("boxes", headers=HEADERS)
-    client.load_model("boxes", headers=HEADERS)
+    client.unload_model("boxes", unload_dependents=True, headers=key())
+    told["unloaded"] = client.is_model_ready("boxes", headers=key())
+    client.load_model("boxes", headers=key())
     return told
 
 
 async def at_once() -> list[float]:
     """Return what the client of asyncio gets."""
     async with triton_aio.InferenceServerClient(PLACE) as client:
-        answer = await client.infer("boxes", matrix(), headers=HEADERS)
+        answer = await client.infer("boxes", matrix(), headers=key())
     values: list[float] = answer.as_numpy("probability").tolist()
     return values
 
