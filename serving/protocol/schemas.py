@@ -10,6 +10,7 @@ from serving.bundle import Layout, Manifest
 from serving.protocol.answers import OUTPUTS, label_values
 from serving.protocol.parameters import CONTENT_TYPES, PLAIN_CONTENT_TYPES
 from serving.protocol.sentences import FLOATS, INTEGERS, TEXT, TRUTH
+from serving.protocol.tensors import truth_words
 
 _LARGEST = 3.4028234663852886e38
 _TEXT = {"type": "string"}
@@ -94,11 +95,18 @@ def _inputs(layout: Layout) -> dict[str, Any]:
 
 
 def _column(layout: Layout, feature: str) -> dict[str, Any]:
-    is_text = feature in layout.categories
+    value = _value(layout, feature)
+    if feature not in layout.categories:
+        datatype, value = _numeric(), _or_truth(value)
+    elif truth_words(layout.categories[feature]) is None:
+        datatype = {"type": "string", "enum": [TEXT]}
+    else:
+        datatype = {"type": "string", "enum": [TEXT, TRUTH]}
+        value = _or_truth({"anyOf": [value, {"type": "integer", "minimum": 0, "maximum": 1}]})
     return {
         "name": {"type": "string", "enum": [feature]},
-        "datatype": {"type": "string", "enum": [TEXT]} if is_text else _numeric(),
-        "data": _data(_value(layout, feature) if is_text else _or_truth(_value(layout, feature))),
+        "datatype": datatype,
+        "data": _data(value),
     }
 
 

@@ -11,13 +11,21 @@ from typing import Any
 
 import grpc
 import numpy as np
-from kserve import InferenceGRPCClient, InferInput, InferRequest, InferResponse
+from kserve import (
+    InferenceGRPCClient,
+    InferenceRESTClient,
+    InferInput,
+    InferRequest,
+    InferResponse,
+    RESTConfig,
+)
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from kserve.protocol.infer_type import RequestedOutput
 
 ASKED = json.loads(sys.argv[1])
 KEY = (("x-api-key", ASKED["key"]),)
+REST = RESTConfig(protocol="v2", retries=0)
 ROWS = np.array(ASKED["rows"])
 PEOPLE = ASKED["people"]
 COLUMNS = {
@@ -79,13 +87,21 @@ def probabilities(response: Any) -> list[float]:
     return values
 
 
-async def over_grpc() -> dict[str, list[float]]:
-    """Return the probabilities that came over gRPC."""
-    client = InferenceGRPCClient(ASKED["grpc"])
-    return {
-        f"{name} grpc": probabilities(await client.infer(one, headers=KEY))
+async def by_its_clients() -> dict[str, list[float]]:
+    """Return the probabilities that came through the SDK's own clients."""
+    grpc_client, rest_client = InferenceGRPCClient(ASKED["grpc"]), InferenceRESTClient(REST)
+    over_grpc = {
+        f"{name} grpc": probabilities(await grpc_client.infer(one, headers=KEY))
         for name, one in asked().items()
     }
+    over_rest = {}
+    for name, one in asked().items():
+        headers = {"X-API-Key": ASKED["key"]}  # of its own, for the client adds to them
+        answer = await rest_client.infer(
+            ASKED["url"], one, headers=headers, model_name=one.model_name
+        )
+        over_rest[f"{name} rest client"] = probabilities(answer)
+    return over_grpc | over_rest
 
 
 def told(stub: Any) -> dict[str, Any]:
@@ -105,7 +121,7 @@ def told(stub: Any) -> dict[str, Any]:
 def main() -> None:
     """Print all of it as one JSON object."""
     answers = {f"{name} rest": posted(one) for name, one in asked().items()}
-    answers |= asyncio.run(over_grpc())
+    answers |= asyncio.run(by_its_clients())
     with grpc.insecure_channel(ASKED["grpc"]) as channel:
         found = {
             "answers": answers,

@@ -21,6 +21,7 @@ LAYOUTS = {
     "gaps": Layout(("height", "width"), missing=("width",)),
     "woods": Layout(("height", "wood"), {"wood": ("ash", "oak")}, missing=("wood",)),
     "one": Layout(("height",)),
+    "truths": Layout(("height", "wood"), {"wood": ("False", "True")}, missing=("wood",)),
 }
 
 
@@ -71,7 +72,7 @@ ROWS = st.lists(
 BY_NAME = st.lists(NUMBERS, min_size=4, max_size=4).map(
     lambda values: [
         tensor(values[:2], [2], "height"),
-        tensor(values[2:], [2, 1], "wood", "BYTES"),
+        tensor(values[2:], [2, 1], "wood", "BOOL" if values[0] == 0 else "BYTES"),
     ]
 )
 SENT = st.fixed_dictionaries(
@@ -106,6 +107,11 @@ FITTING: dict[str, list[dict[str, Any]]] = {
     "woods": [
         {"rows": [{"height": 1, "wood": None}]},
         {"inputs": [tensor([1], [1], "height"), tensor([None], [1], "wood", "BYTES")]},
+    ],
+    "truths": [
+        {"inputs": [tensor([1], [1], "height"), tensor(["True"], [1], "wood", "BYTES")]},
+        {"inputs": [tensor([1, 2], [2], "height"), tensor([True, None], [2], "wood", "BOOL")]},
+        {"inputs": [tensor([1, 2], [2], "height"), tensor([1, False], [2], "wood", "BOOL")]},
     ],
     "one": [{"inputs": [tensor([1, 2], [2], "height")]}, {"inputs": [tensor([1], [1, 1])]}],
 }

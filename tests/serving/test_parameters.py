@@ -173,6 +173,32 @@ def test_truths_are_one_and_zero(data: list[Any], row: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [("False", "True"), ("true", "false"), ("FALSE", "TRUE"), ("0", "1")]
+)
+def test_truths_are_the_categories_that_stand_for_them(words: tuple[str, str]) -> None:
+    """A column of truths that was trained on as text may be asked as truths, packed or not."""
+    layout = Layout(("a",), {"a": words}, ("a",))
+    manifest = Manifest("words", "constant", layout, 0.5, ("0", "1"), data_version=1)
+    yes, no = (words.index(word) for word in sorted(words, key=str.lower, reverse=True))
+    sent = {"inputs": [tensor([True, False, None], [3], "a", "BOOL")]}
+    matrix = codecs.decode(json.dumps(sent).encode(), manifest).matrix[:, 0]
+    assert np.array_equal(matrix, [yes, no, np.nan], equal_nan=True)
+    message = v2.ModelInferRequest(raw_input_contents=[b"\1\0"])
+    message.inputs.add(name="a", datatype="BOOL", shape=[2])
+    assert messages.decode(message, manifest).matrix[:, 0].tolist() == [yes, no]
+
+
+@pytest.mark.parametrize("words", [("no", "yes"), ("True",), ("False", "True", "other")])
+def test_truths_are_no_other_categories(words: tuple[str, ...]) -> None:
+    """Which of them would be true is not guessed."""
+    layout = Layout(("a",), {"a": words})
+    manifest = Manifest("words", "constant", layout, 0.5, ("0", "1"), data_version=1)
+    sent = {"inputs": [tensor([True], [1], "a", "BOOL")]}
+    with pytest.raises(RequestRefusedError, match="datatype BOOL where BYTES"):
+        codecs.decode(json.dumps(sent).encode(), manifest)
+
+
+@pytest.mark.parametrize(
     ("data", "says"),
     [
         ([True, 2], "row 0, feature b: 2 is no BOOL"),
