@@ -6,6 +6,7 @@ MAIN := .venv/main
 SERVER := .venv/serving
 PEERS := .venv/peers
 SERVED_PEERS := $(PEERS)-mlserver/.ready $(PEERS)-bentoml/.ready $(PEERS)-litserve/.ready
+CLIENTS := .venv/clients/.ready .venv/clients-kserve/.ready
 RUN := $(MAIN)/bin/python -m
 REVISION := RATCHET_CODE_VERSION=$${RATCHET_CODE_VERSION:-$$(git describe --always --dirty 2>/dev/null)}
 
@@ -43,7 +44,7 @@ status: setup  ## Say what runs and where
 logs: setup  ## Follow every component's log
 	@$(RUN) stack logs
 
-test: setup-dev  ## Run every test
+test: setup-dev $(CLIENTS)  ## Run every test
 	@$(RUN) pytest tests
 
 test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
@@ -169,3 +170,9 @@ $(SERVED_PEERS): $(PEERS)-%/.ready: benchmarks/peers-%.txt | $(UV)
 	@echo "setting up: $* to compare with"
 	@test -x $(PEERS)-$*/bin/python || $(UV) venv -q --clear -p $(PYTHON) $(PEERS)-$*
 	@$(UV) pip install -q -p $(PEERS)-$* -r benchmarks/peers-$*.txt && touch $@ || echo "$* does not install here"
+
+# The clients that people have. Their tests are left out, with a word, where they do not install.
+$(CLIENTS): .venv/%/.ready: tests/clients/%.txt | $(UV)
+	@echo "setting up: $* of the protocol, to test with"
+	@test -x .venv/$*/bin/python || $(UV) venv -q --clear -p $(PYTHON) .venv/$* || true
+	@$(UV) pip install -q -p .venv/$* -r $< && touch $@ || echo "$* do not install here: they are not tested"

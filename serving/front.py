@@ -5,6 +5,7 @@ answer that is no success is `{"error": <sentence>}` with the right status, and 
 answered by the one model version that it found when it came.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from serving.body import Bodies, ClientGoneError, Receive
 from serving.guard.keys import Keys
 from serving.guard.logs import REQUEST_ID_HEADER, request_id
 from serving.guard.memory_budget import Reservation
-from serving.protocol import codecs
+from serving.protocol import codecs, compression
 from serving.refusals import RequestRefusedError
 from serving.service import Answer, Asked, Decode, Headers, Service
 
@@ -33,6 +34,7 @@ _HEADER_LENGTH = codecs.HEADER_LENGTH.lower().encode()
 _BESIDE = {
     401: [(b"www-authenticate", b'Basic realm="ratchet"')],  # with which a browser asks for it
     413: [(b"connection", b"close")],  # what is left of the body is not read
+    415: [(b"accept-encoding", compression.ENCODINGS.encode())],
     429: [(b"retry-after", b"1")],
 }
 
@@ -55,6 +57,7 @@ class Front:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        scope = _without_slash(scope)
         named = request_id(scope["headers"])
         try:
             body, headers = await self._answer(named, scope, receive, send)
@@ -91,7 +94,7 @@ class Front:
         _prove(scope)
         headers: Headers = scope["headers"]
         packed_after = codecs.header_length(_header(headers, _HEADER_LENGTH))
-        body = await self._bodies.read(receive, headers, reservation)
+        body = await plain_body(self._bodies, receive, headers, reservation)
         decode = partial(codecs.decode, body, header_length=packed_after, max_rows=self._max_rows)
         return decode, len(body)
 
@@ -101,6 +104,23 @@ def _prove(scope: Scope) -> None:
     connection = scope.get("extensions", {}).get(CONNECTION)
     if connection is not None:
         connection.prove()
+
+
+async def plain_body(
+    bodies: Bodies, receive: Receive, headers: Headers, reservation: Reservation
+) -> bytes:
+    """Return a body as it was before the caller compressed it; raises as `Bodies.read` does.
+
+    RequestRefusedError 415 for a compression that is not read, 400 for one that is broken.
+    """
+    coding = compression.encoding(headers)
+    body = await bodies.read(receive, headers, reservation)
+    if coding is None:
+        return body
+    # Off the event loop, for little that came may be much to expand.
+    plain = await asyncio.to_thread(compression.expanded, body, coding, bodies.limit)
+    reservation.grow(len(plain))
+    return plain
 
 
 def refusal_answer(refused: RequestRefusedError) -> tuple[int, bytes, Headers]:
@@ -131,6 +151,14 @@ async def _respond(
 
 def _header(headers: Headers, wanted: bytes) -> str | None:
     return next((value.decode("latin-1") for name, value in headers if name == wanted), None)
+
+
+def _without_slash(scope: Scope) -> Scope:
+    """Return the scope of the address without a slash at its end, as some clients write one."""
+    path = scope["path"]
+    if not (path.startswith("/v2/") and path.endswith("/")):
+        return scope
+    return {**scope, "path": path.rstrip("/")}
 
 
 def _target(scope: Scope) -> tuple[str, str | None] | None:

@@ -1,6 +1,6 @@
 """The routes beside infer: what the server says of itself, its models and how to ask them."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -15,16 +15,19 @@ from swagger_ui_bundle import swagger_ui_path
 from serving.body import Bodies
 from serving.following.repository import Repository
 from serving.following.webhook import Webhook
-from serving.front import refusal_answer
+from serving.front import plain_body, refusal_answer
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard
 from serving.guard.memory_budget import MemoryBudget
 from serving.models.holder import Held, Holder
-from serving.protocol import metadata, openapi
+from serving.protocol import absent, metadata, openapi
+from serving.protocol.parameters import require_known
+from serving.protocol.sentences import reason
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 from serving.settings import Settings
 
+_ANY = ["GET", "POST"]
 _DOCS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Ratchet: the endpoint</title>
 <link rel="icon" href="docs/assets/favicon-32x32.png">
@@ -36,6 +39,13 @@ _DOCS = """<!doctype html>
 _LARGEST_DELIVERY = 2**16
 """MLflow's are under 2 kB."""
 _DELIVERIES_TOGETHER = 16
+
+
+class _RepositoryCall(msgspec.Struct):
+    """What a call of the repository API may say."""
+
+    ready: bool | None = None
+    parameters: dict[str, msgspec.Raw] | None = None
 
 
 class Routes:
@@ -91,6 +101,12 @@ class Routes:
                 Route(f"{repository}/models/{{name}}/unload", self._unload, methods=["POST"]),
                 Route(f"{repository}/webhook", self._deliver, methods=["POST"]),
                 *([Route(page, self._metrics)] if page else []),
+                *(Route(path, _absent(said), methods=_ANY) for path, said in absent.ROUTES.items()),
+                *(
+                    Route(f"{root}{rest}", _absent(said), methods=_ANY)
+                    for root in (model, version)
+                    for rest, said in absent.ROUTES_OF_MODELS.items()
+                ),
             ],
             lifespan=lifespan,
             exception_handlers={
@@ -121,20 +137,16 @@ class Routes:
         return Response(page, headers={"content-type": kind})
 
     async def _index(self, request: Request) -> Response:
-        body = await _body(self._bodies, request)
-        try:
-            asked = msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
-        except ValueError as error:
-            raise RequestRefusedError(
-                400, f'the body is no JSON object: {error}. Send nothing or {{"ready": true}}.'
-            ) from error
-        return _json(await self._repository.index(ready=asked.get("ready") is True))
+        asked = await self._call(request)
+        return _json(await self._repository.index(ready=asked.ready is True))
 
     async def _load(self, request: Request) -> Response:
+        require_known((await self._call(request)).parameters or ())
         await self._repository.load(request.path_params["name"])
         return _json({})
 
     async def _unload(self, request: Request) -> Response:
+        require_known((await self._call(request)).parameters or ())
         await self._repository.unload(request.path_params["name"])
         return _json({})
 
@@ -142,6 +154,18 @@ class Routes:
         self._webhook.expect(request.headers)
         self._webhook.receive(request.headers, await _body(self._deliveries, request))
         return _json({})
+
+    async def _call(self, request: Request) -> _RepositoryCall:
+        """Return what a call of the repository API says in its body, which may be empty."""
+        body = await _body(self._bodies, request)
+        try:
+            return msgspec.json.decode(body.strip() or b"{}", type=_RepositoryCall)
+        except (ValueError, RecursionError) as error:
+            raise RequestRefusedError(
+                400,
+                f"the body is no JSON of this call: {reason(error)}. Send nothing, or "
+                '{"ready": true} to the index, {"parameters": {...}} to load and unload.',
+            ) from error
 
     def _held(self, request: Request) -> Held:
         return self._holder.take(request.path_params["name"], request.path_params.get("version"))
@@ -151,7 +175,8 @@ async def _body(bodies: Bodies, request: Request) -> bytes:
     """Return a body that is held no longer than it takes to look at it."""
     reservation = bodies.reservation()
     try:
-        return await bodies.read(request.receive, request.scope["headers"], reservation)
+        headers = request.scope["headers"]
+        return await plain_body(bodies, request.receive, headers, reservation)
     finally:
         reservation.release()
 
@@ -166,6 +191,15 @@ async def _server(_request: Request) -> Response:
 
 async def _answered_before(_request: Request) -> Response:
     raise HTTPException(404)  # it is here for the method alone: a GET is 405, not 404
+
+
+def _absent(sentence: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return what answers a route of Triton's or MLServer's that is not here."""
+
+    async def refuse(_request: Request) -> Response:
+        raise RequestRefusedError(404, sentence)
+
+    return refuse
 
 
 async def _to_docs(_request: Request) -> Response:

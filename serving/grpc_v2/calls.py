@@ -1,16 +1,16 @@
 """What each call of the gRPC service answers."""
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
 from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc_v2.dialects import model_metadata, named
 from serving.grpc_v2.messages import decode, encode, parsed
 from serving.guard.keys import Keys
 from serving.guard.logs import request_id
@@ -145,12 +145,7 @@ class Calls:
 
     async def _model(self, asked: v2.ModelMetadataRequest) -> v2.ModelMetadataResponse:
         held = self._service.holder.take(asked.name, asked.version or None)
-        told = metadata.model(held, self._service.holder)
-        parameters = told.pop("parameters")
-        answer = v2.ModelMetadataResponse(**told)
-        for name, value in parameters.items():
-            _set(answer.parameters[name], value)
-        return answer
+        return model_metadata(metadata.model(held, self._service.holder))
 
     async def _index(self, asked: v2.RepositoryIndexRequest) -> v2.RepositoryIndexResponse:
         models = [
@@ -160,14 +155,16 @@ class Calls:
         return v2.RepositoryIndexResponse(models=models)
 
     async def _load(self, asked: v2.RepositoryModelLoadRequest) -> v2.RepositoryModelLoadResponse:
-        await self._repository.load(asked.model_name)
-        return v2.RepositoryModelLoadResponse()
+        name = named(asked)
+        await self._repository.load(name)
+        return v2.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def _unload(
         self, asked: v2.RepositoryModelUnloadRequest
     ) -> v2.RepositoryModelUnloadResponse:
-        await self._repository.unload(asked.model_name)
-        return v2.RepositoryModelUnloadResponse()
+        name = named(asked)
+        await self._repository.unload(name)
+        return v2.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
 
 
 def _headers(sent: Metadata) -> Headers:
@@ -184,13 +181,3 @@ async def _refuse(
     code = _CODES.get(refused.status, grpc.StatusCode.INTERNAL)
     ended: BaseException = await context.abort(code, str(refused))
     return ended
-
-
-def _set(parameter: v2.InferParameter, value: Any) -> None:
-    """Write a value into a parameter: as JSON where the protocol has no type for it."""
-    if isinstance(value, float):
-        parameter.double_param = value
-    elif isinstance(value, int):
-        parameter.int64_param = value
-    else:
-        parameter.string_param = value if isinstance(value, str) else json.dumps(value)

@@ -4,6 +4,7 @@ Guarantees what `codecs` guarantees for JSON: a matrix in the model's layout, or
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
 from serving.grpc_v2.inference_pb2 import (
+    InferParameter,
     InferTensorContents,
     ModelInferRequest,
     ModelInferResponse,
@@ -20,11 +22,19 @@ from serving.grpc_v2.inference_pb2 import (
 from serving.protocol.answers import Request, answer_form
 from serving.protocol.codecs import MAX_ROWS, chosen
 from serving.protocol.in_binary import BinaryTensor, decoded, pack
-from serving.protocol.sentences import TEXT, clip, refusal
+from serving.protocol.parameters import (
+    CONTENT_TYPES,
+    PLAIN_CONTENT_TYPES,
+    REFUSED,
+    read_as,
+    unheeded,
+)
+from serving.protocol.sentences import TEXT, TRUTH, clip, refusal
 from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError
 
 _Asked = TypeVar("_Asked", bound=Message)
+Parameters = Mapping[str, InferParameter]
 _CONTENTS = {
     "FP32": "fp32_contents",
     "FP64": "fp64_contents",
@@ -32,6 +42,7 @@ _CONTENTS = {
     "UINT64": "uint64_contents",
     **{f"INT{bits}": "int_contents" for bits in (8, 16, 32)},
     **{f"UINT{bits}": "uint_contents" for bits in (8, 16, 32)},
+    TRUTH: "bool_contents",
     TEXT: "bytes_contents",
 }
 _DTYPES = {
@@ -41,6 +52,7 @@ _DTYPES = {
     "uint64_contents": np.uint64,
     "int_contents": np.int32,
     "uint_contents": np.uint32,
+    "bool_contents": np.bool_,
 }
 _MOST_DIMENSIONS = 8
 
@@ -100,12 +112,15 @@ def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_R
     layout = manifest.layout
     if not message.inputs:
         raise refusal("the request has no inputs", layout)
+    _require_heeded(message)
     inputs = _raw(message, layout) if message.raw_input_contents else _typed(message)
     for tensor in inputs:
         if len(tensor.shape) > _MOST_DIMENSIONS or any(size < 0 for size in tensor.shape):
             shape = clip(list(tensor.shape[:_MOST_DIMENSIONS]))
             raise refusal(f"input {clip(tensor.name)} has shape {shape}", layout)
-    rows = matrix(inputs, layout, max_rows)
+    rows = matrix(
+        [_read(*pair) for pair in zip(inputs, message.inputs, strict=True)], layout, max_rows
+    )
     outputs = chosen([output.name for output in message.outputs])
     binary = frozenset(outputs if message.raw_input_contents else ())
     return Request(rows, outputs, message.id or None, binary=binary)
@@ -132,6 +147,41 @@ def encode(
     return answer
 
 
+def _require_heeded(message: ModelInferRequest) -> None:
+    """Refuse parameters that would change the answer and cannot be honoured."""
+    if problem := _unheeded(message.parameters, PLAIN_CONTENT_TYPES):
+        raise RequestRefusedError(400, f"the request {problem}")
+    for tensor in message.inputs:
+        if problem := _unheeded(tensor.parameters, CONTENT_TYPES):
+            raise RequestRefusedError(400, f"input {clip(tensor.name)} {problem}")
+    for output in message.outputs:
+        if problem := _unheeded(output.parameters, PLAIN_CONTENT_TYPES):
+            raise RequestRefusedError(400, f"output {clip(output.name)} {problem}")
+
+
+def _unheeded(parameters: Parameters, content_types: Sequence[str]) -> str | None:
+    if not parameters:
+        return None
+    refused = (name for name in REFUSED if name in parameters and _value(parameters[name]))
+    return unheeded(refused, _content_type(parameters), content_types)
+
+
+def _content_type(parameters: Parameters) -> str | None:
+    # Asking a map of messages for what it has not got puts it there.
+    return parameters["content_type"].string_param or None if "content_type" in parameters else None
+
+
+def _value(parameter: InferParameter) -> Any:
+    """Return what a parameter holds, None where a dialect knows a type that this one does not."""
+    held = parameter.WhichOneof("parameter_choice")
+    return None if held is None else getattr(parameter, held)
+
+
+def _read(tensor: Tensor, message: ModelInferRequest.InferInputTensor) -> Tensor:
+    """Return the data of an input as its parameters say that they are to be read."""
+    return read_as(tensor, _content_type(message.parameters))
+
+
 def _typed(message: ModelInferRequest) -> list[Tensor]:
     return [
         TypedTensor(tensor.name, list(tensor.shape), tensor.datatype, tensor.contents)
@@ -145,7 +195,8 @@ def _raw(message: ModelInferRequest, layout: Layout) -> list[Tensor]:
         raise refusal(
             f"{len(message.inputs)} inputs came with {len(pieces)} `raw_input_contents`", layout
         )
-    both = [tensor.name for tensor in message.inputs if tensor.HasField("contents")]
+    # MLServer's client puts contents without a value beside the raw ones.
+    both = [tensor.name for tensor in message.inputs if tensor.contents.ByteSize()]
     if both:
         raise refusal(f"input {clip(both[0])} has `contents` beside `raw_input_contents`", layout)
     return [

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc
 from grpc import aio
 
+from serving.grpc_v2.absent_calls import absent_calls
 from serving.grpc_v2.calls import Calls, Repository
 from serving.guard.keys import Keys
 from serving.service import Service
@@ -86,7 +87,7 @@ def _bind(server: aio.Server, at: Listening) -> int:
 
 def _handlers(calls: Calls) -> Sequence[grpc.GenericRpcHandler]:
     # Bytes in and out: a message that is none becomes a refusal here and no failure of the server.
-    methods = {
+    methods = absent_calls() | {
         name: grpc.unary_unary_rpc_method_handler(answer) for name, answer in calls.all().items()
     }
     serving: Callable[..., grpc.GenericRpcHandler] = grpc.method_handlers_generic_handler

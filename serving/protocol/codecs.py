@@ -16,6 +16,7 @@ from serving.protocol.answers import OUTPUTS, Encoded, Request, answer_form
 from serving.protocol.envelope import Envelope, read_envelope
 from serving.protocol.in_binary import BinaryTensor
 from serving.protocol.in_json import JsonTensor
+from serving.protocol.parameters import CONTENT_TYPES, read_as
 from serving.protocol.prepared import Prepared
 from serving.protocol.rows import RowReader
 from serving.protocol.sentences import clip, listed, reason, refusal
@@ -63,6 +64,7 @@ def decode(
     layout = manifest.layout
     head, tail = _cut(body, header_length, layout)
     envelope = _envelope(head, layout)
+    _require_heeded(envelope)
     if isinstance(envelope.rows, msgspec.UnsetType):
         rows = matrix(_inputs(envelope, tail, layout), layout, max_rows)
     else:
@@ -129,14 +131,32 @@ def _inputs(envelope: Envelope, tail: memoryview | None, layout: Layout) -> Sequ
     for tensor in envelope.inputs:
         size = tensor.parameters.binary_data_size if tensor.parameters else None
         if not isinstance(size, int):
-            tensors.append(tensor)
+            tensors.append(_read(tensor, tensor))
             continue
         if rest is None or memoryview(tensor.data).nbytes or not 0 <= size <= len(rest):
             raise refusal(_no_piece(tensor, size, rest), layout)
-        tensors.append(BinaryTensor(tensor.name, tensor.shape, tensor.datatype, rest[:size]))
+        packed = BinaryTensor(tensor.name, tensor.shape, tensor.datatype, rest[:size])
+        tensors.append(_read(packed, tensor))
         rest = rest[size:]
     _require_nothing_left(rest, layout)
     return tensors
+
+
+def _read(tensor: Tensor, told: JsonTensor) -> Tensor:
+    """Return the data of an input as its parameters say that they are to be read."""
+    return read_as(tensor, told.parameters.content_type) if told.parameters else tensor
+
+
+def _require_heeded(envelope: Envelope) -> None:
+    """Refuse parameters that would change the answer and cannot be honoured."""
+    if envelope.parameters and (problem := envelope.parameters.unheeded()):
+        raise RequestRefusedError(400, f"the request {problem}")
+    for tensor in envelope.inputs or ():
+        if tensor.parameters and (problem := tensor.parameters.unheeded(CONTENT_TYPES)):
+            raise RequestRefusedError(400, f"input {clip(tensor.name)} {problem}")
+    for output in envelope.outputs or ():
+        if output.parameters and (problem := output.parameters.unheeded()):
+            raise RequestRefusedError(400, f"output {clip(output.name)} {problem}")
 
 
 def _no_piece(tensor: JsonTensor, size: int, rest: memoryview | None) -> str:

@@ -10,18 +10,13 @@ from contextlib import suppress
 import msgspec
 
 from serving.protocol.in_json import NESTED_START, JsonTensor
+from serving.protocol.parameters import OutputParameters, RequestParameters
 
 # Below this, cutting costs as much as it saves.
 _WORTH_CUTTING_BYTES = 2**14
 _KEY = b'"data"'
 _START = re.compile(rb'"data"\s*:\s*(?=\[)')
 _PLACEHOLDER = b"[]"
-
-
-class OutputParameters(msgspec.Struct):
-    """What the server reads of an output's parameters."""
-
-    binary_data: bool | None = None
 
 
 class Output(msgspec.Struct):
@@ -31,12 +26,6 @@ class Output(msgspec.Struct):
     parameters: OutputParameters | None = None
 
 
-class Parameters(msgspec.Struct):
-    """What the server reads of a request's parameters."""
-
-    binary_data_output: bool | None = None
-
-
 class Envelope(msgspec.Struct):
     """A request, its inputs or rows still as they came."""
 
@@ -44,7 +33,7 @@ class Envelope(msgspec.Struct):
     rows: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     id: str | None = None
     outputs: list[Output] | None = None
-    parameters: Parameters | None = None
+    parameters: RequestParameters | None = None
 
 
 _DECODER = msgspec.json.Decoder(Envelope)

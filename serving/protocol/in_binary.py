@@ -14,10 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.protocol.sentences import TRUTH
+
 _DTYPES = {
     **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
     **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
     **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
+    TRUTH: np.dtype("u1"),  # as bytes, because those that are neither 0 nor 1 are refused
 }
 _LENGTH = struct.Struct("<I")
 

@@ -16,6 +16,9 @@ import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
+from serving.protocol.parameters import InputParameters
+from serving.protocol.sentences import TRUTH
+
 NESTED_START = re.compile(rb"\s*\[\s*\[")
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 # A parser keeps what its largest document needed, which is many times its size.
@@ -23,12 +26,6 @@ _KEPT_PARSER_BYTES = 2**20
 # Above this, items are counted before memory is spent on them: it can be 30 times what was sent.
 COUNTED_BYTES = 2**16
 _TEXT_OR_NULL = re.compile(rb'"(?:[^"\\]|\\.)*+"|null', re.DOTALL)
-
-
-class Parameters(msgspec.Struct):
-    """What the server reads of an input's parameters; clients send others, which are ignored."""
-
-    binary_data_size: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class JsonTensor(msgspec.Struct):
@@ -39,7 +36,7 @@ class JsonTensor(msgspec.Struct):
     datatype: str
     # Raw, because whether the numbers come flat or nested is only known from the shape.
     data: msgspec.Raw = msgspec.Raw()
-    parameters: Parameters | None = None
+    parameters: InputParameters | None = None
     absent: ClassVar[str] = "null"
 
     def numbers(self, *, may_be_missing: bool) -> NDArray[np.float64]:
@@ -52,7 +49,8 @@ class JsonTensor(msgspec.Struct):
         values = _at_once(raw, self.shape)
         if values is not None:
             return values
-        return np.array(_items(raw, self.shape, _NUMBERS[may_be_missing]), dtype=np.float64)
+        decoders = _TRUTHS if self.datatype == TRUTH else _NUMBERS
+        return np.array(_items(raw, self.shape, decoders[may_be_missing]), dtype=np.float64)
 
     def texts(self, *, may_be_missing: bool) -> list[str | None]:
         """Return the strings, flat; see Tensor."""
@@ -80,6 +78,7 @@ class _Decoders:
 
 
 _NUMBERS = {False: _Decoders(float), True: _Decoders(float | None)}  # True where one may be missing
+_TRUTHS = {False: _Decoders(bool | float), True: _Decoders(bool | float | None)}
 _TEXTS = {False: _Decoders(str), True: _Decoders(str | None)}
 
 

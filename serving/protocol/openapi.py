@@ -17,14 +17,15 @@ from serving.protocol.sentences import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_REFUSALS = (400, 401, 404, 413, 422, 429, 503, 504)
+_REFUSALS = (400, 401, 404, 413, 415, 429, 500, 503, 504)
 _STATUSES = {
     400: "The request cannot be understood or scored; the sentence names the input",
     401: "A key is needed, and none that is valid came",
     404: "There is no such model or version",
     413: "The body or the number of rows is over the limit",
-    422: "The values cannot be scored",
+    415: "The body is compressed in a way that is not read; the sentence names Content-Encoding",
     429: "Too much is waiting; ask again after `Retry-After` seconds",
+    500: "The server failed on this request; its log has the traceback",
     503: "The model is not loaded, or the server is stopping",
     504: "The answer took longer than a request may",
 }

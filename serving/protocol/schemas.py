@@ -8,7 +8,9 @@ from typing import Any
 
 from serving.bundle import Layout, Manifest
 from serving.protocol.answers import OUTPUTS, label_values
-from serving.protocol.sentences import FLOATS, INTEGERS, TEXT
+from serving.protocol.parameters import CONTENT_TYPES, PLAIN_CONTENT_TYPES
+from serving.protocol.sentences import FLOATS, INTEGERS, TEXT, TRUTH
+from serving.protocol.tensors import truth_words
 
 _LARGEST = 3.4028234663852886e38
 _TEXT = {"type": "string"}
@@ -23,7 +25,7 @@ def question(layout: Layout) -> dict[str, Any]:
         "outputs": _list(
             _object({"name": _outputs(), "parameters": _parameters("binary_data")}, "name")
         )
-        | {"nullable": True},
+        | {"minItems": 0, "nullable": True},
         "parameters": _parameters("binary_data_output"),
     }
     rows = _object({"rows": _rows(layout), **more}, "rows") | {"not": {"required": ["inputs"]}}
@@ -88,21 +90,31 @@ def _inputs(layout: Layout) -> dict[str, Any]:
     if layout.categories:
         return by_name
     number = _value(layout, next(iter(layout.missing), ""))
-    matrix = _tensor({"name": _TEXT, "datatype": _numeric(), "data": _data(number)}, 2)
+    matrix = _tensor({"name": _TEXT, "datatype": _numeric(), "data": _data(_or_truth(number))}, 2)
     return {"anyOf": [_list(matrix) | {"maxItems": 1}, by_name]}
 
 
 def _column(layout: Layout, feature: str) -> dict[str, Any]:
-    is_text = feature in layout.categories
+    value = _value(layout, feature)
+    if feature not in layout.categories:
+        datatype, value = _numeric(), _or_truth(value)
+    elif truth_words(layout.categories[feature]) is None:
+        datatype = {"type": "string", "enum": [TEXT]}
+    else:
+        datatype = {"type": "string", "enum": [TEXT, TRUTH]}
+        value = _or_truth({"anyOf": [value, {"type": "integer", "minimum": 0, "maximum": 1}]})
     return {
         "name": {"type": "string", "enum": [feature]},
-        "datatype": {"type": "string", "enum": [TEXT]} if is_text else _numeric(),
-        "data": _data(_value(layout, feature)),
+        "datatype": datatype,
+        "data": _data(value),
     }
 
 
 def _tensor(fields: dict[str, Any], dimensions: int) -> dict[str, Any]:
-    packed = {"binary_data_size": {"type": "integer", "minimum": 0}}
+    packed = {
+        "binary_data_size": {"type": "integer", "minimum": 0},
+        "content_type": _content_type(CONTENT_TYPES),
+    }
     told = {
         "shape": {"type": "array", "minItems": dimensions, "maxItems": 2, "items": _COUNT},
         "parameters": _object(packed) | {"nullable": True},
@@ -115,7 +127,15 @@ def _data(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numeric() -> dict[str, Any]:
-    return {"type": "string", "enum": [*FLOATS, *INTEGERS]}
+    return {"type": "string", "enum": [*FLOATS, *INTEGERS, TRUTH]}
+
+
+def _or_truth(number: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [number, {"type": "boolean"}]}
+
+
+def _content_type(allowed: tuple[str, ...]) -> dict[str, Any]:
+    return {"type": "string", "enum": list(allowed), "nullable": True}
 
 
 def _value(layout: Layout, feature: str) -> dict[str, Any]:
@@ -140,7 +160,8 @@ def _outputs() -> dict[str, Any]:
 
 
 def _parameters(flag: str) -> dict[str, Any]:
-    return _object({flag: _FLAG}) | {"nullable": True}
+    read = {flag: _FLAG, "content_type": _content_type(PLAIN_CONTENT_TYPES)}
+    return _object(read) | {"nullable": True}
 
 
 def _list(items: dict[str, Any]) -> dict[str, Any]:

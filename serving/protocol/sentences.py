@@ -6,6 +6,7 @@ from serving.bundle import Layout
 from serving.refusals import RequestRefusedError
 
 TEXT = "BYTES"  # the protocol's word
+TRUTH = "BOOL"  # the same; a feature is 1 where it is true and 0 where it is not
 FLOATS = ("FP64", "FP32", "FP16")
 INTEGERS = tuple(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
 _CLIP = 60
@@ -42,7 +43,7 @@ def clip(value: object) -> str:
 
 
 def _expected(layout: Layout) -> str:
-    numbers = "datatype FP64, FP32, FP16, INT or UINT (8 to 64 bits) and finite numbers"
+    numbers = "datatype FP64, FP32, FP16, INT or UINT (8 to 64 bits), BOOL, and finite numbers"
     missing = listed(layout.missing)
     null = f"; null only where a value is missing, in {missing} (in binary data NaN)"
     names, count = listed(layout.features), len(layout.features)

@@ -17,6 +17,7 @@ from serving.protocol.sentences import (
     FLOATS,
     INTEGERS,
     TEXT,
+    TRUTH,
     clip,
     listed,
     reason,
@@ -25,7 +26,8 @@ from serving.protocol.sentences import (
 )
 from serving.protocol.usable import Origin, usable
 
-_NUMERIC = frozenset((*FLOATS, *INTEGERS))
+_TRUTH_WORDS = (("false", "true"), ("0", "1"))
+_NUMERIC = frozenset((*FLOATS, *INTEGERS, TRUTH))
 
 
 class Tensor(Protocol):
@@ -73,6 +75,19 @@ def matrix(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[n
     return _numbers(first, layout.features, layout, max_rows)
 
 
+def truth_words(categories: Sequence[str]) -> dict[float, str] | None:
+    """Return the categories that stand for 0 and for 1, None where they are no such pair.
+
+    A column of truths that was trained on as text ("True" in a CSV file, say) is asked as truths by
+    clients that have it as such.
+    """
+    by_word = {category.lower(): category for category in categories}
+    for no, yes in _TRUTH_WORDS:
+        if len(categories) == len(by_word) and by_word.keys() == {no, yes}:
+            return {0.0: by_word[no], 1.0: by_word[yes]}
+    return None
+
+
 def _columns(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[np.float32]:
     by_name = {tensor.name: tensor for tensor in inputs}
     _require_features([tensor.name for tensor in inputs], layout)
@@ -106,6 +121,11 @@ def _column(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
         )
     if tensor.name not in layout.categories:
         return _numbers(tensor, (tensor.name,), layout, max_rows)
+    if tensor.datatype == TRUTH and (words := truth_words(layout.categories[tensor.name])):
+        truths = _numbers(tensor, (tensor.name,), layout, max_rows)[:, 0].tolist()
+        # A NaN, where one may be, stands for no category, and so is missing.
+        categories = [words.get(truth) for truth in truths]
+        return encode_column(layout, tensor.name, categories).reshape(-1, 1)
     if tensor.datatype != TEXT:
         raise refusal(
             f"{_input(tensor)} has datatype {clip(tensor.datatype)} "

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.protocol.sentences import INTEGERS, clip
+from serving.protocol.sentences import INTEGERS, TRUTH, clip
 
 _LARGEST = float(np.finfo(np.float32).max)
+_WHOLE = frozenset((*INTEGERS, TRUTH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def usable(
         wide = values.astype(np.float64)
         blame.number(np.abs(wide) > _LARGEST, wide, "is not a number that 32-bit floats can hold")
         blame.absence(np.isnan(wide), optional)
-    if origin.datatype in INTEGERS and values.dtype != origin.datatype.lower():
+    if origin.datatype in _WHOLE and values.dtype != origin.datatype.lower():
         blame.number(~_whole(values, origin.datatype), values, f"is no {origin.datatype}")
     # Always a copy: some models refuse memory that cannot be written, as that of a body.
     return values.astype(np.float32).reshape(-1, len(features))
@@ -75,7 +76,8 @@ class _Blame:
 
 
 def _whole(values: NDArray[Any], datatype: str) -> NDArray[np.bool_]:
-    limits = np.iinfo(datatype.lower())
-    within = (values >= limits.min) & (values <= limits.max)
+    limits = np.iinfo(datatype.lower()) if datatype != TRUTH else None
+    lowest, highest = (limits.min, limits.max) if limits else (0, 1)
+    within = (values >= lowest) & (values <= highest)
     whole: NDArray[np.bool_] = (within & (values == np.floor(values))) | np.isnan(values)
     return whole

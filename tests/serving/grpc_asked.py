@@ -43,7 +43,7 @@ class Shelf:
 
 def call(channel: aio.Channel, name: str, message: Any = None, **rest: Any) -> Any:
     """Return the call of this name, to await; `service` is where, and bytes go as they are."""
-    answer = getattr(v2, f"{name}Response")
+    answer = getattr(v2, f"{name}Response", v2.ServerLiveResponse)
     method = channel.unary_unary(
         f"/{rest.pop('service', SERVICES[0])}/{name}", response_deserializer=answer.FromString
     )

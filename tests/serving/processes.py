@@ -81,13 +81,13 @@ class Server:
         psutil.wait_procs([one for group in left for one in group], timeout=12)
 
 
-def stock(home: Path, folder: Path, digest: str) -> None:
+def stock(home: Path, folder: Path, digest: str, name: str = "boxes") -> None:
     """Leave a copy as a server does that served this bundle before."""
-    shelf, copy = Shelf(home), Copy("boxes", "1", digest)
+    shelf, copy = Shelf(home), Copy(name, "1", digest)
 
     async def leave() -> None:
-        async with shelf.writing("boxes"):
-            download = shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)
+        async with shelf.writing(name):
+            download = shutil.copytree(folder, shelf.begin(name), dirs_exist_ok=True)
             shelf.keep(Path(download), copy)
             shelf.record(copy)
 

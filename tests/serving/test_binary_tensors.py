@@ -59,6 +59,12 @@ def test_understands_every_number(datatype: str, dtype: str) -> None:
     assert matrix.flags.writeable
 
 
+def test_packed_truths_are_one_and_zero() -> None:
+    """A byte for each."""
+    matrix = _decode(NUMBERS, [_input(3, [1, 3], datatype="BOOL")], b"\1\0\1")
+    assert matrix.tolist() == [[1, 0, 1]]
+
+
 def test_packed_and_plain_inputs_may_be_mixed() -> None:
     """Inputs by name take their pieces in the order in which they are listed."""
     wood = b"\x03\0\0\0oak\0\0\0\0\x05\0\0\0\xc3\xa9b\xc3\xa9"
@@ -114,7 +120,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         ([_input(6, [1, 3], datatype="FP16")], struct.pack("<3e", 1, 2, -np.inf)),
         "row 0, feature c: -inf",
     ),
-    "truth": (([_input(3, [1, 3], datatype="BOOL")], b"\1\0\1"), "input x has datatype BOOL"),
+    "no truth": (([_input(3, [1, 3], datatype="BOOL")], b"\1\0\2"), "feature c: 2 is no BOOL"),
     "enormous shape": (([_input(24, [2**31, 3])], EIGHT * 3), "rows came and at most"),
     "plain data left over": (([tensor([1, 2, 3], [1, 3])], EIGHT), "8 bytes follow the JSON"),
     "neither": (([_input(None, [1, 3]) | {"parameters": {}}], b""), "there is no `data`"),

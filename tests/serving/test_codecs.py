@@ -163,7 +163,7 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-ITEMS = st.floats() | st.integers() | st.sampled_from(["oak", "pine", ""]) | st.none()
+ITEMS = st.floats() | st.integers() | st.sampled_from(["oak", "pine", "", True]) | st.none()
 NEARLY = st.fixed_dictionaries(
     {
         "inputs": st.lists(
@@ -171,7 +171,7 @@ NEARLY = st.fixed_dictionaries(
                 {
                     "name": st.sampled_from(["x", "height", "width", "depth", "wood"]),
                     "shape": st.lists(st.sampled_from([0, 1, 2, 3, -1, 10**30]), max_size=3) | JSON,
-                    "datatype": st.sampled_from(["FP64", "FP32", "INT8", "UINT64", "BYTES"]) | JSON,
+                    "datatype": st.sampled_from(["FP64", "INT8", "UINT64", "BOOL", "BYTES"]) | JSON,
                     "data": st.lists(ITEMS, max_size=7) | JSON,
                 }
             )

@@ -35,8 +35,10 @@ async def test_says_what_it_is_and_holds(ask: Ask, boxes: Held) -> None:
     told = await ask("ModelMetadata", v2.ModelMetadataRequest(name="boxes"))
     assert list(told.versions) == [boxes.version]
     assert [(tensor.name, list(tensor.shape)) for tensor in told.inputs] == [("features", [-1, 3])]
-    assert told.parameters["threshold"].double_param == 0.4
-    assert json.loads(told.parameters["features"].string_param) == ["height", "width", "depth"]
+    assert told.outputs[0].parameters["threshold"].string_param == "0.4"
+    assert told.outputs[0].parameters["data_version"].int64_param == 7
+    features = told.inputs[0].parameters["features"].string_param
+    assert json.loads(features) == ["height", "width", "depth"]
 
 
 TYPED = {
@@ -46,6 +48,7 @@ TYPED = {
     "INT64": "int64_contents",
     "UINT16": "uint_contents",
     "UINT64": "uint64_contents",
+    "BOOL": "bool_contents",
 }
 
 
@@ -89,7 +92,6 @@ REFUSED = {
     "no contents": (_changed(lambda q: q.inputs[0].ClearField("contents")), "0 values came"),
     "another field": (question("FP32", "fp64_contents"), "`fp64_contents` came where FP32"),
     "half typed": (question("FP16"), "raw_input_contents"),
-    "truth": (question("BOOL", "bool_contents"), "input x has datatype BOOL"),
     "beyond its type": (
         _changed(lambda q: q.inputs[0].contents.fp32_contents.__setitem__(4, np.inf)),
         "row 1, feature width: inf",
@@ -148,9 +150,11 @@ async def test_the_repository_is_asked(ask: Ask, shelf: Shelf, service: str) -> 
     ]
     only = await ask("RepositoryIndex", v2.RepositoryIndexRequest(ready=True), service=service)
     assert [model.name for model in only.models] == ["boxes"]
-    named = {"model_name": "boxes"}
-    await ask("RepositoryModelLoad", v2.RepositoryModelLoadRequest(**named), service=service)
-    await ask("RepositoryModelUnload", v2.RepositoryModelUnloadRequest(**named), service=service)
+    load = v2.RepositoryModelLoadRequest(model_name="boxes")
+    assert (await ask("RepositoryModelLoad", load, service=service)).isLoaded
+    unload = v2.RepositoryModelUnloadRequest(model_name="boxes")
+    unload.parameters["unload_dependents"].bool_param = True
+    assert (await ask("RepositoryModelUnload", unload, service=service)).isUnloaded
     assert shelf.asked == ["load boxes", "unload boxes"]
     with pytest.raises(aio.AioRpcError, match="there is no model"):
         await ask("RepositoryModelLoad", v2.RepositoryModelLoadRequest(model_name="nobody"))

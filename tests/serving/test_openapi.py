@@ -21,6 +21,7 @@ LAYOUTS = {
     "gaps": Layout(("height", "width"), missing=("width",)),
     "woods": Layout(("height", "wood"), {"wood": ("ash", "oak")}, missing=("wood",)),
     "one": Layout(("height",)),
+    "truths": Layout(("height", "wood"), {"wood": ("False", "True")}, missing=("wood",)),
 }
 
 
@@ -46,7 +47,7 @@ QUESTIONS = {name: _validator(schemas.question(layout)) for name, layout in LAYO
 NUMBERS = st.sampled_from([0, 1.5, -3, None, "oak", True, 1e39, 2.0])
 NAMES = st.sampled_from(["height", "width", "wood", "x"])
 PARAMETERS: st.SearchStrategy[Any] = st.sampled_from(
-    [None, {}, {"content_type": "np"}, {"binary_data": True}, 5, []]
+    [None, {}, {"content_type": "np"}, {"content_type": "x"}, {"binary_data": True}, 5, []]
 )
 TENSORS = st.fixed_dictionaries(
     {
@@ -71,7 +72,7 @@ ROWS = st.lists(
 BY_NAME = st.lists(NUMBERS, min_size=4, max_size=4).map(
     lambda values: [
         tensor(values[:2], [2], "height"),
-        tensor(values[2:], [2, 1], "wood", "BYTES"),
+        tensor(values[2:], [2, 1], "wood", "BOOL" if values[0] == 0 else "BYTES"),
     ]
 )
 SENT = st.fixed_dictionaries(
@@ -100,11 +101,17 @@ FITTING: dict[str, list[dict[str, Any]]] = {
         {"inputs": [tensor([1, 2, 3, 4], [2, 2])], "id": "r", "outputs": [{"name": "label"}]},
         {"inputs": [tensor([[1, 2]], [1, 2]) | {"parameters": {"content_type": "np"}}]},
         {"inputs": [tensor([1], [1], "width", "INT8"), tensor([[1]], [1, 1], "height")]},
+        {"inputs": [tensor([True], [1], "width", "BOOL"), tensor([1], [1], "height")]},
     ],
     "gaps": [{"rows": [[1, None]]}, {"inputs": [tensor([1, None], [1, 2])]}],
     "woods": [
         {"rows": [{"height": 1, "wood": None}]},
         {"inputs": [tensor([1], [1], "height"), tensor([None], [1], "wood", "BYTES")]},
+    ],
+    "truths": [
+        {"inputs": [tensor([1], [1], "height"), tensor(["True"], [1], "wood", "BYTES")]},
+        {"inputs": [tensor([1, 2], [2], "height"), tensor([True, None], [2], "wood", "BOOL")]},
+        {"inputs": [tensor([1, 2], [2], "height"), tensor([1, False], [2], "wood", "BOOL")]},
     ],
     "one": [{"inputs": [tensor([1, 2], [2], "height")]}, {"inputs": [tensor([1], [1, 1])]}],
 }
@@ -138,7 +145,7 @@ def test_every_status_and_key_is_declared() -> None:
     )
     document = openapi.document([held], needs_key=True)
     infer = document["paths"]["/v2/models/boxes%20and%20more/infer"]["post"]
-    statuses = {"200", "400", "401", "404", "413", "422", "429", "503", "504"}
+    statuses = {"200", "400", "401", "404", "413", "415", "429", "500", "503", "504"}
     assert infer["responses"].keys() == statuses
     assert {"application/json", "application/octet-stream"} == infer["requestBody"][
         "content"
