@@ -1,13 +1,16 @@
 """uvicorn, with a way out that loses no request."""
 
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from serving.guard.drain import LONGEST_SECONDS, Drain
+from serving.guard.drain import LONGEST_SECONDS, Drain, is_impatient, stop_signals
 from serving.one_write import OneWriteProtocol
 
 if TYPE_CHECKING:
@@ -39,12 +42,24 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._drain = drain
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear every signal that ends the server; uvicorn knows two of them."""
+        before = {one: signal.signal(one, self.handle_exit) for one in stop_signals()}
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain; at the second signal, end."""
         del frame
-        if self._drain.has_begun:
+        if not self._drain.has_begun:
+            self._drain.begin()
+        elif is_impatient(sig):
             os._exit(128 + sig)
-        self._drain.begin()
 
     async def on_tick(self, counter: int) -> bool:
         """Say whether to stop listening; asked ten times a second."""
