@@ -77,13 +77,15 @@ def _serve(settings: Settings) -> int:
 
 def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
+    from serving.following.asking import Bounds
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf
     from serving.following.watch import Watch
     from serving.models.holder import Holder
 
     holder = Holder()
-    registry = MlflowRegistry(settings.registry_url, settings.registry_authorization)
+    bounds = Bounds(model_bytes=settings.model_limit_bytes)
+    registry = MlflowRegistry(settings.registry_url, settings.registry_authorization, bounds)
     watch = Watch(registry, holder, Shelf(settings.home))
     return make_app(make_server(settings, holder, watch, drain))
 

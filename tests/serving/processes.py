@@ -79,7 +79,7 @@ def stock(home: Path, folder: Path, digest: str) -> None:
 
     async def leave() -> None:
         async with shelf.writing("boxes"):
-            download = shutil.copytree(folder, shelf.begin("boxes"), dirs_exist_ok=True)
+            download = shutil.copytree(folder, shelf.begin("boxes", "1"), dirs_exist_ok=True)
             shelf.keep(Path(download), copy)
             shelf.record(copy)
 
