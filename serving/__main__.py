@@ -1,8 +1,9 @@
 """`python -m serving [FOLDER]`: bind, follow the registry, answer until told to stop.
 
 A folder may hold MLServer's `settings.json` and `model-settings.json`. Exits 1 with one sentence
-when it cannot start. After a SIGTERM or a Ctrl-C it is not ready, then it answers every request in
-flight, then it exits 0, inside 10 s; a second signal ends it at once.
+when it cannot start. After a SIGTERM, a Ctrl-C, a SIGQUIT or when its terminal is closed it is not
+ready, then it answers every request in flight, then it exits 0, inside 10 s; a second signal ends
+it at once.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from serving.guard.drain import Drain
+from serving.guard.drain import Drain, stop_signals
 from serving.guard.logs import log_config
 from serving.listening import listen, require_free
 from serving.settings import Settings, read_settings
@@ -35,7 +36,7 @@ _SWITCH_SECONDS = 0.0005
 
 def main(arguments: Sequence[str]) -> int:
     """Run the server and return the exit code."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, _stopped)
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -76,13 +77,15 @@ def _serve(settings: Settings) -> int:
 
 def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
+    from serving.following.asking import Bounds
     from serving.following.registry import MlflowRegistry
     from serving.following.shelf import Shelf
     from serving.following.watch import Watch
     from serving.models.holder import Holder
 
     holder = Holder()
-    registry = MlflowRegistry(settings.registry_url, settings.registry_authorization)
+    bounds = Bounds(model_bytes=settings.model_limit_bytes)
+    registry = MlflowRegistry(settings.registry_url, settings.registry_authorization, bounds)
     watch = Watch(registry, holder, Shelf(settings.home))
     return make_app(make_server(settings, holder, watch, drain))
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import signal
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +17,7 @@ from serving.bounded_http import BoundedProtocol
 from serving.connections.clients import Clients
 from serving.connections.limits import connection_limits
 from serving.connections.registry import Connections
-from serving.guard.drain import LONGEST_SECONDS, Drain
+from serving.guard.drain import LONGEST_SECONDS, Drain, is_impatient, stop_signals
 from serving.guard.logs import log_config
 from serving.settings import Settings
 
@@ -51,12 +53,24 @@ class _Server(uvicorn.Server):
         self._drain = drain
         self._connections = connections
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear every signal that ends the server; uvicorn knows two of them."""
+        before = {one: signal.signal(one, self.handle_exit) for one in stop_signals()}
+        try:
+            with super().capture_signals():
+                yield
+        finally:
+            for one, handler in before.items():
+                signal.signal(one, handler)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain; at the second signal, end."""
         del frame
-        if self._drain.has_begun:
+        if not self._drain.has_begun:
+            self._drain.begin()
+        elif is_impatient(sig):
             os._exit(128 + sig)
-        self._drain.begin()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, and end connections on which nothing comes, until the last of them is gone."""

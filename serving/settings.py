@@ -66,6 +66,8 @@ class Settings:
     """Folder for downloaded bundles: SERVING_HOME. What is in it survives a restart."""
     poll_seconds: float
     """Pause between two looks at the registry: SERVING_POLL_SECONDS."""
+    model_limit_bytes: int
+    """Of one model's file; a larger one is not downloaded: SERVING_MODEL_LIMIT_MIB."""
     workers: int
     """Server processes that share the ports: SERVING_WORKERS."""
     worker: int | None
@@ -142,6 +144,7 @@ def read_settings(
         registry_authorization=_registry_authorization(said),
         home=Path(said.text("SERVING_HOME") or ".ratchet/serving").absolute(),
         poll_seconds=said.value("SERVING_POLL_SECONDS", "1.0", values.above_zero),
+        model_limit_bytes=said.value("SERVING_MODEL_LIMIT_MIB", "2048", values.mebibytes),
         workers=max(1, said.value("SERVING_WORKERS", "1", values.whole)),
         worker=said.optional("SERVING_WORKER", values.whole),
         default_batching=_batching(said),

@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from serving.guard.drain import is_impatient, stop_signals
+
 LOG = logging.getLogger("serving.workers")
 WORKER_VARIABLE = "SERVING_WORKER"
 CANNOT_START = 1
@@ -59,7 +61,7 @@ class Workers:
 
     def run(self) -> int:
         """Return 0 after a signal and a clean end of all, 1 when no worker can start."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (*stop_signals(), signal.SIGCHLD):
             signal.signal(number, lambda number, _frame: self._news.put(number))
         while not self._signals and not self._is_hopeless():
             self._start_due()
@@ -89,10 +91,13 @@ class Workers:
         try:
             number = self._news.get(timeout=seconds)
             while True:
-                self._signals += number != signal.SIGCHLD
+                self._signals += self._counts(number)
                 number = self._news.get_nowait()
         except Empty:
             return
+
+    def _counts(self, number: int) -> bool:
+        return number != signal.SIGCHLD and (not self._signals or is_impatient(number))
 
     def _next_due(self) -> float:
         dues = [one.due - self._clock() for one in self._workers if not one.lives]

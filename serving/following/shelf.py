@@ -5,8 +5,9 @@ version that really answered, with the digest that its files must still have, an
 
 The worker processes of a host share one home, so that each version is downloaded once. Whoever
 changes a name's folder holds its lock file alone, whoever opens a bundle from it holds it with
-others. The operating system gives the locks of a killed process back, so none is ever stale and a
-download that is found under the lock is a dead one's.
+others, and a download holds a lock of its version alone, since it may take long. The operating
+system gives the locks of a killed process back, so none is ever stale and a download whose lock is
+free is a dead one's.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ from urllib.parse import quote, unquote
 
 from serving.bundle import BundleRefusedError, read_manifest
 
-_RECORD, _LOCK, _DOWNLOAD = "champion.json", ".lock", ".download-"
+_RECORD, _LOCK = "champion.json", ".lock"
+_DOWNLOAD, _FETCH, _OF = ".download-", ".fetch-", "@"
 _ASK_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
 """Longer than a download and a load take: a worker that hangs must not stop the others for good."""
@@ -65,17 +67,24 @@ class Shelf:
         async with self._locked(name, fcntl.LOCK_SH):
             yield
 
+    @asynccontextmanager
+    async def fetching(self, name: str, version: str, patience: float) -> AsyncIterator[None]:
+        """Be the only one that downloads a version; waits so many seconds for another's."""
+        async with self._held(self._fetch_lock(name, version), fcntl.LOCK_EX, patience):
+            yield
+
     def folder(self, name: str, version: str) -> Path:
         """Return where a version's files are, or would be."""
         return self._shelf(name) / _safe(version)
 
-    def begin(self, name: str) -> Path:
+    def begin(self, name: str, version: str) -> Path:
         """Return a new empty folder to download into; what an earlier end cut short goes."""
         shelf = self._shelf(name)
         shelf.mkdir(parents=True, exist_ok=True)
-        for unfinished in shelf.glob(f"{_DOWNLOAD}*"):
+        prefix = f"{_DOWNLOAD}{_safe(version)}{_OF}"
+        for unfinished in shelf.glob(f"{prefix}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=_DOWNLOAD, dir=shelf))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=shelf))
 
     def has(self, copy: Copy) -> bool:
         """Say whether a copy with this digest is here; its model file is verified when opened."""
@@ -112,8 +121,11 @@ class Shelf:
 
     def tidy(self, name: str, wanted: Collection[str]) -> None:
         """Remove all copies but the last champion, the one before and what is wanted."""
-        for folder in self._left_over(name, wanted):
-            shutil.rmtree(folder, ignore_errors=True)
+        for left in self._left_over(name, wanted):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
 
     def last_good(self, name: str) -> Copy | None:
         """Return the version of a name that was champion here last, if there was one."""
@@ -128,21 +140,22 @@ class Shelf:
 
     @asynccontextmanager
     async def _locked(self, name: str, kind: int) -> AsyncIterator[None]:
-        shelf = self._shelf(name)
-        shelf.mkdir(parents=True, exist_ok=True)
-        with await asyncio.to_thread((shelf / _LOCK).open, "a") as lock:
-            await self._await_lock(lock.fileno(), kind, name)
+        async with self._held(self._shelf(name) / _LOCK, kind, _PATIENCE_SECONDS):
             yield
 
-    async def _await_lock(self, descriptor: int, kind: int, name: str) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                while not _locks(descriptor, kind):  # noqa: ASYNC110 - only the system knows
-                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
-        except TimeoutError as error:
-            raise TimeoutError(
-                f"another process has locked {self._shelf(name)} for {_PATIENCE_SECONDS:.0f} s"
-            ) from error
+    @asynccontextmanager
+    async def _held(self, file: Path, kind: int, patience: float) -> AsyncIterator[None]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as lock:
+            try:
+                async with asyncio.timeout(patience):
+                    while not _locks(lock.fileno(), kind):  # noqa: ASYNC110 - only the system knows
+                        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            except TimeoutError as error:
+                raise TimeoutError(
+                    f"another process has locked {file.parent} for {patience:.0f} s"
+                ) from error
+            yield
 
     def _shelf(self, name: str) -> Path:
         return self._home / _safe(name)
@@ -152,13 +165,18 @@ class Shelf:
         record = self._read(shelf)
         champions = (record.version, record.before) if record else ()
         kept = {_safe(version) for version in (*wanted, *champions) if version}
-        folders = (path for path in shelf.glob("*") if path.is_dir())
-        return [folder for folder in folders if folder.name not in kept]
+        found = (path for path in shelf.glob("*") if path.name not in kept)
+        return [path for path in found if _is_left_over(path, kept)]
+
+    def _fetch_lock(self, name: str, version: str) -> Path:
+        return self._shelf(name) / f"{_FETCH}{_safe(version)}"
 
     def _read(self, shelf: Path) -> _Record | None:
         try:
             fields = json.loads((shelf / _RECORD).read_text())
-            return _Record(str(fields["version"]), str(fields["digest"]), fields.get("before"))
+            before = fields.get("before")
+            version, digest = str(fields["version"]), str(fields["digest"])
+            return _Record(version, digest, str(before) if before else None) if version else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # No record, or one that was damaged: there is nothing to fall back on, which is no
             # reason to stop following the registry.
@@ -173,6 +191,29 @@ def _locks(descriptor: int, kind: int) -> bool:
     return True
 
 
+def _is_left_over(path: Path, kept: Collection[str]) -> bool:
+    """Say whether something that is no wanted version can go."""
+    if path.name.startswith(_FETCH):
+        return path.name.removeprefix(_FETCH) not in kept and _is_free(path)
+    if path.name.startswith(_DOWNLOAD):
+        version = path.name.removeprefix(_DOWNLOAD).partition(_OF)[0]
+        return _is_free(path.with_name(f"{_FETCH}{version}"))
+    return path.is_dir()
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        with lock.open("r") as opened:
+            return _locks(opened.fileno(), fcntl.LOCK_EX)
+    except FileNotFoundError:
+        return True
+
+
 def _safe(name: str) -> str:
-    """Return a folder name for any registry name; no name leads out of the home."""
+    """Return a folder name for any registry name; no name leads out of the home.
+
+    ValueError for the empty one, which would be the folder around it.
+    """
+    if not name:
+        raise ValueError("a model and a version have a name")
     return quote(name, safe=" ").replace(".", "%2E")

@@ -1,29 +1,36 @@
 """Follows the registry's aliases: new before old, and what serves keeps serving.
 
-Every look ends in one of three ways for a role of a model: nothing changed, the version that the
-alias names has it, or that version was refused, the reason is kept and what had the role keeps it.
-A version under several aliases is loaded once, and one that changes its role is not loaded again.
-What goes wrong under another alias never touches the champion, and a registry that is away, or that
-no longer names a champion, takes nothing down.
+A look at the aliases is short: it gives roles to versions that are held and begins to open those
+that are not. Each version is opened by itself, so that one that takes long, or for ever, delays
+neither another nor the next look. In the end it has every role that its aliases then give it, or it
+was refused, the reason is kept and what had the role keeps it. A version under several aliases is
+loaded once, and one that changes its role is not loaded again. What goes wrong under another alias
+never touches the champion, and a registry that is away, or that no longer names a champion, takes
+nothing down.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from serving.bundle import Bundle, BundleRefusedError
+from serving.following.opener import Opener
 from serving.following.registry import Named, Registry, RegistryError
 from serving.following.shelf import Copy, Shelf
+from serving.following.telling import Troubles, told
 from serving.models.holder import Held, Holder, Refusal, Role
-from serving.models.loading import load_and_warm
 from serving.models.scoring import UnscorableError
 
 LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
+FALL_BACK_SECONDS = 3.0
+"""Until a copy of the last good version answers where nothing else does yet."""
+_REGISTRY, _COPIES = "the registry", "the server's copies"
 
 
 @dataclass(frozen=True)
@@ -47,10 +54,16 @@ class Watch:
         self._registry = registry
         self._holder = holder
         self._shelf = shelf
+        self._opener = Opener(registry, shelf)
         self._clock = clock
+        self._troubles = Troubles()
+        self._named: dict[str, Named] = {}
         self._retries: dict[tuple[str, str], _Retry] = {}
         self._copies: dict[tuple[str, str], Copy] = {}
+        self._recorded: dict[str, str] = {}
         self._restored: set[str] = set()
+        # What is under way: by name and version what is opened, by name and "" what else there is.
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._follows: bool | None = None  # None before the first look
         self._looking = asyncio.Lock()
         self._poked = asyncio.Event()
@@ -67,12 +80,17 @@ class Watch:
                 self._looked.set()
                 await self._pause(pause_seconds)
         finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await self._settled()
             await self._registry.close()
 
     async def first_look(self, patience_seconds: float) -> None:
-        """Return when `run` has looked once, or when the patience is over."""
+        """Return when all that the first look began has ended, or when the patience is over."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._looked.wait(), patience_seconds)
+            async with asyncio.timeout(patience_seconds):
+                await self._looked.wait()
+                await self._settled()
 
     def poke(self) -> None:
         """Let `run` look at once; callable from any thread, does nothing while nobody runs."""
@@ -80,78 +98,135 @@ class Watch:
             self._loop.call_soon_threadsafe(self._poked.set)
 
     async def poll(self) -> None:
-        """Look once and bring every version that an alias names into its role."""
-        async with self._looking:
-            try:
-                named = await self._registry.named()
-            except RegistryError as error:
-                await self._registry_away(str(error))
-                return
-            self._registry_back(named)
-            gone: dict[str, Named] = {name: {} for name in self._holder.names()}
-            for name, versions in {**gone, **named}.items():
-                await self._follow(name, versions)
+        """Look once; return when every version that an alias names has its role or was refused."""
+        await self._look()
+        await self._settled()
 
     async def poll_afresh(self, name: str) -> None:
         """Look once; a version of this name that was refused is tried again without its pause."""
         self._retries = {key: one for key, one in self._retries.items() if key[0] != name}
         self._restored.discard(name)
-        await self.poll()
+        await self._look()
+        await self._settled(name)
 
     async def _look(self) -> None:
+        async with self._looking:
+            try:
+                named = await self._asked()
+            except RegistryError as error:
+                self._registry_away(str(error))
+            except Exception as error:  # noqa: BLE001 - let out, it would end the following for good
+                self._troubles.met(_REGISTRY, "it could not be asked", error)
+                self._registry_away(f"asking the registry failed: {told(error)}")
+            else:
+                self._registry_back(named)
+                self._follow_all(named)
+
+    async def _asked(self) -> Mapping[str, Named | RegistryError]:
+        """Ask for the aliases; at the first time copies answer while the registry does not."""
+        asking = asyncio.ensure_future(self._registry.named())
         try:
-            await self.poll()
-        except Exception:
-            # Let out, it would end the following for good while the server goes on answering.
-            LOG.exception("a look at the registry failed in a way it should not")
+            if self._follows is None:
+                await asyncio.wait({asking}, timeout=FALL_BACK_SECONDS)
+                if not asking.done():
+                    self._restore_all()
+            return await asking
+        finally:
+            asking.cancel()
 
     async def _pause(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._poked.wait(), seconds)
-        except TimeoutError:
-            return
 
-    async def _registry_away(self, problem: str) -> None:
+    async def _settled(self, name: str | None = None) -> None:
+        """Return when nothing is under way, for one name or for all."""
+        while under_way := {one for key, one in self._tasks.items() if name in (None, key[0])}:
+            await asyncio.wait(under_way)
+
+    def _begin(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
+        """Let something go on beside the looks; whatever it raises is logged."""
+
+        async def watched() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - it must not be lost, nor be met by others
+                self._troubles.met(key[0], told(error), error)
+
+        task = asyncio.ensure_future(watched())
+        self._tasks[key] = task
+        task.add_done_callback(lambda _done: self._tasks.pop(key))
+
+    def _registry_away(self, problem: str) -> None:
         is_news = self._follows is not False
         self._follows = False
         self._holder.registry_problem = problem
-        for name in self._shelf.names():
-            await self._restore(name)
-        if is_news:
-            kept = ", ".join(f"{held.name} {held.version}" for held in self._holder.loaded())
-            LOG.warning("%s; still serving: %s", problem, kept or "nothing")
+        restoring = self._restore_all()
+        if is_news and (_REGISTRY, "") not in self._tasks:
+            self._begin((_REGISTRY, ""), partial(self._tell_away, problem, restoring))
 
-    def _registry_back(self, named: Mapping[str, Named]) -> None:
+    async def _tell_away(self, problem: str, restoring: set[asyncio.Task[None]]) -> None:
+        if restoring:
+            await asyncio.wait(restoring)
+        kept = ", ".join(f"{held.name} {held.version}" for held in self._holder.loaded())
+        LOG.warning("%s; still serving: %s", problem, kept or "nothing")
+
+    def _registry_back(self, named: Mapping[str, Named | RegistryError]) -> None:
         if not self._follows:
             LOG.info("the registry answers; it has %d models to follow", len(named))
+        self._troubles.over(_REGISTRY)
         self._follows = True
         self._holder.registry_problem = None
-        self._holder.follow({name: one.get(Role.CHAMPION) for name, one in named.items()})
+        champions = {
+            name: None if isinstance(one, RegistryError) else one.get(Role.CHAMPION)
+            for name, one in named.items()
+        }
+        self._holder.follow(champions)
 
-    async def _follow(self, name: str, named: Named) -> None:
-        if self._holder.is_withdrawn(name):
+    def _follow_all(self, named: Mapping[str, Named | RegistryError]) -> None:
+        gone: dict[str, Named] = {name: {} for name in self._holder.names()}
+        for name, versions in {**gone, **named}.items():
+            if isinstance(versions, RegistryError):
+                self._troubles.met(name, told(versions))
+                self._holder.refuse(name, Refusal("?", told(versions), _kind(versions)))
+                continue
+            try:
+                self._follow(name, versions)
+                self._keep_house(name)
+            except Exception as error:  # noqa: BLE001 - one model's trouble is not another's
+                expected = isinstance(error, OSError | ValueError)
+                self._troubles.met(name, told(error), None if expected else error)
+            else:
+                self._troubles.over(name)
+
+    def _follow(self, name: str, named: Named) -> None:
+        is_withdrawn = self._holder.is_withdrawn(name)
+        self._named[name] = {} if is_withdrawn else named
+        for key, task in self._tasks.items():
+            if key[0] == name and key[1] and key[1] not in self._named[name].values():
+                task.cancel()
+        if is_withdrawn:
             return
         # As they stand before any role changes hands: two roles may swap their versions.
         held = self._holder.lineup(name).versions()
         for role in Role:
             version = named.get(role)
             if version is not None:
-                await self._fill(name, role, version, held)
+                self._fill(name, role, version, held)
             elif role is Role.CHAMPION:
                 self._note_no_champion(name)
             else:
                 self._release(name, role)
-        await self._forget(name, named)
 
-    async def _fill(self, name: str, role: Role, version: str, held: dict[str, Held]) -> None:
+    def _fill(self, name: str, role: Role, version: str, held: Mapping[str, Held]) -> None:
         if version in held:
             is_news = self._holder.lineup(name).under(role) is not held[version]
             self._holder.hold(held[version], role)
             if is_news:
                 LOG.info("%s: version %s is %s now", name, version, role)
-                await self._record(name, role, version)
+        elif (name, version) in self._tasks:
+            return
         elif self._is_due(name, version):
-            await self._try(name, role, version, held)
+            self._begin((name, version), partial(self._try, name, version))
         else:
             self._holder.refuse(name, self._retries[name, version].refusal, role)
 
@@ -172,84 +247,107 @@ class Watch:
         retry = self._retries.get((name, version))
         return retry is None or self._clock() >= retry.due
 
-    async def _try(self, name: str, role: Role, version: str, held: dict[str, Held]) -> None:
+    async def _try(self, name: str, version: str) -> None:
+        later = asyncio.ensure_future(self._fall_back(name, version))
         try:
-            copy = Copy(name, version, await self._registry.digest(name, version))
-            held[version] = self._serve(copy, await self._open(copy), role)
+            copy, bundle = await self._opener.open(name, version)
         except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
-            await self._discard(name, version)
-            self._refuse(name, role, version, error)
-            if role is Role.CHAMPION:
+            self._refuse(name, version, error)
+            if Role.CHAMPION in self._roles(name, version):
                 await self._restore(name)
         else:
             self._retries.pop((name, version), None)
-            await self._record(name, role, version)
+            self._serve(copy, bundle, self._roles(name, version))
+        finally:
+            later.cancel()
+            await asyncio.wait({later})
+        self._keep_house(name)
 
-    async def _open(self, copy: Copy) -> Bundle:
-        """Download a version if no worker has yet, and open it before anybody can remove it."""
-        async with self._shelf.reading(copy.name):
-            if self._shelf.has(copy):
-                return await self._load(copy)
-        async with self._shelf.writing(copy.name):
-            if not self._shelf.has(copy):
-                await self._download(copy)
-            return await self._load(copy)
+    def _roles(self, name: str, version: str) -> list[Role]:
+        """Return what the aliases gave a version at the last look."""
+        named = self._named.get(name, {})
+        return [role for role in Role if named.get(role) == version]
 
-    async def _download(self, copy: Copy) -> None:
-        download = self._shelf.begin(copy.name)
-        try:
-            await self._registry.fetch(copy.name, copy.version, download)
-            self._shelf.keep(download, copy)
-        except BaseException:
-            self._shelf.drop(download)
-            raise
-
-    async def _load(self, copy: Copy) -> Bundle:
-        folder = self._shelf.folder(copy.name, copy.version)
-        return await asyncio.to_thread(load_and_warm, folder, copy.digest, copy.name)
-
-    def _serve(self, copy: Copy, bundle: Bundle, role: Role) -> Held:
+    def _serve(self, copy: Copy, bundle: Bundle, roles: list[Role]) -> None:
+        if self._holder.is_withdrawn(copy.name):
+            return
         held = Held(copy.name, copy.version, bundle)
-        self._holder.hold(held, role)
         self._copies[copy.name, copy.version] = copy
-        LOG.info("%s: version %s is %s now", copy.name, copy.version, role)
-        return held
+        for role in roles:
+            self._holder.hold(held, role)
+            LOG.info("%s: version %s is %s now", copy.name, copy.version, role)
 
-    async def _discard(self, name: str, version: str) -> None:
-        """Remove a copy that did not work: it must not be what the next attempt finds."""
-        with _at_the_shelf(name):
-            async with self._shelf.writing(name):
-                self._shelf.drop(self._shelf.folder(name, version))
-
-    async def _record(self, name: str, role: Role, version: str) -> None:
-        """Note which champion a restart may fall back on."""
-        copy = self._copies.get((name, version))
-        if role is Role.CHAMPION and copy is not None:
-            with _at_the_shelf(name):
-                async with self._shelf.writing(name):
-                    self._shelf.record(copy)
-
-    async def _forget(self, name: str, named: Named) -> None:
-        """Drop what is known and kept of versions that no alias names any more."""
-        wanted = set(named.values()) | set(self._holder.lineup(name).versions())
-        for known in (self._retries, self._copies):
-            for key in [key for key in known if key[0] == name and key[1] not in wanted]:
-                del known[key]
-        with _at_the_shelf(name):
-            if not self._shelf.is_tidy(name, wanted):
-                async with self._shelf.writing(name):
-                    self._shelf.tidy(name, wanted)
-
-    def _refuse(self, name: str, role: Role, version: str, error: Exception) -> None:
-        reason = f"{error}" if str(error) else type(error).__name__
+    def _refuse(self, name: str, version: str, error: Exception) -> None:
+        reason = told(error)
         before = self._retries.get((name, version))
         failures = before.failures + 1 if before else 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
         refusal = Refusal(version, reason, _kind(error))
         self._retries[name, version] = _Retry(failures, self._clock() + pause, refusal)
-        self._holder.refuse(name, refusal, role)
-        told = "%s: version %s refused as %s, again in %.0f s: %s"
-        LOG.warning(told, name, version, role, pause, reason)
+        roles = self._roles(name, version)
+        for role in roles:
+            self._holder.refuse(name, refusal, role)
+        if before is None or before.refusal != refusal:
+            sentence = "%s: version %s refused as %s, tried again within %.0f s: %s"
+            LOG.warning(sentence, name, version, " and ".join(roles), LONGEST_PAUSE_SECONDS, reason)
+
+    def _keep_house(self, name: str) -> None:
+        """Drop what is known of versions that no alias names any more, and have copies follow."""
+        wanted = self._wanted(name)
+        for known in (self._retries, self._copies):
+            for key in [key for key in known if key[0] == name and key[1] not in wanted]:
+                del known[key]
+        try:
+            is_in_order = self._to_record(name) is None and self._shelf.is_tidy(name, wanted)
+        except OSError as error:
+            self._troubles.met(f"{_COPIES} of {name}", told(error))
+            return
+        if not is_in_order and (name, "") not in self._tasks:
+            self._begin((name, ""), partial(self._put_in_order, name))
+
+    def _wanted(self, name: str) -> set[str]:
+        return set(self._named.get(name, {}).values()) | set(self._holder.lineup(name).versions())
+
+    def _to_record(self, name: str) -> Copy | None:
+        """Return the champion that a restart may fall back on, unless that is noted already."""
+        held = self._holder.find(name)
+        if held is None or self._recorded.get(name) == held.version:
+            return None
+        return self._copies.get((name, held.version))
+
+    async def _put_in_order(self, name: str) -> None:
+        """Let trouble with the disk be a warning: what is held answers all the same."""
+        about = f"{_COPIES} of {name}"
+        try:
+            async with self._shelf.writing(name):
+                champion = self._to_record(name)
+                if champion is not None:
+                    self._shelf.record(champion)
+                    self._recorded[name] = champion.version
+                self._shelf.tidy(name, self._wanted(name))
+        except OSError as error:
+            self._troubles.met(about, told(error))
+        else:
+            self._troubles.over(about)
+
+    def _restore_all(self) -> set[asyncio.Task[None]]:
+        """Begin to serve the last good copies of all names; return what that takes."""
+        try:
+            names = self._shelf.names()
+        except OSError as error:
+            self._troubles.met(_COPIES, told(error))
+            return set()
+        self._troubles.over(_COPIES)
+        for name in names:
+            if name not in self._restored and (name, "") not in self._tasks:
+                self._begin((name, ""), partial(self._restore, name))
+        return {self._tasks[name, ""] for name in names if (name, "") in self._tasks}
+
+    async def _fall_back(self, name: str, version: str) -> None:
+        """Serve the last good copy if the champion does not even arrive."""
+        await asyncio.sleep(FALL_BACK_SECONDS)
+        if Role.CHAMPION in self._roles(name, version) and not self._opener.is_loading(name):
+            await self._restore(name)
 
     async def _restore(self, name: str) -> None:
         """Serve the last good copy of a name that nothing answers for; tried once."""
@@ -257,26 +355,24 @@ class Watch:
         if copy is None or name in self._restored or self._holder.find(name) is not None:
             return
         self._restored.add(name)
-        refusal = self._holder.refusal(name)
         try:
-            async with self._shelf.reading(name):
-                self._serve(copy, await self._load(copy), Role.CHAMPION)
+            bundle = await self._opener.reopen(copy)
+        except asyncio.CancelledError:
+            self._restored.discard(name)
+            raise
         except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
-            LOG.warning("%s: the copy of version %s is no help: %s", name, copy.version, error)
+            LOG.warning(
+                "%s: the copy of version %s is no help: %s", name, copy.version, told(error)
+            )
             return
-        if refusal is not None:
-            self._holder.refuse(name, refusal)
+        if self._holder.find(name) is None:
+            refusal = self._holder.refusal(name)
+            self._recorded[name] = copy.version
+            self._serve(copy, bundle, [Role.CHAMPION])
+            if refusal is not None:
+                self._holder.refuse(name, refusal)
 
 
 def _kind(error: Exception) -> str:
     kinds = {RegistryError: "registry", BundleRefusedError: "bundle", UnscorableError: "model"}
     return next((kind for one, kind in kinds.items() if isinstance(error, one)), "other")
-
-
-@contextmanager
-def _at_the_shelf(name: str) -> Iterator[None]:
-    """Let trouble with the disk be a warning: what is held answers all the same."""
-    try:
-        yield
-    except OSError as error:
-        LOG.warning("%s: the server's copies could not be put in order: %s", name, error)

@@ -1,5 +1,6 @@
 """The way out: not ready first, then everything in flight answered, then the end, inside 10 s."""
 
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -12,9 +13,28 @@ LONGEST_SECONDS = 6.5
 READY_PATH = "/v2/health/ready"
 _NOT_READY = b'{"ready":false,"error":"the server is stopping: send requests elsewhere"}'
 _CLOSE = (b"connection", b"close")
+_OF_A_TERMINAL = (signal.SIGHUP, signal.SIGQUIT)
 
 Stop = Callable[[float], Awaitable[object]]
 """Takes no more work and returns when the work in hand is done, or after so many seconds."""
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end the server in order, a closed terminal's among them.
+
+    What a terminal sends and whoever started this process has it ignore, as `nohup` does, stays
+    ignored.
+    """
+    heard = (one for one in _OF_A_TERMINAL if signal.getsignal(one) is not signal.SIG_IGN)
+    return signal.SIGTERM, signal.SIGINT, *heard
+
+
+def is_impatient(number: int) -> bool:
+    """Say whether this signal, when it is not the first, asks for the end at once.
+
+    A closed terminal is told of twice: by the system, and by the shell to all of its jobs.
+    """
+    return number != signal.SIGHUP
 
 
 class Drain:

@@ -1,13 +1,18 @@
 """API keys: who may ask.
 
 Every key is compared, each in constant time and by its digest, so that the time an answer takes
-says nothing of a key. The file may be replaced while the server runs; one that cannot be read or
-holds no key changes nothing.
+says nothing of a key. The file may be replaced while the server runs. One that is emptied or
+deleted takes its keys with it, and where there is no other key nobody gets in: a server that was
+started with keys is never open. One that cannot be read says nothing of any key, so it changes
+nothing.
 """
 
 import binascii
 import hmac
 import logging
+import os
+import re
+import stat
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
@@ -17,17 +22,25 @@ from serving.refusals import RequestRefusedError
 
 LOG = logging.getLogger("serving.keys")
 LOOK_SECONDS = 1.0
+LARGEST_BYTES = 2**20
+"""Of the file: tens of thousands of keys, and read whole at each look."""
 
 _MISSING = (
     "an API key is needed: send it as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or as the "
     "password of HTTP basic authentication"
 )
 _WRONG = "this API key is none that the server knows; ask whoever runs it for a new one"
-_NO_CHANGE = (0, 0, 0)
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_Read = tuple[bytes, ...] | str
+"""The digests of a file's keys, or the sentence that says why they cannot be read."""
 
 
 class Keys:
-    """The keys of a file, one a line with `#` comments, and one from the environment."""
+    """The keys of a file and one from the environment.
+
+    The file is UTF-8, with or without a byte order mark. Each line is a key; blanks around it,
+    empty lines, and what follows a `#` at the start of a line or behind a blank do not count.
+    """
 
     def __init__(
         self, key: str | None, file: Path | None, clock: Callable[[], float] = time.monotonic
@@ -36,27 +49,31 @@ class Keys:
         self._own = _digests((key,)) if key else ()
         self._file = file
         self._clock = clock
-        self._state = _NO_CHANGE
-        self._digests = self._own
         self._next_look = clock() + LOOK_SECONDS
+        self._last: _Read = ()
         if file is not None:
-            self._state = _state(file)
-            self._digests = self._own + _read(file)
+            self._last = _read(file)
+            if isinstance(self._last, str):
+                raise ValueError(self._last)
+            if not self._last:
+                raise ValueError(f"{file} is not there or holds no API key: write one a line")
+        self._digests = self._own + self._last
 
     @property
     def are_asked(self) -> bool:
         """Whether a request needs a key."""
-        return bool(self._digests)
+        return bool(self._own) or self._file is not None
 
     def require(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Let a request pass that carries a key; RequestRefusedError with status 401 otherwise.
 
         Takes ASGI headers, or gRPC metadata as bytes: lower-case names and their values.
         """
-        if not self._digests:
+        if not self.are_asked:
             return
         if self._file is not None and self._clock() >= self._next_look:
-            self._look()
+            self._next_look = self._clock() + LOOK_SECONDS
+            self._look(self._file)
         sentence = _MISSING
         for name, value in headers:
             if name == b"authorization":
@@ -77,47 +94,62 @@ class Keys:
             is_known |= hmac.compare_digest(one, digest)
         return is_known
 
-    def _look(self) -> None:
-        """Take the file's keys if it has changed."""
-        self._next_look = self._clock() + LOOK_SECONDS
-        if self._file is None:
+    def _look(self, file: Path) -> None:
+        """Take the file's keys; what it holds is compared, for its times and size may not tell."""
+        found = _read(file)
+        if found == self._last:
             return
-        state = _state(self._file)
-        if state == self._state:
+        self._last = found
+        if isinstance(found, str):
+            LOG.warning("%s; the keys that were read before stay good", found)
             return
-        self._state = state
-        try:
-            found = _read(self._file)
-        except ValueError as error:
-            LOG.warning("%s; the keys that were read before stay good", error)
+        self._digests = self._own + found
+        if found:
+            LOG.info("%s has changed: %d keys are good now", file, len(self._digests))
         else:
-            self._digests = self._own + found
-            LOG.info("%s has changed: %d keys are good now", self._file, len(self._digests))
+            left = "the key in SERVING_API_KEY is good" if self._own else "nobody gets in"
+            LOG.warning("%s is gone or holds no key: all its keys are revoked, %s", file, left)
 
 
-def _read(file: Path) -> tuple[bytes, ...]:
+def _read(file: Path) -> _Read:
     try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the API keys in {file} cannot be read: {error}") from error
-    lines = (line.strip() for line in text.splitlines())
-    found = _digests(line for line in lines if line and not line.startswith("#"))
-    if not found:
-        raise ValueError(f"{file} holds no API key: write one a line")
-    return found
+        text = _content(file).decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        return _unreadable(file, error.strerror or type(error).__name__)
+    except UnicodeDecodeError as error:
+        return _unreadable(file, f"byte {error.start} is not UTF-8")
+    if "\0" in text:
+        return _unreadable(file, "it holds NUL characters, as UTF-16 does")
+    lines = (_COMMENT.sub("", line).strip() for line in text.splitlines())
+    return _digests(line for line in lines if line)
+
+
+def _content(file: Path) -> bytes:
+    """Return the bytes of a regular file that is not too large; raises OSError."""
+    # Without waiting: opening a pipe that nobody writes to would stop every request.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(0, "it is no regular file")
+        with open(descriptor, "rb", closefd=False) as opened:
+            content = opened.read(LARGEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > LARGEST_BYTES:
+        raise OSError(0, f"it is over {LARGEST_BYTES // 2**20} MiB")
+    return content
+
+
+def _unreadable(file: Path, why: str) -> str:
+    return f"the API keys in {file} cannot be read: {why}"
 
 
 def _digests(keys: Iterable[str]) -> tuple[bytes, ...]:
-    return tuple(sha256(key.encode()).digest() for key in keys)
-
-
-def _state(file: Path) -> tuple[int, int, int]:
-    """Return what changes when somebody writes or replaces the file."""
-    try:
-        found = file.stat()
-    except OSError:
-        return _NO_CHANGE
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    """Return the digest of each key, each once."""
+    encoded = (key.encode(errors="surrogateescape") for key in keys)
+    return tuple(dict.fromkeys(sha256(key).digest() for key in encoded))
 
 
 def _key(value: bytes) -> bytes:

@@ -113,7 +113,7 @@ def _cut(body: bytes, length: int | None, layout: Layout) -> tuple[bytes, memory
 
 def _envelope(body: bytes, layout: Layout) -> Envelope:
     try:
-        envelope = read_envelope(body)
+        envelope = read_envelope(body, most_inputs=len(layout.features))
     except (ValueError, RecursionError) as error:
         raise refusal(f"the body is not a V2 request: {reason(error)}", layout) from error
     has_rows = isinstance(envelope.rows, msgspec.Raw)

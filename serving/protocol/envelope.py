@@ -9,8 +9,9 @@ from contextlib import suppress
 
 import msgspec
 
-from serving.protocol.in_json import NESTED_START, JsonTensor
+from serving.protocol.in_json import NESTED_START, JsonTensor, Shape
 from serving.protocol.parameters import OutputParameters, RequestParameters
+from serving.protocol.slices import SLICE_BYTES, few
 
 # Below this, cutting costs as much as it saves.
 _WORTH_CUTTING_BYTES = 2**14
@@ -36,19 +37,65 @@ class Envelope(msgspec.Struct):
     parameters: RequestParameters | None = None
 
 
+def _with_raw(struct: type[msgspec.Struct], *raw: str) -> type[msgspec.Struct]:
+    """Return a struct like another, in which these fields stay as they came."""
+    fields = [
+        (one.name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET)
+        if one.name in raw
+        else (one.name, one.type)
+        if one.required
+        else (one.name, one.type, one.default)
+        for one in msgspec.structs.fields(struct)
+    ]
+    return msgspec.defstruct(struct.__name__, fields, kw_only=True, gc=False)
+
+
 _DECODER = msgspec.json.Decoder(Envelope)
+_LARGE = msgspec.json.Decoder(_with_raw(Envelope, "inputs", "outputs"))
+_LARGE_TENSORS = msgspec.json.Decoder(list[_with_raw(JsonTensor, "shape")])  # type: ignore[misc]
+_SHAPE = msgspec.json.Decoder(Shape)
+_OUTPUTS = msgspec.json.Decoder(list[Output])
+_MOST_OUTPUTS = 64
+"""There are two, and each may be asked for again."""
+_LONGEST_SHAPE_BYTES = 1024
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Return the request that a body holds; ValueError or RecursionError when it holds none."""
+def read_envelope(body: bytes, most_inputs: int) -> Envelope:
+    """Return the request that a body holds; ValueError or RecursionError when it holds none.
+
+    A large body with more inputs than can be meant is refused before they are all decoded.
+    """
     if len(body) >= _WORTH_CUTTING_BYTES:
-        envelope = _around_its_data(body)
+        envelope = _around_its_data(body, most_inputs)
         if envelope is not None:
             return envelope
-    return _DECODER.decode(body)
+    return _decoded(body, most_inputs)
 
 
-def _around_its_data(body: bytes) -> Envelope | None:
+def _decoded(body: bytes, most_inputs: int) -> Envelope:
+    if len(body) <= SLICE_BYTES:
+        return _DECODER.decode(body)
+    fields = msgspec.structs.asdict(_LARGE.decode(body))
+    lists = {name: fields.pop(name) for name in ("inputs", "outputs")}
+    if lists["inputs"] is not msgspec.UNSET:
+        tensors = few(bytes(lists["inputs"]), _LARGE_TENSORS, most_inputs)
+        fields["inputs"] = [_tensor(one) for one in tensors]
+    if lists["outputs"] is not msgspec.UNSET and bytes(lists["outputs"]) != b"null":
+        fields["outputs"] = few(bytes(lists["outputs"]), _OUTPUTS, _MOST_OUTPUTS)
+    return Envelope(**fields)
+
+
+def _tensor(large: msgspec.Struct) -> JsonTensor:
+    fields = msgspec.structs.asdict(large)
+    shape = fields.pop("shape")
+    if shape is msgspec.UNSET:
+        raise ValueError("an input has no `shape`")
+    if memoryview(shape).nbytes > _LONGEST_SHAPE_BYTES:
+        raise ValueError("the `shape` of an input is longer than any shape")
+    return JsonTensor(**fields, shape=_SHAPE.decode(shape))
+
+
+def _around_its_data(body: bytes, most_inputs: int) -> Envelope | None:
     """Return the request if all of its data are in one place, else None.
 
     The body is valid just when both the piece that is cut out and what is left are; the piece is
@@ -60,7 +107,7 @@ def _around_its_data(body: bytes) -> Envelope | None:
     if end <= start or b"\\" in left:
         return None
     with suppress(ValueError, RecursionError):
-        envelope = _DECODER.decode(left)
+        envelope = _decoded(left, most_inputs)
         if (
             isinstance(envelope.inputs, list)
             and len(envelope.inputs) == 1

@@ -8,7 +8,7 @@ msgspec, which is strict and says where it stumbled; so simdjson decides nothing
 import math
 import re
 import threading
-from itertools import islice
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -18,21 +18,22 @@ from numpy.typing import NDArray
 
 from serving.protocol.parameters import InputParameters
 from serving.protocol.sentences import TRUTH
+from serving.protocol.slices import shifted, slices
 
-NESTED_START = re.compile(rb"\s*\[\s*\[")
+NESTED_START = re.compile(rb"\s*+\[\s*+\[")
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
+Shape = Annotated[list[_Dimension], msgspec.Meta(max_length=8)]
 # A parser keeps what its largest document needed, which is many times its size.
 _KEPT_PARSER_BYTES = 2**20
 # Above this, items are counted before memory is spent on them: it can be 30 times what was sent.
 COUNTED_BYTES = 2**16
-_TEXT_OR_NULL = re.compile(rb'"(?:[^"\\]|\\.)*+"|null', re.DOTALL)
 
 
 class JsonTensor(msgspec.Struct):
     """A tensor of a JSON request, its data still as they came."""
 
     name: str
-    shape: Annotated[list[_Dimension], msgspec.Meta(max_length=8)]
+    shape: Shape
     datatype: str
     # Raw, because whether the numbers come flat or nested is only known from the shape.
     data: msgspec.Raw = msgspec.Raw()
@@ -41,27 +42,41 @@ class JsonTensor(msgspec.Struct):
 
     def numbers(self, *, may_be_missing: bool) -> NDArray[np.float64]:
         """Return the numbers, flat; see Tensor."""
-        raw = bytes(self.data)
-        expected = math.prod(self.shape)
         # Flat or in rows, numbers have one comma less than there are numbers.
-        if len(raw) > COUNTED_BYTES and commas(raw) >= expected:
+        if memoryview(self.data).nbytes > COUNTED_BYTES and commas(bytes(self.data)) >= math.prod(
+            self.shape
+        ):
             raise ValueError(f"more values came than shape {self.shape} needs")
-        values = _at_once(raw, self.shape)
-        if values is not None:
-            return values
-        decoders = _TRUTHS if self.datatype == TRUTH else _NUMBERS
-        return np.array(_items(raw, self.shape, decoders[may_be_missing]), dtype=np.float64)
+        decoders = (_TRUTHS if self.datatype == TRUTH else _NUMBERS)[may_be_missing]
+        pieces = [
+            np.array(items, dtype=np.float64) if isinstance(items, list) else items
+            for items in self._pieces(decoders, quick=True)
+        ]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def texts(self, *, may_be_missing: bool) -> list[str | None]:
         """Return the strings, flat; see Tensor."""
-        raw = bytes(self.data)
-        expected = math.prod(self.shape)
-        if len(raw) > COUNTED_BYTES and commas(raw) >= expected:
-            # Commas stand in texts as well, so the texts are counted, no further than needed.
-            found = islice(_TEXT_OR_NULL.finditer(raw), expected, expected + 1)
-            if next(found, None) is not None:
-                raise ValueError(f"more values came than shape {self.shape} needs")
-        return _items(raw, self.shape, _TEXTS[may_be_missing])
+        return [text for items in self._pieces(_TEXTS[may_be_missing]) for text in items]
+
+    def _pieces(self, decoders: "_Decoders", *, quick: bool = False) -> Iterator[Any]:
+        """Yield the data piece by piece; ValueError unless they are as many as the shape says.
+
+        What is too much is found before memory is spent on it: it can be 30 times what was sent.
+        """
+        raw, shape = bytes(self.data), self.shape
+        nested = NESTED_START.match(raw) is not None
+        expected, count = math.prod(shape), 0
+        for piece in slices(raw):
+            items: Any = _at_once(piece, shape, nested=nested) if quick else None
+            if items is None:
+                first = count // shape[1] if nested and len(shape) > 1 else count
+                items = _items(piece, shape, decoders, first, nested=nested)
+            count += len(items)
+            if count > expected and len(piece) < len(raw):
+                raise ValueError(f"more values came than shape {shape} needs")
+            yield items
+        if count != expected:
+            raise ValueError(f"{count} values came where shape {shape} needs {expected}")
 
 
 def commas(raw: bytes) -> int:
@@ -92,44 +107,41 @@ class _Own(threading.local):
 _OWN = _Own()
 
 
-def _at_once(raw: bytes, shape: list[int]) -> NDArray[np.float64] | None:
+def _at_once(raw: bytes, shape: list[int], *, nested: bool) -> NDArray[np.float64] | None:
     """Return the numbers, or None where only the strict reading can tell."""
-    nested = NESTED_START.match(raw) is not None
     # `as_buffer` flattens whatever is nested, so the brackets have to be the expected ones.
-    if nested and (len(shape) == 1 or raw.count(b"[") != shape[0] + 1):
-        return None
-    if not nested and raw.find(b"[", 1) >= 0:
+    if (nested and len(shape) == 1) or (not nested and raw.find(b"[", 1) >= 0):
         return None
     parser = _OWN.parser if len(raw) <= _KEPT_PARSER_BYTES else simdjson.Parser()
     try:
         data: Any = parser.parse(raw)
-        if nested and not _rectangular(data, shape):
+        if nested and (raw.count(b"[") != len(data) + 1 or not _rectangular(data, shape)):
             return None
-        values = np.frombuffer(data.as_buffer(of_type="d"), dtype=np.float64)
+        return np.frombuffer(data.as_buffer(of_type="d"), dtype=np.float64)
     except (ValueError, TypeError, RuntimeError, AttributeError):
         return None
-    return values if len(values) == math.prod(shape) else None
 
 
 def _rectangular(data: Any, shape: list[int]) -> bool:
-    return len(data) == shape[0] and all(len(row) == shape[1] for row in data)
+    return all(len(row) == shape[1] for row in data)
 
 
-def _items(raw: bytes, shape: list[int], decoders: _Decoders) -> list[Any]:
+def _items(
+    raw: bytes, shape: list[int], decoders: _Decoders, first: int, *, nested: bool
+) -> list[Any]:
+    """Return the items of a piece strictly; `first` is the place of its first one or first row."""
     if not raw:
         raise ValueError("there is no `data`")
-    expected = math.prod(shape)
-    items: list[Any]
-    if not NESTED_START.match(raw):
-        items = decoders.flat.decode(raw)
-    else:
+    try:
+        if not nested:
+            items: list[Any] = decoders.flat.decode(raw)
+            return items
         rows = decoders.nested.decode(raw)
-        if len(shape) == 1:
-            raise ValueError(f"the data are nested where shape {shape} is flat")
-        wrong = [len(row) for row in rows if len(row) != shape[1]]
-        if wrong:
-            raise ValueError(f"a row has {wrong[0]} values where shape {shape} says otherwise")
-        items = [item for row in rows for item in row]
-    if len(items) != expected:
-        raise ValueError(f"{len(items)} values came where shape {shape} needs {expected}")
-    return items
+    except msgspec.ValidationError as error:
+        raise ValueError(shifted(str(error), first)) from error
+    if len(shape) == 1:
+        raise ValueError(f"the data are nested where shape {shape} is flat")
+    wrong = [len(row) for row in rows if len(row) != shape[1]]
+    if wrong:
+        raise ValueError(f"a row has {wrong[0]} values where shape {shape} says otherwise")
+    return [item for row in rows for item in row]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from serving.bundle import Layout, encode_column
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
 from serving.protocol.sentences import clip, listed, reason, too_many
+from serving.protocol.slices import shifted, slices
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
 
@@ -48,15 +49,24 @@ class RowReader:
         """
         self._require_few(raw, max_rows)
         decoder = self._lists if NESTED_START.match(raw) else self._objects
-        try:
-            rows = decoder.decode(raw)
-        except (ValueError, RecursionError) as error:
-            raise self._refusal(_located(reason(error), self._layout)) from error
-        if not rows:
-            raise self._refusal("there is no row in `rows`")
-        if len(rows) > max_rows:
-            raise too_many(len(rows), max_rows)
-        return self._laid_out([msgspec.structs.astuple(row) for row in rows])
+        pieces, count = list[NDArray[np.float64]](), 0
+        for piece in slices(raw):
+            try:
+                rows = decoder.decode(piece)
+            except (ValueError, RecursionError) as error:
+                problem = shifted(reason(error), count)
+                raise self._refusal(_located(problem, self._layout)) from error
+            if not rows:
+                raise self._refusal("there is no row in `rows`")
+            count += len(rows)
+            if count > max_rows:
+                known = count if len(piece) == len(raw) else f"over {max_rows}"
+                raise too_many(known, max_rows)
+            pieces.append(self._laid_out([msgspec.structs.astuple(row) for row in rows]))
+        # Nulls were judged when they were decoded; a category that is not known is NaN as well.
+        origin = Origin(self._refusal, datatype="FP64", absent="null")
+        features = self._layout.features
+        return usable(np.concatenate(pieces).ravel(), features, features, origin)
 
     def _require_few(self, raw: bytes, max_rows: int) -> None:
         """Refuse a large body with too many rows before memory is spent on them."""
@@ -66,19 +76,15 @@ class RowReader:
             if rows > max_rows:
                 raise too_many(rows, max_rows)
 
-    def _laid_out(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float32]:
+    def _laid_out(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
         layout = self._layout
         if layout.categories:
             columns = [
                 encode_column(layout, feature, column)
                 for feature, column in zip(layout.features, zip(*rows, strict=True), strict=True)
             ]
-            values = np.column_stack(columns)
-        else:
-            values = np.array(rows, dtype=np.float64)
-        # Nulls were judged when they were decoded; a category that is not known is NaN as well.
-        origin = Origin(self._refusal, datatype="FP64", absent="null")
-        return usable(values.ravel(), layout.features, layout.features, origin)
+            return np.column_stack(columns)
+        return np.array(rows, dtype=np.float64)
 
     def _refusal(self, sentence: str) -> RequestRefusedError:
         return RequestRefusedError(400, f"{sentence}. Expected {_expected(self._layout)}.")

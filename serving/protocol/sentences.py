@@ -18,7 +18,7 @@ def refusal(sentence: str, layout: Layout) -> RequestRefusedError:
     return RequestRefusedError(400, f"{sentence}. Expected {_expected(layout)}.")
 
 
-def too_many(rows: int, limit: int) -> RequestRefusedError:
+def too_many(rows: int | str, limit: int) -> RequestRefusedError:
     """Return the refusal of a request with more rows than one may have."""
     return RequestRefusedError(
         413, f"{rows} rows came and at most {limit} may; send the rows in several requests"

@@ -26,7 +26,7 @@ from include.spec import Spec
 from include.workplace import Workplace, workplace
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
-from serving.following import watch as following
+from serving.following import opener as following
 from serving.following.registry import MlflowRegistry
 from serving.following.shelf import Shelf
 from serving.following.watch import Watch

@@ -73,7 +73,7 @@ class FakeRegistry:
         else:
             self._ours[name][role] = version
 
-    async def named(self) -> dict[str, Named]:
+    async def named(self) -> dict[str, Named | RegistryError]:
         """Return the aliases."""
         self._require_up()
         return {name: dict(versions) for name, versions in self._ours.items()}

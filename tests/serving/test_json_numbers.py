@@ -3,6 +3,7 @@
 import json
 import threading
 import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Layout, Manifest
-from serving.protocol import envelope, in_json
+from serving.protocol import envelope, in_json, slices
 from serving.protocol.codecs import decode
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import tensor
@@ -86,7 +87,7 @@ def test_quick_is_strict(manifest: Manifest, body: bytes) -> None:
         patched.setattr(envelope, "_WORTH_CUTTING_BYTES", 0)
         quick = _outcome(body, manifest)
         patched.setattr(envelope, "_WORTH_CUTTING_BYTES", len(body) + 1)
-        patched.setattr(in_json, "_at_once", lambda *_: None)
+        patched.setattr(in_json, "_at_once", lambda *_, **__: None)
         strict = _outcome(body, manifest)
     assert (quick == strict) or (quick[0] == strict[0] == 400)
 
@@ -161,3 +162,92 @@ def test_too_many_rows_are_refused() -> None:
         with pytest.raises(RequestRefusedError, match="3 rows came and at most 2 may") as refused:
             decode(sent, NUMBERS, max_rows=2)
         assert refused.value.status == 413
+
+
+JSON = st.recursive(
+    st.none() | st.integers(-99, 99) | st.text('"\\,[]{}:a \n\u00e9'),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text('"\\,]a'), inner, max_size=3)
+    ),
+    max_leaves=30,
+)
+
+
+NUMBERS_OR_NULLS = st.lists(st.integers(-99, 99) | st.none(), max_size=20)
+# All that a request may hold: numbers, rows of numbers, or anything that has texts in it.
+LISTS = (
+    NUMBERS_OR_NULLS
+    | st.lists(NUMBERS_OR_NULLS, max_size=9)
+    | st.lists(JSON, max_size=20).map(lambda items: [*items, "text"])
+)
+
+
+@given(items=LISTS, size=st.integers(1, 40), form=st.tuples(st.booleans(), st.booleans()))
+def test_pieces_hold_what_the_list_holds(
+    items: list[Any], size: int, form: tuple[bool, bool]
+) -> None:
+    """Wherever a list is cut, its pieces are lists and have all of its items in order."""
+    indent = 1 if form[0] else None
+    raw = json.dumps(items, indent=indent, ensure_ascii=form[1]).encode()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(slices, "SLICE_BYTES", size)
+        pieces = list(slices.slices(raw))
+    assert [item for piece in pieces for item in json.loads(piece)] == items
+    longest = max((len(json.dumps(one, indent=indent)) * 2 for one in items), default=0)
+    assert all(len(piece) <= 3 * (size + longest) + 9 for piece in pieces)
+
+
+@given(inside=st.text('[]{}",\\1 a', max_size=40), size=st.integers(1, 20))
+def test_pieces_of_what_is_no_list_are_not_all_lists(inside: str, size: int) -> None:
+    """However a list is damaged, cutting it never mends it."""
+    raw = f"[{inside}]".encode()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(slices, "SLICE_BYTES", size)
+        pieces = list(slices.slices(raw))
+    try:
+        found = [item for piece in pieces for item in json.loads(piece)]
+    except ValueError:
+        with_pieces = None
+    else:
+        with_pieces = found
+    if with_pieces is not None:
+        assert json.loads(raw) == with_pieces
+
+
+def _many(item: str, count: int = 9_999) -> str:
+    return ",".join([item] * count)
+
+
+INPUT = '{"name":"x","shape":[1,3],"datatype":"FP64","data":[1,2,3]}'
+OUTPUT = '{"name":"label"}'
+SMALL_THINGS = {
+    "inputs": f'{{"inputs":[{_many(INPUT)}]}}',
+    "inputs that do not count": f'{{"inputs":[{_many(INPUT)}],"inputs":[{INPUT}]}}',
+    "outputs": f'{{"inputs":[{INPUT}],"outputs":[{_many(OUTPUT)}]}}',
+    "dimensions": INPUT.replace("1,3", _many("1", 99_999)).join(('{"inputs":[', "]}")),
+    "rows": f'{{"inputs":[{INPUT.replace("1,3", "9999,3").replace("1,2,3", _many("[1]"))}]}}',
+}
+
+
+@pytest.mark.parametrize("body", SMALL_THINGS.values(), ids=SMALL_THINGS.keys())
+def test_a_flood_of_small_things_makes_few_objects(body: str) -> None:
+    """What is far more than can be meant is given up after the first pieces of it."""
+    tracemalloc.start()
+    with suppress(RequestRefusedError):
+        decode(body.encode(), NUMBERS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(body) + 2**22
+
+
+def test_the_place_of_what_is_wrong_is_that_in_the_whole_list() -> None:
+    """A sentence names the row or the item as its sender counts them."""
+    numbers = [[1.0, 2.0, 3.0]] * 9_000 + [[1.0, "x", 3.0]]
+    for body, place in (
+        ({"rows": numbers}, "row 9000, feature b"),
+        ({"rows": [dict(zip("abc", row, strict=True)) for row in numbers]}, "row 9000, feature b"),
+        ({"inputs": [tensor(numbers, [9001, 3])]}, r"\$\[9000\]\[1\]"),
+        ({"inputs": [tensor([one for row in numbers for one in row], [9001, 3])]}, r"\$\[27001\]"),
+    ):
+        with pytest.raises(RequestRefusedError, match=place):
+            decode(json.dumps(body).encode(), NUMBERS)

@@ -2,12 +2,14 @@
 
 import base64
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from serving.guard.keys import LOOK_SECONDS, Keys
+from serving.guard.keys import LARGEST_BYTES, LOOK_SECONDS, Keys
 from serving.refusals import RequestRefusedError
 
 Header = tuple[bytes, bytes]
@@ -93,33 +95,113 @@ def test_a_changed_file_counts_without_a_restart(tmp_path: Path) -> None:
         keys.require([BEARER("old")])
 
 
-@pytest.mark.parametrize("text", [None, "", "# nobody\n", b"\xff"])
-def test_a_file_gone_bad_changes_nothing(
-    tmp_path: Path, text: str | bytes | None, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.write_bytes(b"\xff\xfeg\0"),
+        lambda path: path.write_bytes(b"g\0o\0o\0d\0\n\0"),
+        lambda path: path.write_bytes(b"a key\n" * LARGEST_BYTES),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: path.unlink() or os.mkfifo(path),  # type: ignore[func-returns-value]
+        lambda path: (path.unlink(), path.symlink_to(path)),
+    ],
+    ids=["UTF-16", "UTF-16 without a mark", "too large", "a folder", "a pipe", "a loop of links"],
+)
+def test_a_file_that_cannot_be_read_changes_nothing(
+    tmp_path: Path, spoil: Callable[[Path], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The keys that were good stay good and the log says so once, until the file is mended."""
     clock = Clock()
     path = _file(tmp_path, "good\n")
     keys = Keys(None, path, clock)
-    path.unlink()
-    if text is not None:
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    spoil(path)
     with caplog.at_level(logging.WARNING, "serving.keys"):
         for _ in range(3):
             clock.now += LOOK_SECONDS
             keys.require([BEARER("good")])
     assert [record.getMessage().endswith("stay good") for record in caplog.records] == [True]
+    path.rmdir() if path.is_dir() else path.unlink()
     path.write_text("mended\n")
     clock.now += LOOK_SECONDS
     keys.require([BEARER("mended")])
+
+
+@pytest.mark.parametrize("text", [None, b"", b"# nobody\n", b"\xef\xbb\xbf\r\n"])
+@pytest.mark.parametrize("own", [None, "own"])
+def test_a_file_that_is_emptied_or_deleted_revokes_its_keys(
+    tmp_path: Path, text: bytes | None, own: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody gets in by them, the server is not open to all, and the log says so once."""
+    clock = Clock()
+    path = _file(tmp_path, "good\n")
+    keys = Keys(own, path, clock)
+    path.unlink() if text is None else path.write_bytes(text)
+    with caplog.at_level(logging.WARNING, "serving.keys"):
+        for header in ([BEARER("good")], [], [BEARER("")], [(b"x-api-key", b"")]):
+            clock.now += LOOK_SECONDS
+            with pytest.raises(RequestRefusedError):
+                keys.require(header)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "all its keys are revoked" in said
+    assert keys.are_asked
+    if own:
+        keys.require([BEARER(own)])
+    path.write_text("good\n")
+    clock.now += LOOK_SECONDS
+    keys.require([BEARER("good")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\xef\xbb\xbfwalnut\n", b"walnut\r\n", b"walnut", b"  walnut\t \n", b"\r\nwalnut\r\n"),
+        *(b"walnut # hers\n", b"walnut\t#hers # and his\r\n", b"#oak\nwalnut\nwalnut\n #oak"),
+    ],
+)
+def test_what_stands_around_a_key_is_no_part_of_it(tmp_path: Path, line: bytes) -> None:
+    """Marks, blanks, line ends and comments are left out, however an editor writes them."""
+    path = tmp_path / "keys"
+    path.write_bytes(line)
+    keys = Keys(None, path)
+    keys.require([BEARER("walnut")])
+    for other in ("hers", "#hers", "oak", "#oak", "walnut # hers", ""):
+        with pytest.raises(RequestRefusedError):
+            keys.require([BEARER(other)])
+
+
+@pytest.mark.parametrize("key", ["a#b", "correct horse battery", "Schl\u00fcssel"])
+def test_what_stands_inside_a_key_is_part_of_it(tmp_path: Path, key: str) -> None:
+    """A number sign behind a letter, blanks between words, letters beyond ASCII."""
+    Keys(None, _file(tmp_path, f"{key}\n")).require([BEARER(key)])
+
+
+def test_what_a_file_holds_counts_and_not_its_times(tmp_path: Path) -> None:
+    """Other keys of the same length under the same times are seen, and so is a link that moves."""
+    clock = Clock()
+    path = _file(tmp_path, "one\n")
+    keys = Keys(None, path, clock)
+    times = path.stat()
+    path.write_text("two\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    clock.now += LOOK_SECONDS
+    keys.require([BEARER("two")])
+    # As Kubernetes swaps a secret: the file is a link through a link to a folder.
+    draft = tmp_path / "draft"
+    draft.write_text("three\n")
+    (tmp_path / "link").symlink_to(draft)
+    (tmp_path / "link").replace(path)
+    clock.now += LOOK_SECONDS
+    keys.require([BEARER("three")])
 
 
 def test_at_the_start_a_bad_file_is_an_error(tmp_path: Path) -> None:
     """A server must not stand open because a file was empty or misspelt."""
     with pytest.raises(ValueError, match="holds no API key"):
         Keys("other", _file(tmp_path, "\n"))
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="is not there"):
         Keys("other", tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="cannot be read"):
+        Keys("other", tmp_path)
 
 
 def _file(folder: Path, text: str) -> Path:

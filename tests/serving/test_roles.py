@@ -15,7 +15,6 @@ from serving.protocol import metadata
 from serving.refusals import RequestRefusedError
 from tests.serving.conftest import Open, Save, constant
 from tests.serving.parts import app_around
-from tests.serving.registries import FakeRegistry
 from tests.serving.test_watch import ROW, Stand
 
 pytestmark = pytest.mark.asyncio
@@ -266,24 +265,19 @@ async def test_unloaded_stays_out_until_it_is_loaded(stand: Stand, repository: R
 
 
 async def test_a_load_under_way_does_not_undo_an_unload(
-    stand: Stand, repository: Repository
+    stand: Stand, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A version that arrives after its model was taken out of service is not put into it."""
     stand.registry.crown("boxes", "1")
     await stand.look()
+    fetch = stand.registry.fetch
 
-    class Slow(FakeRegistry):
-        """Takes a model out of service while its next version is downloaded."""
+    async def slow(name: str, version: str, folder: Path) -> None:
+        await repository.unload(name)
+        await fetch(name, version, folder)
 
-        async def fetch(self, name: str, version: str, folder: Path) -> None:
-            await repository.unload(name)
-            await stand.registry.fetch(name, version, folder)
-
-    slow = Slow()
-    slow.register("boxes")
-    slow.crown("boxes", "2")
-    slow._versions = stand.registry._versions
-    stand.watch._registry = slow
+    monkeypatch.setattr(stand.registry, "fetch", slow)
+    stand.registry.crown("boxes", "2")
     assert await stand.look() is None
 
 

@@ -50,6 +50,34 @@ def test_not_ready_comes_before_the_end(server: Server) -> None:
     assert server.process.wait(10) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_a_closed_terminal_loses_no_request(server: Server, number: signal.Signals) -> None:
+    """What a terminal sends drains as SIGTERM does, also when its end is told of twice."""
+    server.process.send_signal(number)
+    until(lambda: server.status(READY) == 503)
+    server.process.send_signal(signal.SIGHUP)
+    answer = httpx.post(f"{server.url}/v2/models/boxes/infer", json=QUESTION)
+    assert answer.status_code == 200
+    assert server.process.wait(10) == 0
+
+
+def test_what_is_started_to_outlive_its_terminal_does(tmp_path: Path) -> None:
+    """Under nohup a SIGHUP changes nothing."""
+    nohup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        server = Server(free_port(), tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, nohup)
+    try:
+        until(lambda: server.status("/v2/health/live") == 200)
+        server.process.send_signal(signal.SIGHUP)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        assert "Shutting down" in server.log()
+    finally:
+        server.kill()
+
+
 def test_a_second_signal_ends_it_at_once(server: Server) -> None:
     """Nobody has to wait who does not want to, and the code tells it from a clean end."""
     server.process.send_signal(signal.SIGTERM)

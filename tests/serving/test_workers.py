@@ -60,8 +60,9 @@ def test_a_killed_worker_comes_back_and_the_other_answers(pair: Server) -> None:
     _stop(pair)
 
 
-def test_both_workers_answer_what_is_in_flight(pair: Server) -> None:
-    """A SIGTERM to the parent reaches all; each finishes its requests and all end with 0."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_both_workers_answer_what_is_in_flight(pair: Server, number: signal.Signals) -> None:
+    """A signal to the parent reaches all; each finishes its requests and all end with 0."""
     half_sent = threading.Barrier(9)
 
     def slow(_index: int) -> int:
@@ -79,7 +80,8 @@ def test_both_workers_answer_what_is_in_flight(pair: Server) -> None:
         answers = pool.map(slow, range(8))
         half_sent.wait(20)
         until(lambda: sum(map(_connections, workers.values())) == 8)
-        pair.process.terminate()
+        for _ in range(2 if number == signal.SIGHUP else 1):
+            pair.process.send_signal(number)
         assert list(answers) == [200] * 8
     assert pair.process.wait(12) == 0
     assert not any(worker.is_running() for worker in workers.values())

@@ -1,0 +1,180 @@
+"""Questions to a registry that may drip, flood, or answer nonsense.
+
+Guarantees that every question ends: within a time for the whole of it, however the bytes come, and
+within a size. What goes wrong is one sentence, without a byte of what was sent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+_YIELD_EVERY = 64
+"""Pieces after which other work gets its turn: a flood of tiny ones comes without any pause."""
+_BUFFER_BYTES = 2**20
+_REFUSAL_BYTES = 2**13
+"""Read of an answer that is a refusal: enough to see what kind it is."""
+_ONLY_PLAIN = {"Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How long and how much a registry may answer."""
+
+    seconds: float = 10.0
+    """For a question and its whole answer. MLflow takes well under a second; a busy one, a few."""
+    answer_bytes: int = 2**23
+    """Of an answer: 200 models with 40 KiB of tags and descriptions each."""
+    most_pages: int = 50
+    """Of a list: with 200 models on a page, 10,000 models."""
+    grace_seconds: float = 10.0
+    """Until a download has to have brought anything."""
+    bytes_a_second: int = 2**17
+    """After that its pace has to be this on average: a line of one Mbit/s."""
+    download_seconds: float = 1800.0
+    """For one file, whatever its pace."""
+    manifest_bytes: int = 2**24
+    """Of `bundle.json`: features, categories and a few rows."""
+    model_bytes: int = 2**31
+    """Of the model file."""
+
+
+class StatusError(Exception):
+    """The answer has a status other than 200; `said` is the beginning of its text."""
+
+    def __init__(self, status: int, said: str) -> None:
+        """Take both."""
+        super().__init__(f"it answered {status}")
+        self.status = status
+        self.said = said
+
+
+class OutOfBoundsError(Exception):
+    """The answer takes too long, is too large, or comes in a form that cannot be bounded."""
+
+
+TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OutOfBoundsError, OSError)
+
+
+class Asking:
+    """Asks one server over HTTP."""
+
+    def __init__(self, url: str, headers: dict[str, str], bounds: Bounds) -> None:
+        """Talk to the server at this address, with these headers; nothing is sent yet."""
+        # The registry is a neighbour: a proxy that the machine uses for the internet is not asked.
+        direct = {"http://": None, "https://": None}
+        self._bounds = bounds
+        # As many as there are: one download that hangs must not keep a question waiting. They are
+        # let go well before a server lets go of them, which is after five seconds as a rule.
+        any_number = httpx.Limits(
+            max_connections=None, max_keepalive_connections=4, keepalive_expiry=2.0
+        )
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=bounds.seconds,
+            mounts=direct,
+            headers=headers | _ONLY_PLAIN,
+            limits=any_number,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def answer(self, path: str, query: dict[str, str]) -> bytes:
+        """Return the body of a successful answer; raises StatusError or one of TROUBLE."""
+        bounds = self._bounds
+        body = bytearray()
+        try:
+            async with asyncio.timeout(bounds.seconds):
+                async with self._opened(path, query) as answer:
+                    async for piece in _pieces(answer, bounds.answer_bytes):
+                        body += piece
+        except TimeoutError as error:
+            raise OutOfBoundsError(f"no whole answer came within {bounds.seconds:g} s") from error
+        return bytes(body)
+
+    async def download(self, path: str, target: Path, most_bytes: int) -> None:
+        """Write the body of a successful answer to a file; raises as `answer` does.
+
+        Every byte buys time, so that one which drips ends soon and a large one ends well.
+        """
+        bounds, loop = self._bounds, asyncio.get_running_loop()
+        started, received = loop.time(), 0
+        latest = started + bounds.download_seconds
+        try:
+            async with asyncio.timeout(min(bounds.grace_seconds, bounds.download_seconds)) as limit:
+                async with self._opened(path, {}) as answer:
+                    with target.open("wb") as file:
+                        async for block in _blocks(_pieces(answer, most_bytes)):
+                            received += len(block)
+                            paid = started + bounds.grace_seconds + received / bounds.bytes_a_second
+                            limit.reschedule(min(paid, latest))
+                            await asyncio.to_thread(file.write, block)
+        except TimeoutError as error:
+            raise OutOfBoundsError("its bytes come too slowly to wait for them") from error
+
+    @asynccontextmanager
+    async def _opened(self, path: str, query: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        # What it wants remembered would only grow.
+        self._client.cookies.clear()
+        async with self._client.stream("GET", path, params=query) as answer:
+            if answer.headers.get("content-encoding", "identity").lower() != "identity":
+                raise OutOfBoundsError("its answer is compressed, which it was not asked for")
+            if answer.status_code != httpx.codes.OK:
+                raise StatusError(answer.status_code, await _beginning(answer))
+            yield answer
+
+
+async def _pieces(answer: httpx.Response, most_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; OutOfBoundsError as soon as it is known to be too large."""
+    announced = answer.headers.get("content-length", "")
+    received = int(announced) if announced.isdecimal() and len(announced) < 20 else 0  # noqa: PLR2004
+    _require_within(received, most_bytes)
+    received = count = 0
+    async for piece in answer.aiter_raw():
+        received += len(piece)
+        _require_within(received, most_bytes)
+        yield piece
+        count += 1
+        if count % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)
+
+
+def _require_within(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        raise OutOfBoundsError(f"its answer is over {most_bytes / 2**20:g} MiB")
+
+
+async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Put pieces together to what is worth a write."""
+    buffer = bytearray()
+    async for piece in pieces:
+        buffer += piece
+        if len(buffer) >= _BUFFER_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    yield bytes(buffer)
+
+
+async def _beginning(answer: httpx.Response) -> str:
+    said = bytearray()
+    async for piece in answer.aiter_raw():
+        said += piece
+        if len(said) >= _REFUSAL_BYTES:
+            break
+    return bytes(said[:_REFUSAL_BYTES]).decode(errors="replace")
+
+
+def reason(error: BaseException) -> str:
+    """Return what went wrong, without anything that the other side wrote."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "what it sends is no HTTP, or breaks off"
+    if isinstance(error, OSError):
+        return f"the files cannot be written: {error.strerror or type(error).__name__}"
+    if isinstance(error, httpx.ReadError | httpx.WriteError):
+        return "the connection broke off"
+    return str(error) or type(error).__name__

@@ -1,0 +1,168 @@
+"""A registry on loopback that answers as it is told to: slowly, for ever, or in another form."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+SEARCH = "/api/2.0/mlflow/registered-models/search"
+VERSION = "/api/2.0/mlflow/model-versions/get"
+PLACE = "/api/2.0/mlflow/model-versions/get-download-uri"
+FILES = "/api/2.0/mlflow-artifacts/artifacts/"
+Answer = Callable[["Handler"], object]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers a GET with what the registry says of its path."""
+
+    protocol_version = "HTTP/1.1"
+    server: "Misbehaving"
+
+    def do_GET(self) -> None:
+        """Answer; whoever hangs up has heard enough."""
+        path = urlsplit(self.path).path
+        with suppress(OSError):
+            self.server.find(path)(self)
+        self.close_connection = True
+
+    def query(self) -> dict[str, str]:
+        """Return the query of the address."""
+        return {key: one[0] for key, one in parse_qs(urlsplit(self.path).query).items()}
+
+    def begin(self, status: int = 200, **headers: str) -> None:
+        """Send a status and headers, and nothing of what is to follow."""
+        self.send_response(status)
+        self.send_header("Connection", "close")
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+
+    def body(self, content: bytes, status: int = 200, **headers: str) -> None:
+        """Send a whole answer."""
+        self.begin(status, content_length=str(len(content)), **headers)
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class Misbehaving(ThreadingHTTPServer):
+    """Holds models as MLflow does, and answers otherwise where it is told to."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Listen on a free port of loopback."""
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.models: list[Any] = []
+        self.instead: dict[str, Answer] = {}
+        self.stopped = threading.Event()
+        self._bundles: dict[tuple[str, str], tuple[Path, str]] = {}
+
+    def publish(self, name: str, folder: Path, digest: str, version: str = "1") -> None:
+        """Hold a version of a model as its champion."""
+        self._bundles[name, version] = (folder, digest)
+        self.models = [one for one in self.models if one.get("name") != name]
+        self.models.append(
+            {"name": name, "aliases": [{"alias": "champion", "version": version}], "more": {}}
+        )
+
+    def find(self, path: str) -> Answer:
+        """Return what answers a path: the longest beginning of it that there is a way for."""
+        usual: dict[str, Answer] = {
+            SEARCH: lambda asked: said(asked, {"registered_models": self.models}),
+            VERSION: self._version,
+            PLACE: self._place,
+            FILES: self._file,
+        }
+        ways = usual | self.instead
+        found = sorted((way for way in ways if unquote(path).startswith(way)), key=len)
+        return ways[found[-1]] if found else lambda asked: asked.body(b"", 404)
+
+    def _version(self, asked: Handler) -> None:
+        query = asked.query()
+        digest = self._bundles[query["name"], query["version"]][1]
+        said(asked, {"model_version": {"tags": [{"key": "ratchet.digest", "value": digest}]}})
+
+    def _place(self, asked: Handler) -> None:
+        query = asked.query()
+        said(asked, {"artifact_uri": f"mlflow-artifacts:/{query['name']}/{query['version']}"})
+
+    def _file(self, asked: Handler) -> None:
+        name, version, file = unquote(asked.path.removeprefix(FILES)).split("/")
+        asked.body((self._bundles[name, version][0] / file).read_bytes())
+
+
+@contextmanager
+def misbehaving() -> Iterator[Misbehaving]:
+    """Run such a registry."""
+    registry = Misbehaving()
+    thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield registry
+    finally:
+        registry.stopped.set()
+        registry.shutdown()
+        registry.server_close()
+        thread.join()
+
+
+def said(asked: Handler, value: object) -> None:
+    """Answer with JSON."""
+    asked.body(json.dumps(value).encode())
+
+
+def drip(asked: Handler) -> None:
+    """Answer a byte at a time, for ever."""
+    asked.begin()
+    while not asked.server.stopped.wait(0.05):
+        asked.wfile.write(b" ")
+
+
+def drip_headers(asked: Handler) -> None:
+    """Begin with headers that never end."""
+    asked.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not asked.server.stopped.wait(0.05):
+        asked.wfile.write(b"x")
+
+
+def silence(asked: Handler) -> None:
+    """Answer nothing and stay."""
+    asked.server.stopped.wait(60)
+
+
+def fail_and_drip(asked: Handler) -> None:
+    """Answer 500 and then nothing."""
+    asked.begin(500, content_length="99999")
+    silence(asked)
+
+
+def flood(asked: Handler) -> None:
+    """Send as much as is taken, without saying how much it is."""
+    asked.begin()
+    while not asked.server.stopped.is_set():
+        asked.wfile.write(b" " * 2**16)
+
+
+def crumbs(asked: Handler) -> None:
+    """Send as much as is taken in chunks of a byte."""
+    asked.begin(transfer_encoding="chunked")
+    while not asked.server.stopped.is_set():
+        asked.wfile.write(b"1\r\n \r\n" * 2**13)
+
+
+def later(seconds: float, then: Answer) -> Answer:
+    """Answer after a while."""
+
+    def answer(asked: Handler) -> None:
+        time.sleep(seconds)
+        then(asked)
+
+    return answer
