@@ -17,6 +17,7 @@ from serving.front import Application, Front
 from serving.grpc_v2.server import Listening, start_grpc
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard, make_guard
+from serving.guard.memory_budget import MemoryBudget
 from serving.models.batcher import Batcher, Limits
 from serving.models.holder import Holder
 from serving.models.scoring import score
@@ -27,6 +28,8 @@ from serving.settings import Settings
 
 _TELL_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 5.0
+_REQUESTS_IN_MEMORY = 8
+"""Of the largest size."""
 
 Background = Callable[[], Awaitable[None]]
 
@@ -43,6 +46,8 @@ class Server:
     service: Service
     repository: Repository
     drain: Drain
+    memory: MemoryBudget
+    """What all requests may hold together."""
 
 
 def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) -> Server:
@@ -51,9 +56,9 @@ def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) 
     batcher = Batcher(_limits(settings), guard.metrics.batch)
     holder.observe(guard)
     service = Service(holder, batcher, guard, settings.canary_share)
-    return Server(
-        settings, holder, watch, guard, batcher, service, Repository(holder, watch), drain
-    )
+    memory = MemoryBudget(_REQUESTS_IN_MEMORY * settings.body_limit_bytes)
+    repository = Repository(holder, watch)
+    return Server(settings, holder, watch, guard, batcher, service, repository, drain, memory)
 
 
 def make_app(server: Server, follow: Background | None = None) -> Application:
@@ -116,7 +121,7 @@ async def _listen_to_grpc(server: Server) -> None:
         settings.max_rows,
         shares_port=settings.worker is not None,
     )
-    grpc = await start_grpc(server.service, server.repository, at, server.guard.keys)
+    grpc = await start_grpc(server.service, server.repository, at, server.guard.keys, server.memory)
     server.drain.on_stop(grpc.stop)
 
 
