@@ -68,7 +68,7 @@ class Calls:
         self._most_cost = 4 * max_message_bytes
         calls = {_INFER: Call(self._infer, max_message_bytes, is_open=False)} | self._questions()
         self._calls = {
-            f"/{service}/{name}".encode(): call for service in SERVICES for name, call in calls.items()
+            f"/{place}/{name}".encode(): call for place in SERVICES for name, call in calls.items()
         }
 
     def find(self, path: bytes, headers: Headers) -> Call:

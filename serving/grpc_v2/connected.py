@@ -4,6 +4,7 @@ A connection on which somebody has shown a key is proven. One that is not gives 
 the oldest of the client that has most of them: who holds thousands of silent ones loses his own.
 """
 
+import asyncio
 from collections import Counter
 from typing import Protocol
 
@@ -35,10 +36,16 @@ class Connected:
         self._unproven: dict[str, dict[Closable, None]] = {}
         self._proven: dict[Closable, str] = {}
         self._numbers: Counter[str] = Counter()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     def __len__(self) -> int:
         """Return how many there are."""
         return sum(self._numbers.values())
+
+    async def ended(self) -> None:
+        """Return when there is none."""
+        await self._empty.wait()
 
     def all(self) -> list[Closable]:
         """Return every one."""
@@ -52,6 +59,7 @@ class Connected:
             return False
         self._unproven.setdefault(client, {})[connection] = None
         self._numbers[client] += 1
+        self._empty.clear()
         return True
 
     def prove(self, connection: Closable, client: str) -> None:
@@ -69,6 +77,8 @@ class Connected:
         self._numbers[client] -= 1
         if not self._numbers[client]:
             del self._numbers[client]
+        if not self._numbers:
+            self._empty.set()
 
     def _forget_unproven(self, connection: Closable, client: str) -> None:
         group = self._unproven[client]

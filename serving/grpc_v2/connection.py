@@ -8,6 +8,7 @@ not read, and takes turns with the other connections.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import cast
 
 from serving.grpc_v2 import frames
 from serving.grpc_v2.fields import FieldReader
@@ -63,8 +64,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, unless there are too many."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self._client = str(peer[0]) if peer else ""
         if self._shared.connected.admit(self, self._client):
@@ -243,9 +243,11 @@ class Connection(asyncio.Protocol):
         self._streams.take(frame.stream, piece, size, is_ended=is_ended)
 
     def _on_headers(self, frame: Frame) -> None:
-        self._block = (frame, bytearray(frames.unpadded(frame)), 0)
+        block = bytearray(frames.unpadded(frame))
         if frame.flags & frames.END_HEADERS:
-            self._end_block()
+            self._end_block(frame, block)
+        else:
+            self._block = (frame, block, 0)
 
     def _on_continuation(self, frame: Frame) -> None:
         if self._block is None or frame.stream != self._block[0].stream:
@@ -256,11 +258,10 @@ class Connection(asyncio.Protocol):
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "the header fields are too large")
         self._block = (first, block, count + 1)
         if frame.flags & frames.END_HEADERS:
-            self._end_block()
+            self._block = None
+            self._end_block(first, block)
 
-    def _end_block(self) -> None:
-        assert self._block is not None
-        (frame, block, _), self._block = self._block, None
+    def _end_block(self, frame: Frame, block: bytearray) -> None:
         fields = self._fields.read(bytes(block))
         is_ended = bool(frame.flags & frames.END_STREAM)
         self._streams.begin(frame.stream, fields, is_ended=is_ended, size=len(block))
@@ -299,8 +300,9 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _resume(self) -> None:
-        is_open = self._transport is not None and self._closing_since is None
-        if is_open and self._blocked_since is None:
+        if self._transport is None or self._closing_since is not None:
+            return
+        if self._blocked_since is None:
             self._transport.resume_reading()
 
     def _fail(self, fault: ConnectionFault) -> None:

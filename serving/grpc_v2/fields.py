@@ -14,7 +14,7 @@ from hpack.table import HeaderTable
 from serving.grpc_v2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ConnectionFault
 
 Field = tuple[bytes, bytes]
-_STATIC: tuple[Field, ...] = tuple((bytes(one[0]), bytes(one[1])) for one in HeaderTable.STATIC_TABLE)
+_STATIC: tuple[Field, ...] = HeaderTable.STATIC_TABLE
 _ENTRY_BYTES = 32
 """What the standard counts for a field beside its name and value."""
 _TABLE_BYTES = 4096

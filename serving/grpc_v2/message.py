@@ -79,7 +79,7 @@ class Incoming:
         """How many bytes of it are still to come; 0 before its size is known."""
         return 0 if self.size is None else self.size - len(self._bytes)
 
-    async def unpacked(self, encoding: bytes) -> bytearray:
+    async def unpacked(self, encoding: bytes) -> bytes | bytearray:
         """Return the message; `encoding` is what `grpc-encoding` says.
 
         Raises RequestRefusedError: 413, 429, 400 for what cannot be unpacked, 501 for an encoding
@@ -114,7 +114,7 @@ class Incoming:
         self.is_packed = bool(flag)
 
 
-def _inflated(packed: bytearray, bits: int, most: int) -> bytearray:
+def _inflated(packed: bytearray, bits: int, most: int) -> bytes:
     unpacker = zlib.decompressobj(bits)
     try:
         message = unpacker.decompress(packed, most + 1)
@@ -122,7 +122,7 @@ def _inflated(packed: bytearray, bits: int, most: int) -> bytearray:
         raise RequestRefusedError(400, "the message cannot be decompressed") from error
     if len(message) <= most and not unpacker.eof:
         raise RequestRefusedError(400, "the compressed message is cut off")
-    return bytearray(message)
+    return message
 
 
 def _too_large(most: int) -> RequestRefusedError:

@@ -41,25 +41,33 @@ def parse_cost(packed: bytes | bytearray) -> int:
     """
     if len(packed) <= _SMALL_BYTES:
         return _SMALL_FACTOR * len(packed)
-    cost = len(packed)
-    fields = 0
-    waiting = [(-1, 0, len(packed))]
-    while waiting:
-        message, start, end = waiting.pop()
+    walk = _Walk(packed)
+    walk.read(-1, 0, len(packed))
+    return len(packed) + walk.cost
+
+
+class _Walk:
+    """One reading of a message; nothing is kept of it but two numbers."""
+
+    def __init__(self, packed: bytes | bytearray) -> None:
+        self.cost = 0
+        self._fields = 0
+        self._packed = packed
+
+    def read(self, message: int, start: int, end: int) -> None:
         kinds = _KINDS[message]
-        for number, first, last in _fields(packed, start, end):
+        for number, first, last in _fields(self._packed, start, end):
             kind = kinds.get(number)
-            fields += 1
-            if fields > MOST_FIELDS:
+            self._fields += 1
+            if self._fields > MOST_FIELDS:
                 raise RequestRefusedError(
                     413,
                     f"the message has more than {MOST_FIELDS} tensors, parameters and strings; "
                     "send the rows in several requests, or in `raw_input_contents`",
                 )
-            cost += _cost(kind, packed, first, last)
+            self.cost += _cost(kind, self._packed, first, last)
             if kind in _KINDS:
-                waiting.append((kind, first, last))
-    return cost
+                self.read(kind, first, last)
 
 
 def _cost(kind: int | None, packed: bytes | bytearray, first: int, last: int) -> int:

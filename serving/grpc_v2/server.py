@@ -21,7 +21,6 @@ from serving.service import Service
 
 _BACKLOG = 2048
 _LOOK_SECONDS = 1.0
-_WAIT_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,10 @@ class GrpcServer:
     async def stop(self, grace: float) -> None:
         """Take no new calls, and end when those in flight are answered or `grace` seconds over."""
         self._listener.close()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + grace
         for connection in self._connected.all():
             connection.leave()
-        while len(self._connected) and loop.time() < deadline:
-            await asyncio.sleep(_WAIT_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.ended(), grace)
         for connection in self._connected.all():
             connection.drop()
         self._looking.cancel()

@@ -74,9 +74,7 @@ def refusal(stream: int, request_id: str, refused: RequestRefusedError) -> bytes
 
 def no_grpc(stream: int) -> bytes:
     """Return the answer to a request that is none of gRPC."""
-    return frames.frame(
-        frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, _NO_GRPC
-    )
+    return frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, _NO_GRPC)
 
 
 def _named(request_id: str) -> bytes:

@@ -291,9 +291,7 @@ class Streams:
 
     def _push(self, stream: Stream) -> None:
         while stream.pending is not None and not self._link.is_blocked:
-            size = min(
-                len(stream.pending), stream.window, self._window, frames.MOST_FRAME_BYTES
-            )
+            size = min(len(stream.pending), stream.window, self._window, frames.MOST_FRAME_BYTES)
             if size <= 0:
                 return
             piece = bytes(stream.pending[:size])
