@@ -42,6 +42,9 @@ class Finds(Protocol):
         Raises RequestRefusedError: 401 without a key, 501 where there is no such call.
         """
 
+    def note_refused(self, request_id: str, refused: RequestRefusedError) -> None:
+        """Count a call that was refused before its message was read."""
+
 
 _CODES = {
     400: 3,  # INVALID_ARGUMENT

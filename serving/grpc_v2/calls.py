@@ -81,11 +81,15 @@ class Calls:
             try:
                 self._keys.require(headers)
             except RequestRefusedError as refused:
-                self._service.note_refused("", request_id(headers), refused)
+                self.note_refused(request_id(headers), refused)
                 raise
         if call is None:
             raise RequestRefusedError(501, "there is no such call")
         return call
+
+    def note_refused(self, request_id: str, refused: RequestRefusedError) -> None:
+        """Count a call that was refused before its message was read."""
+        self._service.note_refused("", request_id, refused)
 
     def _questions(self) -> dict[str, Call]:
         """Return every call but the inference by its name in the protocol."""
@@ -117,7 +121,11 @@ class Calls:
 
     async def _infer(self, sent: Sent) -> bytes:
         size = len(sent.message)
-        message = await self._parsed(sent)
+        try:
+            message = await self._parsed(sent)
+        except RequestRefusedError as refused:
+            self.note_refused(sent.request_id, refused)
+            raise
         asked = Asked(
             message.model_name, message.model_version or None, sent.headers, sent.request_id
         )

@@ -35,7 +35,7 @@ _LONGEST_VARINT = 64
 
 
 def parse_cost(packed: bytes | bytearray) -> int:
-    """Return the bytes that these and the ModelInferRequest made of them take, at most.
+    """Return the bytes that the ModelInferRequest made of these takes beside them, at most.
 
     Raises RequestRefusedError: 413 for more fields than anybody needs, 400 when it is no message.
     """
@@ -43,7 +43,7 @@ def parse_cost(packed: bytes | bytearray) -> int:
         return _SMALL_FACTOR * len(packed)
     walk = _Walk(packed)
     walk.read(-1, 0, len(packed))
-    return len(packed) + walk.cost
+    return walk.cost
 
 
 class _Walk:
@@ -76,7 +76,7 @@ def _cost(kind: int | None, packed: bytes | bytearray, first: int, last: int) ->
     if kind == _TEXT:
         return _TEXT_BYTES + last - first
     if kind == _FIXED:
-        return 2 * (last - first)
+        return last - first
     if kind == _NUMBERS:
         if last - first < _LONGEST_VARINT:
             return _NUMBER_BYTES * (last - first)

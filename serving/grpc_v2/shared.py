@@ -23,6 +23,9 @@ _NO_GRPC = written([(b":status", b"415")])
 _LEGIBLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 """Besides letters, digits and `_.-~`: what gRPC lets stand in a sentence as it is."""
 
+_LONGEST_SENTENCE = 1000
+"""Which fits into a frame, however it has to be written."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -61,7 +64,7 @@ def ending(stream: int, request_id: str) -> bytes:
 
 def refusal(stream: int, request_id: str, refused: RequestRefusedError) -> bytes:
     """Return the frame that is all of a refused call's answer."""
-    sentence = quote(str(refused), safe=_LEGIBLE).encode()
+    sentence = quote(str(refused)[:_LONGEST_SENTENCE], safe=_LEGIBLE).encode()
     status = str(grpc_status(refused)).encode()
     fields = written([(b"grpc-status", status), (b"grpc-message", sentence)])
     return frames.frame(

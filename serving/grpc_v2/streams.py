@@ -136,7 +136,7 @@ class Streams:
         try:
             stream.incoming.take(piece)
         except RequestRefusedError as refused:
-            self._refuse(stream, refused)
+            self._refuse_unread(stream, refused)
             return
         if not was_known and stream.incoming.missing > stream.allowed:
             more = stream.incoming.missing - stream.allowed
@@ -195,7 +195,8 @@ class Streams:
         ]
         for stream in late:
             if stream.pending is None:
-                self._refuse(stream, RequestRefusedError(408, "the message did not come in time"))
+                late_message = RequestRefusedError(408, "the message did not come in time")
+                self._refuse_unread(stream, late_message)
             else:
                 self._link.write(frames.reset(stream.number, frames.CANCEL))
                 self._close(stream)
@@ -248,14 +249,21 @@ class Streams:
         if stream.incoming.is_whole:
             self._start(stream)
         else:
-            self._refuse(stream, RequestRefusedError(400, "the call ended before its message did"))
+            self._refuse_unread(
+                stream, RequestRefusedError(400, "the call ended before its message did")
+            )
 
     def _start(self, stream: Stream) -> None:
         stream.task = self._loop.create_task(self._answer(stream))
 
     async def _answer(self, stream: Stream) -> None:
         try:
-            answer = await stream.call.answer(await self._sent(stream))
+            sent = await self._sent(stream)
+        except RequestRefusedError as refused:
+            self._refuse_unread(stream, refused)
+            return
+        try:
+            answer = await stream.call.answer(sent)
         except RequestRefusedError as refused:
             self._refuse(stream, refused)
         except Exception:
@@ -302,6 +310,10 @@ class Streams:
             if stream.pending is None:
                 self._link.write(ending(stream.number, stream.request_id))
                 self._close(stream)
+
+    def _refuse_unread(self, stream: Stream, refused: RequestRefusedError) -> None:
+        self._shared.calls.note_refused(stream.request_id, refused)
+        self._refuse(stream, refused)
 
     def _refuse(self, stream: Stream, refused: RequestRefusedError) -> None:
         if stream.number not in self._open:

@@ -65,9 +65,9 @@ class Raw:
         waiting, found = set(streams), {}
         async for kind, flags, stream, payload in self.frames():
             if kind == HEADERS:
-                told = dict(self.decoder.decode(payload))
+                told = dict(self.decoder.decode(payload, raw=True))
                 if flags & END_STREAM:
-                    found[stream] = int(told["grpc-status"])
+                    found[stream] = int(told[b"grpc-status"])
                     waiting.discard(stream)
             if not waiting:
                 break
@@ -75,7 +75,9 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw(port: int, source: str = "127.0.0.2", greets: bytes | None = None) -> AsyncIterator[Raw]:
+async def raw(
+    port: int, source: str = "127.0.0.2", greets: bytes | None = None
+) -> AsyncIterator[Raw]:
     """Connect from a loopback address of its own, and greet."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     writer.write(PREFACE + settings() if greets is None else greets)

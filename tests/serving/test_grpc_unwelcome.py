@@ -52,9 +52,7 @@ MIB = 2**20
 
 
 @pytest_asyncio.fixture
-async def start(
-    holder: Holder, boxes: Held, shelf: Shelf
-) -> AsyncIterator[Callable[..., Any]]:
+async def start(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[Callable[..., Any]]:
     """Return a function that starts a server which asks for a key, within these limits."""
     del boxes
     around = server_around(holder, {"SERVING_API_KEY": KEY})
@@ -128,7 +126,7 @@ async def test_what_cannot_be_unpacked_is_refused(
 
 @pytest.mark.asyncio
 async def test_a_small_window_gets_the_whole_answer(start: Callable[..., Any]) -> None:
-    """A caller that lets 7 bytes at a time be sent gets all of its answer, padding notwithstanding."""
+    """A caller that lets 7 bytes at a time be sent gets all of its answer."""
     server = await start()
     async with raw(server.port, greets=PREFACE + settings((4, 7))) as caller:
         message = prefixed(question().SerializeToString())
@@ -203,7 +201,7 @@ async def test_calls_begun_and_given_up_cost_nobody_else(start: Callable[..., An
 
 @pytest.mark.asyncio
 async def test_more_than_its_window_ends_a_call(start: Callable[..., Any]) -> None:
-    """A caller that sends more than it was let in loses its call alone, as who sends no whole message does."""
+    """A caller that sends more than it was let in loses its call alone."""
     server = await start()
     async with raw(server.port) as caller:
         head = b"\0" + (2**19).to_bytes(4)
@@ -291,7 +289,8 @@ def test_a_thousand_fat_messages_without_a_key(serving: Served) -> None:
     """1,000 messages of 31 MiB without a key take no memory, and a caller with one is answered."""
 
     async def attack() -> tuple[list[int], int]:
-        statuses, highest = [], 0
+        statuses: list[int] = []
+        highest = 0
         for _ in range(10):
             async with raw(serving.server.grpc_port) as caller:
                 streams = range(1, 201, 2)
@@ -327,7 +326,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_message_takes_no_more_than_is_its_due(serving: Served, bomb: bytes) -> None:
-    """A message that would parse to many times its size is refused, also packed, and leaves nothing."""
+    """A message that would parse to many times its size is refused and leaves nothing."""
 
     async def send() -> set[grpc.StatusCode]:
         more = {"metadata": METADATA, "compression": grpc.Compression.Gzip, "timeout": 60}
