@@ -16,6 +16,7 @@ from serving.following.webhook import Webhook
 from serving.front import Application, Front
 from serving.grpc_v2.server import Listening, start_grpc
 from serving.guard.drain import Drain
+from serving.guard.given_back import give_back_large_blocks
 from serving.guard.guard import Guard, make_guard
 from serving.guard.memory_budget import MemoryBudget
 from serving.models.batcher import Batcher, Limits
@@ -91,6 +92,7 @@ def _limits(settings: Settings) -> Limits:
 def _lifespan(server: Server, follow: Background) -> Callable[[Any], Any]:
     @asynccontextmanager
     async def run(_app: Starlette) -> AsyncIterator[None]:
+        give_back_large_blocks()
         background = [
             asyncio.ensure_future(follow()),
             asyncio.ensure_future(server.guard.publish()),
@@ -121,7 +123,7 @@ async def _listen_to_grpc(server: Server) -> None:
         settings.max_rows,
         shares_port=settings.worker is not None,
     )
-    grpc = await start_grpc(server.service, server.repository, at, server.guard.keys)
+    grpc = await start_grpc(server.service, server.repository, at, server.guard.keys, server.memory)
     server.drain.on_stop(grpc.stop)
 
 

@@ -85,9 +85,8 @@ class Service:
                 guard.keys.require(asked.headers)
                 answer, role = await self._infer(asked, read)
             except RequestRefusedError as refused:
-                guard.metrics.refused(asked.name, refused.status)
                 span.refused(asked.name, refused.status, str(refused))
-                log_refused(asked.request_id, asked.name, refused.status, str(refused))
+                self.note_refused(asked.name, asked.request_id, refused)
                 raise
             except Exception as error:
                 guard.metrics.refused(asked.name, 500)
@@ -98,6 +97,11 @@ class Service:
             guard.metrics.answered(answer.held, perf_counter() - started, rows, role.value)
             span.answered(answer.held, rows)
         return answer
+
+    def note_refused(self, name: str, request_id: str, refused: RequestRefusedError) -> None:
+        """Count a request that is refused; also one that was refused before its model was known."""
+        self._guard.metrics.refused(name, refused.status)
+        log_refused(request_id, name, refused.status, str(refused))
 
     async def _infer(self, asked: Asked, read: Read) -> tuple[Answer, Role]:
         taken = self._take(asked)

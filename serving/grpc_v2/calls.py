@@ -1,43 +1,36 @@
 """What each call of the gRPC service answers."""
 
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-import grpc
 from google.protobuf.message import Message
-from grpc import aio
 
 from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc_v2.call import Call, Sent
 from serving.grpc_v2.dialects import model_metadata, named
 from serving.grpc_v2.messages import decode, encode, parsed
+from serving.grpc_v2.parse_cost import parse_cost
 from serving.guard.keys import Keys
 from serving.guard.logs import request_id
-from serving.protocol import metadata
+from serving.protocol import absent, metadata
 from serving.refusals import RequestRefusedError
-from serving.service import FAILED, Asked, Decode, Headers, Service
+from serving.service import Asked, Decode, Headers, Service
 
-REQUEST_ID = "x-request-id"
-Metadata = Iterable[tuple[str, str | bytes]]
-Call = Callable[[bytes, "aio.ServicerContext[bytes, bytes]"], Awaitable[bytes]]
-
-_CODES = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    403: grpc.StatusCode.PERMISSION_DENIED,
-    404: grpc.StatusCode.NOT_FOUND,
-    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    422: grpc.StatusCode.INVALID_ARGUMENT,
-    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    503: grpc.StatusCode.UNAVAILABLE,
-    504: grpc.StatusCode.DEADLINE_EXCEEDED,
-}
+SERVICES = (
+    "inference.GRPCInferenceService",
+    # Where MLServer has its repository calls, besides.
+    "inference.model_repository.ModelRepositoryService",
+)
 _UNAVAILABLE = 503
 # A probe has no key.
 _OPEN = ("ServerLive", "ServerReady")
+_INFER = "ModelInfer"
+_MOST_QUESTION_BYTES = 2**16
+"""Of a message that is no inference: names, and parameters of a load."""
+_LARGE_BYTES = 2**18
 _Asked = TypeVar("_Asked", bound=Message)
-log = logging.getLogger("serving.grpc")
 
 
 class Repository(Protocol):
@@ -59,22 +52,53 @@ class Repository(Protocol):
 class Calls:
     """The calls of the service, each from the bytes of a message to the bytes of its answer."""
 
-    def __init__(self, service: Service, repository: Repository, keys: Keys, max_rows: int) -> None:
-        """Take what answers, what the repository calls ask, and who may ask."""
+    def __init__(
+        self,
+        service: Service,
+        repository: Repository,
+        keys: Keys,
+        max_rows: int,
+        max_message_bytes: int,
+    ) -> None:
+        """Take what answers, what the repository calls ask, who may ask, and for how much."""
         self._service = service
         self._repository = repository
         self._keys = keys
         self._max_rows = max_rows
+        self._most_cost = 4 * max_message_bytes
+        calls = {_INFER: Call(self._infer, max_message_bytes, is_open=False)} | self._questions()
+        self._calls = {
+            f"/{place}/{name}".encode(): call for place in SERVICES for name, call in calls.items()
+        }
 
-    def all(self) -> dict[str, Call]:
-        """Return every call by its name in the protocol."""
+    def find(self, path: bytes, headers: Headers) -> Call:
+        """Return the call of a path that these headers may make.
+
+        Raises RequestRefusedError: 401 without a key, 501 where there is no such call.
+        """
+        call = self._calls.get(path)
+        if call is None or not call.is_open:
+            try:
+                self._keys.require(headers)
+            except RequestRefusedError as refused:
+                self.note_refused(request_id(headers), refused)
+                raise
+        if call is None:
+            raise RequestRefusedError(501, _absence(path))
+        return call
+
+    def note_refused(self, request_id: str, refused: RequestRefusedError) -> None:
+        """Count a call that was refused before its message was read."""
+        self._service.note_refused("", request_id, refused)
+
+    def _questions(self) -> dict[str, Call]:
+        """Return every call but the inference by its name in the protocol."""
         return {
             "ServerLive": self._call("ServerLive", v2.ServerLiveRequest, self._live),
             "ServerReady": self._call("ServerReady", v2.ServerReadyRequest, self._ready),
             "ModelReady": self._call("ModelReady", v2.ModelReadyRequest, self._model_ready),
             "ServerMetadata": self._call("ServerMetadata", v2.ServerMetadataRequest, self._server),
             "ModelMetadata": self._call("ModelMetadata", v2.ModelMetadataRequest, self._model),
-            "ModelInfer": self._infer,
             "RepositoryIndex": self._call(
                 "RepositoryIndex", v2.RepositoryIndexRequest, self._index
             ),
@@ -89,38 +113,46 @@ class Calls:
     def _call(
         self, name: str, asked: type[_Asked], answer: Callable[[_Asked], Awaitable[Message]]
     ) -> Call:
-        async def call(packed: bytes, context: "aio.ServicerContext[bytes, bytes]") -> bytes:
-            headers = _headers(context.invocation_metadata() or ())
-            context.set_trailing_metadata(((REQUEST_ID, request_id(headers)),))
-            try:
-                if name not in _OPEN:
-                    self._keys.require(headers)
-                answered: bytes = (await answer(parsed(asked, packed))).SerializeToString()
-            except RequestRefusedError as refused:
-                raise await _refuse(context, refused) from refused
-            except Exception as error:
-                log.exception("%s failed", name)
-                raise await _refuse(context, RequestRefusedError(500, FAILED)) from error
+        async def call(sent: Sent) -> bytes:
+            answered: bytes = (await answer(parsed(asked, sent.message))).SerializeToString()
             return answered
 
-        return call
+        return Call(call, _MOST_QUESTION_BYTES, is_open=name in _OPEN)
 
-    async def _infer(self, packed: bytes, context: "aio.ServicerContext[bytes, bytes]") -> bytes:
-        headers = _headers(context.invocation_metadata() or ())
-        named = request_id(headers)
-        context.set_trailing_metadata(((REQUEST_ID, named),))
+    async def _infer(self, sent: Sent) -> bytes:
+        size = len(sent.message)
         try:
-            message = parsed(v2.ModelInferRequest, packed)
-            asked = Asked(message.model_name, message.model_version or None, headers, named)
-            read = partial(self._read, message, len(packed))
-            answer = await self._service.answer(asked, read)
-            held = answer.held
-            encoded: bytes = encode(
-                held.bundle, held.version, answer.request, answer.probability
-            ).SerializeToString()
+            message = await self._parsed(sent)
         except RequestRefusedError as refused:
-            raise await _refuse(context, refused) from refused
+            self.note_refused(sent.request_id, refused)
+            raise
+        asked = Asked(
+            message.model_name, message.model_version or None, sent.headers, sent.request_id
+        )
+        answer = await self._service.answer(asked, partial(self._read, message, size))
+        held = answer.held
+        encoded: bytes = encode(
+            held.bundle, held.version, answer.request, answer.probability
+        ).SerializeToString()
         return encoded
+
+    async def _parsed(self, sent: Sent) -> v2.ModelInferRequest:
+        """Return the message, once the memory for it is held."""
+        if len(sent.message) <= _LARGE_BYTES:
+            sent.holding.reserve(self._cost(sent.message))
+            return parsed(v2.ModelInferRequest, sent.message)
+        sent.holding.reserve(await asyncio.to_thread(self._cost, sent.message))
+        return await asyncio.to_thread(parsed, v2.ModelInferRequest, sent.message)
+
+    def _cost(self, message: bytes | bytearray) -> int:
+        cost = parse_cost(message)
+        if cost > self._most_cost:
+            raise RequestRefusedError(
+                413,
+                f"the message takes more than {self._most_cost // 2**20} MiB when it is read; "
+                "send the rows in several requests",
+            )
+        return cost
 
     async def _read(self, message: v2.ModelInferRequest, size: int) -> tuple[Decode, int]:
         return partial(decode, message, max_rows=self._max_rows), size
@@ -167,17 +199,8 @@ class Calls:
         return v2.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
 
 
-def _headers(sent: Metadata) -> Headers:
-    """Return a call's metadata as HTTP has them."""
-    return [
-        (key.encode(), value if isinstance(value, bytes) else value.encode()) for key, value in sent
-    ]
-
-
-async def _refuse(
-    context: "aio.ServicerContext[bytes, bytes]", refused: RequestRefusedError
-) -> BaseException:
-    """End a call with the status and the sentence of a refusal."""
-    code = _CODES.get(refused.status, grpc.StatusCode.INTERNAL)
-    ended: BaseException = await context.abort(code, str(refused))
-    return ended
+def _absence(path: bytes) -> str:
+    """Say that there is no such call, and of Triton's and MLServer's what there is instead."""
+    name = path.rpartition(b"/")[2].decode("latin-1")
+    instead = absent.CALLS.get(name)
+    return "there is no such call" if instead is None else f"{name}: {instead}"

@@ -94,7 +94,7 @@ class TypedTensor:
         return field, items
 
 
-def parsed(asked: type[_Asked], packed: bytes) -> _Asked:
+def parsed(asked: type[_Asked], packed: bytes | bytearray) -> _Asked:
     """Return the message that these bytes are; RequestRefusedError, 400, when they are none."""
     try:
         found: _Asked = asked.FromString(packed)

@@ -1,25 +1,26 @@
 """The protocol's gRPC service on a port of its own, beside REST in the same event loop.
 
 Guarantees that a call that cannot be answered ends with a status that fits and with the sentence
-that REST would give, whatever bytes came, and that a call which is given up ends alone.
+that REST would give, whatever bytes came, that a call which is given up ends alone, and that who
+shows no key takes neither memory nor connections from those who do. It speaks HTTP/2 itself:
+decision 26 says why.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass, field
 
-import grpc
-from grpc import aio
-
-from serving.grpc_v2.absent_calls import absent_calls
 from serving.grpc_v2.calls import Calls, Repository
+from serving.grpc_v2.connected import Connected
+from serving.grpc_v2.connection import Connection
+from serving.grpc_v2.shared import Patience, Shared
 from serving.guard.keys import Keys
+from serving.guard.memory_budget import MemoryBudget
 from serving.service import Service
 
-SERVICES = (
-    "inference.GRPCInferenceService",
-    # Where MLServer has its repository calls, besides.
-    "inference.model_repository.ModelRepositoryService",
-)
+_BACKLOG = 2048
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Listening:
     """Of one request."""
     shares_port: bool = False
     """Whether other workers listen on the same port; then nobody notices that it is taken."""
+    connections: int = 2048
+    """Open at the same time."""
+    client_connections: int = 1536
+    """Of them, of one client."""
+    header_bytes: int = 2**14
+    """Of the header fields of a call."""
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,22 @@ class GrpcServer:
 
     port: int
     """The one that it listens on."""
-    _server: aio.Server
+    _listener: asyncio.Server
+    _connected: Connected
+    _looking: "asyncio.Task[None]"
 
     async def stop(self, grace: float) -> None:
         """Take no new calls, and end when those in flight are answered or `grace` seconds over."""
-        await self._server.stop(grace)
+        self._listener.close()
+        for connection in self._connected.all():
+            connection.leave()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.ended(), grace)
+        for connection in self._connected.all():
+            connection.drop()
+        self._looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._looking
 
 
 async def start_grpc(
@@ -54,41 +73,46 @@ async def start_grpc(
     repository: Repository,
     at: Listening,
     keys: Keys,
+    memory: MemoryBudget,
 ) -> GrpcServer:
     """Start answering and return; needs a running event loop, of asyncio or uvloop.
 
-    Raises OSError with a sentence when the port is not to be had.
+    What calls hold of memory is counted in `memory`. Raises OSError with a sentence when the port
+    is not to be had.
     """
-    server = aio.server(
-        options=(
-            ("grpc.max_receive_message_length", at.max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            # gRPC shares ports by default, and a second server would take half of the calls.
-            ("grpc.so_reuseport", int(at.shares_port)),
-        )
+    calls = Calls(service, repository, keys, at.max_rows, at.max_message_bytes)
+    connected = Connected(at.connections, at.client_connections)
+    shared = Shared(calls, memory, connected, at.patience, at.header_bytes)
+    bound = _bound(at)
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: Connection(shared), sock=bound, backlog=_BACKLOG
     )
-    server.add_generic_rpc_handlers(_handlers(Calls(service, repository, keys, at.max_rows)))
-    port = _bind(server, at)
-    await server.start()
-    return GrpcServer(port, server)
+    looking = asyncio.ensure_future(_look(connected))
+    return GrpcServer(bound.getsockname()[1], listener, connected, looking)
 
 
-def _bind(server: aio.Server, at: Listening) -> int:
-    host = f"[{at.host}]" if ":" in at.host else at.host
+async def _look(connected: Connected) -> None:
+    """End what takes too long, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        for connection in connected.all():
+            connection.look(loop.time())
+
+
+def _bound(at: Listening) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if at.shares_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        port: int = server.add_insecure_port(f"{host}:{at.port}")
-    except RuntimeError as error:
+        listener.bind((at.host, at.port))
+        if not at.shares_port:
+            listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
         raise OSError(
-            f"{at.host} port {at.port} is not to be had for gRPC. Stop what listens there, or "
-            "choose another."
+            f"{at.host} port {at.port} is not to be had for gRPC ({error.strerror}). Stop what "
+            "listens there, or choose another."
         ) from error
-    return port
-
-
-def _handlers(calls: Calls) -> Sequence[grpc.GenericRpcHandler]:
-    # Bytes in and out: a message that is none becomes a refusal here and no failure of the server.
-    methods = absent_calls() | {
-        name: grpc.unary_unary_rpc_method_handler(answer) for name, answer in calls.all().items()
-    }
-    serving: Callable[..., grpc.GenericRpcHandler] = grpc.method_handlers_generic_handler
-    return [serving(name, methods) for name in SERVICES]
+    return listener

@@ -20,7 +20,7 @@ import pytest
 
 from include.settings import PROJECT
 from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.server import SERVICES
+from serving.grpc_v2.calls import SERVICES
 from tests.containers.engine import HARDENED, Container, Docker
 from tests.seaweed import Seaweed
 from tests.serving.accounts import Account, GuardedMlflow

@@ -93,7 +93,7 @@ async def server(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[Grp
     """Return a server that holds "boxes" on a free port."""
     del boxes
     around = server_around(holder)
-    started = await start_grpc(around.service, shelf, AT, around.guard.keys)
+    started = await start_grpc(around.service, shelf, AT, around.guard.keys, around.memory)
     yield started
     await started.stop(0)
     around.batcher.close()

@@ -12,7 +12,7 @@ from grpc import aio
 
 from serving.grpc_v2 import generate
 from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.server import SERVICES
+from serving.grpc_v2.calls import SERVICES
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import ROWS, Ask, Shelf, question, raw_question
 

@@ -53,7 +53,7 @@ async def test_a_key_is_asked_for(holder: Holder, boxes: Held, shelf: Shelf) -> 
     """Without a key only the server's own health is told; with one everything is."""
     del boxes
     around = server_around(holder, {"SERVING_API_KEY": "sesame"})
-    server = await start_grpc(around.service, shelf, AT, around.guard.keys)
+    server = await start_grpc(around.service, shelf, AT, around.guard.keys, around.memory)
     async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         assert (await call(channel, "ServerLive")).live
         for name in ("ServerMetadata", "ModelInfer", "RepositoryIndex", "RepositoryModelUnload"):
@@ -74,8 +74,9 @@ async def test_a_taken_port_is_told(holder: Holder, shelf: Shelf) -> None:
     around = server_around(holder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        at = replace(AT, port=port)
         with pytest.raises(OSError, match=f"port {port} is not to be had for gRPC"):
-            await start_grpc(around.service, shelf, replace(AT, port=port), around.guard.keys)
+            await start_grpc(around.service, shelf, at, around.guard.keys, around.memory)
 
 
 def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Shelf) -> None:
@@ -83,7 +84,7 @@ def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Sh
 
     async def both() -> tuple[str, str]:
         around = server_around(holder)
-        server = await start_grpc(around.service, shelf, AT, around.guard.keys)
+        server = await start_grpc(around.service, shelf, AT, around.guard.keys, around.memory)
         listener = socket.create_server(("127.0.0.1", 0))
         rest = uvicorn.Server(uvicorn.Config(app_around(holder), log_config=None))
         serving = asyncio.ensure_future(rest.serve([listener]))

@@ -1,0 +1,322 @@
+"""One HTTP/2 connection of gRPC callers (RFC 9113): bytes to frames, and what bounds them.
+
+Guarantees that what is kept for a connection has a size and an end: one frame, one block of
+header fields, and what its calls with a key were granted. Reading stops while the other side does
+not read, and takes turns with the other connections.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+from serving.grpc_v2 import frames
+from serving.grpc_v2.fields import FieldReader
+from serving.grpc_v2.frames import ConnectionFault, Frame
+from serving.grpc_v2.shared import Shared
+from serving.grpc_v2.streams import MOST_STREAMS, Streams
+
+_WINDOW_BYTES = 2**22
+"""Of all calls together; each has a window of its own besides, and that is what holds memory."""
+_MOST_IN_A_TURN = 64
+"""Frames that are read before other connections have their turn."""
+_MOST_CONTINUATIONS = 16
+_MOST_STRIKES = 2**20
+_STRIKES_A_SECOND = 2**17
+_FRAME_STRIKES = 64
+"""A frame that carries no call, or a refused call besides its fields, counts as 64 bytes of fields
+do: 500 refused calls a second are borne, and 4,000 at once."""
+_LINGER_SECONDS = 2.0
+"""For the other side to close when it was told to go."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection from its greeting to its end."""
+
+    def __init__(self, shared: Shared) -> None:
+        """Take part in what all connections share."""
+        self._shared = shared
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._client = ""
+        self._streams = Streams(shared, self)
+        self._fields = FieldReader(shared.field_bytes)
+        self._received = b""
+        self._is_reading = False
+        self._is_greeted = False
+        self._is_proven = False
+        self._blocked_since: float | None = None
+        self._closing_since: float | None = None
+        self._idle_since = self._whole_since = self._loop.time()
+        self._block: tuple[Frame, bytearray, int] | None = None
+        self._owed = 0
+        self._strikes = 0
+        self._kinds: dict[int, Callable[[Frame], None]] = {
+            frames.DATA: self._on_data,
+            frames.HEADERS: self._on_headers,
+            frames.CONTINUATION: self._on_continuation,
+            frames.RESET: self._on_reset,
+            frames.SETTINGS: self._on_settings,
+            frames.PING: self._on_ping,
+            frames.WINDOW: self._on_window,
+            frames.PUSH: self._on_push,
+        }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, unless there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._client = str(peer[0]) if peer else ""
+        if self._shared.connected.admit(self, self._client):
+            self.write(frames.greeting(MOST_STREAMS, self._shared.field_bytes, _WINDOW_BYTES))
+        else:
+            self.drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what is in flight: nobody hears it."""
+        del exc
+        self._transport = None
+        self._received = b""
+        self._streams.give_up_all()
+        self._shared.connected.remove(self, self._client)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._closing_since is not None:
+            return
+        if not self._received:
+            self._whole_since = self._loop.time()
+        self._received += data
+        self._read()
+
+    def eof_received(self) -> bool:
+        """Close: a caller that sends no more takes no answer either."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Read no more while the other side does not."""
+        self._blocked_since = self._loop.time()
+        self._pause()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._blocked_since = None
+        self._streams.push_all()
+        self._resume()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is in flight."""
+        return not len(self._streams)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the other side does not read what was sent."""
+        return self._blocked_since is not None
+
+    def write(self, data: bytes) -> None:
+        """Send frames."""
+        if self._transport is not None and self._closing_since is None:
+            self._transport.write(data)
+
+    def prove(self) -> None:
+        """Note that somebody has shown a key."""
+        if not self._is_proven:
+            self._is_proven = True
+            self._shared.connected.prove(self, self._client)
+        self._strikes = 0
+
+    def bear(self, strikes: int) -> None:
+        """Count what a frame cost; raises ConnectionFault when it has become much."""
+        self._strikes += strikes + _FRAME_STRIKES
+        if self._strikes > _MOST_STRIKES:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many frames and refused calls")
+
+    def rest(self) -> None:
+        """Note that no call is left, and go where it is time to."""
+        self._idle_since = self._loop.time()
+        if self._streams.is_leaving:
+            self._close()
+
+    def leave(self) -> None:
+        """Take no new calls and end with the last one."""
+        self._streams.is_leaving = True
+        self.write(frames.goaway(self._streams.last, frames.NO_ERROR))
+        if self.is_idle:
+            self._close()
+
+    def drop(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def look(self, now: float) -> None:
+        """End what takes too long; `now` is the loop's time."""
+        self._strikes = max(0, self._strikes - _STRIKES_A_SECOND)
+        self._streams.look(now)
+        patience = self._shared.patience
+        if self._closing_since is not None:
+            if now - self._closing_since > _LINGER_SECONDS:
+                self.drop()
+        elif self._blocked_since is not None:
+            if now - self._blocked_since > patience.message:
+                self.drop()
+        elif self._received and self._is_stuck(now):
+            self.drop()
+        elif self.is_idle:
+            idle = patience.idle if self._is_proven else patience.header
+            if now - self._idle_since > idle:
+                self.leave()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether a frame, or a block of fields, is too long on its way."""
+        patience = self._shared.patience
+        is_message = self._block is None and not self.is_idle
+        return now - self._whole_since > (patience.message if is_message else patience.header)
+
+    def _read(self) -> None:
+        data, place = self._received, 0
+        try:
+            if not self._is_greeted:
+                if not self._is_greeting(data):
+                    return
+                place = len(frames.PREFACE)
+            for _ in range(_MOST_IN_A_TURN):
+                size = self._next(data, place)
+                if size is None:
+                    break
+                place += size
+            else:
+                self._pause()
+                self._loop.call_soon(self._go_on)
+        except ConnectionFault as fault:
+            self._fail(fault)
+            return
+        if place:
+            self._received = data[place:]
+            if self._block is None:
+                self._whole_since = self._loop.time()
+
+    def _go_on(self) -> None:
+        self._resume()
+        if self._transport is not None and self._closing_since is None:
+            self._read()
+
+    def _is_greeting(self, data: bytes) -> bool:
+        whole = frames.PREFACE
+        if data[: len(whole)] != whole[: len(data)]:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2")
+        self._is_greeted = len(data) >= len(whole)
+        return self._is_greeted
+
+    def _next(self, data: bytes, place: int) -> int | None:
+        """Read the frame at a place and return its size; None when it is not whole."""
+        payload = place + frames.HEAD_BYTES
+        if len(data) < payload:
+            return None
+        size = int.from_bytes(data[place : place + 3])
+        if size > frames.MOST_FRAME_BYTES:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame is too large")
+        if len(data) < payload + size:
+            return None
+        kind, flags = data[place + 3], data[place + 4]
+        stream = int.from_bytes(data[place + 5 : payload]) & frames.MOST_WINDOW
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "a block of header fields is cut off")
+        reads = self._kinds.get(kind)
+        if reads is None:
+            self.bear(0)
+        else:
+            reads(Frame(kind, flags, stream, data[payload : payload + size]))
+        return frames.HEAD_BYTES + size
+
+    def _on_data(self, frame: Frame) -> None:
+        size = len(frame.payload)
+        if not size:
+            self.bear(0)
+        self._owed += size
+        if self._owed > _WINDOW_BYTES // 2:
+            self.write(frames.more_window(0, self._owed))
+            self._owed = 0
+        piece = frames.unpadded(frame)
+        is_ended = bool(frame.flags & frames.END_STREAM)
+        self._streams.take(frame.stream, piece, size, is_ended=is_ended)
+
+    def _on_headers(self, frame: Frame) -> None:
+        block = bytearray(frames.unpadded(frame))
+        if frame.flags & frames.END_HEADERS:
+            self._end_block(frame, block)
+        else:
+            self._block = (frame, block, 0)
+
+    def _on_continuation(self, frame: Frame) -> None:
+        if self._block is None or frame.stream != self._block[0].stream:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "a continuation of nothing")
+        first, block, count = self._block
+        block += frame.payload
+        if count >= _MOST_CONTINUATIONS or len(block) > self._shared.field_bytes:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "the header fields are too large")
+        self._block = (first, block, count + 1)
+        if frame.flags & frames.END_HEADERS:
+            self._block = None
+            self._end_block(first, block)
+
+    def _end_block(self, frame: Frame, block: bytearray) -> None:
+        fields = self._fields.read(bytes(block))
+        is_ended = bool(frame.flags & frames.END_STREAM)
+        self._streams.begin(frame.stream, fields, is_ended=is_ended, size=len(block))
+
+    def _on_reset(self, frame: Frame) -> None:
+        frames.number_in(frame)
+        self.bear(0)
+        self._streams.give_up(frame.stream)
+
+    def _on_settings(self, frame: Frame) -> None:
+        self.bear(0)
+        if frame.flags & frames.ACK:
+            return
+        for name, value in frames.settings_in(frame):
+            if name == frames.INITIAL_WINDOW_SETTING:
+                self._streams.first_window(value)
+        self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
+
+    def _on_ping(self, frame: Frame) -> None:
+        self.bear(0)
+        if len(frame.payload) != frames.PING_BYTES:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a PING has another length")
+        if not frame.flags & frames.ACK:
+            self.write(frames.frame(frames.PING, frames.ACK, 0, frame.payload))
+
+    def _on_window(self, frame: Frame) -> None:
+        self.bear(0)
+        self._streams.widen(frame.stream, frames.number_in(frame))
+
+    def _on_push(self, frame: Frame) -> None:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, f"a caller pushes on {frame.stream}")
+
+    def _pause(self) -> None:
+        if self._transport is not None and self._closing_since is None:
+            with contextlib.suppress(RuntimeError):  # paused already
+                self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is None or self._closing_since is not None:
+            return
+        if self._blocked_since is None:
+            self._transport.resume_reading()
+
+    def _fail(self, fault: ConnectionFault) -> None:
+        self._received = b""
+        self._streams.is_leaving = True
+        self.write(frames.goaway(self._streams.last, fault.code, str(fault)))
+        self._close()
+        self._streams.give_up_all()
+
+    def _close(self) -> None:
+        """Close this side, and let the other one: an answer on its way is not lost by that."""
+        if self._transport is not None and self._closing_since is None:
+            self._closing_since = self._loop.time()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the other side is gone already
+                self._transport.abort()
