@@ -329,8 +329,11 @@ class Landing:
 
     def _withdraw(self, digest: str, keep: Collection[str]) -> None:
         """Drop what quarantine still holds of bytes that have come to another end."""
-        for entry in _visible(self._quarantine.at(digest).look()):
-            if entry.name not in keep:
+        store = self._quarantine.at(digest)
+        # A store may list a name otherwise than it was given: in a bucket one too long for a key.
+        listed = {entry.name for name in keep if (entry := store.entry(name))}
+        for entry in _visible(store.look()):
+            if entry.name not in listed:
                 self._quarantine.delete(f"{digest}/{entry.name}")
 
     def _carry(self, delivery: Delivery, target: Store, to: str) -> None:
