@@ -28,9 +28,16 @@ def postgres() -> Iterator[str]:
     try:
         if prefix:
             shutil.chown(folder, prefix[2])
-        _run(*prefix, programs / "initdb", "-D", folder / "data", "-A", "trust", *_PLAIN)
+        made: tuple[str | Path, ...] = (*prefix, programs / "initdb", "-D", folder / "data")
+        _run(*made, "-A", "trust", *_PLAIN)
         options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        control = (*prefix, programs / "pg_ctl", "-D", folder / "data", "-w")
+        control: tuple[str | Path, ...] = (
+            *prefix,
+            programs / "pg_ctl",
+            "-D",
+            folder / "data",
+            "-w",
+        )
         _run(*control, "-o", options, "-l", folder / "log", "start")
         try:
             yield f"postgresql+psycopg2://ratchet@/postgres?host={folder}"
