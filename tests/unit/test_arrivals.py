@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import io
 import json
 import os
 import time
@@ -132,3 +134,34 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.Monk
     for _ in range(5):
         assert settled(lookout) == []
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv.gz", gzip.compress(b'"' * 2**29, 1)),
+        ("a.csv.zst", zstandard.compress(b"\n" * 2**29)),
+    ],
+)
+def test_a_bomb_is_not_unpacked_to_its_end(name: str, data: bytes) -> None:
+    """Little that becomes much is given to who reads files with bounds: watching costs no time."""
+    file = io.BytesIO(data + b"the end that is never looked at")
+    assert is_complete(name, file)
+    assert file.tell() < len(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "complete"),
+    [
+        ("a.csv.bz2", bz2.compress(ROWS), True),
+        ("a.csv.bz2", bz2.compress(ROWS)[:-1], False),
+        ("a.csv.bz2", ROWS, False),
+        ("a.zip", b"PK\x03\x04 ... PK\x05\x06 end", True),
+        ("a.xlsx", b"PK\x03\x04 ...", False),
+    ],
+)
+def test_packed_files_and_archives_have_their_ends(
+    name: str, data: bytes, *, complete: bool
+) -> None:
+    """What is read or refused later is at least whole."""
+    assert is_complete(name, io.BytesIO(data)) is complete
