@@ -1,5 +1,7 @@
 """A Dag per model spec: a landed file, the night or a button becomes a served champion."""
 
+import hashlib
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 from approval import Approval
-from task_call import PATIENCE, call, run_id, stage_task
+from task_call import PATIENCE, SHOWABLE, call, run_id, stage_task
 
 from include.errors import SpecError
 from include.settings import Settings, read_settings
@@ -28,6 +30,7 @@ from include.spec import Spec, read_specs
 TRAINING_POOL = "training"
 # What computes for long goes to workers of its own, so that a new file never waits behind a fit.
 TRAINING: dict[str, Any] = {"pool": TRAINING_POOL, "queue": "training"}
+MOST_OF_A_NAME = 100
 HEAT = "{{ task.op_kwargs['heat']['title'] }}"
 FORM = {
     "no_new_data": Param(
@@ -49,6 +52,7 @@ FORM = {
         type=["null", "string"],
         title="Note",
         description="Why this run was started; kept with the MLflow run and the decision.",
+        pattern=SHOWABLE,
     ),
 }
 
@@ -233,15 +237,21 @@ def serve(spec_path: str, planned: Any) -> Any:
 def unusable_spec(path: Path, error: SpecError) -> DAG:
     """Return a Dag that stands for a spec that cannot be read, so that the others keep running."""
     sentence = str(error)
-
-    # A file may bear a name that no Dag can.
-    dag_id = re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)
+    dag_id = _name_of_a_dag(path.stem)
 
     @dag(dag_id=dag_id, schedule=None, catchup=False, doc_md=sentence, tags=["broken spec"])
     def broken() -> None:
         read_the_spec(sentence)
 
     return broken()
+
+
+def _name_of_a_dag(stem: str) -> str:
+    """Return the name of a file as one that a Dag can bear, and no other file's Dag bears."""
+    plain = re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII)[:MOST_OF_A_NAME]
+    if plain == stem:
+        return stem
+    return f"{plain}-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 
 
 @task
@@ -285,11 +295,17 @@ def _own_page(settings: Settings) -> str:
     return "" if settings.endpoint else f", [{page}]({page})"
 
 
+def dag_of(path: Path, spec_or_reason: Spec | SpecError, settings: Settings) -> DAG:
+    """Return the Dag of a spec, or one that says why there is none and harms no other spec."""
+    if isinstance(spec_or_reason, SpecError):
+        return unusable_spec(path, spec_or_reason)
+    try:
+        return continuous_training(path, spec_or_reason, settings)
+    except Exception as error:  # noqa: BLE001 - whatever Airflow does not take of it
+        return unusable_spec(path, SpecError(f"{path.name} makes no Dag: {error}"))
+
+
 SETTINGS = read_settings()
 for spec_path, spec_or_reason in read_specs(SETTINGS.specs).items():
     # No spec can take this name from the tasks above: `data.toml` is a fine spec.
-    globals()[f"dag of {spec_path.name}"] = (
-        unusable_spec(spec_path, spec_or_reason)
-        if isinstance(spec_or_reason, SpecError)
-        else continuous_training(spec_path, spec_or_reason, SETTINGS)
-    )
+    globals()[f"dag of {spec_path.name}"] = dag_of(spec_path, spec_or_reason, SETTINGS)

@@ -1,12 +1,13 @@
 """Back to an earlier champion, along the promotions that really happened."""
 
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, chain, dag, get_current_context
-from task_call import PATIENCE, call, run_id, stage_task
+from task_call import PATIENCE, SHOWABLE, call, run_id, stage_task
 
 from include.settings import Settings, read_settings
-from include.spec import Spec, read_specs
+from include.spec import Spec, read_specs, spec_path
 
 
 def roll_back_dag(specs: list[str], settings: Settings) -> DAG:
@@ -64,6 +65,7 @@ def _form(specs: list[str]) -> dict[str, Param]:
             "",
             type="string",
             minLength=1,
+            pattern=SHOWABLE,
             title="Reason",
             description="Why; kept with the move. A model of the same data is not promoted again.",
         ),
@@ -71,7 +73,7 @@ def _form(specs: list[str]) -> dict[str, Param]:
 
 
 def _spec_path(folder: str) -> str:
-    return f"{folder}/{get_current_context()['params']['spec']}.toml"
+    return str(spec_path(Path(folder), get_current_context()["params"]["spec"]))
 
 
 SETTINGS = read_settings()

@@ -42,6 +42,8 @@ _FOR_A_PERSON = (
     ModelRefusedError,
     RollBackError,
 )
+# What no database stores is refused by a form already: PostgreSQL has no NUL in a text.
+SHOWABLE = r"^[^\x00\ud800-\udfff]*$"
 PATIENCE = {
     "retries": 2,
     "retry_delay": timedelta(seconds=5),

@@ -6,14 +6,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from include import contract as contracts
 from include import replay
+from include.arrivals import why_ignored
 from include.dock import Dock, dock
 from include.errors import NothingToDoError, RatchetError
 from include.settings import Settings, read_settings
-from include.spec import Spec, read_spec
+from include.showable import showable, showable_name
+from include.spec import Spec, read_spec, spec_path
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
@@ -26,13 +28,20 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         settings = read_settings()
-        spec = read_spec(settings.specs / f"{arguments.spec}.toml")
+        spec = read_spec(spec_path(settings.specs, arguments.spec))
         for line in arguments.do(spec, settings, arguments):
-            sys.stdout.write(f"{line}\n")
-    except (RatchetError, ValueError) as error:
-        sys.stderr.write(f"{error}\n")
+            _say(sys.stdout, line)
+    except (RatchetError, ValueError, OSError) as error:
+        _say(sys.stderr, str(error))
         return 1
     return 0
+
+
+def _say(stream: TextIO, words: str) -> None:
+    """Write what may have come from anywhere: a terminal does what some characters tell it."""
+    text = f"{showable(words, sys.maxsize - 1)}\n"
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,8 +105,7 @@ def _at_registry(name: str) -> _Do:
 def _drop(at: Dock, arguments: argparse.Namespace) -> list[str]:
     from_input = str(arguments.file) == "-"
     name = arguments.name or ("" if from_input else arguments.file.name)
-    if not name or Path(name).name != name:
-        raise NothingToDoError(f"{name!r} is no name for a file: give one with --name")
+    _require_name(name)
     with tempfile.TemporaryDirectory() as folder:
         file = arguments.file
         if from_input:
@@ -107,7 +115,17 @@ def _drop(at: Dock, arguments: argparse.Namespace) -> list[str]:
         if not file.is_file():
             raise NothingToDoError(f"{file} is no file")
         at.landing.drop(name, file)
-    return [f"{name} lies in {at.landing.url}; a run starts within seconds"]
+    return [f"{showable_name(name)} lies in {at.landing.url}; a run starts within seconds"]
+
+
+def _require_name(name: str) -> None:
+    """Raise NothingToDoError for a name that landing would ignore, and that leads elsewhere."""
+    why = "a name has neither slashes nor NUL" if {"/", "\0"} & {*name} else why_ignored(name)
+    if why or not name:
+        raise NothingToDoError(
+            f"{name!r} is no name for a file in landing{': ' * bool(why)}{why}. Give another with "
+            "--name"
+        )
 
 
 def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:
@@ -119,7 +137,7 @@ def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:
 def _replay(at: Dock, arguments: argparse.Namespace) -> list[str]:
     mended = _read(arguments.rows) if arguments.rows else None
     name = replay.replay(at, arguments.digest, mended)
-    return [f"{name} lies in {at.landing.url}; the next run judges it again"]
+    return [f"{showable_name(name)} lies in {at.landing.url}; the next run judges it again"]
 
 
 def _read(path: Path) -> bytes:

@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 
 from include import adoption, promotions, steps
 from include.errors import AdoptionError, NothingToDoError
-from include.moves import Answer, RollBack
+from include.moves import LONGEST_WORDS, Answer, RollBack
 from include.records import Decision, Form, ModelVersion, Plan
 from include.settings import Settings
+from include.showable import showable
 from include.spec import Spec
 from include.workplace import Workplace, workplace
 
+# Its key names the move that it comes after, too.
+_LONGEST_ASKED = LONGEST_WORDS - 50
 Command = Callable[[Workplace, argparse.Namespace], Iterator[str]]
 
 
@@ -43,7 +46,7 @@ def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:
 
 def roll_back(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
     """Go back; the same words again while nothing else moved are the same roll back."""
-    asked = f"{arguments.steps} back by {_person()}: {arguments.reason}"
+    asked = showable(f"{arguments.steps} back by {_person()}: {arguments.reason}", _LONGEST_ASKED)
     newest = at.registry.moves()[-1:]
     repeated = [move.key for move in newest if move.key.endswith(asked)]
     after = newest[0].number if newest else 0

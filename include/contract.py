@@ -14,6 +14,7 @@ from typing import Any, Literal
 import tomli_w
 
 from include.errors import ContractError, SpecError
+from include.showable import showable
 from include.spec import Data, Spec
 
 Kind = Literal["number", "category"]
@@ -113,7 +114,7 @@ def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
         )
         for column in contract.columns
     )
-    return _under(spec, contract.version + 1, reason, columns)
+    return _under(spec, contract.version + 1, showable(reason), columns)
 
 
 def require_agreement(contract: Contract, spec: Spec) -> None:

@@ -1,8 +1,14 @@
 """What an operator will read when something stops: what happened, to what, and what to do."""
 
+from include.showable import showable
+
 
 class RatchetError(Exception):
     """The root of everything Ratchet raises on purpose."""
+
+    def __init__(self, sentence: str) -> None:
+        """`sentence` may quote what came from outside: it is made showable here."""
+        super().__init__(showable(sentence))
 
 
 class SpecError(RatchetError):

@@ -26,6 +26,7 @@ from include.dock import dock
 from include.measures import Seen, State
 from include.readings import LakeReading, LandingReading, RegistryReading
 from include.settings import Settings, read_settings
+from include.showable import showable_name
 from include.spec import Spec, read_specs
 
 log = logging.getLogger("ratchet")
@@ -149,16 +150,24 @@ class Exporter(Collector):
         for name, one in self._watched.items():
             if sound.get(name) != one.spec:
                 one.end()
-        self._watched = {
-            name: self._kept(spec) or watched(spec, self._settings).start()
-            for name, spec in sound.items()
-        }
-        self._broken = tuple(path.stem for path in specs if path.stem not in sound)
+        opened = {name: self._kept(spec) or self._opened(spec) for name, spec in sound.items()}
+        self._watched = {name: one for name, one in opened.items() if one}
+        self._broken = tuple(
+            showable_name(path.stem) for path in specs if path.stem not in self._watched
+        )
 
     def collect(self) -> Iterator[Metric]:
         """Yield the page from what was seen last."""
         broken = [State(name, "", (Seen("spec", up=False, at=None),)) for name in self._broken]
         return measures.page([*(one.state() for one in self._watched.values()), *broken])
+
+    def _opened(self, spec: Spec) -> Watched | None:
+        """Begin to watch a spec; None when its places cannot be opened, which harms no other."""
+        try:
+            return watched(spec, self._settings).start()
+        except Exception as error:  # noqa: BLE001 - whatever a place says
+            log.warning("%s cannot be watched: %s", spec.name, error)
+            return None
 
     def _kept(self, spec: Spec) -> Watched | None:
         found = self._watched.get(spec.name)

@@ -6,7 +6,7 @@ and a second attempt writes the same. No function holds the features of a whole 
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import polars as pl
@@ -18,6 +18,8 @@ from include.contract import Contract
 from include.dock import Dock
 from include.errors import FileRefusedError
 from include.records import Batch, Dataset
+from include.showable import showable_name, showable_row
+from include.spreadsheet import neutral
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.stages import split as split_stage
@@ -25,7 +27,26 @@ from include.stages import split as split_stage
 log = logging.getLogger("ratchet")
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 CONFLICT = "the same features are known with another label"
+_MOST_LEFT_ALONE = 20
+_SHOWN: dict[str, Callable[[str], str]] = {
+    "column": showable_name,
+    "reason": showable_name,
+    "raw": showable_row,
+}
 _KEYS = ["key_high", "key_low"]
+
+
+def left_alone(at: Dock) -> list[Batch]:
+    """Return a batch of nothing for whatever the landing place holds that is not taken, and why."""
+    found = at.landing.left_alone()
+    batches = [
+        Batch("", one.name, note=f"left alone in {at.landing.url}: {one.why}")
+        for one in found[:_MOST_LEFT_ALONE]
+    ]
+    if len(found) > len(batches):
+        rest = len(found) - len(batches)
+        batches.append(Batch("", f"{rest} more", note=f"left alone in {at.landing.url}"))
+    return [_told(batch) for batch in batches]
 
 
 def twin(delivery: Delivery) -> Batch:
@@ -213,12 +234,20 @@ def _quarantine(
             ]
         )
         both = pl.concat([refused, conflicts]).sort("line")
-        yield both.write_csv(include_header=False).encode()
+        yield _for_people(both).write_csv(include_header=False).encode()
 
 
 def _refused_reasons(at: Dock, batch: Batch) -> Iterator[str]:
     for number in range(batch.parts):
         yield from at.lake.staged(batch.digest, _refused_part(number), ["reason"])["reason"]
+
+
+def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return refused rows as `rows.csv` has them: to be shown anywhere, to be run nowhere."""
+    return rows.with_columns(
+        pl.Series(name, [neutral(show(text)) for text in rows[name].to_list()], pl.String)
+        for name, show in _SHOWN.items()
+    )
 
 
 def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:

@@ -6,6 +6,11 @@ Frozen and plain, as those of `include.records`.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from include.showable import showable
+
+LONGEST_WORDS = 1_000
+"""Of a reason, or of what asks, in characters: an entry of the log has to hold both."""
+
 
 class MoveKind(StrEnum):
     """Why the champion alias moved."""
@@ -43,6 +48,11 @@ class Move:
     """The champion until then."""
     at: str = ""
     """When it was recorded, UTC, ISO 8601."""
+
+    def __post_init__(self) -> None:
+        """Keep of what people wrote what the log can hold."""
+        for name in ("key", "by", "reason"):
+            object.__setattr__(self, name, showable(getattr(self, name), LONGEST_WORDS))
 
 
 @dataclass(frozen=True)

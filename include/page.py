@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from include.pictures import draw_gains
 from include.records import Check, Decision, Scores, SliceScore, Verdict
+from include.showable import showable
 from include.stages.promote import gains
 
 _COLOURS = {Verdict.PROMOTE: "#1a7f37", Verdict.HOLD: "#9a6700", Verdict.REJECT: "#cf222e"}
@@ -48,7 +49,7 @@ def render(title: str, decision: Decision, pictures: Mapping[str, bytes]) -> str
         _section("Chance", _chance(decision)),
         _section("Pictures", _pictures(pictures)),
     )
-    name = f"{escape(decision.verdict)}: {escape(title)}"
+    name = f"{_html(decision.verdict)}: {_html(title)}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
@@ -63,12 +64,12 @@ def _head(title: str, decision: Decision) -> str:
         facts.append(f"smallest gain to be seen here about {decision.smallest_gain:.4f} F1")
     if decision.forced:
         facts.append("forced")
-    note = f"<p>Note: {escape(decision.note)}</p>" if decision.note else ""
+    note = f"<p>Note: {_html(decision.note)}</p>" if decision.note else ""
     badge = f'<span class="verdict" style="background:{_COLOURS[decision.verdict]}">'
     return (
-        f"<h1>{badge}{escape(decision.verdict)}</span>{escape(title)}, version {escape(version)}"
-        f'</h1><p class="reason">{escape(_sentence(decision.reason))}</p>'
-        f'<p class="facts">{escape(" · ".join(facts))}</p>{note}'
+        f"<h1>{badge}{_html(decision.verdict)}</span>{_html(title)}, version {_html(version)}"
+        f'</h1><p class="reason">{_html(_sentence(decision.reason))}</p>'
+        f'<p class="facts">{_html(" · ".join(facts))}</p>{note}'
     )
 
 
@@ -76,10 +77,10 @@ def _checks(checks: Sequence[Check]) -> str:
     rows = (
         (
             _mark(check),
-            escape(check.name),
+            _html(check.name),
             _number(check.value),
             f"{'at most' if check.ceiling else 'over'} {_number(check.bound)}",
-            escape(_sentence(check.sentence)),
+            _html(_sentence(check.sentence)),
         )
         for check in checks
     )
@@ -95,7 +96,7 @@ def _scorecards(scores: Scores) -> str:
     mine = asdict(scores.challenger)
     theirs = asdict(scores.champion) if scores.champion else {}
     rows = (
-        (escape(name.replace("_", " ")), *_beside(value, theirs.get(name)))
+        (_html(name.replace("_", " ")), *_beside(value, theirs.get(name)))
         for name, value in mine.items()
         if name not in {"model_version", "data_version"}
     )
@@ -107,7 +108,7 @@ def _scorecards(scores: Scores) -> str:
 def _slices(slices: Sequence[SliceScore]) -> str:
     rows = (
         (
-            escape(one.name),
+            _html(one.name),
             f"{one.rows:,}",
             f"{one.positives:,}",
             *_beside(one.challenger_f1, one.champion_f1),
@@ -150,7 +151,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int
         )
 
     body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
-    return f"<table><tr>{line([escape(head) for head in heads], 'th')}</tr>{body}</table>"
+    return f"<table><tr>{line([_html(head) for head in heads], 'th')}</tr>{body}</table>"
 
 
 def _beside(mine: float, theirs: float | None) -> tuple[str, str, str]:
@@ -165,13 +166,18 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
 
 
+def _html(words: str) -> str:
+    """Return what a person, a file or a model said as HTML that does nothing."""
+    return escape(showable(words))
+
+
 def _sentence(clauses: str) -> str:
     return f"{clauses[:1].upper()}{clauses[1:].rstrip('.')}."
 
 
 def _image(name: str, png: bytes) -> str:
     data = b64encode(png).decode()
-    return f'<img alt="{escape(name)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{_html(name)}" src="data:image/png;base64,{data}">'
 
 
 def _png(figure: Figure) -> bytes:

@@ -8,6 +8,8 @@ from include.errors import NothingToDoError
 from include.records import Batch, Dataset, Intake
 from include.spec import Spec
 
+_LONGEST_NAME = 200
+"""Of a metric, in characters; MLflow takes 250."""
 _BATCH = ("read", "new", "duplicates", "refused")
 
 
@@ -45,4 +47,4 @@ def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
 
 def _slug(reason: str) -> str:
     """Return a reason as a metric's name."""
-    return re.sub(r"\W+", "_", reason.lower()).strip("_")
+    return re.sub(r"\W+", "_", reason.lower()).strip("_")[:_LONGEST_NAME]

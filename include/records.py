@@ -10,13 +10,18 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from include.showable import showable, showable_name, showable_values
+
 Counts = dict[str, int]
 
 
 def pack(result: Any) -> Any:
-    """Return a record, or a sequence of records, as plain JSON values: no tuple, no enum."""
+    """Return a record, or a sequence of records, as plain JSON values: no tuple, no enum.
+
+    Every text is one that any database takes, whoever wrote it.
+    """
     fields = [asdict(one) for one in result] if isinstance(result, list) else asdict(result)
-    return json.loads(json.dumps(fields))
+    return showable_values(json.loads(json.dumps(fields)))
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ class Batch:
     """One delivery on its way into the lake, and what became of its rows."""
 
     digest: str
-    """SHA-256 of its bytes: its identity, whatever the file was called."""
+    """SHA-256 of its bytes: its identity, whatever the file was called. Empty for what stands in
+    the landing place and is left alone."""
     name: str
+    """As people are shown it; files keep the bytes of their names."""
     read: int = 0
     """Records in the file, the header aside."""
     refused: int = 0
@@ -60,6 +67,18 @@ class Batch:
     """Version of the lake's table whose commit holds the new rows."""
     note: str = ""
     """Why the file as a whole was refused or was a no-op."""
+
+    def __post_init__(self) -> None:
+        """Make showable what a file and its name say: this is how it leaves the intake."""
+        shown = {
+            "name": showable_name(self.name),
+            "reasons": showable_values(self.reasons),
+            "extra": tuple(map(showable_name, self.extra)),
+            "outside": showable_values(self.outside),
+            "note": showable(self.note),
+        }
+        for name, value in shown.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

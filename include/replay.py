@@ -11,9 +11,9 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 from include.adapters.landing import Landing
 from include.dock import Dock
@@ -21,9 +21,13 @@ from include.errors import NothingToDoError
 from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
 from include.formats.packed import bare
+from include.showable import showable_name, showable_row
+from include.spreadsheet import restored
 
 _JSON = (".jsonl", ".ndjson", ".parquet")
 _SHOWN = 12
+_LINE = re.compile(r"[0-9]{1,18}")
+_DIGEST_START = re.compile(r"[0-9a-f]{1,64}")
 _OWN_START = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
 # Of a name of any length its end is kept, which tells the format; a disk takes 255 bytes.
 _NAME_END = 50
@@ -45,7 +49,7 @@ def quarantined(landing: Landing) -> list[Quarantined]:
     for digest in landing.quarantined():
         kept = landing.read_quarantine(digest)
         if kept.reason is not None:
-            found.append(Quarantined(digest, f"{kept.name}: {kept.reason}", 0))
+            found.append(Quarantined(digest, f"{showable_name(kept.name or '')}: {kept.reason}", 0))
         reasons = Counter(row["reason"] for row in _rows(kept.rows or b""))
         found += [Quarantined(digest, reason, rows) for reason, rows in sorted(reasons.items())]
     return found
@@ -61,6 +65,10 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     are the same file, so sending them again does nothing. NothingToDoError when none can be sent.
     """
     landing = at.landing
+    if not _DIGEST_START.fullmatch(start):
+        raise NothingToDoError(
+            f"{start!r} is not the start of a digest: `./ratchet quarantine SPEC` lists them"
+        )
     digest = _whole_digest(landing, start)
     kept = landing.read_quarantine(digest)
     if kept.name is not None:
@@ -88,19 +96,23 @@ def _whole_digest(landing: Landing, start: str) -> str:
 def _drop_file(landing: Landing, digest: str) -> str:
     with landing.open_refused(digest) as (name, file):
         new = _new_name(digest, _OWN_START.sub("", name)[-_NAME_END:])
-        landing.drop(new, Path(file.name))
+        landing.drop(new, file)
     return new
 
 
-def _sendable(held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]) -> list[str]:
+def _sendable(
+    held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]
+) -> list[dict[str, str]]:
     unreadable = {row["raw"] for row in held if row["reason"] == UNDECODABLE}
-    return [row["raw"] for row in rows if row["raw"] not in unreadable]
+    return [row for row in rows if row["raw"] not in unreadable]
 
 
-def _drop_rows(at: Dock, digest: str, raw: Sequence[str]) -> str:
+def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
     try:
         with at.landing.open_archived(digest) as (original, file):
             is_json = bare(original).endswith(_JSON)
+            raw = _as_they_came(at, original, file, rows)
+            file.seek(0)
             if is_json:
                 columns = open_table(file, original, at.spec.data.target).columns
                 lines = [_with_all(columns, text) for text in raw]
@@ -116,6 +128,23 @@ def _drop_rows(at: Dock, digest: str, raw: Sequence[str]) -> str:
     name = _new_name(digest, f"{short}-{_unpacked(original, is_json=is_json)}")
     at.landing.drop(name, content)
     return name
+
+
+def _as_they_came(
+    at: Dock, original: str, file: BinaryIO, rows: Sequence[dict[str, str]]
+) -> list[str]:
+    """Return the texts of rows, those that were shown with escapes and not mended as they came."""
+    lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
+    came = raw_texts(file, original, {*lines} - {0}, at.spec.data.target)
+    texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
+    return [
+        text if showable_row(text) == row["raw"] else row["raw"]
+        for text, row in zip(texts, rows, strict=True)
+    ]
+
+
+def _has_line(row: Mapping[str, str | None]) -> bool:
+    return _LINE.fullmatch(row.get("line") or "") is not None
 
 
 def _with_all(columns: Sequence[str], text: str) -> str:
@@ -150,7 +179,10 @@ def _rows(table: bytes) -> list[dict[str, str]]:
     limit = csv.field_size_limit(sys.maxsize)
     try:
         text = io.StringIO(table.decode("utf-8-sig"), newline="")
-        rows = list(csv.DictReader(text))
+        rows = [
+            {name: restored(cell) if isinstance(cell, str) else "" for name, cell in row.items()}
+            for row in csv.DictReader(text)
+        ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise NothingToDoError(
             f"this is no copy of a rows.csv ({error}): save it as comma-separated UTF-8"

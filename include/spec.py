@@ -6,6 +6,7 @@ seconds; estimator classes are named by their import path, held to the list of `
 here, and imported when selection runs.
 """
 
+import re
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,9 +25,13 @@ from pydantic import (
 
 from include import estimators
 from include.errors import SpecError
+from include.showable import showable
 
 OWN_DAGS = ("roll_back",)
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LONGEST_SPEC = 1 << 20
+"""In bytes."""
+Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
 
 
 def _is_free(name: str) -> str:
@@ -229,6 +234,14 @@ class Spec(_Part):
     families: tuple[Family, ...] = Field(min_length=1)
     slices: tuple[Slice, ...] = ()
 
+    @field_validator("landing")
+    @classmethod
+    def _place_is_known(cls, landing: str) -> str:
+        scheme, parted, _ = landing.partition("://")
+        if parted and scheme not in {"file", "s3"}:
+            raise ValueError(f"{landing} is neither a path nor s3://BUCKET/PREFIX")
+        return landing
+
     @model_validator(mode="after")
     def _families_differ(self) -> "Spec":
         names = [family.name for family in self.families]
@@ -251,17 +264,26 @@ class Spec(_Part):
         return {family.name: family for family in self.families}[name]
 
 
+def spec_path(folder: Path, name: str) -> Path:
+    """Return where the spec of this name is; SpecError for what is no name, such as a path."""
+    if not _NAME.fullmatch(name):
+        raise SpecError(f"{name!r} is no name of a spec: name one of {folder}, without `.toml`")
+    return folder / f"{name}.toml"
+
+
 def read_spec(path: Path) -> Spec:
     """Read and validate a spec, or raise SpecError naming the file, the field and the mend."""
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(_text(path))
+        _require_showable(path.name, table)
         if "name" in table:
             raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
         return Spec.model_validate({"name": path.stem} | table)
     except ValidationError as error:
         lines = (_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
         raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
-    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+    # Beside its own errors the reader has those of numbers and brackets beyond all measure.
+    except (ValueError, RecursionError, OSError) as error:
         raise SpecError(f"{path.name} cannot be read as TOML: {error}") from error
 
 
@@ -282,6 +304,26 @@ def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
         taken = SpecError(f"{path.name}: model: {spec.model!r} is the model of {owner} already")
         read[path] = spec if owner == path.name else taken
     return read
+
+
+def _text(path: Path) -> str:
+    # Who opens a pipe waits for its other end, and whoever reads specs waits with them.
+    if path.exists() and not path.is_file():
+        raise OSError("it is no file")
+    with path.open("rb") as file:
+        content = file.read(_LONGEST_SPEC + 1)
+    if len(content) > _LONGEST_SPEC:
+        raise OSError(f"it is longer than {_LONGEST_SPEC >> 20} MiB")
+    return content.decode().replace("\r\n", "\n")
+
+
+def _require_showable(file: str, value: Any) -> None:
+    """Raise SpecError for a text that not every place can store which a spec's words come to."""
+    if isinstance(value, str) and showable(value, len(value) + 1) != value:
+        raise SpecError(f"{file}: '{value}' has a character that cannot be shown: remove it")
+    if isinstance(value, dict | list):
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
+            _require_showable(file, one)
 
 
 def _matches(column: str, patterns: tuple[str, ...]) -> bool:

@@ -47,13 +47,17 @@ JUDGEMENTS = 5
 
 
 def ingest(at: Workplace) -> list[Batch]:
-    """Claim what waits in the landing place and type its rows; bad ones are refused."""
+    """Claim what waits in the landing place and type its rows; bad ones are refused.
+
+    What stands there and is no file that can be taken is named, and stops nothing.
+    """
     batches: list[Batch] = []
     for delivery in at.landing.claim():
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
             batches.append(intake.twin(delivery))
         else:
             batches.append(intake.ingest_delivery(at, delivery))
+    batches += intake.left_alone(at)
     if not batches:
         log.info("nothing is waiting in %s", at.landing.url)
     return batches

@@ -19,11 +19,14 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from include.arrivals import POLL_SECONDS, Lookout
 from include.settings import read_settings, s3_options
+from include.showable import showable, showable_name
 from include.store import open_store
 
 log = logging.getLogger(__name__)
 S3_CONNECTION = "ratchet_s3"
 S3_POLL_SECONDS = 2.0
+MOST_NAMED = 20
+"""Names in an event, which is a row of a database and no listing."""
 T = TypeVar("T")
 
 
@@ -50,7 +53,7 @@ class LandingTrigger(BaseEventTrigger):
             seen = await self._until_it_works(partial(asyncio.to_thread, lookout.look))
             waiting = {entry.name for entry in seen}
             if waiting - announced or (waiting and time.monotonic() - rung > self.repeat_seconds):
-                yield TriggerEvent({"waiting": sorted(waiting)})
+                yield _event(waiting)
                 rung = time.monotonic()
             announced = waiting
             await asyncio.sleep(S3_POLL_SECONDS if is_bucket(self.url) else POLL_SECONDS)
@@ -74,9 +77,16 @@ class LandingTrigger(BaseEventTrigger):
                 return await ask()
             except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
                 if not away:
-                    log.warning("%s cannot be looked at and is asked again: %s", self.url, error)
+                    away_because = showable(f"{type(error).__name__}: {error}")
+                    log.warning("%s cannot be looked at, asked again: %s", self.url, away_because)
                 away = True
                 await asyncio.sleep(S3_POLL_SECONDS)
+
+
+def _event(waiting: set[str]) -> TriggerEvent:
+    """Return an event that names what waits, as people are shown it."""
+    named = [showable_name(name) for name in sorted(waiting)[:MOST_NAMED]]
+    return TriggerEvent({"waiting": named, "files": len(waiting)})
 
 
 def is_bucket(url: str) -> bool:

@@ -29,7 +29,9 @@ def make_folders(settings: Settings) -> list[Path]:
 
     A bucket needs no folders.
     """
-    names = sorted(spec.stem for spec in settings.specs.glob("*.toml"))
+    stems = sorted(spec.stem for spec in settings.specs.glob("*.toml"))
+    # What cannot even be shown is the name of no spec; Airflow says so.
+    names = [stem for stem in stems if stem.isprintable()]
     is_local = "://" not in settings.landing
     landings = [Path(settings.landing_url(name)) for name in names if is_local]
     roots = [Path(settings.landing)] if is_local else []

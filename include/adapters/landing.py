@@ -6,10 +6,12 @@ then a delete) and never deleted. Every method may be killed at any instruction 
 in the end everything stands where it would have stood.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -18,16 +20,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.arrivals import DONE, POLL_SECONDS, Lookout, is_delivery
+from include.arrivals import DONE, POLL_SECONDS, Lookout, is_temporary, why_ignored
 from include.readings import LandingReading
-from include.store import Entry, Folder, Store, carry, open_store
+from include.showable import showable_name
+from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
 
 log = logging.getLogger("ratchet")
 _MARKER = ".digest"
 _REASON = "reason.txt"
 _ROWS = "rows.csv"
 _SET_ASIDE = "delivered-"
-_PIECE = 2**20
+# A claimed file: the time of its last change, what keeps it apart from others, and its name.
+_CLAIM = re.compile(r"\d{20}-[^/]+/[^/]+", re.DOTALL)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_TAKING_ONE = frozenset({errno.EBUSY, errno.EIO, errno.EPERM})
+_READING_ONE = frozenset({errno.EACCES, errno.EIO, errno.EPERM})
+"""Errors that say nothing about other files, so that they stop no other."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,10 @@ class Landing:
         self.url = url
         self._place = open_store(url, options)
         self._claimed = self._place.at(".claimed")
-        lake = open_store(lake_url, options)
-        self._archive = lake.at("archive")
-        self._quarantine = lake.at("quarantine")
+        self._archive = open_store(f"{lake_url}/archive", options)
+        self._quarantine = open_store(f"{lake_url}/quarantine", options)
         self._scratch = scratch
+        self._in_the_way: dict[str, str] = {}
 
     def claim(self) -> list[Delivery]:
         """Take every settled file, and those that a run that died had taken, oldest first."""
@@ -78,14 +86,28 @@ class Landing:
         if len(settled) < lookout.seen():
             time.sleep(POLL_SECONDS)
             settled = lookout.look()
+        self._in_the_way.clear()
         for entry in settled:
-            self._take(entry)
-        return [found for entry in self._taken() if (found := self._delivery(entry))]
+            with self._noted(entry.name, _TAKING_ONE):
+                self._take(entry)
+        return self._deliveries()
+
+    def left_alone(self) -> list[LeftAlone]:
+        """Return what stands in the landing place and is not taken, and why.
+
+        That is what is no file, what cannot be read, what the last `claim` could not take, and
+        names that no delivery may have; hidden and temporary names belong to writers at work.
+        """
+        ignored = [
+            LeftAlone(one.name, why) for one in self._place.look() if (why := why_ignored(one.name))
+        ]
+        failed = [LeftAlone(name, why) for name, why in self._in_the_way.items()]
+        found = {one.name: one for one in [*ignored, *self._place.left_alone(), *failed]}
+        return [found[name] for name in sorted(found) if not is_temporary(name)]
 
     def delivery(self, digest: str) -> Delivery | None:
         """Return a claimed delivery of this digest, None once all are archived or refused."""
-        found = (self._delivery(entry) for entry in self._taken())
-        return next((one for one in found if one and one.digest == digest), None)
+        return next((one for one in self._deliveries() if one.digest == digest), None)
 
     @contextmanager
     def opened(self, delivery: Delivery) -> Iterator[BinaryIO]:
@@ -94,7 +116,7 @@ class Landing:
         One that another run has archived meanwhile is read from there.
         """
         try:
-            file = self._local(delivery).open("rb")
+            file = self._local(delivery)
         except FileNotFoundError:
             with self.open_archived(delivery.digest) as (_, archived):
                 yield archived
@@ -145,7 +167,7 @@ class Landing:
 
     def look(self) -> LandingReading:
         """Return what waits and what is in quarantine, from listings alone; nothing is changed."""
-        waiting = [entry for entry in self._place.look() if is_delivery(entry.name)]
+        waiting = [entry for entry in self._place.look() if not why_ignored(entry.name)]
         kept = _visible(self._quarantine.walk())
         rows = {one.name.partition("/")[0] for one in kept if one.name.endswith(f"/{_ROWS}")}
         whole = {one.name.partition("/")[0] for one in kept if one.name.endswith(f"/{_REASON}")}
@@ -169,7 +191,7 @@ class Landing:
         """Open a file that was refused whole, as `open_archived` does."""
         return self._open_kept(self._quarantine.at(digest))
 
-    def drop(self, name: str, content: Path | bytes) -> None:
+    def drop(self, name: str, content: Path | bytes | BinaryIO) -> None:
         """Put a file into the landing place, whole, as a person would."""
         if isinstance(content, bytes):
             self._place.write(name, content)
@@ -184,12 +206,13 @@ class Landing:
         name = min(names)
         with ExitStack() as stack:
             if isinstance(store, Folder):
-                path = store.path(name)
+                file = store.open(name)
             else:
                 self._scratch.mkdir(parents=True, exist_ok=True)
                 path = Path(stack.enter_context(TemporaryDirectory(dir=self._scratch)), "file")
                 store.fetch(name, path)
-            yield name.removeprefix(_SET_ASIDE), stack.enter_context(path.open("rb"))
+                file = path.open("rb")
+            yield name.removeprefix(_SET_ASIDE), stack.enter_context(file)
 
     def _take(self, entry: Entry) -> None:
         # Without its marker the file has to prove that it is settled, should this run die here.
@@ -200,10 +223,32 @@ class Landing:
         claimed = f"{max(0, entry.modified):020d}-{unique}/{entry.name}"
         with suppress(FileNotFoundError):  # another run was faster
             self._place.move(entry.name, f".claimed/{claimed}", entry)
+            if isinstance(self._place, Folder) and self._claimed.entry(claimed) is None:
+                # Something else was put in the file's place after it was looked at.
+                self._place.move(f".claimed/{claimed}", entry.name)
+
+    @contextmanager
+    def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:
+        """Let an error that concerns one file stop no other; `left_alone` tells of it."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in of_one_file:
+                raise
+            self._in_the_way[name] = f"it cannot be taken: {error.strerror}"
+            log.warning("%s cannot be taken: %s", showable_name(name), error.strerror)
+
+    def _deliveries(self) -> list[Delivery]:
+        found: list[Delivery] = []
+        for entry in self._taken():
+            with self._noted(entry.name.partition("/")[2], _READING_ONE):
+                delivery = self._delivery(entry)
+                found += [delivery] if delivery else []
+        return found
 
     def _taken(self) -> list[Entry]:
         """Return the claimed files as CLAIM/NAME, in the order of their arrival."""
-        found = self._claimed.walk()
+        found = [one for one in self._claimed.walk() if _CLAIM.fullmatch(one.name)]
         taken = _visible(found)
         claims = {entry.name.partition("/")[0] for entry in taken}
         for entry in found:
@@ -220,7 +265,8 @@ class Landing:
         except FileNotFoundError:  # another run archived it
             return None
         if digest is None:
-            log.warning("%s changed after it was claimed: it waits until its writer is done", name)
+            shown = showable_name(name)
+            log.warning("%s changed after it was claimed: it waits until its writer is done", shown)
             self._put_back(entry)
             return None
         return Delivery(name, digest, claim)
@@ -228,14 +274,18 @@ class Landing:
     def _known_digest(self, claim: str, entry: Entry) -> str | None:
         try:
             marker = json.loads(self._claimed.read(f"{claim}/{_MARKER}"))
-        except FileNotFoundError:
+            digest, of = marker["digest"], marker["of"]
+        # None yet, or none of ours: who may write to the place may write there, too.
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return marker["digest"] if marker["of"] == _fingerprint(entry) else None
+        known = of == _fingerprint(entry) and isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        return digest if known else None
 
     def _new_digest(self, claim: str, entry: Entry) -> str | None:
         """Hash a claimed file and write that down; None when it is no longer what was claimed."""
         if isinstance(self._claimed, Folder):
-            digest = _sha256(self._claimed.path(entry.name))
+            with self._claimed.open(entry.name) as file:
+                digest = _sha256(file)
             # The folder of a claim begins with the time of the change that its writer ended with.
             unchanged = int(claim.partition("-")[0]) == max(0, entry.modified)
             if not unchanged or self._claimed.entry(entry.name) != entry:
@@ -253,10 +303,10 @@ class Landing:
             with suppress(FileNotFoundError):
                 carry(self._claimed, entry.name, self._place, name)
 
-    def _local(self, delivery: Delivery) -> Path:
+    def _local(self, delivery: Delivery) -> BinaryIO:
         name = f"{delivery.claim}/{delivery.name}"
         if isinstance(self._claimed, Folder):
-            return self._claimed.path(name)
+            return self._claimed.open(name)
         path = self._scratch / delivery.digest
         if not path.exists():
             found = self._claimed.entry(name)
@@ -265,21 +315,25 @@ class Landing:
             digest = self._spooled(found)
             if digest != delivery.digest:
                 raise OSError(f"{self._claimed.url}/{name} is not {delivery.digest} but {digest}")
-        return path
+        return path.open("rb")
 
     def _spooled(self, entry: Entry) -> str:
         """Download a claimed object under its digest, and return that."""
         # The number of the process keeps two runs apart; a name that repeats leaves no litter.
         partial = self._scratch / f".{entry.modified}-{entry.tag}-{os.getpid()}"
         self._claimed.fetch(entry.name, partial)
-        digest = _sha256(partial)
+        with partial.open("rb") as file:
+            digest = _sha256(file)
         partial.replace(self._scratch / digest)
         return digest
 
     def _withdraw(self, digest: str, keep: Collection[str]) -> None:
         """Drop what quarantine still holds of bytes that have come to another end."""
-        for entry in _visible(self._quarantine.at(digest).look()):
-            if entry.name not in keep:
+        store = self._quarantine.at(digest)
+        # A store may list a name otherwise than it was given: in a bucket one too long for a key.
+        listed = {entry.name for name in keep if (entry := store.entry(name))}
+        for entry in _visible(store.look()):
+            if entry.name not in listed:
                 self._quarantine.delete(f"{digest}/{entry.name}")
 
     def _carry(self, delivery: Delivery, target: Store, to: str) -> None:
@@ -305,6 +359,8 @@ def _fingerprint(entry: Entry) -> list[str]:
     return [str(entry.size), str(entry.modified), entry.tag]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(PIECE):
+        digest.update(piece)
+    return digest.hexdigest()

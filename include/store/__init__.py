@@ -12,10 +12,20 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from include.store.bucket import Bucket, connect
-from include.store.door import Entry, Store
+from include.store.door import PIECE, Entry, LeftAlone, Store
 from include.store.folder import Folder, whole
 
-__all__ = ["Bucket", "Entry", "Folder", "Store", "carry", "open_store", "whole"]
+__all__ = [
+    "PIECE",
+    "Bucket",
+    "Entry",
+    "Folder",
+    "LeftAlone",
+    "Store",
+    "carry",
+    "open_store",
+    "whole",
+]
 
 
 def open_store(url: str, options: Mapping[str, str]) -> Store:
@@ -44,9 +54,10 @@ def carry(source: Store, name: str, target: Store, to: str) -> None:
         if isinstance(target, Folder):
             source.move_out(name, target, to)
             return
-        target.put(to, source.path(name))
-    elif isinstance(target, Folder):
-        source.fetch(name, target.path(to))
+        with source.open(name) as file:
+            target.put(to, file)
+    elif isinstance(source, Bucket) and isinstance(target, Folder):
+        target.write(to, source.pieces(name))
     elif not _copied(source, name, target, to):
         with tempfile.TemporaryDirectory() as folder:
             source.fetch(name, Path(folder, "file"))

@@ -2,14 +2,15 @@
 
 import errno
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
-from include.store.door import PIECE, Entry
+from include.store.door import PIECE, Entry, LeftAlone
 from include.store.folder import whole
+from include.store.keys import key_part, listed_by_boto, name_of
 
 _LARGEST_COPY = 5 * 10**9
 _CLIENT = {"connect_timeout": "5s", "timeout": "60s"}
@@ -23,6 +24,9 @@ _RETRY = {
         "base": 2,
     },
 }
+
+_FOLDER = "a folder: only files directly in the landing place are taken"
+_NO_KEY = "its key cannot be used: give the object another name"
 
 
 class Bucket:
@@ -45,13 +49,28 @@ class Bucket:
 
     def look(self) -> list[Entry]:
         """Return the objects directly under the prefix."""
-        found = self.s3.list_with_delimiter(self._prefix or None)["objects"]
-        return sorted(map(self._entry, found), key=lambda entry: entry.name)
+        return _by_name(self._entry(one) for one in self._directly()["objects"])
+
+    def left_alone(self) -> list[LeftAlone]:
+        """Return folders, keys that no client can name, and objects that cannot be found by name.
+
+        The latter costs a question for every object.
+        """
+        listed = self._directly()
+        folders = [LeftAlone(self._name(key), _FOLDER) for key in listed["common_prefixes"]]
+        unnamed = [LeftAlone(self._name(key), _NO_KEY) for key in listed.get("unnamed", ())]
+        lost = [LeftAlone(one.name, _NO_KEY) for one in self.look() if not self.entry(one.name)]
+        return sorted([*folders, *unnamed, *lost], key=lambda one: one.name)
 
     def walk(self) -> list[Entry]:
         """Return all objects under the prefix."""
-        found = self.s3.list(self._prefix or None).collect()
-        return sorted(map(self._entry, found), key=lambda entry: entry.name)
+        from obstore.exceptions import InvalidPathError
+
+        try:
+            found = self.s3.list(self._prefix or None).collect()
+        except InvalidPathError:
+            found = listed_by_boto(self.s3, self._bucket, self._prefix, "")["objects"]
+        return _by_name(map(self._entry, found))
 
     def entry(self, name: str) -> Entry | None:
         """Ask for an object's head."""
@@ -74,19 +93,25 @@ class Bucket:
             file.flush()
             self.put(name, Path(file.name))
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, source: Path | BinaryIO) -> None:
         """Upload a file, in pieces where it is large."""
-        self.s3.put(self.key_of(name), path, chunk_size=PIECE, max_concurrency=4)
+        self.s3.put(self.key_of(name), source, chunk_size=PIECE, max_concurrency=4)
 
     def fetch(self, name: str, path: Path) -> None:
         """Download in pieces, each of which waits for a server that is away."""
+        pieces = self.pieces(name)
+        with whole(path) as file:
+            file.writelines(pieces)
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Return an object's bytes in pieces; FileNotFoundError, at once, when there is none."""
         key, found = self.key_of(name), self.entry(name)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{name}")
-        with whole(path) as file:
-            for start in range(0, found.size, PIECE):
-                end = min(start + PIECE, found.size)
-                file.write(memoryview(self.s3.get_range(key, start=start, end=end)))
+        return (
+            bytes(self.s3.get_range(key, start=start, end=min(start + PIECE, found.size)))
+            for start in range(0, found.size, PIECE)
+        )
 
     def move(self, name: str, to: str, seen: Entry | None = None) -> None:
         """Copy, then delete."""
@@ -116,15 +141,31 @@ class Bucket:
 
     def key_of(self, name: str) -> str:
         """Return an object's key in the bucket."""
-        # A disk holds names that are no UTF-8; a bucket does not.
-        text = name.encode(errors="surrogateescape").decode(errors="replace")
+        text = "/".join(map(key_part, name.split("/")))
         return f"{self._prefix}/{text}" if self._prefix else text
 
+    def _directly(self) -> Mapping[str, Any]:
+        from obstore.exceptions import InvalidPathError
+
+        try:
+            listed: Mapping[str, Any] = self.s3.list_with_delimiter(self._prefix or None)
+        except InvalidPathError:
+            return listed_by_boto(self.s3, self._bucket, self._prefix, "/")
+        return listed
+
+    def _name(self, key: str) -> str:
+        below = key.removeprefix(self._prefix).removeprefix("/")
+        return "/".join(map(name_of, below.split("/")))
+
     def _entry(self, meta: Mapping[str, Any]) -> Entry:
-        name = meta["path"].removeprefix(self._prefix).removeprefix("/")
+        name = self._name(meta["path"])
         # Some servers list fractions of a second and leave them out of an object's own head.
         modified = int(meta["last_modified"].timestamp()) * 10**9
         return Entry(name, meta["size"], modified, (meta["e_tag"] or "").strip('"'))
+
+
+def _by_name(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.name)
 
 
 def connect(bucket: str, options: Mapping[str, str]) -> Any:

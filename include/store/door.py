@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 PIECE = 16 * 2**20
 """Bytes that are copied at a time."""
@@ -21,6 +21,16 @@ class Entry:
     """A bucket's ETag; empty in a folder."""
 
 
+@dataclass(frozen=True)
+class LeftAlone:
+    """Something in a place that is not taken, and why."""
+
+    name: str
+    why: str
+    """What it is, as the end of a sentence."""
+    is_folder: bool = False
+
+
 class Store(Protocol):
     """Files under one root; names are relative, their folders parted by `/`."""
 
@@ -34,6 +44,9 @@ class Store(Protocol):
     def look(self) -> list[Entry]:
         """Return the files directly under the root, by name; none when there is no such root."""
 
+    def left_alone(self) -> list[LeftAlone]:
+        """Return what stands directly under the root and cannot be taken as a file, by name."""
+
     def walk(self) -> list[Entry]:
         """Return all files under the root, by name."""
 
@@ -46,7 +59,7 @@ class Store(Protocol):
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Write a file, whole or not at all, over any older one."""
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, source: Path | BinaryIO) -> None:
         """Copy a local file here, whole or not at all."""
 
     def fetch(self, name: str, path: Path) -> None:

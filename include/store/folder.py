@@ -1,82 +1,134 @@
-"""Files in a folder on a disk."""
+"""Files in a folder on a disk.
+
+The root may be reached by a link, for operators place it where they like. Below it nothing is: who
+may write to a landing folder must not make this process read, overwrite or list a file elsewhere.
+So every step below the root is opened by itself and never follows a link, and what is no regular
+file is never opened for reading. A hard link to a file that its maker cannot read is refused by
+the kernel (`fs.protected_hardlinks`); here it is a file like any other.
+"""
 
 import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from include.store.door import PIECE, Entry
+from include.store.door import PIECE, Entry, LeftAlone
+
+_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
+"""Errors that mean that no file of this name can be here."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Where somebody has put a pipe in place of a file, nobody waits for its other end.
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link, and links are not followed",
+    stat.S_IFDIR: "a folder: only files directly in the landing place are taken",
+    stat.S_IFIFO: "a named pipe and no file",
+    stat.S_IFSOCK: "a socket and no file",
+    stat.S_IFBLK: "a device and no file",
+    stat.S_IFCHR: "a device and no file",
+}
 
 
 class Folder:
     """A folder on a disk."""
 
-    def __init__(self, root: Path) -> None:
-        """`root` need not be there; it is made by the first write."""
-        self.root = root
+    def __init__(self, root: Path, below: str = "") -> None:
+        """`root` need not be there; it is made by the first write. `below` is a path under it."""
+        self._root = root
+        self._below = below
 
     @property
     def url(self) -> str:
         """The path."""
-        return str(self.root)
+        return str(self._root / self._below)
 
     def path(self, name: str) -> Path:
-        """Return where a file of this name stands."""
-        return self.root / name
+        """Return where a file of this name stands; for folders that nobody else writes to."""
+        return self._root / self._below / name
 
     def at(self, name: str) -> "Folder":
         """Return a subfolder."""
-        return Folder(self.root / name)
+        return Folder(self._root, self._full(name))
 
     def look(self) -> list[Entry]:
         """Return the files directly in the folder."""
-        try:
-            names = sorted(path.name for path in self.root.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return [found for name in names if (found := self.entry(name))]
+        return [one for one in self._listed() if isinstance(one, Entry)]
+
+    def left_alone(self) -> list[LeftAlone]:
+        """Return what stands in the folder and is no file, or one that cannot be read."""
+        listed = [
+            self._unreadable(one) if isinstance(one, Entry) else one for one in self._listed()
+        ]
+        return [one for one in listed if one is not None]
 
     def walk(self) -> list[Entry]:
         """Return the files in the folder and below."""
-        paths = (Path(folder, name) for folder, _, names in os.walk(self.root) for name in names)
-        relative = sorted(path.relative_to(self.root).as_posix() for path in paths)
-        return [found for name in relative if (found := self.entry(name))]
+        found: list[Entry] = []
+        waiting = [""]
+        while waiting:
+            prefix = waiting.pop()
+            with suppress(PermissionError):
+                for one in self._listed(prefix):
+                    if isinstance(one, Entry):
+                        found.append(one)
+                    elif one.is_folder:
+                        waiting.append(f"{one.name}/")
+        return sorted(found, key=lambda entry: entry.name)
 
     def entry(self, name: str) -> Entry | None:
-        """Return a file; a folder is none."""
-        path = self.root / name
+        """Return a file; a folder is none, nor is a link."""
         try:
-            status = path.stat()
+            with self._parent(name) as (parent, leaf):
+                status = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
         except OSError as error:  # withdrawn while we looked, or a name that no file can have
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            if error.errno in _NOT_THERE:
                 return None
             raise
-        if not path.is_file():
-            return None
-        return Entry(name, status.st_size, status.st_mtime_ns, "")
+        return _entry(name, status) if stat.S_ISREG(status.st_mode) else None
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file for reading; FileNotFoundError when there is none, or something else."""
+        try:
+            with self._parent(name) as (parent, leaf):
+                file = os.fdopen(os.open(leaf, os.O_RDONLY | _FILE, dir_fd=parent), "rb")
+        except OSError as error:
+            if error.errno in _NOT_THERE or error.errno == errno.ENXIO:  # the latter: a socket
+                raise _absent(self.url, name) from error
+            raise
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise _absent(self.url, name)
+        return file
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes."""
-        return (self.root / name).read_bytes()
+        with self.open(name) as file:
+            return file.read()
 
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Write under a temporary name, then rename."""
-        with whole(self.root / name) as file:
+        with self._whole(name) as file:
             file.writelines([data] if isinstance(data, bytes) else data)
 
-    def put(self, name: str, path: Path) -> None:
+    def put(self, name: str, source: Path | BinaryIO) -> None:
         """Copy a file in."""
-        with whole(self.root / name) as file, path.open("rb") as source:
-            shutil.copyfileobj(source, file, PIECE)
+        with self._whole(name) as file:
+            if isinstance(source, Path):
+                with source.open("rb") as opened:
+                    shutil.copyfileobj(opened, file, PIECE)
+            else:
+                shutil.copyfileobj(source, file, PIECE)
 
     def fetch(self, name: str, path: Path) -> None:
         """Copy a file out."""
-        Folder(path.parent).put(path.name, self.root / name)
+        with self.open(name) as file:
+            Folder(path.parent).put(path.name, file)
 
     def move(self, name: str, to: str, seen: Entry | None = None) -> None:  # noqa: ARG002 - a rename takes what is there
         """Rename."""
@@ -84,61 +136,162 @@ class Folder:
 
     def move_out(self, name: str, target: "Folder", to: str) -> None:
         """Rename into another folder, or copy and delete where that lies on another disk."""
-        source, new = self.root / name, target.root / to
         try:
-            _renamed(source, new)
+            self._rename(name, target, to)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            target.put(to, source)
+            with self.open(name) as file:
+                target.put(to, file)
         self.delete(name)
 
     def delete(self, name: str) -> None:
         """Unlink, and drop the folders below the root that this leaves empty."""
-        path = self.root / name
-        if self.entry(name):
-            path.unlink(missing_ok=True)
-        for parent in path.relative_to(self.root).parents[:-1]:
-            with suppress(OSError):  # not empty, or gone
-                (self.root / parent).rmdir()
+        with suppress(FileNotFoundError):
+            if self.entry(name):
+                with self._parent(name) as (parent, leaf):
+                    os.unlink(leaf, dir_fd=parent)
+        *folders, _ = name.split("/")
+        for end in range(len(folders), 0, -1):
+            with (
+                suppress(OSError),  # not empty, or gone
+                self._parent("/".join(folders[:end])) as (parent, leaf),
+            ):
+                os.rmdir(leaf, dir_fd=parent)
+
+    def _full(self, name: str) -> str:
+        return f"{self._below}/{name}".strip("/")
+
+    def _listed(self, prefix: str = "") -> list[Entry | LeftAlone]:
+        """Return everything directly under a prefix; an entry that cannot be asked is left alone.
+
+        None when there is no such folder.
+        """
+        try:
+            with self._opened(self._full(prefix)) as folder:
+                names = sorted(os.listdir(folder))  # noqa: PTH208 - of what is open, not of a path
+                return [one for name in names if (one := _asked(folder, name, prefix))]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _unreadable(self, entry: Entry) -> LeftAlone | None:
+        try:
+            self.open(entry.name).close()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return LeftAlone(entry.name, f"a file that cannot be read: {error.strerror}")
+        return None
+
+    @contextmanager
+    def _parent(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """Open the folder that a file stands in, made if need be; give it and the file's name."""
+        folder, _, leaf = self._full(name).rpartition("/")
+        if leaf in {"", ".", ".."} or "\0" in name:
+            raise OSError(errno.EINVAL, "no name for a file", name)
+        with self._opened(folder, make=make) as parent:
+            yield parent, leaf
+
+    @contextmanager
+    def _opened(self, below: str, *, make: bool = False) -> Iterator[int]:
+        if make:
+            self._root.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in filter(None, below.split("/")):
+                inner = _step(folder, part, make=make)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _rename(self, name: str, target: "Folder", to: str) -> None:
+        """Rename; again when another process dropped the target's folder as empty."""
+        while True:
+            with self._parent(name) as (parent, leaf):
+                try:
+                    with target._parent(to, make=True) as (new_parent, new_leaf):  # noqa: SLF001 - of its own kind
+                        os.rename(leaf, new_leaf, src_dir_fd=parent, dst_dir_fd=new_parent)
+                        return
+                except FileNotFoundError:
+                    os.stat(leaf, dir_fd=parent, follow_symlinks=False)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file for writing that appears under its name when the block ends well.
+
+        The temporary name follows from the name, so a repeated attempt leaves nothing behind; a
+        lock keeps two writers from sharing it, and falls with its holder.
+        """
+        leaf = name.rpartition("/")[2]
+        partial = f".{hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]}.part"
+        while True:
+            with self._parent(name, make=True) as (parent, leaf):
+                file = _locked(parent, partial)
+                if file is None:
+                    continue
+                with file:
+                    yield file
+                    file.flush()
+                    os.rename(partial, leaf, src_dir_fd=parent, dst_dir_fd=parent)
+                return
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a local file for writing that appears under its name when the block ends well.
-
-    The temporary name follows from the name, so a repeated attempt leaves nothing behind; a lock
-    keeps two writers from sharing it, and falls with its holder.
-    """
-    short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-    partial = path.with_name(f".{short}.part")
-    with _locked(partial) as file:
+    """Open a local file for writing that appears under its name when the block ends well."""
+    with Folder(path.parent)._whole(path.name) as file:  # noqa: SLF001 - its other door
         yield file
-        file.flush()
-        partial.replace(path)
 
 
-def _locked(partial: Path) -> BinaryIO:
+def _locked(parent: int, name: str) -> BinaryIO | None:
+    """Open a temporary file, emptied and locked; None when it has to be tried again."""
+    try:
+        opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FILE, 0o666, dir_fd=parent)
+    except FileNotFoundError:  # another process dropped the folder as empty
+        return None
+    file = os.fdopen(opened, "ab")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    # Who waited here may hold what another writer has given its name by now.
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(opened)):
+            file.truncate(0)
+            return file
+    file.close()
+    return None
+
+
+def _step(folder: int, name: str, *, make: bool) -> int:
+    """Open a folder in a folder, made if need be; NotADirectoryError for a link."""
+    if name == "..":
+        raise OSError(errno.EINVAL, "leads out of its folder", name)
     while True:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("ab")
-        fcntl.flock(file, fcntl.LOCK_EX)
-        # Who waited here may hold what another writer has given its name by now.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(partial.stat(), os.fstat(file.fileno())):
-                file.truncate(0)
-                return file
-        file.close()
-
-
-def _renamed(source: Path, target: Path) -> None:
-    """Rename, making the target's folder; again when another process dropped that as empty."""
-    while True:
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            source.replace(target)
+            return os.open(name, _FOLDER, dir_fd=folder)
         except FileNotFoundError:
-            if not source.exists():
+            if not make:
                 raise
-        else:
-            return
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=folder)
+
+
+def _asked(folder: int, name: str, prefix: str) -> Entry | LeftAlone | None:
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:  # withdrawn while we looked
+        return None
+    except OSError as error:
+        return LeftAlone(prefix + name, f"it cannot be looked at: {error.strerror}")
+    if stat.S_ISREG(status.st_mode):
+        return _entry(prefix + name, status)
+    kind = stat.S_IFMT(status.st_mode)
+    return LeftAlone(prefix + name, _KINDS.get(kind, "no file"), is_folder=kind == stat.S_IFDIR)
+
+
+def _entry(name: str, status: os.stat_result) -> Entry:
+    return Entry(name, status.st_size, status.st_mtime_ns, "")
+
+
+def _absent(url: str, name: str) -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, "no such file", f"{url}/{name}")

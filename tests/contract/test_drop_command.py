@@ -1,6 +1,7 @@
 """`./ratchet drop`: a file into the landing place, wherever that is."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -38,3 +39,44 @@ def test_what_cannot_land_is_said(tmp_path: Path, words: tuple[str, ...]) -> Non
     assert said.code == 1
     assert said.err.count("\n") == 1
     assert bank_at(tmp_path).landing.claim() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        (".hidden.csv", "begin with a dot"),
+        ("..", "begin with a dot"),
+        ("a.csv.part", "end with .part"),
+        ("a.csv.done", "end with .done"),
+        ("a.csv~", "end with ~"),
+        ("in/a.csv", "slashes"),
+        ("/etc/passwd", "slashes"),
+        ("n" * 256, "255 bytes"),
+        ("ü" * 128, "255 bytes"),
+    ],
+)
+def test_a_name_that_landing_ignores_is_refused(tmp_path: Path, name: str, why: str) -> None:
+    """What would lie there for ever is told to who drops it, with an exit code."""
+    (tmp_path / "a.csv").write_text(TEXT)
+    said = ratchet(tmp_path, "drop", "bank", str(tmp_path / "a.csv"), "--name", name)
+    assert (said.code, said.out) == (1, "")
+    assert why in said.err
+    assert bank_at(tmp_path).landing.claim() == []
+
+
+def test_an_odd_name_lands_and_is_shown_escaped(tmp_path: Path) -> None:
+    """The terminal gets no sequence out of a name, and the file keeps it."""
+    name = os.fsdecode(b"caf\xe9\x1b[2J\n.csv")
+    (tmp_path / name).write_text(TEXT)
+    said = ratchet(tmp_path, "drop", "bank", str(tmp_path / name))
+    assert said.out.startswith(r"caf\xe9\x1b[2J\x0a.csv lies in")
+    assert [one.name for one in bank_at(tmp_path).landing.claim()] == [name]
+
+
+@pytest.mark.parametrize("spec", ["../bank", "/etc/bank", "BANK", "bank.toml", "a\nb", ""])
+@pytest.mark.parametrize("command", ["quarantine", "contract"])
+def test_a_spec_is_a_name_and_no_path(tmp_path: Path, spec: str, command: str) -> None:
+    """No command reads a file outside the folder of the specs."""
+    said = ratchet(tmp_path, command, spec)
+    assert (said.code, said.out) == (1, "")
+    assert "is no name of a spec" in said.err

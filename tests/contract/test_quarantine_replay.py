@@ -282,3 +282,34 @@ def _table(rows: list[dict[str, str]]) -> bytes:
 def _features(table: pl.DataFrame) -> list[tuple[object, ...]]:
     chosen = table.select(pl.col("age").cast(pl.Float64), "balance", "job")
     return chosen.sort(pl.all(), nulls_last=True).rows()
+
+
+@pytest.mark.parametrize("start", ["", "../x", "*", "ABC", "a/b", "."])
+def test_a_digest_is_no_path(at: Workplace, start: str) -> None:
+    """What is no start of a digest names nothing, even where there is one batch."""
+    deliver(at, _text(bank_rows(10, seed=2)).write_csv())
+    with pytest.raises(NothingToDoError, match="not the start of a digest"):
+        replay.replay(at, start)
+
+
+def test_no_cell_of_the_table_is_run(at: Workplace) -> None:
+    """Rows that a spreadsheet would run are marked in the file for people, and come back exact."""
+    lines = ["age,balance,job,y", "=cmd()|x,1,admin,no", "-2+3,1,admin,no", "41,2,admin,no"]
+    batch = deliver(at, "\n".join([*lines, "42,2,admin,yes", "43,2,admin,yes", ""]))
+    table = _rows_of(at.landing.read_quarantine(batch.digest).rows or b"")
+    assert [row["raw"] for row in table] == ["'=cmd()|x,1,admin,no", "'-2+3,1,admin,no"]
+    name = replay.replay(at, batch.digest, _mended(at, batch.digest, {"'=cmd()|x": "44"}))
+    sent = Path(at.landing.url, name).read_text()
+    assert sent == "age,balance,job,y\n44,1,admin,no\n-2+3,1,admin,no\n"
+
+
+def test_rows_are_shown_escaped_and_sent_as_they_came(at: Workplace) -> None:
+    """No terminal obeys a row; unmended, its own characters are sent, backslashes too."""
+    odd = "old,1,\x1b[2Jx\u202ey,no"
+    lines = ["age,balance,job,y", odd, r"new,1,C:\x1b,no", "41,2,admin,no", "42,2,admin,yes"]
+    batch = deliver(at, "\n".join([*lines, "43,2,admin,yes", ""]))
+    table = at.landing.read_quarantine(batch.digest).rows or b""
+    assert b"\x1b" not in table
+    assert rb"old,1,\x1b[2Jx\u202ey,no" in table
+    name = replay.replay(at, batch.digest)
+    assert Path(at.landing.url, name).read_text().splitlines() == lines[:3]

@@ -211,3 +211,42 @@ def test_training_tasks_share_a_pool(pulsars: Any) -> None:
     pools = {task.task_id.rpartition(".")[2]: task.pool for task in pulsars.tasks}
     training = {name for name, pool in pools.items() if pool == "training"}
     assert training == {"screen", "semifinal", "final", "fit", "score"}
+
+
+def test_no_odd_spec_harms_another(parse: Parse, spec_file: Path) -> None:
+    """Whatever lies in the folder under the name of a spec, the sound one has its Dag."""
+    sound, folder = spec_file.read_text(), spec_file.parent
+    os.mkfifo(folder / "pipe.toml")
+    (folder / "loop.toml").symlink_to("loop.toml")
+    (folder / "folder.toml").mkdir()
+    odd = {
+        "deep.toml": "x = " + "[" * 20_000,
+        "number.toml": "x = " + "1" * 10_000,
+        "large.toml": "#" * (2 << 20),
+        "nul.toml": sound.replace('"Pulsars"', r'"Puls\u0000ars"'),
+        "turned.toml": sound.replace('"class"', '"cl\u202ass"'),
+        "elsewhere.toml": f'landing = "ftp://x/y"\n{sound}',
+        "puls ars.toml": sound,
+        "puls_ars.toml": sound.replace("pulsar-model", "other-model"),
+        f"{'n' * 240}.toml": sound,
+        os.fsdecode(b"caf\xe9.toml"): sound,
+    }
+    for name, text in odd.items():
+        (folder / name).write_text(text)
+    bag = parse(folder)
+    assert bag.import_errors == {}
+    dags = {name: dag for name, dag in bag.dags.items() if name not in OWN}
+    running = {name for name, dag in dags.items() if "broken spec" not in dag.tags}
+    assert running == {"pulsars", "puls_ars"}
+    assert len(dags) == len(odd) + 4
+    assert all(str(dag.doc_md).isprintable() for dag in dags.values() if dag.dag_id not in running)
+
+
+@pytest.mark.parametrize("note", ["a\0b", "a\ud800b"])
+def test_the_form_takes_no_note_that_cannot_be_kept(pulsars: Any, note: str) -> None:
+    """It is refused where it is typed in; lines are fine."""
+    form = copy.deepcopy(pulsars.params)
+    form["note"] = "two\nlines \U0001f600"
+    form.validate()
+    with pytest.raises(ParamValidationError):
+        form["note"] = note

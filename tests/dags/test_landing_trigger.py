@@ -1,6 +1,8 @@
 import asyncio
 import importlib
+import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -202,3 +204,29 @@ async def test_a_task_asks_for_the_connection_only_for_a_bucket(
     assert (reachable(spec, local), asked) == (local, [])
     assert reachable(spec, there).s3 == bucket.options
     assert reachable(spec, there) == there
+
+
+async def test_no_name_and_no_entry_stops_the_watch(tmp_path: Path) -> None:
+    """A name that is no text rings as text; links, loops and pipes wake nobody and hold up none."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "folder.csv").mkdir()
+    events = LandingTrigger(str(tmp_path)).run()
+    assert await is_silent(events)
+    names = [os.fsdecode(b"caf\xe9.csv"), "a\nb.csv", "c\u202e.csv"]
+    for name in names:
+        (tmp_path / name).write_text("a,y\n")
+    told = await asyncio.wait_for(anext(LandingTrigger(str(tmp_path)).run()), 5)
+    assert told.payload == {
+        "waiting": [r"a\x0ab.csv", r"caf\xe9.csv", "c\\u202e.csv"],
+        "files": 3,
+    }
+    assert json.dumps(told.payload, ensure_ascii=False).encode()
+
+
+async def test_an_event_is_no_listing(tmp_path: Path) -> None:
+    """Ten thousand files are one short row in the database."""
+    for number in range(50):
+        (tmp_path / f"{number:02}.csv").write_text("a,y\n")
+    told = await asyncio.wait_for(anext(LandingTrigger(str(tmp_path)).run()), 5)
+    assert (len(told.payload["waiting"]), told.payload["files"]) == (20, 50)

@@ -1,8 +1,11 @@
+import bz2
 import gzip
+import io
 import json
 import os
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import zstandard
@@ -11,6 +14,12 @@ from include.arrivals import PATIENCE_SECONDS, Lookout, is_complete
 from include.store import Folder
 
 ROWS = b"a,b,y\n1,2,0\n3,4,1\n"
+
+
+def complete_at(path: Path) -> bool:
+    """Ask of the file at a path."""
+    with path.open("rb") as file:
+        return is_complete(path.name, file)
 
 
 def settled(lookout: Lookout) -> list[str]:
@@ -56,7 +65,7 @@ def test_a_file_says_whether_its_data_reach_their_end(
     """Each kind has its own sign, and what is packed has two."""
     path = tmp_path / name
     path.write_bytes(data)
-    assert is_complete(path) is complete
+    assert complete_at(path) is complete
 
 
 def test_a_file_larger_than_what_is_looked_at(tmp_path: Path) -> None:
@@ -64,9 +73,9 @@ def test_a_file_larger_than_what_is_looked_at(tmp_path: Path) -> None:
     rows = b"a,y\n" + b"1.5,0\n" * 600_000
     for name, data in (("a.csv", rows), ("a.csv.gz", gzip.compress(rows, 1))):
         (tmp_path / name).write_bytes(data)
-        assert is_complete(tmp_path / name)
+        assert complete_at(tmp_path / name)
     (tmp_path / "a.csv").write_bytes(rows + b"2")
-    assert not is_complete(tmp_path / "a.csv")
+    assert not complete_at(tmp_path / "a.csv")
 
 
 def test_two_looks_have_to_see_the_same(tmp_path: Path) -> None:
@@ -113,10 +122,10 @@ def test_a_marker_is_believed_at_once(tmp_path: Path) -> None:
 
 def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Polling does not unpack gigabytes every second."""
-    read: list[Path] = []
+    read: list[str] = []
 
-    def unfinished(path: Path) -> bool:
-        read.append(path)
+    def unfinished(name: str, _: BinaryIO) -> bool:
+        read.append(name)
         return False
 
     monkeypatch.setattr("include.arrivals.is_complete", unfinished)
@@ -125,3 +134,34 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.Monk
     for _ in range(5):
         assert settled(lookout) == []
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.csv.gz", gzip.compress(b'"' * 2**29, 1)),
+        ("a.csv.zst", zstandard.compress(b"\n" * 2**29)),
+    ],
+)
+def test_a_bomb_is_not_unpacked_to_its_end(name: str, data: bytes) -> None:
+    """Little that becomes much is given to who reads files with bounds: watching costs no time."""
+    file = io.BytesIO(data + b"the end that is never looked at")
+    assert is_complete(name, file)
+    assert file.tell() < len(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "complete"),
+    [
+        ("a.csv.bz2", bz2.compress(ROWS), True),
+        ("a.csv.bz2", bz2.compress(ROWS)[:-1], False),
+        ("a.csv.bz2", ROWS, False),
+        ("a.zip", b"PK\x03\x04 ... PK\x05\x06 end", True),
+        ("a.xlsx", b"PK\x03\x04 ...", False),
+    ],
+)
+def test_packed_files_and_archives_have_their_ends(
+    name: str, data: bytes, *, complete: bool
+) -> None:
+    """What is read or refused later is at least whole."""
+    assert is_complete(name, io.BytesIO(data)) is complete

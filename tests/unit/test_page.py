@@ -108,3 +108,10 @@ def test_a_first_model_has_a_page_too() -> None:
     assert "no champion" in page.texts
     assert "img" not in page.tags
     assert "REJECT" in Browser(render("Pulsars", decided(replace(SCORES, proofs=())), {})).texts
+
+
+def test_what_cannot_be_shown_is_escaped() -> None:
+    """No character turns a line of the page around or is lost on its way into a file."""
+    page = render("Title", decided(note="a\0b\u202ec\ud800"), PICTURES)
+    assert r"a\x00b\u202ec\ud800" in page
+    assert page.encode()

@@ -41,7 +41,7 @@ class Lake:
         self.url = url
         self._scratch = scratch / "lake"
         self._store = open_store(url, options)
-        self._staging = Staging(self._store.at("staging"))
+        self._staging = Staging(open_store(f"{url}/staging", options))
         self._table = Table(f"{url.rstrip('/')}/rows", options, self._scratch)
 
     def version(self) -> int | None:
@@ -56,7 +56,9 @@ class Lake:
 
     def commits(self, after: int, up_to: int) -> Iterator[Commit]:
         """Yield what made each version after one and up to another; only the log is read."""
-        return commits(self._store.at("rows/_delta_log"), after, up_to)
+        return commits(
+            open_store(f"{self._table.url}/_delta_log", self._table.options), after, up_to
+        )
 
     def contract(self) -> Contract | None:
         """Return the newest contract, None before the first; ContractError if unreadable."""

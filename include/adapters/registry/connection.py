@@ -5,6 +5,8 @@ from typing import Any
 import mlflow
 from mlflow import environment_variables as options
 
+from include.showable import showable_values
+
 # MLflow's client doubles its pauses, so that 30 s away cost up to a minute. With no growth and the
 # jitter alone they last 0 to 2 s, and about four minutes of them are as long as its own default.
 _RETRIES = 240
@@ -50,5 +52,5 @@ class Connection:
 
     def _created(self, name: str, tags: dict[str, Any]) -> str:
         """Make a run and return it."""
-        run = self._client.create_run(self._experiment(), run_name=name, tags=tags)
+        run = self._client.create_run(self._experiment(), run_name=name, tags=showable_values(tags))
         return str(run.info.run_id)

@@ -20,6 +20,7 @@ from include.adapters.registry.versions import Versions
 from include.errors import ChampionMovedError
 from include.moves import Move, MoveKind
 from include.records import Decision, ModelVersion
+from include.showable import showable, showable_values
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
 # Longer than another process needs between its entry and the aliases.
@@ -76,10 +77,11 @@ class Promotions(Versions):
 
     def log_decision(self, run_id: str, version: ModelVersion, decision: Decision) -> None:
         """Record a decision on its run and its model version, and close the run."""
-        self._client.log_text(run_id, json.dumps(asdict(decision), indent=1), "decision.json")
+        fields = showable_values(asdict(decision))
+        self._client.log_text(run_id, json.dumps(fields, indent=1), "decision.json")
         verdict = str(decision.verdict)
         self._client.set_model_version_tag(self.model, version.version, VERDICT, verdict)
-        for key, value in ((VERDICT, verdict), (NOTE, decision.reason)):
+        for key, value in ((VERDICT, verdict), (NOTE, showable(decision.reason))):
             self._client.set_tag(run_id, key, value)
         rows, number = decision.scores.challenger.rows, int(version.version)
         if (number, rows) not in self._judged():
@@ -143,7 +145,7 @@ class Promotions(Versions):
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         move = replace(wanted, number=len(log.moves) + 1, before=log.champion, at=now)
         try:
-            self._client.log_param(self._log_run(), _name(move), json.dumps(asdict(move)))
+            self._client.log_param(self._log_run(), _name(move), _written(move))
         except MlflowException as error:
             if error.error_code != "INVALID_PARAMETER_VALUE":
                 raise
@@ -210,6 +212,11 @@ def moves_in(params: Mapping[str, str]) -> tuple[Move, ...]:
 def _name(move: Move) -> str:
     """Return the name of an entry's parameter: in the order of names they are in their order."""
     return f"{move.number:06d}"
+
+
+def _written(move: Move) -> str:
+    # Letters as they are: MLflow counts characters, and six stand for one that is escaped.
+    return json.dumps(asdict(move), ensure_ascii=False)
 
 
 def _read(entry: str) -> Move:

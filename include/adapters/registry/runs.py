@@ -26,6 +26,7 @@ from include.adapters.registry.connection import (
 )
 from include.arrays import Probabilities
 from include.records import Proof, Scorecard, Scores, Trial
+from include.showable import showable, showable_values
 
 _ARRIVALS_NOTE = (
     "The champion scored on the rows of each batch when they came, before any model was fitted on "
@@ -104,13 +105,13 @@ class Runs(Connection):
                 for key, value in (metrics or {}).items()
                 if known.get(key) != float(value)
             ],
-            params=[Param(key, str(value)) for key, value in (params or {}).items()],
-            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+            params=[Param(key, showable(str(value))) for key, value in (params or {}).items()],
+            tags=[RunTag(key, showable(value)) for key, value in (tags or {}).items()],
         )
 
     def log_table(self, run_id: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record rows as a JSON artifact that the MLflow page shows."""
-        self._client.log_text(run_id, json.dumps(list(rows), indent=1), name)
+        self._client.log_text(run_id, json.dumps(showable_values(list(rows)), indent=1), name)
 
     def log_scorecard(self, run_id: str, contender: str, card: Scorecard) -> None:
         """Record a scorecard's figures as metrics under the contender's name."""

@@ -26,6 +26,7 @@ from include.adapters.registry.connection import (
 )
 from include.errors import ModelRefusedError
 from include.records import ModelVersion, Origin
+from include.showable import showable_values
 from serving.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 
 _MOVES_NOTE = (
@@ -62,7 +63,7 @@ class Versions(Connection):
             source=f"models:/{model_id}",
             run_id=run_id,
             model_id=model_id,
-            tags={DIGEST: digest, DATA: str(manifest.data_version), **metadata},
+            tags=showable_values({DIGEST: digest, DATA: str(manifest.data_version), **metadata}),
         )
         # A server that dies between the write and its answer is asked again by MLflow's client.
         return self.registered(run_id) or self._record(made)

@@ -7,6 +7,7 @@ import polars as pl
 from include.contract import Contract, Kind
 from include.errors import FileRefusedError
 from include.formats import Chunk, Table
+from include.showable import showable_name
 from include.spec import Data
 from include.stages.ingest.rows import MISSING, as_text
 
@@ -78,10 +79,15 @@ def _require_usable(found: tuple[str, ...], data: Data) -> None:
             f"the table cannot hold feature columns named {', '.join(taken)}: they differ only in "
             "case or are its own words. Rename them, or exclude them in the spec"
         )
-    if "" in found or any(not name.isprintable() for name in found):
+    if "" in found:
         raise FileRefusedError(
-            "a feature column has no name, or one that cannot be printed: name it, or exclude it "
-            "in the spec (a column without a name is excluded as '')"
+            "a feature column has no name: name it, or exclude it in the spec as ''"
+        )
+    odd = [showable_name(name) for name in found if not name.isprintable()]
+    if odd:
+        raise FileRefusedError(
+            f"feature columns have characters in their names that cannot be shown: {_listed(odd)}. "
+            "Rename them, or exclude them in the spec"
         )
 
 
