@@ -13,20 +13,22 @@ import json
 import os
 import signal
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from include.errors import FileRefusedError
+from include.foreign import PARQUET_MAGIC, foreign_data, foreign_text
+from include.packed import TooMuchInsideError, has_bzip2_end, unpacked
 from include.store import Entry, Folder, Store
+from include.suffixes import SEPARATORS, Format, format_of, packing
+from include.zipped import has_end as has_zip_end
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 DONE = ".done"
 _TEMPORARY = (".part", ".tmp", "~", DONE)
 _WINDOW = 2**20
-# A short piece keeps small what a few hostile bytes may unpack to.
-_PIECE = 2**14
 
 
 class Lookout:
@@ -82,14 +84,19 @@ def is_delivery(name: str) -> bool:
 
 def is_complete(path: Path) -> bool:
     """Say whether a file's data reach their end, as far as its kind lets one tell."""
-    name, _, packed = path.name.lower().rpartition(".")
-    inflater = _INFLATERS.get(packed)
+    packed, kind = packing(path.name), format_of(path.name)
     with path.open("rb") as file:
-        if inflater is None:
-            return _reaches_its_end(path.name.lower(), *_ends(file))
+        if packed == "zip":
+            return has_zip_end(_ends(file)[1])
+        if packed == "bz2":
+            return has_bzip2_end(_ends(file)[1])
+        if not packed:
+            return _reaches_its_end(kind, *_ends(file))
         try:
-            return _reaches_its_end(name, *_ends_of(_inflated(file, inflater())))
-        except _broken():
+            return _reaches_its_end(kind, *_ends_of(unpacked(file, packed, _WINDOW)))
+        except TooMuchInsideError:  # reading it will tell
+            return True
+        except FileRefusedError:
             return False
 
 
@@ -116,17 +123,18 @@ def _open_for_writing(path: Path) -> bool:
     return False
 
 
-def _reaches_its_end(name: str, head: bytes, tail: bytes) -> bool:
+def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     """Judge a file by its first and its last megabyte."""
-    if name.endswith((".parquet", ".pq")):
-        return len(head) > len(_PARQUET) and tail.endswith(_PARQUET)
-    if tail.endswith(b"\n"):
+    if kind == "parquet":
+        return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
+    # In two or four bytes a letter zeros may follow the line end.
+    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head) or foreign_text(head):
         return True
     last = tail.rpartition(b"\n")[2]
-    if name.endswith((".jsonl", ".ndjson")):
+    if kind == "json":
         return _is_json(last)
     header = head.partition(b"\n")[0]
-    separator = max((",", ";", "\t"), key=lambda one: header.count(one.encode()))
+    separator = chr(max(SEPARATORS, key=header.count))
     # A header that is all there is says nothing of what should follow.
     return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
 
@@ -162,35 +170,3 @@ def _ends_of(pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
         if len(tail) > 2 * _WINDOW:
             del tail[:-_WINDOW]
     return head, bytes(tail)
-
-
-def _inflated(file: BinaryIO, inflater: Callable[[], Any]) -> Iterator[bytes]:
-    """Unpack one frame after another; EOFError when the last has no end."""
-    frame = inflater()
-    while piece := file.read(_PIECE):
-        while piece:
-            frame = inflater() if frame.eof else frame
-            yield frame.decompress(piece)
-            piece = frame.unused_data if frame.eof else b""
-    if not frame.eof:
-        raise EOFError
-
-
-def _gzip() -> Callable[[], Any]:
-    return lambda: zlib.decompressobj(16 + zlib.MAX_WBITS)
-
-
-def _zstandard() -> Callable[[], Any]:
-    import zstandard
-
-    return lambda: zstandard.ZstdDecompressor().decompressobj()
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    return (EOFError, zlib.error, zstandard.ZstdError)
-
-
-_INFLATERS: dict[str, Callable[[], Callable[[], Any]]] = {"gz": _gzip, "zst": _zstandard}
-_PARQUET = b"PAR1"

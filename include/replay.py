@@ -17,12 +17,13 @@ from pathlib import Path
 
 from include.adapters.landing import Landing
 from include.dock import Dock
+from include.encoded import BOM, UTF_8
 from include.errors import NothingToDoError
-from include.formats import open_table, raw_texts
+from include.formats import open_table
 from include.formats.blocks import UNDECODABLE
-from include.formats.packed import bare
+from include.stages.ingest import stated
+from include.suffixes import bare
 
-_JSON = (".jsonl", ".ndjson", ".parquet")
 _SHOWN = 12
 _OWN_START = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
 # Of a name of any length its end is kept, which tells the format; a disk takes 255 bytes.
@@ -100,18 +101,17 @@ def _sendable(held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]) ->
 def _drop_rows(at: Dock, digest: str, raw: Sequence[str]) -> str:
     try:
         with at.landing.open_archived(digest) as (original, file):
-            is_json = bare(original).endswith(_JSON)
-            if is_json:
-                columns = open_table(file, original, at.spec.data.target).columns
-                lines = [_with_all(columns, text) for text in raw]
-            else:
-                lines = [raw_texts(file, original, {1}, at.spec.data.target)[1], *raw]
+            table = open_table(file, original, stated(at.spec.data))
     except FileNotFoundError as error:
         raise NothingToDoError(
             f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
             "then replay"
         ) from error
-    content = "".join(f"{line}\n" for line in lines).encode()
+    is_json = table.start is None
+    lines = [_with_all(table.columns, text) for text in raw] if is_json else raw
+    content = "".join([table.start or "", *(f"{line}\n" for line in lines)]).encode()
+    if at.spec.data.encoding != UTF_8:
+        content = BOM + content
     short = hashlib.sha256(content).hexdigest()[:6]
     name = _new_name(digest, f"{short}-{_unpacked(original, is_json=is_json)}")
     at.landing.drop(name, content)
@@ -141,7 +141,7 @@ def _new_name(digest: str, name: str) -> str:
 
 def _unpacked(name: str, *, is_json: bool) -> str:
     own = _OWN_START.sub("", name)
-    plain = own if bare(own) == own.lower() else own.rpartition(".")[0]
+    plain = bare(own)
     return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]
 
 
