@@ -55,7 +55,7 @@ _PATTERNS: dict[re.Pattern[bytes], str] = {
     ".parquet, and do not pack it",
     re.compile(rb"PARE[\x00-\x08\x0e-\x1f]"): "an encrypted Parquet file: save it without "
     "encryption",
-    re.compile(rb"ORC[^ -~\t\r\n]"): _TABLE.format("an ORC file"),
+    re.compile(rb"ORC[^ -~\t]"): _TABLE.format("an ORC file"),
     re.compile(rb"\x80[\x02-\x05][\x95}\](cX]"): _TABLE.format("a Python pickle"),
     re.compile(rb"RIFF....WEBP", re.DOTALL): "a picture: send the rows as CSV",
     re.compile(rb".{8}DUCK[\x00-\x1f]", re.DOTALL): _TABLE.format("a DuckDB database"),

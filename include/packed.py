@@ -20,8 +20,12 @@ FREE_BYTES = 128 << 20
 MOST_EXPANDED = 200
 """Beyond that, so many bytes may come out for each that went in. Tables reach 5 to 50; what is
 nearly constant reaches 100."""
+FREE_LINES = 1 << 22
+MOST_LINES = 16
+"""The same for lines, each of which costs time however short it is."""
 _LARGEST_WINDOW = 1 << 27
 _MAGIC_BYTES = 4
+_PIECE_BYTES = 1 << 20
 _BZIP2_END, _BZIP2_END_BYTES = 0x177245385090, 11
 
 
@@ -30,10 +34,12 @@ class _Packing:
     """A stream of members, each with an end of its own, that are unpacked one after another."""
 
     member: Callable[[], Any]
-    """Makes what unpacks a member: it has `decompress`, `eof` and `unused_data`."""
+    """Makes what unpacks a member: it has `eof` and `unused_data`."""
+    pieces: Callable[[Any, bytes], Iterator[bytes]]
+    """Unpacks some bytes of a member to pieces of 16 MiB at most, mostly far less."""
     starts: Callable[[bytes], bool]
     sip: int
-    """So much of it is unpacked to 16 MiB at most, mostly to far less."""
+    """How many bytes those are."""
 
 
 class TooMuchInsideError(FileRefusedError):
@@ -64,7 +70,10 @@ def _plain(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def _contents(file: BinaryIO, packing: str) -> Iterator[bytes]:
-    return only_member(file).pieces() if packing == "zip" else _members(file, _PACKINGS[packing])
+    if packing == "zip":
+        yield from only_member(file).pieces()
+    else:
+        yield from _members(file, _PACKINGS[packing])
 
 
 def _members(file: BinaryIO, packing: _Packing) -> Iterator[bytes]:
@@ -85,20 +94,26 @@ def _members(file: BinaryIO, packing: _Packing) -> Iterator[bytes]:
                     )
                 member = packing.member()
             at_start = False
-            yield member.decompress(sip)
+            yield from packing.pieces(member, sip)
             sip, member = (member.unused_data, None) if member.eof else (b"", member)
     if member is not None and not at_start:
         raise EOFError
 
 
 def _bounded(file: BinaryIO, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    came_out = 0
+    came_out = lines = 0
     for piece in pieces:
-        came_out += len(piece)
-        if came_out > FREE_BYTES and came_out > MOST_EXPANDED * file.tell():
+        came_out, went_in = came_out + len(piece), file.tell()
+        lines += piece.count(b"\n") + piece.count(b"\r")
+        if came_out > max(FREE_BYTES, MOST_EXPANDED * went_in):
             raise TooMuchInsideError(
                 f"it unpacks to more than {FREE_BYTES >> 20} MB and to more than {MOST_EXPANDED} "
                 "times its size, as no table does: if it is one, send it unpacked or as Parquet"
+            )
+        if lines > max(FREE_LINES, MOST_LINES * went_in):
+            raise TooMuchInsideError(
+                f"it unpacks to more than {FREE_LINES} lines, and to more than {MOST_LINES} for "
+                "each of its bytes, as no table does: if it is one, send it unpacked or as Parquet"
             )
         yield piece
 
@@ -135,23 +150,18 @@ class _DamagedBzip2Error(Exception):
     """Apart from OSError, which is also what a broken disk raises."""
 
 
-class _Bzip2:
-    def __init__(self) -> None:
-        self._member = bz2.BZ2Decompressor()
+def _at_once(member: Any, sip: bytes) -> Iterator[bytes]:
+    yield member.decompress(sip)
 
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
 
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-    def decompress(self, data: bytes) -> bytes:
-        try:
-            return self._member.decompress(data)
-        except OSError as error:
-            raise _DamagedBzip2Error(str(error)) from error
+def _bzip2_pieces(member: bz2.BZ2Decompressor, sip: bytes) -> Iterator[bytes]:
+    try:
+        yield member.decompress(sip, _PIECE_BYTES)
+        # 45 bytes can stand for 46 MB.
+        while not member.eof and not member.needs_input:
+            yield member.decompress(b"", _PIECE_BYTES)
+    except OSError as error:
+        raise _DamagedBzip2Error(str(error)) from error
 
 
 def _is_zstd(data: bytes) -> bool:
@@ -162,14 +172,17 @@ def _is_zstd(data: bytes) -> bool:
 _PACKINGS = {
     "gz": _Packing(
         lambda: zlib.decompressobj(16 + zlib.MAX_WBITS),
+        _at_once,
         lambda data: data.startswith(b"\x1f\x8b"),
         1 << 12,
     ),
-    # 45 bytes can stand for 900 kB.
-    "bz2": _Packing(_Bzip2, lambda data: data.startswith(b"BZh"), 1 << 9),
+    "bz2": _Packing(
+        bz2.BZ2Decompressor, _bzip2_pieces, lambda data: data.startswith(b"BZh"), 1 << 12
+    ),
     # 4 bytes can stand for 128 KiB.
     "zst": _Packing(
         lambda: zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj(),
+        _at_once,
         _is_zstd,
         1 << 9,
     ),

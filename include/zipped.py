@@ -13,6 +13,7 @@ _LONGEST_READ = 1 << 20
 _PIECE = 1 << 18
 _LOCKED = 0x1
 _UNPACKED_HERE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_START = b"PK\x03\x04"
 _END, _END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 _DOCUMENTS = {
     "xl/": "an Excel workbook: save its sheet as CSV",
@@ -20,7 +21,6 @@ _DOCUMENTS = {
     "ppt/": "a PowerPoint document: save its table as CSV",
     "content.xml": "an OpenDocument file: save its sheet as CSV",
     "Index/": "a Numbers or Pages document: export its table as CSV",
-    "META-INF/": "a Java archive: send the rows as CSV",
 }
 
 
@@ -56,8 +56,7 @@ def only_member(file: BinaryIO) -> Member:
     Raises EOFError for an archive without its end, DamagedZipError for a broken one.
     """
     archive = _opened(file)
-    names = archive.namelist()
-    document = foreign_document(names)
+    document = _document(archive)
     if document:
         raise FileRefusedError(document)
     found = [info for info in archive.infolist() if not _is_litter(info)]
@@ -76,21 +75,21 @@ def only_member(file: BinaryIO) -> Member:
     return Member(info.filename.rpartition("/")[2], archive, info)
 
 
-def foreign_document(names: list[str]) -> str | None:
-    """Say what an archive with these files is when it is a document, else None."""
-    return next(
-        (
-            what
-            for start, what in _DOCUMENTS.items()
-            if any(name.startswith(start) for name in names)
-        ),
-        None,
-    )
+def foreign_document(file: BinaryIO) -> str | None:
+    """Say what a file is when it is a document made of an archive, else None."""
+    file.seek(0)
+    if file.read(len(_START)) != _START:
+        return None
+    try:
+        return _document(_opened(file))
+    except (EOFError, DamagedZipError, FileRefusedError):
+        return None
 
 
 def has_end(tail: bytes) -> bool:
     """Say whether an archive whose last bytes these are was written to its end."""
-    return _END in tail[-_LONGEST_COMMENT - _END_BYTES :]
+    place = tail[-_LONGEST_COMMENT - _END_BYTES :].rfind(_END)
+    return 0 <= place <= min(len(tail), _LONGEST_COMMENT + _END_BYTES) - _END_BYTES
 
 
 class _ShortReads:
@@ -101,11 +100,11 @@ class _ShortReads:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _LONGEST_READ:
+        if size > _LONGEST_READ:
             raise FileRefusedError(
                 "a zip archive whose list of files is longer than 1 MB: send one file"
             )
-        return self._file.read(size)
+        return self._file.read(size if size >= 0 else _LONGEST_READ)
 
 
 _DAMAGES = (
@@ -129,6 +128,13 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
         return zipfile.ZipFile(short)
     except _DAMAGES as error:
         raise DamagedZipError(str(error)) from error
+
+
+def _document(archive: zipfile.ZipFile) -> str | None:
+    """Say what kind of document an archive is by the names of the files in it."""
+    names = archive.namelist()
+    found = (what for start, what in _DOCUMENTS.items() if any(n.startswith(start) for n in names))
+    return next(found, None)
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:

@@ -20,7 +20,7 @@ from include.formats.parquet import ParquetTable
 from include.formats.table import BLOCK_BYTES, MOST_COLUMNS, Stated, Table
 from include.packed import unpacked
 from include.suffixes import Format, bare, format_of, packing, stated_format
-from include.zipped import DamagedZipError, only_member
+from include.zipped import DamagedZipError, foreign_document, only_member
 
 _PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 
@@ -87,6 +87,8 @@ def _kind_in_zip(file: BinaryIO, name: str) -> Format:
 
 
 def _text_table(file: BinaryIO, packed: str, kind: Format, stated: Stated, size: int) -> Table:
+    if not packed:
+        _require(foreign_document(file))
     file.seek(0)
     head, pieces = _peeked(unpacked(file, packed, size))
     encoding = "utf-8" if marked(head) == "utf-8" else stated.encoding

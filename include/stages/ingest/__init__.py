@@ -34,7 +34,7 @@ __all__ = [
     "with_seen",
 ]
 
-ENOUGH_LINES = 1 << 20
+ENOUGH_LINES = 1 << 19
 """From so many lines on a file has to be mostly good as far as it is read."""
 
 
