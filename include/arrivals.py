@@ -14,11 +14,15 @@ import json
 import os
 import signal
 import time
-import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO
 
+from include.errors import FileRefusedError
+from include.foreign import PARQUET_MAGIC, foreign_data, foreign_text
+from include.packed import TooMuchInsideError, has_bzip2_end, unpacked
 from include.store import Entry, Folder, Store
+from include.suffixes import SEPARATORS, Format, format_of, packing
+from include.zipped import has_end as has_zip_end
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
@@ -27,11 +31,6 @@ _TEMPORARY = (".part", ".tmp", "~", DONE)
 _LONGEST_NAME = 255
 """In bytes: what a disk takes, and every delivery may come to stand on one."""
 _WINDOW = 2**20
-# A short piece keeps small what a few hostile bytes may unpack to.
-_PIECE = 2**9
-_MOST_UNPACKED = 2**28
-_MOST_EXPANSION = 100
-"""A file that unpacks to more than both is read no further for its end: reading will tell."""
 
 
 class Lookout:
@@ -99,15 +98,18 @@ def is_temporary(name: str) -> bool:
 
 def is_complete(name: str, file: BinaryIO) -> bool:
     """Say whether a file's data reach their end, as far as its kind lets one tell."""
-    bare, _, packed = name.lower().rpartition(".")
-    inflater = _INFLATERS.get(packed)
-    if inflater is None:
-        return _reaches_its_end(name.lower(), *_ends(file))
+    packed, kind = packing(name), format_of(name)
+    if packed == "zip":
+        return has_zip_end(_ends(file)[1])
+    if packed == "bz2":
+        return has_bzip2_end(_ends(file)[1])
+    if not packed:
+        return _reaches_its_end(kind, *_ends(file))
     try:
-        return _reaches_its_end(bare, *_ends_of(_inflated(file, inflater())))
-    except OverflowError:
+        return _reaches_its_end(kind, *_ends_of(unpacked(file, packed, _WINDOW)))
+    except TooMuchInsideError:  # reading it will tell
         return True
-    except _broken():
+    except FileRefusedError:
         return False
 
 
@@ -131,19 +133,18 @@ def _open_for_writing(descriptor: int) -> bool:
     return False
 
 
-def _reaches_its_end(name: str, head: bytes, tail: bytes) -> bool:
+def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     """Judge a file by its first and its last megabyte."""
-    if name.endswith((".parquet", ".pq")):
-        return len(head) > len(_PARQUET) and tail.endswith(_PARQUET)
-    if head.startswith(_ZIP):
-        return _ZIP_END in tail
-    if tail.endswith(b"\n"):
+    if kind == "parquet":
+        return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
+    # In two or four bytes a letter zeros may follow the line end.
+    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head) or foreign_text(head):
         return True
     last = tail.rpartition(b"\n")[2]
-    if name.endswith((".jsonl", ".ndjson")):
+    if kind == "json":
         return _is_json(last)
     header = head.partition(b"\n")[0]
-    separator = max((",", ";", "\t"), key=lambda one: header.count(one.encode()))
+    separator = chr(max(SEPARATORS, key=header.count))
     # A header that is all there is says nothing of what should follow.
     return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
 
@@ -179,55 +180,3 @@ def _ends_of(pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
         if len(tail) > 2 * _WINDOW:
             del tail[:-_WINDOW]
     return head, bytes(tail)
-
-
-def _inflated(file: BinaryIO, inflater: Callable[[], Any]) -> Iterator[bytes]:
-    """Unpack one frame after another; EOFError when the last has no end.
-
-    OverflowError where so much comes out of so little that its end is not worth the time.
-    """
-    frame, packed, unpacked = inflater(), 0, 0
-    while piece := file.read(_PIECE):
-        packed += len(piece)
-        while piece:
-            frame = inflater() if frame.eof else frame
-            data = frame.decompress(piece)
-            unpacked += len(data)
-            yield data
-            piece = frame.unused_data if frame.eof else b""
-        if unpacked > max(_MOST_UNPACKED, _MOST_EXPANSION * packed):
-            raise OverflowError
-    if not frame.eof:
-        raise EOFError
-
-
-def _gzip() -> Callable[[], Any]:
-    return lambda: zlib.decompressobj(16 + zlib.MAX_WBITS)
-
-
-def _bzip2() -> Callable[[], Any]:
-    import bz2
-
-    return bz2.BZ2Decompressor
-
-
-def _zstandard() -> Callable[[], Any]:
-    import zstandard
-
-    return lambda: zstandard.ZstdDecompressor().decompressobj()
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    import zstandard
-
-    # The last of them is what bzip2 raises.
-    return (EOFError, zlib.error, zstandard.ZstdError, OSError)
-
-
-_INFLATERS: dict[str, Callable[[], Callable[[], Any]]] = {
-    "gz": _gzip,
-    "bz2": _bzip2,
-    "zst": _zstandard,
-}
-_ZIP, _ZIP_END = b"PK\x03\x04", b"PK\x05\x06"
-_PARQUET = b"PAR1"

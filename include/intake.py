@@ -7,7 +7,7 @@ and a second attempt writes the same. No function holds the features of a whole 
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -219,9 +219,10 @@ def _quarantine(
     """Yield the refused rows and the conflicts of a batch as CSV, in the order of the file."""
     texts: dict[int, str] = {}
     if unseen.conflicts.height:
+        stated = ingest_stage.stated(at.spec.data)
         with at.landing.opened(delivery) as file:
             numbers = set(unseen.conflicts["line"].to_list())
-            texts = ingest_stage.raw_texts(file, delivery.name, numbers, at.spec.data.target)
+            texts = ingest_stage.raw_texts(file, delivery.name, numbers, stated)
     yield _refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
         refused = at.lake.staged(batch.digest, _refused_part(number))
@@ -252,7 +253,7 @@ def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
     schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
-    return pl.DataFrame([asdict(row) for row in rows], schema=schema)
+    return pl.DataFrame({name: [getattr(row, name) for row in rows] for name in schema}, schema)
 
 
 def _parts(batch: Batch) -> list[str]:

@@ -17,14 +17,15 @@ from typing import BinaryIO
 
 from include.adapters.landing import Landing
 from include.dock import Dock
+from include.encoded import BOM, UTF_8
 from include.errors import NothingToDoError
 from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
-from include.formats.packed import bare
 from include.showable import showable_name, showable_row
 from include.spreadsheet import restored
+from include.stages.ingest import stated
+from include.suffixes import bare
 
-_JSON = (".jsonl", ".ndjson", ".parquet")
 _SHOWN = 12
 _LINE = re.compile(r"[0-9]{1,18}")
 _DIGEST_START = re.compile(r"[0-9a-f]{1,64}")
@@ -110,20 +111,19 @@ def _sendable(
 def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
     try:
         with at.landing.open_archived(digest) as (original, file):
-            is_json = bare(original).endswith(_JSON)
             raw = _as_they_came(at, original, file, rows)
             file.seek(0)
-            if is_json:
-                columns = open_table(file, original, at.spec.data.target).columns
-                lines = [_with_all(columns, text) for text in raw]
-            else:
-                lines = [raw_texts(file, original, {1}, at.spec.data.target)[1], *raw]
+            table = open_table(file, original, stated(at.spec.data))
     except FileNotFoundError as error:
         raise NothingToDoError(
             f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
             "then replay"
         ) from error
-    content = "".join(f"{line}\n" for line in lines).encode()
+    is_json = table.start is None
+    lines = [_with_all(table.columns, text) for text in raw] if is_json else raw
+    content = "".join([table.start or "", *(f"{line}\n" for line in lines)]).encode()
+    if at.spec.data.encoding != UTF_8:
+        content = BOM + content
     short = hashlib.sha256(content).hexdigest()[:6]
     name = _new_name(digest, f"{short}-{_unpacked(original, is_json=is_json)}")
     at.landing.drop(name, content)
@@ -135,7 +135,7 @@ def _as_they_came(
 ) -> list[str]:
     """Return the texts of rows, those that were shown with escapes and not mended as they came."""
     lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
-    came = raw_texts(file, original, {*lines} - {0}, at.spec.data.target)
+    came = raw_texts(file, original, {*lines} - {0}, stated(at.spec.data))
     texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
     return [
         text if showable_row(text) == row["raw"] else row["raw"]
@@ -170,7 +170,7 @@ def _new_name(digest: str, name: str) -> str:
 
 def _unpacked(name: str, *, is_json: bool) -> str:
     own = _OWN_START.sub("", name)
-    plain = own if bare(own) == own.lower() else own.rpartition(".")[0]
+    plain = bare(own)
     return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]
 
 

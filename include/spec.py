@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from include import estimators
+from include.encoded import UTF_8, encoding_name
 from include.errors import SpecError
 from include.showable import showable
 
@@ -67,11 +68,25 @@ class Data(_Part):
     """What to do with a row whose features are known with another label."""
     max_refused_share: float = Field(0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""
+    encoding: Annotated[str, AfterValidator(encoding_name)] = UTF_8
+    """What texts are written in that have no byte order mark of UTF-8."""
+    columns: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """The columns of delimited text, in its order, where files have no header line."""
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
         if str(self.positive) == str(self.negative):
             raise ValueError(f"positive and negative are both {self.positive!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_differ_and_have_the_target(self) -> Self:
+        columns = self.columns or (self.target,)
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            raise ValueError(f"columns names {', '.join(repeated)} more than once")
+        if self.target not in columns:
+            raise ValueError(f"columns does not name the target {self.target!r}")
         return self
 
     @field_validator("ranges")

@@ -5,6 +5,6 @@ it is given it raises nothing but FileRefusedError.
 """
 
 from include.formats.reading import open_table, raw_texts
-from include.formats.table import BLOCK_BYTES, Chunk, RefusedRow, Table
+from include.formats.table import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table
 
-__all__ = ["BLOCK_BYTES", "Chunk", "RefusedRow", "Table", "open_table", "raw_texts"]
+__all__ = ["BLOCK_BYTES", "Chunk", "RefusedRow", "Stated", "Table", "open_table", "raw_texts"]

@@ -1,36 +1,17 @@
 """From a block of delimited text to columns of text or numbers, and to rows that are no rows."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
-from include.errors import FileRefusedError
-from include.formats.records import Flags, Places, Record, Survey, careful
-from include.formats.table import BOM, HEADER_BYTES, Chunk, RefusedRow
+from include.encoded import BOM
+from include.formats.records import Flags, Places, Record, Survey
+from include.formats.table import Chunk, RefusedRow
 
-_SEPARATORS = b",;\t"
 UNDECODABLE = "bytes that are not UTF-8"
 RAGGED = "wrong number of fields"
 UNCLOSED = "a quote that is never closed"
-
-
-def read_header(text: bytes, target: str) -> tuple[Record, int, int]:
-    """Return the header, the separator that makes the target appear, and the header's bytes.
-
-    Where the target is nowhere it is the separator that makes the most fields.
-    """
-    found = [(*_first_record(text, separator), separator) for separator in _SEPARATORS]
-    header, used, separator = max(
-        found, key=lambda one: (target in map(str.strip, one[0].fields), len(one[0].fields))
-    )
-    if not header.closed or used >= HEADER_BYTES:
-        raise FileRefusedError(
-            f"the header is longer than {HEADER_BYTES >> 20} MB, or a quote in it is never closed"
-        )
-    if not decodable(header.raw):
-        raise FileRefusedError(f"the header has bytes that are not UTF-8: {shown(header.raw)}")
-    return header, separator, used
 
 
 def feeds(data: bytes) -> Places:
@@ -142,7 +123,8 @@ def from_records(records: Sequence[Record], header: Sequence[str], columns: Sequ
     """Return the chunk of rows that the csv module has read."""
     problems = [_problem(record, len(header)) for record in records]
     whole = [record for record, problem in zip(records, problems, strict=True) if not problem]
-    places = {name: header.index(name) for name in columns}
+    at = {name: place for place, name in enumerate(header)}
+    places = {name: at[name] for name in columns}
     frame = pl.DataFrame(
         {name: [record.fields[place] for record in whole] for name, place in places.items()},
         schema=dict.fromkeys(columns, pl.String),
@@ -167,21 +149,6 @@ def decodable(data: bytes) -> bool:
 def shown(raw: bytes) -> str:
     r"""Return bytes as text, those that are not UTF-8 as `\xff`."""
     return raw.decode(errors="backslashreplace")
-
-
-def _first_record(text: bytes, separator: int) -> tuple[Record, int]:
-    used = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal used
-        for line in text.splitlines(keepends=True):
-            used += len(line)
-            yield line
-
-    header = next(careful(counted(), separator, 1), None)
-    if header is None:
-        raise FileRefusedError("the file is empty: a header line was expected")
-    return header, used
 
 
 def _all_numbers(frame: pl.DataFrame, places: Collection[int]) -> bool:

@@ -1,4 +1,4 @@
-"""Delimited text: comma, semicolon or tab, a header line, RFC 4180 quotes, UTF-8.
+"""Delimited text in UTF-8: a header line unless the spec names the columns, RFC 4180 quotes.
 
 Three ways to read a block give the same rows to the bit. Most blocks are plain and go to polars as
 they are; `survey` takes out of the others what polars would misread; what is left over goes
@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from include.ahead import ahead
+from include.encoded import BOM
 from include.formats.blocks import (
     count,
     feeds,
@@ -23,10 +24,10 @@ from include.formats.blocks import (
     kept,
     parsed,
     raw_texts,
-    read_header,
     shown,
     sieved,
 )
+from include.formats.header import read_start
 from include.formats.records import (
     LONGEST_FIELD,
     Record,
@@ -38,10 +39,18 @@ from include.formats.records import (
     too_long,
     whole_rows,
 )
-from include.formats.table import BOM, FIRST_BLOCK_BYTES, HEADER_BYTES, LONGEST_ROW_BYTES, Chunk
+from include.formats.table import (
+    FIRST_BLOCK_BYTES,
+    HEADER_BYTES,
+    LONGEST_ROW_BYTES,
+    MOST_MARKS,
+    OBJECT_BYTES,
+    OBJECT_SHARE,
+    Chunk,
+    Stated,
+)
 
-# The csv module's rows are Python objects, several times as large as their text.
-_CAREFUL_SHARE = 8
+_LINE_ENDS = b"\r\n"
 
 
 @dataclass(frozen=True)
@@ -59,17 +68,17 @@ class DelimitedTable:
 
     kinds = None
 
-    def __init__(self, pieces: Iterator[bytes], target: str, size: int) -> None:
-        """Read the header; FileRefusedError when there is none."""
+    def __init__(self, pieces: Iterator[bytes], stated: Stated, size: int) -> None:
+        """Read the start; FileRefusedError when there is no header, nor names in the spec."""
         self._pieces, self._size, self._ended = pieces, size, False
         self._held = b""
-        self._fill(HEADER_BYTES)
+        self._fill(2 * HEADER_BYTES)
         self._held = self._held.removeprefix(BOM)
-        header, self._separator, used = read_header(self._held[:HEADER_BYTES], target)
-        self.columns = tuple(name.strip() for name in header.fields)
-        self._header_text = shown(header.raw)
-        self._held = self._held[used:]
-        self._line = header.line + len(split_all(header.raw))
+        start = read_start(self._held[: 2 * HEADER_BYTES], stated)
+        self.columns, self._separator, self.start = start.columns, start.separator, start.text
+        self._places = {name: place for place, name in enumerate(self.columns)}
+        self._held = self._held[start.used :]
+        self._line = start.line
         self._next_size = min(size, FIRST_BLOCK_BYTES)
         self._records: Iterator[Record] | None = None
         self._blocks = ahead(iter(self._block, None))
@@ -83,9 +92,7 @@ class DelimitedTable:
         return from_records(records, self.columns, columns) if records else None
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
-        """Yield line and raw text of the rows ahead that start at these lines; 1 is the header."""
-        if 1 in lines:
-            yield 1, self._header_text
+        """Yield line and raw text of the rows ahead that start at these lines."""
         for block in self._blocks:
             rows = block.rows or survey(block.data, self._separator)
             numbers = block.line + rows.line_offsets
@@ -109,24 +116,41 @@ class DelimitedTable:
     def _block(self) -> _Block | None:
         """Return the next whole rows; None at the end or where only the csv module may go on."""
         size, self._next_size = self._next_size, self._size
+        most_marks = MOST_MARKS
         while self._records is None:
             self._fill(size)
+            self._skip_empty_lines()
             text = self._held[:size] if len(self._held) > 2 * size else self._held
+            text = _with_few_marks(text, most_marks)
             last = self._ended and len(self._held) == len(text)
             if not text:
-                return None
+                if self._ended:
+                    return None
+                continue
             end = self._rows_in(text, last=last)
             if end is None:
                 break
             if end:
                 return self._cut(text[:end], end)
             if len(text) > LONGEST_ROW_BYTES:
-                raise too_long()
-            size = len(text) + self._size
+                raise too_long(self._line)
+            size, most_marks = 2 * len(text), 2 * most_marks
         else:
             return None
         self._give_up()
         return None
+
+    def _skip_empty_lines(self) -> None:
+        """Leave out the empty lines that come next, in one go however many they are."""
+        if not self._held.startswith((b"\n", b"\r")):
+            return
+        rest = self._held.lstrip(_LINE_ENDS)
+        gap = self._held[: len(self._held) - len(rest)]
+        # Whether a carriage return at the very end stands alone, the next byte tells.
+        if not rest and not self._ended:
+            gap = gap.removesuffix(b"\r")
+        self._line += count(gap, ord("\n")) + _lone_returns(gap)
+        self._held = self._held[len(gap) :]
 
     def _rows_in(self, text: bytes, *, last: bool) -> int | None:
         # polars takes a mark at the start of what it reads for no part of the first field.
@@ -146,13 +170,11 @@ class DelimitedTable:
                 return None
         block = _Block(data, self._line, lines, rows)
         self._held = self._held[end:]
-        returns = data.count(b"\r") if b"\r" in data else 0
-        lone = returns - data.count(b"\r\n") if returns else 0
-        self._line += lines + lone
+        self._line += lines + _lone_returns(data)
         return block
 
     def _give_up(self) -> None:
-        lines = split_lines(chain([self._held], self._pieces))
+        lines = split_lines(chain([self._held], self._pieces), self._line)
         self._records = careful(lines, self._separator, self._line)
         self._held = b""
 
@@ -161,14 +183,14 @@ class DelimitedTable:
         length = 0
         for record in self._records or ():
             taken.append(record)
-            length += len(record.raw) + 1
-            if length * _CAREFUL_SHARE >= self._size:
+            length += len(record.raw) + OBJECT_BYTES
+            if length * OBJECT_SHARE >= self._size:
                 break
         return taken
 
     def _chunk(self, block: _Block, columns: Sequence[str], numbers: Collection[str]) -> Chunk:
         separator, width = self._separator, len(self.columns)
-        places = {name: self.columns.index(name) for name in columns}
+        places = {name: self._places[name] for name in columns}
         if block.rows is None and is_simple(block.data, block.lines, separator, width):
             frame = parsed(block.data, separator, width, places, numbers, quoted=False)
             if frame is not None and frame.height == block.lines:
@@ -190,6 +212,22 @@ class DelimitedTable:
 def split_all(data: bytes) -> list[bytes]:
     """Return the lines of a text with their ends."""
     return data.splitlines(keepends=True)
+
+
+def _lone_returns(text: bytes) -> int:
+    """Count the carriage returns that end a line by themselves."""
+    return count(text, ord("\r")) - text.count(b"\r\n") if b"\r" in text else 0
+
+
+def _with_few_marks(text: bytes, most: int) -> bytes:
+    """Return a text or the start of it, so that it has few line ends and quotes."""
+    while len(text) > most and _marks(text) > most:
+        text = text[: len(text) // 2]
+    return text
+
+
+def _marks(text: bytes) -> int:
+    return sum(count(text, mark) for mark in b'\n\r"' if mark in text)
 
 
 def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:

@@ -1,31 +1,41 @@
 """JSON lines: an object a line; its values are read as the text they would have in a CSV."""
 
 import json
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import polars as pl
 
+from include.encoded import BOM
 from include.errors import FileRefusedError
 from include.formats.blocks import UNDECODABLE, decodable, shown
-from include.formats.records import split_lines
-from include.formats.table import BOM, FIRST_BLOCK_BYTES, Chunk, RefusedRow
+from include.formats.records import too_long
+from include.formats.table import (
+    FIRST_BLOCK_BYTES,
+    LONGEST_ROW_BYTES,
+    OBJECT_BYTES,
+    OBJECT_SHARE,
+    Chunk,
+    RefusedRow,
+)
 
 NOT_JSON = "not JSON"
 NESTED = "a nested value"
 Fields = dict[str, str | None]
-# Python objects take several times the memory of their text.
-_SHARE = 8
+_LINE = re.compile(rb"[^\r\n]+")
+_WINDOW = 1 << 20
 
 
 class JsonLinesTable:
     """A `Table` of JSON lines; its columns are the keys of its first chunk."""
 
     kinds = None
+    start = None
 
     def __init__(self, pieces: Iterator[bytes], size: int) -> None:
         """Read the first lines; FileRefusedError when no object is among them."""
-        self._lines = enumerate(_without_mark(split_lines(pieces)), 1)
+        self._lines = _numbered(_without_mark(pieces))
         self._size = size
         self._first: list[tuple[int, bytes]] | None = self._some(min(size, FIRST_BLOCK_BYTES))
         if not self._first:
@@ -34,7 +44,11 @@ class JsonLinesTable:
         found = [one for one in objects if not isinstance(one, str)]
         self.columns = tuple(dict.fromkeys(key for one in found for key in one))
         if not found:
-            raise FileRefusedError("no line at the start of the file is a JSON object")
+            document = self._first[0][1].startswith((b"{", b"["))
+            raise FileRefusedError(
+                "no line at the start of the file is a JSON object"
+                + (": write each object in a line of its own" if document else "")
+            )
 
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, all as text, None at the end."""
@@ -56,8 +70,8 @@ class JsonLinesTable:
         for line, text in self._lines:
             if bare := text.strip():
                 taken.append((line, bare))
-                length += len(text)
-                if length * _SHARE >= size:
+                length += len(text) + OBJECT_BYTES
+                if length * OBJECT_SHARE >= size:
                     break
         return taken
 
@@ -110,6 +124,43 @@ def _writable(text: str) -> bool:
         return False
 
 
-def _without_mark(lines: Iterator[bytes]) -> Iterator[bytes]:
-    for place, line in enumerate(lines):
-        yield line.removeprefix(BOM) if place == 0 else line
+def _without_mark(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    start = b""
+    for piece in pieces:
+        start += piece
+        if len(start) >= len(BOM):
+            yield start.removeprefix(BOM)
+            break
+    else:
+        yield start
+    yield from pieces
+
+
+def _numbered(pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not empty, each with its number."""
+    held, line = b"", 1
+    for piece in pieces:
+        for start in range(0, len(piece), _WINDOW):
+            held += piece[start : start + _WINDOW]
+            # Whether a carriage return at the very end stands alone, the next byte tells.
+            end = max(held.rfind(b"\n"), held.rfind(b"\r", 0, len(held) - 1)) + 1
+            yield from _lines_of(held[:end], line)
+            line += _line_ends(held[:end])
+            held = held[end:]
+            if len(held) > LONGEST_ROW_BYTES:
+                raise too_long(line)
+    yield from _lines_of(held, line)
+
+
+def _lines_of(text: bytes, line: int) -> Iterator[tuple[int, bytes]]:
+    seen = 0
+    for found in _LINE.finditer(text):
+        line += _line_ends(text[seen : found.start()])
+        seen = found.end()
+        yield line, found.group()
+
+
+def _line_ends(text: bytes) -> int:
+    if len(text) <= 1:
+        return len(text)
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")

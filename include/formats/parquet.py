@@ -1,6 +1,7 @@
 """Parquet: columns that know their types, read a batch of rows at a time."""
 
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal
@@ -8,13 +9,21 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import types
 
 from include.errors import FileRefusedError
-from include.formats.table import Chunk
+from include.formats.records import LONGEST_FIELD
+from include.formats.table import MOST_COLUMNS, Chunk
+from include.packed import FREE_BYTES, MOST_EXPANDED
 
 _CELL_BYTES = 8
+_LEAST_CELL_BYTES = 2
+"""What a value takes in a text, its separator included."""
+_TEXT_BYTES = 64 << 20
+"""So much text is taken out of a file at a time."""
+_BUFFER_BYTES = 1 << 18
 _FEWEST_ROWS, _MOST_ROWS = 256, 1 << 16
 _FIRST_ROW_LINE = 2
 _NUMBERS: tuple[Callable[[Any], bool], ...] = (
@@ -23,6 +32,7 @@ _NUMBERS: tuple[Callable[[Any], bool], ...] = (
     types.is_boolean,
     types.is_decimal,
 )
+_BYTE_ARRAY, _PREFIXED = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
 _TEXTS: tuple[Callable[[Any], bool], ...] = (
     types.is_string,
     types.is_large_string,
@@ -33,16 +43,21 @@ _TEXTS: tuple[Callable[[Any], bool], ...] = (
 class ParquetTable:
     """A `Table` of a Parquet file; a row's line is its number, the first row's being 2."""
 
+    start = None
+
     def __init__(self, file: BinaryIO, size: int) -> None:
-        """Read the schema; FileRefusedError when it cannot be read."""
+        """Read the schema; FileRefusedError when it cannot be read, or holds more than it may."""
         with _refusing():
-            self._file = pq.ParquetFile(file, page_checksum_verification=True)
+            found = pq.read_metadata(file)
+            _require_bounded(found, file.seek(0, os.SEEK_END))
+            self._file = pq.ParquetFile(file, metadata=found, **_OPTIONS)
+            self._lengths = _TextLengths(file, found)
             schema = self._file.schema_arrow
             self.columns = tuple(str(name) for name in schema.names)
             self.kinds: Mapping[str, Literal["number", "category"] | None] = {
                 field.name: _kind(field.type) for field in schema
             }
-        rows = size // (_CELL_BYTES * max(1, len(self.columns)))
+        rows = size // max(_CELL_BYTES, _row_bytes(found, schema))
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
 
@@ -67,17 +82,100 @@ class ParquetTable:
             self._line += batch.num_rows
 
     def _read(self, rows: int) -> Iterator[Any]:
+        held: list[Any] = []
         with _refusing():
-            for batch in self._file.iter_batches(batch_size=rows):
+            for batch in self._few_at_a_time(rows):
                 # Nothing that reads a text later on looks whether it is UTF-8.
                 batch.validate(full=True)
-                if batch.num_rows:
-                    yield batch
+                held.append(batch)
+                if sum(one.num_rows for one in held) >= rows or batch.nbytes > _TEXT_BYTES:
+                    yield pa.concat_batches(held)
+                    held.clear()
+            if any(one.num_rows for one in held):
+                yield pa.concat_batches(held)
+
+    def _few_at_a_time(self, rows: int) -> Iterator[Any]:
+        """Yield batches that are no larger than `rows` and no longer than memory allows."""
+        for group in range(self._file.num_row_groups):
+            longest = max(1, self._lengths.longest(group))
+            few = max(1, min(rows, _TEXT_BYTES // longest))
+            yield from self._file.iter_batches(batch_size=few, row_groups=[group])
 
     def _column(self, batch: Any, name: str) -> pl.Series:
         number = self.kinds[name] == "number"
         column = batch.column(name).cast(pa.float64() if number else pa.large_string(), safe=False)
         return pl.Series(name, column, dtype=pl.Float64 if number else pl.String)
+
+
+class _TextLengths:
+    """How long the texts are that a file holds once and repeats by number.
+
+    Only these may be longer in memory than in the file: a kilobyte of it can stand for a million
+    times the same megabyte.
+    """
+
+    def __init__(self, file: BinaryIO, found: Any) -> None:
+        leaves = [found.schema.column(place) for place in range(found.num_columns)]
+        self._places = [i for i, one in enumerate(leaves) if one.physical_type == _BYTE_ARRAY]
+        self._found = found
+        names = [leaves[place].path for place in self._places]
+        self._columns = names
+        self._file = pq.ParquetFile(file, metadata=found, read_dictionary=names, **_OPTIONS)
+
+    def longest(self, group: int) -> int:
+        """Return the summed lengths of the longest text of each column in a row group, in bytes."""
+        chunks = [self._found.row_group(group).column(place) for place in self._places]
+        prefixed: int = sum(
+            chunk.total_uncompressed_size for chunk in chunks if _PREFIXED in chunk.encodings
+        )
+        if not any(chunk.has_dictionary_page for chunk in chunks):
+            return prefixed
+        first = next(
+            self._file.iter_batches(batch_size=1, row_groups=[group], columns=self._columns), None
+        )
+        return prefixed + sum(map(_longest, first.columns if first is not None else []))
+
+
+_OPTIONS: dict[str, Any] = {
+    "page_checksum_verification": True,
+    "pre_buffer": False,
+    "buffer_size": _BUFFER_BYTES,
+}
+
+
+def _longest(column: Any) -> int:
+    """Return the length of the longest text in the dictionary of a column."""
+    if not types.is_dictionary(column.type):
+        return 0
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    if longest > LONGEST_FIELD:
+        raise FileRefusedError(
+            f"a text of {longest} bytes, more than the {LONGEST_FIELD} that are read"
+        )
+    return int(longest)
+
+
+def _require_bounded(found: Any, size: int) -> None:
+    """Refuse a file that holds far more than its size, and more columns than are read."""
+    if found.num_columns > MOST_COLUMNS:
+        raise FileRefusedError(
+            f"the file has {found.num_columns} columns, more than the {MOST_COLUMNS} that are read"
+        )
+    groups = [found.row_group(group) for group in range(found.num_row_groups)]
+    values = sum(one.num_rows for one in groups) * found.num_columns
+    unpacked = max(_LEAST_CELL_BYTES * values, sum(one.total_byte_size for one in groups))
+    if unpacked > FREE_BYTES and unpacked > MOST_EXPANDED * size:
+        raise FileRefusedError(
+            f"it holds {values} values, more than {MOST_EXPANDED} times its size, as no table does"
+        )
+
+
+def _row_bytes(found: Any, schema: Any) -> int:
+    """Return what a row takes in memory, texts left out."""
+    fixed = sum(
+        field.type.byte_width for field in schema if types.is_fixed_size_binary(field.type)
+    )
+    return int(fixed + _CELL_BYTES * found.num_columns)
 
 
 def _kind(found: Any) -> Literal["number", "category"] | None:
@@ -113,4 +211,5 @@ def _refusing() -> Iterator[None]:
 
 def _refusal(error: BaseException) -> FileRefusedError:
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    return FileRefusedError(f"no Parquet file, or a damaged one: {first}")
+    plain = "".join(letter for letter in first if letter.isprintable())
+    return FileRefusedError(f"no Parquet file, or a damaged one: {plain}")

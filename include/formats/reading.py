@@ -1,40 +1,118 @@
-"""Which format a file has, by its name."""
+"""Which format a file has, by its name, and that its bytes are what the name says."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import BinaryIO
 
+from include.encoded import marked, utf_8
 from include.errors import FileRefusedError
+from include.foreign import (
+    HEAD_BYTES,
+    PARQUET_MAGIC,
+    another_encoding,
+    foreign_data,
+    foreign_text,
+    looks_like_json,
+)
 from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
-from include.formats.packed import bare, unpacked
 from include.formats.parquet import ParquetTable
-from include.formats.table import BLOCK_BYTES, Table
+from include.formats.table import BLOCK_BYTES, MOST_COLUMNS, Stated, Table
+from include.packed import unpacked
+from include.suffixes import Format, bare, format_of, packing, stated_format
+from include.zipped import DamagedZipError, foreign_document, only_member
+
+_PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 
 
-def open_table(file: BinaryIO, name: str, target: str, size: int = BLOCK_BYTES) -> Table:
+def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTES) -> Table:
     """Open a delivery that is called `name`; FileRefusedError when it has no table in it.
 
-    `.parquet`; `.jsonl` and `.ndjson`; anything else is delimited text. The latter two may be
-    packed, `.gz` or `.zst`. `size` is how many bytes are worked on at a time.
+    `suffixes` tells format and packing by the name; what the bytes are beside that is refused in
+    plain words. `size` is how many bytes are worked on at a time.
     """
-    plain = bare(name)
-    if plain.endswith(".parquet"):
-        if plain != name.lower():
-            raise FileRefusedError("a packed Parquet file: send it as it is, it is packed inside")
-        return ParquetTable(file, size)
-    pieces = unpacked(file, name, size)
-    if plain.endswith((".jsonl", ".ndjson")):
-        return JsonLinesTable(pieces, size)
-    return DelimitedTable(pieces, target, size)
+    packed, kind = packing(name), format_of(name)
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    if kind == "parquet":
+        table: Table = _parquet(file, head, packed, size)
+    else:
+        if packed and not head:
+            raise FileRefusedError("the file is empty: 0 bytes came")
+        if packed == "zip":
+            kind = _kind_in_zip(file, name)
+        table = _text_table(file, packed, kind, stated, size)
+    if len(table.columns) > MOST_COLUMNS:
+        raise FileRefusedError(
+            f"the file has {len(table.columns)} columns, more than the {MOST_COLUMNS} that are read"
+        )
+    return table
 
 
 def raw_texts(
-    file: BinaryIO, name: str, lines: Collection[int], target: str = "", size: int = BLOCK_BYTES
+    file: BinaryIO, name: str, lines: Collection[int], stated: Stated, size: int = BLOCK_BYTES
 ) -> dict[int, str]:
-    """Return the raw texts of the rows that start at these lines, line 1 being a CSV's header.
+    """Return the raw texts of the rows that start at these lines.
 
-    A row that spans lines is whole; a row of Parquet is its JSON text. `target` tells the
-    separator as it does for `open_table`.
+    A row that spans lines is whole; a row of Parquet is its JSON text. `stated` is what
+    `open_table` was given.
     """
     wanted = frozenset(lines)
-    return dict(open_table(file, name, target, size).texts(wanted)) if wanted else {}
+    return dict(open_table(file, name, stated, size).texts(wanted)) if wanted else {}
+
+
+def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> Table:
+    if packed:
+        raise FileRefusedError(_PACKED_PARQUET)
+    if not head:
+        raise FileRefusedError("the file is empty: 0 bytes came")
+    if not head.startswith(PARQUET_MAGIC):
+        what = foreign_data(head) or "text or something else, named as it is not"
+        raise FileRefusedError(f"no Parquet file, or a damaged one: it is {what}")
+    return ParquetTable(file, size)
+
+
+def _kind_in_zip(file: BinaryIO, name: str) -> Format:
+    """Return the format of the file in an archive whose own name may not tell."""
+    try:
+        inside = only_member(file).name
+    except (EOFError, DamagedZipError):
+        return format_of(name)
+    if packing(inside):
+        raise FileRefusedError(f"a {packing(inside)} file within a zip archive: pack it once")
+    kind = stated_format(bare(name)) or format_of(inside)
+    if kind == "parquet":
+        raise FileRefusedError(_PACKED_PARQUET)
+    return kind
+
+
+def _text_table(file: BinaryIO, packed: str, kind: Format, stated: Stated, size: int) -> Table:
+    if not packed:
+        _require(foreign_document(file))
+    file.seek(0)
+    head, pieces = _peeked(unpacked(file, packed, size))
+    encoding = "utf-8" if marked(head) == "utf-8" else stated.encoding
+    _require(foreign_data(head) or another_encoding(head, encoding))
+    head, pieces = _peeked(utf_8(pieces, encoding))
+    _require(foreign_text(head.removeprefix(b"\xef\xbb\xbf")))
+    if kind == "json":
+        return JsonLinesTable(pieces, size)
+    if looks_like_json(head):
+        raise FileRefusedError("JSON lines under another name: name the file .jsonl")
+    return DelimitedTable(pieces, stated, size)
+
+
+def _require(what: str | None) -> None:
+    if what:
+        raise FileRefusedError(what)
+
+
+def _peeked(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return how the bytes start, and all of them."""
+    taken, length = [], 0
+    for piece in pieces:
+        taken.append(piece)
+        length += len(piece)
+        if length >= HEAD_BYTES:
+            break
+    return b"".join(taken)[:HEAD_BYTES], chain(taken, pieces)

@@ -18,6 +18,8 @@ from include.formats.table import LONGEST_ROW_BYTES
 LONGEST_FIELD = 131_072
 """In characters; the csv module's own limit. An unclosed quote makes the rest of a file one."""
 _LF, _CR, _QUOTE = b'\n\r"'
+_WINDOW = 1 << 20
+_EMPTY = frozenset({b"\n", b"\r", b"\r\n"})
 # Fed to the csv module after the last line: inside an open quote it ends up in a field.
 _END = "\0end of the file\0"
 
@@ -65,11 +67,12 @@ def survey(block: bytes, separator: int) -> Survey:
     starts = np.concatenate([[0], closing[:-1] + 1]).astype(np.int64)
     crlf = (data[closing] == _LF) & (closing > starts) & (data[closing - 1] == _CR)
     cuts = np.flatnonzero((data == separator) & outside)
+    offsets = np.arange(len(starts))
     return Survey(
         starts,
         closing - crlf,
-        np.searchsorted(np.flatnonzero(line_ends), starts),
-        np.searchsorted(cuts, closing) - np.searchsorted(cuts, starts),
+        np.searchsorted(np.flatnonzero(line_ends), starts) if quoted else offsets,
+        np.diff(np.searchsorted(cuts, closing), prepend=0) if len(cuts) else 0 * offsets,
         closing[data[closing] == _CR],
         quoted,
         _longest(starts, closing, cuts),
@@ -82,31 +85,41 @@ def regular(text: bytes, separator: int, *, last: bool) -> bool:
     `text` starts with a row and may end anywhere unless it is the `last` of the file.
     """
     data = np.frombuffer(text, np.uint8)
-    quotes = np.flatnonzero(data == _QUOTE)
-    opening, closing = quotes[0::2], quotes[1::2]
     border = np.zeros(256, np.bool_)
-    border[[separator, _LF, _CR]] = True
-    doubled = np.zeros(len(opening), np.bool_)
-    doubled[1:] = opening[1:] - 1 == closing[: len(opening) - 1]
-    opens = doubled | (opening == 0) | border[data[opening - 1]]
-    after = np.minimum(closing + 1, len(data) - 1)
-    closes = (closing == len(data) - 1) | border[data[after]] | (data[after] == _QUOTE)
-    return bool(opens.all() and closes.all() and not (last and len(quotes) % 2))
+    # A quote beside one that opens has closed the one before: the two are a doubled quote.
+    border[[separator, _LF, _CR, _QUOTE]] = True
+    seen = 0
+    for start in range(0, len(data), _WINDOW):
+        quotes = np.flatnonzero(data[start : start + _WINDOW] == _QUOTE) + start
+        opening, closing = quotes[seen % 2 :: 2], quotes[1 - seen % 2 :: 2]
+        opens = (opening == 0) | border[data[opening - 1]]
+        closes = (closing == len(data) - 1) | border[data[np.minimum(closing + 1, len(data) - 1)]]
+        if not (opens.all() and closes.all()):
+            return False
+        seen += len(quotes)
+    return not (last and seen % 2)
 
 
 def whole_rows(text: bytes) -> int:
     """Return how many bytes of a text with regular quotes are rows with their line ends."""
     # Whether a carriage return at the very end stands alone, the next byte tells.
     stop = len(text) - 1 if text.endswith(b"\r") else len(text)
-    open_quotes = text.count(b'"') if b'"' in text else 0
+    feed = text.rfind(b"\n", 0, stop)
+    end = max(feed, text.rfind(b"\r", feed + 1, stop))
+    if end < 0 or b'"' not in text:
+        return end + 1
+    data = np.frombuffer(text, np.uint8)
+    quotes = int(np.count_nonzero(data == _QUOTE))
     while stop > 0:
-        feed = text.rfind(b"\n", 0, stop)
-        end = max(feed, text.rfind(b"\r", feed + 1, stop))
-        if open_quotes:
-            open_quotes -= text.count(b'"', max(end, 0), stop)
-        if end < 0 or open_quotes % 2 == 0:
-            return end + 1
-        stop = end
+        start = max(0, stop - _WINDOW)
+        marks = data[start:stop] == _QUOTE
+        quotes -= int(np.count_nonzero(marks))
+        outside = _inside(marks) == bool(quotes % 2)
+        ends = _line_ends(data[start : stop + 1])[: stop - start]
+        found = np.flatnonzero(ends & outside)
+        if len(found):
+            return start + int(found[-1]) + 1
+        stop = start
     return 0
 
 
@@ -116,43 +129,53 @@ def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Recor
     Raises FileRefusedError for a field beyond LONGEST_FIELD.
     """
     consumed: list[bytes] = []
+    first = line
 
     def remembered() -> Iterator[str]:
-        for text in lines:
+        nonlocal first
+        length = 0
+        for number, text in enumerate(lines, line):
+            if not consumed:
+                if text in _EMPTY:
+                    continue
+                first, length = number, 0
             consumed.append(text)
+            length += len(text)
+            if length > LONGEST_ROW_BYTES:
+                raise too_long(first)
             yield text.decode(errors="surrogateescape")
         yield _END
 
-    reader, first = csv.reader(remembered(), delimiter=chr(separator)), line
     try:
-        for fields in reader:
+        for fields in csv.reader(remembered(), delimiter=chr(separator)):
             raw = b"".join(consumed)
             consumed.clear()
             if fields and fields != [_END]:
                 yield Record(first, fields, _chomped(raw), not fields[-1].endswith(_END))
-            first = line + reader.line_num
     except csv.Error as error:
         raise FileRefusedError(f"line {first}: not CSV: {error}") from error
 
 
-def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their ends; LF, CRLF and a lone CR end a line."""
+def split_lines(pieces: Iterable[bytes], line: int = 1) -> Iterator[bytes]:
+    """Yield lines with their ends; LF, CRLF and a lone CR end a line. `line` is the first's."""
     held = b""
     for piece in pieces:
-        held += piece
-        *whole, held = held.splitlines(keepends=True) or [b""]
-        yield from whole
-        if len(held) > LONGEST_ROW_BYTES:
-            raise too_long()
+        for start in range(0, len(piece), _WINDOW):
+            held += piece[start : start + _WINDOW]
+            *whole, held = held.splitlines(keepends=True)
+            yield from whole
+            line += len(whole)
+            if len(held) > LONGEST_ROW_BYTES:
+                raise too_long(line)
     # What was held back may be a whole line: a CR at its end could have been half a CRLF.
     yield from held.splitlines(keepends=True)
 
 
-def too_long() -> FileRefusedError:
+def too_long(line: int) -> FileRefusedError:
     """Return the refusal of a file with a row that is longer than memory allows."""
     return FileRefusedError(
-        f"a row is longer than {LONGEST_ROW_BYTES >> 20} MB: a quote is never closed, or this is "
-        "no text with a row a line"
+        f"line {line}: a row is longer than {LONGEST_ROW_BYTES >> 20} MB: a quote is never closed, "
+        "or this is no text with a row a line"
     )
 
 

@@ -6,15 +6,35 @@ from typing import Literal, Protocol
 
 import polars as pl
 
+from include.encoded import UTF_8
+
 BLOCK_BYTES = 16 << 20
 """How much unpacked text is worked on at a time."""
 FIRST_BLOCK_BYTES = 4 << 20
 """The same for the first block of a file, which is read as text to learn the kinds of columns."""
 HEADER_BYTES = 1 << 20
 """A longer header is refused."""
-BOM = b"\xef\xbb\xbf"
-LONGEST_ROW_BYTES = 64 << 20
+LONGEST_ROW_BYTES = 8 << 20
 """A file with a longer row than this is refused: it has to be held in memory whole."""
+MOST_MARKS = 1 << 19
+"""So many line ends and quotes are worked on at a time: each takes more memory than it is long."""
+OBJECT_SHARE = 8
+"""Rows that are read as Python objects take several times the memory of their text."""
+OBJECT_BYTES = 64
+"""What such a row takes however short it is, in bytes of its text."""
+MOST_COLUMNS = 20_000
+"""A file with more columns is refused."""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the spec says of the text of deliveries."""
+
+    target: str
+    """The label's column, which tells the separator."""
+    encoding: str = UTF_8
+    columns: tuple[str, ...] | None = None
+    """The names of the columns where files have no header."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,10 @@ class Table(Protocol):
     @property
     def kinds(self) -> Mapping[str, Literal["number", "category"] | None] | None:
         """What each column holds, None for what is neither; None where a format does not say."""
+
+    @property
+    def start(self) -> str | None:
+        """What its raw texts need before them to be a file; None where they are JSON objects."""
 
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, None at the end of the file.

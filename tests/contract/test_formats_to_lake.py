@@ -1,7 +1,9 @@
 """The same rows in every format are the same rows: from landing to the table, and to a model."""
 
+import bz2
 import gzip
 import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,13 @@ def _gzip(text: str) -> bytes:
     return gzip.compress(text.encode(), mtime=0)
 
 
+def _zip(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("rows.csv"), content)
+    return buffer.getvalue()
+
+
 def _as_decimals(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col("age").cast(pl.Float64))
 
@@ -52,6 +61,12 @@ FORMS: dict[str, Callable[[pl.DataFrame], bytes]] = {
     "a.parquet": _parquet,
     "b.jsonl": lambda rows: rows.write_ndjson().encode(),
     "c.jsonl.gz": lambda rows: _gzip(rows.write_ndjson()),
+    "pipes.TXT": lambda rows: rows.write_csv(separator="|").encode(),
+    "said.csv": lambda rows: b"sep=;\r\n" + rows.write_csv(separator=";").encode(),
+    "bz2.tsv.bz2": lambda rows: bz2.compress(rows.write_csv(separator="\t").encode()),
+    "zip.csv.zip": lambda rows: _zip(rows.write_csv().encode()),
+    "b.PQ": lambda rows: _parquet(rows[::-1]),
+    "lines.json": lambda rows: rows[::-1].write_ndjson().encode(),
     "d.ndjson.zst": lambda rows: zstandard.compress(rows.write_ndjson().encode()),
 }
 

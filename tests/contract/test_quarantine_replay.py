@@ -1,10 +1,12 @@
 """What was refused goes back through landing: mended, or judged again by a changed contract."""
 
+import bz2
 import csv
 import gzip
 import io
 import os
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -43,10 +45,20 @@ def _parquet(rows: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
+def _zip(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 FORMS: dict[str, Callable[[pl.DataFrame], bytes]] = {
     "comma.csv": lambda rows: rows.write_csv().encode(),
     "marked.csv": lambda rows: rows.write_csv(include_bom=True, line_terminator="\r\n").encode(),
     "semicolon.CSV.gz": lambda rows: gzip.compress(rows.write_csv(separator=";").encode()),
+    "bz2.csv.bz2": lambda rows: bz2.compress(rows.write_csv(separator="|").encode()),
+    "said.csv": lambda rows: b"sep=;\n" + rows.write_csv(separator=";").encode(),
+    "rows.zip": lambda rows: _zip("rows.jsonl", rows.write_ndjson().encode()),
     "lines.jsonl": lambda rows: rows.write_ndjson().encode(),
     "lines.ndjson.gz": lambda rows: gzip.compress(rows.write_ndjson().encode()),
 }
@@ -65,6 +77,23 @@ def test_a_mended_row_is_taken_in(at: Workplace, form: str) -> None:
     assert (replayed.read, replayed.new, replayed.refused, replayed.note) == (1, 1, 0, "")
     want = more.with_columns(age=pl.when(pl.int_range(10) == 1).then(33).otherwise("age"))
     assert _features(rows(at)) == _features(pl.concat([GOOD, want]))
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-16"])
+@pytest.mark.parametrize("columns", [None, ("age", "balance", "job", "y")])
+def test_a_row_of_an_encoded_file_is_mended(
+    tmp_path: Path, encoding: str, columns: tuple[str, ...] | None
+) -> None:
+    """What is sent again is UTF-8 and says so, with or without a header of its own."""
+    at = bank_at(tmp_path, encoding=encoding, columns=columns)
+    lines = ["age,balance,job,y", "old,1.5,Z\u00fcrich \u20ac,yes", "40,1,,no", "41,1,,no"]
+    text = "".join(f"{line}\n" for line in (lines[1:] if columns else lines))
+    batch = deliver(at, text.encode(encoding))
+    assert (batch.new, batch.refused) == (2, 1)
+    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    (replayed,) = take_in(at).batches
+    assert (replayed.read, replayed.new, replayed.note) == (1, 1, "")
+    assert "Z\u00fcrich \u20ac" in rows(at)["job"].to_list()
 
 
 def test_a_parquet_row_comes_back_as_a_json_line(at: Workplace) -> None:

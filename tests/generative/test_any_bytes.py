@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
 from include.spec import Spec
-from include.stages.ingest import ingest, outside, raw_texts, seen, with_seen
+from include.stages.ingest import ingest, outside, raw_texts, seen, stated, with_seen
 
 # Random bytes rarely get past a file's first lines, so flips of good files come beside them. The
 # long profile makes 20,000 examples of the two together.
@@ -74,7 +74,7 @@ def take(content: bytes, name: str) -> Taken:
             taken.lines |= {*part.frame["line"], *(row.line for row in part.refused)}
             contract = with_seen(ingested.contract, seen(part.frame, ingested.contract))
             taken.outside |= outside(part.frame, contract)
-        taken.found = set(raw_texts(io.BytesIO(content), name, taken.lines, "y"))
+        taken.found = set(raw_texts(io.BytesIO(content), name, taken.lines, stated(SPEC.data)))
     except FileRefusedError:
         return Taken()
     return taken

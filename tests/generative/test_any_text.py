@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from include.contract import Column, Contract
 from include.errors import FileRefusedError
-from include.formats import RefusedRow
-from include.formats.blocks import from_records, read_header
+from include.formats import RefusedRow, Stated
+from include.formats.blocks import from_records
+from include.formats.header import read_header
 from include.formats.records import careful
 from include.spec import Spec
 from include.stages.ingest import ingest, raw_texts
@@ -116,7 +117,7 @@ def test_raw_text_is_found_again_by_its_line(body: bytes, size: int) -> None:
         return
     rows, refused = result
     lines = {row.line for row in refused} | {row[0] for row in rows}
-    texts = raw_texts(io.BytesIO(content), "x.csv", lines, "y", size)
+    texts = raw_texts(io.BytesIO(content), "x.csv", lines, Stated("y"), size)
     assert set(texts) == lines
     assert all(texts[row.line] == row.raw for row in refused)
 

@@ -10,6 +10,7 @@ import pytest
 
 from include.contract import Contract
 from include.errors import FileRefusedError
+from include.formats import Stated
 from include.spec import Spec
 from include.stages.ingest import Ingested, ingest, raw_texts
 
@@ -80,7 +81,7 @@ def test_a_refused_row_keeps_its_text_as_json() -> None:
     (part,) = opened(columns, features=("n",)).parts
     (refused,) = part.refused
     assert json.loads(refused.raw) == {"n": float("inf"), "other": {"a": 2}, "y": 0}
-    assert raw_texts(written(columns), "x.parquet", {3}) == {3: refused.raw}
+    assert raw_texts(written(columns), "x.parquet", {3}, Stated("y")) == {3: refused.raw}
 
 
 def test_a_large_file_comes_in_parts_whose_lines_go_on() -> None:

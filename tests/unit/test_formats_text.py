@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from include.errors import FileRefusedError
-from include.formats import Chunk, open_table, table
+from include.formats import Chunk, Stated, open_table, table
 from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
 
@@ -15,7 +15,7 @@ ROWS = b"a,y\n" + b"".join(b"%d,1\n" % number for number in range(5000))
 
 def chunks(content: bytes, name: str, size: int = 1 << 20) -> list[Chunk]:
     """Read a whole file's columns `a` and `y`."""
-    found = open_table(io.BytesIO(content), name, "y", size)
+    found = open_table(io.BytesIO(content), name, Stated("y"), size)
     return list(iter(lambda: found.read(["a", "y"], {"a"}), None))
 
 
@@ -42,12 +42,12 @@ def test_a_small_file_that_unpacks_to_a_huge_row_is_refused_in_bounded_memory(
     for pack, name in ((gzip.compress, "x.gz"), (zstandard.compress, "x.zst")):
         packed = pack(b"a,y\n" + b"1" * (100 << 20))
         tracemalloc.start()
-        with pytest.raises(FileRefusedError, match="a row is longer than 64 MB"):
+        with pytest.raises(FileRefusedError, match="line 2: a row is longer than 8 MB"):
             chunks(packed, name, size=1 << 18)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 80 << 20
-    assert table.LONGEST_ROW_BYTES == 64 << 20
+    assert table.LONGEST_ROW_BYTES == 8 << 20
 
 
 def test_columns_that_are_all_numbers_come_as_numbers_block_by_block() -> None:
@@ -60,7 +60,7 @@ def test_columns_that_are_all_numbers_come_as_numbers_block_by_block() -> None:
 
 def test_the_separator_is_the_one_that_makes_the_target_appear() -> None:
     """However many of another one the header holds."""
-    found = DelimitedTable(iter([b"a,b,c,d;y\n"]), "y", 100)
+    found = DelimitedTable(iter([b"a,b,c,d;y\n"]), Stated("y"), 100)
     assert found.columns == ("a,b,c,d", "y")
 
 

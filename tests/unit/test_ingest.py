@@ -8,6 +8,7 @@ import zstandard
 
 from include.contract import Column, Contract
 from include.errors import FileRefusedError
+from include.formats import Stated
 from include.spec import Spec
 from include.stages.ingest import (
     Ingested,
@@ -152,7 +153,7 @@ def test_a_quote_that_is_never_closed_makes_the_rest_one_bad_row() -> None:
         ("v1,v2,v1,y\n1,2,1,1\n", "names v1 more than once"),
         ("v1,V1,vX,vx,y\n1,2,3,4,1\n", "feature columns named v1, V1, vX, vx"),
         (",v1,y\n0,1,1\n", "no name"),
-        (b"v\xff,y\n1,1\n", r"header has bytes that are not UTF-8: v\\xff,y"),
+        (b"v\xff,y\n1,1\n", "header has bytes that are not UTF-8: save the file as UTF-8, or state"),
         ('v1,"y\n', "a quote in it is never closed"),
         ('v1,y\n"' + "1" * 200_000 + '",1\n', "line 2: not CSV: field larger"),
         (
@@ -237,10 +238,9 @@ def test_what_a_batch_showed_is_in_the_contract_and_later_batches_are_held_to_it
 
 
 def test_raw_texts_are_whole_rows_by_their_first_line() -> None:
-    """Line 1 is the header; a row that spans lines is one text."""
+    """Line 1 is the header, no row; a row that spans lines is one text."""
     content = b'\xef\xbb\xbfid,y\r\n"a\nb",1\r\nc,\xff\n'
-    assert raw_texts(io.BytesIO(content), "x.csv", {1, 2, 4, 9}) == {
-        1: "id,y",
+    assert raw_texts(io.BytesIO(content), "x.csv", {1, 2, 4, 9}, Stated("y")) == {
         2: '"a\nb",1',
         4: r"c,\xff",
     }

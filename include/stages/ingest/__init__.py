@@ -13,7 +13,7 @@ import polars as pl
 
 from include.contract import Contract, first
 from include.errors import FileRefusedError
-from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Table, open_table, raw_texts
+from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table, open_table, raw_texts
 from include.spec import Data, Spec
 from include.stages.ingest.columns import kinds_of, require_columns, require_kinds
 from include.stages.ingest.rows import LARGEST, judged
@@ -30,8 +30,12 @@ __all__ = [
     "raw_texts",
     "require_mostly_good",
     "seen",
+    "stated",
     "with_seen",
 ]
+
+ENOUGH_LINES = 1 << 19
+"""From so many lines on a file has to be mostly good as far as it is read."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def ingest(
     Raises FileRefusedError, here and while the parts are taken. Memory is a few times `size`,
     however large the file is.
     """
-    table = open_table(file, name, spec.data.target, size)
+    table = open_table(file, name, stated(spec.data), size)
     require_columns(table.columns, spec.data, contract)
     start = None
     if contract is None:
@@ -84,7 +88,12 @@ def ingest(
     require_kinds(table, contract)
     known = set(contract.features)
     extra = tuple(one for one in table.columns if spec.data.selects(one) and one not in known)
-    return Ingested(contract, extra, _parts(table, contract, start))
+    return Ingested(contract, extra, _mostly_good(_parts(table, contract, start), spec.data))
+
+
+def stated(data: Data) -> Stated:
+    """Return what a spec says of the text of deliveries."""
+    return Stated(data.target, data.encoding, data.columns)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
@@ -94,6 +103,16 @@ def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
             f"{bad_lines} of {lines} lines are in bad rows, more than the share of "
             f"{data.max_refused_share:g} that the spec allows"
         )
+
+
+def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
+    """Yield the parts until too many lines are bad: of a hopeless file the start is enough."""
+    bad_lines = lines = 0
+    for part in parts:
+        yield part
+        bad_lines, lines = bad_lines + part.bad_lines, lines + part.lines
+        if lines >= ENOUGH_LINES:
+            require_mostly_good(bad_lines, lines, data)
 
 
 def _parts(table: Table, contract: Contract, start: Chunk | None) -> Iterator[Part]:

@@ -1,0 +1,149 @@
+"""Where the rows of delimited text begin, and at what they are cut into columns."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from include.errors import FileRefusedError
+from include.formats.blocks import decodable, shown
+from include.formats.records import Record, careful
+from include.formats.table import HEADER_BYTES, Stated
+from include.suffixes import SEPARATORS
+
+_NAMES = {ord("\t"): "a tab"}
+_SAID = re.compile(rb'"?sep=([^\w"\r\n])"?(\r\n|\n|\r|$)', re.IGNORECASE)
+"""Excel's own line, which says what separates the columns."""
+_LOOKED_AT = 100
+
+
+@dataclass(frozen=True)
+class Start:
+    """What stands before the rows of a file, and what it says of them."""
+
+    columns: tuple[str, ...]
+    separator: int
+    text: str
+    """What a file of these rows begins with."""
+    used: int
+    """Bytes before the first row."""
+    line: int
+    """The first row's."""
+
+
+def read_start(text: bytes, stated: Stated) -> Start:
+    """Read the start of a text without a mark; FileRefusedError when it has no header.
+
+    The separator is the one that the file itself states, else the one that makes the target
+    appear, or as many columns as the spec names.
+    """
+    said = _SAID.match(text)
+    before = said.group() if said else b""
+    separators = said.group(1) if said else SEPARATORS
+    rows = text[len(before) : len(before) + HEADER_BYTES]
+    if stated.columns is None:
+        header, separator, used = read_header(rows, stated.target, separators)
+    else:
+        separator = _separator(rows, separators, stated.columns)
+        header, used = _first_record(rows, separator)
+        if not _names_columns(header, stated):
+            said_anew = f"sep={chr(separator)}\n"
+            return Start(stated.columns, separator, said_anew, len(before), 1 + bool(before))
+    return Start(
+        tuple(name.strip() for name in header.fields),
+        separator,
+        f"{shown(before + header.raw)}\n",
+        len(before) + used,
+        bool(before) + header.line + len(header.raw.splitlines()),
+    )
+
+
+def read_header(
+    text: bytes, target: str, separators: bytes = SEPARATORS
+) -> tuple[Record, int, int]:
+    """Return the header, the separator that makes the target appear, and the header's bytes.
+
+    Where the target is nowhere it is the separator that makes the most fields.
+    """
+    found = [(*_first_record(text, separator), separator) for separator in separators]
+    header, used, separator = max(
+        found, key=lambda one: (target in map(str.strip, one[0].fields), len(one[0].fields))
+    )
+    _require_whole(header, used)
+    return header, separator, used
+
+
+def _require_whole(header: Record, used: int) -> None:
+    if not header.closed or used >= HEADER_BYTES:
+        raise FileRefusedError(
+            f"the header is longer than {HEADER_BYTES >> 20} MB or a name in it beyond all measure, "
+            "or a quote in it is never closed"
+        )
+    if not decodable(header.raw):
+        raise FileRefusedError(
+            "the header has bytes that are not UTF-8: save the file as UTF-8, or state what it is "
+            'under [data] in the spec, such as encoding = "windows-1252"'
+        )
+
+
+def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
+    """Return the separator that cuts the first rows into as many fields as there are names."""
+    widths = {one: [len(row.fields) for row in _records(text, one)] for one in separators}
+    counts = {one: found.count(len(names)) for one, found in widths.items()}
+    best = [one for one in separators if counts[one] and counts[one] == max(counts.values())]
+    if not best:
+        fields = max((found[0] for found in widths.values() if found), default=0)
+        raise FileRefusedError(
+            f"the first row has {fields} fields, `data.columns` of the spec names {len(names)}"
+        )
+    if len(best) > 1:
+        marks = " or ".join(_NAMES.get(one, chr(one)) for one in best)
+        raise FileRefusedError(
+            f"whether {marks} separates the columns cannot be told: state it in a first line such "
+            f"as sep={chr(best[0])}"
+        )
+    return best[0]
+
+
+def _names_columns(first: Record, stated: Stated) -> bool:
+    """Say whether the first row of a file is a header although the spec names its columns."""
+    found = [name.strip() for name in first.fields]
+    if sorted(found) == sorted(stated.columns or ()):
+        return True
+    if stated.target in found:
+        raise FileRefusedError(
+            "the first line is a header that names other columns than `data.columns` of the spec: "
+            "mend the list, or take it out of the spec"
+        )
+    return False
+
+
+def _records(text: bytes, separator: int) -> list[Record]:
+    found: list[Record] = []
+    try:
+        found += islice(careful(text.splitlines(keepends=True), separator, 1), _LOOKED_AT)
+    except FileRefusedError:  # a field beyond all measure: reading on will tell its line
+        return found
+    return found
+
+
+def _first_record(text: bytes, separator: int) -> tuple[Record, int]:
+    used = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal used
+        for line in text.splitlines(keepends=True):
+            used += len(line)
+            yield line
+
+    try:
+        header = next(careful(counted(), separator, 1), None)
+    except FileRefusedError:  # a field beyond all measure: what has none is no separator here
+        return Record(1, [], text[:used], closed=False), used
+    if header is None:
+        raise FileRefusedError(
+            "the file is empty: a header line was expected"
+            if len(text) < HEADER_BYTES
+            else f"the first {HEADER_BYTES >> 20} MB are empty lines: a header line was expected"
+        )
+    return header, used
