@@ -17,16 +17,20 @@ from serving.protocol.sentences import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_REFUSALS = (400, 401, 404, 413, 415, 429, 500, 503, 504)
+_REFUSALS = (400, 401, 404, 413, 415, 500, 504)
+OF_CONNECTIONS = (408, 429, 431, 503)
+"""What any request may be answered before its address is known."""
 _STATUSES = {
     400: "The request cannot be understood or scored; the sentence names the input",
     401: "A key is needed, and none that is valid came",
     404: "There is no such model or version",
+    408: "The head or the body did not come in time",
     413: "The body or the number of rows is over the limit",
     415: "The body is compressed in a way that is not read; the sentence names Content-Encoding",
-    429: "Too much is waiting; ask again after `Retry-After` seconds",
+    429: "Too much is waiting, or comes from this address; ask again after `Retry-After` seconds",
+    431: "The head of the request is too long",
     500: "The server failed on this request; its log has the traceback",
-    503: "The model is not loaded, or the server is stopping",
+    503: "The model is not loaded, the server is stopping, or every connection is busy",
     504: "The answer took longer than a request may",
 }
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -172,10 +176,10 @@ def _open(path: dict[str, Any]) -> dict[str, Any]:
 
 
 def _errors(*statuses: int) -> dict[str, Any]:
-    answers = {str(status): _answer(_STATUSES[status], _ERROR) for status in statuses}
-    if "429" in answers:
-        seconds = {"schema": {"type": "integer", "minimum": 0}}
-        answers["429"] |= {"headers": {"Retry-After": seconds}}
+    every = sorted({*statuses, *OF_CONNECTIONS})
+    answers = {str(status): _answer(_STATUSES[status], _ERROR) for status in every}
+    seconds = {"schema": {"type": "integer", "minimum": 0}}
+    answers["429"] |= {"headers": {"Retry-After": seconds}}
     return answers
 
 
