@@ -10,17 +10,16 @@ import logging
 from typing import Protocol
 
 from serving.grpc_v2 import frames
-from serving.grpc_v2.call import Call, Headers, Sent
+from serving.grpc_v2.call import Headers, Sent
 from serving.grpc_v2.frames import ConnectionFault
 from serving.grpc_v2.message import Holding, Incoming
 from serving.grpc_v2.shared import Shared, beginning, ending, no_grpc, refusal
+from serving.grpc_v2.stream import Stream, seconds_in
 from serving.guard.logs import request_id
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 
 MOST_STREAMS = 256
-_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
-_MOST_DIGITS = 8
 log = logging.getLogger("serving.grpc")
 
 
@@ -42,45 +41,6 @@ class Link(Protocol):
 
     def rest(self) -> None:
         """Note that no call is left."""
-
-
-class Stream:
-    """One call."""
-
-    __slots__ = (
-        "allowed",
-        "call",
-        "headers",
-        "incoming",
-        "is_ended",
-        "number",
-        "pending",
-        "request_id",
-        "since",
-        "task",
-        "timer",
-        "window",
-    )
-
-    def __init__(self, number: int, call: Call, headers: Headers, incoming: Incoming) -> None:
-        """Begin with nothing received and nothing to send."""
-        self.number = number
-        self.call = call
-        self.headers = headers
-        self.incoming = incoming
-        self.request_id = request_id(headers)
-        self.is_ended = False
-        """Whether the caller has sent all."""
-        self.since = 0.0
-        """When its header fields came, or its answer was made."""
-        self.allowed = frames.FIRST_WINDOW
-        """What the caller may still send."""
-        self.window = frames.FIRST_WINDOW
-        """What may be sent to the caller."""
-        self.pending: memoryview | None = None
-        """What is left to send of the answer."""
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Streams:
@@ -220,7 +180,9 @@ class Streams:
         stream.since = self._loop.time()
         stream.window = self._first_window
         self._open[number] = stream
-        self._set_timer(stream, sent.get(b"grpc-timeout"))
+        seconds = seconds_in(sent.get(b"grpc-timeout", b""))
+        if seconds is not None:
+            stream.timer = self._loop.call_later(seconds, self._is_due, stream)
         if call.is_open:
             # Nothing is kept of those who show no key: what such a call says is always the same.
             stream.is_ended = True
@@ -229,13 +191,6 @@ class Streams:
         self._link.prove()
         if is_ended:
             self._end(stream)
-
-    def _set_timer(self, stream: Stream, timeout: bytes | None) -> None:
-        if timeout is not None and timeout[:-1].isdigit() and len(timeout) <= _MOST_DIGITS + 1:
-            unit = _UNITS.get(timeout[-1:])
-            if unit is not None:
-                seconds = int(timeout[:-1]) * unit
-                stream.timer = self._loop.call_later(seconds, self._is_due, stream)
 
     def _is_due(self, stream: Stream) -> None:
         if stream.pending is None:
@@ -312,8 +267,9 @@ class Streams:
                 self._close(stream)
 
     def _refuse_unread(self, stream: Stream, refused: RequestRefusedError) -> None:
-        self._shared.calls.note_refused(stream.request_id, refused)
-        self._refuse(stream, refused)
+        if stream.number in self._open:
+            self._shared.calls.note_refused(stream.request_id, refused)
+            self._refuse(stream, refused)
 
     def _refuse(self, stream: Stream, refused: RequestRefusedError) -> None:
         if stream.number not in self._open:
