@@ -11,7 +11,7 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from serving.connections.registry import Connection, Connections, Phase
@@ -28,6 +28,8 @@ _MOST_BODY_PIECES = 2**16
 _LEFT_UNREAD_BYTES = 2**18
 """Of what is still coming after the last answer; it is read and dropped, because many clients read
 no answer before they have sent all, and a closed connection makes their system lose it."""
+# Looked up for every request.
+_IDLE, _HEAD, _BODY, _ANSWER, _LEAVING = Phase
 _OF_AN_UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
@@ -65,6 +67,7 @@ class BoundedProtocol(OneWriteProtocol):
         """Since a head was complete or a piece of a body came."""
         self._body_pieces = 0
         self._left_unread = 0
+        self._asks_for_upgrade = False
         self._keeps_alive = True
         """Whether the connection outlives the answer, if the request is complete by then."""
         self._refusal: RequestRefusedError | None = None
@@ -82,20 +85,20 @@ class BoundedProtocol(OneWriteProtocol):
         except RequestRefusedError as refused:
             self._connection = Connection(host, self._connections.clock(), is_proxy=False)
             self._write_refusal(refused)
-            self._await(Phase.LEAVING)
+            self._await(_LEAVING)
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back."""
         self._connections.close(self._connection)
-        self._connection.phase = Phase.LEAVING
+        self._connection.phase = _LEAVING
         self._unparsed = _NOTHING
         self._extensions.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, or as much of it as can be answered."""
-        if self._connection.phase is Phase.LEAVING:
+        if self._connection.phase is _LEAVING:
             self._drop(data)
         elif self._unparsed or len(data) > _PIECE:
             self._unparsed = memoryview(b"".join((self._unparsed, data)))
@@ -119,11 +122,12 @@ class BoundedProtocol(OneWriteProtocol):
         """Await a head."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
-        self._await(Phase.HEAD)
+        self._await(_HEAD)
 
     def on_headers_complete(self) -> None:
         """Start to answer, and await a body."""
         if self.parser.should_upgrade():
+            self._asks_for_upgrade = True
             return  # parsed again as what it is without that: see `_parse`
         if len(self.headers) > _MOST_FIELDS:
             raise RequestRefusedError(431, f"the request has over {_MOST_FIELDS} header fields")
@@ -134,7 +138,7 @@ class BoundedProtocol(OneWriteProtocol):
         # An answer that is complete before the body is leaves the rest of it unread.
         self._keeps_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
         self._bytes_in_vain = self._body_pieces = 0
-        self._await(Phase.BODY)
+        self._await(_BODY)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -144,16 +148,23 @@ class BoundedProtocol(OneWriteProtocol):
             raise RequestRefusedError(
                 413, f"the body comes in over {_MOST_BODY_PIECES} pieces: send larger chunks"
             )
-        super().on_body(body)
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """Await the answer."""
-        if self.parser.should_upgrade():
+        cycle = self.cycle
+        if self._asks_for_upgrade or cycle.response_complete:
             return
-        super().on_message_complete()
         self._bytes_in_vain = 0
-        self.cycle.keep_alive = self._keeps_alive
-        self._await(Phase.ANSWER)
+        cycle.keep_alive = self._keeps_alive
+        cycle.more_body = False
+        cycle.message_event.set()
+        self._connection.phase = _ANSWER
 
     # What the answering of a request calls.
 
@@ -176,10 +187,10 @@ class BoundedProtocol(OneWriteProtocol):
         elif self._refusal is not None:
             self._write_refusal(self._refusal)
             self._leave()
-        elif self._connection.phase is Phase.ANSWER:
-            self._await(Phase.IDLE)
+        elif self._connection.phase is _ANSWER:
+            self._await(_IDLE)
         else:
-            self._connection.since = self._connections.clock()  # of a head that waited until now
+            self._connection.since = self._connections.now  # of a head that waited until now
         if self._unparsed:
             self.loop.call_soon(self._parse_on)
 
@@ -193,7 +204,7 @@ class BoundedProtocol(OneWriteProtocol):
     @property
     def is_heard_out(self) -> bool:
         """Whether nothing more is coming of a request whose answer was given."""
-        return self._connection.phase not in {Phase.HEAD, Phase.BODY}
+        return self._connection.phase not in {_HEAD, _BODY}
 
     @property
     def _is_answering(self) -> bool:
@@ -211,13 +222,13 @@ class BoundedProtocol(OneWriteProtocol):
         if connection.blocked_since is not None:
             self._connections.ended.count("closed with an answer that was not taken")
             self.transport.abort()
-        elif connection.phase is Phase.LEAVING:
+        elif connection.phase is _LEAVING:
             is_read = not self.transport.get_write_buffer_size()
             if is_read or self._connections.clock() - connection.since > limits.body_seconds:
                 self.transport.abort()
-        elif connection.phase is Phase.HEAD:
+        elif connection.phase is _HEAD:
             self._refuse(_late("head"))
-        elif connection.phase is Phase.BODY:
+        elif connection.phase is _BODY:
             self._refuse(_late("body"))
         else:
             if not connection.is_proven:
@@ -227,15 +238,16 @@ class BoundedProtocol(OneWriteProtocol):
     # What is done with bytes.
 
     def _await(self, phase: Phase) -> None:
-        self._connection.phase = phase
-        self._connection.since = self._connections.clock()
+        connection = self._connection
+        connection.phase = phase
+        connection.since = self._connections.now
 
     def _parse_on(self) -> None:
         """Parse what is there, piece by piece, until a request has begun or must be waited for."""
         connection = self._connection
-        while self._unparsed and not self.pipeline and connection.phase is not Phase.LEAVING:
+        while self._unparsed and not self.pipeline and connection.phase is not _LEAVING:
             cycle = self.cycle
-            size = _PIECE_OF_A_BODY if connection.phase is Phase.BODY else _PIECE
+            size = _PIECE_OF_A_BODY if connection.phase is _BODY else _PIECE
             piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
             self._parse(piece)
             if self.cycle is not cycle and self._unparsed:
@@ -273,15 +285,16 @@ class BoundedProtocol(OneWriteProtocol):
                 head += [name, b": ", value, b"\r\n"]
         self.parser = httptools.HttpRequestParser(self)
         self._bytes_in_vain = 0
+        self._asks_for_upgrade = False
         self._unparsed = memoryview(b"".join([*head, b"\r\n", rest, self._unparsed]))
         self.loop.call_soon(self._parse_on)
 
     def _refuse(self, refused: RequestRefusedError) -> None:
         """Answer what is no request, after the requests before it, and hear no more."""
         cycle = self.cycle
-        if self._connection.phase is Phase.LEAVING or self._refusal is not None:
+        if self._connection.phase is _LEAVING or self._refusal is not None:
             return
-        if self._connection.phase is Phase.BODY:
+        if self._connection.phase is _BODY:
             cycle.disconnected = True  # for what reads the body
             cycle.message_event.set()
             is_answering = bool(self.pipeline)
@@ -295,7 +308,7 @@ class BoundedProtocol(OneWriteProtocol):
         if is_answering:
             self._refusal = refused
             self._unparsed = _NOTHING
-            self._await(Phase.ANSWER)
+            self._await(_ANSWER)
             self.flow.hold()
         else:
             self._write_refusal(refused)
@@ -314,7 +327,7 @@ class BoundedProtocol(OneWriteProtocol):
         self._hear_no_more()
 
     def _hear_no_more(self) -> None:
-        self._await(Phase.LEAVING)
+        self._await(_LEAVING)
         self._unparsed = _NOTHING
         self.flow.let_go()
 

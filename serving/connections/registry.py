@@ -70,6 +70,8 @@ class Connections:
         self._unproven: dict[str, dict[Connection, Owner]] = {}
         self._numbers: Counter[str] = Counter()
         self._count = 0
+        self.now = clock()
+        """When it was last looked for what is overdue: near enough, and nothing to ask for."""
         self._last_call = math.inf
         self.ended = Ended(clock())
 
@@ -132,7 +134,7 @@ class Connections:
 
     def end_overdue(self) -> None:
         """End every connection on which what is awaited did not come in time."""
-        now = self.clock()
+        now = self.now = self.clock()
         for owner in [owner for one, owner in self._all() if self._is_overdue(one, now)]:
             owner.expire()
         self.ended.tell(now)

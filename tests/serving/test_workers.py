@@ -70,7 +70,7 @@ def test_both_workers_answer_what_is_in_flight(pair: Server, number: signal.Sign
             question = httpx.Request("POST", "http://x", json=QUESTION).content
             yield question[:10]
             half_sent.wait(20)
-            time.sleep(0.5)
+            time.sleep(2)  # while connections are counted
             yield question[10:]
 
         return httpx.post(f"{pair.url}{INFER}", content=body(), timeout=20).status_code
