@@ -10,6 +10,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from serving.body import Bodies
+from serving.connections.clients import Clients
+from serving.connections.limits import connection_limits
 from serving.following.repository import Repository
 from serving.following.watch import Watch
 from serving.following.webhook import Webhook
@@ -121,6 +123,8 @@ async def _listen_to_grpc(server: Server) -> None:
         settings.grpc_port,
         settings.body_limit_bytes,
         settings.max_rows,
+        connection_limits(settings),
+        Clients(settings.trusted_proxies),
         shares_port=settings.worker is not None,
     )
     grpc = await start_grpc(server.service, server.repository, at, server.guard.keys, server.memory)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from serving.grpc_v2.message import Holding
+from serving.guard.memory_budget import Reservation
 from serving.refusals import RequestRefusedError
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -17,7 +17,7 @@ class Sent:
     message: bytes | bytearray
     headers: Headers
     request_id: str
-    holding: Holding
+    reservation: Reservation
     """The memory that the call holds; what its answer takes besides the message is added to it."""
 
 

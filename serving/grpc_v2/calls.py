@@ -139,9 +139,9 @@ class Calls:
     async def _parsed(self, sent: Sent) -> v2.ModelInferRequest:
         """Return the message, once the memory for it is held."""
         if len(sent.message) <= _LARGE_BYTES:
-            sent.holding.reserve(self._cost(sent.message))
+            sent.reservation.grow(self._cost(sent.message))
             return parsed(v2.ModelInferRequest, sent.message)
-        sent.holding.reserve(await asyncio.to_thread(self._cost, sent.message))
+        sent.reservation.grow(await asyncio.to_thread(self._cost, sent.message))
         return await asyncio.to_thread(parsed, v2.ModelInferRequest, sent.message)
 
     def _cost(self, message: bytes | bytearray) -> int:

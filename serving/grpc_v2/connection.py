@@ -10,11 +10,14 @@ import contextlib
 from collections.abc import Callable
 from typing import cast
 
+from serving.connections.registry import Connection as Place
+from serving.connections.registry import Phase
 from serving.grpc_v2 import frames
 from serving.grpc_v2.fields import FieldReader
 from serving.grpc_v2.frames import ConnectionFault, Frame
 from serving.grpc_v2.shared import Shared
 from serving.grpc_v2.streams import MOST_STREAMS, Streams
+from serving.refusals import RequestRefusedError
 
 _WINDOW_BYTES = 2**22
 """Of all calls together; each has a window of its own besides, and that is what holds memory."""
@@ -26,28 +29,24 @@ _STRIKES_A_SECOND = 2**17
 _FRAME_STRIKES = 64
 """A frame that carries no call, or a refused call besides its fields, counts as 64 bytes of fields
 do: 500 refused calls a second are borne, and 4,000 at once."""
-_LINGER_SECONDS = 2.0
-"""For the other side to close when it was told to go."""
 
 
 class Connection(asyncio.Protocol):
     """A connection from its greeting to its end."""
 
-    def __init__(self, shared: Shared) -> None:
-        """Take part in what all connections share."""
+    def __init__(self, shared: Shared, everyone: "set[Connection]") -> None:
+        """Take part in what all connections share, and in the set of them while it is open."""
         self._shared = shared
+        self._everyone = everyone
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._client = ""
+        self._place = Place("", 0.0, is_proxy=False)
         self._streams = Streams(shared, self)
-        self._fields = FieldReader(shared.field_bytes)
+        self._fields = FieldReader(shared.limits.head_bytes)
         self._received = b""
         self._is_reading = False
         self._is_greeted = False
-        self._is_proven = False
-        self._blocked_since: float | None = None
-        self._closing_since: float | None = None
-        self._idle_since = self._whole_since = self._loop.time()
+        self._whole_since = self._loop.time()
         self._block: tuple[Frame, bytearray, int] | None = None
         self._owed = 0
         self._strikes = 0
@@ -66,11 +65,15 @@ class Connection(asyncio.Protocol):
         """Greet, unless there are too many."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self._client = str(peer[0]) if peer else ""
-        if self._shared.connected.admit(self, self._client):
-            self.write(frames.greeting(MOST_STREAMS, self._shared.field_bytes, _WINDOW_BYTES))
-        else:
+        try:
+            self._place = self._shared.connections.open(self, str(peer[0]) if peer else "")
+        except RequestRefusedError:  # who is told so in words needs a connection first
+            self._place.phase = Phase.LEAVING
             self.drop()
+        else:
+            self._everyone.add(self)
+            head_bytes = self._shared.limits.head_bytes
+            self.write(frames.greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is in flight: nobody hears it."""
@@ -78,11 +81,12 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._received = b""
         self._streams.give_up_all()
-        self._shared.connected.remove(self, self._client)
+        self._shared.connections.close(self._place)
+        self._everyone.discard(self)
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
-        if self._closing_since is not None:
+        if self._is_closing:
             return
         if not self._received:
             self._whole_since = self._loop.time()
@@ -95,12 +99,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Read no more while the other side does not."""
-        self._blocked_since = self._loop.time()
+        self._place.blocked_since = self._shared.connections.clock()
         self._pause()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._blocked_since = None
+        self._place.blocked_since = None
         self._streams.push_all()
         self._resume()
 
@@ -112,18 +116,17 @@ class Connection(asyncio.Protocol):
     @property
     def is_blocked(self) -> bool:
         """Whether the other side does not read what was sent."""
-        return self._blocked_since is not None
+        return self._place.blocked_since is not None
 
     def write(self, data: bytes) -> None:
         """Send frames."""
-        if self._transport is not None and self._closing_since is None:
+        if self._transport is not None and not self._is_closing:
             self._transport.write(data)
 
     def prove(self) -> None:
         """Note that somebody has shown a key."""
-        if not self._is_proven:
-            self._is_proven = True
-            self._shared.connected.prove(self, self._client)
+        if not self._place.is_proven:
+            self._shared.connections.prove(self._place)
         self._strikes = 0
 
     def bear(self, strikes: int) -> None:
@@ -132,9 +135,16 @@ class Connection(asyncio.Protocol):
         if self._strikes > _MOST_STRIKES:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many frames and refused calls")
 
+    def work(self) -> None:
+        """Note that a call is in flight."""
+        if not self._is_closing:
+            self._place.phase = Phase.ANSWER
+
     def rest(self) -> None:
         """Note that no call is left, and go where it is time to."""
-        self._idle_since = self._loop.time()
+        if self._is_closing:
+            return
+        self._await(Phase.IDLE)
         if self._streams.is_leaving:
             self._close()
 
@@ -150,29 +160,39 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_way(self) -> None:
+        """End at once, in favour of another."""
+        self.drop()
+
+    def expire(self) -> None:
+        """End, because nothing came or nothing was taken for too long."""
+        if self.is_blocked or self._is_closing:
+            self.drop()
+        else:
+            self.leave()
+
     def look(self, now: float) -> None:
-        """End what takes too long; `now` is the loop's time."""
+        """End what takes too long within a call or a frame; `now` is the loop's time."""
         self._strikes = max(0, self._strikes - _STRIKES_A_SECOND)
         self._streams.look(now)
-        patience = self._shared.patience
-        if self._closing_since is not None:
-            if now - self._closing_since > _LINGER_SECONDS:
-                self.drop()
-        elif self._blocked_since is not None:
-            if now - self._blocked_since > patience.message:
-                self.drop()
-        elif self._received and self._is_stuck(now):
+        if self._received and not self._is_closing and not self.is_blocked and self._is_stuck(now):
             self.drop()
-        elif self.is_idle:
-            idle = patience.idle if self._is_proven else patience.header
-            if now - self._idle_since > idle:
-                self.leave()
 
     def _is_stuck(self, now: float) -> bool:
         """Whether a frame, or a block of fields, is too long on its way."""
-        patience = self._shared.patience
+        limits = self._shared.limits
         is_message = self._block is None and not self.is_idle
-        return now - self._whole_since > (patience.message if is_message else patience.header)
+        return now - self._whole_since > (
+            limits.body_seconds if is_message else limits.head_seconds
+        )
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._place.phase is Phase.LEAVING
+
+    def _await(self, phase: Phase) -> None:
+        self._place.phase = phase
+        self._place.since = self._shared.connections.clock()
 
     def _read(self) -> None:
         data, place = self._received, 0
@@ -199,7 +219,7 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         self._resume()
-        if self._transport is not None and self._closing_since is None:
+        if self._transport is not None and not self._is_closing:
             self._read()
 
     def _is_greeting(self, data: bytes) -> bool:
@@ -254,7 +274,7 @@ class Connection(asyncio.Protocol):
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a continuation of nothing")
         first, block, count = self._block
         block += frame.payload
-        if count >= _MOST_CONTINUATIONS or len(block) > self._shared.field_bytes:
+        if count >= _MOST_CONTINUATIONS or len(block) > self._shared.limits.head_bytes:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "the header fields are too large")
         self._block = (first, block, count + 1)
         if frame.flags & frames.END_HEADERS:
@@ -295,14 +315,14 @@ class Connection(asyncio.Protocol):
         raise ConnectionFault(frames.PROTOCOL_ERROR, f"a caller pushes on {frame.stream}")
 
     def _pause(self) -> None:
-        if self._transport is not None and self._closing_since is None:
+        if self._transport is not None and not self._is_closing:
             with contextlib.suppress(RuntimeError):  # paused already
                 self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if self._transport is None or self._closing_since is not None:
+        if self._transport is None or self._is_closing:
             return
-        if self._blocked_since is None:
+        if not self.is_blocked:
             self._transport.resume_reading()
 
     def _fail(self, fault: ConnectionFault) -> None:
@@ -314,8 +334,8 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close this side, and let the other one: an answer on its way is not lost by that."""
-        if self._transport is not None and self._closing_since is None:
-            self._closing_since = self._loop.time()
+        if self._transport is not None and not self._is_closing:
+            self._await(Phase.LEAVING)
             try:
                 self._transport.write_eof()
             except OSError:  # the other side is gone already

@@ -7,7 +7,7 @@ counted as held; what a compressed one may unpack to is counted before it is unp
 import asyncio
 import zlib
 
-from serving.guard.memory_budget import MemoryBudget
+from serving.guard.memory_budget import Reservation
 from serving.refusals import RequestRefusedError
 
 _HEAD_BYTES = 5
@@ -18,36 +18,14 @@ _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 ENCODINGS = b"identity,deflate,gzip"
 
 
-class Holding:
-    """The memory that one call holds of what all may."""
-
-    __slots__ = ("_held", "_memory")
-
-    def __init__(self, memory: MemoryBudget) -> None:
-        """Hold nothing yet."""
-        self._memory = memory
-        self._held = 0
-
-    def reserve(self, size: int) -> None:
-        """Hold so many bytes more; raises RequestRefusedError 429 when all hold too much."""
-        self._memory.reserve(size)
-        self._held += size
-
-    def release(self, size: int | None = None) -> None:
-        """Give some back, or all."""
-        given = self._held if size is None else size
-        self._memory.release(given)
-        self._held -= given
-
-
 class Incoming:
     """A message on its way in."""
 
-    __slots__ = ("_bytes", "_head", "_most", "holding", "is_packed", "size")
+    __slots__ = ("_bytes", "_head", "_most", "is_packed", "reservation", "size")
 
-    def __init__(self, most_bytes: int, holding: Holding) -> None:
+    def __init__(self, most_bytes: int, reservation: Reservation) -> None:
         """Take a message of at most so many bytes, packed or unpacked."""
-        self.holding = holding
+        self.reservation = reservation
         self.size: int | None = None
         """Of the message as it comes, packed or not; None before it is known."""
         self._most = most_bytes
@@ -94,14 +72,14 @@ class Incoming:
                 501, "the message is compressed in a way that is not known: send gzip or deflate"
             )
         most = min(self._most, len(packed) * _MOST_EXPANSION)
-        self.holding.reserve(most)
+        self.reservation.grow(most)
         if most > _LARGE_BYTES:
             message = await asyncio.to_thread(_inflated, packed, bits, most)
         else:
             message = _inflated(packed, bits, most)
         if len(message) > self._most:
             raise _too_large(self._most)
-        self.holding.release(most + len(packed) - len(message))
+        self.reservation.release(most + len(packed) - len(message))
         return message
 
     def _begin(self, flag: int, size: int) -> None:
@@ -109,7 +87,7 @@ class Incoming:
             raise RequestRefusedError(400, "the bytes are no message of gRPC")
         if size > self._most:
             raise _too_large(self._most)
-        self.holding.reserve(size)
+        self.reservation.grow(size)
         self.size = size
         self.is_packed = bool(flag)
 

@@ -9,12 +9,15 @@ decision 26 says why.
 import asyncio
 import contextlib
 import socket
+import time
 from dataclasses import dataclass, field
 
+from serving.connections.clients import Clients
+from serving.connections.limits import Limits
+from serving.connections.registry import Connections
 from serving.grpc_v2.calls import Calls, Repository
-from serving.grpc_v2.connected import Connected
 from serving.grpc_v2.connection import Connection
-from serving.grpc_v2.shared import Patience, Shared
+from serving.grpc_v2.shared import Shared
 from serving.guard.keys import Keys
 from serving.guard.memory_budget import MemoryBudget
 from serving.service import Service
@@ -33,15 +36,12 @@ class Listening:
     max_message_bytes: int
     max_rows: int
     """Of one request."""
+    limits: Limits
+    """Of connections; a head is a call's header fields, a body its message."""
+    clients: Clients = field(default_factory=Clients)
+    """Whose they are."""
     shares_port: bool = False
     """Whether other workers listen on the same port; then nobody notices that it is taken."""
-    connections: int = 2048
-    """Open at the same time."""
-    client_connections: int = 1536
-    """Of them, of one client."""
-    header_bytes: int = 2**14
-    """Of the header fields of a call."""
-    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,18 @@ class GrpcServer:
     port: int
     """The one that it listens on."""
     _listener: asyncio.Server
-    _connected: Connected
+    _connected: set[Connection]
     _looking: "asyncio.Task[None]"
 
     async def stop(self, grace: float) -> None:
         """Take no new calls, and end when those in flight are answered or `grace` seconds over."""
         self._listener.close()
-        for connection in self._connected.all():
+        for connection in list(self._connected):
             connection.leave()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._connected.ended(), grace)
-        for connection in self._connected.all():
+        ends = [connection.ended for connection in self._connected]
+        if ends:
+            await asyncio.wait(ends, timeout=grace)
+        for connection in list(self._connected):
             connection.drop()
         self._looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -81,22 +82,24 @@ async def start_grpc(
     is not to be had.
     """
     calls = Calls(service, repository, keys, at.max_rows, at.max_message_bytes)
-    connected = Connected(at.connections, at.client_connections)
-    shared = Shared(calls, memory, connected, at.patience, at.header_bytes)
+    connections = Connections(at.limits, at.clients, time.monotonic)
+    shared = Shared(calls, memory, connections)
+    connected: set[Connection] = set()
     bound = _bound(at)
     listener = await asyncio.get_running_loop().create_server(
-        lambda: Connection(shared), sock=bound, backlog=_BACKLOG
+        lambda: Connection(shared, connected), sock=bound, backlog=_BACKLOG
     )
-    looking = asyncio.ensure_future(_look(connected))
+    looking = asyncio.ensure_future(_look(connections, connected))
     return GrpcServer(bound.getsockname()[1], listener, connected, looking)
 
 
-async def _look(connected: Connected) -> None:
+async def _look(connections: Connections, connected: set[Connection]) -> None:
     """End what takes too long, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
-        for connection in connected.all():
+        connections.end_overdue()
+        for connection in list(connected):
             connection.look(loop.time())
 
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from serving.connections.limits import Limits
+from serving.connections.registry import Connections
 from serving.grpc_v2 import frames
 from serving.grpc_v2.call import Finds, grpc_status
-from serving.grpc_v2.connected import Connected
 from serving.grpc_v2.fields import written
 from serving.grpc_v2.message import ENCODINGS
 from serving.guard.memory_budget import MemoryBudget
@@ -28,27 +29,17 @@ _LONGEST_SENTENCE = 1000
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long callers may take, in seconds."""
-
-    header: float = 10.0
-    """To the first call with a key, and for each block of header fields."""
-    message: float = 60.0
-    """From a call's header fields to the end of its message, and to take an answer."""
-    idle: float = 300.0
-    """Between two calls."""
-
-
-@dataclass(frozen=True)
 class Shared:
     """What a connection needs besides itself."""
 
     calls: Finds
     memory: MemoryBudget
-    connected: Connected
-    patience: Patience
-    field_bytes: int
-    """Of a call's header fields."""
+    connections: Connections
+
+    @property
+    def limits(self) -> Limits:
+        """What a connection may take: a head is a call's header fields, a body its message."""
+        return self.connections.limits
 
 
 def beginning(stream: int) -> bytes:

@@ -12,10 +12,11 @@ from typing import Protocol
 from serving.grpc_v2 import frames
 from serving.grpc_v2.call import Headers, Sent
 from serving.grpc_v2.frames import ConnectionFault
-from serving.grpc_v2.message import Holding, Incoming
+from serving.grpc_v2.message import Incoming
 from serving.grpc_v2.shared import Shared, beginning, ending, no_grpc, refusal
 from serving.grpc_v2.stream import Stream, seconds_in
 from serving.guard.logs import request_id
+from serving.guard.memory_budget import Reservation
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 
@@ -38,6 +39,9 @@ class Link(Protocol):
 
     def bear(self, strikes: int) -> None:
         """Count what a caller costs who shows no key; raises ConnectionFault when it is much."""
+
+    def work(self) -> None:
+        """Note that a call is in flight."""
 
     def rest(self) -> None:
         """Note that no call is left."""
@@ -151,7 +155,7 @@ class Streams:
             stream
             for stream in self._open.values()
             if (not stream.is_ended or stream.pending is not None)
-            and now - stream.since > self._shared.patience.message
+            and now - stream.since > self._shared.limits.body_seconds
         ]
         for stream in late:
             if stream.pending is None:
@@ -175,11 +179,12 @@ class Streams:
             self._link.write(answer + _hush(number, is_ended=is_ended))
             return
         stream = Stream(
-            number, call, fields, Incoming(call.most_bytes, Holding(self._shared.memory))
+            number, call, fields, Incoming(call.most_bytes, Reservation(self._shared.memory))
         )
         stream.since = self._loop.time()
         stream.window = self._first_window
         self._open[number] = stream
+        self._link.work()
         seconds = seconds_in(sent.get(b"grpc-timeout", b""))
         if seconds is not None:
             stream.timer = self._loop.call_later(seconds, self._is_due, stream)
@@ -231,7 +236,7 @@ class Streams:
         incoming, headers = stream.incoming, stream.headers
         encoding = dict(headers).get(b"grpc-encoding", b"identity") if incoming.is_packed else b""
         message = await incoming.unpacked(encoding)
-        return Sent(message, headers, stream.request_id, incoming.holding)
+        return Sent(message, headers, stream.request_id, incoming.reservation)
 
     def _send(self, stream: Stream, answer: bytes) -> None:
         if stream.number not in self._open:
@@ -285,7 +290,7 @@ class Streams:
         task = stream.task
         if task is not None and not task.done() and task is not asyncio.current_task():
             task.cancel()
-        stream.incoming.holding.release()
+        stream.incoming.reservation.release()
         if not self._open:
             self._link.rest()
 

@@ -34,7 +34,7 @@ class MemoryBudget:
 
 
 class Reservation:
-    """What one request holds of a budget, given back as a whole when it is answered."""
+    """What one request holds of a budget until it is answered."""
 
     __slots__ = ("_budget", "_size")
 
@@ -48,7 +48,8 @@ class Reservation:
         self._budget.reserve(size)
         self._size += size
 
-    def release(self) -> None:
-        """Give all of it back."""
-        self._budget.release(self._size)
-        self._size = 0
+    def release(self, size: int | None = None) -> None:
+        """Give `size` bytes back, or all of them."""
+        given = self._size if size is None else size
+        self._budget.release(given)
+        self._size -= given

@@ -5,6 +5,7 @@ from typing import Any
 
 from grpc import aio
 
+from serving.connections.limits import Limits
 from serving.grpc_v2 import inference_pb2 as v2
 from serving.grpc_v2.calls import SERVICES
 from serving.grpc_v2.server import Listening
@@ -12,7 +13,15 @@ from serving.refusals import RequestRefusedError
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 LONGEST = 2**20
-AT = Listening("127.0.0.1", 0, LONGEST, max_rows=10_000)
+LIMITS = Limits(
+    connections=2048,
+    client_connections=1536,
+    head_bytes=2**14,
+    head_seconds=10.0,
+    body_seconds=60.0,
+    idle_seconds=300.0,
+)
+AT = Listening("127.0.0.1", 0, LONGEST, max_rows=10_000, limits=LIMITS)
 Ask = Callable[..., Any]
 
 

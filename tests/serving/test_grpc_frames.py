@@ -1,6 +1,7 @@
 """Whatever comes over HTTP/2: header fields as another library writes them, arbitrary frames."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -8,17 +9,19 @@ from hpack import Encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.connections.clients import Clients
+from serving.connections.registry import Connections
 from serving.grpc_v2 import inference_pb2 as v2
 from serving.grpc_v2.call import Call, Headers, Sent
-from serving.grpc_v2.connected import Connected
 from serving.grpc_v2.connection import Connection
 from serving.grpc_v2.fields import FieldReader, written
 from serving.grpc_v2.frames import ConnectionFault
 from serving.grpc_v2.messages import parsed
 from serving.grpc_v2.parse_cost import parse_cost
-from serving.grpc_v2.shared import Patience, Shared
+from serving.grpc_v2.shared import Shared
 from serving.guard.memory_budget import MemoryBudget
 from serving.refusals import RequestRefusedError
+from tests.serving.grpc_asked import LIMITS
 from tests.serving.grpc_raw import PREFACE, frame, prefixed
 
 NAMES = st.sampled_from([b":path", b"te", b"x-request-id", b"grpc-timeout", b"a" * 200])
@@ -135,7 +138,7 @@ def test_any_frames_end_without_a_trace(sent: list[bytes], sizes: list[int], is_
         asyncio.get_running_loop().set_exception_handler(
             lambda _, context: failures.append(context)
         )
-        connection, transport = Connection(shared), _Transport()
+        connection, transport = Connection(shared, set()), _Transport()
         connection.connection_made(transport)  # type: ignore[arg-type]
         data, place, turn = PREFACE + b"".join(sent), 0, 0
         while place < len(data):
@@ -153,12 +156,12 @@ def test_any_frames_end_without_a_trace(sent: list[bytes], sizes: list[int], is_
         await asyncio.sleep(0)
 
     failures: list[Any] = []
-    memory, connected = MemoryBudget(2**20), Connected(5, 5)
-    shared = Shared(_Echo(), memory, connected, Patience(), 2**14)
+    memory, connections = MemoryBudget(2**20), Connections(LIMITS, Clients(), time.monotonic)
+    shared = Shared(_Echo(), memory, connections)
     asyncio.run(run())
     assert not failures
     assert memory.held_bytes == 0
-    assert len(connected) == 0
+    assert len(connections) == 0
 
 
 PIECES = st.sampled_from(

@@ -18,9 +18,8 @@ from benchmarks.serving_grpc import METADATA
 from benchmarks.serving_model import NAME
 from serving.grpc_v2 import inference_pb2 as v2
 from serving.grpc_v2.server import GrpcServer, Listening, start_grpc
-from serving.grpc_v2.shared import Patience
 from serving.models.holder import Held, Holder
-from tests.serving.grpc_asked import AT, Shelf, call, question, raw_question
+from tests.serving.grpc_asked import AT, LIMITS, Shelf, call, question, raw_question
 from tests.serving.grpc_raw import (
     CONTINUATION,
     DATA,
@@ -47,6 +46,7 @@ KEY = "sesame"
 WITH_KEY = (("authorization", f"Bearer {KEY}"),)
 UNAUTHENTICATED = 16
 EXHAUSTED = 8
+IMPATIENT = replace(LIMITS, head_seconds=1.0, body_seconds=1.0, idle_seconds=1.0)
 FAT = 31 * 2**20
 MIB = 2**20
 
@@ -221,9 +221,8 @@ async def test_more_than_its_window_ends_a_call(start: Callable[..., Any]) -> No
 @pytest.mark.asyncio
 async def test_silent_connections_give_way_and_end(start: Callable[..., Any]) -> None:
     """Of 60 silent connections none keeps a caller with a key out, and each ends in time."""
-    patience = Patience(header=1.0, message=1.0, idle=1.0)
-    limits = replace(AT, connections=20, client_connections=15, patience=patience)
-    server = await start(limits)
+    limits = replace(IMPATIENT, connections=20, client_connections=15)
+    server = await start(replace(AT, limits=limits))
     silent = [
         await asyncio.open_connection("127.0.0.1", server.port, local_addr=("127.0.0.2", 0))
         for _ in range(60)
@@ -238,8 +237,7 @@ async def test_silent_connections_give_way_and_end(start: Callable[..., Any]) ->
 @pytest.mark.asyncio
 async def test_what_drips_ends_in_time(start: Callable[..., Any]) -> None:
     """A greeting, a block of fields and a message that come byte by byte are given up."""
-    patience = Patience(header=1.0, message=1.0, idle=1.0)
-    server = await start(replace(AT, patience=patience))
+    server = await start(replace(AT, limits=IMPATIENT))
     for drips, key in ((b"", None), (PREFACE + settings(), None), (PREFACE + settings(), KEY)):
         async with raw(server.port, greets=drips) as caller:
             rest = PREFACE if not drips else caller.begin(1, key) + frame(DATA, 0, 1, b"\0" * 99)
