@@ -39,7 +39,7 @@ class _Flow(FlowControl):
     is_held = False
 
     def resume_reading(self) -> None:
-        if not self.is_held:
+        if self.read_paused and not self.is_held:
             super().resume_reading()
 
     def hold(self) -> None:
@@ -170,8 +170,8 @@ class BoundedProtocol(OneWriteProtocol):
 
     def prove(self) -> None:
         """Note that a request on this connection showed a key."""
-        if not self._connection.is_proven:
-            self._connections.prove(self._connection)
+        self._connections.prove(self._connection)
+        self._extensions.clear()  # once is enough
 
     def on_response_complete(self) -> None:
         """Begin the next request, or await it; uvicorn's own sets a timer each time."""
@@ -181,7 +181,8 @@ class BoundedProtocol(OneWriteProtocol):
         if self.transport.is_closing():
             self._hear_no_more()
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._refusal is not None:
