@@ -180,7 +180,8 @@ class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
             return _Name(module, name)
         raise BundleRefusedError(
             f"the model file names {shown(f'{module}.{name}')}, which is not on the list of what "
-            "a model may be made of: it was not written by this pipeline, or with another version of it"
+            "a model may be made of: it was not written by this pipeline, or with another "
+            "version of it"
         )
 
     def load_stack_global(self) -> None:
