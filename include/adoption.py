@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import joblib
@@ -22,7 +23,7 @@ from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
-from serving.bundle import Bundle, Layout, Manifest, libraries
+from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, libraries, load, save
 
 _EXAMPLE_ROWS = 5
 _TRIED_ROWS = 100
@@ -58,6 +59,7 @@ def adopt(at: Workplace, offer: Offer) -> ModelVersion:
     model = _opened(offer.model)
     manifest = _manifest(at, dataset, offer.threshold)
     _require_answers(at, Bundle(manifest, model), dataset)
+    _require_opens(model, manifest)
     tags = _audited(offer)
     keys = None if offer.fitted is None else _keys(at, offer.fitted)
     run_id = at.registry.open_adoption(digest, tags)
@@ -129,6 +131,20 @@ def _require_answers(at: Workplace, bundle: Bundle, dataset: Dataset) -> None:
         )
     if not (np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()):
         raise AdoptionError("predict_proba answered with what are no probabilities")
+
+
+def _require_opens(model: Any, manifest: Manifest) -> None:
+    """Open it as a server will, or raise AdoptionError with what no bundle may be made of."""
+    with TemporaryDirectory() as folder:
+        try:
+            load(Path(folder), save(Path(folder), model, manifest))
+        except BundleRefusedError as error:
+            raise AdoptionError(
+                f"no server would open it: {error}. What a model may be made of is what the "
+                "estimators are made of that a spec may name"
+            ) from error
+        except Exception as error:  # a class that cannot be written is somebody else's
+            raise AdoptionError(f"it cannot be written as a bundle: {error}") from error
 
 
 def _described(layout: Layout) -> str:

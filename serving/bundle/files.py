@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pickle
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
-from serving.bundle.refusals import BundleRefusedError
+from serving.bundle.refusals import BundleRefusedError, shown
 from serving.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"
@@ -105,7 +106,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
     _require(path, digest)
     try:
         fields = json.loads(path.read_text())
-        return Manifest(
+        read = Manifest(
             **fields
             | {
                 "layout": read_layout(fields["layout"]),
@@ -114,8 +115,30 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
                 "answers": tuple(fields["answers"]),
             }
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleRefusedError(f"{path.name} is no manifest that can be read: {error}") from error
+        _require_kinds(read)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleRefusedError(
+            f"{path.name} is no manifest that can be read: {shown(str(error))}"
+        ) from error
+    return read
+
+
+def _require_kinds(read: Manifest) -> None:
+    """Raise TypeError for a manifest whose fields are of other kinds than they are saved with."""
+    texts = (read.name, read.family, *read.labels, *read.features, *read.layout.missing)
+    known = (one for names in read.layout.categories.values() for one in names)
+    values = (one for row in read.example for one in row)
+    fits = (
+        all(type(one) is str for one in (*texts, *known))
+        and len(read.labels) == 2  # noqa: PLR2004 - one a class
+        and type(read.threshold) in {int, float}
+        and not math.isnan(read.threshold)
+        and type(read.data_version) is int
+        and all(type(one) in {int, float} for one in read.answers)
+        and all(type(one) in {int, float, str, type(None)} for one in values)
+    )
+    if not fits:
+        raise TypeError("a field is of another kind")
 
 
 def load(folder: Path, digest: str) -> Bundle:

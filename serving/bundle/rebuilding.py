@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array
 
 from serving.bundle import arrays, chance, compiled
 from serving.bundle.looking import imported, is_array, is_shape, require_children_below
-from serving.bundle.refusals import require
+from serving.bundle.refusals import require, shown
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,10 @@ def set_attributes(instance: Any, state: Any) -> None:
         require(type(name) is str and not name.startswith("__"), "an attribute has no plain name")
         require(not callable(getattr(cls, name, None)), f"{name} would hide a method")
         if callable(value):
-            require(name in _CALLABLE_ATTRIBUTES, f"{cls.__name__}.{name} could be called")
-    require(type(state.get("_sklearn_version", "")) is str, "a version is no text")
+            require(name in _CALLABLE_ATTRIBUTES, f"{cls.__name__}.{shown(name)} could be called")
+    # A version of another release is told in a warning.
+    version = state.get("_sklearn_version", "")
+    require(type(version) is str and version == shown(version), "a version is no text")
     check = _CHECKS.get(f"{cls.__module__}.{cls.__qualname__}")
     if check is not None:
         check(state)

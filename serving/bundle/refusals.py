@@ -12,3 +12,9 @@ def require(holds: object, problem: str) -> None:
             f"the model file is refused: {problem}. No fit of this pipeline writes such a file; "
             "train again, and ask who could write to the registry"
         )
+
+
+def shown(text: str) -> str:
+    """Return what a file says of itself as a sentence may quote it: one line, printable, short."""
+    plain = "".join(one if one.isprintable() else "?" for one in text[:120])
+    return plain.encode(errors="replace").decode()

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from serving.bundle.rebuilding import REBUILDERS, Function, Rebuilder, set_attributes
-from serving.bundle.refusals import BundleRefusedError, require
+from serving.bundle.refusals import BundleRefusedError, require, shown
 
 NAMES_FILE = Path(__file__).with_name("trusted_names.json")
 
@@ -179,8 +179,9 @@ class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
         if any(name_of_it in names[kind] for kind in ("classes", "rebuilt", "arguments")):
             return _Name(module, name)
         raise BundleRefusedError(
-            f"the model file names {module}.{name}, which is not on the list of what a model may "
-            "be made of: it was not written by this pipeline, or with another version of it"
+            f"the model file names {shown(f'{module}.{name}')}, which is not on the list of what "
+            "a model may be made of: it was not written by this pipeline, or with another "
+            "version of it"
         )
 
     def load_stack_global(self) -> None:

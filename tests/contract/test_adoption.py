@@ -157,6 +157,7 @@ UNFIT = {
     "one column": (Liar([0.5]), r"the shape \(\d+, 1\)"),
     "no probabilities": (Liar([-1.0, 2.0]), "no probabilities"),
     "not a number": (Liar([np.nan, np.nan]), "no probabilities"),
+    "a class of its own": (Liar([0.5, 0.5]), r"no server would open it: .*names .*\.Liar"),
 }
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -86,6 +87,28 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str, kn
     assert altered != digest
     with pytest.raises(BundleRefusedError, match="no manifest that can be read"):
         read_manifest(tmp_path, altered)
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("threshold", '"0.3"'),
+        ("threshold", "NaN"),
+        ("name", '{"a": 1}'),
+        ("labels", '["no"]'),
+        ("answers", '["x"]'),
+        ("example", "[[[[]]]]"),
+        ("family", "[" * 100_000),
+    ],
+)
+def test_a_manifest_with_odd_values_is_refused(tmp_path: Path, field: str, written: str) -> None:
+    """Whoever pins a manifest does not choose what kinds of values it has, nor how deep it is."""
+    save(tmp_path, fit(make_pipeline(GaussianNB()), 0.3, X, Y), MANIFEST)
+    path = tmp_path / "bundle.json"
+    fields = json.loads(path.read_text()) | {field: "HERE"}
+    path.write_text(json.dumps(fields).replace('"HERE"', written))
+    with pytest.raises(BundleRefusedError, match="no manifest that can be read"):
+        read_manifest(tmp_path, sha256(path.read_bytes()).hexdigest())
 
 
 def test_a_model_opens_without_what_happened_to_be_imported_when_it_was_written(

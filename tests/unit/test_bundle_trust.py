@@ -122,6 +122,15 @@ def test_no_name_leads_through_attributes(tmp_path: Path, path: str) -> None:
         opened(tmp_path, b"\x80\x04" + name("sklearn.preprocessing._data", path) + b".")
 
 
+def test_a_refusal_quotes_a_file_in_one_printable_line(tmp_path: Path) -> None:
+    """What a file calls its parts is told to people and kept in databases."""
+    odd = pickle.dumps("x")[:2] + b"X" + struct.pack("<I", 5003) + b"a\x00\n" + b"b" * 5000
+    with pytest.raises(BundleRefusedError) as refused:
+        opened(tmp_path, odd + text("c") + b"\x93.")
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 400
+
+
 def scorer_attack() -> Any:
     """Return a file's worth of calls that ends in `exec`, of scikit-learn's classes and partial."""
     scorer = Made(type(make_scorer(check_array)), {"_score": functools.partial, "_kwargs": {}})
