@@ -4,6 +4,7 @@ A host name may stand for several addresses, as a service of replicas does. Ever
 asked, under its own address, because each follows the registry by itself.
 """
 
+import asyncio
 import ipaddress
 import socket
 import time
@@ -23,8 +24,12 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 REFUSAL_STANDS_SECONDS = 5.0
 """How long a replica must refuse a version to be believed: it tries again after two seconds, so
 that a download that failed once does not reject a model."""
-# A company proxy must not be asked for the neighbour's address.
-_HTTP = httpx.Client(trust_env=False)
+_TLS = httpx.create_ssl_context()
+_LOOK_SECONDS, _INFER_SECONDS = 5.0, 30.0
+"""For a question and its whole answer, however its bytes come."""
+_ANSWER_BYTES = 2**24
+"""Far over what 100 rows or the readiness of a thousand models take."""
+_NO_FORM = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ROWS_AT_ONCE = 100
 _ABOUT_THE_ROWS = {400, 422, 500}
 
@@ -79,7 +84,7 @@ class Replica:
     def standing(self) -> Standing:
         """Return which versions of the model it holds under which roles."""
         try:
-            answer = self._send("GET", "/v2/health/ready", timeout=5)
+            answer = self._send("GET", "/v2/health/ready", _LOOK_SECONDS)
             state = answer.json()["models"].get(self.model)
             if state is None:
                 return Standing(f"it knows no model {self.model}")
@@ -88,8 +93,8 @@ class Replica:
             return Standing("", roles, {r: (one["version"], one["reason"]) for r, one in refused})
         except httpx.HTTPError as error:
             return Standing(f"no answer ({error or type(error).__name__})")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return Standing(f"{answer.status_code} {answer.text[:200]}")
+        except _NO_FORM:
+            return Standing(f"{answer.status_code} {_said(answer)}")
 
     def infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None = None
@@ -117,30 +122,53 @@ class Replica:
         path += f"/versions/{version}/infer" if version else "/infer"
         inputs = _by_name(layout, rows) if layout.categories else [_matrix(layout, rows)]
         try:
-            answer = self._send("POST", path, json={"inputs": inputs}, timeout=30)
+            answer = self._send("POST", path, _INFER_SECONDS, json={"inputs": inputs})
         except httpx.HTTPError as error:
             why = str(error) or type(error).__name__
             raise EndpointError(f"{self.url}{path} did not answer: {why}") from error
         if answer.status_code != httpx.codes.OK:
             refused = answer.status_code in _ABOUT_THE_ROWS
             kind = VersionRefusedError if refused else EndpointError
-            raise kind(f"{self.url}{path} answered {answer.status_code}: {answer.text}")
-        body = answer.json()
-        outputs = {output["name"]: output["data"] for output in body["outputs"]}
-        probability = np.asarray(outputs["probability"], dtype=np.float64)
-        return Answered(body["model_version"], probability, list(map(str, outputs["label"])))
+            raise kind(f"{self.url}{path} answered {answer.status_code}: {_said(answer)}")
+        try:
+            body = answer.json()
+            outputs = {output["name"]: output["data"] for output in body["outputs"]}
+            probability = np.asarray(outputs["probability"], dtype=np.float64)
+            labels = list(map(str, outputs["label"]))
+            return Answered(str(body["model_version"]), probability, labels)
+        except _NO_FORM as error:
+            why = f"{self.url}{path} answered 200 with what is no inference: {_said(answer)}"
+            raise EndpointError(why) from error
 
-    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        name = urlsplit(f"//{self.host}").hostname
-        return _HTTP.request(
-            method,
-            f"{self.url}{path}",
-            headers={"host": self.host}
-            | ({"authorization": f"Bearer {self.key}"} if self.key else {}),
-            # Over TLS the certificate is for the name, not for the address.
-            extensions={"sni_hostname": name},
-            **options,
-        )
+    def _send(self, method: str, path: str, seconds: float, **options: Any) -> httpx.Response:
+        """Return a whole answer; httpx.HTTPError when it does not come in time or is too large."""
+        try:
+            return asyncio.run(self._asked(method, path, seconds, options))
+        except TimeoutError as error:
+            raise httpx.ReadTimeout(f"no whole answer came within {seconds:g} s") from error
+
+    async def _asked(
+        self, method: str, path: str, seconds: float, options: Mapping[str, Any]
+    ) -> httpx.Response:
+        # A company proxy must not be asked for the neighbour's address. Compressed, an answer could
+        # be of any size.
+        plain = {"host": self.host, "accept-encoding": "identity"}
+        key = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        # Over TLS the certificate is for the name, not for the address.
+        sni = {"sni_hostname": urlsplit(f"//{self.host}").hostname}
+        body = bytearray()
+        async with (
+            asyncio.timeout(seconds),
+            httpx.AsyncClient(trust_env=False, verify=_TLS, timeout=seconds) as client,
+            client.stream(
+                method, f"{self.url}{path}", headers=plain | key, extensions=sni, **options
+            ) as answer,
+        ):
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > _ANSWER_BYTES:
+                    raise httpx.ReadError(f"its answer is over {_ANSWER_BYTES // 2**20} MiB")
+        return httpx.Response(answer.status_code, content=bytes(body))
 
 
 class Endpoint:
@@ -217,6 +245,11 @@ class Endpoint:
 
     def _standings(self) -> dict[str, Standing]:
         return {one.url: one.standing() for one in self.replicas()}
+
+
+def _said(answer: httpx.Response) -> str:
+    """Return the beginning of an answer as one line that can be logged."""
+    return "".join(one if one.isprintable() else " " for one in answer.text[:500])
 
 
 def _refusals(standings: Mapping[str, Standing], role: str, version: str) -> list[str]:

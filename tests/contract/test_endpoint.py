@@ -1,8 +1,10 @@
 """The endpoint's client against the server itself, on a real port."""
 
+import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from include.stages.select import build
 from serving import request
 from serving.bundle import Bundle, Layout, Manifest, Value, encode, load, save
 from serving.models.holder import Held, Holder, Refusal, Role
+from tests.serving import misbehaving as bad
 from tests.serving.parts import app_around, on_a_port
 
 RNG = np.random.default_rng(0)
@@ -219,3 +222,34 @@ def test_a_wrong_key_is_told(url: str, holder: Holder, bundle: Bundle) -> None:
     (replica,) = Endpoint(url, "boxes", "a guess").replicas()
     with pytest.raises(EndpointError, match=r"401: .*this API key is none that the server knows"):
         replica.infer(LAYOUT, [(1.0, 2.0)])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(bad.drip, bad.drip_headers, bad.silence, bad.flood, bad.crumbs, bad.fail_and_drip),
+        lambda asked: bad.said(asked, {"models": [], "outputs": None}),
+        lambda asked: asked.body(b"[" * 100_000),
+        lambda asked: asked.body(b"\x1b[31m<html>\n"),
+        lambda asked: asked.body(gzip.compress(b" " * 2**26), content_encoding="gzip"),
+        lambda asked: asked.wfile.write(b"\x00"),
+    ],
+)
+def test_an_endpoint_that_answers_nonsense_is_a_sentence_in_time(
+    answer: bad.Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever comes, and however slowly, a look and a question end with a readable line."""
+    monkeypatch.setattr(endpoint_module, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(endpoint_module, "_INFER_SECONDS", 0.5)
+    started = time.monotonic()
+    with bad.misbehaving() as server:
+        server.instead["/"] = answer
+        replica = only(server.url, "boxes")
+        problem = replica.standing().problem
+        with pytest.raises(EndpointError) as caught:
+            replica.infer(LAYOUT, [(1.0, 2.0)])
+    assert problem
+    assert problem.isprintable()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700
+    assert time.monotonic() - started < 20

@@ -30,6 +30,11 @@ class Handler(BaseHTTPRequestHandler):
             self.server.find(path)(self)
         self.close_connection = True
 
+    def do_POST(self) -> None:
+        """Answer as to a GET, once the question is heard."""
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.do_GET()
+
     def query(self) -> dict[str, str]:
         """Return the query of the address."""
         return {key: one[0] for key, one in parse_qs(urlsplit(self.path).query).items()}
