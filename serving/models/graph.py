@@ -82,12 +82,14 @@ def graph_score(model: Any, width: int, graphs: Graphs | None = None) -> Score |
 
 def _of_pipeline(pipeline: Pipeline, width: int, graphs: Graphs) -> Score | None:
     steps = [step for _, step in pipeline.steps if step != "passthrough"]
-    probe = np.zeros((1, width), dtype=np.float32)
+    probe: Any = np.zeros((1, width), dtype=np.float32)
     for first in range(len(steps) - 1):
         score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1], graphs)
         if score is not None:
             return after([transform_of(step) for step in steps[:first]], score)
-        probe = np.asarray(steps[first].transform(probe))
+        probe = steps[first].transform(probe)
+        if not isinstance(probe, np.ndarray):
+            return None  # sparse rows, which no graph takes
     last = graph_score(steps[-1], probe.shape[1], graphs)
     return last and after([transform_of(step) for step in steps[:-1]], last)
 

@@ -23,12 +23,18 @@ def transform_of(step: Any) -> Transform:
 
 @transform_of.register
 def _(step: StandardScaler) -> Transform:
+    # Both in the rows' own dtype before they are used, as scikit-learn has them: another rounding
+    # is another bin or leaf for a row that lies just at its edge, as fitted rows do.
+    parts = [step.mean_ if step.with_mean else None, step.scale_ if step.with_std else None]
+    narrow = [None if part is None else part.astype(np.float32) for part in parts]
+
     def scaled(X: Numbers) -> Numbers:
-        Z = X.copy()  # and in its own dtype, as scikit-learn does it
-        if step.with_mean:
-            Z -= step.mean_
-        if step.with_std:
-            Z /= step.scale_
+        mean, scale = narrow if X.dtype == np.float32 else parts
+        Z = X.copy()
+        if mean is not None:
+            Z -= mean
+        if scale is not None:
+            Z /= scale
         return Z
 
     return scaled

@@ -12,7 +12,7 @@ probability, scikit-learn is asked.
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,22 @@ def golden_rows(
 
 
 def _others(bundle: Bundle, width: int, graphs: Graphs) -> dict[str, Score]:
+    """Return the other ways there are; one that cannot be built is none, whatever the reason."""
     model = unwrapped(bundle.model)
-    found = {"arithmetic": score_of(model), "onnx": graph_score(model, width, graphs)}
-    return {name: score for name, score in found.items() if score is not None}
+    builders: dict[str, Callable[[], Score | None]] = {
+        "arithmetic": lambda: score_of(model),
+        "onnx": lambda: graph_score(model, width, graphs),
+    }
+    found: dict[str, Score] = {}
+    for name, build in builders.items():
+        try:
+            score = build()
+        except Exception as error:  # noqa: BLE001 - estimators and converters raise anything
+            LOG.info("%s: %s cannot be built: %s", bundle.manifest.name, name, error)
+            continue
+        if score is not None:
+            found[name] = score
+    return found
 
 
 def _answers(score: Score, rows: Matrix) -> NDArray[np.float64] | None:

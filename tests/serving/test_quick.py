@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from serving.bundle import (
@@ -53,6 +53,12 @@ MODELS = {
     "unscaled": make_pipeline(StandardScaler(with_mean=False), LogisticRegression()).fit(X, Y),
     "forest": RandomForestClassifier(10, random_state=0).fit(X, Y),
 }
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try every way however busy the machine is."""
+    monkeypatch.setattr(quick, "_PATIENCE_SECONDS", 30.0)
 
 
 def bundle(model: object) -> Bundle:
@@ -197,6 +203,14 @@ def test_huge_numbers_are_left_to_the_model_where_a_way_errs_on_them(
     assert any(way.score(X[:1])[0] == expit(X[:1, 0]) for way in fast.ways)
     with pytest.raises(UnscorableError, match="too large"):
         score(fast, huge)
+
+
+def test_a_model_whose_ways_cannot_be_built_is_asked_as_it_is() -> None:
+    """Steps that hand on sparse rows fit into no graph and no arithmetic."""
+    model = make_pipeline(StandardScaler(), KBinsDiscretizer(3), LogisticRegression()).fit(X, Y)
+    whole = bundle(model)
+    fast = quickened(whole)
+    np.testing.assert_allclose(fast.probability(X), whole.probability(X), rtol=0, atol=1e-6)
 
 
 def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFixture) -> None:
