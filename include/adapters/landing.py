@@ -26,6 +26,7 @@ from include.showable import showable_name
 from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
 
 log = logging.getLogger("ratchet")
+_CLAIMED = ".claimed"
 _MARKER = ".digest"
 _REASON = "reason.txt"
 _ROWS = "rows.csv"
@@ -73,7 +74,7 @@ class Landing:
         """
         self.url = url
         self._place = open_store(url, options)
-        self._claimed = self._place.at(".claimed")
+        self._claimed = self._place.at(_CLAIMED)
         self._archive = open_store(f"{lake_url}/archive", options)
         self._quarantine = open_store(f"{lake_url}/quarantine", options)
         self._scratch = scratch
@@ -87,6 +88,8 @@ class Landing:
             time.sleep(POLL_SECONDS)
             settled = lookout.look()
         self._in_the_way.clear()
+        if settled:
+            self._make_room()
         for entry in settled:
             with self._noted(entry.name, _TAKING_ONE):
                 self._take(entry)
@@ -214,6 +217,16 @@ class Landing:
                 file = path.open("rb")
             yield name.removeprefix(_SET_ASIDE), stack.enter_context(file)
 
+    def _make_room(self) -> None:
+        """Put aside what stands where claims go and is no folder: a link leads elsewhere."""
+        if not isinstance(self._place, Folder):
+            return
+        odd = next((one for one in self._place.left_alone() if one.name == _CLAIMED), None)
+        if (odd and not odd.is_folder) or self._place.entry(_CLAIMED):
+            aside = f"{_CLAIMED}-{time.time_ns()}"
+            self._place.move(_CLAIMED, aside)
+            log.warning("%s/%s was no folder: it is %s now", self.url, _CLAIMED, aside)
+
     def _take(self, entry: Entry) -> None:
         # Without its marker the file has to prove that it is settled, should this run die here.
         self._place.delete(entry.name + DONE)
@@ -222,10 +235,10 @@ class Landing:
         unique = entry.tag or str(time.time_ns())
         claimed = f"{max(0, entry.modified):020d}-{unique}/{entry.name}"
         with suppress(FileNotFoundError):  # another run was faster
-            self._place.move(entry.name, f".claimed/{claimed}", entry)
+            self._place.move(entry.name, f"{_CLAIMED}/{claimed}", entry)
             if isinstance(self._place, Folder) and self._claimed.entry(claimed) is None:
                 # Something else was put in the file's place after it was looked at.
-                self._place.move(f".claimed/{claimed}", entry.name)
+                self._place.move(f"{_CLAIMED}/{claimed}", entry.name)
 
     @contextmanager
     def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:

@@ -146,9 +146,9 @@ def test_folders_below_the_place_are_not_followed(
     (claim / "stolen.csv").write_text(SECRET)
     (place / ".claimed").symlink_to(elsewhere)
     assert at.landing.claim() == []
-    at.landing.drop("a.csv", ROWS)
-    with pytest.raises(NotADirectoryError):
-        at.landing.claim()
+    for number in range(2):
+        at.landing.drop("a.csv", ROWS)
+        assert [one.name for one in at.landing.claim()] == ["a.csv"] * (number + 1)
     assert [path.name for path in elsewhere.iterdir()] == [claim.name]
     folder = Folder(tmp_path / "written")
     folder.write("x.csv", b"1")
@@ -162,6 +162,14 @@ def test_folders_below_the_place_are_not_followed(
         assert folder.entry(name) is None
         with pytest.raises(OSError, match=r"no name for a file|leads out"):
             folder.write(name, b"")
+
+
+def test_a_file_where_claims_go_is_put_aside(at: Workplace, place: Path) -> None:
+    """Whoever drops one stops nobody."""
+    (place / ".claimed").write_text("odd")
+    at.landing.drop("a.csv", ROWS)
+    assert [one.name for one in at.landing.claim()] == ["a.csv"]
+    assert [path.read_text() for path in place.glob(".claimed-*")] == ["odd"]
 
 
 def test_the_place_itself_may_be_a_link(at: Workplace, place: Path, tmp_path: Path) -> None:
