@@ -138,7 +138,9 @@ def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     if kind == "parquet":
         return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
     # In two or four bytes a letter zeros may follow the line end.
-    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head) or foreign_text(head):
+    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head):
+        return True
+    if b"\0" not in head and foreign_text(head):
         return True
     last = tail.rpartition(b"\n")[2]
     if kind == "json":

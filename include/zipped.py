@@ -122,7 +122,10 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
     tail_bytes = min(file.seek(0, 2), _LONGEST_COMMENT + _END_BYTES)
     file.seek(-tail_bytes, 2)
     if not has_end(file.read(tail_bytes)):
-        raise EOFError
+        file.seek(0)
+        if file.read(len(_START)) == _START:
+            raise EOFError
+        raise DamagedZipError("neither start nor end of an archive")
     try:
         short: IO[bytes] = _ShortReads(file)  # type: ignore[assignment] # all that zipfile uses
         return zipfile.ZipFile(short)

@@ -121,7 +121,7 @@ class DelimitedTable:
             self._fill(size)
             self._skip_empty_lines()
             text = self._held[:size] if len(self._held) > 2 * size else self._held
-            text = _with_few_marks(text, most_marks)
+            text, lines = _with_few_marks(text, most_marks)
             last = self._ended and len(self._held) == len(text)
             if not text:
                 if self._ended:
@@ -131,7 +131,7 @@ class DelimitedTable:
             if end is None:
                 break
             if end:
-                return self._cut(text[:end], end)
+                return self._cut(text[:end], lines - text.count(b"\n", end))
             if len(text) > LONGEST_ROW_BYTES:
                 raise too_long(self._line)
             size, most_marks = 2 * len(text), 2 * most_marks
@@ -159,10 +159,10 @@ class DelimitedTable:
             return None
         return len(text) if last else whole_rows(text)
 
-    def _cut(self, data: bytes, end: int) -> _Block | None:
+    def _cut(self, data: bytes, lines: int) -> _Block | None:
+        end, rows = len(data), None
         if not data.endswith((b"\n", b"\r")):
-            data += b"\n"
-        rows, lines = None, count(data, ord("\n"))
+            data, lines = data + b"\n", lines + 1
         if b'"' in data or has_long_line(data, LONGEST_FIELD):
             rows = survey(data, self._separator)
             if rows.longest_field > LONGEST_FIELD:
@@ -219,15 +219,14 @@ def _lone_returns(text: bytes) -> int:
     return count(text, ord("\r")) - text.count(b"\r\n") if b"\r" in text else 0
 
 
-def _with_few_marks(text: bytes, most: int) -> bytes:
-    """Return a text or the start of it, so that it has few line ends and quotes."""
-    while len(text) > most and _marks(text) > most:
+def _with_few_marks(text: bytes, most: int) -> tuple[bytes, int]:
+    """Return a text or the start of it with few line ends and quotes, and its line feeds."""
+    while True:
+        feeds = count(text, ord("\n"))
+        marks = feeds + sum(count(text, mark) for mark in b'\r"' if mark in text)
+        if marks <= most:
+            return text, feeds
         text = text[: len(text) // 2]
-    return text
-
-
-def _marks(text: bytes) -> int:
-    return sum(count(text, mark) for mark in b'\n\r"' if mark in text)
 
 
 def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:

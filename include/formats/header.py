@@ -76,8 +76,8 @@ def read_header(
 def _require_whole(header: Record, used: int) -> None:
     if not header.closed or used >= HEADER_BYTES:
         raise FileRefusedError(
-            f"the header is longer than {HEADER_BYTES >> 20} MB or a name in it beyond all measure, "
-            "or a quote in it is never closed"
+            f"the header is longer than {HEADER_BYTES >> 20} MB, or has a name beyond all measure "
+            "or a quote that is never closed"
         )
     if not decodable(header.raw):
         raise FileRefusedError(

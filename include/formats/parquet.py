@@ -172,9 +172,7 @@ def _require_bounded(found: Any, size: int) -> None:
 
 def _row_bytes(found: Any, schema: Any) -> int:
     """Return what a row takes in memory, texts left out."""
-    fixed = sum(
-        field.type.byte_width for field in schema if types.is_fixed_size_binary(field.type)
-    )
+    fixed = sum(field.type.byte_width for field in schema if types.is_fixed_size_binary(field.type))
     return int(fixed + _CELL_BYTES * found.num_columns)
 
 

@@ -109,10 +109,10 @@ def _require(what: str | None) -> None:
 
 def _peeked(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return how the bytes start, and all of them."""
-    taken, length = [], 0
+    head, taken = b"", []
     for piece in pieces:
+        head += piece[: HEAD_BYTES - len(head)]
         taken.append(piece)
-        length += len(piece)
-        if length >= HEAD_BYTES:
+        if len(head) == HEAD_BYTES:
             break
-    return b"".join(taken)[:HEAD_BYTES], chain(taken, pieces)
+    return head, chain(taken, pieces)

@@ -8,6 +8,7 @@ text means; the two agree on everything that `survey` accepts.
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,7 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A row as the csv module reads it."""
 
     line: int

@@ -12,6 +12,7 @@ import zstandard
 
 from include.arrivals import PATIENCE_SECONDS, Lookout, is_complete
 from include.store import Folder
+from tests.faults.bombs import packed, zip_of
 
 ROWS = b"a,b,y\n1,2,0\n3,4,1\n"
 
@@ -57,6 +58,18 @@ def settled(lookout: Lookout) -> list[str]:
         ("a.csv.zst", zstandard.compress(ROWS)[:-1], False),
         ("a.csv.zst", ROWS, False),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}'), True),
+        ("a.csv.bz2", bz2.compress(ROWS), True),
+        ("a.csv.bz2", bz2.compress(ROWS)[:-1], False),
+        ("a.csv.bz2", ROWS, False),
+        ("a.csv.zip", zip_of(ROWS), True),
+        ("a.csv.zip", zip_of(ROWS)[:-1], False),
+        ("a.csv", ROWS.decode().encode("utf-16"), True),
+        ("a.csv", ROWS.decode().encode("utf-16")[:-9], False),
+        ("a.xlsx", zip_of(ROWS), True),
+        ("a.csv", b"%PDF-1.7", True),
+        ("a.json", b'[{"a": 1}]', True),
+        ("a.csv.gz", packed(b"1,1\n"), True),
+        ("a.pq", b"PAR1...PAR1", True),
     ],
 )
 def test_a_file_says_whether_its_data_reach_their_end(

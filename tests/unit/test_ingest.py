@@ -153,8 +153,8 @@ def test_a_quote_that_is_never_closed_makes_the_rest_one_bad_row() -> None:
         ("v1,v2,v1,y\n1,2,1,1\n", "names v1 more than once"),
         ("v1,V1,vX,vx,y\n1,2,3,4,1\n", "feature columns named v1, V1, vX, vx"),
         (",v1,y\n0,1,1\n", "no name"),
-        (b"v\xff,y\n1,1\n", "header has bytes that are not UTF-8: save the file as UTF-8, or state"),
-        ('v1,"y\n', "a quote in it is never closed"),
+        (b"v\xff,y\n1,1\n", "header has bytes that are not UTF-8: save the file as UTF-8"),
+        ('v1,"y\n', "a quote that is never closed"),
         ('v1,y\n"' + "1" * 200_000 + '",1\n', "line 2: not CSV: field larger"),
         (
             "t,y\n" + "".join(f"text {number},1\n" for number in range(1100)),
