@@ -39,6 +39,8 @@ class Connection(asyncio.Protocol):
         self._shared = shared
         self._everyone = everyone
         self._loop = asyncio.get_running_loop()
+        self.ended = self._loop.create_future()
+        """Done when the connection is gone."""
         self._transport: asyncio.Transport | None = None
         self._place = Place("", 0.0, is_proxy=False)
         self._streams = Streams(shared, self)
@@ -83,6 +85,8 @@ class Connection(asyncio.Protocol):
         self._streams.give_up_all()
         self._shared.connections.close(self._place)
         self._everyone.discard(self)
+        if not self.ended.done():
+            self.ended.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -182,9 +186,8 @@ class Connection(asyncio.Protocol):
         """Whether a frame, or a block of fields, is too long on its way."""
         limits = self._shared.limits
         is_message = self._block is None and not self.is_idle
-        return now - self._whole_since > (
-            limits.body_seconds if is_message else limits.head_seconds
-        )
+        patience = limits.body_seconds if is_message else limits.head_seconds
+        return now - self._whole_since > patience
 
     @property
     def _is_closing(self) -> bool:

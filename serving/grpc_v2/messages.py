@@ -73,7 +73,7 @@ class TypedTensor:
         del may_be_missing  # a NaN is judged where the features are known
         field, items = self._items()
         # In pieces, between which others run: making an array of a field holds Python's lock.
-        pieces = [
+        pieces: list[NDArray[Any]] = [
             np.array(items[start : start + _AT_ONCE], dtype=_DTYPES[field])
             for start in range(0, len(items), _AT_ONCE)
         ]
