@@ -5,6 +5,7 @@ import json
 import pytest
 
 from include.estimators import PARAMETERS_FILE
+from include.settings import PROJECT
 from include.trusted_names import models, names, parameters, sorted_out
 from serving.bundle.rebuilding import REBUILDERS
 from serving.bundle.trust import NAMES_FILE, trusted_names
@@ -30,3 +31,9 @@ def test_all_that_is_called_is_called_by_something_that_looks_at_its_arguments()
 def test_the_parameters_of_specs_are_those_of_the_installed_classes() -> None:
     """A spec is held to parameters that a file holds; the file says what the classes say."""
     assert parameters() == json.loads(PARAMETERS_FILE.read_text())
+
+
+def test_the_list_goes_into_the_image_of_the_server() -> None:
+    """A build takes only what its ignore file lets through, and the opener reads the list."""
+    kept = (PROJECT / "serving" / ".dockerignore").read_text().splitlines()
+    assert f"!{NAMES_FILE.relative_to(PROJECT / 'serving')}" in kept
