@@ -1,8 +1,8 @@
 """A vote of pipelines with a step of our own, on a real MLflow server."""
 
 import mlflow
-import pytest
 import numpy as np
+import pytest
 from mlflow import sklearn as flavor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
