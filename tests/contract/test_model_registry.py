@@ -188,7 +188,9 @@ def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(
     assert np.array_equal(example.to_numpy(float), matrix[:4], equal_nan=True)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X has feature names")  # it was fitted on a bare matrix
-        answered = mlflow.pyfunc.load_model(uri).predict(example)
+        with pytest.MonkeyPatch.context() as opened_by_a_person:
+            opened_by_a_person.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+            answered = mlflow.pyfunc.load_model(uri).predict(example)
     assert np.array_equal(answered, model.predict(matrix[:4]))
 
 

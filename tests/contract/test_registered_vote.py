@@ -2,6 +2,7 @@
 
 import mlflow
 import numpy as np
+import pytest
 from mlflow import sklearn as flavor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -29,5 +30,7 @@ def test_it_opens_as_a_bundle_and_as_a_model_of_mlflow(mlflow_url: str) -> None:
     opened = registry.bundle(version)
     assert np.array_equal(opened.probability(X), model.predict_proba(X)[:, 1])
     mlflow.set_tracking_uri(mlflow_url)
-    again = flavor.load_model(f"models:/votes/{version.version}")
+    with pytest.MonkeyPatch.context() as opened_by_a_person:
+        opened_by_a_person.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+        again = flavor.load_model(f"models:/votes/{version.version}")
     assert np.array_equal(again.predict(X), model.predict(X))
