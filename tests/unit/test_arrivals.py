@@ -169,8 +169,6 @@ def test_a_bomb_is_not_unpacked_to_its_end(name: str, data: bytes) -> None:
         ("a.csv.bz2", bz2.compress(ROWS), True),
         ("a.csv.bz2", bz2.compress(ROWS)[:-1], False),
         ("a.csv.bz2", ROWS, False),
-        ("a.zip", zip_of({"a.csv": ROWS}), True),
-        ("a.zip", zip_of({"a.csv": ROWS})[:-1], False),
         ("a.xlsx", b"PK\x03\x04 ...", True),  # whole or not, it is refused
     ],
 )
