@@ -137,13 +137,7 @@ def _refusing(pieces: Iterator[bytes], packing: str) -> Iterator[bytes]:
             f"the {packing} file ends too soon: it was cut off on its way; send it again"
         ) from error
     except (zlib.error, zstandard.ZstdError, DamagedZipError, _DamagedBzip2Error) as error:
-        needs = "requires too much memory" in str(error)
-        raise FileRefusedError(
-            f"unpacking the zst file takes a window of more than {_LARGEST_WINDOW >> 20} MB: pack "
-            "it without --long, or with at most --long=27"
-            if needs
-            else f"no {packing} file, or a damaged one: send it again"
-        ) from error
+        raise FileRefusedError(f"no {packing} file, or a damaged one: send it again") from error
 
 
 class _DamagedBzip2Error(Exception):
@@ -164,6 +158,27 @@ def _bzip2_pieces(member: bz2.BZ2Decompressor, sip: bytes) -> Iterator[bytes]:
         raise _DamagedBzip2Error(str(error)) from error
 
 
+def _zstd_pieces(member: Any, sip: bytes) -> Iterator[bytes]:
+    try:
+        yield member.decompress(sip)
+    except zstandard.ZstdError as error:
+        if _window(sip) > _LARGEST_WINDOW:
+            raise FileRefusedError(
+                f"unpacking the zst file takes a window of more than {_LARGEST_WINDOW >> 20} MB: "
+                "pack it without --long, or with at most --long=27"
+            ) from error
+        raise
+
+
+def _window(frame: bytes) -> int:
+    """Return how many bytes of what came before a zstd frame goes back to; 0 when unknown."""
+    try:
+        window: int = zstandard.get_frame_parameters(frame).window_size
+    except zstandard.ZstdError:
+        return 0
+    return window
+
+
 def _is_zstd(data: bytes) -> bool:
     # The second kind of frame holds something else than data, and is skipped.
     return data.startswith(b"\x28\xb5\x2f\xfd") or data[1:4] == b"\x2a\x4d\x18"
@@ -182,7 +197,7 @@ _PACKINGS = {
     # 4 bytes can stand for 128 KiB.
     "zst": _Packing(
         lambda: zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj(),
-        _at_once,
+        _zstd_pieces,
         _is_zstd,
         1 << 9,
     ),
