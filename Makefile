@@ -87,8 +87,8 @@ bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its 
 bench-ways: setup-dev  ## Time one row of every family, as scikit-learn answers and as served
 	@QUICK=$(QUICK) $(RUN) benchmarks.ways
 
-bench-serving: setup $(SERVED_PEERS)  ## Requests a second, beside MLServer and others (QUICK=1: about a minute; needs wrk)
-	@QUICK=$(QUICK) $(RUN) benchmarks.serving
+bench-serving: setup $(if $(BEFORE),,$(SERVED_PEERS))  ## Requests a second, beside MLServer and others (QUICK=1: about a minute; needs wrk)
+	@QUICK=$(QUICK) BEFORE=$(BEFORE) $(RUN) benchmarks.serving
 
 bench-compose: setup-dev  ## Cold start, memory and two workers in containers (QUICK=1: one start; needs Docker)
 	@QUICK=$(QUICK) ROWS=$(or $(ROWS),50000) $(RUN) benchmarks.compose

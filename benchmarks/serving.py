@@ -4,6 +4,9 @@ All servers are up together and serve the same XGBoost trees; the order is shuff
 figures are medians. Each answer is first compared with the model's own. Ratchet runs as in
 production, with its API key checked and its metrics on; the others have neither key. The last
 figures set Ratchet against what one of its threads can do with no HTTP at all.
+
+BEFORE=FOLDER compares with the server of another checkout instead, with the environment that
+`make setup` has made there: what a change costs.
 """
 
 import json
@@ -23,7 +26,14 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import serving_load
-from benchmarks.serving_contenders import Contender, contenders
+from benchmarks.serving_contenders import (
+    BEFORE,
+    RATCHET,
+    Contender,
+    contenders,
+    itself_before,
+    peers,
+)
 from benchmarks.serving_load import Load, Post, TooSlowError
 from benchmarks.serving_model import Model, model, v2_body
 from benchmarks.serving_process import (
@@ -37,6 +47,7 @@ from benchmarks.serving_table import BARE, show, targets
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 1 if QUICK else 3
 SECONDS = 1.0 if QUICK else 3.0
+CHECKOUT = os.environ.get("BEFORE")
 _REQUESTS = 32
 """Different requests that a connection sends in turn."""
 _TOLERANCE = 1e-5
@@ -79,14 +90,19 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as folder:
         served = model(Path(folder))
-        with contenders(served, Path(folder), console.print) as running:
+        starts = itself_before(Path(CHECKOUT).absolute()) if CHECKOUT else peers()
+        with contenders(starts, served, Path(folder), console.print) as running:
             pairs = [pair for pair in _pairs(running) if _answers(*pair, served, console)]
             samples, bare = _measure(pairs, served, Path(folder))
     figures = {key: _median(loads) for key, loads in samples.items()}
     figures[BARE, "1 row, JSON, c=64"] = Load(statistics.median(bare), 0.0, 0.0)
     held = targets(figures)
-    show(console, figures, held)
-    told = {"load_average_before": busy, "targets": [asdict(one) for one in held]}
+    show(console, figures, [] if CHECKOUT else held)
+    told: dict[str, Any] = {"load_average_before": busy}
+    if CHECKOUT:
+        told["ratio_to_before"] = _ratios(samples, console)
+    else:
+        told["targets"] = [asdict(one) for one in held]
     print(json.dumps(_summary(figures) | told))
 
 
@@ -190,6 +206,17 @@ def _median(loads: list[Load]) -> Load:
             for name in ("per_second", "p50_ms", "p99_ms")
         )
     )
+
+
+def _ratios(samples: Samples, console: Console) -> dict[str, float]:
+    """Return, and print, the median over the rounds of requests a second, now to before."""
+    ratios = {}
+    for work in WORKS:
+        pairs = zip(samples[RATCHET, work.name], samples[BEFORE, work.name], strict=True)
+        each = [now.per_second / before.per_second for now, before in pairs]
+        ratios[work.name] = round(statistics.median(each), 3)
+        console.print(f"{work.name}: {', '.join(f'{one:.2f}' for one in sorted(each))}")
+    return ratios
 
 
 def _summary(figures: dict[tuple[str, str], Load]) -> dict[str, Any]:

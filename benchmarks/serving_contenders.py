@@ -30,6 +30,7 @@ from benchmarks.serving_registry import registry
 
 RATCHET = "Ratchet"
 PAIR = "Ratchet, 2 workers"
+BEFORE = "Ratchet before"
 MLSERVER = ("MLServer, 1 worker, batching", "MLServer, no worker, batching")
 _JSON = {"Content-Type": "application/json"}
 _INFER = f"/v2/models/{NAME}/infer"
@@ -54,18 +55,32 @@ class Contender:
 Start = Callable[[Model, Path], AbstractContextManager[Contender]]
 
 
-@contextmanager
-def contenders(model: Model, work: Path, say: Callable[[str], None]) -> Iterator[list[Contender]]:
-    """Start every server that starts here, all at once up, and end them all."""
-    starts: dict[str, Start] = {
-        RATCHET: lambda *at: _ratchet(RATCHET, 1, *at),
-        PAIR: lambda *at: _ratchet(PAIR, 2, *at),
+def peers() -> dict[str, Start]:
+    """Return how each server starts that people serve such a model with."""
+    return {
+        RATCHET: _ratchet,
+        PAIR: lambda *at: _ratchet(*at, name=PAIR, workers=2),
         MLSERVER[0]: lambda *at: mlserver(MLSERVER[0], 1, *at),
         MLSERVER[1]: lambda *at: mlserver(MLSERVER[1], 0, *at),
         "mlflow models serve": _mlflow,
         "BentoML, batching": _bentoml,
         "LitServe, batching": _litserve,
     }
+
+
+def itself_before(checkout: Path) -> dict[str, Start]:
+    """Return how this server starts, and that of another checkout with its own environment."""
+    return {
+        RATCHET: _ratchet,
+        BEFORE: lambda *at: _ratchet(*at, name=BEFORE, checkout=checkout),
+    }
+
+
+@contextmanager
+def contenders(
+    starts: Mapping[str, Start], model: Model, work: Path, say: Callable[[str], None]
+) -> Iterator[list[Contender]]:
+    """Start every server that starts here, all at once up, and end them all."""
     with ExitStack() as stack:
 
         def enter(name: str) -> Contender | None:
@@ -83,11 +98,15 @@ def contenders(model: Model, work: Path, say: Callable[[str], None]) -> Iterator
 
 
 @contextmanager
-def _ratchet(name: str, workers: int, model: Model, work: Path) -> Iterator[Contender]:
+def _ratchet(
+    model: Model, work: Path, *, name: str = RATCHET, workers: int = 1, checkout: Path = PROJECT
+) -> Iterator[Contender]:
     with registry(NAME) as kept:
         kept.point(kept.publish(model.bundle, model.digest))
         variables = {"SERVING_WORKERS": str(workers)}
-        with ratchet(kept.url, work, model=NAME, poll_seconds=1.0, **variables) as server:
+        with ratchet(
+            kept.url, work, model=NAME, poll_seconds=1.0, checkout=checkout, **variables
+        ) as server:
             await_workers(server.url, workers)
             yield ratchet_contender(server, name)
 

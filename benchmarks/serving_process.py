@@ -48,11 +48,18 @@ class Ratchet:
 
 @contextmanager
 def ratchet(
-    registry_url: str, home: Path, *, model: str, poll_seconds: float = 0.2, **variables: str
+    registry_url: str,
+    home: Path,
+    *,
+    model: str,
+    poll_seconds: float = 0.2,
+    checkout: Path = PROJECT,
+    **variables: str,
 ) -> Iterator[Ratchet]:
     """Start a server that follows this registry; it is ready for the model when it is yielded.
 
-    `home` is a folder of its own for what it keeps. `variables` are further settings.
+    `home` is a folder of its own for what it keeps. `variables` are further settings. `checkout` is
+    whose server it is, in the environment that is made there.
     """
     port, grpc_port = free_ports(2)
     settings = {
@@ -64,7 +71,8 @@ def ratchet(
         "SERVING_POLL_SECONDS": str(poll_seconds),
         **variables,
     }
-    server = Ratchet(port, grpc_port, start_ratchet(settings, home / "ratchet.log"), _log(home))
+    process = start_ratchet(settings, home / "ratchet.log", checkout)
+    server = Ratchet(port, grpc_port, process, _log(home))
     try:
         wait_until_ready(f"{server.url}/v2/models/{model}/ready", server.process)
         yield server
@@ -85,13 +93,15 @@ def await_workers(url: str, workers: int) -> None:
         time.sleep(0.2)
 
 
-def start_ratchet(settings: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+def start_ratchet(
+    settings: dict[str, str], log: Path, checkout: Path = PROJECT
+) -> "subprocess.Popen[bytes]":
     """Start the server with these settings on top of the environment; its words go to a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         return subprocess.Popen(  # noqa: S603 - the project's own server
-            [server_python(), "-m", "serving"],
-            env=environment() | {"PYTHONPATH": str(PROJECT)} | settings,
+            [server_python(checkout), "-m", "serving"],
+            env=environment() | {"PYTHONPATH": str(checkout)} | settings,
             cwd=log.parent,
             stdout=file,
             stderr=file,
@@ -196,9 +206,9 @@ def resident_mib(pid: int) -> float:
     return float(sum(one.memory_info().rss for one in family)) / 2**20
 
 
-def server_python() -> str:
+def server_python(checkout: Path = PROJECT) -> str:
     """Return the Python of the server's own environment, or this one where there is none."""
-    own = PROJECT / ".venv" / "serving" / "bin" / "python"
+    own = checkout / ".venv" / "serving" / "bin" / "python"
     return str(own) if own.exists() else sys.executable
 
 

@@ -72,7 +72,8 @@ def show(console: Console, figures: Figures, held: list[Target]) -> None:
         )
         work_before = work
     console.print(table)
-    console.print(_held_table(held))
+    if held:
+        console.print(_held_table(held))
 
 
 def _held_table(held: list[Target]) -> Table:
