@@ -72,7 +72,7 @@ def _add_dock_commands(commands: "_Commands") -> None:
 def _add_model_commands(commands: "_Commands") -> None:
     past = commands.add_parser("promotions", help="list who was champion from when, and why")
     back = commands.add_parser("roll-back", help="make an earlier champion the champion again")
-    taken = commands.add_parser("adopt", help="register a model from elsewhere; its code runs")
+    taken = commands.add_parser("adopt", help="register a model from elsewhere")
     again = commands.add_parser("judge", help="judge a registered version on today's holdout")
     for command in (past, back, taken, again):
         command.add_argument("spec", help=_SPEC)
@@ -80,7 +80,9 @@ def _add_model_commands(commands: "_Commands") -> None:
     for command in (back, taken, again):
         command.add_argument("--reason", required=True, help="why; it is written down")
     back.add_argument("--steps", type=int, default=1, help="how many promotions, 1 by default")
-    taken.add_argument("model", type=Path, help="a scikit-learn classifier, written with joblib")
+    taken.add_argument(
+        "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"
+    )
     taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
     taken.add_argument("--threshold", type=float, default=0.5, help="positive from here, 0.5")
     again.add_argument("version", type=int, help="the number of the version")

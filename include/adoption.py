@@ -2,7 +2,7 @@
 
 It enters with the rows it was fitted on, whose keys are kept and held against the holdout at every
 judgement, or without them: then it gives up the holdout as it stands and is judged on rows that
-come later. Opening the file runs what is in it, so it is opened only because an operator names it.
+come later. Its file is opened without running what is in it, see `include.model_files`.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import joblib
 import numpy as np
 import polars as pl
 
 from include.errors import AdoptionError, FileRefusedError
+from include.model_files import open_model_file
 from include.records import Dataset, ModelVersion, Origin
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
@@ -34,7 +34,7 @@ class Offer:
     """A model that somebody wants to be adopted."""
 
     model: Path
-    """A scikit-learn classifier, written with joblib."""
+    """A scikit-learn classifier, written with joblib or pickle."""
     by: str
     """Who wants it."""
     reason: str
@@ -86,10 +86,7 @@ def _audited(offer: Offer) -> dict[str, str]:
 def _opened(path: Path) -> Any:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        try:
-            model = joblib.load(path)
-        except Exception as error:  # a pickle can raise whatever it likes
-            raise AdoptionError(f"{path} cannot be opened with joblib: {error}") from error
+        model = open_model_file(path)
     if foreign := [str(one.message) for one in told if "version" in str(one.message)]:
         raise AdoptionError(
             f"{path} was written with other libraries than these: {foreign[0]}. Write it again "

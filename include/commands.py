@@ -63,7 +63,6 @@ def adopt(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
     offer = adoption.Offer(
         arguments.model, _person(), arguments.reason, arguments.threshold, arguments.fitted
     )
-    yield f"opening {offer.model}: whatever code is in it runs now, as {offer.by}"
     adopted = adoption.adopt(at, offer)
     yield f"{at.spec.model} version {adopted.version}: {adopted.origin}"
     if at.registry.champion() is None:

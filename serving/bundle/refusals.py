@@ -4,13 +4,19 @@
 class BundleRefusedError(Exception):
     """A bundle is missing, altered or not of this format; the message says which and what to do."""
 
+    def __init__(self, message: str, problem: str = "") -> None:
+        """`problem` is what a model file holds, for a reader whose file is of no bundle."""
+        super().__init__(message)
+        self.problem = problem
+
 
 def require(holds: object, problem: str) -> None:
     """Refuse a model file unless something holds."""
     if not holds:
         raise BundleRefusedError(
             f"the model file is refused: {problem}. No fit of this pipeline writes such a file; "
-            "train again, and ask who could write to the registry"
+            "train again, and ask who could write to the registry",
+            problem,
         )
 
 

@@ -13,11 +13,11 @@ The digest that is checked before still counts: this is the second lock, not the
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -81,10 +81,11 @@ _OPCODES = (
 """What a pickler of protocol 2 or later writes of a model, and no more."""
 
 
-class _Name:
+class Name:
     """What the list has a name for, before it is called."""
 
     def __init__(self, module: str, name: str) -> None:
+        """Take both as the file has them."""
         self.module, self.name = module, name
 
 
@@ -110,14 +111,14 @@ class _Arguments(tuple[Any, ...]):
     __slots__ = ()
 
 
-_NO_VALUES = {_Name, _Unfinished, _Arguments}
+_NO_VALUES = {Name, _Unfinished, _Arguments}
 
 
 def open_model(path: Path) -> Any:
     """Return the model that a file holds, or raise BundleRefusedError for what it may not do."""
     with path.open("rb") as file:
         try:
-            return _Unpickler(file).load()
+            return CheckedUnpickler(Bounded(file)).load()
         except BundleRefusedError:
             raise
         except Exception as error:  # whatever a file that is no model makes of itself
@@ -144,14 +145,16 @@ def _class(module: str, name: str) -> Any:
     return found
 
 
-class _Bounded:
+class Bounded:
     """A file of which nobody asks for more than there is, so no length makes memory be taken."""
 
-    def __init__(self, file: BufferedReader) -> None:
+    def __init__(self, file: BinaryIO) -> None:
+        """`file` is a real one: the system knows its size."""
         self._file, self._size = file, os.fstat(file.fileno()).st_size
         self.readline = file.readline
 
     def read(self, size: int) -> bytes:
+        """Read exactly so many bytes, or refuse."""
         require(0 <= size <= self._size - self._file.tell(), "it ends too soon")
         return self._file.read(size)
 
@@ -159,11 +162,14 @@ class _Bounded:
 _InPython: Any = vars(pickle)["_Unpickler"]  # the one whose steps can be overridden
 
 
-class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
+class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
     """The interpreter: every step that makes or changes a value is one of these methods."""
 
-    def __init__(self, file: BufferedReader) -> None:
-        super().__init__(_Bounded(file))
+    rebuilders: Mapping[tuple[str, str], Rebuilder] = REBUILDERS
+
+    def __init__(self, file: Any) -> None:
+        """`file` has the methods `read` and `readline`, and refuses to read beyond its end."""
+        super().__init__(file)
         self._stateless: dict[int, Any] = {}
         """Instances by their id, which no state was set on yet."""
 
@@ -177,11 +183,15 @@ class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
         if name_of_it in names["kept"]:
             return Function(getattr(import_module(module), name))
         if any(name_of_it in names[kind] for kind in ("classes", "rebuilt", "arguments")):
-            return _Name(module, name)
+            return Name(module, name)
+        problem = (
+            f"it names {shown(f'{module}.{name}')}, which is not on the list of what a model may "
+            "be made of"
+        )
         raise BundleRefusedError(
-            f"the model file names {shown(f'{module}.{name}')}, which is not on the list of what "
-            "a model may be made of: it was not written by this pipeline, or with another "
-            "version of it"
+            f"the model file is refused: {problem}; it was not written by this pipeline, or with "
+            "another version of it",
+            problem,
         )
 
     def load_stack_global(self) -> None:
@@ -196,8 +206,8 @@ class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
 
     def load_newobj(self) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        require(type(called) is _Name and type(arguments) is tuple, "a class is no class")
-        if (called.module, called.name) in trusted_names()["rebuilt"]:
+        require(type(called) is Name and type(arguments) is tuple, "a class is no class")
+        if (called.module, called.name) in self.rebuilders:
             self._make(called, arguments)
             return
         require(arguments == (), f"{called.name} is made with arguments")
@@ -209,10 +219,11 @@ class _Unpickler(_InPython):  # type: ignore[misc] # no types come with it
         self.append(made)
 
     def _make(self, called: Any, arguments: tuple[Any, ...]) -> None:
-        require(type(called) is _Name, "what is called is no name")
-        rebuilder = REBUILDERS.get((called.module, called.name))
+        require(type(called) is Name, "what is called is no name")
+        rebuilder = self.rebuilders.get((called.module, called.name))
         if rebuilder is None:
-            raise BundleRefusedError(f"the model file calls {called.module}.{called.name}")
+            problem = f"it calls {called.module}.{called.name}"
+            raise BundleRefusedError(f"the model file is refused: {problem}", problem)
         if rebuilder.finish is None:
             self.append(rebuilder.make(*_dotted(arguments)))
         else:
@@ -312,7 +323,7 @@ _BUNCH = ("sklearn.utils._bunch", "Bunch")
 
 
 def _dotted(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(f"{one.module}.{one.name}" if type(one) is _Name else one for one in arguments)
+    return tuple(f"{one.module}.{one.name}" if type(one) is Name else one for one in arguments)
 
 
 def _is_plain(key: Any) -> bool:
@@ -331,7 +342,7 @@ def _require_keys(items: list[Any]) -> None:
         require(max(numbers) < _LARGEST_KEY, "a key is too large a number")
 
 
-_Unpickler.dispatch = {
-    code: getattr(_Unpickler, _InPython.dispatch[code].__name__)
+CheckedUnpickler.dispatch = {
+    code: getattr(CheckedUnpickler, _InPython.dispatch[code].__name__)
     for code in (getattr(pickle, opcode)[0] for opcode in _OPCODES)
 }
