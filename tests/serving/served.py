@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.serving_contenders import ratchet_contender
 from benchmarks.serving_defects import Target, target
 from benchmarks.serving_model import NAME
-from benchmarks.serving_process import Ratchet, await_version, ratchet
+from benchmarks.serving_process import PROJECT, Ratchet, await_version, ratchet
 from benchmarks.serving_registry import Registry, registry
 from serving.bundle import Layout, Manifest, answered, libraries, save
 
@@ -80,7 +80,9 @@ def served(folder: Path, *models: Any, **variables: str) -> Iterator[Served]:
     with registry(NAME) as kept:
         versions = {_publish(kept, folder, model): model for model in models}
         kept.point("1")
-        with ratchet(kept.url, folder, model=NAME, poll_seconds=0.05, **variables) as server:
+        with ratchet(
+            kept.url, folder, model=NAME, poll_seconds=0.05, checkout=PROJECT, **variables
+        ) as server:
             yield Served(server, kept, versions)
 
 
