@@ -10,6 +10,8 @@ _TEXTS = re.compile(
     r"ascii|utf-(8|16|32)(-sig|-le|-be)?|iso8859-\d+|cp\d+|koi8-[rtu]|mac-\w+|"
     r"gb2312|gbk|gb18030|big5(hkscs)?|shift_jis|euc_(jp|kr)|johab|tis-620|kz1048|ptcp154"
 )
+# Of one byte a letter, and hardly any two letters of these scripts in a row are UTF-8.
+_ONE_BYTE = re.compile(r"iso8859-([1-9]|1[03-6])|cp125\d|koi8-[rtu]|mac-\w+")
 # In this order, because the mark of UTF-32 begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -42,6 +44,17 @@ def looks_like_utf_16(start: bytes) -> bool:
     even, odd = start[0::2], start[1::2]
     zeros, others = sorted([even.count(0), odd.count(0)], reverse=True)
     return len(odd) > 1 and 2 * zeros > len(odd) and 10 * others < zeros
+
+
+def must_be_utf_8(start: bytes, encoding: str) -> bool:
+    """Say whether a text that should have one byte a letter can only be UTF-8."""
+    if start.isascii() or not _ONE_BYTE.fullmatch(encoding):
+        return False
+    try:
+        codecs.getincrementaldecoder(UTF_8)().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def utf_8(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -197,6 +197,12 @@ def problems(pipeline: Sequence[str], given: Mapping[str, Sequence[Any]]) -> Ite
     yield from map(unsupported, wrong)
     if wrong:
         return
+    # A kernel goes where a parameter takes one.
+    if pipeline[-1] not in paths(CLASSIFIERS):
+        yield f"{pipeline[-1]} is no classifier, as the last of a pipeline is"
+    yield from (
+        f"{path} is no step of a pipeline" for path in pipeline[:-1] if path in paths(KERNELS)
+    )
     steps = dict(zip(step_names(pipeline), pipeline, strict=True))
     for name, values in given.items():
         texts = [text for value in values for text in named(value)]

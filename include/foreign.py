@@ -5,7 +5,7 @@ The triggerer imports this module.
 
 import re
 
-from include.encoded import looks_like_utf_16, marked
+from include.encoded import looks_like_utf_16, marked, must_be_utf_8
 
 HEAD_BYTES = 1 << 16
 PARQUET_MAGIC = b"PAR1"
@@ -55,13 +55,16 @@ _PATTERNS: dict[re.Pattern[bytes], str] = {
     ".parquet, and do not pack it",
     re.compile(rb"PARE[\x00-\x08\x0e-\x1f]"): "an encrypted Parquet file: save it without "
     "encryption",
-    re.compile(rb"ORC[^ -~\t]"): _TABLE.format("an ORC file"),
+    re.compile(rb"ORC.{0,5}[\x00-\x08\x0e-\x1f]", re.DOTALL): _TABLE.format("an ORC file"),
     re.compile(rb"\x80[\x02-\x05][\x95}\](cX]"): _TABLE.format("a Python pickle"),
     re.compile(rb"RIFF....WEBP", re.DOTALL): "a picture: send the rows as CSV",
-    re.compile(rb".{8}DUCK[\x00-\x1f]", re.DOTALL): _TABLE.format("a DuckDB database"),
+    re.compile(rb".{8}DUCK.\0\0\0", re.DOTALL): _TABLE.format("a DuckDB database"),
     re.compile(rb".{257}ustar", re.DOTALL): "a tar archive: send the one file in it",
 }
-_MARKUP = re.compile(rb"\s*<(!doctype|html|head|body|script|table|!--|\?xml|svg)\b", re.IGNORECASE)
+_MARKUP = re.compile(
+    rb"\s*<(!doctype|html|head|body|meta|title|link|style|script|table|div|!--|\?xml|svg)\b",
+    re.IGNORECASE,
+)
 _ARRAY = re.compile(rb"\s*\[\s*[\[{]")
 _OBJECT = re.compile(rb'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:')
 _WIDE = ("utf-16", "utf-32")
@@ -82,7 +85,10 @@ def foreign_text(head: bytes) -> str | None:
             return "an Excel workbook saved as XML: save its sheet as CSV"
         if b"<?xml" in head[:100].lower() and b"<html" not in head.lower():
             return "an XML document: save its table as CSV"
-        return "an HTML page, perhaps of a login or an error: fetch the file itself again"
+        return (
+            "an HTML page, perhaps of a login or an error: fetch the file itself again, or save "
+            "the page's table as CSV"
+        )
     if _ARRAY.match(head):
         return (
             "a JSON array: write JSON lines, an object a line without brackets around them and "
@@ -103,11 +109,16 @@ def another_encoding(head: bytes, encoding: str) -> str | None:
     """Say that a text is in another encoding than the spec states, None when it may be in it."""
     found = marked(head)
     if found is None and encoding in {"utf-8", "ascii"} and looks_like_utf_16(head):
-        found = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+        found = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
     if found is None and encoding.startswith(_WIDE) and head and b"\0" not in head:
         return (
             f"the text is not {encoding.upper()} as the spec states: save it as that, or as UTF-8 "
             "with a byte order mark"
+        )
+    if found is None and must_be_utf_8(head, encoding):
+        return (
+            f"the text is UTF-8, not {encoding.upper()} as the spec states: save it as that, or "
+            "with a byte order mark, or take `encoding` out of the spec"
         )
     if found in {None, "utf-8", encoding} or found.startswith(f"{encoding}-"):
         return None

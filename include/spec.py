@@ -9,6 +9,7 @@ here, and imported when selection runs.
 import re
 import tomllib
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -32,6 +33,8 @@ OWN_DAGS = ("roll_back",)
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LONGEST_SPEC = 1 << 20
 """In bytes."""
+_MOST_CANDIDATES = 10_000
+"""Of a family; each is a fit on two parts of the train side at least."""
 Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
 
 
@@ -133,7 +136,7 @@ class Selection(_Part):
     strategy: Literal["race", "exhaustive"] = "race"
     """`race`: who is clearly beaten on a part of the rows drops out; `exhaustive`: nobody does."""
     folds: int = Field(5, ge=2)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 32)
     screened_rows: int = Field(5_000, ge=100)
     """A race starts on at most this many train rows, a stratified part."""
     finalists: int = Field(8, ge=1)
@@ -194,6 +197,10 @@ class Family(_Part):
         given = {name: (value,) for name, value in self.params.items()}
         for name, values in self.grid.items():
             given[name] = (*given.get(name, ()), *values)
+        if (candidates := prod(map(len, self.grid.values()))) > _MOST_CANDIDATES:
+            raise ValueError(
+                f"the grid has {candidates} combinations, more than {_MOST_CANDIDATES}"
+            )
         if problems := list(estimators.problems(self.pipeline, given)):
             raise ValueError("; ".join(problems))
         return self
@@ -295,11 +302,16 @@ def read_spec(path: Path) -> Spec:
             raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
         return Spec.model_validate({"name": path.stem} | table)
     except ValidationError as error:
-        lines = (_sentence(problem["loc"], problem["msg"]) for problem in error.errors())
+        wrong = [(problem["loc"], problem["msg"]) for problem in error.errors()]
+        inner = {place[:end] for place, _ in wrong for end in range(len(place))}
+        # A list with a wrong part is told to be too short as well.
+        lines = (_sentence(place, message) for place, message in wrong if place not in inner)
         raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
     # Beside its own errors the reader has those of numbers and brackets beyond all measure.
     except (ValueError, RecursionError, OSError) as error:
-        raise SpecError(f"{path.name} cannot be read as TOML: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else None
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else why
+        raise SpecError(f"{path.name} cannot be read as TOML: {why or error}") from error
 
 
 def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:

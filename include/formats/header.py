@@ -12,8 +12,8 @@ from include.formats.table import HEADER_BYTES, Stated
 from include.suffixes import SEPARATORS
 
 _NAMES = {ord("\t"): "a tab"}
-_SAID = re.compile(rb'"?sep=([^\w"\r\n])"?(\r\n|\n|\r|$)', re.IGNORECASE)
-"""Excel's own line, which says what separates the columns."""
+_SAID = re.compile(rb'"?sep=([^\w"\r\n])\1*+"?(?:\1| )*+(\r\n|\n|\r|$)', re.IGNORECASE)
+"""Excel's own line, which says what separates the columns; some fill it up to the table's width."""
 _LOOKED_AT = 100
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,10 @@ from include.formats.table import (
 
 NOT_JSON = "not JSON"
 NESTED = "a nested value"
+MOST_CELLS = 1 << 22
+"""So many values are worked on at a time: a key that most objects leave out is one in each row."""
+MOST_CELLS_PER_BYTE = 100
+"""Beyond that so many may stand for each byte, absent keys counted."""
 Fields = dict[str, str | None]
 _LINE = re.compile(rb"[^\r\n]+")
 _WINDOW = 1 << 20
@@ -37,6 +42,7 @@ class JsonLinesTable:
         """Read the first lines; FileRefusedError when no object is among them."""
         self._lines = _numbered(_without_mark(pieces))
         self._size = size
+        self._cells = self._bytes = 0
         self._first: list[tuple[int, bytes]] | None = self._some(min(size, FIRST_BLOCK_BYTES))
         if not self._first:
             raise FileRefusedError("the file is empty: a JSON object in each line was expected")
@@ -53,17 +59,34 @@ class JsonLinesTable:
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, all as text, None at the end."""
         del numbers
-        lines, self._first = self._first, None
-        lines = lines or self._some(self._size)
-        return _chunk(lines, columns) if lines else None
+        rows = max(1, MOST_CELLS // len(columns))
+        lines = self._next(rows)
+        self._require_dense(lines, len(columns))
+        if len(lines) > rows:
+            self._lines = chain(lines[rows:], self._lines)
+        return _chunk(lines[:rows], columns) if lines else None
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
         """Yield line and raw text of the rows ahead that stand in these lines."""
-        while batch := self._first or self._some(self._size):
-            self._first = None
+        while batch := self._next():
             yield from ((line, shown(text)) for line, text in batch if line in lines)
 
-    def _some(self, size: int) -> list[tuple[int, bytes]]:
+    def _next(self, rows: int | None = None) -> list[tuple[int, bytes]]:
+        """Return the lines that told the columns, all of them, then at most so many of the next."""
+        first, self._first = self._first, None
+        return first or self._some(self._size, rows)
+
+    def _require_dense(self, lines: Sequence[tuple[int, bytes]], columns: int) -> None:
+        """Refuse objects that leave nearly all keys out: each is a value in memory all the same."""
+        self._bytes += sum(len(text) for _, text in lines)
+        self._cells += len(lines) * columns
+        if self._cells > max(MOST_CELLS, MOST_CELLS_PER_BYTE * self._bytes):
+            raise FileRefusedError(
+                f"the objects have hardly any of the {columns} keys that are read, as no table "
+                "does: if it is one, send it as Parquet, or `exclude` some in the spec"
+            )
+
+    def _some(self, size: int, rows: int | None = None) -> list[tuple[int, bytes]]:
         """Return the next lines that are not empty, each with its number."""
         taken: list[tuple[int, bytes]] = []
         length = 0
@@ -71,7 +94,7 @@ class JsonLinesTable:
             if bare := text.strip():
                 taken.append((line, bare))
                 length += len(text) + OBJECT_BYTES
-                if length * OBJECT_SHARE >= size:
+                if length * OBJECT_SHARE >= size or len(taken) == rows:
                     break
         return taken
 

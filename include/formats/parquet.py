@@ -185,8 +185,26 @@ def _kind(found: Any) -> Literal["number", "category"] | None:
 
 def _texts(batch: Any, chosen: Sequence[int]) -> list[str]:
     with _refusing():
-        rows = batch.take(pa.array(np.asarray(chosen, np.int64))).to_pylist()
-    return [json.dumps(row, default=str, ensure_ascii=False) for row in rows]
+        rows = batch.take(pa.array(np.asarray(chosen, np.int64)))
+        columns = [_plain(column) for column in rows.columns]
+    names = rows.schema.names
+    return [
+        json.dumps(dict(zip(names, row, strict=True)), default=_as_text, ensure_ascii=False)
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _plain(column: Any) -> list[Any]:
+    """Return the values of a column, what no Python object can be, such as a far date, as text."""
+    try:
+        found: list[Any] = column.to_pylist()
+    except (pa.ArrowException, ValueError, LookupError, ArithmeticError):
+        found = ["a value that cannot be shown" if one.is_valid else None for one in column]
+    return found
+
+
+def _as_text(value: Any) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 @contextmanager

@@ -168,6 +168,7 @@ def test_an_encoding_that_is_stated(encoding: str) -> None:
         (CSV.decode().encode("utf-16"), "latin-1", "the text is UTF-16, not ISO8859-1"),
         (CSV, "utf-16", "the text is not UTF-16 as the spec states"),
         (b"a,\xe9,y\n1,1,1\n", "utf-8", 'such as encoding = "windows-1252"'),
+        ("a,c,y\n1,\u00e9,1\n".encode(), "windows-1252", "the text is UTF-8, not CP1252"),
     ],
 )
 def test_another_encoding_than_stated(content: bytes, encoding: str, reason: str) -> None:
@@ -238,6 +239,12 @@ def test_the_separator_is_no_matter_of_chance(header: bytes, columns: tuple[str,
     spec = a_spec(exclude=[""])
     found = ingest(io.BytesIO(header + b"\n1;1,1\n"), "x.csv", spec, None)
     assert found.contract.features == tuple(one for one in columns if one)
+
+
+@pytest.mark.parametrize("line", [b"sep=;;;", b"SEP=; ", b'"sep=;";;'])
+def test_a_said_separator_may_be_filled_up(line: bytes) -> None:
+    """Programs write the line as wide as the table, and people write spaces behind it."""
+    assert rows(line + b"\n" + CSV.replace(b",", b";")) == ROWS
 
 
 def test_a_file_of_one_column_has_no_feature() -> None:

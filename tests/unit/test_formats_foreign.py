@@ -57,9 +57,11 @@ KINDS: dict[str, bytes] = {
     "a PDF document": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     "a picture": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
     "an HTML page": b"\n<!DOCTYPE html>\n<html><body>log in</body></html>",
+    "an HTML page, perhaps": b"<meta charset=utf-8><table><tr><td>a</table>",
     "an XML document": b"<?xml version='1.0'?><rows><row/></rows>",
     "a JSON array": b'[{"a": 1.5, "y": 1},\n {"a": 2.0, "y": 0}]\n',
     "UTF-16": CSV.decode().encode("utf-16"),
+    "UTF-16-LE, not UTF-8": "名字,y\n".encode("utf-16-le") + CSV.decode().encode("utf-16-le"),
     "UTF-16, not UTF-8": CSV.decode().encode("utf-16-le"),
     "UTF-16-BE": CSV.decode().encode("utf-16-be"),
     "UTF-32": CSV.decode().encode("utf-32"),
@@ -67,6 +69,7 @@ KINDS: dict[str, bytes] = {
     "an Avro file": written("write_avro"),
     "a Python pickle": pickle.dumps(ROWS.to_dicts()),
     "an ORC file": b"ORC\x0a\x0b\x00\x12",
+    "a DuckDB database": bytes(range(8)) + b"DUCK@\0\0\0\0\0\0\0",
     "an HDF5 file": b"\x89HDF\r\n\x1a\n\0\0\0",
     "a tar archive": b"a.csv".ljust(257, b"\0") + b"ustar\x0000",
     "xz data": b"\xfd7zXZ\0\0\x04",
@@ -147,3 +150,11 @@ def test_a_header_that_looks_like_the_start_of_something_else_is_read(name: str)
     content = f"{name},y\n".encode() + b"1.5,2,1\n" * name.count(",") + b"1.5,1\n"
     parts = ingest(io.BytesIO(content), "x.csv", SPEC, None).parts
     assert sum(part.frame.height for part in parts) >= (0 if "," in name else 1)
+
+
+@pytest.mark.parametrize("header", ["y,ORC\u00c9", "ORC\u00c9,y", "y,price,DUCK"])
+def test_a_header_whose_end_looks_like_something_else_is_read(header: str) -> None:
+    """A line end and a letter beyond ASCII are no bytes of a binary file."""
+    content = f"{header}\n{','.join('1' * (header.count(',') + 1))}\n".encode()
+    parts = ingest(io.BytesIO(content), "x.csv", SPEC, None).parts
+    assert sum(part.frame.height for part in parts) == 1

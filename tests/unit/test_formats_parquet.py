@@ -84,6 +84,47 @@ def test_a_refused_row_keeps_its_text_as_json() -> None:
     assert raw_texts(written(columns), "x.parquet", {3}, Stated("y")) == {3: refused.raw}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pa.array([2**62, 0], pa.timestamp("us")),
+        pa.array([2**30, 0], pa.date32()),
+        pa.array([1, 0], pa.timestamp("us", "Mars/Phobos")),
+    ],
+)
+def test_a_value_that_cannot_be_shown_refuses_no_other_row(odd: Any) -> None:
+    """Only the text of a refused row is made of columns that are not read."""
+    columns = {"n": [float("inf"), 1.0], "other": odd, "y": [1, 0]}
+    (part,) = opened(columns, features=("n",)).parts
+    assert json.loads(part.refused[0].raw)["other"] == "a value that cannot be shown"
+    assert part.frame["n"].to_list() == [1.0]
+
+
+def test_bytes_of_a_refused_row_are_shown_as_text() -> None:
+    """What is not UTF-8 among them is escaped."""
+    columns = {"n": [float("inf"), 1.0], "other": [b"a\xff", b"b"], "y": [1, 0]}
+    (part,) = opened(columns, features=("n",)).parts
+    assert json.loads(part.refused[0].raw)["other"] == "a\\xff"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pa.array([{"a": 1}]),
+        pa.array([["a"]]),
+        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        pa.array([1], pa.timestamp("us", "Mars/Phobos")),
+        pa.array([b"a"]),
+    ],
+)
+def test_a_first_file_with_a_feature_of_no_kind_names_it(odd: Any) -> None:
+    """In plain words, before anything is made of the values."""
+    with pytest.raises(FileRefusedError, match="neither numbers nor text is in the columns odd"):
+        opened({"odd": odd, "y": [1]})
+    with pytest.raises(FileRefusedError, match="the target y holds neither numbers nor text"):
+        opened({"n": [1], "y": odd})
+
+
 def test_a_large_file_comes_in_parts_whose_lines_go_on() -> None:
     """Rows are numbered over all row groups."""
     numbers = [float(number) for number in range(1000)]

@@ -105,3 +105,25 @@ def test_packed_parquet_is_refused() -> None:
     """It would have to be unpacked whole before its first row."""
     with pytest.raises(FileRefusedError, match="a packed Parquet file: send it as it is"):
         chunks(gzip.compress(b""), "x.parquet.gz")
+
+
+def test_objects_with_hardly_any_of_the_keys_are_refused_in_bounded_memory() -> None:
+    """A key that an object leaves out is a value in memory, which a few bytes could make many."""
+    lines = [b'{"k%d": 1, "k%d": 1, "y": 1}\n' % (2 * i, 2 * i + 1) for i in range(4000)]
+    found = open_table(io.BytesIO(b"".join(lines)), "x.jsonl", Stated("y"))
+    tracemalloc.start()
+    with pytest.raises(FileRefusedError, match="hardly any of the 8001 keys that are read"):
+        found.read(found.columns, ())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 << 20
+
+
+def test_wide_objects_come_in_few_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row once and in its order, also those that told the columns."""
+    monkeypatch.setattr("include.formats.jsonlines.MOST_CELLS", 20)
+    lines = b"".join(b'{"a": %d, "y": 1}\n' % number for number in range(95))
+    found = chunks(lines, "x.jsonl")
+    assert {chunk.frame.height for chunk in found} == {10, 5}
+    assert [text for chunk in found for text in chunk.frame["a"]] == [str(i) for i in range(95)]
+    assert [line for chunk in found for line in chunk.lines] == list(range(1, 96))

@@ -15,7 +15,7 @@ from include.contract import Contract, first
 from include.errors import FileRefusedError
 from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table, open_table, raw_texts
 from include.spec import Data, Spec
-from include.stages.ingest.columns import kinds_of, require_columns, require_kinds
+from include.stages.ingest.columns import kinds_of, require_columns, require_kinds, require_values
 from include.stages.ingest.rows import LARGEST, judged
 from include.stages.ingest.seen import Seen, outside, seen, with_seen
 
@@ -81,8 +81,9 @@ def ingest(
     table = open_table(file, name, stated(spec.data), size)
     require_columns(table.columns, spec.data, contract)
     start = None
+    found = spec.data.feature_columns(table.columns) if contract is None else ()
+    require_values(found, spec.data.target, table)
     if contract is None:
-        found = spec.data.feature_columns(table.columns)
         start = table.read([*found, spec.data.target], ())
         contract = first(spec, kinds_of(found, table, start, spec.data), since="")
     require_kinds(table, contract)

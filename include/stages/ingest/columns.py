@@ -1,5 +1,6 @@
 """Whether a file has the columns that it should have, and what the first file's columns hold."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import polars as pl
@@ -20,7 +21,9 @@ _SHOWN = 5
 
 def require_columns(columns: Sequence[str], data: Data, contract: Contract | None) -> None:
     """Raise FileRefusedError when columns are missing, doubled or nothing the table can hold."""
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
+    if repeated == [""]:
+        raise FileRefusedError("the header has more than one column without a name")
     if repeated:
         raise FileRefusedError(f"the header names {_listed(repeated)} more than once")
     if data.target not in columns:
@@ -48,13 +51,25 @@ def kinds_of(
     return {name: _kind(name, numeric, start, data) for name in features}
 
 
+def require_values(features: Sequence[str], target: str, table: Table) -> None:
+    """Raise FileRefusedError when the format says that a column holds nothing that is read."""
+    if table.kinds is None:
+        return
+    if table.kinds[target] is None:
+        raise FileRefusedError(f"the target {target} holds neither numbers nor text")
+    odd = [name for name in features if table.kinds[name] is None]
+    if odd:
+        raise FileRefusedError(
+            f"neither numbers nor text is in the columns {_listed(odd)}: write them as one of "
+            "these, or `exclude` them in the spec"
+        )
+
+
 def require_kinds(table: Table, contract: Contract) -> None:
     """Raise FileRefusedError when the format says that a column is of another kind."""
     if table.kinds is None:
         return
     words = {"number": "numbers", "category": "text", None: "neither numbers nor text"}
-    if table.kinds[contract.target] is None:
-        raise FileRefusedError(f"the target {contract.target} holds {words[None]}")
     wrong = [
         f"{one.name} holds {words[table.kinds[one.name]]} where {words[one.kind]} should be"
         for one in contract.columns
@@ -66,14 +81,11 @@ def require_kinds(table: Table, contract: Contract) -> None:
 
 def _require_usable(found: tuple[str, ...], data: Data) -> None:
     if not found:
-        raise FileRefusedError(f"no column matches the feature patterns {list(data.features)}")
+        patterns = ", ".join(data.features)
+        raise FileRefusedError(f"no column matches the feature patterns of the spec: {patterns}")
     # The table tells names apart by their letters, not by their case.
-    folded = [name.casefold() for name in found]
-    taken = [
-        name
-        for name, fold in zip(found, folded, strict=True)
-        if fold in OWN_COLUMNS or folded.count(fold) > 1
-    ]
+    times = Counter(name.casefold() for name in found)
+    taken = [name for name in found if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
     if taken:
         raise FileRefusedError(
             f"the table cannot hold feature columns named {', '.join(taken)}: they differ only in "
