@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from include.showable import showable, showable_name, showable_values
+from include.showable import showable_name, showable_values
 
 Counts = dict[str, int]
 
@@ -75,7 +75,7 @@ class Batch:
             "reasons": showable_values(self.reasons),
             "extra": tuple(map(showable_name, self.extra)),
             "outside": showable_values(self.outside),
-            "note": showable(self.note),
+            "note": showable_name(self.note),
         }
         for name, value in shown.items():
             object.__setattr__(self, name, value)

@@ -342,3 +342,13 @@ def test_rows_are_shown_escaped_and_sent_as_they_came(at: Workplace) -> None:
     assert rb"old,1,\x1b[2Jx\u202ey,no" in table
     name = replay.replay(at, batch.digest)
     assert Path(at.landing.url, name).read_text().splitlines() == lines[:3]
+
+
+def test_a_name_with_a_line_end_begins_no_line_of_its_own(at: Workplace) -> None:
+    """Neither that of a file nor of a column: who reads a log line by line would believe it."""
+    batch = deliver(at, "a\n1\n", "x\npromoted by root.csv")
+    assert r"x\x0apromoted by root.csv: no target" in batch.note
+    batch = deliver(at, '"a\npromoted by root",b,a\n1,2,3\n', "y.csv")
+    assert r"the header starts a\x0apromoted by root, b" in batch.note
+    listed = ratchet(at.settings.home, "quarantine", "bank").out
+    assert len(listed.splitlines()) == 3

@@ -27,7 +27,7 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if repeated:
         raise FileRefusedError(f"the header names {_listed(repeated)} more than once")
     if data.target not in columns:
-        shown = ", ".join(columns[:_SHOWN])
+        shown = ", ".join(map(showable_name, columns[:_SHOWN]))
         raise FileRefusedError(f"no target column {data.target!r}; the header starts {shown}")
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
@@ -88,14 +88,14 @@ def _require_usable(found: tuple[str, ...], data: Data) -> None:
     taken = [name for name in found if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
     if taken:
         raise FileRefusedError(
-            f"the table cannot hold feature columns named {', '.join(taken)}: they differ only in "
+            f"the table cannot hold feature columns named {_listed(taken)}: they differ only in "
             "case or are its own words. Rename them, or exclude them in the spec"
         )
     if "" in found:
         raise FileRefusedError(
             "a feature column has no name: name it, or exclude it in the spec as ''"
         )
-    odd = [showable_name(name) for name in found if not name.isprintable()]
+    odd = [name for name in found if not name.isprintable()]
     if odd:
         raise FileRefusedError(
             f"feature columns have characters in their names that cannot be shown: {_listed(odd)}. "
@@ -140,4 +140,5 @@ def _require_recurring(name: str, texts: pl.Series) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
+    shown = ", ".join(map(showable_name, names[:_SHOWN]))
+    return f"{shown} and more" if len(names) > _SHOWN else shown
