@@ -287,10 +287,14 @@ class Spec(_Part):
 
 
 def spec_path(folder: Path, name: str) -> Path:
-    """Return where the spec of this name is; SpecError for what is no name, such as a path."""
+    """Return where the spec of this name is; SpecError where there is none, or for a path."""
     if not _NAME.fullmatch(name):
         raise SpecError(f"{name!r} is no name of a spec: name one of {folder}, without `.toml`")
-    return folder / f"{name}.toml"
+    path = folder / f"{name}.toml"
+    if not path.exists():
+        there = ", ".join(sorted(one.stem for one in folder.glob("*.toml"))) or "none"
+        raise SpecError(f"there is no spec {name} in {folder}; there are: {showable(there)}")
+    return path
 
 
 def read_spec(path: Path) -> Spec:

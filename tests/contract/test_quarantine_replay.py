@@ -273,7 +273,7 @@ def test_mistakes_at_the_command_are_sentences(at: Workplace) -> None:
     for words, sentence in {
         ("replay", "bank", "feed"): "0 batches in quarantine begin with 'feed'",
         ("replay", "bank", batch.digest, "--rows", "nowhere.csv"): "nowhere.csv cannot be read",
-        ("quarantine", "bonk"): "bonk.toml cannot be read",
+        ("quarantine", "bonk"): "there is no spec bonk in",
     }.items():
         said = ratchet(home, *words)
         assert (said.code, said.out) == (1, "")
