@@ -30,6 +30,8 @@ class FieldReader:
         self._table: deque[Field] = deque()
         self._size = 0
         self._limit = _TABLE_BYTES
+        self.size = 0
+        """Of the last block when it is unpacked, as the standard counts it."""
         self._last: tuple[bytes, Sequence[Field]] = (b"", ())
 
     def read(self, block: bytes) -> Sequence[Field]:
@@ -48,7 +50,7 @@ class FieldReader:
     def _read(self, block: bytes) -> tuple[Sequence[Field], bool]:
         """Return the fields, and whether the same block would be the same fields once more."""
         fields = []
-        at, size, is_settled = 0, 0, True
+        at, self.size, is_settled = 0, 0, True
         while at < len(block):
             first = block[at]
             if first & 0x80:
@@ -65,8 +67,8 @@ class FieldReader:
                 if is_kept:
                     self._keep(field)
                     is_settled = False
-            size += _weight(field)
-            if size > self._most:
+            self.size += _weight(field)
+            if self.size > self._most:
                 raise ConnectionFault(ENHANCE_YOUR_CALM, "the header fields are too large")
             fields.append(field)
         return tuple(fields), is_settled

@@ -93,11 +93,11 @@ def unpadded(frame: Frame) -> bytes:
     return payload[start:end]
 
 
-def settings_in(frame: Frame) -> list[tuple[int, int]]:
-    """Return the settings that a frame holds, as they are numbered."""
+def settings_in(frame: Frame) -> dict[int, int]:
+    """Return the settings that a frame holds, by their numbers; what is said last counts."""
     if len(frame.payload) % _SETTING_BYTES:
         raise ConnectionFault(FRAME_SIZE_ERROR, "a SETTINGS frame is cut off")
-    return list(struct.iter_unpack(">HI", frame.payload))
+    return dict(struct.iter_unpack(">HI", frame.payload))
 
 
 def number_in(frame: Frame) -> int:

@@ -68,17 +68,19 @@ class Streams:
         return len(self._open)
 
     def begin(self, number: int, fields: Headers, *, is_ended: bool, size: int) -> None:
-        """Take the header fields of a call, which were `size` bytes; raises ConnectionFault."""
+        """Take the header fields of a call, of `size` bytes unpacked; raises ConnectionFault."""
         stream = self._open.get(number)
         if stream is not None:  # fields after the message: they say nothing here
+            self._link.bear(size)
             self._end(stream)
             return
         if number <= self.last:
+            self._link.bear(size)
             return
         if number % 2 == 0:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a stream of a caller has an even number")
         if self.is_leaving or len(self._open) >= MOST_STREAMS:
-            self._link.bear(1)
+            self._link.bear(size)
             self._link.write(frames.reset(number, frames.REFUSED_STREAM))
             return
         self.last = number
@@ -90,6 +92,10 @@ class Streams:
         if stream is None or stream.is_ended:
             if number > self.last:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "a message came before its call")
+            if stream is not None and is_ended and stream.allowed:
+                stream.allowed = 0  # the message of a call that needs none costs nothing, once
+            else:
+                self._link.bear(0)
             return
         stream.allowed -= size
         if stream.allowed < 0:
@@ -168,13 +174,13 @@ class Streams:
     def _find(self, number: int, fields: Headers, *, is_ended: bool, size: int) -> None:
         sent = dict(fields)
         if not sent.get(b"content-type", b"").startswith(b"application/grpc"):
-            self._link.bear(1 + size)
+            self._link.bear(size)
             self._link.write(no_grpc(number) + _hush(number, is_ended=is_ended))
             return
         try:
             call = self._shared.calls.find(sent.get(b":path", b""), fields)
         except RequestRefusedError as refused:
-            self._link.bear(1 + size)
+            self._link.bear(size)
             answer = refusal(number, request_id(fields), refused)
             self._link.write(answer + _hush(number, is_ended=is_ended))
             return

@@ -25,6 +25,7 @@ from tests.serving.grpc_raw import (
     DATA,
     END_HEADERS,
     END_STREAM,
+    GOAWAY,
     HEADERS,
     PADDED,
     PING,
@@ -184,6 +185,45 @@ async def test_what_is_no_http2_ends_its_own_connection(
             async with asyncio.timeout(20):
                 async for _ in caller.frames():
                     pass
+    assert await _is_answered(server.port)
+
+
+def _waiting(caller: Raw) -> bytes:
+    """Return 250 calls that need no key, whose answers are not let out."""
+    live = "/inference.GRPCInferenceService/ServerLive"
+    begun = (
+        frame(HEADERS, END_HEADERS | END_STREAM, stream, caller.fields(live))
+        for stream in range(1, 501, 2)
+    )
+    return settings((4, 0)) + b"".join(begun)
+
+
+_MORE_FIELDS = frame(HEADERS, END_HEADERS, 1, b"\0\1x\x7f\xc1\x3d" + b"y" * 8000)
+WEARING: dict[str, Callable[[Raw], bytes]] = {
+    "windows in one frame": lambda c: _waiting(c) + settings(*[(4, 0)] * 2700) * 100,
+    "settings": lambda c: _waiting(c) + settings((4, 0)) * 1000,
+    "windows of all calls": lambda c: _waiting(c) + frame(WINDOW, 0, 0, b"\0\0\0\1") * 1000,
+    "fields of a call that is over": lambda c: c.begin(1) + _MORE_FIELDS * 200,
+    "fields of a call that waits": lambda c: _waiting(c) + _MORE_FIELDS * 200,
+    "a message of a call that is over": lambda c: c.begin(1) + frame(DATA, 0, 1, b"x") * 40_000,
+    "fields that are large unpacked": lambda c: b"".join(
+        c.begin(stream, x="y" * 3000) for stream in range(1, 2001, 2)
+    ),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("sent", WEARING.values(), ids=WEARING)
+async def test_what_costs_much_and_carries_nothing_ends_its_connection(
+    start: Callable[..., Any], sent: Callable[[Raw], bytes]
+) -> None:
+    """Who shows no key is told to calm down by what the frames cost, not by how many they are."""
+    server = await start()
+    async with raw(server.port) as caller:
+        caller.send(sent(caller))
+        async with asyncio.timeout(20):
+            told = [payload async for kind, *_, payload in caller.frames() if kind == GOAWAY]
+    assert [payload[4:8] for payload in told] == [b"\0\0\0\x0b"]
     assert await _is_answered(server.port)
 
 

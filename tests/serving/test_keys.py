@@ -49,6 +49,14 @@ def test_any_of_the_keys_opens_in_any_of_the_ways(tmp_path: Path, header: Header
         keys.require([(b"host", b"x")])
 
 
+def test_no_more_than_four_keys_of_a_request_are_looked_at() -> None:
+    """Each is compared with all keys, and thousands cost their sender a byte each."""
+    keys = Keys("walnut", None)
+    keys.require([BEARER("wrong")] * 3 + [BEARER("walnut")])
+    with pytest.raises(RequestRefusedError, match="none that the server knows"):
+        keys.require([BEARER("wrong")] * 4 + [BEARER("walnut")])
+
+
 @pytest.mark.parametrize(
     "header",
     [
