@@ -20,6 +20,8 @@ def encoding(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     Raises RequestRefusedError with status 415 for what cannot be read.
     """
     given = [value for name, value in headers if name == b"content-encoding"]
+    if not given:
+        return None
     words = (word.strip().lower() for value in given for word in value.decode("latin-1").split(","))
     codings = [word.removeprefix("x-") for word in words if word not in {"", "identity"}]
     if not codings:
