@@ -123,8 +123,8 @@ async def _listen_to_grpc(server: Server) -> None:
         settings.grpc_port,
         settings.body_limit_bytes,
         settings.max_rows,
-        connection_limits(settings),
-        Clients(settings.trusted_proxies),
+        connection_limits(settings.connections),
+        Clients(settings.connections.trusted_proxies),
         shares_port=settings.worker is not None,
     )
     grpc = await start_grpc(server.service, server.repository, at, server.guard.keys, server.memory)

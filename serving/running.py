@@ -28,8 +28,8 @@ _LOOK_SECONDS = 0.25
 
 def run(application: "ASGIApp", listener: socket.socket, drain: Drain, settings: Settings) -> None:
     """Serve until a signal, then drain."""
-    clients = Clients(settings.trusted_proxies)
-    connections = Connections(connection_limits(settings), clients, time.monotonic)
+    clients = Clients(settings.connections.trusted_proxies)
+    connections = Connections(connection_limits(settings.connections), clients, time.monotonic)
     config = uvicorn.Config(
         drain.guard(application),
         loop="uvloop",

@@ -48,6 +48,26 @@ class RequestLogSettings:
 
 
 @dataclass(frozen=True)
+class ConnectionSettings:
+    """What connections may take, in one process; each field names its variable."""
+
+    most: int | None
+    """Open at the same time: SERVING_CONNECTION_LIMIT; None: what the system allows."""
+    most_of_a_client: int | None
+    """SERVING_CLIENT_CONNECTION_LIMIT; None: three quarters of them."""
+    trusted_proxies: tuple[values.Network, ...]
+    """Hosts whose X-Forwarded-For is believed: SERVING_TRUSTED_PROXIES."""
+    head_bytes: int
+    """Of a request before its body: SERVING_HEADER_LIMIT_KIB."""
+    head_seconds: float
+    """From a request's first byte to its body: SERVING_HEADER_SECONDS."""
+    body_seconds: float
+    """To the end of its body, and for an answer to be taken: SERVING_BODY_SECONDS."""
+    idle_seconds: float
+    """Between two requests: SERVING_IDLE_SECONDS."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that an operator can say; every field names its variable."""
 
@@ -82,20 +102,8 @@ class Settings:
     """Most rows of one request: SERVING_MAX_ROWS."""
     body_limit_bytes: int
     """Of one request: SERVING_BODY_LIMIT_MIB."""
-    connection_limit: int | None
-    """Most open connections over HTTP: SERVING_CONNECTION_LIMIT; None: what the system allows."""
-    client_connection_limit: int | None
-    """Of them, of one client: SERVING_CLIENT_CONNECTION_LIMIT; None: three quarters."""
-    trusted_proxies: tuple[values.Network, ...]
-    """Hosts whose X-Forwarded-For is believed: SERVING_TRUSTED_PROXIES."""
-    header_limit_bytes: int
-    """Of one request: SERVING_HEADER_LIMIT_KIB."""
-    header_seconds: float
-    """From a request's first byte to its body: SERVING_HEADER_SECONDS."""
-    body_seconds: float
-    """To the end of its body, and for an answer to be taken: SERVING_BODY_SECONDS."""
-    idle_seconds: float
-    """Between two requests on a connection: SERVING_IDLE_SECONDS."""
+    connections: ConnectionSettings
+    """Who may be connected, and for how long."""
     queue_limit: int
     """Most requests that wait to be predicted: SERVING_QUEUE_LIMIT."""
     deadline_seconds: float
@@ -152,13 +160,7 @@ def read_settings(
         max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", values.positive),
         max_rows=said.value("SERVING_MAX_ROWS", "10000", values.positive),
         body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", values.mebibytes),
-        connection_limit=said.optional("SERVING_CONNECTION_LIMIT", values.positive),
-        client_connection_limit=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive),
-        trusted_proxies=said.optional("SERVING_TRUSTED_PROXIES", values.networks) or (),
-        header_limit_bytes=said.value("SERVING_HEADER_LIMIT_KIB", "32", values.kibibytes),
-        header_seconds=said.value("SERVING_HEADER_SECONDS", "10", values.above_zero),
-        body_seconds=said.value("SERVING_BODY_SECONDS", "30", values.above_zero),
-        idle_seconds=said.value("SERVING_IDLE_SECONDS", "75", values.above_zero),
+        connections=_connections(said),
         queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", values.positive),
         deadline_seconds=said.value("SERVING_DEADLINE_SECONDS", "5.0", values.above_zero),
         drain_seconds=said.value("SERVING_DRAIN_SECONDS", "1.0", values.drain),
@@ -251,6 +253,18 @@ def _model_batching(said: _Said, files: Files) -> Mapping[str, Batching]:
             )
             for one in files.models
         }
+    )
+
+
+def _connections(said: _Said) -> ConnectionSettings:
+    return ConnectionSettings(
+        most=said.optional("SERVING_CONNECTION_LIMIT", values.positive),
+        most_of_a_client=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive),
+        trusted_proxies=said.optional("SERVING_TRUSTED_PROXIES", values.networks) or (),
+        head_bytes=said.value("SERVING_HEADER_LIMIT_KIB", "32", values.kibibytes),
+        head_seconds=said.value("SERVING_HEADER_SECONDS", "10", values.above_zero),
+        body_seconds=said.value("SERVING_BODY_SECONDS", "30", values.above_zero),
+        idle_seconds=said.value("SERVING_IDLE_SECONDS", "75", values.above_zero),
     )
 
 

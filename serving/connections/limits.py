@@ -4,7 +4,7 @@ import logging
 import resource
 from dataclasses import dataclass
 
-from serving.settings import Settings
+from serving.settings import ConnectionSettings
 
 LOG = logging.getLogger("serving.connections")
 MOST_BY_DEFAULT = 4096
@@ -31,10 +31,10 @@ class Limits:
     """Between two requests."""
 
 
-def connection_limits(settings: Settings) -> Limits:
+def connection_limits(settings: ConnectionSettings) -> Limits:
     """Return the limits that these settings ask for, within what the system lets be open."""
     possible = connections_within(raised_files())
-    wanted = settings.connection_limit
+    wanted = settings.most
     if wanted is not None and wanted > possible:
         LOG.warning(
             "SERVING_CONNECTION_LIMIT is %d and the system lets this process have %d: raise its "
@@ -45,9 +45,9 @@ def connection_limits(settings: Settings) -> Limits:
     connections = min(possible, MOST_BY_DEFAULT if wanted is None else wanted)
     return Limits(
         connections,
-        settings.client_connection_limit or max(1, connections * 3 // 4),
-        settings.header_limit_bytes,
-        settings.header_seconds,
+        settings.most_of_a_client or max(1, connections * 3 // 4),
+        settings.head_bytes,
+        settings.head_seconds,
         settings.body_seconds,
         settings.idle_seconds,
     )
