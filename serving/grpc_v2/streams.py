@@ -20,6 +20,8 @@ from serving.guard.memory_budget import Reservation
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 
+_MOST_PADDING = 256
+"""Of a frame, with the byte that says how much it is."""
 MOST_STREAMS = 256
 log = logging.getLogger("serving.grpc")
 
@@ -102,14 +104,15 @@ class Streams:
             self._link.write(frames.reset(number, frames.FLOW_CONTROL_ERROR))
             self._close(stream)
             return
-        was_known = stream.incoming.size is not None
         try:
             stream.incoming.take(piece)
         except RequestRefusedError as refused:
             self._refuse_unread(stream, refused)
             return
-        if not was_known and stream.incoming.missing > stream.allowed:
-            more = stream.incoming.missing - stream.allowed
+        missing = stream.incoming.missing
+        # When its size is known, and again where padding took of what was allowed.
+        if missing and stream.allowed < missing + _MOST_PADDING:
+            more = missing + frames.MOST_FRAME_BYTES - stream.allowed
             stream.allowed += more
             self._link.write(frames.more_window(number, more))
         if is_ended:

@@ -144,6 +144,25 @@ async def test_a_small_window_gets_the_whole_answer(start: Callable[..., Any]) -
     assert v2.ModelInferResponse.FromString(answer[5:]).model_version == "3"
 
 
+@pytest.mark.asyncio
+async def test_padding_takes_nothing_from_what_a_message_may_be(start: Callable[..., Any]) -> None:
+    """A message beyond the first window comes through in frames that are mostly padding."""
+    server = await start()
+    async with raw(server.port) as caller:
+        message = prefixed(question(id="x" * 100_000).SerializeToString())
+        caller.send(caller.begin(1, KEY))
+        window, received = 2**16 - 1, caller.frames()
+        for place in range(0, len(message), 200):
+            piece = b"\xff" + message[place : place + 200] + b"\0" * 255
+            while len(piece) > window:
+                kind, _, stream, payload = await asyncio.wait_for(anext(received), 20)
+                window += int.from_bytes(payload) if (kind, stream) == (WINDOW, 1) else 0
+            is_last = END_STREAM if place + 200 >= len(message) else 0
+            caller.send(frame(DATA, PADDED | is_last, 1, piece))
+            window -= len(piece)
+        assert await caller.ends([1]) == {1: 0}
+
+
 BROKEN: dict[str, Callable[[Raw], bytes]] = {
     "HTTP/1": lambda _: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "a frame too large": lambda _: b"\xff\xff\xff\0\0\0\0\0\1",
