@@ -22,6 +22,8 @@ from serving.service import FAILED
 
 _MOST_PADDING = 256
 """Of a frame, with the byte that says how much it is."""
+_PADDED_FRAMES = 64
+"""For so many at a time there is room."""
 MOST_STREAMS = 256
 log = logging.getLogger("serving.grpc")
 
@@ -109,10 +111,10 @@ class Streams:
         except RequestRefusedError as refused:
             self._refuse_unread(stream, refused)
             return
-        missing = stream.incoming.missing
-        # When its size is known, and again where padding took of what was allowed.
-        if missing and stream.allowed < missing + _MOST_PADDING:
-            more = missing + frames.MOST_FRAME_BYTES - stream.allowed
+        # Padding takes of what is allowed, also that of the frame to come.
+        missing, padding = stream.incoming.missing, _MOST_PADDING * (size > len(piece))
+        if missing and stream.allowed < missing + padding:
+            more = missing + padding * _PADDED_FRAMES - stream.allowed
             stream.allowed += more
             self._link.write(frames.more_window(number, more))
         if is_ended:
