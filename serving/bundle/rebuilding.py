@@ -100,6 +100,11 @@ _CHECKS: Mapping[str, Callable[[dict[str, Any]], None]] = {
 }
 
 
+def _ordered() -> dict[Any, Any]:
+    """Return what is filled afterwards; every dictionary keeps its order."""
+    return {}
+
+
 def _partial(function: Any) -> str:
     """Take no function but the one with which histogram boosting looks at its numbers."""
     require(function == _CHECK, "a function is called with arguments of the file's own")
@@ -129,6 +134,7 @@ _MADE_OF_NUMBERS = (
 REBUILDERS: Mapping[tuple[str, str], Rebuilder] = {
     ("builtins", "bytearray"): Rebuilder(arrays.plain_bytearray),
     ("builtins", "slice"): Rebuilder(arrays.plain_slice),
+    ("collections", "OrderedDict"): Rebuilder(_ordered),
     ("functools", "partial"): Rebuilder(_partial, _finish_partial),
     ("numpy", "dtype"): Rebuilder(arrays.dtype_kind, arrays.finish_dtype),
     ("numpy._core.multiarray", "_reconstruct"): Rebuilder(arrays.empty_array, arrays.finish_array),

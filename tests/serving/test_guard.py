@@ -50,7 +50,10 @@ def test_what_was_noted_is_written_at_the_end(tmp_path: Path, open_bundle: Open)
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"SERVING_API_KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys cannot be read"),
+        (
+            {"SERVING_API_KEYS_FILE": "/nowhere/keys"},
+            "/nowhere/keys is not there or holds no",
+        ),
         ({"SERVING_REQUEST_LOG": "ftp://host/x"}, "SERVING_REQUEST_LOG is 'ftp://host/x'"),
     ],
 )
