@@ -48,16 +48,16 @@ class ParquetTable:
     def __init__(self, file: BinaryIO, size: int) -> None:
         """Read the schema; FileRefusedError when it cannot be read, or holds more than it may."""
         with _refusing():
-            found = pq.read_metadata(file)
-            _require_bounded(found, file.seek(0, os.SEEK_END))
-            self._file = pq.ParquetFile(file, metadata=found, **_OPTIONS)
-            self._lengths = _TextLengths(file, found)
+            footer = pq.read_metadata(file)
+            _require_bounded(footer, file.seek(0, os.SEEK_END))
+            self._file = pq.ParquetFile(file, metadata=footer, **_OPTIONS)
+            self._lengths = _TextLengths(file, footer)
             schema = self._file.schema_arrow
             self.columns = tuple(str(name) for name in schema.names)
             self.kinds: Mapping[str, Literal["number", "category"] | None] = {
                 field.name: _kind(field.type) for field in schema
             }
-        rows = size // max(_CELL_BYTES, _row_bytes(found, schema))
+        rows = size // max(_CELL_BYTES, _row_bytes(footer, schema))
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
 
@@ -114,17 +114,17 @@ class _TextLengths:
     times the same megabyte.
     """
 
-    def __init__(self, file: BinaryIO, found: Any) -> None:
-        leaves = [found.schema.column(place) for place in range(found.num_columns)]
+    def __init__(self, file: BinaryIO, footer: Any) -> None:
+        leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
         self._places = [i for i, one in enumerate(leaves) if one.physical_type == _BYTE_ARRAY]
-        self._found = found
+        self._footer = footer
         names = [leaves[place].path for place in self._places]
         self._columns = names
-        self._file = pq.ParquetFile(file, metadata=found, read_dictionary=names, **_OPTIONS)
+        self._file = pq.ParquetFile(file, metadata=footer, read_dictionary=names, **_OPTIONS)
 
     def longest(self, group: int) -> int:
         """Return the summed lengths of the longest text of each column in a row group, in bytes."""
-        chunks = [self._found.row_group(group).column(place) for place in self._places]
+        chunks = [self._footer.row_group(group).column(place) for place in self._places]
         prefixed: int = sum(
             chunk.total_uncompressed_size for chunk in chunks if _PREFIXED in chunk.encodings
         )
@@ -155,14 +155,14 @@ def _longest(column: Any) -> int:
     return int(longest)
 
 
-def _require_bounded(found: Any, size: int) -> None:
+def _require_bounded(footer: Any, size: int) -> None:
     """Refuse a file that holds far more than its size, and more columns than are read."""
-    if found.num_columns > MOST_COLUMNS:
+    if footer.num_columns > MOST_COLUMNS:
         raise FileRefusedError(
-            f"the file has {found.num_columns} columns, more than the {MOST_COLUMNS} that are read"
+            f"the file has {footer.num_columns} columns, more than the {MOST_COLUMNS} that are read"
         )
-    groups = [found.row_group(group) for group in range(found.num_row_groups)]
-    values = sum(one.num_rows for one in groups) * found.num_columns
+    groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
+    values = sum(one.num_rows for one in groups) * footer.num_columns
     unpacked = max(_LEAST_CELL_BYTES * values, sum(one.total_byte_size for one in groups))
     if unpacked > FREE_BYTES and unpacked > MOST_EXPANDED * size:
         raise FileRefusedError(
@@ -170,14 +170,14 @@ def _require_bounded(found: Any, size: int) -> None:
         )
 
 
-def _row_bytes(found: Any, schema: Any) -> int:
+def _row_bytes(footer: Any, schema: Any) -> int:
     """Return what a row takes in memory, texts left out."""
     fixed = sum(field.type.byte_width for field in schema if types.is_fixed_size_binary(field.type))
-    return int(fixed + _CELL_BYTES * found.num_columns)
+    return int(fixed + _CELL_BYTES * footer.num_columns)
 
 
-def _kind(found: Any) -> Literal["number", "category"] | None:
-    value = found.value_type if types.is_dictionary(found) else found
+def _kind(column_type: Any) -> Literal["number", "category"] | None:
+    value = column_type.value_type if types.is_dictionary(column_type) else column_type
     if any(is_one(value) for is_one in _NUMBERS):
         return "number"
     return "category" if any(is_one(value) for is_one in _TEXTS) else None

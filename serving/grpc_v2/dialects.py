@@ -16,20 +16,20 @@ RepositoryRequest = v2.RepositoryModelLoadRequest | v2.RepositoryModelUnloadRequ
 _OF_THE_MODEL = ("family", "threshold", "labels", "data_version", "libraries", "refused")
 
 
-def model_metadata(told: Mapping[str, Any]) -> v2.ModelMetadataResponse:
+def model_metadata(metadata: Mapping[str, Any]) -> v2.ModelMetadataResponse:
     """Return what REST tells of a model as a message.
 
     The parameters of a model have one number and two types in the definitions, so they stand with
     the tensors, where MLServer's alone has parameters: what is known of a feature with its input,
     of all of them with a matrix, of the model with the first output.
     """
-    parameters = told["parameters"]
+    parameters = metadata["parameters"]
     answer = v2.ModelMetadataResponse(
-        name=told["name"], versions=told["versions"], platform=told["platform"]
+        name=metadata["name"], versions=metadata["versions"], platform=metadata["platform"]
     )
-    for tensor in told["inputs"]:
+    for tensor in metadata["inputs"]:
         _set(answer.inputs.add(**tensor).parameters, _of_input(tensor["name"], parameters))
-    for tensor in told["outputs"]:
+    for tensor in metadata["outputs"]:
         answer.outputs.add(**tensor)
     _set(
         answer.outputs[0].parameters,
