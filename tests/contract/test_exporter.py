@@ -18,6 +18,7 @@ from include.adapters.lake import Lake
 from include.exporter import Exporter, Watch
 from include.settings import PROJECT, read_settings
 from tests.conftest import PULSARS
+from tests.logs import messages_of
 from tests.serving.processes import until
 from tests.serving.registries import environment, free_port
 
@@ -62,7 +63,7 @@ def test_a_source_that_is_away_keeps_its_reading(caplog: pytest.LogCaptureFixtur
     source.away = False
     watch.look()
     assert (watch.seen().up, watch.seen().at) == (True, 1001)
-    assert [record.getMessage() for record in caplog.records] == [
+    assert messages_of(caplog, "ratchet") == [
         "the lake of cats cannot be read: ConnectionError: nobody answers",
         "the lake of cats is read again",
     ]

@@ -17,6 +17,7 @@ from landing_trigger import LandingTrigger, connection_options
 from include.arrivals import Lookout
 from include.settings import read_settings
 from include.store import open_store
+from tests.logs import messages_of
 from tests.seaweed import Bucket
 
 pytestmark = pytest.mark.asyncio
@@ -172,7 +173,8 @@ async def test_a_place_that_is_away_is_asked_again(
     monkeypatch.setattr(Lookout, "look", shaky)
     with caplog.at_level(logging.WARNING, logger="landing_trigger"):
         assert await event(trigger.run()) == ["a.csv"]
-    assert [record.message.count("stale file handle") for record in caplog.records] == [1]
+    sentences = messages_of(caplog, "landing_trigger")
+    assert [sentence.count("stale file handle") for sentence in sentences] == [1]
 
 
 async def test_a_connection_says_how_to_reach_a_bucket(bucket: Bucket) -> None:

@@ -13,6 +13,7 @@ from serving.connections.limits import FILES_OF_ITS_OWN, Limits, connections_wit
 from serving.connections.registry import LEAVE_SECONDS, Connection, Connections, Phase
 from serving.refusals import RequestRefusedError
 from serving.setting_values import networks
+from tests.logs import messages_of
 
 LIMITS = Limits(6, 4, 1000, head_seconds=10, body_seconds=30, idle_seconds=75)
 PROXIES = networks("10.0.0.0/8, fd00::1")
@@ -265,10 +266,10 @@ def test_what_was_ended_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -
             for _ in range(1000):
                 ended.count("refused with 431")
             ended.tell(second)
-        assert len(caplog.records) == 1
+        assert len(messages_of(caplog, "serving.connections")) == 1
         ended.tell(TELL_SECONDS)
         ended.tell(3 * TELL_SECONDS)
-    assert [one.getMessage() for one in caplog.records] == [
+    assert messages_of(caplog, "serving.connections") == [
         "connections in the last 1 s: 1000 refused with 431",
         "connections in the last 60 s: 59000 refused with 431",
     ]

@@ -11,6 +11,7 @@ import pytest
 
 from serving.guard.keys import LARGEST_BYTES, LOOK_SECONDS, Keys
 from serving.refusals import RequestRefusedError
+from tests.logs import messages_of
 
 Header = tuple[bytes, bytes]
 BEARER: Callable[[str], Header] = lambda key: (b"authorization", f"Bearer {key}".encode())  # noqa: E731
@@ -127,7 +128,8 @@ def test_a_file_that_cannot_be_read_changes_nothing(
         for _ in range(3):
             clock.now += LOOK_SECONDS
             keys.require([BEARER("good")])
-    assert [record.getMessage().endswith("stay good") for record in caplog.records] == [True]
+    (said,) = messages_of(caplog, "serving.keys")
+    assert said.endswith("stay good")
     path.rmdir() if path.is_dir() else path.unlink()
     path.write_text("mended\n")
     clock.now += LOOK_SECONDS
@@ -149,7 +151,7 @@ def test_a_file_that_is_emptied_or_deleted_revokes_its_keys(
             clock.now += LOOK_SECONDS
             with pytest.raises(RequestRefusedError):
                 keys.require(header)
-    (said,) = [record.getMessage() for record in caplog.records]
+    (said,) = messages_of(caplog, "serving.keys")
     assert "all its keys are revoked" in said
     assert keys.are_asked
     if own:

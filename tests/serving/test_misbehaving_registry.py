@@ -17,6 +17,7 @@ from serving.following.registry import MlflowRegistry, RegistryError
 from serving.following.shelf import Shelf
 from serving.following.watch import Watch
 from serving.models.holder import Holder, Role
+from tests.logs import records_of
 from tests.serving import misbehaving as bad
 from tests.serving.conftest import Save
 from tests.serving.misbehaving import Answer, Misbehaving, misbehaving
@@ -147,7 +148,7 @@ async def test_a_list_that_is_none_is_a_sentence_in_time(
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400
     assert following.serves() == {"boxes": "1"}
-    (line,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    (line,) = [one for one in records_of(caplog, "serving") if one.levelno >= logging.WARNING]
     assert line.exc_info is None
     registry.instead.clear()
     await following.watch.poll()
@@ -187,7 +188,7 @@ async def test_a_model_that_is_described_oddly_is_its_own_trouble(
         assert following.holder.registry_problem is None
         assert list((tmp_path / str(place)).iterdir()) == [home]
         assert (home / "boxes" / "1" / "bundle.json").is_file()
-        told = [one for one in caplog.records if one.levelno >= logging.WARNING]
+        told = [one for one in records_of(caplog, "serving") if one.levelno >= logging.WARNING]
         assert len(told) == 1, [one.getMessage() for one in told]
         assert told[0].getMessage().isprintable()
         assert told[0].exc_info is None

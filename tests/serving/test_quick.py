@@ -35,6 +35,7 @@ from serving.models.loading import load_and_warm
 from serving.models.native import Score
 from serving.models.quick import QuickBundle, Way, golden_rows, quickened
 from serving.models.scoring import UnscorableError, score
+from tests.logs import messages_of
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(600, 3)).astype(np.float32)
@@ -225,7 +226,7 @@ def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         for rows in (X[:40], np.abs(X[:40]), X[:1]):
             assert score(fast, rows).tolist() == bundle(MODELS["forest"]).probability(rows).tolist()
-    told = [record.getMessage() for record in caplog.records]
+    told = messages_of(caplog, "serving")
     assert [said.partition("failed on: ")[2] for said in told] == [
         "RuntimeError: no kernel",
         "ArithmeticError: it found no probability",

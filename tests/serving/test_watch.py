@@ -14,6 +14,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from serving.following.shelf import Shelf
 from serving.following.watch import Watch
 from serving.models.holder import Holder
+from tests.logs import messages_of
 from tests.serving.conftest import Save, constant
 from tests.serving.parts import app_around
 from tests.serving.registries import FakeRegistry, damage
@@ -119,7 +120,7 @@ async def test_a_broken_version_is_not_tried_every_second(
     for second in range(200):
         stand.now = float(second)
         await stand.look()
-    refused = [record for record in caplog.records if "refused" in record.getMessage()]
+    refused = [said for said in messages_of(caplog, "serving") if "refused" in said]
     assert 5 <= len(stand.registry.fetched) <= 9
     assert len(refused) == 1
     good = stand.crown(*save_bundle())
@@ -151,13 +152,11 @@ async def test_a_registry_that_goes_takes_nothing_down(
     for _ in range(5):
         assert await stand.look() == version
     assert stand.problem() == "connection refused"
-    assert [record.getMessage() for record in caplog.records] == [
-        f"connection refused; still serving: boxes {version}"
-    ]
+    assert messages_of(caplog, "serving") == [f"connection refused; still serving: boxes {version}"]
     stand.registry.problem = None
     await stand.look()
     assert stand.problem() is None
-    assert len(caplog.records) == 2
+    assert len(messages_of(caplog, "serving")) == 2
 
 
 async def test_an_alias_that_is_removed_takes_nothing_down(stand: Stand, save_bundle: Save) -> None:
