@@ -1,19 +1,26 @@
-"""What one logger said in a test.
+"""What was logged in a test by what is under test.
 
-A thread that an earlier test left behind may log a warning at any moment: what is asked of all
-records is asked of those of the module under test alone.
+A thread that an earlier test left behind may log a warning at any moment, and it is no part of this
+test. Of other loggers the records of the test's own thread count, so that nothing is overlooked:
+asyncio tells there of an exception that nobody took.
 """
 
 import logging
+import threading
 
 import pytest
 
 
 def records_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[logging.LogRecord]:
-    """Return the records of a logger and of those below it, the oldest first."""
-    return [one for one in caplog.records if f"{one.name}.".startswith(f"{logger}.")]
+    """Return the records of a logger and those below it, and of this thread, the oldest first."""
+    here = threading.get_ident()
+    return [
+        one
+        for one in caplog.records
+        if one.thread == here or f"{one.name}.".startswith(f"{logger}.")
+    ]
 
 
 def messages_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[str]:
-    """Return the sentences of a logger and of those below it, the oldest first."""
+    """Return the sentences of `records_of`."""
     return [one.getMessage() for one in records_of(caplog, logger)]
