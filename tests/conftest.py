@@ -1,8 +1,10 @@
 """What several kinds of test share: Hypothesis profiles, a small spec, MLflow, a bucket."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,14 @@ SLOW = [HealthCheck.too_slow]
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Under `nohup` a command ignores the first of these, in the background of a shell the others, and
+# whatever the tests start would inherit that.
+_HEARD: dict[signal.Signals, Any] = {
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
 
 PULSARS = """
 title = "Pulsars"
@@ -36,6 +46,17 @@ name = "logistic_regression"
 pipeline = ["sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"]
 grid = { logisticregression__C = [0.01] }
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_are_heard() -> Iterator[None]:
+    """Let what the tests start hear its signals, however the tests were started."""
+    ignored = [one for one in _HEARD if signal.getsignal(one) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, _HEARD[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Real bundles of small models, an application around them, and the two registries."""
 
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,14 +80,6 @@ def boxes(holder: Holder, open_bundle: Open) -> Held:
     held = Held("boxes", "3", open_bundle())
     holder.hold(held)
     return held
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _hears_a_closed_terminal() -> Iterator[None]:
-    """Let servers hear it also where the tests run under `nohup`, which they would inherit."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
