@@ -23,6 +23,10 @@ class FileRefusedError(RatchetError):
     """A whole file cannot be ingested; it goes to quarantine with this message beside it."""
 
 
+class BadRowsError(FileRefusedError):
+    """A whole file cannot be ingested for what its rows hold; the rows are kept beside it."""
+
+
 class NothingToDoError(RatchetError):
     """A step has nothing to work on; the message says why, and what would change that."""
 

@@ -6,8 +6,8 @@ and a second attempt writes the same. No function holds the features of a whole 
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -16,8 +16,10 @@ from include.adapters.landing import Delivery
 from include.ahead import ahead
 from include.contract import Contract
 from include.dock import Dock
-from include.errors import FileRefusedError
-from include.records import Batch, Dataset
+from include.errors import BadRowsError, FileRefusedError
+from include.intake_log import log_counts, log_ending, log_refused_rows
+from include.records import Batch, Dataset, Fate
+from include.refusals import CONFLICT, MOST_KEPT, RefusalReason, ranked, sentence
 from include.showable import showable_name, showable_row
 from include.spreadsheet import neutral
 from include.stages import dedup as dedup_stage
@@ -26,7 +28,6 @@ from include.stages import split as split_stage
 
 log = logging.getLogger("ratchet")
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
-CONFLICT = "the same features are known with another label"
 _MOST_LEFT_ALONE = 20
 _SHOWN: dict[str, Callable[[str], str]] = {
     "column": showable_name,
@@ -39,19 +40,21 @@ _KEYS = ["key_high", "key_low"]
 def left_alone(at: Dock) -> list[Batch]:
     """Return a batch of nothing for whatever the landing place holds that is not taken, and why."""
     found = at.landing.left_alone()
+    where, fate = f"left alone in {at.landing.url}", Fate.LEFT_ALONE
     batches = [
-        Batch("", one.name, note=f"left alone in {at.landing.url}: {one.why}")
+        Batch("", one.name, note=f"{where}: {one.why}", fate=fate)
         for one in found[:_MOST_LEFT_ALONE]
     ]
     if len(found) > len(batches):
         rest = len(found) - len(batches)
-        batches.append(Batch("", f"{rest} more", note=f"left alone in {at.landing.url}"))
-    return [_told(batch) for batch in batches]
+        batches.append(Batch("", f"{rest} more", note=where, fate=fate))
+    return [log_ending(batch) for batch in batches]
 
 
 def twin(delivery: Delivery) -> Batch:
     """Return the batch of a file whose bytes another file of the same run has."""
-    return _told(Batch(delivery.digest, delivery.name, note="the same bytes as another file"))
+    note = "the same bytes as another file"
+    return log_ending(Batch(delivery.digest, delivery.name, note=note, fate=Fate.KNOWN))
 
 
 def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
@@ -61,16 +64,18 @@ def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
     if known or at.landing.archived(delivery.digest):
         at.lake.forget_staged(delivery.digest)
         at.landing.archive(delivery)
-        return _told(replace(batch, note=KNOWN_BYTES))
+        return _known(batch)
     agreed = at.lake.contract()
     if agreed is not None:
         contracts.require_agreement(agreed, at.spec)
+    tally = ingest_stage.Tally()
     try:
-        return _told(_staged_in_parts(at, batch, delivery, agreed))
+        batch = _staged_in_parts(at, batch, delivery, agreed, tally)
     except FileRefusedError as error:
+        refused = _refused(at, delivery, tally, error)
         at.lake.forget_staged(delivery.digest)
-        kept = at.landing.refuse(delivery, str(error))
-        return _told(replace(batch, note=f"file refused, kept as {kept}: {error}"))
+        return log_ending(refused)
+    return log_counts(batch)
 
 
 def dedup_batch(at: Dock, batch: Batch) -> Batch:
@@ -80,7 +85,7 @@ def dedup_batch(at: Dock, batch: Batch) -> Batch:
     """
     delivery = at.landing.delivery(batch.digest)
     if delivery is None:
-        return _told(replace(batch, note=KNOWN_BYTES))
+        return _known(batch)
     rows = pl.concat(
         at.lake.staged(batch.digest, name, ["line", "label", *_KEYS]) for name in _parts(batch)
     )
@@ -88,21 +93,19 @@ def dedup_batch(at: Dock, batch: Batch) -> Batch:
     known = at.lake.matches(rows.select(_KEYS), looked_at)
     unseen = dedup_stage.dedup(rows, known, at.spec.data.conflicts)
     at.lake.stage(batch.digest, "unseen", unseen.frame)
-    reasons = Counter(_refused_reasons(at, batch))
-    if unseen.conflicts.height:
-        reasons[CONFLICT] = unseen.conflicts.height
+    texts = _texts_of(at, delivery, unseen.conflicts["line"].to_list())
+    judged = _with_conflicts(batch, at.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.
-    if reasons or at.landing.read_quarantine(batch.digest).rows is not None:
-        at.landing.write_quarantine(batch.digest, _quarantine(at, batch, delivery, unseen))
+    if judged.refused or at.landing.read_quarantine(batch.digest).rows is not None:
+        at.landing.write_quarantine(batch.digest, _rows_table(at, batch, texts))
     judged = replace(
-        batch,
-        refused=reasons.total(),
-        reasons=dict(sorted(reasons.items())),
+        judged,
         duplicates=unseen.duplicates,
         new=unseen.frame.height,
         looked_at=looked_at,
     )
-    return _told(judged)
+    log_refused_rows(judged, at.spec.name, at.spec.data.max_refused_share)
+    return log_counts(judged)
 
 
 def split_batch(at: Dock, batch: Batch) -> Batch:
@@ -120,61 +123,99 @@ def split_batch(at: Dock, batch: Batch) -> Batch:
     at.lake.forget_staged(batch.digest)
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
-    return _told(replace(batch, committed=at.lake.committed(batch.digest)))
+    return log_counts(replace(batch, committed=at.lake.committed(batch.digest)))
 
 
-@dataclass
-class _Tally:
-    """What the parts of a delivery add up to."""
-
-    parts: int = 0
-    read: int = 0
-    lines: int = 0
-    bad_lines: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
-    outside: Counter[str] = field(default_factory=Counter)
-    seen: ingest_stage.Seen | None = None
-
-    def add(self, part: ingest_stage.Part, contract: Contract, *, is_first: bool) -> None:
-        self.parts += 1
-        self.read += part.frame.height + len(part.refused)
-        self.lines += part.lines
-        self.bad_lines += part.bad_lines
-        self.reasons.update(row.reason for row in part.refused)
-        if is_first:
-            seen = ingest_stage.seen(part.frame, contract)
-            self.seen = seen if self.seen is None else self.seen.merge(seen)
-        else:
-            self.outside.update(ingest_stage.outside(part.frame, contract))
-
-
-def _staged_in_parts(at: Dock, batch: Batch, delivery: Delivery, agreed: Contract | None) -> Batch:
-    tally = _Tally()
+def _staged_in_parts(
+    at: Dock,
+    batch: Batch,
+    delivery: Delivery,
+    agreed: Contract | None,
+    tally: ingest_stage.Tally,
+) -> Batch:
+    is_first = agreed is None
     with at.landing.opened(delivery) as file:
         ingested = ingest_stage.ingest(file, delivery.name, at.spec, agreed)
         contract = ingested.contract
         # The keys of one part are made while the next is parsed: two parts in memory, no more.
         for number, part in enumerate(ahead(ingested.parts)):
-            tally.add(part, contract, is_first=agreed is None)
+            tally.add(part, contract, is_first=is_first)
             _stage_part(at, batch.digest, number, part, contract)
     if not tally.read:
         raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
-    if agreed is None:
+    ingest_stage.require_labels(tally.labels)
+    for words in _about_labels(at, tally.labels, is_first=is_first):
+        log.warning("%s: %s", batch.name, words)
+    if is_first:
         contract = replace(contract, since=f"batch {batch.digest}")
         at.lake.write_contract(
             ingest_stage.with_seen(contract, tally.seen) if tally.seen else contract
         )
-    return replace(
+    batch = replace(batch, extra=ingested.extra, contract=contract.version)
+    return _with_tally(batch, tally)
+
+
+def _with_tally(batch: Batch, tally: ingest_stage.Tally) -> Batch:
+    counted = replace(
         batch,
         read=tally.read,
-        refused=tally.reasons.total(),
-        reasons=dict(sorted(tally.reasons.items())),
-        extra=ingested.extra,
+        refused=tally.counts.total(),
+        reasons=dict(sorted(tally.counts.items())),
         outside=dict(sorted(tally.outside.items())),
-        contract=contract.version,
         parts=tally.parts,
     )
+    return _with_reasons(counted, tally.reasons.reasons())
+
+
+def _with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
+    told = ranked(reasons)
+    others = batch.other_reasons + len(told[MOST_KEPT:])
+    return replace(batch, refused_for=tuple(told[:MOST_KEPT]), other_reasons=others)
+
+
+def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batch:
+    """Count these rows beside the refused ones, in place of the conflicts of an earlier look."""
+    counts = Counter({kind: rows for kind, rows in batch.reasons.items() if kind != CONFLICT})
+    reasons = [one for one in batch.refused_for if one.kind != CONFLICT]
+    if texts:
+        first = min(texts)
+        counts[CONFLICT] = len(texts)
+        reasons.append(RefusalReason(CONFLICT, target, len(texts), first, texts[first]))
+    counted = replace(batch, refused=counts.total(), reasons=dict(sorted(counts.items())))
+    return _with_reasons(counted, reasons)
+
+
+def _known(batch: Batch) -> Batch:
+    return log_ending(replace(batch, note=KNOWN_BYTES, fate=Fate.KNOWN))
+
+
+def _about_labels(at: Dock, labels: ingest_stage.LabelTally, *, is_first: bool) -> Iterator[str]:
+    """Say what is odd about the labels of a file that is taken in."""
+    if labels.others and not labels.is_slip:
+        yield ingest_stage.labels_sentence(labels, at.spec.data, is_first=is_first)
+    dataset = at.lake.dataset()
+    before = None if dataset is None else dataset.positives / dataset.rows
+    if exchanged := ingest_stage.share_sentence(labels, at.spec.data, before):
+        yield exchanged
+
+
+def _refused(
+    at: Dock, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
+) -> Batch:
+    """Put a file and why into quarantine, with its bad rows where these are why."""
+    batch = _with_tally(Batch(delivery.digest, delivery.name, fate=Fate.REFUSED), tally)
+    why, rows = [str(error)], None
+    if isinstance(error, BadRowsError):
+        rows = _rows_table(at, batch, {})
+        if tally.labels.others and not tally.labels.is_slip:
+            is_first = at.lake.contract() is None
+            said = ingest_stage.labels_sentence(tally.labels, at.spec.data, is_first=is_first)
+            why.append(said)
+        why.append(sentence(batch.refused_for, batch.other_reasons))
+    reason = ". ".join(why)
+    kept = at.landing.refuse(delivery, reason, rows)
+    return replace(batch, note=f"file refused, kept as {kept}: {reason}")
 
 
 def _stage_part(
@@ -213,34 +254,31 @@ def _standing(dataset: Dataset | None) -> dict[int, split_stage.Standing]:
     }
 
 
-def _quarantine(
-    at: Dock, batch: Batch, delivery: Delivery, unseen: dedup_stage.Unseen
-) -> Iterator[bytes]:
-    """Yield the refused rows and the conflicts of a batch as CSV, in the order of the file."""
-    texts: dict[int, str] = {}
-    if unseen.conflicts.height:
-        stated = ingest_stage.stated(at.spec.data)
-        with at.landing.opened(delivery) as file:
-            numbers = set(unseen.conflicts["line"].to_list())
-            texts = ingest_stage.raw_texts(file, delivery.name, numbers, stated)
+def _texts_of(at: Dock, delivery: Delivery, lines: Sequence[int]) -> dict[int, str]:
+    """Return the raw texts of the rows of a delivery that start at these lines."""
+    if not lines:
+        return {}
+    stated = ingest_stage.stated(at.spec.data)
+    with at.landing.opened(delivery) as file:
+        found = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
+    return {line: found[line] for line in lines}
+
+
+def _rows_table(at: Dock, batch: Batch, conflicts: Mapping[int, str]) -> Iterator[bytes]:
+    """Yield refused rows and conflicts (text by line) as CSV, in the order of the file."""
     yield _refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
         refused = at.lake.staged(batch.digest, _refused_part(number))
         lines = at.lake.staged(batch.digest, _part(number), ["line"])["line"]
-        here = [line for line in lines.to_list() if line in texts] if texts else []
-        conflicts = _refused_frame(
+        here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
+        others = _refused_frame(
             [
-                ingest_stage.RefusedRow(line, at.spec.data.target, CONFLICT, texts[line])
+                ingest_stage.RefusedRow(line, at.spec.data.target, CONFLICT, conflicts[line])
                 for line in here
             ]
         )
-        both = pl.concat([refused, conflicts]).sort("line")
+        both = pl.concat([refused, others]).sort("line")
         yield _for_people(both).write_csv(include_header=False).encode()
-
-
-def _refused_reasons(at: Dock, batch: Batch) -> Iterator[str]:
-    for number in range(batch.parts):
-        yield from at.lake.staged(batch.digest, _refused_part(number), ["reason"])["reason"]
 
 
 def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
@@ -266,8 +304,3 @@ def _part(number: int) -> str:
 
 def _refused_part(number: int) -> str:
     return f"refused-{number:05}"
-
-
-def _told(batch: Batch) -> Batch:
-    log.info("%s", batch)
-    return batch

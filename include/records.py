@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from include.refusals import RefusalReason
 from include.showable import showable_name, showable_values
 
 Counts = dict[str, int]
@@ -33,6 +34,18 @@ class Form:
     force: bool = False
     """Promote the challenger even if it is not better."""
     note: str = ""
+
+
+class Fate(StrEnum):
+    """What becomes of a file as a whole."""
+
+    GOES_ON = "goes on"
+    """Its good rows are taken in."""
+    REFUSED = "refused"
+    KNOWN = "known"
+    """These bytes were taken in before, or came twice in one run."""
+    LEFT_ALONE = "left alone"
+    """It stands in the landing place and is not taken."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,11 @@ class Batch:
     """Version of the lake's table whose commit holds the new rows."""
     note: str = ""
     """Why the file as a whole was refused or was a no-op."""
+    fate: Fate = Fate.GOES_ON
+    refused_for: tuple[RefusalReason, ...] = ()
+    """Why rows were refused, by column and with the first line, the commonest first; a few."""
+    other_reasons: int = 0
+    """Reasons beside these."""
 
     def __post_init__(self) -> None:
         """Make showable what a file and its name say: this is how it leaves the intake."""
@@ -96,6 +114,11 @@ class Dataset:
     def rows(self) -> int:
         """All rows of both sides."""
         return self.train_rows + sum(self.holdout.values())
+
+    @property
+    def positives(self) -> int:
+        """Positive rows of both sides."""
+        return self.train["positive"] + self.holdout["positive"]
 
     @property
     def train_rows(self) -> int:

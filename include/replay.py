@@ -51,6 +51,7 @@ def quarantined(landing: Landing) -> list[Quarantined]:
         kept = landing.read_quarantine(digest)
         if kept.reason is not None:
             found.append(Quarantined(digest, f"{showable_name(kept.name or '')}: {kept.reason}", 0))
+            continue
         reasons = Counter(row["reason"] for row in _rows(kept.rows or b""))
         found += [Quarantined(digest, reason, rows) for reason, rows in sorted(reasons.items())]
     return found
@@ -72,6 +73,12 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
         )
     digest = _whole_digest(landing, start)
     kept = landing.read_quarantine(digest)
+    if kept.name is not None and mended is not None:
+        raise NothingToDoError(
+            f"{showable_name(kept.name)} was refused whole, so that mended rows alone would leave "
+            "its other rows behind: mend the file itself and drop that, or send it again as it is "
+            "without --rows when the spec has changed"
+        )
     if kept.name is not None:
         return _drop_file(landing, digest)
     held = _rows(kept.rows or b"")

@@ -139,20 +139,23 @@ class Landing:
         self._carry(delivery, self._archive, to)
         return f"{self._archive.url}/{to}"
 
-    def refuse(self, delivery: Delivery, reason: str) -> str:
-        """Put a refused delivery under its digest, its reason beside it; return where it stands."""
+    def refuse(self, delivery: Delivery, reason: str, rows: Iterable[bytes] | None = None) -> str:
+        """Put a refused delivery under its digest, its reason beside it; return where it stands.
+
+        `rows` are its bad rows as CSV in parts, where these are why it is refused.
+        """
+        keep = {_REASON, *([] if rows is None else [self._write_rows(delivery.digest, rows)])}
         self._quarantine.write(f"{delivery.digest}/{_REASON}", (reason + "\n").encode())
         taken = delivery.name in {_REASON, _ROWS}
         name = f"{_SET_ASIDE * taken}{delivery.name}"
         to = f"{delivery.digest}/{name}"
         self._carry(delivery, self._quarantine, to)
-        self._withdraw(delivery.digest, {_ROWS, _REASON, name})
+        self._withdraw(delivery.digest, {*keep, name})
         return f"{self._quarantine.url}/{to}"
 
     def write_quarantine(self, digest: str, parts: Iterable[bytes]) -> str:
         """Write a batch's refused rows, CSV in parts, whole or not at all; return where."""
-        self._quarantine.write(f"{digest}/{_ROWS}", parts)
-        return f"{self._quarantine.url}/{digest}/{_ROWS}"
+        return f"{self._quarantine.url}/{digest}/{self._write_rows(digest, parts)}"
 
     def read_quarantine(self, digest: str) -> Quarantine:
         """Return what is in quarantine under a digest; all None when nothing is."""
@@ -179,7 +182,7 @@ class Landing:
             claimed=len(_visible(self._claimed.walk())),
             oldest=min((entry.modified / 1e9 for entry in waiting), default=None),
             refused_files=len(whole),
-            refused_rows=len(rows),
+            refused_rows=len(rows - whole),
             quarantine_bytes=sum(entry.size for entry in kept),
         )
 
@@ -200,6 +203,10 @@ class Landing:
             self._place.write(name, content)
         else:
             self._place.put(name, content)
+
+    def _write_rows(self, digest: str, parts: Iterable[bytes]) -> str:
+        self._quarantine.write(f"{digest}/{_ROWS}", parts)
+        return _ROWS
 
     @contextmanager
     def _open_kept(self, store: Store) -> Iterator[tuple[str, BinaryIO]]:

@@ -1,7 +1,7 @@
 """What every format gives: the columns of a file, and its rows in chunks with their raw text."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import polars as pl
@@ -47,6 +47,9 @@ class RefusedRow:
     reason: str
     raw: str
     """Bytes that are not UTF-8 are shown as `\\xff`."""
+    cell: str = field(default="", compare=False)
+    """What stands in the column, numbers as they were read; empty where nothing does and where the
+    row as a whole is bad."""
 
 
 @dataclass(frozen=True)

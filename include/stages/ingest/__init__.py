@@ -9,53 +9,44 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import polars as pl
-
 from include.contract import Contract, first
-from include.errors import FileRefusedError
+from include.errors import BadRowsError
 from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table, open_table, raw_texts
 from include.spec import Data, Spec
 from include.stages.ingest.columns import kinds_of, require_columns, require_kinds, require_values
+from include.stages.ingest.labels import (
+    LabelTally,
+    labels_sentence,
+    require_labels,
+    share_sentence,
+)
+from include.stages.ingest.part import Part
 from include.stages.ingest.rows import LARGEST, judged
 from include.stages.ingest.seen import Seen, outside, seen, with_seen
+from include.stages.ingest.tally import Tally
 
 __all__ = [
     "LARGEST",
     "Ingested",
+    "LabelTally",
     "Part",
     "RefusedRow",
     "Seen",
+    "Tally",
     "ingest",
+    "labels_sentence",
     "outside",
     "raw_texts",
+    "require_labels",
     "require_mostly_good",
     "seen",
+    "share_sentence",
     "stated",
     "with_seen",
 ]
 
 ENOUGH_LINES = 1 << 19
 """From so many lines on a file has to be mostly good as far as it is read."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some consecutive rows of a delivery."""
-
-    frame: pl.DataFrame
-    """Columns `line` (int64, the row's first line), the features in the contract's order (Float64,
-    finite, or String; null is missing), `label` (int8, 1 is positive)."""
-    refused: tuple[RefusedRow, ...]
-
-    @property
-    def bad_lines(self) -> int:
-        """Lines in bad rows: one quote that is never closed makes many lines one row."""
-        return sum(row.raw.count("\n") + 1 for row in self.refused)
-
-    @property
-    def lines(self) -> int:
-        """Lines in bad rows and, one a row, in good ones."""
-        return self.bad_lines + self.frame.height
 
 
 @dataclass(frozen=True)
@@ -98,10 +89,10 @@ def stated(data: Data) -> Stated:
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
-    """Raise FileRefusedError when more lines of a delivery are in bad rows than the spec allows."""
+    """Raise BadRowsError when more lines of a delivery are in bad rows than the spec allows."""
     if lines and bad_lines / lines > data.max_refused_share:
-        raise FileRefusedError(
-            f"{bad_lines} of {lines} lines are in bad rows, more than the share of "
+        raise BadRowsError(
+            f"{bad_lines:,} of {lines:,} lines are in bad rows, more than the share of "
             f"{data.max_refused_share:g} that the spec allows"
         )
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from include.contract import Column, Contract
 from include.formats import Chunk, RefusedRow
+from include.refusals import UNKNOWN_LABEL
 
 LARGEST = 3.4e38
 """Models compute in float32; a larger magnitude would become infinite there."""
@@ -34,9 +35,10 @@ def judged(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[Refuse
     )
     bad = first.with_row_index("row").filter(pl.col("reason").is_not_null())
     raw = chunk.raw(bad["row"].to_list())
+    cells = _cells(chunk.frame, bad)
     refused = [
-        RefusedRow(chunk.lines[row], column, reason, text)
-        for (row, column, reason), text in zip(bad.iter_rows(), raw, strict=True)
+        RefusedRow(chunk.lines[row], column, reason, text, cell)
+        for (row, column, reason), text, cell in zip(bad.iter_rows(), raw, cells, strict=True)
     ]
     in_order = tuple(sorted([*chunk.broken, *refused], key=lambda row: row.line))
     return frame.filter(first["reason"].is_null()), in_order
@@ -53,6 +55,16 @@ def as_number(values: pl.Series) -> pl.Series:
     if values.dtype == pl.Float64:
         return values
     return values.str.strip_chars().cast(pl.Float64, strict=False)
+
+
+def _cells(frame: pl.DataFrame, bad: pl.DataFrame) -> list[str]:
+    """Return the text that each bad row has in the column that it is refused for."""
+    cells = [""] * bad.height
+    for (name,), places in bad.with_row_index("place").group_by("column"):
+        texts = frame[str(name)].gather(places["row"]).cast(pl.String).fill_null("")
+        for place, text in zip(places["place"], texts, strict=True):
+            cells[place] = text
+    return cells
 
 
 def _values(values: pl.Series, column: Column) -> pl.Series:
@@ -82,7 +94,7 @@ def _reasons(
     """Return the reasons against each row, null where there is none, for the doubtful columns."""
     reasons: dict[str, pl.Series] = {}
     if label.null_count():
-        unknown = pl.when(label.is_null()).then(pl.lit("unknown label"))
+        unknown = pl.when(label.is_null()).then(pl.lit(UNKNOWN_LABEL))
         reasons[contract.target] = pl.select(unknown.alias(contract.target)).to_series()
     for column in _doubtful(contract, values):
         both = pl.DataFrame({"text": chunk.frame[column.name], "value": values[column.name]})

@@ -1,0 +1,162 @@
+"""What the target of a delivery holds, when it is not the two labels that are expected."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from include.errors import BadRowsError
+from include.formats import RefusedRow
+from include.refusals import UNKNOWN_LABEL, counted
+from include.showable import showable_name
+from include.spec import Data
+
+_MOST_VALUES = 1_000
+"""Distinct values that are counted: a target with more of them is no label."""
+_MOST_CLASSES = 20
+_MOST_TOLD = 5
+_LONGEST = 40
+_STRAY_SHARE = 0.01
+_HALF = 0.5
+_FAR = 0.2
+"""A share that moved less may have moved by chance."""
+_ENOUGH_ROWS = 20
+
+
+@dataclass
+class LabelTally:
+    """How often the target held what."""
+
+    positive: int = 0
+    negative: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    """Rows by what is neither label and not empty."""
+    has_more: bool = False
+    """Whether there were more values than are counted."""
+
+    @property
+    def known(self) -> int:
+        """Rows with one of the two labels."""
+        return self.positive + self.negative
+
+    @property
+    def positive_share(self) -> float:
+        """Share of the positive among the rows with a label; 0 where there is none."""
+        return self.positive / self.known if self.known else 0.0
+
+    @property
+    def is_slip(self) -> bool:
+        """Whether other values are as rare as a slip of the pen makes them."""
+        others = self.others.total()
+        return others == 1 or others < _STRAY_SHARE * (self.known + others)
+
+    def add(self, frame: pl.DataFrame, refused: Iterable[RefusedRow]) -> None:
+        """Count the good and the refused rows of a part (see `Part`)."""
+        positive = int(frame["label"].sum() or 0)
+        self.positive += positive
+        self.negative += frame.height - positive
+        for row in refused:
+            if row.reason == UNKNOWN_LABEL and (value := _plain(row.cell)):
+                self._add_other(value)
+
+    def _add_other(self, value: str) -> None:
+        if value in self.others or len(self.others) < _MOST_VALUES:
+            self.others[value] += 1
+        else:
+            self.has_more = True
+
+
+def require_labels(labels: LabelTally) -> None:
+    """Raise BadRowsError when the values are others than the two labels.
+
+    That is when one label is nowhere and something else is in its place, more often than by a slip:
+    of 1 and 2 where 1 and 0 belong, all rows that look good would be of one class.
+    """
+    lacks_one = not (labels.positive and labels.negative)
+    if labels.others and lacks_one and not (labels.known and labels.is_slip):
+        raise BadRowsError("its labels are not the two that are expected")
+
+
+def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
+    """Say which values the target holds, the commonest first, and what to write where."""
+    counts = Counter(labels.others)
+    known = {data.positive: labels.positive, data.negative: labels.negative}
+    counts.update({str(label): rows for label, rows in known.items() if rows})
+    distinct = f"more than {_MOST_VALUES:,}" if labels.has_more else str(len(counts))
+    listed = [f"{value} ({counted(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)]
+    more = " and more" * (len(counts) > _MOST_TOLD)
+    return (
+        f"The target {data.target} holds {distinct} value{'s' * (distinct != '1')}, where "
+        f"{_toml(data.positive)} (positive) and {_toml(data.negative)} (negative) belong: "
+        f"{', '.join(listed)}{more}. "
+        f"{_mend(labels, counts, data, is_first=is_first)}"
+    )
+
+
+def share_sentence(labels: LabelTally, data: Data, share: float | None) -> str:
+    """Say that positive and negative look exchanged; empty when they do not.
+
+    `share` is the positive share of the rows that the table holds, None when it holds none.
+    """
+    own, stands = labels.positive_share, f"{data.target} = {_toml(data.positive)}"
+    if share is None:
+        if own <= _HALF:
+            return ""
+        return (
+            f"{own:.1%} of the rows are positive ({stands}), more than half: positive is what is "
+            "looked for and mostly the rarer. If that is the other label, copy the spec to a new "
+            "name with `positive` and `negative` exchanged and drop the file there"
+        )
+    nearer_to_the_other = abs(own - (1 - share)) < abs(own - share) / 2
+    if not nearer_to_the_other or abs(own - share) < _FAR or labels.known < _ENOUGH_ROWS:
+        return ""
+    return (
+        f"{own:.1%} of the rows are positive ({stands}), of the rows before it were {share:.1%}: "
+        "were the labels of this file exchanged? Ask its sender before you trust the next model"
+    )
+
+
+def _mend(labels: LabelTally, counts: Counter[str], data: Data, *, is_first: bool) -> str:
+    if labels.has_more or len(counts) > _MOST_CLASSES:
+        return (
+            "That is a number or a name and no class: `target` under [data] in the spec has to "
+            "name the column with the two classes"
+        )
+    if not is_first:
+        return (
+            f"The table was made with positive = {_toml(data.positive)} and negative = "
+            f"{_toml(data.negative)}: write the labels of this file so and send it again"
+        )
+    (common, _), *rarer = counts.most_common(2)
+    if not rarer:
+        return (
+            f"Write in the spec under [data] what the two labels are, for example positive = "
+            f"{_toml(common)}"
+        )
+    lines = f"positive = {_toml(rarer[0][0])} and negative = {_toml(common)}"
+    if len(counts) == 2:  # noqa: PLR2004 - two classes
+        return f"Write in the spec under [data] which is which, for example {lines}"
+    return (
+        f"Two classes are learned: write them in the spec under [data], for example {lines}; rows "
+        "with another value are refused"
+    )
+
+
+def _plain(cell: str) -> str:
+    """Return a value as it is told: a whole number without `.0`, a text without spaces around."""
+    text = cell.strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return showable_name(text, _LONGEST)
+    return str(int(number)) if number.is_integer() else showable_name(text, _LONGEST)
+
+
+def _toml(value: str | int) -> str:
+    """Return a label as a spec has it: a whole number, or a text in quotes."""
+    text = str(value)
+    is_number = isinstance(value, int) or text.removeprefix("-").isascii()
+    is_whole = is_number and text.removeprefix("-").isdigit()
+    return text if is_whole else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,27 @@
+"""A piece of a delivery, typed."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from include.formats import RefusedRow
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some consecutive rows of a delivery."""
+
+    frame: pl.DataFrame
+    """Columns `line` (int64, the row's first line), the features in the contract's order (Float64,
+    finite, or String; null is missing), `label` (int8, 1 is positive)."""
+    refused: tuple[RefusedRow, ...]
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines in bad rows: one quote that is never closed makes many lines one row."""
+        return sum(row.raw.count("\n") + 1 for row in self.refused)
+
+    @property
+    def lines(self) -> int:
+        """Lines in bad rows and, one a row, in good ones."""
+        return self.bad_lines + self.frame.height

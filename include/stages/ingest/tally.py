@@ -1,0 +1,42 @@
+"""What the parts of a delivery add up to."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from include.contract import Contract
+from include.refusals import ReasonTally
+from include.stages.ingest.labels import LabelTally
+from include.stages.ingest.part import Part
+from include.stages.ingest.seen import Seen, outside, seen
+
+
+@dataclass
+class Tally:
+    """Counts of the parts so far."""
+
+    parts: int = 0
+    read: int = 0
+    lines: int = 0
+    bad_lines: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Refused rows by the kind of reason."""
+    reasons: ReasonTally = field(default_factory=ReasonTally)
+    labels: LabelTally = field(default_factory=LabelTally)
+    outside: Counter[str] = field(default_factory=Counter)
+    seen: Seen | None = None
+
+    def add(self, part: Part, contract: Contract, *, is_first: bool) -> None:
+        """Add a part; of a first batch what it shows, of a later one what is new in it."""
+        self.parts += 1
+        self.read += part.frame.height + len(part.refused)
+        self.lines += part.lines
+        self.bad_lines += part.bad_lines
+        self.counts.update(row.reason for row in part.refused)
+        for row in part.refused:
+            self.reasons.add(row.reason, row.column, row.line, row.cell.strip() or row.raw)
+        self.labels.add(part.frame, part.refused)
+        if is_first:
+            found = seen(part.frame, contract)
+            self.seen = found if self.seen is None else self.seen.merge(found)
+        else:
+            self.outside.update(outside(part.frame, contract))
