@@ -13,9 +13,12 @@ from include import replay
 from include.arrivals import why_ignored
 from include.dock import Dock, dock
 from include.errors import NothingToDoError, RatchetError
+from include.places import EVERYTHING, Need, ask_neighbours_directly, places
+from include.running_stack import with_stack
 from include.settings import Settings, read_settings
 from include.showable import showable, showable_name
 from include.spec import Spec, read_spec, spec_path
+from include.within import within
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
@@ -27,10 +30,13 @@ def main() -> int:
     """Do what the arguments say and return the exit code: 0, or 1 with a sentence."""
     arguments = _parser().parse_args()
     try:
-        settings = read_settings()
+        settings = read_settings(with_stack())
+        ask_neighbours_directly(settings.host)
         spec = read_spec(spec_path(settings.specs, arguments.spec))
-        for line in arguments.do(spec, settings, arguments):
-            _say(sys.stdout, line)
+        needed = places(arguments.needs, spec, settings)
+        with within(needed, settings.patience, may_take_long=arguments.may_take_long):
+            for line in arguments.do(spec, settings, arguments):
+                _say(sys.stdout, line)
     except (RatchetError, ValueError, OSError) as error:
         _say(sys.stderr, str(error))
         return 1
@@ -46,6 +52,8 @@ def _say(stream: TextIO, words: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./ratchet", description=__doc__)
+    # What a command does not say of itself: it needs every place, and looks something up.
+    parser.set_defaults(needs=EVERYTHING, may_take_long=False)
     commands = parser.add_subparsers(required=True)
     _add_dock_commands(commands)
     _add_model_commands(commands)
@@ -57,13 +65,14 @@ def _add_dock_commands(commands: "_Commands") -> None:
     drop.add_argument("spec", help=_SPEC)
     drop.add_argument("file", type=Path, help="`-` reads standard input")
     drop.add_argument("--name", help="its name there; with standard input it needs one")
-    drop.set_defaults(do=_at_dock(_drop))
+    drop.set_defaults(do=_at_dock(_drop), needs={Need.LANDING}, may_take_long=True)
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
     agreed = commands.add_parser("contract", help="show the contract, or change it")
     for command, do in ((listing, _quarantine), (again, _replay), (agreed, _contract)):
         command.add_argument("spec", help=_SPEC)
-        command.set_defaults(do=_at_dock(do))
+        command.set_defaults(do=_at_dock(do), needs={Need.LAKE})
+    again.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
@@ -76,7 +85,9 @@ def _add_model_commands(commands: "_Commands") -> None:
     again = commands.add_parser("judge", help="judge a registered version on today's holdout")
     for command in (past, back, taken, again):
         command.add_argument("spec", help=_SPEC)
-        command.set_defaults(do=_at_registry(command.prog.split()[-1]))
+        command.set_defaults(do=_at_registry(command.prog.split()[-1]), needs={Need.REGISTRY})
+    for command in (taken, again):
+        command.set_defaults(needs={Need.REGISTRY, Need.LAKE}, may_take_long=True)
     for command in (back, taken, again):
         command.add_argument("--reason", required=True, help="why; it is written down")
     back.add_argument("--steps", type=int, default=1, help="how many promotions, 1 by default")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from include import adoption, promotions, steps
+from include.adapters.registry import asking_for
 from include.errors import AdoptionError, NothingToDoError
 from include.moves import LONGEST_WORDS, Answer, RollBack
 from include.records import Decision, Form, ModelVersion, Plan
@@ -27,7 +28,8 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
         "adopt": adopt,
         "judge": judge,
     }
-    return commands[name](workplace(spec, settings), arguments)
+    with asking_for(settings.patience):
+        yield from commands[name](workplace(spec, settings), arguments)
 
 
 def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:

@@ -59,5 +59,9 @@ class VersionRefusedError(EndpointError):
     """The serving process says why it cannot hold a model version."""
 
 
+class AwayError(RatchetError):
+    """A place that a command needs does not answer, or not to all that it is asked."""
+
+
 class GivenBackError(RatchetError):
     """A new champion did not serve, so that the one before is champion again."""

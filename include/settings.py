@@ -66,6 +66,9 @@ class Settings:
     address that its host name stands for is a replica."""
     code: str
     """What identifies this code in MLflow: RATCHET_CODE_VERSION, git's words where it is empty."""
+    patience: int = 10
+    """For how many seconds a command of `./ratchet` waits for MLflow, a bucket or a disk that does
+    not answer: RATCHET_PATIENCE, 10 by default."""
     serving_key: str = field(default="", repr=False)
     """What the pipeline asks the endpoint with: SERVING_API_KEY, which the server reads too."""
     s3: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -113,6 +116,7 @@ class Settings:
             "RATCHET_MLFLOW_URL": self.registry,
             "RATCHET_SERVING_URL": self.endpoint,
             "RATCHET_CODE_VERSION": self.code,
+            "RATCHET_PATIENCE": str(self.patience),
             "SERVING_API_KEY": self.serving_key,
             **{name: self.s3[name] for name in _AWS if name in self.s3},
         }
@@ -121,7 +125,7 @@ class Settings:
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment; a value that is no number raises ValueError."""
     env = os.environ if environment is None else environment
-    home = Path(env.get("RATCHET_HOME") or PROJECT / ".ratchet").absolute()
+    home = home_of(env)
     return Settings(
         home=home,
         landing=_place(env.get("RATCHET_LANDING") or str(home / "landing")),
@@ -138,9 +142,15 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         registry=env.get("RATCHET_MLFLOW_URL", "").rstrip("/"),
         endpoint=env.get("RATCHET_SERVING_URL", "").rstrip("/"),
         code=env.get("RATCHET_CODE_VERSION", ""),
+        patience=max(1, _number(env, "RATCHET_PATIENCE", 10)),
         serving_key=env.get("SERVING_API_KEY", ""),
         s3=s3_options(env),
     )
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """Return the folder of a stack: as the environment says, or its usual place."""
+    return Path(environment.get("RATCHET_HOME") or PROJECT / ".ratchet").absolute()
 
 
 def s3_options(stated: Mapping[str, str | None]) -> dict[str, str]:

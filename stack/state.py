@@ -9,13 +9,11 @@ import fcntl
 import json
 import os
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
+from include.running_stack import lives, state_file
 from stack.errors import AlreadyRunningError
 
 Phase = Literal["starting", "running", "stopping", "stopped"]
@@ -54,6 +52,8 @@ class StackState:
     """When the supervisor was started, as the system tells it: a pid alone may be another's."""
     urls: dict[str, str]
     components: tuple[ComponentState, ...]
+    settings: dict[str, str] = field(default_factory=dict)
+    """The RATCHET_* variables that its components were started with."""
 
 
 def folder_of(home: Path) -> Path:
@@ -68,8 +68,9 @@ def logs_of(home: Path) -> Path:
 
 def write_state(home: Path, state: StackState) -> None:
     """Replace the state file."""
-    path = folder_of(home) / "state.json"
+    path = state_file(home)
     draft = path.with_suffix(".draft")
+    draft.touch(0o600)  # an address may carry an account
     draft.write_text(json.dumps(asdict(state), indent=1))
     draft.replace(path)
 
@@ -77,7 +78,7 @@ def write_state(home: Path, state: StackState) -> None:
 def read_state(home: Path) -> StackState | None:
     """Return the last state written; a supervisor that was killed makes its phase `stopped`."""
     try:
-        fields = json.loads((folder_of(home) / "state.json").read_text())
+        fields = json.loads(state_file(home).read_text())
         components = tuple(ComponentState(**one) for one in fields.pop("components"))
         state = StackState(**fields, components=components)
     except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -87,11 +88,7 @@ def read_state(home: Path) -> StackState | None:
 
 def supervisor_lives(state: StackState) -> bool:
     """Say whether the process that wrote this state is still there."""
-    with suppress(psutil.Error):
-        process = psutil.Process(state.supervisor)
-        same = process.create_time() == state.created
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    return False
+    return lives(state.supervisor, state.created)
 
 
 def take_lock(home: Path) -> int:

@@ -244,9 +244,15 @@ class Supervisor:
     def _write(self) -> None:
         this = psutil.Process()
         states = tuple(map(_state, self._children.values()))
-        urls = self._plan.urls
-        state = StackState(self._phase, this.pid, this.create_time(), urls, states)
+        urls, settings = self._plan.urls, _settings(self._plan)
+        state = StackState(self._phase, this.pid, this.create_time(), urls, states, settings)
         write_state(self._plan.home, state)
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    """Return what whoever comes to this stack later has to know to find the same places."""
+    variables = (pair for one in plan.components for pair in one.environment.items())
+    return {name: text for name, text in variables if name.startswith("RATCHET_")}
 
 
 def _state(child: _Child) -> ComponentState:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from include.store.bucket import Bucket, connect
+from include.store.bucket import Bucket, bucket_problem, connect
 from include.store.door import PIECE, Entry, LeftAlone, Store
 from include.store.folder import Folder, whole
 
@@ -22,6 +22,7 @@ __all__ = [
     "Folder",
     "LeftAlone",
     "Store",
+    "bucket_problem",
     "carry",
     "open_store",
     "whole",

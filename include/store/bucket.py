@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
 from include.store.door import PIECE, Entry, LeftAlone
@@ -25,6 +26,7 @@ _RETRY = {
     },
 }
 
+_ASKED = "ratchet-asks-whether-this-answers"
 _FOLDER = "a folder: only files directly in the landing place are taken"
 _NO_KEY = "its key cannot be used: give the object another name"
 
@@ -168,14 +170,36 @@ def _by_name(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.name)
 
 
-def connect(bucket: str, options: Mapping[str, str]) -> Any:
+def bucket_problem(url: str, options: Mapping[str, str], seconds: float) -> str:
+    """Return why the bucket of an s3:// URL does not answer within seconds, empty when it does."""
+    from obstore.exceptions import BaseError
+
+    bucket = url.removeprefix("s3://").partition("/")[0]
+    patience = timedelta(seconds=seconds)
+    impatient = {"max_retries": 0, "retry_timeout": patience}
+    client = {"connect_timeout": patience, "timeout": patience}
+    try:
+        connect(bucket, options, impatient, client).head(_ASKED)
+    except (FileNotFoundError, PermissionError):
+        return ""  # whether it may be used shows when it is
+    except BaseError:
+        return "no connection, or an error in place of an answer"
+    return ""
+
+
+def connect(
+    bucket: str,
+    options: Mapping[str, str],
+    retry: Mapping[str, Any] = MappingProxyType(_RETRY),
+    client: Mapping[str, Any] = MappingProxyType(_CLIENT),
+) -> Any:
     """Return an obstore store of a bucket; `options` are those of `open_store`."""
     from obstore.store import S3Store
 
     words = {name.lower(): value for name, value in options.items()}
     words = {name: value for name, value in words.items() if name.startswith("aws_")}
     allow_http = words.pop("aws_allow_http", "false") == "true"
-    client: Any = {**_CLIENT, "allow_http": allow_http}
+    known: Any = {**client, "allow_http": allow_http}
     return S3Store(
-        bucket, config=cast("Any", words), client_options=client, retry_config=cast("Any", _RETRY)
+        bucket, config=cast("Any", words), client_options=known, retry_config=cast("Any", {**retry})
     )

@@ -1,5 +1,7 @@
 """How the MLflow server is reached, and waited for while it is away."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlflow
@@ -31,6 +33,23 @@ def ask_once(seconds: int) -> None:
     """
     options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
     options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(seconds)
+
+
+@contextmanager
+def asking_for(seconds: int) -> Iterator[None]:
+    """Let a question of the block end after about so many seconds where nobody answers.
+
+    For a person who waits: one second a try, as many tries as seconds.
+    """
+    changed = (options.MLFLOW_HTTP_REQUEST_MAX_RETRIES, options.MLFLOW_HTTP_REQUEST_TIMEOUT)
+    before = [option.get() for option in changed]
+    for option in changed:
+        option.set(seconds)
+    try:
+        yield
+    finally:
+        for option, value in zip(changed, before, strict=True):
+            option.set(value)
 
 
 class Connection:

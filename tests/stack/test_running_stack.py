@@ -1,0 +1,60 @@
+"""What a command learns of the stack that runs in its home."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from include.running_stack import runs, state_file, with_stack
+from include.settings import read_settings
+from stack.state import read_state
+from tests.stack.standins import SLEEP, Held, component, until
+
+STARTED_WITH = {"RATCHET_MLFLOW_PORT": "18081", "RATCHET_LAKE": "/elsewhere/lake", "OTHER": "x"}
+
+
+def test_ports_and_places_are_those_of_the_running_stack(held: Held, home: Path) -> None:
+    """A stack on other ports is found by its home; what the environment states counts more."""
+    here = {"RATCHET_HOME": str(home)}
+    one = replace(component("one", SLEEP), environment=STARTED_WITH)
+    with held(one):
+        settings = read_settings(with_stack(here))
+        stated = read_settings(with_stack(here | {"RATCHET_MLFLOW_PORT": "5001"}))
+        empty = read_settings(with_stack(here | {"RATCHET_MLFLOW_PORT": ""}))
+        assert runs(home)
+        assert "OTHER" not in with_stack(here)
+    assert settings.registry_url == "http://127.0.0.1:18081"
+    assert settings.lake_url == "/elsewhere/lake"
+    assert stated.registry_url == "http://127.0.0.1:5001"
+    assert stated.lake_url == "/elsewhere/lake"
+    assert empty.registry_url == "http://127.0.0.1:18081"
+
+
+def test_a_stack_that_was_stopped_or_killed_says_nothing(held: Held, home: Path) -> None:
+    """What ran yesterday is no reason to look elsewhere today."""
+    here = {"RATCHET_HOME": str(home)}
+    one = replace(component("one", SLEEP), environment=STARTED_WITH)
+    with held(one):
+        pass
+    assert with_stack(here) == here
+    with held(one):
+        state = read_state(home)
+        assert state is not None
+        os.kill(state.supervisor, signal.SIGKILL)
+        assert until(lambda: not runs(home))
+        assert with_stack(here) == here
+
+
+def test_a_state_that_cannot_be_read_says_nothing(home: Path) -> None:
+    """An older release wrote no settings; half a file is none."""
+    here = {"RATCHET_HOME": str(home)}
+    state_file(home).parent.mkdir()
+    for text in ("", "{", "[]", '{"phase": "running"}', '{"phase": 1, "supervisor": "x"}'):
+        state_file(home).write_text(text)
+        assert with_stack(here) == here
+
+
+def test_only_its_owner_reads_what_a_stack_was_started_with(held: Held, home: Path) -> None:
+    """An address may carry an account."""
+    with held(component("one", SLEEP)):
+        assert state_file(home).stat().st_mode & 0o077 == 0
