@@ -24,6 +24,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 REFUSAL_STANDS_SECONDS = 5.0
 """How long a replica must refuse a version to be believed: it tries again after two seconds, so
 that a download that failed once does not reject a model."""
+_FOR_GOOD = {"bundle", "model"}
+"""Kinds of a refusal that is about the version itself, not about what is in the way of it."""
 _TLS = httpx.create_ssl_context()
 _LOOK_SECONDS, _INFER_SECONDS = 5.0, 30.0
 """For a question and its whole answer, however its bytes come."""
@@ -35,6 +37,25 @@ _ABOUT_THE_ROWS = {400, 422, 500}
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A version that replicas should hold under a role."""
+
+    version: str
+    role: str = CHAMPION
+    digest: str = ""
+    """Of its bundle: a registry can give a number twice. Empty where the number is enough."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A version that a replica does not hold under a role, and why."""
+
+    version: str
+    reason: str
+    is_for_good: bool = False
+
+
+@dataclass(frozen=True)
 class Standing:
     """What one replica says of a model."""
 
@@ -42,21 +63,32 @@ class Standing:
     """Why it does not answer, or not as Ratchet's server does; empty when it does."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """By role."""
-    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Version and reason by role."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """By role; none of a server of version 0.1.0."""
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+    """By role."""
 
-    def told(self, role: str, version: str) -> str:
+    def holds(self, wanted: Wanted) -> bool:
+        """Say whether it holds a version under the role, and not another of the same number."""
+        if self.versions.get(wanted.role) != wanted.version:
+            return False
+        digest = self.digests.get(wanted.role, "")
+        return not digest or not wanted.digest or digest == wanted.digest
+
+    def told(self, wanted: Wanted) -> str:
         """Return what it says of a version that should have a role."""
         if self.problem:
             return self.problem
-        why = self.refusal(role, version)
-        holds = self.versions.get(role, "nothing")
-        return f"{holds} (version {version} refused: {why})" if why else holds
+        why = self.refusal(wanted)
+        holds = self.versions.get(wanted.role, "nothing")
+        if holds == wanted.version and not self.holds(wanted):
+            holds += " of another model that had that number before"
+        return f"{holds} (version {wanted.version} refused: {why.reason})" if why else holds
 
-    def refusal(self, role: str, version: str) -> str:
-        """Return its reason why it does not hold a version under a role; empty without one."""
-        refused, reason = self.refused.get(role, ("", ""))
-        return reason if refused == version else ""
+    def refusal(self, wanted: Wanted) -> Refused | None:
+        """Return why it does not hold a version under a role, None when it did not refuse it."""
+        refused = self.refused.get(wanted.role)
+        return refused if refused and refused.version == wanted.version else None
 
 
 @dataclass(frozen=True)
@@ -88,9 +120,7 @@ class Replica:
             state = answer.json()["models"].get(self.model)
             if state is None:
                 return Standing(f"it knows no model {self.model}")
-            roles = {role: one["version"] for role, one in state["roles"].items()}
-            refused = state.get("refused", {}).items()
-            return Standing("", roles, {r: (one["version"], one["reason"]) for r, one in refused})
+            return _standing(state)
         except httpx.HTTPError as error:
             return Standing(f"no answer ({error or type(error).__name__})")
         except _NO_FORM:
@@ -207,25 +237,30 @@ class Endpoint:
             for one in addresses
         )
 
-    def wait_for(self, version: str, patience_seconds: float, role: str = CHAMPION) -> float:
+    def wait_for(
+        self, version: str, patience_seconds: float, role: str = CHAMPION, digest: str = ""
+    ) -> float:
         """Wait until every replica holds a version under a role; return the seconds waited.
 
-        Raises VersionRefusedError when a replica keeps refusing a challenger, EndpointError when
-        the version does not come to be held within the patience.
+        With a digest, a version of that number with another bundle is not it. Raises
+        VersionRefusedError when a replica keeps refusing it: a challenger for whatever reason, a
+        champion for one that waiting does not mend. EndpointError when the version does not come to
+        be held within the patience.
         """
+        wanted = Wanted(version, role, digest)
         started = time.monotonic()
         accepted = started
         while True:
             standings = self._standings()
             now = time.monotonic()
-            if all(one.versions.get(role) == version for one in standings.values()):
+            if all(one.holds(wanted) for one in standings.values()):
                 return now - started
-            refusals = _refusals(standings, role, version)
+            refusals = _refusals(standings, wanted)
             accepted = accepted if refusals else now
-            if role == CHALLENGER and now - accepted >= REFUSAL_STANDS_SECONDS:
+            if now - accepted >= REFUSAL_STANDS_SECONDS:
                 raise VersionRefusedError("; ".join(refusals))
             if now - started > patience_seconds:
-                raise EndpointError(_late(standings, role, version, now - started))
+                raise EndpointError(_late(standings, wanted, now - started))
             time.sleep(self._poll_seconds)
 
     def require_any(self, patience_seconds: float) -> None:
@@ -252,17 +287,34 @@ def _said(answer: httpx.Response) -> str:
     return "".join(one if one.isprintable() else " " for one in answer.text[:500])
 
 
-def _refusals(standings: Mapping[str, Standing], role: str, version: str) -> list[str]:
-    reasons = ((url, one.refusal(role, version)) for url, one in standings.items())
-    return [f"{url} refuses version {version} as {role}: {why}" for url, why in reasons if why]
+def _standing(state: Mapping[str, Any]) -> Standing:
+    roles, refused = state["roles"].items(), state.get("refused", {}).items()
+    return Standing(
+        versions={role: one["version"] for role, one in roles},
+        digests={role: str(one.get("digest", "")) for role, one in roles},
+        refused={
+            role: Refused(one["version"], one["reason"], one.get("kind", "") in _FOR_GOOD)
+            for role, one in refused
+        },
+    )
 
 
-def _late(standings: Mapping[str, Standing], role: str, version: str, waited: float) -> str:
-    late = {url: one for url, one in standings.items() if one.versions.get(role) != version}
-    told = "; ".join(f"{url} still says: {one.told(role, version)}" for url, one in late.items())
+def _refusals(standings: Mapping[str, Standing], wanted: Wanted) -> list[str]:
+    reasons = ((url, one.refusal(wanted)) for url, one in standings.items())
+    return [
+        f"{url} refuses version {wanted.version} as {wanted.role}: {why.reason}"
+        for url, why in reasons
+        if why and (why.is_for_good or wanted.role == CHALLENGER)
+    ]
+
+
+def _late(standings: Mapping[str, Standing], wanted: Wanted, waited: float) -> str:
+    late = {url: one for url, one in standings.items() if not one.holds(wanted)}
+    told = "; ".join(f"{url} still says: {one.told(wanted)}" for url, one in late.items())
     return (
-        f"{len(late)} of {len(standings)} replicas should hold version {version} as {role} and "
-        f"after {waited:.0f} s do not. {told}. Look at the serving log and /v2/health/ready there"
+        f"{len(late)} of {len(standings)} replicas should hold version {wanted.version} as "
+        f"{wanted.role} and after {waited:.0f} s do not. {told}. Look at the serving log and "
+        "/v2/health/ready there"
     )
 
 

@@ -1,4 +1,4 @@
-"""From a version's number to its bundle, opened: digest, copy, download, load.
+"""From a version's number to its bundle, opened: identity, copy, download, load.
 
 Versions are opened side by side, each at its own pace: a download that hangs keeps no other
 waiting, up to the number that may run at once, and loads take turns, for each takes the processor.
@@ -14,6 +14,8 @@ from serving.models.loading import load_and_warm
 DOWNLOADS_AT_ONCE = 32
 """Each costs a connection and a file; one that is too slow ends by itself."""
 LOADS_AT_ONCE = 2
+QUESTIONS_AT_ONCE = 64
+"""Which version a number stands for; each is short."""
 _DOWNLOAD_OF_ANOTHER_SECONDS = 3600.0
 """Longer than the two files of a version may take; a process that ends gives its lock back."""
 
@@ -26,6 +28,7 @@ class Opener:
         self._registry = registry
         self._shelf = shelf
         self._downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+        self._questions = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._loading: dict[str, int] = {}
 
@@ -33,20 +36,25 @@ class Opener:
         """Say whether all files of a version of this name are here and being opened."""
         return bool(self._loading.get(name))
 
-    async def open(self, name: str, version: str) -> tuple[Copy, Bundle]:
+    async def identify(self, name: str, version: str) -> Copy:
+        """Return what the registry calls by this number now; raises RegistryError."""
+        async with self._questions:
+            identity = await self._registry.identity(name, version)
+        return Copy(name, version, identity.digest, identity.source)
+
+    async def open(self, copy: Copy) -> Bundle:
         """Return a version that has proved that it can answer.
 
         Opening a model can raise anything, see loading. A copy that is no good is removed: it must
         not be what the next attempt finds.
         """
-        copy = Copy(name, version, await self._registry.digest(name, version))
         try:
-            return copy, await self._opened(copy)
+            return await self._opened(copy)
         except (RegistryError, OSError):
             raise  # which says nothing of the copy
         except Exception:
-            async with self._shelf.writing(name):
-                self._shelf.drop(self._shelf.folder(name, version))
+            async with self._shelf.writing(copy.name):
+                self._shelf.drop(self._shelf.folder(copy))
             raise
 
     async def reopen(self, copy: Copy) -> Bundle:
@@ -60,7 +68,7 @@ class Opener:
             if await self._has(copy):
                 return await self._load(copy)
         patience = _DOWNLOAD_OF_ANOTHER_SECONDS
-        async with self._shelf.fetching(copy.name, copy.version, patience):
+        async with self._shelf.fetching(copy, patience):
             await self._fetch(copy)
             async with self._shelf.reading(copy.name):
                 return await self._load(copy)
@@ -69,7 +77,7 @@ class Opener:
         if await self._has(copy):
             return
         async with self._downloads:
-            download = self._shelf.begin(copy.name, copy.version)
+            download = self._shelf.begin(copy)
             try:
                 await self._registry.fetch(copy.name, copy.version, download)
                 async with self._shelf.writing(copy.name):
@@ -82,7 +90,7 @@ class Opener:
         return await asyncio.to_thread(self._shelf.has, copy)
 
     async def _load(self, copy: Copy) -> Bundle:
-        folder = self._shelf.folder(copy.name, copy.version)
+        folder = self._shelf.folder(copy)
         self._loading[copy.name] = self._loading.get(copy.name, 0) + 1
         try:
             async with self._loads:

@@ -2,13 +2,16 @@
 
 A model is followed when its registered model carries the tag `ratchet.spec`; its aliases
 `champion`, `challenger`, `canary` and `shadow` name the versions to hold; a version's tag
-`ratchet.digest` pins its bundle. No MLflow client is installed beside the server: four requests are
-all it takes. Nothing of an answer is used that has not the form that MLflow gives it, and a model
-that is described otherwise is the trouble of that model alone.
+`ratchet.digest` pins its bundle, and with its source it makes the version itself: a model that is
+deleted and made again gives its numbers a second time. No MLflow client is installed beside the
+server: four requests are all it takes. Nothing of an answer is used that has not the form that
+MLflow gives it, and a model that is described otherwise is the trouble of that model alone.
 """
 
 import asyncio
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -30,16 +33,40 @@ _LONGEST_NAME, _LONGEST_TOKEN = 256, 4096
 _VERSION = re.compile(r"[0-9]{1,18}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 60
+_NO_SUCH_THING = "RESOURCE_DOES_NOT_EXIST"
 _WRONG_HOST = "Invalid Host header"
 _ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
-Named = dict[Role, str]
-"""The versions of a model that the aliases name."""
+@dataclass(frozen=True)
+class Named:
+    """The versions of a model that its aliases name."""
+
+    versions: Mapping[Role, str] = field(default_factory=dict)
+    stamp: str = ""
+    """When the model was made and changed last: while it stays, its numbers mean what they did."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a version itself, beside its number."""
+
+    digest: str
+    """It pins the bundle."""
+    source: str = ""
+    """The model and the run that it was made of."""
 
 
 class RegistryError(Exception):
     """The registry did not answer, or not with what is needed; the message says which."""
+
+
+class UnprovenError(RegistryError):
+    """Nothing proves which files a version is made of: another tool or a person made it."""
+
+
+class VersionGoneError(RegistryError):
+    """There is no such version any more."""
 
 
 class Registry(Protocol):
@@ -51,8 +78,11 @@ class Registry(Protocol):
         An error where that one model is described in a way that cannot be used.
         """
 
-    async def digest(self, name: str, version: str) -> str:
-        """Return the digest that pins the bundle of a version."""
+    async def identity(self, name: str, version: str) -> Identity:
+        """Return what makes a version itself, with the digest that pins its bundle.
+
+        Raises VersionGoneError and UnprovenError too.
+        """
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Write the files of a version's bundle into an existing folder."""
@@ -75,6 +105,8 @@ class _Model(msgspec.Struct):
     name: str
     # Raw, so that whatever stands here has a name to be told of.
     aliases: msgspec.Raw = msgspec.Raw(b"[]")
+    creation_timestamp: Any = None
+    last_updated_timestamp: Any = None
 
 
 class _Tag(msgspec.Struct):
@@ -82,12 +114,14 @@ class _Tag(msgspec.Struct):
     value: str = ""
 
 
-class _Tags(msgspec.Struct):
+class _Recorded(msgspec.Struct):
     tags: list[_Tag] = []
+    source: str | None = None
+    run_id: str | None = None
 
 
 class _Version(msgspec.Struct):
-    model_version: _Tags
+    model_version: _Recorded
 
 
 class _Files(msgspec.Struct):
@@ -120,24 +154,23 @@ class MlflowRegistry:
             why = f"no whole list of models came within {self._bounds.seconds:g} s"
             raise RegistryError(self._problem(_SEARCH, why)) from error
 
-    async def digest(self, name: str, version: str) -> str:
-        """Return the digest that the registration recorded on a version."""
+    async def identity(self, name: str, version: str) -> Identity:
+        """Return the digest that the registration recorded on a version, and its source."""
         if not _VERSION.fullmatch(version):
-            raise RegistryError(f"an alias of {name} names version {version}, which is no number")
-        question = {"name": name, "version": version}
-        answer = await self._asked("/model-versions/get", question, _Version)
-        tags = {tag.key: tag.value for tag in answer.model_version.tags}
+            raise UnprovenError(f"an alias of {name} names version {version}, which is no number")
+        found = await self._version(name, version)
+        tags = {tag.key: tag.value for tag in found.tags}
         if DIGEST_TAG not in tags:
-            raise RegistryError(
+            raise UnprovenError(
                 f"version {version} of {name} has no tag {DIGEST_TAG}: it was not registered by "
                 "the pipeline, so nothing proves which files it is made of"
             )
         if not _DIGEST.fullmatch(tags[DIGEST_TAG]):
-            raise RegistryError(
+            raise UnprovenError(
                 f"the tag {DIGEST_TAG} of version {version} of {name} is no SHA-256 digest, so "
                 "nothing proves which files it is made of"
             )
-        return tags[DIGEST_TAG]
+        return Identity(tags[DIGEST_TAG], f"{found.source or ''} of run {found.run_id or ''}")
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Download the two bundle files of a version."""
@@ -155,6 +188,22 @@ class MlflowRegistry:
     async def close(self) -> None:
         """Close the connections."""
         await self._asking.close()
+
+    async def _version(self, name: str, version: str) -> _Recorded:
+        question, path = {"name": name, "version": version}, "/model-versions/get"
+        try:
+            answer = await self._asking.answer(_API + path, question)
+            return _formed(answer, _Version).model_version
+        except StatusError as error:
+            if error.status == httpx.codes.NOT_FOUND and _NO_SUCH_THING in error.said:
+                raise VersionGoneError(
+                    f"the registry at {self._url} has no version {version} of {name} any more"
+                ) from error
+            raise self._trouble(path, error) from error
+        except TROUBLE as error:
+            raise self._trouble(path, error) from error
+        except ValueError as error:
+            raise self._no_form(path, error) from error
 
     async def _pages(self) -> dict[str, Named | RegistryError]:
         found: dict[str, Named | RegistryError] = {}
@@ -184,13 +233,16 @@ class MlflowRegistry:
         if not name or len(name) > _LONGEST_NAME or not name.isprintable():
             why = f"the name of a model is empty, too long or not printable: {_shown(name)}"
             return _shown(name), RegistryError(self._problem(_SEARCH, why))
+        described = _formed(model, _Model)
         try:
-            aliases = _formed(bytes(_formed(model, _Model).aliases), list[_Alias])
+            aliases = _formed(bytes(described.aliases), list[_Alias])
         except ValueError as error:
             why = f"the aliases of {name} have another form than MLflow's: {error}"
             return name, RegistryError(self._problem(_SEARCH, why))
         versions = {one.alias: one.version for one in aliases if isinstance(one.alias, str)}
-        return name, {role: _shown(versions[role]) for role in Role if role in versions}
+        stamp = f"{_shown(described.creation_timestamp)} {_shown(described.last_updated_timestamp)}"
+        named = {role: _shown(versions[role]) for role in Role if role in versions}
+        return name, Named(named, stamp)
 
     async def _asked(self, path: str, query: dict[str, str], form: type[_Form]) -> _Form:
         try:
@@ -198,8 +250,11 @@ class MlflowRegistry:
         except (StatusError, *TROUBLE) as error:
             raise self._trouble(path, error) from error
         except ValueError as error:
-            why = f"its answer has another form than MLflow's: {error}"
-            raise RegistryError(self._problem(path, why)) from error
+            raise self._no_form(path, error) from error
+
+    def _no_form(self, path: str, error: ValueError) -> RegistryError:
+        why = f"its answer has another form than MLflow's: {error}"
+        return RegistryError(self._problem(path, why))
 
     def _trouble(self, path: str, error: Exception) -> RegistryError:
         why = reason(error)

@@ -1,7 +1,8 @@
 """The server's own copies of bundles: what it serves from when the registry is away.
 
-`<home>/<name>/<version>/` is whole or absent, and `<home>/<name>/champion.json` names the last
-version that really answered, with the digest that its files must still have, and the one before.
+`<home>/<name>/<version>-<digest>/` is whole or absent: a number that a registry gave twice has two
+folders. `<home>/<name>/champion.json` names the last version that really answered, with the digest
+that its files must still have, and the one before.
 
 The worker processes of a host share one home, so that each version is downloaded once. Whoever
 changes a name's folder holds its lock file alone, whoever opens a bundle from it holds it with
@@ -25,6 +26,7 @@ from serving.bundle import BundleRefusedError, read_manifest
 
 _RECORD, _LOCK = "champion.json", ".lock"
 _DOWNLOAD, _FETCH, _OF = ".download-", ".fetch-", "@"
+_MARK, _MARK_DIGITS = "-", 12
 _ASK_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
 """Longer than a download and a load take: a worker that hangs must not stop the others for good."""
@@ -37,6 +39,14 @@ class Copy:
     name: str
     version: str
     digest: str
+    source: str = ""
+    """The model and the run that it was made of; empty where that was not noted."""
+
+    def is_other_than(self, other: "Copy") -> bool:
+        """Say whether two of one number are two versions."""
+        if self.version != other.version or self.digest != other.digest:
+            return True
+        return bool(self.source and other.source) and self.source != other.source
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class _Record:
     digest: str
     before: str | None = None
     """The version that answered until then."""
+    source: str = ""
 
 
 class Shelf:
@@ -68,20 +79,24 @@ class Shelf:
             yield
 
     @asynccontextmanager
-    async def fetching(self, name: str, version: str, patience: float) -> AsyncIterator[None]:
+    async def fetching(self, copy: Copy, patience: float) -> AsyncIterator[None]:
         """Be the only one that downloads a version; waits so many seconds for another's."""
-        async with self._held(self._fetch_lock(name, version), fcntl.LOCK_EX, patience):
+        lock = self._shelf(copy.name) / f"{_FETCH}{_marked(copy)}"
+        async with self._held(lock, fcntl.LOCK_EX, patience):
             yield
 
-    def folder(self, name: str, version: str) -> Path:
+    def folder(self, copy: Copy) -> Path:
         """Return where a version's files are, or would be."""
-        return self._shelf(name) / _safe(version)
+        shelf = self._shelf(copy.name)
+        marked, plain = shelf / _marked(copy), shelf / _safe(copy.version)
+        # Version 0.1.0 kept them under the number alone.
+        return plain if plain.is_dir() and not marked.is_dir() else marked
 
-    def begin(self, name: str, version: str) -> Path:
+    def begin(self, copy: Copy) -> Path:
         """Return a new empty folder to download into; what an earlier end cut short goes."""
-        shelf = self._shelf(name)
+        shelf = self._shelf(copy.name)
         shelf.mkdir(parents=True, exist_ok=True)
-        prefix = f"{_DOWNLOAD}{_safe(version)}{_OF}"
+        prefix = f"{_DOWNLOAD}{_marked(copy)}{_OF}"
         for unfinished in shelf.glob(f"{prefix}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=prefix, dir=shelf))
@@ -89,14 +104,14 @@ class Shelf:
     def has(self, copy: Copy) -> bool:
         """Say whether a copy with this digest is here; its model file is verified when opened."""
         try:
-            read_manifest(self.folder(copy.name, copy.version), copy.digest)
+            read_manifest(self.folder(copy), copy.digest)
         except BundleRefusedError:
             return False
         return True
 
     def keep(self, download: Path, copy: Copy) -> None:
         """Put a whole download in its place, over what was there."""
-        place = self.folder(copy.name, copy.version)
+        place = self._shelf(copy.name) / _marked(copy)
         shutil.rmtree(place, ignore_errors=True)
         download.rename(place)
 
@@ -108,9 +123,10 @@ class Shelf:
         """Note that this version is the champion that answers now."""
         shelf = self._shelf(copy.name)
         before = self._read(shelf)
-        if before is not None and before.version == copy.version:
+        if before is not None and _copy(copy.name, before) == copy:
             return
-        record = _Record(copy.version, copy.digest, before.version if before else None)
+        last = before.version if before else None
+        record = _Record(copy.version, copy.digest, last, copy.source)
         draft = shelf / f".{_RECORD}"
         draft.write_text(json.dumps(asdict(record)))
         draft.replace(shelf / _RECORD)
@@ -120,7 +136,7 @@ class Shelf:
         return not self._left_over(name, wanted)
 
     def tidy(self, name: str, wanted: Collection[str]) -> None:
-        """Remove all copies but the last champion, the one before and what is wanted."""
+        """Remove all copies but the last champion, the one before and the versions wanted."""
         for left in self._left_over(name, wanted):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
@@ -130,7 +146,7 @@ class Shelf:
     def last_good(self, name: str) -> Copy | None:
         """Return the version of a name that was champion here last, if there was one."""
         record = self._read(self._shelf(name))
-        return Copy(name, record.version, record.digest) if record else None
+        return _copy(name, record) if record else None
 
     def names(self) -> list[str]:
         """Return the names that have a shelf, sorted."""
@@ -165,18 +181,16 @@ class Shelf:
         record = self._read(shelf)
         champions = (record.version, record.before) if record else ()
         kept = {_safe(version) for version in (*wanted, *champions) if version}
-        found = (path for path in shelf.glob("*") if path.name not in kept)
-        return [path for path in found if _is_left_over(path, kept)]
-
-    def _fetch_lock(self, name: str, version: str) -> Path:
-        return self._shelf(name) / f"{_FETCH}{_safe(version)}"
+        return [path for path in shelf.glob("*") if _is_left_over(path, kept)]
 
     def _read(self, shelf: Path) -> _Record | None:
         try:
             fields = json.loads((shelf / _RECORD).read_text())
             before = fields.get("before")
             version, digest = str(fields["version"]), str(fields["digest"])
-            return _Record(version, digest, str(before) if before else None) if version else None
+            source = str(fields.get("source", ""))
+            last = str(before) if before else None
+            return _Record(version, digest, last, source) if version else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             # No record, or one that was damaged: there is nothing to fall back on, which is no
             # reason to stop following the registry.
@@ -194,11 +208,23 @@ def _locks(descriptor: int, kind: int) -> bool:
 def _is_left_over(path: Path, kept: Collection[str]) -> bool:
     """Say whether something that is no wanted version can go."""
     if path.name.startswith(_FETCH):
-        return path.name.removeprefix(_FETCH) not in kept and _is_free(path)
+        return _version_of(path.name.removeprefix(_FETCH)) not in kept and _is_free(path)
     if path.name.startswith(_DOWNLOAD):
-        version = path.name.removeprefix(_DOWNLOAD).partition(_OF)[0]
-        return _is_free(path.with_name(f"{_FETCH}{version}"))
-    return path.is_dir()
+        marked = path.name.removeprefix(_DOWNLOAD).partition(_OF)[0]
+        return _is_free(path.with_name(f"{_FETCH}{marked}"))
+    return path.is_dir() and _version_of(path.name) not in kept
+
+
+def _copy(name: str, record: _Record) -> Copy:
+    return Copy(name, record.version, record.digest, record.source)
+
+
+def _marked(copy: Copy) -> str:
+    return f"{_safe(copy.version)}{_MARK}{copy.digest[:_MARK_DIGITS]}"
+
+
+def _version_of(folder: str) -> str:
+    return folder.partition(_MARK)[0]
 
 
 def _is_free(lock: Path) -> bool:

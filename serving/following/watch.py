@@ -7,19 +7,28 @@ was refused, the reason is kept and what had the role keeps it. A version under 
 loaded once, and one that changes its role is not loaded again. What goes wrong under another alias
 never touches the champion, and a registry that is away, or that no longer names a champion, takes
 nothing down.
+
+A number alone is no version: a model that is deleted and made again counts from 1. What is held for
+a number has a role on as long as the registry means the same by it, see `_Proof`.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.bundle import Bundle, BundleRefusedError
 from serving.following.opener import Opener
-from serving.following.registry import Named, Registry, RegistryError
+from serving.following.registry import (
+    Named,
+    Registry,
+    RegistryError,
+    UnprovenError,
+    VersionGoneError,
+)
 from serving.following.shelf import Copy, Shelf
 from serving.following.telling import Troubles, told
 from serving.models.holder import Held, Holder, Refusal, Role
@@ -30,7 +39,12 @@ FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 FALL_BACK_SECONDS = 3.0
 """Until a copy of the last good version answers where nothing else does yet."""
+PROVEN_SECONDS, QUESTIONS_A_SECOND = 30.0, 10.0
+"""After the first it is asked again what a number stands for: a tag can be changed without a trace.
+With many versions later, so that a registry is not kept busy by it."""
 _REGISTRY, _COPIES = "the registry", "the server's copies"
+_DELETED = "?"
+"""In place of a version: what is under way is the question what became of a champion."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,16 @@ class _Retry:
     failures: int
     due: float
     refusal: Refusal
+    stamp: str
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What is held is what the registry means by its number, while the model's stamp is this."""
+
+    held: Held
+    stamp: str
+    asked: float
 
 
 class Watch:
@@ -59,8 +83,8 @@ class Watch:
         self._troubles = Troubles()
         self._named: dict[str, Named] = {}
         self._retries: dict[tuple[str, str], _Retry] = {}
-        self._copies: dict[tuple[str, str], Copy] = {}
-        self._recorded: dict[str, str] = {}
+        self._proofs: dict[tuple[str, str], _Proof] = {}
+        self._recorded: dict[str, Held] = {}
         self._restored: set[str] = set()
         # What is under way: by name and version what is opened, by name and "" what else there is.
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -177,20 +201,22 @@ class Watch:
         self._follows = True
         self._holder.registry_problem = None
         champions = {
-            name: None if isinstance(one, RegistryError) else one.get(Role.CHAMPION)
+            name: None if isinstance(one, RegistryError) else one.versions.get(Role.CHAMPION)
             for name, one in named.items()
         }
         self._holder.follow(champions)
 
     def _follow_all(self, named: Mapping[str, Named | RegistryError]) -> None:
-        gone: dict[str, Named] = {name: {} for name in self._holder.names()}
-        for name, versions in {**gone, **named}.items():
-            if isinstance(versions, RegistryError):
-                self._troubles.met(name, told(versions))
-                self._holder.refuse(name, Refusal("?", told(versions), _kind(versions)))
+        gone: dict[str, Named] = {name: Named() for name in self._holder.names()}
+        for name, one in {**gone, **named}.items():
+            if isinstance(one, RegistryError):
+                self._troubles.met(name, told(one))
+                self._holder.refuse(name, Refusal("?", told(one), _kind(one)))
                 continue
             try:
-                self._follow(name, versions)
+                self._follow(name, one)
+                if name in named and Role.CHAMPION not in one.versions:
+                    self._restore_unnamed(name)
                 self._keep_house(name)
             except Exception as error:  # noqa: BLE001 - one model's trouble is not another's
                 expected = isinstance(error, OSError | ValueError)
@@ -200,16 +226,17 @@ class Watch:
 
     def _follow(self, name: str, named: Named) -> None:
         is_withdrawn = self._holder.is_withdrawn(name)
-        self._named[name] = {} if is_withdrawn else named
+        self._named[name] = Named() if is_withdrawn else named
+        wanted = {"", _DELETED, *self._named[name].versions.values()}
         for key, task in self._tasks.items():
-            if key[0] == name and key[1] and key[1] not in self._named[name].values():
+            if key[0] == name and key[1] not in wanted:
                 task.cancel()
         if is_withdrawn:
             return
         # As they stand before any role changes hands: two roles may swap their versions.
-        held = self._holder.lineup(name).versions()
+        held = frozenset(self._holder.lineup(name).roles().values())
         for role in Role:
-            version = named.get(role)
+            version = named.versions.get(role)
             if version is not None:
                 self._fill(name, role, version, held)
             elif role is Role.CHAMPION:
@@ -217,18 +244,43 @@ class Watch:
             else:
                 self._release(name, role)
 
-    def _fill(self, name: str, role: Role, version: str, held: Mapping[str, Held]) -> None:
-        if version in held:
-            is_news = self._holder.lineup(name).under(role) is not held[version]
-            self._holder.hold(held[version], role)
+    def _fill(self, name: str, role: Role, version: str, held: Collection[Held]) -> None:
+        key, stamp = (name, version), self._named[name].stamp
+        proof = self._proofs.get(key)
+        if proof is not None and proof.stamp == stamp and proof.held in held:
+            is_news = self._holder.lineup(name).under(role) is not proof.held
+            self._holder.hold(proof.held, role)
             if is_news:
                 LOG.info("%s: version %s is %s now", name, version, role)
-        elif (name, version) in self._tasks:
+            if key not in self._tasks and self._is_old(proof):
+                self._begin(key, partial(self._prove_again, key, proof))
+        elif key in self._tasks:
             return
-        elif self._is_due(name, version):
-            self._begin((name, version), partial(self._try, name, version))
+        elif self._is_due(key, stamp):
+            self._begin(key, partial(self._try, name, version, stamp))
         else:
-            self._holder.refuse(name, self._retries[name, version].refusal, role)
+            self._holder.refuse(name, self._retries[key].refusal, role)
+
+    def _is_old(self, proof: _Proof) -> bool:
+        lasts = max(PROVEN_SECONDS, len(self._proofs) / QUESTIONS_A_SECOND)
+        return self._clock() - proof.asked > lasts
+
+    async def _prove_again(self, key: tuple[str, str], proof: _Proof) -> None:
+        """Forget what is held for a number when the registry means another version by now.
+
+        A registry that cannot say so leaves it as it is: the next look but some asks again.
+        """
+        self._proofs[key] = replace(proof, asked=self._clock())
+        try:
+            copy = await self._opener.identify(*key)
+        except (UnprovenError, VersionGoneError):
+            is_other = True
+        except RegistryError:
+            return
+        else:
+            is_other = copy.is_other_than(_copy_of(proof.held))
+        if is_other:
+            self._proofs.pop(key, None)
 
     def _release(self, name: str, role: Role) -> None:
         before = self._holder.lineup(name).under(role)
@@ -237,27 +289,52 @@ class Watch:
             LOG.info("%s: version %s is %s no more", name, before.version, role)
 
     def _note_no_champion(self, name: str) -> None:
-        held = self._holder.find(name)
-        if held is not None and self._holder.refusal(name) is None:
-            reason = "the registry names no champion any more; the last one keeps answering"
-            self._holder.refuse(name, Refusal(held.version, reason))
-            LOG.warning("%s %s: %s", name, held.version, reason)
+        held, key = self._holder.find(name), (name, _DELETED)
+        if held is not None and self._holder.refusal(name) is None and key not in self._tasks:
+            self._begin(key, partial(self._tell_no_champion, held))
 
-    def _is_due(self, name: str, version: str) -> bool:
-        retry = self._retries.get((name, version))
-        return retry is None or self._clock() >= retry.due
+    async def _tell_no_champion(self, held: Held) -> None:
+        """Say once why the registry names no champion; it is a refusal of nothing, so counted."""
+        reason = "the registry names no champion any more; the last one keeps answering"
+        try:
+            copy = await self._opener.identify(held.name, held.version)
+        except VersionGoneError:
+            reason = _was_deleted(held)
+        except RegistryError:
+            pass
+        else:
+            reason = _was_deleted(held) if copy.is_other_than(_copy_of(held)) else reason
+        if Role.CHAMPION not in self._named[held.name].versions:
+            self._holder.refuse(held.name, Refusal(held.version, reason, "registry"))
+            LOG.warning("%s %s: %s", held.name, held.version, reason)
 
-    async def _try(self, name: str, version: str) -> None:
+    def _restore_unnamed(self, name: str) -> None:
+        """Serve the last good copy of a model that has a champion no more; not of one that is gone.
+
+        A deleted alias is put back by the pipeline, and until then a restart takes nothing down.
+        """
+        if name in self._restored or (name, "") in self._tasks or self._holder.is_withdrawn(name):
+            return
+        if self._holder.find(name) is None and self._shelf.last_good(name) is not None:
+            self._begin((name, ""), partial(self._restore, name))
+
+    def _is_due(self, key: tuple[str, str], stamp: str) -> bool:
+        retry = self._retries.get(key)
+        return retry is None or retry.stamp != stamp or self._clock() >= retry.due
+
+    async def _try(self, name: str, version: str, stamp: str) -> None:
         later = asyncio.ensure_future(self._fall_back(name, version))
         try:
-            copy, bundle = await self._opener.open(name, version)
+            copy = await self._opener.identify(name, version)
+            held = self._known(copy) or _held(copy, await self._opener.open(copy))
         except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
-            self._refuse(name, version, error)
+            self._refuse(name, version, stamp, error)
             if Role.CHAMPION in self._roles(name, version):
                 await self._restore(name)
         else:
             self._retries.pop((name, version), None)
-            self._serve(copy, bundle, self._roles(name, version))
+            self._proofs[name, version] = _Proof(held, stamp, self._clock())
+            self._serve(held, self._roles(name, version))
         finally:
             later.cancel()
             await asyncio.wait({later})
@@ -265,25 +342,31 @@ class Watch:
 
     def _roles(self, name: str, version: str) -> list[Role]:
         """Return what the aliases gave a version at the last look."""
-        named = self._named.get(name, {})
+        named = self._named.get(name, Named()).versions
         return [role for role in Role if named.get(role) == version]
 
-    def _serve(self, copy: Copy, bundle: Bundle, roles: list[Role]) -> None:
-        if self._holder.is_withdrawn(copy.name):
-            return
-        held = Held(copy.name, copy.version, bundle)
-        self._copies[copy.name, copy.version] = copy
-        for role in roles:
-            self._holder.hold(held, role)
-            LOG.info("%s: version %s is %s now", copy.name, copy.version, role)
+    def _known(self, copy: Copy) -> Held | None:
+        """Return what is held for a number when it is the version that is meant."""
+        held = self._holder.lineup(copy.name).roles().values()
+        same = (one for one in held if not copy.is_other_than(_copy_of(one)))
+        return next(same, None)
 
-    def _refuse(self, name: str, version: str, error: Exception) -> None:
+    def _serve(self, held: Held, roles: list[Role]) -> None:
+        if self._holder.is_withdrawn(held.name):
+            return
+        for role in roles:
+            is_news = self._holder.lineup(held.name).under(role) is not held
+            self._holder.hold(held, role)
+            if is_news:
+                LOG.info("%s: version %s is %s now", held.name, held.version, role)
+
+    def _refuse(self, name: str, version: str, stamp: str, error: Exception) -> None:
         reason = told(error)
         before = self._retries.get((name, version))
         failures = before.failures + 1 if before else 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
         refusal = Refusal(version, reason, _kind(error))
-        self._retries[name, version] = _Retry(failures, self._clock() + pause, refusal)
+        self._retries[name, version] = _Retry(failures, self._clock() + pause, refusal, stamp)
         roles = self._roles(name, version)
         for role in roles:
             self._holder.refuse(name, refusal, role)
@@ -294,7 +377,7 @@ class Watch:
     def _keep_house(self, name: str) -> None:
         """Drop what is known of versions that no alias names any more, and have copies follow."""
         wanted = self._wanted(name)
-        for known in (self._retries, self._copies):
+        for known in (self._retries, self._proofs):
             for key in [key for key in known if key[0] == name and key[1] not in wanted]:
                 del known[key]
         try:
@@ -306,14 +389,14 @@ class Watch:
             self._begin((name, ""), partial(self._put_in_order, name))
 
     def _wanted(self, name: str) -> set[str]:
-        return set(self._named.get(name, {}).values()) | set(self._holder.lineup(name).versions())
+        named = self._named.get(name, Named()).versions
+        return set(named.values()) | set(self._holder.lineup(name).versions())
 
-    def _to_record(self, name: str) -> Copy | None:
+    def _to_record(self, name: str) -> Held | None:
         """Return the champion that a restart may fall back on, unless that is noted already."""
         held = self._holder.find(name)
-        if held is None or self._recorded.get(name) == held.version:
-            return None
-        return self._copies.get((name, held.version))
+        is_noted = held is None or self._recorded.get(name) is held or not held.digest
+        return None if is_noted else held
 
     async def _put_in_order(self, name: str) -> None:
         """Let trouble with the disk be a warning: what is held answers all the same."""
@@ -322,8 +405,8 @@ class Watch:
             async with self._shelf.writing(name):
                 champion = self._to_record(name)
                 if champion is not None:
-                    self._shelf.record(champion)
-                    self._recorded[name] = champion.version
+                    self._shelf.record(_copy_of(champion))
+                    self._recorded[name] = champion
                 self._shelf.tidy(name, self._wanted(name))
         except OSError as error:
             self._troubles.met(about, told(error))
@@ -367,12 +450,34 @@ class Watch:
             return
         if self._holder.find(name) is None:
             refusal = self._holder.refusal(name)
-            self._recorded[name] = copy.version
-            self._serve(copy, bundle, [Role.CHAMPION])
+            held = self._recorded[name] = _held(copy, bundle)
+            self._serve(held, [Role.CHAMPION])
             if refusal is not None:
                 self._holder.refuse(name, refusal)
 
 
+def _held(copy: Copy, bundle: Bundle) -> Held:
+    return Held(copy.name, copy.version, bundle, digest=copy.digest, source=copy.source)
+
+
+def _copy_of(held: Held) -> Copy:
+    return Copy(held.name, held.version, held.digest, held.source)
+
+
+def _was_deleted(held: Held) -> str:
+    return (
+        f"version {held.version}, which answers, was deleted in the registry, and no champion is "
+        "named; the server's own copy keeps answering"
+    )
+
+
+_KINDS = {
+    UnprovenError: "bundle",
+    RegistryError: "registry",
+    BundleRefusedError: "bundle",
+    UnscorableError: "model",
+}
+
+
 def _kind(error: Exception) -> str:
-    kinds = {RegistryError: "registry", BundleRefusedError: "bundle", UnscorableError: "model"}
-    return next((kind for one, kind in kinds.items() if isinstance(error, one)), "other")
+    return next((kind for one, kind in _KINDS.items() if isinstance(error, one)), "other")

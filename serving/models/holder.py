@@ -41,6 +41,10 @@ class Held:
     bundle: Bundle
     loaded_at: datetime = field(default_factory=_now)
     """UTC."""
+    digest: str = ""
+    """Of the bundle, as the registry has it; with the source it says which version of this number
+    it is, for a registry may give a number twice. Both empty for what came from no registry."""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,11 @@ class LineUp:
         return {role: held for role, held in every if held is not None}
 
     def versions(self) -> dict[str, Held]:
-        """Return what is held by version."""
+        """Return what is held by version.
+
+        Of two that were given one number, that which is not yet or no more champion: it is the
+        newer one, and who asks by number asks for it.
+        """
         return {held.version: held for held in self.roles().values()}
 
     def with_role(self, role: Role, held: Held | None) -> "LineUp":
@@ -73,7 +81,7 @@ class LineUp:
         before, since = self.under(role), dict(self.since)
         if held is None:
             since.pop(role, None)
-        elif before is None or before.version != held.version:
+        elif before is not held:
             since[role] = _now()
         fields: dict[str, Held | None] = {role.value: held}
         return replace(self, since=since, **fields)
@@ -187,7 +195,7 @@ class Holder:
         before = self.lineup(held.name).under(role)
         self._lineups[held.name] = self.lineup(held.name).with_role(role, held)
         self._refusals.pop((held.name, role), None)
-        if self._observer is not None and (before is None or before.version != held.version):
+        if self._observer is not None and before is not held:
             self._observer.given(held, role)
             self._tell()
 

@@ -123,7 +123,7 @@ def _slowest(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _oldest(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the version that was given a role first, or when the last of all got the same one."""
-    is_common = len({one["version"] for one in given}) == 1
+    is_common = len({(one["version"], one.get("digest")) for one in given}) == 1
     chosen = (max if is_common else min)(given, key=lambda one: one["since"])
     return dict(chosen)
 
@@ -147,6 +147,7 @@ def _state(name: str, holder: Holder) -> dict[str, Any]:
         "roles": {
             role.value: {
                 "version": held.version,
+                "digest": held.digest,
                 "since": lineup.since[role].isoformat(timespec="microseconds"),
             }
             for role, held in lineup.roles().items()
@@ -159,7 +160,11 @@ def _state(name: str, holder: Holder) -> dict[str, Any]:
 
 def _refused(name: str, holder: Holder) -> dict[str, Any]:
     refusals = {
-        role.value: {"version": refusal.version, "reason": refusal.reason}
+        role.value: {
+            "version": refusal.version,
+            "reason": refusal.reason,
+            "kind": refusal.kind,
+        }
         for role, refusal in holder.refusals(name).items()
     }
     return {"refused": refusals} if refusals else {}

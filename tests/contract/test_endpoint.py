@@ -170,6 +170,33 @@ def test_a_refusal_that_stands_ends_the_wait(
         endpoint.wait_for("5", patience_seconds=0.6)
 
 
+def test_a_champion_that_is_refused_for_good_is_not_waited_for(
+    url: str, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reason that lies in the version itself does not go away; one that lies elsewhere may."""
+    monkeypatch.setattr(endpoint_module, "REFUSAL_STANDS_SECONDS", 0.1)
+    holder.follow({"boxes": "5"})
+    holder.refuse("boxes", Refusal("5", "it has no digest", "bundle"))
+    endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
+    with pytest.raises(VersionRefusedError, match="version 5 as champion: it has no digest"):
+        endpoint.wait_for("5", patience_seconds=60)
+    holder.refuse("boxes", Refusal("5", "it did not give it", "registry"))
+    with pytest.raises(EndpointError, match=r"after 1 s do not.*refused: it did not give it"):
+        endpoint.wait_for("5", patience_seconds=0.6)
+
+
+def test_another_version_of_the_same_number_is_not_the_one_waited_for(
+    url: str, holder: Holder, bundle: Bundle
+) -> None:
+    """A registry that was made anew counts from 1 again; the digest tells the two apart."""
+    holder.hold(Held("boxes", "1", bundle, digest="a" * 64))
+    endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
+    for digest in ("", "a" * 64):
+        assert endpoint.wait_for("1", patience_seconds=5, digest=digest) < 5
+    with pytest.raises(EndpointError, match="still says: 1 of another model that had that number"):
+        endpoint.wait_for("1", patience_seconds=0.1, digest="b" * 64)
+
+
 def test_rows_that_it_cannot_answer_are_no_absence(
     url: str, holder: Holder, bundle: Bundle
 ) -> None:

@@ -3,6 +3,7 @@
 A real MLflow server, a real Delta table, and the server itself following that registry on a port.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from demo.data import pulsar_rows
 from include import endpoint_check, steps
 from include.adapters import endpoint as door
 from include.adapters.endpoint import Endpoint
+from include.adapters.registry import Registry
 from include.errors import EndpointError, GivenBackError
 from include.moves import MoveKind, RollBack
 from include.records import Form, Preflight, Verdict
@@ -63,6 +65,11 @@ def served(at: Workplace, url: str) -> Workplace:
 def aliases(at: Workplace) -> dict[str, str]:
     """Return the aliases of the registered model."""
     return dict(mlflow.MlflowClient().get_registered_model(at.spec.model).aliases)
+
+
+def workplace_registry(at: Workplace) -> Registry:
+    """Return a registry that remembers nothing, as the next task has one."""
+    return Registry(str(mlflow.get_tracking_uri()), at.spec.name, at.spec.model)
 
 
 def flown(at: Workplace, done: Run) -> Preflight:
@@ -168,6 +175,40 @@ def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
     found = flown(served, done)
     assert not found.passed
     assert "too large for this server" in found.sentence
+
+
+def test_a_name_that_another_tool_took_first_ends_at_once(served: Workplace) -> None:
+    """A registered model without our tag is followed by no server, so nothing is waited for."""
+    mlflow.MlflowClient().create_registered_model(served.spec.model)
+    done = run(served)
+    started = time.monotonic()
+    with pytest.raises(EndpointError, match=r"no server follows .* lacks the tag ratchet\.spec"):
+        flown(served, done)
+    assert time.monotonic() - started < 10
+    mlflow.MlflowClient().set_registered_model_tag(
+        served.spec.model, "ratchet.spec", served.spec.name
+    )
+    assert flown(served, done).passed
+
+
+def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: Workplace) -> None:
+    """Its version 1 is not the version 1 that the server holds: it is tried, promoted, served."""
+    digests = []
+    for seed in (1, 2):
+        drop(served, pulsar_rows(600, seed=seed))
+        fresh = replace(served, registry=workplace_registry(served))
+        done = run(fresh)
+        assert done.challenger.version == "1"
+        assert flown(fresh, done).passed
+        steps.promote(fresh, done.plan, done.challenger, done.scores, Form())
+        assert steps.serve(fresh, done.plan).version == "1"
+        state = httpx.get(f"{served.endpoint.replicas()[0].url}/v2/health/ready", trust_env=False)
+        roles = state.json()["models"][served.spec.model]["roles"]
+        digests.append((roles["champion"]["digest"], done.challenger.digest))
+        if seed == 1:
+            mlflow.MlflowClient().delete_registered_model(served.spec.model)
+    assert all(served_one == registered for served_one, registered in digests)
+    assert digests[0] != digests[1]
 
 
 def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(

@@ -87,7 +87,7 @@ def stock(home: Path, folder: Path, digest: str, name: str = "boxes") -> None:
 
     async def leave() -> None:
         async with shelf.writing(name):
-            download = shutil.copytree(folder, shelf.begin(name, "1"), dirs_exist_ok=True)
+            download = shutil.copytree(folder, shelf.begin(copy), dirs_exist_ok=True)
             shelf.keep(Path(download), copy)
             shelf.record(copy)
 

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,10 +22,13 @@ import joblib
 from serving.following.registry import (
     DIGEST_TAG,
     SPEC_TAG,
+    Identity,
     MlflowRegistry,
     Named,
     Registry,
     RegistryError,
+    UnprovenError,
+    VersionGoneError,
 )
 from serving.models.holder import Role
 
@@ -43,6 +47,9 @@ class Publisher(Protocol):
     def crown(self, name: str, version: str | None, role: Role = Role.CHAMPION) -> None:
         """Point an alias at a version, or remove it."""
 
+    def delete(self, name: str, version: str | None = None) -> None:
+        """Delete a version and the aliases on it, or the model with all of them."""
+
 
 class FakeRegistry:
     """A registry in memory: publisher and registry in one."""
@@ -52,17 +59,20 @@ class FakeRegistry:
         self.registry: Registry = self
         self.problem: str | None = None
         self.fetched: list[tuple[str, str]] = []
-        self._ours: dict[str, Named] = {}
+        self._ours: dict[str, dict[Role, str]] = {}
         self._versions: dict[tuple[str, str], tuple[Path, str | None]] = {}
+        self._changes: Counter[str] = Counter()
 
     def register(self, name: str, *, is_ours: bool = True) -> None:
         """Create a registered model."""
+        self._changes[name] += 1
         if is_ours:
             self._ours[name] = {}
 
     def publish(self, name: str, folder: Path, digest: str | None) -> str:
         """Add a version; the bundle is copied when it is fetched."""
-        version = str(1 + sum(known == name for known, _ in self._versions))
+        self._changes[name] += 1
+        version = str(1 + max((int(v) for known, v in self._versions if known == name), default=0))
         self._versions[name, version] = (folder, digest)
         return version
 
@@ -73,17 +83,33 @@ class FakeRegistry:
         else:
             self._ours[name][role] = version
 
+    def replace(self, name: str, version: str, folder: Path, digest: str) -> None:
+        """Put another bundle under a number, with its digest: no stamp tells of it."""
+        self._versions[name, version] = (folder, digest)
+
+    def delete(self, name: str, version: str | None = None) -> None:
+        """Delete a version and the aliases on it, or the model with all of them."""
+        self._changes[name] += 1
+        for key in [key for key in self._versions if key[0] == name and version in (None, key[1])]:
+            del self._versions[key]
+        left = {role: one for role, one in self._ours.pop(name).items() if one != version}
+        if version is not None:
+            self._ours[name] = left
+
     async def named(self) -> dict[str, Named | RegistryError]:
         """Return the aliases."""
         self._require_up()
-        return {name: dict(versions) for name, versions in self._ours.items()}
+        return {
+            name: Named(dict(versions), str(self._changes[name]))
+            for name, versions in self._ours.items()
+        }
 
-    async def digest(self, name: str, version: str) -> str:
-        """Return the digest as it was published."""
-        digest = self._version(name, version)[1]
+    async def identity(self, name: str, version: str) -> Identity:
+        """Return the digest as it was published, and the folder."""
+        folder, digest = self._version(name, version)
         if digest is None:
-            raise RegistryError(f"version {version} of {name} has no tag {DIGEST_TAG}")
-        return digest
+            raise UnprovenError(f"version {version} of {name} has no tag {DIGEST_TAG}")
+        return Identity(digest, str(folder))
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Copy the files as they are now."""
@@ -98,7 +124,7 @@ class FakeRegistry:
     def _version(self, name: str, version: str) -> tuple[Path, str | None]:
         self._require_up()
         if (name, version) not in self._versions:
-            raise RegistryError(f"there is no version {version} of {name}")
+            raise VersionGoneError(f"there is no version {version} of {name}")
         return self._versions[name, version]
 
     def _require_up(self) -> None:
@@ -179,6 +205,13 @@ class MlflowPublisher:
             self._client.delete_registered_model_alias(name, role.value)
         else:
             self._client.set_registered_model_alias(name, role.value, version)
+
+    def delete(self, name: str, version: str | None = None) -> None:
+        """Delete a version and the aliases on it, or the model with all of them."""
+        if version is None:
+            self._client.delete_registered_model(name)
+        else:
+            self._client.delete_model_version(name, version)
 
     def _log(self, folder: Path) -> tuple[str, str]:
         with warnings.catch_warnings():

@@ -115,7 +115,7 @@ async def test_a_refused_successor_is_shown(
     assert answer.status_code == 200
     assert answer.json()["version"] == "3"
     assert answer.json()["refused"] == {
-        "champion": {"version": "4", "reason": "its digest is wrong"}
+        "champion": {"version": "4", "reason": "its digest is wrong", "kind": "other"}
     }
     everything = (await client.get("/v2/health/ready")).json()
     assert everything["models"]["boxes"]["refused"]["champion"]["version"] == "4"

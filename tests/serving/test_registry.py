@@ -10,12 +10,25 @@ from typing import Any, TypeVar
 import pytest
 
 from serving.bundle import load
-from serving.following.registry import MlflowRegistry, Registry, RegistryError
+from serving.following.registry import (
+    MlflowRegistry,
+    Named,
+    Registry,
+    RegistryError,
+    UnprovenError,
+    VersionGoneError,
+)
 from serving.models.holder import Role
 from tests.serving.conftest import Save
 from tests.serving.registries import Publisher, free_port
 
 T = TypeVar("T")
+
+
+def versions_in(named: Named | RegistryError) -> dict[Role, str]:
+    """Return the versions that the aliases of a model name."""
+    assert isinstance(named, Named)
+    return dict(named.versions)
 
 
 @pytest.fixture
@@ -31,16 +44,16 @@ def test_follows_what_carries_the_tag(publisher: Publisher, save_bundle: Save, n
 
     async def asked(registry: Registry) -> None:
         named = await registry.named()
-        assert named[name] == {}
+        assert versions_in(named[name]) == {}
         assert f"{name} of others" not in named
         versions = [publisher.publish(name, *save_bundle(name=name)) for _ in range(2)]
         for version in [*versions, versions[0], None]:
             publisher.crown(name, version)
             expected = {Role.CHAMPION: version} if version else {}
-            assert (await registry.named())[name] == expected
+            assert versions_in((await registry.named())[name]) == expected
         for role in Role:
             publisher.crown(name, versions[1], role)
-        assert (await registry.named())[name] == dict.fromkeys(Role, versions[1])
+        assert versions_in((await registry.named())[name]) == dict.fromkeys(Role, versions[1])
 
     _asking(publisher.registry, asked)
 
@@ -54,7 +67,7 @@ def test_a_version_arrives_whole(
 
     async def asked(registry: Registry) -> str:
         await registry.fetch(name, version, tmp_path)
-        return await registry.digest(name, version)
+        return (await registry.identity(name, version)).digest
 
     assert load(tmp_path, _asking(publisher.registry, asked)).manifest.name == name
 
@@ -67,15 +80,61 @@ def test_what_is_not_there_is_said(
     bare = publisher.publish(name, save_bundle(name=name)[0], None)
 
     async def asked(registry: Registry) -> None:
-        with pytest.raises(RegistryError, match=r"ratchet\.digest"):
-            await registry.digest(name, bare)
-        with pytest.raises(RegistryError):
-            await registry.digest(name, "99")
+        with pytest.raises(UnprovenError, match=r"ratchet\.digest"):
+            await registry.identity(name, bare)
+        with pytest.raises(VersionGoneError):
+            await registry.identity(name, "99")
         with pytest.raises(RegistryError):
             await registry.fetch(name, "99", tmp_path)
 
     _asking(publisher.registry, asked)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_is_given_twice_is_two_versions(
+    publisher: Publisher, save_bundle: Save, name: str
+) -> None:
+    """A model that is made again has another stamp, and its version 1 another identity.
+
+    The same holds when a version was deleted in between, whatever number the next one gets.
+    """
+
+    async def asked(registry: Registry) -> None:
+        seen = []
+        for _ in range(2):
+            publisher.register(name)
+            publisher.crown(name, publisher.publish(name, *save_bundle(name=name)))
+            named = (await registry.named())[name]
+            assert isinstance(named, Named)
+            assert versions_in(named) == {Role.CHAMPION: "1"}
+            seen.append((named.stamp, await registry.identity(name, "1")))
+            publisher.delete(name)
+            assert name not in await registry.named()
+        assert seen[0][0] != seen[1][0]
+        assert seen[0][1].source != seen[1][1].source
+
+    _asking(publisher.registry, asked)
+
+
+def test_with_a_version_its_alias_is_gone(
+    publisher: Publisher, save_bundle: Save, name: str
+) -> None:
+    """A deleted champion is named no more, and asking for it says that it is gone."""
+    publisher.register(name)
+    publisher.crown(name, publisher.publish(name, *save_bundle(name=name)))
+
+    async def asked(registry: Registry) -> None:
+        before = (await registry.named())[name]
+        publisher.delete(name, "1")
+        after = (await registry.named())[name]
+        assert versions_in(after) == {}
+        assert isinstance(before, Named)
+        assert isinstance(after, Named)
+        assert before.stamp != after.stamp
+        with pytest.raises(VersionGoneError, match="version 1"):
+            await registry.identity(name, "1")
+
+    _asking(publisher.registry, asked)
 
 
 @pytest.mark.parametrize("path", ["", "/elsewhere"], ids=["nobody listens", "no registry"])

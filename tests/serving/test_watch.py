@@ -1,6 +1,7 @@
 """Following champions: new before old, reasons kept, copies used, nothing ever taken down."""
 
 import asyncio
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from serving.following.shelf import Shelf
 from serving.following.watch import Watch
-from serving.models.holder import Holder
+from serving.models.holder import Holder, Role
 from tests.logs import messages_of
 from tests.serving.conftest import Save, constant
 from tests.serving.parts import app_around
@@ -52,6 +53,11 @@ class Stand:
     def problem(self) -> str | None:
         """Return why the registry cannot be followed, if so."""
         return self.holder.registry_problem
+
+    def digest(self) -> str:
+        """Return the digest of the champion that answers."""
+        held = self.holder.find("boxes")
+        return held.digest if held else ""
 
     def reason(self) -> str:
         """Return why the champion is not the one that answers."""
@@ -171,6 +177,144 @@ async def test_an_alias_that_is_removed_takes_nothing_down(stand: Stand, save_bu
     assert stand.reason() == ""
 
 
+async def test_a_model_made_again_is_another_one(stand: Stand, save_bundle: Save) -> None:
+    """The same number of another bundle is loaded, checked and swapped in; the old one is no more.
+
+    While it is not named yet, and when it is no good, the old one keeps answering.
+    """
+    assert stand.crown(*save_bundle(constant(0.1))) == "1"
+    assert await stand.look() == "1"
+    old = stand.holder.find("boxes")
+    assert old is not None
+    stand.registry.delete("boxes")
+    stand.registry.register("boxes")
+    await stand.look()
+    assert stand.holder.find("boxes") is old
+    folder, digest = save_bundle(constant(0.9))
+    damage(folder, threshold=0.0)
+    assert stand.crown(folder, digest) == "1"
+    await stand.look()
+    assert stand.holder.find("boxes") is old
+    assert "registry recorded" in stand.reason()
+    again = Stand(stand.home, stand.registry)
+    await again.look()
+    assert again.digest() == old.digest
+    stand.registry.delete("boxes")
+    stand.registry.register("boxes")
+    folder, digest = save_bundle(constant(0.9))
+    assert stand.crown(folder, digest) == "1"
+    for one in (stand, again):
+        await one.look()
+        assert one.digest() == digest
+        assert one.reason() == ""
+    after = Stand(stand.home, stand.registry)
+    stand.registry.problem = "connection refused"
+    await after.look()
+    assert after.digest() == digest
+
+
+async def test_a_challenger_of_an_old_number_is_not_the_champion_of_that_number(
+    stand: Stand, save_bundle: Save
+) -> None:
+    """Version 1 of the model made again is tried beside the champion that was version 1 before."""
+    stand.crown(*save_bundle(constant(0.1)))
+    await stand.look()
+    old = stand.holder.find("boxes")
+    stand.registry.delete("boxes")
+    stand.registry.register("boxes")
+    folder, digest = save_bundle(constant(0.9))
+    stand.registry.crown("boxes", stand.registry.publish("boxes", folder, digest), Role.CHALLENGER)
+    await stand.look()
+    assert stand.holder.find("boxes") is old
+    assert stand.holder.take("boxes", "1").digest == digest
+
+
+async def test_what_is_held_is_not_loaded_again_when_the_model_gets_a_version(
+    stand: Stand, save_bundle: Save
+) -> None:
+    """A new version and the deletion of another change nothing for the champion."""
+    first = stand.crown(*save_bundle())
+    await stand.look()
+    held = stand.holder.find("boxes")
+    second = stand.registry.publish("boxes", *save_bundle())
+    assert await stand.look() == first
+    stand.registry.delete("boxes", second)
+    assert await stand.look() == first
+    assert stand.holder.find("boxes") is held
+    assert stand.registry.fetched == [("boxes", first)]
+
+
+async def test_a_bundle_that_was_replaced_with_its_digest_is_noticed(
+    stand: Stand, save_bundle: Save
+) -> None:
+    """A tag that was changed leaves no trace in the list; it is asked for again within a minute."""
+    folder, digest = save_bundle(constant(0.1))
+    stand.crown(folder, digest)
+    await stand.look()
+    other, digest = save_bundle(constant(0.9))
+    stand.registry.replace("boxes", "1", other, digest)
+    for _ in range(3):
+        stand.now += 25.0
+        await stand.look()
+    assert stand.digest() == digest
+
+
+async def test_a_deleted_champion_keeps_answering_and_is_told_of_once(
+    stand: Stand, save_bundle: Save, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also after a restart, which serves the server's own copy; a model that is gone is dropped."""
+    version = stand.crown(*save_bundle())
+    await stand.look()
+    stand.registry.delete("boxes", version)
+    again = Stand(stand.home, stand.registry)
+    for one in (stand, again):
+        caplog.clear()
+        for _ in range(4):
+            await one.look()
+        assert one.digest() != ""
+        assert "was deleted in the registry" in one.reason()
+        assert len([said for said in messages_of(caplog, "serving") if "deleted" in said]) == 1
+    stand.registry.delete("boxes")
+    assert await stand.look() == version
+    assert await Stand(stand.home, stand.registry).look() is None
+
+
+async def test_another_tools_version_is_one_sentence(
+    stand: Stand, save_bundle: Save, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A champion that nothing proves is refused once in the log, and the old one goes on."""
+    first = stand.crown(*save_bundle())
+    await stand.look()
+    stand.crown(save_bundle()[0], None)
+    for _ in range(3):
+        stand.now += 5.0
+        assert await stand.look() == first
+    assert "ratchet.digest" in stand.reason()
+    refusal = stand.holder.refusal("boxes")
+    assert refusal is not None
+    assert refusal.kind == "bundle"
+    assert len(messages_of(caplog, "serving")) == 1
+
+
+async def test_copies_of_the_first_release_are_served(stand: Stand, save_bundle: Save) -> None:
+    """A home of version 0.1.0 names its folders by number alone, and its record has no source."""
+    version = stand.crown(*save_bundle())
+    await stand.look()
+    shelf = stand.home / "boxes"
+    next(shelf.glob("1-*")).rename(shelf / "1")
+    record = json.loads((shelf / "champion.json").read_text())
+    del record["source"]
+    (shelf / "champion.json").write_text(json.dumps(record))
+    stand.registry.problem = "connection refused"
+    again = Stand(stand.home, stand.registry)
+    assert await again.look() == version
+    stand.registry.problem = None
+    held = again.holder.find("boxes")
+    await again.look()
+    assert again.holder.find("boxes") is held
+    assert stand.registry.fetched == [("boxes", version)]
+
+
 async def test_a_restart_without_the_registry_serves_the_last_good(
     stand: Stand, save_bundle: Save
 ) -> None:
@@ -220,10 +364,8 @@ async def test_old_copies_go(stand: Stand, save_bundle: Save) -> None:
     torn = stand.home / "boxes" / ".download-torn"
     torn.mkdir()
     await stand.look()
-    assert sorted(path.name for path in (stand.home / "boxes").iterdir() if path.is_dir()) == [
-        "3",
-        "4",
-    ]
+    kept = (path.name for path in (stand.home / "boxes").iterdir() if path.is_dir())
+    assert sorted(name.partition("-")[0] for name in kept) == ["3", "4"]
 
 
 async def test_a_name_cannot_lead_out_of_the_home(stand: Stand, save_bundle: Save) -> None:

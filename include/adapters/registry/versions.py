@@ -73,6 +73,11 @@ class Versions(Connection):
         found = self._client.search_model_versions(f"name='{self.model}' and run_id='{run_id}'")
         return self._record(min(found, key=lambda one: int(one.version))) if found else None
 
+    def is_followed(self) -> bool:
+        """Say whether servers look at the registered model: they know it by its tag."""
+        model = self._registered()
+        return model is not None and SPEC in model.tags
+
     def data_versions(self) -> set[int]:
         """Return the versions of the lake's table that model versions were fitted on.
 
