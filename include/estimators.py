@@ -1,8 +1,8 @@
 """The estimators and transformers that a spec may name: classes only, and this is the only list.
 
 A path that stands here is imported and made; any other is never imported. Reading a spec asks no
-learning library, so the parameters of each stand beside it in a file that
-`python -m include.trusted_names` writes.
+learning library, so the parameters of each, and the values that they take, stand beside it in a
+file that `python -m include.trusted_names` writes.
 """
 
 import json
@@ -12,6 +12,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from include.accepted import Alternatives
 
 PARAMETERS_FILE = Path(__file__).with_suffix(".json")
 CLASSIFIERS = {
@@ -130,9 +132,38 @@ ESTIMATOR_VALUED = frozenset(
     }
 )
 """The parameters that may be an estimator, or a list with estimators in it."""
+TUPLE_VALUED = frozenset({"feature_range", "quantile_range"})
+"""The parameters that must be a tuple, which a spec writes as a list."""
+TRANSFORM_TOO = frozenset(
+    {
+        "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
+        "sklearn.ensemble.StackingClassifier",
+        "sklearn.ensemble.VotingClassifier",
+    }
+)
+"""The classifiers that can also stand before another step."""
+WITHOUT_PROBABILITIES = frozenset(
+    {
+        "sklearn.linear_model.PassiveAggressiveClassifier",
+        "sklearn.linear_model.Perceptron",
+        "sklearn.linear_model.RidgeClassifier",
+        "sklearn.linear_model.RidgeClassifierCV",
+        "sklearn.multiclass.OneVsOneClassifier",
+        "sklearn.svm.LinearSVC",
+    }
+)
+"""The classifiers that only ever say which class, however they are set."""
+PROBABILITIES_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "sklearn.ensemble.VotingClassifier": ("voting", ("soft",)),
+    "sklearn.linear_model.SGDClassifier": ("loss", ("log_loss", "modified_huber")),
+    "sklearn.svm.NuSVC": ("probability", (True,)),
+    "sklearn.svm.SVC": ("probability", (True,)),
+}
+"""The classifiers that give probabilities when a parameter has one of these values."""
 WITHHELD = frozenset({"callbacks", "memory"})
 """Parameters that no spec has: objects of a program, and a folder to write and unpickle in."""
-_PACKAGES = ("sklearn.", "xgboost.", "serving.")
+_ALIKE = 0.7
+"""How much of the name of a class is to be alike, for it to be the one that was meant."""
 
 
 def paths(*groups: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -155,11 +186,40 @@ def resolve(path: str) -> type:
 
 
 def unsupported(path: str) -> str:
-    """Return the sentence for a path that is not supported."""
-    listed = paths()
-    same_class = [one for one in listed if one.rpartition(".")[2] == path.rpartition(".")[2]]
-    nearest = (same_class or get_close_matches(path, listed, n=1, cutoff=0))[0]
-    return f"{path} is not supported; did you mean {nearest}?"
+    """Return the sentence for a path that is not supported, with the nearest one that is."""
+    name = path.rpartition(".")[2]
+    known = [*_regressors(), *_classes()]
+    if set(get_close_matches(name, known, n=1, cutoff=_ALIKE)) & {*_regressors()}:
+        meant = nearest(path.replace(name, _as_classifier(name)), CLASSIFIERS)
+        return f"{path} is a regressor, and rows here have classes; did you mean {meant}?"
+    return f"{path} is not supported; did you mean {nearest(path)}?"
+
+
+def nearest(path: str, *groups: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the supported path that one is nearest to, by the name of its class first."""
+    listed = paths(*groups)
+    name = path.rpartition(".")[2]
+    named = {one.rpartition(".")[2]: one for one in listed}
+    if close := get_close_matches(name, named, n=1, cutoff=_ALIKE):
+        return named[close[0]]
+    return get_close_matches(path, listed, n=1, cutoff=0)[0]
+
+
+def _regressors() -> Sequence[str]:
+    listed: Sequence[str] = _signatures()["regressors"]
+    return listed
+
+
+def _classes() -> list[str]:
+    return [path.rpartition(".")[2] for path in paths()]
+
+
+def _as_classifier(name: str) -> str:
+    """Return what the classifier beside a regressor is usually called."""
+    for end, instead in (("Regressor", "Classifier"), ("LinearRegression", "LogisticRegression")):
+        if name.endswith(end):
+            return name.removesuffix(end) + instead
+    return name.removesuffix("R") + "C" if name.endswith("SVR") else name
 
 
 def step_names(pipeline: Sequence[str]) -> list[str]:
@@ -188,59 +248,19 @@ def is_path(text: str) -> bool:
     return "." in text
 
 
-def problems(pipeline: Sequence[str], given: Mapping[str, Sequence[Any]]) -> Iterator[str]:
-    """Yield a sentence for each name in a family that is not supported.
-
-    `given` are the values that each parameter may get.
-    """
-    wrong = [path for path in pipeline if path not in paths()]
-    yield from map(unsupported, wrong)
-    if wrong:
-        return
-    # A kernel goes where a parameter takes one.
-    if pipeline[-1] not in paths(CLASSIFIERS):
-        yield f"{pipeline[-1]} is no classifier, as the last of a pipeline is"
-    yield from (
-        f"{path} is no step of a pipeline" for path in pipeline[:-1] if path in paths(KERNELS)
-    )
-    steps = dict(zip(step_names(pipeline), pipeline, strict=True))
-    for name, values in given.items():
-        texts = [text for value in values for text in named(value)]
-        yield from _misplaced(name, texts)
-        yield from _unknown(name, steps, given)
+def parameters(path: str) -> Mapping[str, Alternatives]:
+    """Return the parameters of a supported class, each with the values that it takes."""
+    found: Mapping[str, Alternatives] = _signatures()["parameters"].get(path, {})
+    return found
 
 
-def _misplaced(name: str, texts: Sequence[str]) -> Iterator[str]:
-    takes_estimators = name.rpartition("__")[2] in ESTIMATOR_VALUED or "__" not in name
-    for text in texts:
-        if takes_estimators and is_path(text) and text not in paths():
-            yield f"{name}: {unsupported(text)}"
-        elif not takes_estimators and text.startswith(_PACKAGES):
-            yield f"{name}: {text} is a class, and this parameter takes none"
-
-
-def _unknown(
-    name: str, steps: Mapping[str, str], given: Mapping[str, Sequence[Any]]
-) -> Iterator[str]:
-    """Yield a sentence when a step or one of its classes has no such parameter.
-
-    What is inside a class that a list names is left to the class itself.
-    """
-    owner, _, parameter = name.rpartition("__")
-    first = name.partition("__")[0]
-    if first not in steps:
-        yield f"{name}: there is no step {first!r}, but {', '.join(map(repr, steps))}"
-        return
-    classes = [text for value in given.get(owner, ()) for text in named(value)]
-    classes += [steps[owner]] if owner in steps else []
-    known = {known for path in classes for known in _parameters().get(path, ())}
-    if classes and parameter not in known:
-        close = get_close_matches(parameter, sorted(known), n=1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        yield f"{name}: {classes[-1]} has no parameter {parameter!r}{meant}"
+def required(path: str) -> Sequence[str]:
+    """Return the parameters without which a class cannot be made, or not be fitted."""
+    found: Sequence[str] = _signatures()["required"].get(path, ())
+    return found
 
 
 @cache
-def _parameters() -> dict[str, list[str]]:
-    listed: dict[str, list[str]] = json.loads(PARAMETERS_FILE.read_text())
+def _signatures() -> Mapping[str, Any]:
+    listed: Mapping[str, Any] = json.loads(PARAMETERS_FILE.read_text())
     return listed

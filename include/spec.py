@@ -8,6 +8,8 @@ here, and imported when selection runs.
 
 import re
 import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -23,8 +25,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
-from include import estimators
+from include import family_check
 from include.encoded import UTF_8, encoding_name
 from include.errors import SpecError
 from include.showable import showable
@@ -194,14 +197,11 @@ class Family(_Part):
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
-        given = {name: (value,) for name, value in self.params.items()}
-        for name, values in self.grid.items():
-            given[name] = (*given.get(name, ()), *values)
         if (candidates := prod(map(len, self.grid.values()))) > _MOST_CANDIDATES:
             raise ValueError(
                 f"the grid has {candidates} combinations, more than {_MOST_CANDIDATES}"
             )
-        if problems := list(estimators.problems(self.pipeline, given)):
+        if problems := list(family_check.problems(self.pipeline, self.params, self.grid)):
             raise ValueError("; ".join(problems))
         return self
 
@@ -306,7 +306,7 @@ def read_spec(path: Path) -> Spec:
             raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
         return Spec.model_validate({"name": path.stem} | table)
     except ValidationError as error:
-        wrong = [(problem["loc"], problem["msg"]) for problem in error.errors()]
+        wrong = [(problem["loc"], _told(problem)) for problem in error.errors()]
         inner = {place[:end] for place, _ in wrong for end in range(len(place))}
         # A list with a wrong part is told to be too short as well.
         lines = (_sentence(place, message) for place, message in wrong if place not in inner)
@@ -359,6 +359,35 @@ def _require_showable(file: str, value: Any) -> None:
 
 def _matches(column: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(column, pattern) for pattern in patterns)
+
+
+def _told(problem: ErrorDetails) -> str:
+    """Return what pydantic says, with the field that a mistyped one is nearest to."""
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"]
+    *outer, name = problem["loc"]
+    part: type[BaseModel] = Spec
+    for one in outer:
+        part = part if isinstance(one, int) else _part_of(part, one)
+    close = get_close_matches(str(name), part.model_fields, n=1)
+    close = close or [one for one in _dotted(Spec) if one.rpartition(".")[2] == name]
+    return problem["msg"] + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _dotted(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every field of a spec in dots, as `data.target`."""
+    for name in part.model_fields:
+        inner = _part_of(part, name)
+        yield from [prefix + name] if inner is part else _dotted(inner, f"{prefix}{name}.")
+
+
+def _part_of(part: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return the table that a field holds, or holds a list of; the same part when it holds none."""
+    annotation = part.model_fields[name].annotation
+    for one in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one
+    return part
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:

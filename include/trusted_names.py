@@ -2,14 +2,15 @@
 
 Every supported estimator is fitted in the ways that change what it is made of: on numbers, with
 gaps, behind one-hot columns, on few rows and on many, inside the estimators that take others. The
-names that their pickles hold become `serving/bundle/trusted_names.json`, and their parameters
-`include/estimators.json`. The same versions of the libraries write the same files; read what
-changed before it is committed.
+names that their pickles hold become `serving/bundle/trusted_names.json`, and their parameters, with
+the values that these take, `include/estimators.json`. The same versions of the libraries write the
+same files; read what changed before it is committed.
 """
 
 import io
 import json
 import pickle
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
@@ -20,8 +21,9 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from include.arrays import Labels, Matrix
-from include.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, WITHHELD, paths, resolve
+from include.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, paths, resolve
 from include.records import Candidate
+from include.signatures import signatures
 from include.spec import Family
 from include.stages.fit import fit
 from include.stages.select import build, soft_vote
@@ -32,8 +34,6 @@ from serving.bundle.trust import NAMES_FILE
 Name = tuple[str, str]
 KINDS = ("arguments", "classes", "ignored", "kept", "rebuilt", "values")
 _WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: such a class can be made empty without harm
-_DROPOUT = {"normalize_type", "one_drop", "rate_drop", "sample_type", "skip_drop"}
-"""Parameters of XGBoost's dart, which its class takes and does not list."""
 _LINEAR = "sklearn.linear_model.LogisticRegression"
 _BAYES = "sklearn.naive_bayes.GaussianNB"
 _TREE = "sklearn.tree.DecisionTreeClassifier"
@@ -141,7 +141,7 @@ _MIXED = Layout(_COLUMNS, {"four": ("blue", "green", "red")}, ("two", "four"))
 
 def main() -> None:
     """Write both files."""
-    PARAMETERS_FILE.write_text(_text(parameters()))  # a spec is held to these, so they come first
+    PARAMETERS_FILE.write_text(_compact(parameters()))  # a spec is held to these: they come first
     NAMES_FILE.write_text(_text(sorted_out(names(models()))))
     sys.stdout.write(f"{NAMES_FILE} and {PARAMETERS_FILE} are written\n")
 
@@ -181,6 +181,12 @@ def _text(listed: Mapping[str, Any]) -> str:
     return json.dumps(listed, indent=1, sort_keys=True) + "\n"
 
 
+def _compact(listed: Mapping[str, Any]) -> str:
+    """Return JSON with a line a parameter, so that a change of one is a line of a diff."""
+    text = _text(listed)
+    return re.sub(r"\n {4,}|\n {3}(?=[\]}])", " ", text)
+
+
 def sorted_out(found: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
     """Return names by what an opener does with them, as the file holds them."""
     kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
@@ -189,15 +195,9 @@ def sorted_out(found: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
     return kinds
 
 
-def parameters() -> dict[str, list[str]]:
-    """Return the parameters of every supported class that a spec may set, as their file does."""
-    return {path: sorted(_parameters(path)) for path in paths()}
-
-
-def _parameters(path: str) -> set[str]:
-    made = resolve(path)(**dict.fromkeys(_OWN.get(path.rpartition(".")[2], {})))
-    drops = _DROPOUT if path.startswith("xgboost.") else set()
-    return (set(made.get_params(deep=False)) | drops) - WITHHELD
+def parameters() -> dict[str, Any]:
+    """Return what the installed classes take of a spec, as their file holds it."""
+    return signatures()
 
 
 def _kind(module: str, name: str) -> str:
@@ -241,7 +241,8 @@ def _watched(X: Matrix, y: Labels) -> BaseEstimator:
 
 
 def _unfitted(pipeline: Sequence[str], params: Mapping[str, Any], layout: Layout) -> Pipeline:
-    family = Family(name="any", pipeline=tuple(pipeline), params=dict(params))
+    # Not validated: a model from elsewhere may end in a class that gives no probabilities.
+    family = Family.model_construct(name="any", pipeline=tuple(pipeline), params=dict(params))
     return build(Candidate("any", {}), family, 0, layout)
 
 

@@ -48,6 +48,10 @@ def test_a_family_is_found_by_its_name() -> None:
     [
         ('title = "Pulsars"', "", "title: Field required"),
         ('title = "Pulsars"', 'title = "P"\ncolour = 1', "colour: Extra inputs"),
+        ('title = "Pulsars"', 'title = "P"\nlandng = "x"', "landng: .*did you mean landing\\?"),
+        ('title = "Pulsars"', 'title = "P"\nfolds = 3', "did you mean selection.folds\\?"),
+        ("screened_rows = 100", "screend_rows = 1", "selection.screend_rows: .*screened_rows\\?"),
+        ('pipeline = ["sklearn.naive', 'pipelin = ["sklearn.naive', "did you mean pipeline\\?"),
         ('model = "pulsar-model"', 'model = "Pulsar model"', "model: String should match"),
         ('target = "class"', "", "data.target: Field required"),
         ('target = "class"', 'target = "c"\npositive = 0', "data: positive and negative are both"),

@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
 from include.errors import SpecError
-from include.estimators import ESTIMATOR_VALUED, is_path, resolve, step_names
+from include.estimators import ESTIMATOR_VALUED, TUPLE_VALUED, is_path, resolve, step_names
 from include.records import Candidate
 from include.spec import Family
 from serving.bundle import Layout
@@ -117,12 +117,15 @@ def _read_missing(steps: Sequence[BaseEstimator]) -> bool:
 
 def _with_estimators(params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with an estimator where one is named by its import path."""
-    return {
-        name: _estimator(value)
-        if name.rpartition("__")[2] in ESTIMATOR_VALUED or "__" not in name
-        else value
-        for name, value in params.items()
-    }
+    return {name: _value(name, value) for name, value in params.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    parameter = name.rpartition("__")[2]
+    if parameter in TUPLE_VALUED and isinstance(value, list):
+        return tuple(value)
+    is_estimator = parameter in ESTIMATOR_VALUED or "__" not in name
+    return _estimator(value) if is_estimator else value
 
 
 def _estimator(value: Any) -> Any:
