@@ -39,7 +39,7 @@ down: setup  ## Stop it
 	@$(RUN) stack down
 
 status: setup  ## Say what runs and where
-	@$(RUN) stack status || test $$? = 3
+	@$(RUN) stack status
 
 logs: setup  ## Follow every component's log
 	@$(RUN) stack logs

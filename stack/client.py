@@ -21,6 +21,7 @@ from stack.errors import StackError
 from stack.health import healthy
 from stack.preflight import check, make_folders
 from stack.processes import Marked, marks, sweep
+from stack.rotation import last_lines
 from stack.state import StackState, logs_of, read_state, take_lock
 from stack.supervisor import DETACH, READY, Plan, write_plan
 
@@ -180,8 +181,7 @@ def _require_none_failed(state: StackState, home: Path) -> None:
     for one in state.components:
         if one.state == "failed":
             log = logs_of(home) / f"{one.name}.log"
-            lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
-            tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+            tail = "\n".join(f"  {line}" for line in last_lines(log, _TAIL_LINES))
             raise StackError(
                 f"{one.name} ended with {one.exit_code} while it was starting. Its last lines:\n"
                 f"{tail}\nThe whole log is {log}; put right what it names and start again."

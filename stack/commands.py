@@ -14,9 +14,8 @@ from stack.follow import follow
 from stack.preflight import make_folders
 from stack.processes import Marked, marked
 from stack.state import logs_of, read_state
-from stack.views import as_json, as_table, is_healthy, live_progress, rows_of
-
-DEGRADED = 3
+from stack.verdict import Seen, code_of, findings
+from stack.views import as_json, as_table, live_progress, rows_of
 
 _PALETTE = ("cyan", "magenta", "green", "yellow", "blue", "red", "white")
 
@@ -52,24 +51,20 @@ def down(settings: Settings, console: Console) -> int:
 
 
 def status(settings: Settings, console: Console, *, json: bool) -> int:
-    """Show every component; 0 when all work, 3 when the stack is down or degraded."""
-    state = read_state(settings.home)
-    alive = state is not None and state.phase != "stopped"
-    rows = rows_of(settings.home, state) if state and alive else []
-    addresses = state.urls if state and alive else {}
+    """Show every component, and what is not right; the codes are those of `stack.verdict`."""
+    last = read_state(settings.home)
+    state = last if last is not None and last.phase != "stopped" else None
+    rows = rows_of(settings.home, state) if state else []
+    found = findings(Seen(settings, state, rows, marked(settings.home)))
     if json:
-        sys.stdout.write(as_json(rows, addresses) + "\n")
-    elif rows:
+        sys.stdout.write(as_json(rows, state.urls if state else {}, found) + "\n")
+        return code_of(found)
+    if state:
         console.print(as_table(rows))
-        _show_places(settings, addresses, console)
-    else:
-        left = len(marked(settings.home))
-        console.print(
-            f"Down, but {left} processes are left of it: `make down` ends them."
-            if left
-            else "Down. `make up` starts it."
-        )
-    return 0 if is_healthy(rows) else DEGRADED
+        _show_places(settings, state.urls, console)
+    for one in found:
+        console.print(Text(one.sentence), soft_wrap=True)
+    return code_of(found)
 
 
 def logs(settings: Settings, console: Console) -> int:

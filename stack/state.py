@@ -40,6 +40,8 @@ class ComponentState:
     """Where its health is asked; empty when it has no such address."""
     part: str
     """Its name in Airflow's health report."""
+    last_lines: tuple[str, ...] = ()
+    """Of its log, when its last process ended by itself."""
 
 
 @dataclass(frozen=True)

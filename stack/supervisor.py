@@ -21,7 +21,7 @@ import psutil
 
 from stack.components import Component, Health
 from stack.processes import marks, signal_group, start_group, sweep
-from stack.rotation import rotate
+from stack.rotation import last_lines, rotate
 from stack.state import ComponentState, Phase, StackState, logs_of, write_state
 
 READY = b"r"
@@ -33,6 +33,7 @@ _ASK_AGAIN_SECONDS = 3.0
 _LOG_CHECK_SECONDS = 5.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
+_KEPT_LINES = 5
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class _Child:
     backoff: float = 1.0
     restarts: int = 0
     exit_code: int | None = None
+    last_lines: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -187,6 +189,8 @@ class Supervisor:
 
     def _after_death(self, child: _Child, code: int) -> None:
         child.process, child.exit_code = None, code
+        log = logs_of(self._plan.home) / f"{child.component.name}.log"
+        child.last_lines = last_lines(log, _KEPT_LINES)
         if child.component.once and code == 0:
             child.state = "done"
         elif self._phase == "starting":
@@ -268,6 +272,7 @@ def _state(child: _Child) -> ComponentState:
         once=one.once,
         url=health.url,
         part=health.part,
+        last_lines=child.last_lines,
     )
 
 

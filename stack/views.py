@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -55,11 +56,12 @@ def rows_of(home: Path, state: StackState) -> list[Row]:
     ]
 
 
-def as_json(rows: list[Row], urls: dict[str, str]) -> str:
-    """Return the table for scripts, with the totals and the addresses."""
+def as_json(rows: list[Row], urls: dict[str, str], found: Sequence[Any]) -> str:
+    """Return the table for scripts, with what is not right, the totals and the addresses."""
     return json.dumps(
         {
-            "healthy": is_healthy(rows),
+            "healthy": is_healthy(rows) and not found,
+            "findings": [asdict(one) for one in found],
             "components": [asdict(row) for row in rows],
             "memory_bytes": sum(row.memory_bytes for row in rows),
             "processes": sum(row.processes for row in rows),

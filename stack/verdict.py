@@ -1,0 +1,159 @@
+"""What `make status` comes to: a code for scripts, and a sentence for each thing that is not right.
+
+The table is the whole of it: a line each, the most serious first. The first one that finds
+something gives the exit code; the sentences of all are shown.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import psutil
+
+from include.settings import Settings
+from stack.processes import Marked
+from stack.state import ComponentState, StackState, logs_of
+from stack.views import Row
+
+_SERVING = "serving"
+_SETTLED_SECONDS = 60.0
+"""What has run so long after a restart does not restart any more."""
+
+
+class Code(IntEnum):
+    """Exit codes of `python -m stack status`."""
+
+    FINE = 0
+    DOWN = 3
+    SERVING_DOWN = 4
+    ORPHANS = 5
+    RESTARTING = 6
+    NEEDS_A_PERSON = 7
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What `status` has looked at."""
+
+    settings: Settings
+    state: StackState | None
+    """None when there is no stack that runs."""
+    rows: Sequence[Row] = ()
+    marked: Sequence[Marked] = ()
+    """Every process that carries the mark of this home."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not right."""
+
+    code: Code
+    sentence: str
+
+
+def findings(seen: Seen) -> list[Finding]:
+    """Return what is not right, the most serious first."""
+    return [Finding(code, sentence) for code, find in _TABLE for sentence in find(seen)]
+
+
+def code_of(found: Sequence[Finding]) -> Code:
+    """Return the exit code."""
+    return found[0].code if found else Code.FINE
+
+
+def reason_of(one: ComponentState) -> str:
+    """Return how the last process of a component ended, as the end of a sentence."""
+    code = one.exit_code or 0
+    if code == -signal.SIGKILL:
+        return "it was killed (without a person behind it: memory ran out, see dmesg)"
+    if code < 0:
+        return f"it was ended by {signal.Signals(-code).name}"
+    return f"it ended with {code}"
+
+
+def _orphans(seen: Seen) -> Iterator[str]:
+    """Tell of processes that are older than the supervisor, or have none."""
+    began = seen.state.created if seen.state else float("inf")
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    left = [one for one in seen.marked if _started(one) < began and one.process.pid not in spared]
+    if left and seen.state:
+        pids = ", ".join(str(one.process.pid) for one in left)
+        yield f"{_count(left)} left of an earlier stack (pid {pids}): `kill` what that names."
+    elif left:
+        yield f"Down, but {_count(left)} left of it: `make down` ends that."
+
+
+def _count(left: Sequence[Marked]) -> str:
+    return "1 process is" if len(left) == 1 else f"{len(left)} processes are"
+
+
+def _down(seen: Seen) -> Iterator[str]:
+    if seen.state is None:
+        if not seen.marked:
+            yield "Down. `make up` starts it."
+    elif seen.state.phase != "running":
+        yield f"The stack is {seen.state.phase}."
+
+
+def _serving_down(seen: Seen) -> Iterator[str]:
+    for one in _up(seen):
+        if one.name == _SERVING and not _works(seen, one):
+            url = seen.settings.serving_url
+            yield f"The endpoint at {one.url or url} does not answer: see {_log(seen, one)}."
+
+
+def _restarting(seen: Seen) -> Iterator[str]:
+    for one in filter(_restarts, _up(seen)):
+        times = "once" if one.restarts == 1 else f"{one.restarts} times"
+        said = "".join(f"\n  {line}" for line in one.last_lines)
+        yield (
+            f"{one.name} was restarted {times}, last because {reason_of(one)}. "
+            f"Its last lines then, the rest is in {_log(seen, one)}:{said or ' none'}"
+        )
+
+
+def _silent(seen: Seen) -> Iterator[str]:
+    """Whoever runs for a while and does not work; of the endpoint another line tells."""
+    for one in _up(seen):
+        settled = one.state == "running" and not one.once and not _restarts(one)
+        if settled and one.name != _SERVING and not _works(seen, one):
+            where = f" at {one.url}" if one.url else ""
+            yield f"{one.name} runs and gives no sign of health{where}: see {_log(seen, one)}."
+
+
+def _restarts(one: ComponentState) -> bool:
+    recent = one.restarts > 0 and time.time() - one.started < _SETTLED_SECONDS
+    return one.state == "restarting" or recent
+
+
+def _log(seen: Seen, one: ComponentState) -> Path:
+    return logs_of(seen.settings.home) / f"{one.name}.log"
+
+
+def _up(seen: Seen) -> Sequence[ComponentState]:
+    running = seen.state is not None and seen.state.phase == "running"
+    return seen.state.components if seen.state and running else ()
+
+
+def _works(seen: Seen, one: ComponentState) -> bool:
+    return any(row.component == one.name and row.state == "healthy" for row in seen.rows)
+
+
+def _started(one: Marked) -> float:
+    try:
+        return float(one.process.create_time())
+    except psutil.Error:  # it has ended meanwhile
+        return float("inf")
+
+
+_TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
+    (Code.DOWN, _down),
+    (Code.SERVING_DOWN, _serving_down),
+    (Code.ORPHANS, _orphans),
+    (Code.RESTARTING, _restarting),
+    (Code.NEEDS_A_PERSON, _silent),
+)
