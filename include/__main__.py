@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from include import contract as contracts
-from include import replay
+from include import recovery, replay
 from include.arrivals import why_ignored
 from include.dock import Dock, dock
 from include.errors import NothingToDoError, RatchetError
@@ -76,6 +76,11 @@ def _add_dock_commands(commands: "_Commands") -> None:
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
+    lacking = commands.add_parser("recover", help="take in again what the table has lost")
+    lacking.add_argument("spec", help=_SPEC)
+    lacking.add_argument("--yes", action="store_true", help="do it; without, say what it would do")
+    lacking.add_argument("--give-up", action="store_true", help="rows that nothing brings back")
+    lacking.set_defaults(do=_at_dock(_recover), needs={Need.LANDING, Need.LAKE}, may_take_long=True)
 
 
 def _add_model_commands(commands: "_Commands") -> None:
@@ -101,7 +106,7 @@ def _add_model_commands(commands: "_Commands") -> None:
     again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
 
 
-def _at_dock(do: Callable[[Dock, argparse.Namespace], list[str]]) -> _Do:
+def _at_dock(do: Callable[[Dock, argparse.Namespace], Iterable[str]]) -> _Do:
     return lambda spec, settings, arguments: do(dock(spec, settings), arguments)
 
 
@@ -151,6 +156,10 @@ def _replay(at: Dock, arguments: argparse.Namespace) -> list[str]:
     mended = _read(arguments.rows) if arguments.rows else None
     name = replay.replay(at, arguments.digest, mended)
     return [f"{showable_name(name)} lies in {at.landing.url}; the next run judges it again"]
+
+
+def _recover(at: Dock, arguments: argparse.Namespace) -> Iterable[str]:
+    return recovery.recover(at, yes=arguments.yes, give_up=arguments.give_up)
 
 
 def _read(path: Path) -> bytes:

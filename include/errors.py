@@ -43,6 +43,10 @@ class DataVersionError(RatchetError):
     """A version of the lake's table that a model names cannot be read, or is of another table."""
 
 
+class DataFileError(RatchetError):
+    """A data file of the lake's table is gone, or is not what was written."""
+
+
 class AdoptionError(RatchetError):
     """A model from elsewhere cannot be adopted; the message says what it lacks."""
 

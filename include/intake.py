@@ -12,6 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from include import contract as contracts
+from include import recovery
 from include.adapters.landing import Delivery
 from include.ahead import ahead
 from include.contract import Contract
@@ -60,8 +61,7 @@ def twin(delivery: Delivery) -> Batch:
 def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
     """Type one file part by part and stage the parts; the first file ever fixes the contract."""
     batch = Batch(delivery.digest, delivery.name)
-    known = at.lake.committed(delivery.digest) is not None
-    if known or at.landing.archived(delivery.digest):
+    if at.lake.holds(delivery.digest):
         at.lake.forget_staged(delivery.digest)
         at.landing.archive(delivery)
         return _known(batch)
@@ -114,16 +114,26 @@ def split_batch(at: Dock, batch: Batch) -> Batch:
     When another batch was committed meanwhile, history is subtracted again first. A run that dies
     between commit and archive finds the commit and only archives.
     """
-    while batch.new and not batch.note and at.lake.committed(batch.digest) is None:
+    while batch.new and not batch.note and not _is_committed(at, batch):
         if at.lake.version() != batch.looked_at:
             batch = dedup_batch(at, batch)
         else:
             at.lake.commit(batch.digest, _sided(at, batch), batch.looked_at)
+    at.lake.keep_sides()
     # The file goes last: as long as it is claimed, a run that finds it tidies up behind a dead one.
     at.lake.forget_staged(batch.digest)
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
     return log_counts(replace(batch, committed=at.lake.committed(batch.digest)))
+
+
+def _is_committed(at: Dock, batch: Batch) -> bool:
+    """Say whether the rows were committed after history was subtracted from them.
+
+    An older commit of the batch is one whose rows the table has lost.
+    """
+    version = at.lake.committed(batch.digest)
+    return version is not None and (batch.looked_at is None or version > batch.looked_at)
 
 
 def _staged_in_parts(
@@ -231,6 +241,9 @@ def _sided(at: Dock, batch: Batch) -> Iterator[pl.DataFrame]:
     unseen = at.lake.staged(batch.digest, "unseen")
     twins = unseen.filter("twin").select(_KEYS)
     forced = at.lake.matches(twins, batch.looked_at).select(*_KEYS, "side").unique()
+    kept = recovery.kept_sides(at, batch.digest).join(twins, on=_KEYS, how="anti")
+    unseen = recovery.also_decided(unseen, kept)
+    forced = pl.concat([forced, kept])
     sided = split_stage.split(
         unseen, _standing(at.lake.dataset()), forced, contract.holdout, contract.salt
     ).sort("line")

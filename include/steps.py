@@ -16,6 +16,7 @@ from include import (
     prequential,
     promotions,
     race,
+    recovery,
     scoring,
     winner,
 )
@@ -52,7 +53,7 @@ def ingest(at: Workplace) -> list[Batch]:
     What stands there and is no file that can be taken is named, and stops nothing.
     """
     batches: list[Batch] = []
-    for delivery in at.landing.claim():
+    for delivery in recovery.in_order(at, at.landing.claim()):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
             batches.append(intake.twin(delivery))
         else:

@@ -305,7 +305,7 @@ class Landing:
         """Hash a claimed file and write that down; None when it is no longer what was claimed."""
         if isinstance(self._claimed, Folder):
             with self._claimed.open(entry.name) as file:
-                digest = _sha256(file)
+                digest = sha256(file)
             # The folder of a claim begins with the time of the change that its writer ended with.
             unchanged = int(claim.partition("-")[0]) == max(0, entry.modified)
             if not unchanged or self._claimed.entry(entry.name) != entry:
@@ -343,7 +343,7 @@ class Landing:
         partial = self._scratch / f".{entry.modified}-{entry.tag}-{os.getpid()}"
         self._claimed.fetch(entry.name, partial)
         with partial.open("rb") as file:
-            digest = _sha256(file)
+            digest = sha256(file)
         partial.replace(self._scratch / digest)
         return digest
 
@@ -379,7 +379,8 @@ def _fingerprint(entry: Entry) -> list[str]:
     return [str(entry.size), str(entry.modified), entry.tag]
 
 
-def _sha256(file: BinaryIO) -> str:
+def sha256(file: BinaryIO) -> str:
+    """Return the digest that a delivery of these bytes is known by."""
     digest = hashlib.sha256()
     while piece := file.read(PIECE):
         digest.update(piece)

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.adapters.lake import Lake, compaction
+from include.errors import DataFileError
 from serving.bundle import Layout
 from tests.seaweed import Bucket
 
@@ -81,7 +82,7 @@ def test_what_no_kept_version_names_is_deleted(lake: Lake) -> None:
     assert lake.compact(keep=[*kept, 77], grace_hours=0).deleted == 2 * 3
     assert {version: content(lake, version) for version in kept} == kept
     assert len(lake.matrix(lake.version() or 0, "train", LAYOUT)[0]) == 45
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataFileError, match="only older versions of the table name it"):
         lake.matrix(8, "train", LAYOUT)
     assert lake.committed("d3") == 3
 

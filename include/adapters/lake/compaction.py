@@ -7,16 +7,15 @@ and those of attempts that died.
 """
 
 import math
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import polars as pl
-from deltalake.transaction import RemoveAction
 
 from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.place import for_polars
-from include.adapters.lake.table import Table, added, schema_of
+from include.adapters.lake.schemas import schema_of
+from include.adapters.lake.table import Table, added, removals
 
 MERGED_FILES = 32
 SMALL_BYTES = 64 * 2**20
@@ -51,7 +50,8 @@ def merge(table: Table) -> int:
     try:
         for group in groups:
             _rewrite(table, group, files)
-        done = table.replace(files, _removed(groups), schema, int(newest.version()))
+        removed = removals(pl.concat(groups), data_change=False)
+        done = table.replace(files, removed, schema, int(newest.version()))
     except BaseException:
         files.discard()
         raise
@@ -94,22 +94,8 @@ def _step(size: int) -> int:
 
 def _rewrite(table: Table, group: pl.DataFrame, files: DataFiles) -> None:
     partition = (group["side"][0], group["label"][0])
+    table.require_whole(group)
     for path in table.paths(group):
         options = for_polars(table.options)
         rows = pl.read_parquet(path, storage_options=options, glob=False, hive_partitioning=False)
         files.add(partition, rows.select(files.names))
-
-
-def _removed(groups: list[pl.DataFrame]) -> list[RemoveAction]:
-    now = time.time_ns() // 1_000_000
-    return [
-        RemoveAction(
-            path,
-            data_change=False,
-            deletion_timestamp=now,
-            size=size,
-            partition_values={"side": side, "label": str(label)},
-        )
-        for group in groups
-        for path, size, side, label in group.select("path", "bytes", "side", "label").iter_rows()
-    ]

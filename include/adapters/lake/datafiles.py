@@ -2,7 +2,8 @@
 
 Deltalake's own writer holds a whole batch in memory before it writes; here a file per side and
 class is open while parts stream through, so the peak is a few parts, whatever the batch. Until a
-commit names them the files mean nothing: those of an attempt that died are swept up later.
+commit names them the files mean nothing: those of an attempt that died are swept up later. A file
+is named after the checksum of its bytes, which reading verifies.
 """
 
 import json
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from include.adapters.lake.checksums import checksum, named
 from include.store import Folder, Store
 
 PARTITION = ("side", "label")
@@ -120,6 +122,7 @@ class _File:
 
     def publish(self, table: Store, *, grown: bool) -> AddAction:
         size = self._path.stat().st_size
+        self._name_after_bytes()
         if not isinstance(table, Folder):
             table.put(self.name, self._path)
             self._path.unlink()
@@ -131,6 +134,11 @@ class _File:
             data_change=grown,
             stats=json.dumps({"numRecords": self._rows}),
         )
+
+    def _name_after_bytes(self) -> None:
+        with self._path.open("rb") as file:
+            self.name = named(self.name, checksum(file))
+        self._path = self._path.rename(self._path.with_name(self.name.rpartition("/")[2]))
 
     def discard(self) -> None:
         self._writer.close()

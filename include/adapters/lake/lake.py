@@ -1,28 +1,35 @@
 """The one door to a spec's place in the lake."""
 
+import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 import polars as pl
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from include import contract as contracts
 from include.adapters.lake import compaction, reading
-from include.adapters.lake.commits import Commit, commits
+from include.adapters.lake.commits import Commit, sources
 from include.adapters.lake.datafiles import by_partition
+from include.adapters.lake.schemas import SIDES, first_schema, schema_of
+from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
-from include.adapters.lake.table import SIDES, Table, committed, counted, first_schema, schema_of
+from include.adapters.lake.table import Table, committed, counted
 from include.arrays import Block, Labels, Matrix
 from include.contract import Contract
-from include.errors import ContractError, DataVersionError
+from include.errors import ContractError, DataFileError, DataVersionError
 from include.records import Counts, Dataset
 from include.store import open_store
 from serving.bundle import Layout, Value
 
+log = logging.getLogger("ratchet")
 _CONTRACT = "contract.toml"
 _PART = "part-"
+# Beside the files that the table can be made of again, so that who has them has these.
+_KEPT_SIDES, _KEPT_CONTRACTS = "archive/.sides", "archive/.contracts"
 
 
 class Lake:
@@ -42,6 +49,7 @@ class Lake:
         self._scratch = scratch / "lake"
         self._store = open_store(url, options)
         self._staging = Staging(open_store(f"{url}/staging", options))
+        self.sides = Sides(open_store(f"{url}/{_KEPT_SIDES}", options))
         self._table = Table(f"{url.rstrip('/')}/rows", options, self._scratch)
 
     def version(self) -> int | None:
@@ -56,17 +64,15 @@ class Lake:
 
     def commits(self, after: int, up_to: int) -> Iterator[Commit]:
         """Yield what made each version after one and up to another; only the log is read."""
-        return commits(
-            open_store(f"{self._table.url}/_delta_log", self._table.options), after, up_to
-        )
+        return self._table.log.after(after, up_to)
 
     def contract(self) -> Contract | None:
         """Return the newest contract, None before the first; ContractError if unreadable."""
         try:
-            text = self._store.read(_CONTRACT).decode()
+            text: bytes | None = self._store.read(_CONTRACT)
         except FileNotFoundError:
-            return None
-        return contracts.loads(text)
+            text = self._kept_contract()
+        return None if text is None else contracts.loads(text.decode())
 
     def require_contract(self) -> Contract:
         """Return the newest contract; ContractError when there is none."""
@@ -81,8 +87,27 @@ class Lake:
     def write_contract(self, contract: Contract) -> None:
         """Keep a contract under its version, then as the newest."""
         text = contracts.dumps(contract).encode()
-        self._store.write(f"contracts/{contract.version:04d}.toml", text)
+        for folder in (_KEPT_CONTRACTS, "contracts"):
+            self._store.write(f"{folder}/{contract.version:04d}.toml", text)
         self._store.write(_CONTRACT, text)
+
+    def _kept_contract(self) -> bytes | None:
+        """Bring the newest contract back that rows were taken in under; None without any rows.
+
+        Before the first rows a contract that was moved away is to be fixed anew.
+        """
+        if self.version() is None and not self.sides.digests():
+            return None
+        for folder in ("contracts", _KEPT_CONTRACTS):
+            names = [one.name for one in self._store.at(folder).look()]
+            if names:
+                text = self._store.read(f"{folder}/{max(names)}")
+                self._store.write(_CONTRACT, text)
+                log.warning(
+                    "%s/%s was gone: %s of %s is it again", self.url, _CONTRACT, max(names), folder
+                )
+                return text
+        return None
 
     def matches(self, keys: pl.DataFrame, version: int | None) -> pl.DataFrame:
         """Return `key_high`, `key_low`, `label`, `side` of every row that has one of the keys.
@@ -91,22 +116,63 @@ class Lake:
         """
         if version is None or keys.is_empty():
             return pl.DataFrame(schema=reading.MATCH_SCHEMA)
-        return reading.matches(self._table.scan(version, *SIDES), keys)
+        return reading.matches(self._table.scan(version, *SIDES, keys_alone=True), keys)
 
     def committed(self, digest: str) -> int | None:
         """Return the version whose commit holds the batch of this digest, None when none does."""
         return committed(self._table.at(), digest)
+
+    def holds(self, digest: str) -> bool:
+        """Say whether a batch was committed and every row that it brought is in the newest version.
+
+        DataFileError when a data file that may have them is not what was written.
+        """
+        return self._holds(self._table.at(), digest)
+
+    def _holds(self, table: DeltaTable | None, digest: str) -> bool:
+        commit = self._table.log.batches().get(digest) if table is not None else None
+        if table is None or commit is None or commit.version > table.version():
+            return False
+        rows = self._table.scan_batches(int(table.version()), [digest])
+        return reading.count(rows) >= commit.rows
+
+    def lost(self) -> set[str]:
+        """Return the batches that were committed once and that the log knows no more."""
+        return self.sides.digests() - set(self._table.log.batches())
+
+    def keep_sides(self) -> None:
+        """Write beside the archive on which sides the rows of new batches stand."""
+        batches = self._table.log.batches()
+        lacking = sorted(set(batches) - self.sides.digests())
+        version = self.version()
+        if version is None or not lacking:
+            return
+        rows = reading.sides(self._table.scan_batches(version, lacking))
+        for digest in lacking:
+            self.sides.keep(digest, rows.filter(batch=digest), batches[digest].version)
+
+    def damaged(self) -> dict[str, frozenset[str]]:
+        """Return the data files that are gone or changed, each with the batches of its rows."""
+        version = self.version()
+        found = {} if version is None else self._table.damaged(version)
+        origin = sources(self._table.log.commits()) if found else {}
+        return {path: origin.get(path, frozenset()) for path in found}
+
+    def take_out(self, paths: Sequence[str]) -> None:
+        """Let the table name some data files no more, so that their rows can be taken in again."""
+        while not self._table.take_out(paths):
+            pass
 
     def commit(self, digest: str, parts: Iterable[pl.DataFrame], onto: int | None) -> int | None:
         """Append a batch's new rows as the version after `onto`, the first when that is None.
 
         Each part has the features, `key_high`, `key_low`, `label` and `side`; the first rows of
         all fix the features and their kinds. None when another writer made that version, or
-        when the batch is there already, which `committed` tells. ValueError when there is no row.
+        when the batch is there already, which `holds` tells. ValueError when there is no row.
         """
         base = self._table.at()
         found = None if base is None else int(base.version())
-        if found != onto or committed(base, digest) is not None:
+        if found != onto or self._holds(base, digest):
             return None
         filled = (part for part in parts if part.height)
         first = next(filled, None)
@@ -136,9 +202,9 @@ class Lake:
         rows cannot be read any more.
         """
         try:
-            train = self._side(fitted, "train")
-            found = reading.shared(train, self._side(scored, "holdout"))
-        except (DeltaError, pl.exceptions.PolarsError, OSError) as error:
+            train = self._side(fitted, "train", keys_alone=True)
+            found = reading.shared(train, self._side(scored, "holdout", keys_alone=True))
+        except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
             raise DataVersionError(
                 f"version {fitted} of the table, which it was fitted on, cannot be read: {error}"
             ) from error
@@ -147,12 +213,12 @@ class Lake:
     def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
         """Return the digests of the batches that one version did not have and a newer one has."""
         table = self._table.at(newest)
-        digests = reading.batches(self._table.scan(newest, *SIDES))
+        digests = reading.batches(self._table.scan(newest, *SIDES, keys_alone=True))
         return tuple(one for one in digests if (committed(table, one) or 0) > version)
 
     def classes(self, version: int, side: str, batches: Collection[str]) -> Counts:
         """Return the rows per class of some batches on one side of a version."""
-        return reading.classes(reading.only(self._side(version, side), batches))
+        return reading.classes(reading.only(self._side(version, side, keys_alone=True), batches))
 
     def matrix(
         self, version: int, side: str, layout: Layout, batches: Collection[str] | None = None
@@ -222,8 +288,8 @@ class Lake:
         self._sweep_scratch(grace_hours)
         return compaction.Compaction(merged, deleted)
 
-    def _side(self, version: int, side: str) -> pl.LazyFrame:
-        return self._table.scan(version, side)
+    def _side(self, version: int, side: str, *, keys_alone: bool = False) -> pl.LazyFrame:
+        return self._table.scan(version, side, keys_alone=keys_alone)
 
     def _sweep_scratch(self, grace_hours: int) -> None:
         """Remove local files of uploads that died."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from include.adapters.lake.table import KEYS
+from include.adapters.lake.schemas import KEYS
 from include.arrays import Block, Labels, Matrix
 from include.contract import Contract
 from include.records import Counts
@@ -59,6 +59,16 @@ def batches(rows: pl.LazyFrame) -> list[str]:
     """Return the digests of the batches that the rows came in."""
     found = rows.select(pl.col("batch").unique().sort()).collect(engine="streaming")
     return found["batch"].to_list()
+
+
+def count(rows: pl.LazyFrame) -> int:
+    """Return how many rows there are."""
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
+
+
+def sides(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return batch, key and side of rows."""
+    return rows.select("batch", *KEYS, "side").collect(engine="streaming")
 
 
 def classes(rows: pl.LazyFrame) -> Counts:

@@ -4,32 +4,30 @@ A commit that lost the race for its version is told from one that won it and nev
 log says whose files a version names.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
+from include.adapters.lake.checksums import Verifier
+from include.adapters.lake.commits import GROWTH, Log, sources
 from include.adapters.lake.datafiles import PARTITION, DataFiles
 from include.adapters.lake.place import Options, for_delta, for_polars, local_folder
+from include.adapters.lake.schemas import OWN_KINDS, SIDES, delta_schema, features, schema_of
+from include.errors import DataFileError
 from include.records import Counts, Dataset
 from include.store import open_store
 
-KEYS = ("key_high", "key_low")
-SIDES = ("train", "holdout")
-_OWN_KINDS = {
-    "key_high": pl.Int64(),
-    "key_low": pl.Int64(),
-    "batch": pl.String(),
-    "side": pl.String(),
-    "label": pl.Int8(),
-}
-GROWTH = "rows"
-"""The application transaction of every commit that brings rows, beside the batch's own."""
+KEYS_BYTES = 2**30
+"""Data files up to so many bytes together are verified before keys alone are read from them."""
+TAKEN_OUT = {"ratchet": "data files that were lost or changed are taken out of the table"}
 _CLASSES = {0: "negative", 1: "positive"}
 _CONFIGURATION = {
     # A model may name a version for years; the log that leads to it must not expire meanwhile.
@@ -57,23 +55,33 @@ class Table:
         except TableNotFoundError:
             return None
 
-    def scan(self, version: int, *sides: str) -> pl.LazyFrame:
+    @cached_property
+    def log(self) -> Log:
+        """The log of the table."""
+        return Log(open_store(f"{self.url}/_delta_log", self.options))
+
+    @cached_property
+    def _verifier(self) -> Verifier:
+        return Verifier(open_store(self.url, self.options), self.scratch)
+
+    def scan(self, version: int, *sides: str, keys_alone: bool = False) -> pl.LazyFrame:
         """Return the rows of some sides of a version, read when they are collected.
 
         Polars' own reader of Delta takes the escapes in a folder's name for its name, so the files
-        are read as the log lists them.
+        are read as the log lists them. Each is verified first; where no features are going to be
+        read (`keys_alone`), only as far as that costs little. DataFileError when one is not what
+        was written.
         """
         table = self._require(version)
-        empty = pl.LazyFrame(schema={**_features(table), **_OWN_KINDS})
         files = added(table).filter(pl.col("side").is_in(sides))
-        parts = files.partition_by(PARTITION, as_dict=True)
-        found = [self._part(side, label, part) for (side, label), part in parts.items()]
-        return pl.concat([empty, *found])
+        self.require_whole(files, KEYS_BYTES if keys_alone else None)
+        return self._union(table, files)
 
     def scan_files(self, version: int, side: str) -> Iterator[tuple[pl.LazyFrame, int]]:
         """Yield each data file of a side of a version and its number of rows, by path."""
         files = added(self._require(version)).filter(pl.col("side") == side).sort("path")
         for file in files.iter_slices(1):
+            self.require_whole(file)
             yield self._part(side, file["label"][0], file), file["rows"][0]
 
     def paths(self, files: pl.DataFrame) -> list[str]:
@@ -125,11 +133,71 @@ class Table:
             return False
         return True
 
+    def scan_batches(self, version: int, batches: Sequence[str]) -> pl.LazyFrame:
+        """Return the rows of some batches of a version, from the files that may have them."""
+        table = self._require(version)
+        origin = sources(self.log.commits())
+        wanted = {path for path, came in origin.items() if not came.isdisjoint(batches)}
+        files = added(table).filter(pl.col("path").is_in(wanted))
+        self.require_whole(files)
+        return self._union(table, files).filter(pl.col("batch").is_in(list(batches)))
+
+    def damaged(self, version: int) -> dict[str, str]:
+        """Return what is wrong with the data files of a version, by path."""
+        return self._problems(added(self._require(version)), None)
+
+    def take_out(self, paths: Sequence[str]) -> bool:
+        """Name some data files no more; False when another writer was faster."""
+        newest = self.at()
+        if newest is None:
+            return False
+        files = added(newest).filter(pl.col("path").is_in(paths))
+        properties = CommitProperties(custom_metadata=TAKEN_OUT, max_commit_retries=0)
+        version = int(newest.version())
+        try:
+            actions = removals(files, data_change=True)
+            self._commit(actions, schema_of(newest), version, properties)
+        except DeltaError:
+            if not self._made(version + 1):
+                raise
+            return False
+        return True
+
+    def require_whole(self, files: pl.DataFrame, most_bytes: int | None = None) -> None:
+        """Raise DataFileError when a data file is not what was written."""
+        problems = self._problems(files, most_bytes)
+        if problems:
+            raise DataFileError("; ".join(self._damage(*one) for one in problems.items()))
+
+    def _damage(self, path: str, problem: str) -> str:
+        batches = sorted(sources(self.log.commits()).get(path, ()))
+        newest = self.at()
+        is_named = newest is not None and path in set(added(newest)["path"])
+        spec = self.url.rstrip("/").split("/")[-2]
+        return (
+            f"the data file {self.url}/{path} {problem}; its rows came in batch "
+            f"{', '.join(batches) or 'unknown'}: put the file back, or take it out and its rows in "
+            f"again: ./ratchet recover {spec} --yes"
+            if is_named
+            else f"the data file {self.url}/{path} {problem}; only older versions of the table "
+            "name it"
+        )
+
+    def _problems(self, files: pl.DataFrame, most_bytes: int | None) -> dict[str, str]:
+        return self._verifier.problems(dict(files.select("path", "bytes").iter_rows()), most_bytes)
+
     def _require(self, version: int) -> DeltaTable:
         table = self.at(version)
         if table is None:
             raise TableNotFoundError(f"{self.url}: there is no table, so no version {version}")
         return table
+
+    def _union(self, table: DeltaTable, files: pl.DataFrame) -> pl.LazyFrame:
+        empty = pl.LazyFrame(schema={**features(table), **OWN_KINDS})
+        parts = files.partition_by(PARTITION, as_dict=True)
+        return pl.concat(
+            [empty, *(self._part(side, label, part) for (side, label), part in parts.items())]
+        )
 
     def _part(self, side: str, label: int, files: pl.DataFrame) -> pl.LazyFrame:
         rows = pl.scan_parquet(
@@ -153,7 +221,7 @@ class Table:
         onto: int | None,
         properties: CommitProperties,
     ) -> None:
-        whole = _delta_schema(schema)
+        whole = delta_schema(schema)
         if onto is None:
             create_table_with_add_actions(
                 self.uri,
@@ -197,6 +265,21 @@ def added(table: DeltaTable) -> pl.DataFrame:
     )
 
 
+def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
+    """Return what a commit says of data files that it names no more."""
+    now = time.time_ns() // 1_000_000
+    return [
+        RemoveAction(
+            path,
+            data_change=data_change,
+            deletion_timestamp=now,
+            size=size,
+            partition_values={"side": side, "label": str(label)},
+        )
+        for path, size, side, label in files.select("path", "bytes", "side", "label").iter_rows()
+    ]
+
+
 def counted(table: DeltaTable) -> Dataset:
     """Return the rows per side and class, which the log knows without any data being read."""
     sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in SIDES}
@@ -212,38 +295,3 @@ def committed(table: DeltaTable | None, digest: str) -> int | None:
     """Return the version whose commit holds the batch, None when none does."""
     found = None if table is None else table.transaction_version(digest)
     return None if found is None else int(found)
-
-
-def schema_of(table: DeltaTable) -> pa.Schema:
-    """Return the schema of the table's data files."""
-    return _schema({name: kind == pl.String for name, kind in _features(table).items()})
-
-
-def first_schema(rows: pl.DataFrame) -> pa.Schema:
-    """Return the schema that the first rows of a table fix."""
-    return _schema(
-        {name: kind == pl.String for name, kind in rows.schema.items() if name not in _OWN_KINDS}
-    )
-
-
-def _features(table: DeltaTable) -> dict[str, pl.DataType]:
-    kinds = {one.name: one.type.type for one in table.schema().fields}
-    return {
-        name: pl.String() if kind == "string" else pl.Float64()
-        for name, kind in kinds.items()
-        if name not in _OWN_KINDS
-    }
-
-
-def _schema(features: dict[str, bool]) -> pa.Schema:
-    """Return the schema of data files whose features are texts (True) or numbers."""
-    fields = [
-        pa.field(name, pa.string() if text else pa.float64()) for name, text in features.items()
-    ]
-    keys = [pa.field(name, pa.int64()) for name in KEYS]
-    return pa.schema([*fields, *keys, pa.field("batch", pa.string())])
-
-
-def _delta_schema(schema: pa.Schema) -> Schema:
-    partition = [pa.field("side", pa.string()), pa.field("label", pa.int8())]
-    return Schema.from_arrow(pa.schema([*schema, *partition]))

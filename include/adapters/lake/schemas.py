@@ -1,0 +1,52 @@
+"""What the columns of the table are: the features, and those that are the table's own."""
+
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+
+KEYS = ("key_high", "key_low")
+SIDES = ("train", "holdout")
+OWN_KINDS = {
+    "key_high": pl.Int64(),
+    "key_low": pl.Int64(),
+    "batch": pl.String(),
+    "side": pl.String(),
+    "label": pl.Int8(),
+}
+
+
+def schema_of(table: DeltaTable) -> pa.Schema:
+    """Return the schema of the table's data files."""
+    return _schema({name: kind == pl.String for name, kind in features(table).items()})
+
+
+def first_schema(rows: pl.DataFrame) -> pa.Schema:
+    """Return the schema that the first rows of a table fix."""
+    return _schema(
+        {name: kind == pl.String for name, kind in rows.schema.items() if name not in OWN_KINDS}
+    )
+
+
+def features(table: DeltaTable) -> dict[str, pl.DataType]:
+    """Return the features of a table and their kinds."""
+    kinds = {one.name: one.type.type for one in table.schema().fields}
+    return {
+        name: pl.String() if kind == "string" else pl.Float64()
+        for name, kind in kinds.items()
+        if name not in OWN_KINDS
+    }
+
+
+def _schema(features: dict[str, bool]) -> pa.Schema:
+    """Return the schema of data files whose features are texts (True) or numbers."""
+    fields = [
+        pa.field(name, pa.string() if text else pa.float64()) for name, text in features.items()
+    ]
+    keys = [pa.field(name, pa.int64()) for name in KEYS]
+    return pa.schema([*fields, *keys, pa.field("batch", pa.string())])
+
+
+def delta_schema(schema: pa.Schema) -> Schema:
+    """Return the schema of the table whose data files have a schema."""
+    partition = [pa.field("side", pa.string()), pa.field("label", pa.int8())]
+    return Schema.from_arrow(pa.schema([*schema, *partition]))

@@ -1,0 +1,65 @@
+"""Which side each row of each batch was given, kept beside the archive: for a table that is lost.
+
+The table is the truth about sides for as long as it has a row. Where its rows are taken in again
+from the archive, this says where they stood, in whatever order their files come back.
+"""
+
+import logging
+from collections.abc import Iterable
+from io import BytesIO
+
+import polars as pl
+
+from include.store import Store
+
+log = logging.getLogger("ratchet")
+_SUFFIX = ".parquet"
+_SCHEMA = pl.Schema({"key_high": pl.Int64, "key_low": pl.Int64, "side": pl.String})
+_VERSION = "version"
+
+
+class Sides:
+    """The sides of the rows of each batch, a file a batch."""
+
+    def __init__(self, store: Store) -> None:
+        """`store` is their folder."""
+        self._store = store
+
+    def digests(self) -> set[str]:
+        """Return the digests of the batches whose sides are kept."""
+        names = (entry.name for entry in self._store.look())
+        return {name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
+
+    def keep(self, digest: str, rows: pl.DataFrame, version: int) -> None:
+        """Keep the sides of a batch that a version of the table brought."""
+        buffer = BytesIO()
+        frame = rows.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
+        frame.write_parquet(buffer, metadata={_VERSION: str(version)})
+        self._store.write(digest + _SUFFIX, buffer.getvalue())
+
+    def read(self, digests: Iterable[str]) -> pl.DataFrame:
+        """Return `key_high`, `key_low` and `side` of the rows of some batches, each key once.
+
+        A file that cannot be read is passed over, and a warning says so.
+        """
+        found = (self._read(digest) for digest in sorted(digests))
+        frames = [frame for frame in found if frame is not None]
+        return pl.concat([_SCHEMA.to_frame(), *frames]).unique(_SCHEMA.names()[:2], keep="first")
+
+    def version(self, digest: str) -> int:
+        """Return the version of the table that brought a batch; FileNotFoundError when unknown."""
+        return int(pl.read_parquet_metadata(BytesIO(self._bytes(digest)))[_VERSION])
+
+    def _read(self, digest: str) -> pl.DataFrame | None:
+        try:
+            return pl.read_parquet(BytesIO(self._bytes(digest)), schema=_SCHEMA)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            log.warning(
+                "the sides of batch %s cannot be read from %s/%s%s (%s): rows of it that the table "
+                "lacks get their sides anew",
+                digest[:12], self._store.url, digest, _SUFFIX, error,
+            )  # fmt: skip
+            return None
+
+    def _bytes(self, digest: str) -> bytes:
+        return self._store.read(digest + _SUFFIX)
