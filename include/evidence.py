@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from include.errors import DataVersionError, ModelRefusedError
 from include.records import ModelVersion, Origin, Plan, Proof
 from include.stages import roll_back as roll_back_stage
+from include.stages.promote import LEAST_OF_A_CLASS
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
 from serving.bundle import Manifest
 
 log = logging.getLogger("ratchet")
-LEAST_OF_A_CLASS = 10
-"""Rows of each class without which a contender is not scored on the newest rows alone."""
 
 
 @dataclass(frozen=True)

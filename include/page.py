@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from include.pictures import draw_gains
 from include.records import Check, Decision, Scores, SliceScore, Verdict
 from include.showable import showable
-from include.stages.promote import gains
+from include.stages.promote import FEW_DISAGREEMENTS, gains
 
 _COLOURS = {Verdict.PROMOTE: "#1a7f37", Verdict.HOLD: "#9a6700", Verdict.REJECT: "#cf222e"}
 _STYLE = """
@@ -79,12 +79,19 @@ def _checks(checks: Sequence[Check]) -> str:
             _mark(check),
             _html(check.name),
             _number(check.value),
-            f"{'at most' if check.ceiling else 'over'} {_number(check.bound)}",
+            f"{_side(check)} {_number(check.bound)}",
             _html(_sentence(check.sentence)),
         )
         for check in checks
     )
     return _table(("", "check", "value", "bound", "in words"), rows, numbers={2, 3})
+
+
+def _side(check: Check) -> str:
+    """Say where a value has to lie of its bound."""
+    if check.ceiling:
+        return "at most"
+    return "at least" if check.inclusive else "over"
 
 
 def _mark(check: Check) -> str:
@@ -111,7 +118,7 @@ def _slices(slices: Sequence[SliceScore]) -> str:
             _html(one.name),
             f"{one.rows:,}",
             f"{one.positives:,}",
-            *_beside(one.challenger_f1, one.champion_f1),
+            *_slice_figures(one),
         )
         for one in slices
     )
@@ -119,10 +126,18 @@ def _slices(slices: Sequence[SliceScore]) -> str:
     return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if slices else ""
 
 
+def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
+    """Return both F1, or where no row is positive, and so every F1 is 0, both false calls."""
+    if part.positives or part.agreement is None:
+        return _beside(part.challenger_f1, part.champion_f1)
+    mine, theirs = part.agreement.false_calls
+    return f"{mine:,} false calls", f"{theirs:,} false calls", f"{mine - theirs:+,}"
+
+
 def _chance(decision: Decision) -> str:
     asked = [check.bound for check in decision.checks if check.name == "beyond_noise"]
     agreement = decision.scores.agreement
-    if agreement is None or not asked:
+    if agreement is None or not asked or agreement.disagreements < FEW_DISAGREEMENTS:
         return ""
     drawn = _image("gains", _png(draw_gains(gains(agreement), asked[0])))
     caption = (

@@ -14,12 +14,11 @@ import numpy as np
 from include.errors import RatchetError
 from include.records import Batch, ModelVersion, Scorecard
 from include.stages import score as score_stage
+from include.stages.promote import LEAST_OF_A_CLASS
 from include.stages.split import HOLDOUT, TRAIN
 from include.workplace import Workplace
 
 log = logging.getLogger("ratchet")
-LEAST_OF_A_CLASS = 10
-"""Rows of each class without which a batch says nothing."""
 
 
 def score_arrivals(at: Workplace, batches: Sequence[Batch]) -> None:

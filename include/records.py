@@ -248,14 +248,20 @@ class Scorecard:
     expected_calibration_error: float
     """Mean distance of the said probability from the share that happened, over ten quantiles."""
     latency_ms: float = 0.0
-    """Median of predicting one row through the bundle; 0 where nobody measured."""
+    """Median of predicting one row through the bundle, on one thread: the time on the wall or of
+    the processor, whichever is less; 0 where nobody measured."""
     size_bytes: int = 0
     """Of the model file; 0 where nobody measured."""
 
     @property
+    def positives(self) -> int:
+        """Rows that are positive."""
+        return self.true_positives + self.false_negatives
+
+    @property
     def positive_share(self) -> float:
         """Share of positive rows: the average precision of a model without any skill."""
-        return (self.true_positives + self.false_negatives) / self.rows
+        return self.positives / self.rows
 
     @property
     def no_skill_f1(self) -> float:
@@ -278,6 +284,17 @@ class Agreement:
     def rows(self) -> int:
         """All rows that were called."""
         return sum(self.positives) + sum(self.negatives)
+
+    @property
+    def disagreements(self) -> int:
+        """Rows that one of the two called positive and the other did not."""
+        return sum(self.positives[1:3]) + sum(self.negatives[1:3])
+
+    @property
+    def false_calls(self) -> tuple[int, int]:
+        """Negative rows that the challenger, and that the champion called positive."""
+        _, challenger, champion, both = self.negatives
+        return challenger + both, champion + both
 
 
 @dataclass(frozen=True)
@@ -355,6 +372,8 @@ class Check:
     sentence: str
     ceiling: bool = False
     """Whether the value may not exceed the bound; else it has to reach or to beat it."""
+    inclusive: bool = False
+    """Whether reaching the bound is enough where it is no ceiling."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from serving.bundle.frequency import ValueFrequency
 from serving.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
 from serving.bundle.probing import Answers, answers, bounded, odd_rows
 from serving.bundle.refusals import BundleRefusedError
+from serving.bundle.threads import single_thread
 
 __all__ = [
     "Answers",
@@ -31,5 +32,6 @@ __all__ = [
     "read_layout",
     "read_manifest",
     "save",
+    "single_thread",
     "stand_in",
 ]

@@ -1,12 +1,10 @@
 """From a downloaded folder to a model that has proved it can answer."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from serving.bundle import Bundle, BundleRefusedError, encode, load, stand_in
+from serving.bundle import Bundle, BundleRefusedError, encode, load, single_thread, stand_in
 from serving.models.quick import QuickBundle, quickened
 from serving.models.scoring import score
 
@@ -24,7 +22,7 @@ def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
         raise BundleRefusedError(
             f"the bundle is of model {bundle.manifest.name!r} but is registered as {name!r}"
         )
-    _single_thread(bundle.model)
+    single_thread(bundle.model)
     _warm(bundle)
     return quickened(bundle, folder)
 
@@ -45,26 +43,3 @@ def _warm(bundle: Bundle) -> None:
             f"it says {given.tolist()} of its example rows where it said {list(golden)} when it "
             f"was saved, with {bundle.manifest.libraries}: the libraries here differ"
         )
-
-
-def _single_thread(model: object) -> None:
-    """Set `n_jobs` to 1 wherever it stands in a fitted model.
-
-    Starting threads costs more than one row takes. The fitted parts are not reachable through
-    `get_params`, which leads to the unfitted templates, so this walks the attributes.
-    """
-    pending, seen = [model], set()
-    while pending:
-        part = pending.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, list | tuple):
-            pending.extend(part)
-        elif isinstance(part, Mapping):
-            pending.extend(part.values())
-        elif isinstance(part, BaseEstimator):
-            # Its own: a frozen estimator shows that of the model inside it and lets nobody set it.
-            if "n_jobs" in vars(part):
-                part.set_params(n_jobs=1)
-            pending.extend(vars(part).values())

@@ -128,7 +128,7 @@ def test_kept_keys_that_were_altered_prove_nothing(
 def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: Path) -> None:
     """Both contenders meet on those alone; as long as they are few, the proof is missing."""
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     adopted = adoption.adopt(at, offer(elsewhere))
     drop(at, ROWS[300:330], "few.csv")
     take_in(at)

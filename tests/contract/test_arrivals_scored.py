@@ -37,7 +37,7 @@ def test_each_batch_is_a_point_of_one_curve(
     """Its whole batch, before training; beside the champion's holdout F1 in the log."""
     caplog.set_level(logging.INFO)
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     assert curve(at) == []  # there was no champion
     for number in (1, 2):
         drop(at, ROWS[number * 150 + 150 : number * 150 + 300], f"{number}.csv")
@@ -53,7 +53,7 @@ def test_each_batch_is_a_point_of_one_curve(
 def test_a_repeated_plan_adds_no_point(at: Workplace) -> None:
     """What was scored on arrival stays, even when the champion is another by then."""
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     drop(at, ROWS[300:], "more.csv")
     second = run(at, Form(force=True))
     points = curve(at)
@@ -66,7 +66,7 @@ def test_a_repeated_plan_adds_no_point(at: Workplace) -> None:
 def test_a_run_that_skips_training_scores_what_came(at: Workplace) -> None:
     """Drift shows although nothing is trained: here a run has decided on later rows already."""
     drop(at, ROWS[:300])
-    run(at)
+    run(at, Form(force=True))
     drop(at, ROWS[300:], "more.csv")
     intake = take_in(at)
     nothing = replace(intake, dataset=None)
@@ -78,7 +78,7 @@ def test_a_run_that_skips_training_scores_what_came(at: Workplace) -> None:
 def test_too_few_rows_of_a_class_say_so(at: Workplace, caplog: pytest.LogCaptureFixture) -> None:
     """A dozen rows are no point of a curve."""
     drop(at, ROWS[:500])
-    run(at)
+    run(at, Form(force=True))
     drop(at, ROWS[500:512], "dozen.csv")
     run(at)
     assert curve(at) == []
@@ -90,7 +90,7 @@ def test_a_champion_that_cannot_answer_fails_no_run(
 ) -> None:
     """The sentence is in the log and the run goes on."""
     drop(at, ROWS[:300])
-    run(at)
+    run(at, Form(force=True))
     drop(at, ROWS[300:], "more.csv")
     intake = take_in(at)
 

@@ -151,7 +151,7 @@ def test_runs_decisions_moves_and_arrivals_are_what_the_pipeline_recorded(
     """Two trainings, a forced promotion, a roll back and a batch that trained nothing."""
     at = new_workplace()
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     drop(at, ROWS[300:600], "more.csv")
     second = run(at, Form(force=True))
     roll_back(at, RollBack("back", 1, "worse", "Ada"))

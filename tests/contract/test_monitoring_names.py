@@ -46,7 +46,7 @@ def exporter_page(new_workplace: Callable[[], Workplace]) -> str:
     """Return the page of an exporter beside a lake and an MLflow that have seen two trainings."""
     at, rows = new_workplace(), pulsar_rows(600, seed=5)
     drop(at, rows[:300])
-    run(at)
+    run(at, Form(force=True))
     broken = rows[300:].write_csv().splitlines()
     broken[1] = "x" + broken[1]
     drop(at, "\n".join(broken) + "\n", "more.csv")

@@ -108,7 +108,7 @@ def test_the_form_can_ask_for_a_retrain(trained: tuple[Workplace, Run]) -> None:
 def test_later_rows_and_a_forced_promotion(at: Workplace) -> None:
     """Old rows keep their sides, repeated ones count once, both models meet the same holdout."""
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     sides = rows(at)
     drop(at, ROWS[200:])
     second = run(at, Form(force=True))
@@ -215,7 +215,7 @@ def test_a_champion_that_cannot_answer_gapped_rows_gives_way(at: Workplace) -> N
     The old one was fitted without gaps, and its family takes none.
     """
     drop(at, ROWS[:300])
-    first = run(at)
+    first = run(at, Form(force=True))
     data = at.spec.data.model_copy(update={"missing": ("profile_7",)})
     now = replace(at, spec=at.spec.model_copy(update={"data": data}))
     now.lake.write_contract(contracts.changed(now.lake.require_contract(), now.spec, "gaps"))

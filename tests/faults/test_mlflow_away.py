@@ -84,7 +84,7 @@ AWAY: dict[str, Away] = {"frozen": frozen, "killed": killed}
 @pytest.mark.parametrize("how", AWAY)
 def test_it_costs_the_time_it_is_away(at: Workplace, server: MlflowServer, how: str) -> None:
     """Fit, score and promote wait for it; one version, one move, one decision are recorded."""
-    drop(at, pulsar_rows(400, seed=3))
+    drop(at, pulsar_rows(700, seed=3))
     plan = steps.plan(at, take_in(at), Form(), next(DAG_RUNS))
     screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
     challenger = meanwhile(AWAY[how], server, lambda: steps.fit(at, plan, screened))

@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 from include.arrays import Labels, Probabilities
 from include.records import Agreement, Form, Proof, Scorecard, Scores, Verdict
 from include.spec import Gate, Selection
-from include.stages.promote import gains, promote
+from include.stages.promote import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, gains, promote
 from include.stages.score import agree, score
 from include.stages.select import bagged_threshold, best_threshold, folded
 
@@ -18,9 +18,9 @@ PROBABILITY = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, 0.5, float(np.nextafter(0.5, 1)), 1])
 )
 JUDGED = st.lists(st.tuples(st.integers(0, 1), PROBABILITY), min_size=1, max_size=30)
-# Both classes have to be there for a scorecard.
+# Enough of both classes have to be there for a verdict.
 HOLDOUT = st.lists(st.tuples(st.integers(0, 1), PROBABILITY, PROBABILITY), max_size=20).map(
-    lambda rows: [(0, 0.25, 0.5), (1, 0.75, 0.5), *rows]
+    lambda rows: [(0, 0.25, 0.5), (1, 0.75, 0.5)] * LEAST_OF_A_CLASS + rows
 )
 
 
@@ -72,7 +72,7 @@ def test_the_gate_promotes_only_what_is_better(
 
 COUNTS = st.tuples(*[st.integers(0, 50)] * 4)
 PROVEN = (Proof("2", 100, 0), Proof("1", 100, 0))
-CARD = score((np.arange(100) == 0).astype(np.int8), np.linspace(1, 0, 100), 0.5, "2", 1)
+CARD = score((np.arange(1000) < 10).astype(np.int8), np.linspace(1, 0, 1000), 0.5, "2", 1)
 """Of rows of which one in a hundred is positive: nearly any F1 is skill there."""
 
 
@@ -108,7 +108,8 @@ def test_the_gate_is_symmetric(
 ) -> None:
     """Of two models at most one would be promoted over the other, and never the worse one.
 
-    The share of resampled holdouts that one wins is the share that the other loses.
+    The share of resampled holdouts that one wins is the share that the other loses. Of few
+    calls that differ both may be as likely as not, but not both better.
     """
     rule = Gate(confidence=confidence)
     there = promote(pair(Agreement(positives, negatives), looks), Form(), rule)
@@ -117,7 +118,9 @@ def test_the_gate_is_symmetric(
     assert not there.verdict is back.verdict is Verdict.PROMOTE
     (won,) = (check.value for check in there.checks if check.name == "beyond_noise")
     (lost,) = (check.value for check in back.checks if check.name == "beyond_noise")
-    assert abs(won + lost - 1) < 1e-9
+    if there.scores.agreement is not None and back.scores.agreement is not None:
+        few = there.scores.agreement.disagreements < FEW_DISAGREEMENTS
+        assert won + lost < 1 if few else abs(won + lost - 1) < 1e-9
     for decision in (there, back):
         champion = decision.scores.champion
         assert champion is not None

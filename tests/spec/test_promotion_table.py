@@ -57,6 +57,7 @@ ALONE = [
     "latency_ms",
     "size_mib",
 ]
+ROWS = ["rows_of_a_class"]
 PAIR = ["champion_leak", "champion_f1", "beyond_noise"]
 
 
@@ -70,7 +71,7 @@ PAIR = ["champion_leak", "champion_f1", "beyond_noise"]
         (SURE, CHAMPION, False, 0.95, "PROMOTE", "F1 0.6087 beats champion F1 0.5455 (version 1)"),
         (CHAMPION, CHAMPION, False, 0.95, "HOLD", "F1 0.5455 (version 1) on the same 1000"),
         (CHAMPION, CHAMPION, False, 0.5, "HOLD", "does not beat champion"),
-        (LUCKY, CHAMPION, False, 0.95, "HOLD", "of resampled holdouts, 95.0% are asked"),
+        (LUCKY, CHAMPION, False, 0.95, "HOLD", "(rows: 1), 95.0% are asked (no gain on so few"),
         (LUCKY, CHAMPION, False, 0.5, "PROMOTE", "F1 0.5520 beats champion F1 0.5455"),
         (NOISY, CHAMPION, False, 0.95, "HOLD", "can tell from noise is about 0."),
         (NOISY, CHAMPION, False, 0.5, "PROMOTE", "F1 0.5650 beats champion"),
@@ -116,16 +117,17 @@ def test_a_decision_lists_its_checks(
     """
     decision = promote(scores(challenger, champion), Form(), Gate())
     compared = champion is not None and decision.verdict is not Verdict.REJECT
-    assert [check.name for check in decision.checks] == ALONE + (PAIR if compared else [])
+    assert [check.name for check in decision.checks] == ALONE + ROWS + (PAIR if compared else [])
     assert [check.name for check in decision.checks if not check.passed] == failed
     for check in decision.checks:
         within = check.value <= check.bound if check.ceiling else check.value > check.bound
-        assert check.passed == within
+        assert check.passed == (within or (check.inclusive and check.value == check.bound))
         told = (
             f"{check.bound:.4f}",
             f"{check.bound:.1%}",
             f"the {check.bound:g} that",
             "none of them",
+            "at least 10 of each",
         )
         assert any(figure in check.sentence for figure in told)
 
@@ -180,7 +182,7 @@ def test_who_may_be_judged(
 def test_an_unproved_champion_is_not_compared_with() -> None:
     """No figure of the comparison stands in the decision, because it would say nothing."""
     decision = promote(replace(scores(SURE, CHAMPION), proofs=PROVEN[:1]), Form(), Gate())
-    assert [check.name for check in decision.checks] == [*ALONE, "champion_leak"]
+    assert [check.name for check in decision.checks] == [*ALONE, *ROWS, "champion_leak"]
     assert decision.smallest_gain is None
 
 
@@ -254,10 +256,95 @@ def test_a_champion_that_cannot_answer_gives_way_without_a_proof() -> None:
     assert "champion version 1 cannot answer rows as they are now; F1 0.6087" in decision.reason
 
 
+@pytest.mark.parametrize(
+    ("wins", "losses", "confidence", "verdict", "reason"),
+    [
+        (3, 0, 0.95, "HOLD", "larger than in 87.5% of all ways to swap the two models' calls"),
+        (3, 0, 0.95, "HOLD", "(rows: 3), 95.0% are asked (no gain on so few rows can be told"),
+        (4, 0, 0.95, "HOLD", "in 93.8% of all ways"),
+        (5, 0, 0.95, "PROMOTE", "in 96.9% of all ways"),
+        (5, 0, 0.99, "HOLD", "at least 7 have to differ"),
+        (3, 0, 0.875, "PROMOTE", "in 87.5% of all ways"),
+        (3, 0, 0.5, "PROMOTE", "in 87.5% of all ways"),
+        (2, 1, 0.5, "PROMOTE", "in 50.0% of all ways"),
+        (12, 7, 0.95, "HOLD", "(rows: 19), 95.0% are asked (the smallest gain that these rows can"),
+        (13, 7, 0.95, "HOLD", "of resampled holdouts, 95.0% are asked"),
+    ],
+)  # fmt: skip
+def test_few_rows_on_which_two_models_differ(
+    wins: int, losses: int, confidence: float, verdict: str, reason: str
+) -> None:
+    """Of fewer than 20 every way to swap the calls is counted: three wins to none are chance."""
+    challenger = CHAMPION.copy()
+    challenger[60 : 60 + wins], challenger[:losses] = True, False
+    decision = promote(scores(challenger, CHAMPION), Form(), Gate(confidence=confidence))
+    assert decision.verdict == Verdict(verdict)
+    assert reason in decision.reason
+
+
+def test_more_looks_ask_more_of_few_rows_too() -> None:
+    """Five wins to none pass at the first look at a holdout, and not after a year of them."""
+    judged = scores(calls(65, 60), CHAMPION)
+    later = promote(replace(judged, looks=364), Form(), Gate())
+    assert promote(judged, Form(), Gate()).verdict is Verdict.PROMOTE
+    assert later.verdict is Verdict.HOLD
+    assert "98.4% are asked after 364 earlier looks at this holdout, 95.0%" in later.reason
+
+
+def small(positives: int, negatives: int, *, skilled: bool = True) -> Scores:
+    """Return the scores of a first model on so few rows, right or wrong on every one."""
+    y = np.repeat(np.array([1, 0], np.int8), [positives, negatives])
+    card = score(y, (y if skilled else 1 - y).astype(float), 0.5, "2", 5)
+    return Scores(card, proofs=PROVEN[:1])
+
+
+@pytest.mark.parametrize(
+    ("judged", "force", "verdict", "reason"),
+    [
+        (small(10, 10), False, "PROMOTE", "first model with skill"),
+        (small(9, 90), False, "HOLD", "needed: it takes 1 more positive ones"),
+        (small(90, 4), False, "HOLD", "needed: it takes 6 more negative ones"),
+        (small(3, 9), False, "HOLD", "it takes 7 more positive and 1 more negative ones"),
+        (small(9, 90), True, "PROMOTE", "forced from the trigger form, although the holdout has 9"),
+        (small(3, 9, skilled=False), False, "HOLD", "F1 0.0000 does not beat"),
+        (small(3, 9, skilled=False), False, "HOLD", "7 more positive and 1 more negative"),
+        (small(3, 9, skilled=False), True, "HOLD", "F1 0.0000 does not beat"),
+        (small(10, 10, skilled=False), True, "REJECT", "F1 0.0000 does not beat"),
+        (replace(small(9, 90), proofs=LEAKY), True, "REJECT", "fitted on 3 rows of the holdout"),
+        (replace(small(9, 90), proofs=LEAKY), False, "REJECT", "it takes 1 more positive ones"),
+    ],
+)  # fmt: skip
+def test_too_few_rows_of_a_class_judge_nobody(
+    judged: Scores,
+    force: bool,  # noqa: FBT001
+    verdict: str,
+    reason: str,
+) -> None:
+    """Below ten of a class it is a HOLD that says how many more it takes.
+
+    A person may force that, but not a challenger without skill. What needs no rows to be known
+    rejects as ever.
+    """
+    decision = promote(judged, Form(force=force), Gate())
+    assert decision.verdict == Verdict(verdict)
+    assert reason in decision.reason
+
+
+def test_a_slow_model_is_rejected_however_few_the_rows() -> None:
+    """Its latency is no figure of the holdout."""
+    judged = small(3, 9)
+    slow = replace(judged, challenger=replace(judged.challenger, latency_ms=4000.0))
+    assert promote(slow, Form(), Gate()).verdict is Verdict.REJECT
+
+
 # Ten hits more in all, but of the first 30 positives ten are lost.
 UNFAIR = np.concatenate([np.arange(POSITIVES) >= 10, calls(0, 60)[POSITIVES:]])
 YOUNG = np.concatenate([np.arange(POSITIVES) < 30, np.arange(NEGATIVES) < 90])
 NOBODY = np.zeros(len(Y), bool)
+ALL_NEGATIVE = np.arange(len(Y)) >= POSITIVES
+# Twenty hits more in all, for six calls of negatives that the champion makes elsewhere.
+ALARMING = np.concatenate([np.arange(POSITIVES) < 80, np.arange(NEGATIVES) >= NEGATIVES - 6])
+LAST_TEN = np.arange(len(Y)) >= len(Y) - 10
 
 
 def sliced(challenger: np.ndarray, *parts: np.ndarray) -> Scores:
@@ -277,6 +364,10 @@ def sliced(challenger: np.ndarray, *parts: np.ndarray) -> Scores:
         (sliced(UNFAIR, NOBODY), Gate(), False, "PROMOTE", "beats champion"),
         (sliced(UNFAIR, YOUNG), Gate(), False, "HOLD", "; harm on slice s0: the"),
         (sliced(UNFAIR, ~YOUNG, YOUNG), Gate(), False, "HOLD", "; harm on slice s1: the"),
+        (sliced(ALARMING, ALL_NEGATIVE), Gate(), False, "PROMOTE", "beats champion"),
+        (sliced(ALARMING, LAST_TEN), Gate(), False, "HOLD", "harm on slice s0: of its 10 rows"),
+        (sliced(ALARMING, LAST_TEN), Gate(), False, "HOLD", "calls 6 positive, the champion 0"),
+        (sliced(SURE, ALL_NEGATIVE), Gate(), False, "PROMOTE", "beats champion"),
         (sliced(UNFAIR, YOUNG), Gate(slice_harm=1), False, "PROMOTE", "beats champion"),
         (sliced(UNFAIR, YOUNG), Gate(), True, "PROMOTE", "although challenger F1 0.7200"),
     ],

@@ -1,13 +1,21 @@
 """What a challenger has to be beside the champion: the checks whose failure is a HOLD."""
 
 from dataclasses import dataclass, replace
+from math import ceil, log2
 
 import numpy as np
+from scipy.special import bdtr
 
 from include.records import Agreement, Check, Scorecard, Scores, SliceScore
 from include.spec import Gate
 from include.stages.promote.fitness import proven
 from include.stages.promote.resampling import asked, gains, win_share
+from include.stages.promote.swaps import swaps
+
+FEW_DISAGREEMENTS = 20
+"""Fewer calls that differ are swapped in every way; the bootstrap is too sure of so few."""
+_Judged = tuple[float, float | None, str]
+"""The share that the challenger won, the smallest gain that could pass, and both in words."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,42 @@ def _beats_champion(challenger: Scorecard, champion: Scorecard) -> Check:
     return Check("champion_f1", passed, challenger.f1, champion.f1, sentence)
 
 
-def _beyond_noise(agreement: Agreement, looks: int, rule: Gate) -> tuple[Check, float]:
+def _beyond_noise(agreement: Agreement, looks: int, rule: Gate) -> tuple[Check, float | None]:
     """Return the check and about the smallest gain that could have passed it."""
-    gained = gains(agreement)
-    share, bound = win_share(gained), asked(rule.confidence, looks, agreement.rows)
-    seen = float(np.quantile(gained, bound) - np.median(gained))
+    bound = asked(rule.confidence, looks, agreement.rows)
     since = f" after {looks} earlier looks at this holdout, {rule.confidence:.1%} at the first"
+    wanted = f"{bound:.1%} are asked{since if looks else ''}"
+    judged = _by_swaps if agreement.disagreements < FEW_DISAGREEMENTS else _by_resampling
+    share, seen, sentence = judged(agreement, bound, wanted)
+    passed = share >= bound
+    return Check("beyond_noise", passed, share, bound, sentence, inclusive=True), seen
+
+
+def _by_resampling(agreement: Agreement, bound: float, wanted: str) -> _Judged:
+    gained = gains(agreement)
+    share = win_share(gained)
+    seen = float(np.quantile(gained, bound) - np.median(gained))
     sentence = (
-        f"it wins on {share:.1%} of resampled holdouts, {bound:.1%} are asked"
-        f"{since if looks else ''} "
+        f"it wins on {share:.1%} of resampled holdouts, {wanted} "
         f"(the smallest gain that this holdout can tell from noise is about {seen:.4f})"
     )
-    return Check("beyond_noise", share >= bound, share, bound, sentence), seen
+    return share, seen, sentence
+
+
+def _by_swaps(agreement: Agreement, bound: float, wanted: str) -> _Judged:
+    swapped = swaps(agreement)
+    seen = swapped.smallest_gain(bound)
+    least = ceil(-log2(1 - bound))
+    noise = (
+        f"no gain on so few rows can be told from noise, at least {least} have to differ"
+        if seen is None
+        else f"the smallest gain that these rows can tell from noise is about {seen:.4f}"
+    )
+    sentence = (
+        f"its gain is larger than in {swapped.smaller:.1%} of all ways to swap the two models' "
+        f"calls where they differ (rows: {agreement.disagreements}), {wanted} ({noise})"
+    )
+    return swapped.smaller, seen, sentence
 
 
 def _harmless(part: SliceScore, slices: int, rule: Gate) -> Check:
@@ -79,18 +111,37 @@ def _harmless(part: SliceScore, slices: int, rule: Gate) -> Check:
     The more slices, the more is asked of each (Bonferroni): one of many loses by chance.
     """
     bound = 1 - (1 - rule.slice_harm) / slices
-    share = _loss_share(part)
+    share, found = _loss(part)
     passed = share <= bound
     verb = "no harm" if passed else "harm"
-    sentence = (
-        f"{verb} on slice {part.name}: the challenger loses on {share:.1%} of resamples of its "
-        f"{part.rows} rows, {bound:.1%} are allowed"
-    )
+    sentence = f"{verb} on slice {part.name}: {found}, {bound:.1%} are allowed"
     return Check(f"slice_{part.name}", passed, share, bound, sentence, ceiling=True)
 
 
-def _loss_share(part: SliceScore) -> float:
-    if part.agreement is None or not part.positives:
-        # No F1 can be lost where nothing is to be found.
-        return 0.0
-    return float(np.mean(gains(part.agreement) < 0))
+def _loss(part: SliceScore) -> tuple[float, str]:
+    """Return how sure it is that the challenger loses on a slice, and in words how that is known.
+
+    Where no row is positive every F1 is 0, so the false calls are counted: of those that one of
+    the two makes alone each would make half by chance (the sign test).
+    """
+    agreement = part.agreement or Agreement((0, 0, 0, 0), (0, 0, 0, 0))
+    if not part.positives:
+        mine, theirs = agreement.false_calls
+        share = _more_than_half(*agreement.negatives[1:3])
+        return share, (
+            f"of its {part.rows} rows, none of them positive, the challenger calls {mine} "
+            f"positive, the champion {theirs}: more than by chance in {share:.1%} of all cases"
+        )
+    if agreement.disagreements < FEW_DISAGREEMENTS:
+        share = swaps(agreement).larger
+        return share, (
+            f"the challenger's loss is larger than in {share:.1%} of all ways to swap the two "
+            f"models' calls where they differ (rows: {agreement.disagreements} of {part.rows})"
+        )
+    share = float(np.mean(gains(agreement) < 0))
+    return share, f"the challenger loses on {share:.1%} of resamples of its {part.rows} rows"
+
+
+def _more_than_half(mine: int, theirs: int) -> float:
+    """Return how likely an even coin gives fewer than `mine` of all."""
+    return float(bdtr(mine - 1, mine + theirs, 0.5)) if mine else 0.0

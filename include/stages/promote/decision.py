@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from include.records import Check, Decision, Form, Preflight, Scores, Verdict
 from include.spec import Gate
 from include.stages.promote.comparison import compare
-from include.stages.promote.fitness import fitness, flown
+from include.stages.promote.fitness import BY_ROWS, enough_rows, fitness, flown
 
 _HEADLINES = ("champion_f1", "beyond_noise")
 
@@ -17,13 +17,27 @@ def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None 
     with the challenger, once it has been asked.
     """
     alone = (*fitness(scores, rule), *flown(preflight))
-    unfit = [check for check in alone if not check.passed]
-    if unfit:
-        return Decision(Verdict.REJECT, _told(unfit), alone, scores, note=form.note)
+    enough = enough_rows(scores.challenger)
+    if not all(check.passed for check in alone):
+        return _refuse(alone, enough, scores, form)
     pair = compare(scores, rule)
-    verdict, reason, forced = _judge(scores, form, pair.checks)
-    checks = (*alone, *pair.checks)
+    verdict, reason, forced = _judge(scores, form, (enough, *pair.checks))
+    checks = (*alone, enough, *pair.checks)
     return Decision(verdict, reason, checks, scores, forced, form.note, pair.smallest_gain)
+
+
+def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form) -> Decision:
+    """Return the decision on an unfit challenger, which no force passes.
+
+    It is not rejected for what too few rows say: the next ones may say otherwise.
+    """
+    checks = (*alone, enough)
+    failed = [check for check in checks if not check.passed]
+    unsure = not enough.passed and all(
+        check.name in BY_ROWS for check in failed if check is not enough
+    )
+    verdict = Verdict.HOLD if unsure else Verdict.REJECT
+    return Decision(verdict, _told(failed), checks, scores, note=form.note)
 
 
 def _judge(scores: Scores, form: Form, pair: tuple[Check, ...]) -> tuple[Verdict, str, bool]:

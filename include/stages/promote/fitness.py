@@ -4,6 +4,10 @@ from include.records import Check, Preflight, Proof, Scorecard, Scores
 from include.spec import Gate
 
 MIB = 2**20
+LEAST_OF_A_CLASS = 10
+"""Holdout rows of each class without which figures say next to nothing."""
+BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
+"""Checks whose figures are means over holdout rows."""
 
 
 def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
@@ -42,6 +46,21 @@ def flown(preflight: Preflight | None) -> tuple[Check, ...]:
         return ()
     found = float(preflight.differences)
     return (Check("preflight", preflight.passed, found, 0.0, preflight.sentence, ceiling=True),)
+
+
+def enough_rows(card: Scorecard) -> Check:
+    """Check that there are holdout rows of each class to judge anybody by."""
+    counts = {"positive": card.positives, "negative": card.rows - card.positives}
+    fewest, bound = min(counts.values()), LEAST_OF_A_CLASS
+    sentence = (
+        f"the holdout has {card.positives} positive and {card.rows - card.positives} negative "
+        f"rows, at least {bound} of each are needed"
+    )
+    if fewest < bound:
+        more = (f"{bound - rows} more {name}" for name, rows in counts.items() if rows < bound)
+        sentence += f": it takes {' and '.join(more)} ones before anybody is judged by it"
+    name = "rows_of_a_class"
+    return Check(name, fewest >= bound, float(fewest), float(bound), sentence, inclusive=True)
 
 
 def _beats_no_skill(card: Scorecard) -> Check:

@@ -55,6 +55,8 @@ def asked(confidence: float, looks: int, rows: int) -> float:
     log(4kn). The margin, in standard deviations, grows by as much from the first look on. No margin
     stays none: a confidence of 0.5 is never corrected.
     """
+    if not looks:
+        return confidence
     first = math.log(4 * rows)
     growth = math.sqrt((first + math.log(1 + looks)) / first)
     normal = NormalDist()
