@@ -21,10 +21,10 @@ from prometheus_client.registry import Collector
 
 from include import measures
 from include.adapters import lake as lakes
-from include.adapters.registry import Looking, ask_once
+from include.adapters.registry import Artifacts, Looking, ask_once
 from include.dock import dock
 from include.measures import Seen, State
-from include.readings import LakeReading, LandingReading, RegistryReading
+from include.readings import ArtifactsReading, LakeReading, LandingReading, RegistryReading
 from include.settings import Settings, read_settings
 from include.showable import showable_name
 from include.spec import Spec, read_specs
@@ -36,6 +36,15 @@ _ANSWER_SECONDS = 10
 STALE_SECONDS = 3 * PAUSE_SECONDS
 """A source that has not been read for so long is away, whatever the look that hangs may say."""
 
+ARTIFACTS_SECONDS = 120.0
+"""Between two readings of the files that the registry keeps of the versions that aliases name."""
+ARTIFACTS_SHARE = 0.05
+"""Of the time, at most, that reading them takes: large ones are read less often."""
+ALTERED = (
+    "%s version %s in MLflow is not what was registered: %s. docs/runbook.md#artifactchanged says "
+    "what to do"
+)
+
 R = TypeVar("R")
 
 
@@ -46,6 +55,7 @@ class Watch(Generic[R]):
         self, spec: str, source: str, look: Callable[[], R], clock: Callable[[], float] = time.time
     ) -> None:
         """`look` reads the source; whatever it raises counts as being away."""
+        self.pause_seconds = PAUSE_SECONDS
         self._title = f"{source} of {spec}"
         self._source = source
         self._look = look
@@ -83,30 +93,65 @@ class Watch(Generic[R]):
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
         return Seen(self._source, fresh and not self._problem, self._at)
 
+    def read_at(self) -> float | None:
+        """Return when a look last went well, in seconds since 1970."""
+        return self._at
+
     def _run(self) -> None:
         while not self._ended.is_set():
             self.look()
-            self._ended.wait(PAUSE_SECONDS)
+            self._ended.wait(self.pause_seconds)
+
+
+class ArtifactWatch(Watch[ArtifactsReading]):
+    """The files that the registry keeps: read whole, so seldom, and the more so the larger.
+
+    The log has a line when one is found changed.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        look: Callable[[], ArtifactsReading],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """As for any source."""
+        super().__init__(spec.name, "artifacts", look, clock)
+        self._model = spec.model
+        self.pause_seconds = ARTIFACTS_SECONDS
+
+    def look(self) -> None:
+        """Look once; note how long that took, and what is news."""
+        known = self.reading.artifacts if self.reading else ()
+        started = time.monotonic()
+        super().look()
+        took = time.monotonic() - started
+        seldom = max(ARTIFACTS_SECONDS, took * (1 / ARTIFACTS_SHARE - 1))
+        self.pause_seconds = seldom if self.seen().up else PAUSE_SECONDS
+        for one in self.reading.artifacts if self.reading else ():
+            if one.problem and one not in known:
+                log.warning(ALTERED, self._model, one.version, one.problem)
 
 
 @dataclass(frozen=True)
 class Watched:
-    """One spec and its three sources."""
+    """One spec, its three sources, and the files of its models."""
 
     spec: Spec
     landing: Watch[LandingReading]
     lake: Watch[LakeReading]
     registry: Watch[RegistryReading]
+    artifacts: ArtifactWatch
 
     def start(self) -> "Watched":
         """Begin to look at all of them."""
-        for watch in (self.landing, self.lake, self.registry):
+        for watch in (self.landing, self.lake, self.registry, self.artifacts):
             watch.start()
         return self
 
     def end(self) -> None:
         """Look at none of them any more."""
-        for watch in (self.landing, self.lake, self.registry):
+        for watch in (self.landing, self.lake, self.registry, self.artifacts):
             watch.end()
 
     def state(self) -> State:
@@ -119,6 +164,8 @@ class Watched:
             self.landing.reading,
             self.lake.reading,
             self.registry.reading,
+            self.artifacts.reading,
+            self.artifacts.read_at(),
         )
 
 
@@ -126,11 +173,13 @@ def watched(spec: Spec, settings: Settings) -> Watched:
     """Open the doors of a spec, to be looked through."""
     at = dock(spec, settings)
     registry = Looking(settings.registry_url, spec.name, spec.model)
+    artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
     return Watched(
         spec,
         Watch(spec.name, "landing", at.landing.look),
         Watch(spec.name, "lake", lakes.Looking(at.lake).look),
         Watch(spec.name, "registry", registry.look),
+        ArtifactWatch(spec, artifacts.check),
     )
 
 

@@ -14,7 +14,13 @@ from itertools import groupby
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from include.moves import Move, MoveKind
-from include.readings import LakeReading, LandingReading, RegistryReading, TrainingRun
+from include.readings import (
+    ArtifactsReading,
+    LakeReading,
+    LandingReading,
+    RegistryReading,
+    TrainingRun,
+)
 from include.records import Verdict
 
 UNDECIDED = "undecided"
@@ -46,6 +52,9 @@ class State:
     landing: LandingReading | None = None
     lake: LakeReading | None = None
     registry: RegistryReading | None = None
+    artifacts: ArtifactsReading | None = None
+    artifacts_read: float | None = None
+    """When these were last read whole, in seconds since 1970."""
 
 
 def page(states: Sequence[State]) -> Iterator[Metric]:
@@ -56,6 +65,7 @@ def page(states: Sequence[State]) -> Iterator[Metric]:
     yield from _runs([(one.spec, one.registry.runs) for one in states if one.registry])
     yield from _decisions([(one.spec, one.registry.runs) for one in states if one.registry])
     yield from _champions([(one, one.registry) for one in states if one.registry])
+    yield from _artifacts([(one, one.artifacts) for one in states if one.artifacts])
     yield from _arrivals([(one.spec, one.registry) for one in states if one.registry])
 
 
@@ -179,6 +189,23 @@ def _champions(ledgers: Iterable[tuple[State, RegistryReading]]) -> Iterator[Met
             moves.add_metric((*labels, str(kind)), kinds[kind])
         _add(last, labels, _moment(one.moves[-1]) if one.moves else None)
     yield from (info, number, moves, last)
+
+
+def _artifacts(readings: Iterable[tuple[State, ArtifactsReading]]) -> Iterator[Metric]:
+    intact = _gauge(
+        "ratchet_artifact_intact",
+        "Whether the files of a version that an alias names are those that were registered.",
+        "model",
+        "version",
+    )
+    read = _gauge(
+        "ratchet_artifacts_read_timestamp_seconds", "When they were last all read.", "model"
+    )
+    for state, one in readings:
+        for artifact in one.artifacts:
+            intact.add_metric((state.spec, state.model, artifact.version), not artifact.problem)
+        _add(read, (state.spec, state.model), state.artifacts_read)
+    yield from (intact, read)
 
 
 def _arrivals(ledgers: Iterable[tuple[str, RegistryReading]]) -> Iterator[Metric]:

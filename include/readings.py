@@ -65,6 +65,22 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class Artifact:
+    """The files that the registry keeps of a model version that an alias names."""
+
+    version: str
+    problem: str
+    """What is wrong with them, as the end of a sentence; empty when they are as registered."""
+
+
+@dataclass(frozen=True)
+class ArtifactsReading:
+    """Those of one registered model; none while no alias is set."""
+
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True)
 class RegistryReading:
     """The experiment and the registered model of one spec."""
 

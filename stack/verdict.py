@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil
 
 from include.settings import Settings
+from stack.artifacts import altered
 from stack.processes import Marked
 from stack.state import ComponentState, StackState, logs_of
 from stack.views import Row
 
-_SERVING = "serving"
+_SERVING, _MLFLOW = "serving", "mlflow"
 _SETTLED_SECONDS = 60.0
 """What has run so long after a restart does not restart any more."""
 
@@ -125,6 +126,12 @@ def _silent(seen: Seen) -> Iterator[str]:
             yield f"{one.name} runs and gives no sign of health{where}: see {_log(seen, one)}."
 
 
+def _altered(seen: Seen) -> Iterator[str]:
+    """Models that MLflow keeps otherwise than they were registered."""
+    if any(one.name == _MLFLOW and _works(seen, one) for one in _up(seen)):
+        yield from altered(seen.settings)
+
+
 def _restarts(one: ComponentState) -> bool:
     recent = one.restarts > 0 and time.time() - one.started < _SETTLED_SECONDS
     return one.state == "restarting" or recent
@@ -156,4 +163,5 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.ORPHANS, _orphans),
     (Code.RESTARTING, _restarting),
     (Code.NEEDS_A_PERSON, _silent),
+    (Code.NEEDS_A_PERSON, _altered),
 )

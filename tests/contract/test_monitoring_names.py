@@ -59,7 +59,7 @@ def exporter_page(new_workplace: Callable[[], Workplace]) -> str:
     port = at.settings.registry_url.rpartition(":")[2]
     with exporting(at.settings.home, RATCHET_MLFLOW_PORT=port) as (url, _):
         up = re.compile(r"^ratchet_up\{.*\} (.*)$", re.MULTILINE)
-        until(lambda: up.findall(page(url)) == ["1.0"] * 4)
+        until(lambda: up.findall(page(url)) == ["1.0"] * 4 and "artifact_intact{" in page(url))
         return page(url)
 
 

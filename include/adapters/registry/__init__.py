@@ -5,8 +5,9 @@ run by its candidate, a model version by its MLflow run, a move of the champion 
 for it. So a retried step finds what it did and records nothing twice.
 """
 
+from include.adapters.registry.artifacts import Artifacts
 from include.adapters.registry.connection import ask_once, asking_for
 from include.adapters.registry.looking import Looking
 from include.adapters.registry.registry import Registry
 
-__all__ = ["Looking", "Registry", "ask_once", "asking_for"]
+__all__ = ["Artifacts", "Looking", "Registry", "ask_once", "asking_for"]

@@ -1,0 +1,100 @@
+"""Whether what the registry keeps of a version is still what was registered.
+
+Both files of a bundle are read and hashed as they come, and nothing is opened or kept. The digest
+that the registration recorded has to be that of `bundle.json`, which names that of the model file.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import mlflow
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
+
+from include.adapters.registry.connection import DIGEST, Connection
+from include.errors import ModelRefusedError
+from include.readings import Artifact, ArtifactsReading
+
+_MANIFEST, _MODEL = "bundle.json", "model.joblib"
+_ALIASES = ("champion", "previous_champion", "challenger", "canary", "shadow")
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+_BLOCK = 2**20
+_MANIFEST_BLOCKS = 16
+_OK, _NOT_FOUND = 200, 404
+
+
+class Artifacts(Connection):
+    """The files of the versions that aliases of one registered model name."""
+
+    def check(self) -> ArtifactsReading:
+        """Read every one of them whole; whatever keeps it from being read is raised."""
+        found = self._client.search_registered_models(f"name='{self.model}'")
+        aliases = {str(k): str(v) for k, v in found[0].aliases.items()} if found else {}
+        ours = list(dict.fromkeys(aliases[one] for one in _ALIASES if one in aliases))
+        return ArtifactsReading(tuple(self._checked(version) for version in ours))
+
+    def _checked(self, version: str) -> Artifact:
+        tags = self._client.get_model_version(self.model, version).tags
+        if DIGEST not in tags:
+            return Artifact(version, f"has no tag {DIGEST}: the pipeline did not register it")
+        uri = self._client.get_model_version_download_uri(self.model, version)
+        try:
+            manifest = b"".join(islice(self._read(f"{uri}/{_MANIFEST}"), _MANIFEST_BLOCKS))
+            if hashlib.sha256(manifest).hexdigest() != tags[DIGEST]:
+                return Artifact(version, f"{_MANIFEST} was changed after it was registered")
+            expected = str(json.loads(manifest)["model_sha256"])
+            if _sha256(self._read(f"{uri}/{_MODEL}")) != expected:
+                return Artifact(version, f"{_MODEL} was changed after it was registered")
+        except FileNotFoundError as error:
+            return Artifact(version, f"{error} is gone")
+        return Artifact(version, "")
+
+    def _read(self, uri: str) -> Iterator[bytes]:
+        """Yield a file in blocks; FileNotFoundError with its name when it is not there."""
+        parts = urlsplit(uri)
+        if parts.scheme != "mlflow-artifacts":
+            yield from self._downloaded(uri)
+            return
+        path = parts.path.strip("/")
+        with self._asked(f"{_PROXY}/{quote(path)}") as answer:
+            if answer.status_code == _OK:
+                yield from answer.iter_content(_BLOCK)
+                return
+        self._require_listed(path)
+        raise ModelRefusedError(f"MLflow answered {answer.status_code} instead of {path}")
+
+    def _require_listed(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        with self._asked(f"{_PROXY}?path={quote(folder)}") as answer:
+            if answer.status_code == _NOT_FOUND:
+                raise FileNotFoundError(name)
+            if answer.status_code == _OK:
+                files = answer.json().get("files", [])
+                if not any(one["path"].rpartition("/")[2] == name for one in files):
+                    raise FileNotFoundError(name)
+
+    def _asked(self, path: str) -> Any:
+        # A status that is no success is looked at here, and not asked for again.
+        host = get_default_host_creds(self._url)
+        return http_request(host, path, "GET", stream=True, raise_on_status=False, retry_codes=())
+
+    def _downloaded(self, uri: str) -> Iterator[bytes]:
+        """Yield a file that the registry does not hand out itself, as of a bucket."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    yield block
+
+
+def _sha256(blocks: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
