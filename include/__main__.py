@@ -13,6 +13,7 @@ from include import recovery, replay
 from include.arrivals import why_ignored
 from include.dock import Dock, dock
 from include.errors import NothingToDoError, RatchetError
+from include.full_disk import require_room
 from include.places import EVERYTHING, Need, ask_neighbours_directly, places
 from include.running_stack import with_stack
 from include.settings import Settings, read_settings
@@ -22,7 +23,7 @@ from include.within import within
 
 if TYPE_CHECKING:
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
-_Do = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
+_Does = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
 _SPEC = "the name of a spec, without `.toml`"
 
 
@@ -33,14 +34,25 @@ def main() -> int:
         settings = read_settings(with_stack())
         ask_neighbours_directly(settings.host)
         spec = read_spec(spec_path(settings.specs, arguments.spec))
-        needed = places(arguments.needs, spec, settings)
-        with within(needed, settings.patience, may_take_long=arguments.may_take_long):
-            for line in arguments.do(spec, settings, arguments):
-                _say(sys.stdout, line)
+        _do(spec, settings, arguments)
+    except BrokenPipeError:
+        raise
     except (RatchetError, ValueError, OSError) as error:
         _say(sys.stderr, str(error))
         return 1
     return 0
+
+
+def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Do it within seconds; what fails for want of room is told as that."""
+    needed = places(arguments.needs, spec, settings)
+    try:
+        with within(needed, settings.patience, may_take_long=arguments.may_take_long):
+            for line in arguments.do(spec, settings, arguments):
+                _say(sys.stdout, line)
+    except Exception as error:
+        require_room(error, spec, settings)
+        raise
 
 
 def _say(stream: TextIO, words: str) -> None:
@@ -106,11 +118,11 @@ def _add_model_commands(commands: "_Commands") -> None:
     again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
 
 
-def _at_dock(do: Callable[[Dock, argparse.Namespace], Iterable[str]]) -> _Do:
+def _at_dock(do: Callable[[Dock, argparse.Namespace], Iterable[str]]) -> _Does:
     return lambda spec, settings, arguments: do(dock(spec, settings), arguments)
 
 
-def _at_registry(name: str) -> _Do:
+def _at_registry(name: str) -> _Does:
     def do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
         # What a registry needs takes seconds to import, which the others do without.
         from include import commands

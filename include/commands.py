@@ -2,10 +2,11 @@
 
 import argparse
 import getpass
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from include import adoption, promotions, steps
+from include import adoption, move_table, promotions, steps
 from include.adapters.registry import asking_for
 from include.errors import AdoptionError, NothingToDoError
 from include.moves import LONGEST_WORDS, Answer, RollBack
@@ -38,12 +39,7 @@ def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:
     if not moves:
         yield f"{at.spec.model} never had a champion"
         return
-    yield "  #  from                 champion  before    how         by and why"
-    for move in moves:
-        yield (
-            f"{move.number:>3}  {move.at[:19]}  {move.version or 'none':<8}  "
-            f"{move.before or 'none':<8}  {move.kind:<10}  {move.by or 'unknown'}: {move.reason}"
-        )
+    yield from move_table.rows(moves, shutil.get_terminal_size().columns)
 
 
 def roll_back(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:

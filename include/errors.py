@@ -67,5 +67,9 @@ class AwayError(RatchetError):
     """A place that a command needs does not answer, or not to all that it is asked."""
 
 
+class FullDiskError(RatchetError):
+    """No space is left on a disk; the message says where."""
+
+
 class GivenBackError(RatchetError):
     """A new champion did not serve, so that the one before is champion again."""

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.settings import PROJECT
 from include.spec import Spec
 from tests.faults import history
 
@@ -46,3 +48,27 @@ def test_a_disk_that_takes_nothing_more_costs_nothing(
     reason = "No space left" if fault == "full" else "Read-only file system"
     assert all(reason in error for error in told["errors"] if error)
     assert told["state"] == undisturbed
+
+
+def test_a_command_names_the_disk_that_is_full(tmp_path: Path, spec_file: Path) -> None:
+    """`./ratchet drop` of more than there is room for: one sentence with the place, and no file."""
+    home = tmp_path / "home"
+    home.mkdir()
+    file = tmp_path / "large.csv"
+    file.write_bytes(bytes(3 << 20))
+    script = (
+        f"mount -t tmpfs -o size=1m none {home} && {sys.executable} -m include drop "
+        f"{spec_file.stem} {file}; echo $?; ls {home}/landing/{spec_file.stem}"
+    )
+    variables = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(spec_file.parent)}
+    done = subprocess.run(
+        [*NAMESPACE, "sh", "-c", script],
+        env=os.environ | variables,
+        cwd=PROJECT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "1\n"
+    assert done.stderr.startswith(f"no space is left on the disk with {home}")
+    assert done.stderr.count("\n") == 1

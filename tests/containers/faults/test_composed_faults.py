@@ -127,5 +127,5 @@ def _outcome(stack: Composed, spec: str) -> dict[str, Any]:
         "rows": stack.rows_in_the_lake(spec),
         "versions": [(one["ratchet.family"], one["ratchet.verdict"]) for one in tags],
         "champion": stack.champion(spec),
-        "moves": len(moves) - 1,
+        "moves": sum(line[:3].strip().isdigit() for line in moves),
     }
