@@ -21,7 +21,16 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 from approval import Approval
-from task_call import PATIENCE, SHOWABLE, call, run_id, stage_task
+from task_call import (
+    PATIENCE,
+    SHOWABLE,
+    call,
+    run_account,
+    run_id,
+    run_plan,
+    stage_task,
+    words_kept,
+)
 
 from include.errors import SpecError
 from include.settings import Settings, read_settings
@@ -77,7 +86,9 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
     )
     def pipeline() -> None:
         spec_path = str(path)
-        planned = plan(spec_path, data(spec_path))
+        arrived: Any = data(spec_path)
+        taken_in, refused = arrived
+        planned = plan(spec_path, taken_in)
         raced: Any = select(spec_path, planned, [family.name for family in spec.families])
         screened, finals = raced
         challenger = fit(spec_path, planned, screened)
@@ -87,7 +98,9 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
         flown = preflight(spec_path, planned, challenger, decided)
         answer = ask(spec, decided, flown) if spec.gate.approval else None
         decision = promote(spec_path, planned, challenger, scores, answer, flown)
-        chain(decision, serve(spec_path, planned))
+        served, told = serve(spec_path, planned), report(spec_path)
+        chain(decision, served, told)
+        chain(refused, told)
 
     return pipeline()
 
@@ -95,7 +108,8 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
 @task_group
 def data(spec_path: str) -> Any:
     """From waiting files to rows that have a side for good."""
-    return split(spec_path, dedup(spec_path, ingest(spec_path)))
+    taken_in = split(spec_path, dedup(spec_path, ingest(spec_path)))
+    return taken_in, refusals(spec_path, taken_in)
 
 
 @task_group
@@ -132,6 +146,15 @@ def dedup(spec_path: str, batches: Any) -> Any:
 def split(spec_path: str, batches: Any) -> Any:
     """Give each new row its side for good and commit: 80/20 per class over all history."""
     return call("split", spec_path, batches)
+
+
+@stage_task()
+def refusals(spec_path: str, taken_in: Any) -> Any:
+    """Fail, to be seen, when a delivery was refused whole; its log says which and why.
+
+    Nothing waits for this and the run does not fail by it: what else came is trained on.
+    """
+    return call("refusals", spec_path, taken_in)
 
 
 @stage_task()
@@ -234,12 +257,34 @@ def serve(spec_path: str, planned: Any) -> Any:
     return call("serve", spec_path, planned)
 
 
+@stage_task(trigger_rule="all_done")
+def report(spec_path: str) -> Any:
+    """Tell what came, what was decided and why: in this log, the run's note and MLflow.
+
+    The run ends as this task does, so it fails when another one did.
+    """
+    told = run_account()
+    sentences = call("report", spec_path, told, run_plan())
+    if told.failures:
+        get_current_context()["ti"].xcom_push("return_value", sentences)
+        failed = ", ".join(failure.task for failure in told.failures)
+        raise AirflowFailException(f"the run fails because {failed} failed")
+    return sentences
+
+
 def unusable_spec(path: Path, error: SpecError) -> DAG:
     """Return a Dag that stands for a spec that cannot be read, so that the others keep running."""
     sentence = str(error)
     dag_id = _name_of_a_dag(path.stem)
 
-    @dag(dag_id=dag_id, schedule=None, catchup=False, doc_md=sentence, tags=["broken spec"])
+    @dag(
+        dag_id=dag_id,
+        schedule=None,
+        catchup=False,
+        doc_md=sentence,
+        default_args=PATIENCE,
+        tags=["broken spec"],
+    )
     def broken() -> None:
         read_the_spec(sentence)
 
@@ -257,7 +302,8 @@ def _name_of_a_dag(stem: str) -> str:
 @task
 def read_the_spec(sentence: str) -> None:
     """Fail with the reason why the spec cannot be used."""
-    raise AirflowFailException(sentence)
+    with words_kept():
+        raise SpecError(sentence)
 
 
 def _night(spec: Spec) -> CronTriggerTimetable:

@@ -5,8 +5,10 @@ stop becomes a skip, and the time inside a step is kept beside its result.
 """
 
 import inspect
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,12 +22,15 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
+from run_account import RESULTS, WORDS, Traces, account
 
 from include.errors import (
     ChampionMovedError,
     ContractError,
+    DeliveryRefusedError,
     GivenBackError,
     ModelRefusedError,
     RollBackError,
@@ -38,6 +43,7 @@ _FOR_A_PERSON = (
     SpecError,
     ContractError,
     ChampionMovedError,
+    DeliveryRefusedError,
     GivenBackError,
     ModelRefusedError,
     RollBackError,
@@ -79,18 +85,93 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include.workplace import workplace
 
     task_instance = get_current_context()["ti"]
-    spec = read_spec(Path(spec_path))
-    at = workplace(spec, reachable(spec, read_settings()))
-    step: Callable[..., Any] = getattr(steps, step_name)
-    checked = validate_call(config={"arbitrary_types_allowed": True})(step)
     started = time.time()
     try:
-        return pack(checked(at, *arguments))
+        with words_kept():
+            spec = read_spec(Path(spec_path))
+            at = workplace(spec, reachable(spec, read_settings()))
+            step: Callable[..., Any] = getattr(steps, step_name)
+            checked = validate_call(config={"arbitrary_types_allowed": True})(step)
+            started = time.time()
+            return pack(checked(at, *arguments))
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))
         raise AirflowSkipException(str(error)) from error
     finally:
         task_instance.xcom_push("inside", {"from": started, "to": time.time()})
+
+
+@contextmanager
+def words_kept() -> Iterator[None]:
+    """Keep for the run's note what is warned of within, and why it ends early or fails.
+
+    Airflow forgets the XComs of a try that failed, so its warnings are handed to the next one.
+    """
+    from include.errors import NothingToDoError, RatchetError
+    from include.showable import showable_values
+
+    context = get_current_context()
+    task_instance = context["ti"]
+    between_tries: Any = context.get("task_state_store")
+    words: dict[str, Any] = {}
+    heard = _Listener()
+    if between_tries is not None and task_instance.try_number > 1:
+        heard.sentences += between_tries.get(WORDS) or []
+    logging.getLogger("ratchet").addHandler(heard)
+    try:
+        yield
+    except NothingToDoError as error:
+        words["skipped_because"] = str(error)
+        raise
+    except Exception as error:
+        is_ours = isinstance(error, RatchetError)
+        words["failed_because"] = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        if between_tries is not None and heard.sentences:
+            between_tries.set(WORDS, showable_values(heard.sentences))
+        raise
+    finally:
+        logging.getLogger("ratchet").removeHandler(heard)
+        if heard.sentences:
+            words["warnings"] = list(dict.fromkeys(heard.sentences))
+        if words:
+            task_instance.xcom_push(WORDS, showable_values(words))
+
+
+class _Listener(logging.Handler):
+    """Collects the sentences of warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
+
+
+def run_account() -> Any:
+    """Return what the tasks of the current run left behind, as far as they have ended."""
+    context = get_current_context()
+    task_instance: Any = context["ti"]
+    dag_id, run = context["dag"].dag_id, run_id()
+    ended = [
+        (one["task_id"], one["state"])
+        for one in task_instance.get_task_breadcrumbs(dag_id=dag_id, run_id=run)
+    ]
+    known = {task_id for task_id, _ in ended}
+    traces = Traces(failed=[task_id for task_id, state in ended if state == "failed"])
+    for task_id in (one.task_id for one in context["dag"].topological_sort()):
+        if task_id in known:
+            traces.words[task_id] = (
+                BaseXCom.get_all(key=WORDS, dag_id=dag_id, task_id=task_id, run_id=run) or []
+            )
+    for task_id in known.intersection(RESULTS):
+        traces.results[task_id] = task_instance.xcom_pull(task_ids=task_id)
+    return account(traces)
+
+
+def run_plan() -> Any:
+    """Return the JSON of the current run's plan, None when it came to none."""
+    return get_current_context()["ti"].xcom_pull(task_ids="plan")
 
 
 def run_id() -> str:

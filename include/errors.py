@@ -27,6 +27,10 @@ class BadRowsError(FileRefusedError):
     """A whole file cannot be ingested for what its rows hold; the rows are kept beside it."""
 
 
+class DeliveryRefusedError(RatchetError):
+    """A run took deliveries that were refused whole; the message names each with its reason."""
+
+
 class NothingToDoError(RatchetError):
     """A step has nothing to work on; the message says why, and what would change that."""
 

@@ -13,7 +13,7 @@ from io import BytesIO
 from matplotlib.figure import Figure
 
 from include.pictures import draw_gains
-from include.records import Check, Decision, Scores, SliceScore, Verdict
+from include.records import Batch, Check, Decision, Scores, SliceScore, Verdict
 from include.showable import showable
 from include.stages.promote import FEW_DISAGREEMENTS, gains
 
@@ -39,10 +39,16 @@ img { max-width: 100%; }
 """
 
 
-def render(title: str, decision: Decision, pictures: Mapping[str, bytes]) -> str:
-    """Return the page of a decision; `pictures` are PNG files by name."""
+def render(
+    title: str, decision: Decision, pictures: Mapping[str, bytes], batches: Sequence[Batch] = ()
+) -> str:
+    """Return the page of a decision; `pictures` are PNG files by name, `batches` what its run took.
+
+    A decision without a run, as on an adopted model, has no batches.
+    """
     sections = (
         _head(title, decision),
+        _section("Deliveries", _deliveries(batches)),
         _section("Checks", _checks(decision.checks)),
         _section("On the holdout", _scorecards(decision.scores)),
         _section("On its slices", _slices(decision.scores.slices)),
@@ -71,6 +77,26 @@ def _head(title: str, decision: Decision) -> str:
         f'</h1><p class="reason">{_html(_sentence(decision.reason))}</p>'
         f'<p class="facts">{_html(" · ".join(facts))}</p>{note}'
     )
+
+
+def _deliveries(batches: Sequence[Batch]) -> str:
+    rows = (
+        (
+            _html(batch.name),
+            *(f"{count:,}" for count in (batch.read, batch.new, batch.duplicates, batch.conflicts)),
+            f"{batch.refused - batch.conflicts:,}",
+            _html(batch.note or _reasons(batch.reasons)),
+        )
+        for batch in batches
+    )
+    heads = ("file", "rows in", "new", "duplicate", "conflict", "refused", "why")
+    return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if batches else ""
+
+
+def _reasons(counted: Mapping[str, int]) -> str:
+    """Return reasons with their rows, the commonest first."""
+    common = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    return "; ".join(f"{rows:,} with: {reason}" for reason, rows in common)
 
 
 def _checks(checks: Sequence[Check]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from include.refusals import RefusalReason
+from include.refusals import CONFLICT, RefusalReason
 from include.showable import showable_name, showable_values
 
 Counts = dict[str, int]
@@ -85,6 +85,11 @@ class Batch:
     """Why rows were refused, by column and with the first line, the commonest first; a few."""
     other_reasons: int = 0
     """Reasons beside these."""
+
+    @property
+    def conflicts(self) -> int:
+        """Refused rows whose features are known with another label."""
+        return self.reasons.get(CONFLICT, 0)
 
     def __post_init__(self) -> None:
         """Make showable what a file and its name say: this is how it leaves the intake."""

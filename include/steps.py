@@ -20,12 +20,20 @@ from include import (
     scoring,
     winner,
 )
+from include.accounts import Account, Told, told
+from include.adapters.registry import BATCHES
 from include.contract import require_slices
-from include.errors import ChampionMovedError, EndpointError, NothingToDoError
+from include.errors import (
+    ChampionMovedError,
+    DeliveryRefusedError,
+    EndpointError,
+    NothingToDoError,
+)
 from include.moves import Answer, Move, RollBack
 from include.records import (
     Batch,
     Decision,
+    Fate,
     Form,
     Heat,
     Intake,
@@ -38,7 +46,9 @@ from include.records import (
     Verdict,
 )
 from include.settings import code_version
+from include.showable import LONGEST
 from include.stages import promote as promote_stage
+from include.stages import report as report_stage
 from include.workplace import Workplace
 from serving.bundle import libraries
 
@@ -82,6 +92,18 @@ def split(at: Workplace, batches: Sequence[Batch]) -> Intake:
     return Intake(done, dataset)
 
 
+def refusals(at: Workplace, taken_in: Intake) -> list[Batch]:
+    """Raise DeliveryRefusedError when a delivery was refused whole; return those that lost rows.
+
+    Nothing waits for this: what else came is trained on.
+    """
+    refused = [batch for batch in taken_in.batches if batch.fate is Fate.REFUSED]
+    if refused:
+        raise DeliveryRefusedError(" ".join(map(told, refused)))
+    log.info("no delivery of %s was refused whole", at.spec.name)
+    return [batch for batch in taken_in.batches if batch.refused]
+
+
 def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
     prequential.score_arrivals(at, taken_in.batches)
@@ -100,7 +122,7 @@ def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     at.registry.log(run_id, metrics=planning.totals(dataset, taken_in.batches))
     log.info("MLflow run: %s", at.registry.page(run_id))
     at.registry.log_dataset(run_id, at.lake.url, dataset.version)
-    at.registry.log_table(run_id, "batches.json", [asdict(batch) for batch in taken_in.batches])
+    at.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
     plan = Plan(run_id, dataset)
     # Lays the train side out before many tasks ask for it at once.
     race.enter(at, plan).board.clear_others()
@@ -187,7 +209,8 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     else:
         raise ChampionMovedError(f"the champion moved {JUDGEMENTS} times while it was judged")
     drawn = at.registry.figures(plan.run_id)
-    at.registry.log_page(plan.run_id, page.render(at.spec.title, decision, drawn))
+    came = at.registry.batches(plan.run_id)
+    at.registry.log_page(plan.run_id, page.render(at.spec.title, decision, drawn, came))
     at.registry.log_decision(plan.run_id, challenger, decision)
     at.registry.take_down(challenger)
     return decision
@@ -214,3 +237,14 @@ def serve(at: Workplace, plan: Plan | None) -> Served:
         promotions.give_back(at, plan, str(failure))
         promotions.require_not_given_back(at, plan)
         raise
+
+
+def report(at: Workplace, account: Account, plan: Plan | None) -> Told:
+    """Tell what came, what was decided and why, in the log and on the page of the MLflow run."""
+    story = report_stage.report(account)
+    for sentence in story.sentences:
+        log.info("%s", sentence)
+    if plan is not None:
+        text = report_stage.bounded(story, LONGEST, "the log of the task report")
+        at.registry.describe(plan.run_id, text)
+    return story

@@ -21,6 +21,7 @@ FLOW = [
     "ingest",
     "dedup",
     "split",
+    "refusals",
     "plan",
     "screen",
     "shortlist",
@@ -33,6 +34,7 @@ FLOW = [
     "preflight",
     "promote",
     "serve",
+    "report",
 ]
 OWN = {"roll_back"}
 HEAVY = {"pandas", "sklearn", "mlflow", "xgboost", "polars", "deltalake", "matplotlib"}
@@ -204,6 +206,13 @@ def test_a_person_is_asked_only_where_the_spec_says_so(parse: Parse, spec_file: 
     assert asking.task_dict.keys() - plain.task_dict.keys() == {"approve"}
     assert asking.get_task("approve").upstream_task_ids == {"decide", "preflight"}
     assert "approve" in asking.get_task("promote").upstream_task_ids
+
+
+def test_a_run_ends_as_its_report_does(pulsars: Any) -> None:
+    """It comes last whatever happened, and nothing waits for the task that shows refusals."""
+    assert [task.task_id for task in pulsars.tasks if not task.downstream_task_ids] == ["report"]
+    assert pulsars.get_task("report").trigger_rule == "all_done"
+    assert pulsars.get_task("data.refusals").downstream_task_ids == {"report"}
 
 
 def test_training_tasks_share_a_pool(pulsars: Any) -> None:

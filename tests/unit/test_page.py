@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from include.page import render
-from include.records import Decision, Form, Proof, Scores
+from include.records import Batch, Decision, Fate, Form, Proof, Scores
+from include.refusals import CONFLICT
 from include.spec import Gate
 from include.stages.promote import promote
 from include.stages.score import agree, score, score_slice
@@ -64,6 +65,18 @@ def test_the_verdict_and_its_reason_stand_on_top() -> None:
     assert "Pulsars, version 2" in top
     assert "12 earlier looks" in top
     assert f"about {decision.smallest_gain:.4f} F1" in top
+
+
+def test_every_delivery_of_the_run_is_listed() -> None:
+    """Rows in, new, duplicate, conflict and refused, with the reasons; whole files with theirs."""
+    whole = Batch("e", "<bad>.csv", note="file refused: no target", fate=Fate.REFUSED)
+    some = Batch("d", "a.csv", 52, 3, {"not a number": 2, CONFLICT: 1}, duplicates=4, new=45)
+    texts = Browser(render("Pulsars", decided(), {}, (some, whole))).texts
+    at = texts.index("a.csv")
+    why = f"2 with: not a number; 1 with: {CONFLICT}"
+    assert texts[at : at + 7] == ["a.csv", "52", "45", "4", "1", "2", why]
+    assert texts[texts.index("<bad>.csv") + 6] == "file refused: no target"
+    assert "Deliveries" not in Browser(render("Pulsars", decided(), {})).texts
 
 
 def test_every_check_scorecard_figure_and_slice_is_listed() -> None:

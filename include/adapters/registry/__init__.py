@@ -9,5 +9,6 @@ from include.adapters.registry.artifacts import Artifacts
 from include.adapters.registry.connection import ask_once, asking_for
 from include.adapters.registry.looking import Looking
 from include.adapters.registry.registry import Registry
+from include.adapters.registry.runs import BATCHES
 
-__all__ = ["Artifacts", "Looking", "Registry", "ask_once", "asking_for"]
+__all__ = ["BATCHES", "Artifacts", "Looking", "Registry", "ask_once", "asking_for"]

@@ -1,6 +1,7 @@
 """The experiment: a run per training, a nested run per candidate, a curve of arrivals."""
 
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ import mlflow
 import numpy as np
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter
 
 from include.adapters.registry.connection import (
     ARRIVALS,
@@ -23,11 +26,15 @@ from include.adapters.registry.connection import (
     SPEC,
     VERDICT,
     Connection,
+    asking_for,
 )
 from include.arrays import Probabilities
-from include.records import Proof, Scorecard, Scores, Trial
+from include.records import Batch, Proof, Scorecard, Scores, Trial
 from include.showable import showable, showable_values
 
+log = logging.getLogger("ratchet")
+BATCHES = "batches.json"
+_SECONDS_FOR_A_DESCRIPTION = 20
 _ARRIVALS_NOTE = (
     "The champion scored on the rows of each batch when they came, before any model was fitted on "
     "them. The step is the data version of the batch. A fall is the first sign of drift."
@@ -145,6 +152,21 @@ class Runs(Connection):
     def log_page(self, run_id: str, page: str) -> None:
         """Record the page of a decision as an artifact that the MLflow page shows."""
         self._client.log_text(run_id, page, "decision.html")
+
+    def describe(self, run_id: str, text: str) -> None:
+        """Write the last word on a run, its description; a server that is away stops nothing."""
+        try:
+            with asking_for(_SECONDS_FOR_A_DESCRIPTION):
+                self._client.set_tag(run_id, NOTE, showable(text))
+        except MlflowException as error:
+            log.warning("The description of MLflow run %s was not written: %s", run_id, error)
+
+    def batches(self, run_id: str) -> tuple[Batch, ...]:
+        """Return the batches that a run took in, none where none were recorded."""
+        if BATCHES not in {file.path for file in self._client.list_artifacts(run_id)}:
+            return ()
+        listed = mlflow.artifacts.load_dict(f"runs:/{run_id}/{BATCHES}")
+        return TypeAdapter(tuple[Batch, ...]).validate_python(listed)
 
     def decided_data_version(self, but_for: str) -> int | None:
         """Return the data version of the newest run that reached a decision, None without one.

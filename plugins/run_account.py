@@ -1,0 +1,83 @@
+"""What the tasks of a run left behind, put together into the account that the run is told from.
+
+The task `report` asks the execution API for it, the plugin that writes the note asks the database:
+both for the XComs that are named here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.accounts import Account, Failure
+from include.moves import Move
+from include.records import Batch, Decision, Intake, Served
+
+WORDS = "words"
+"""Of each task that had any: `warnings`, and why it was skipped or failed."""
+REPORT = "report"
+_INGEST, _DEDUP, _SPLIT = "data.ingest", "data.dedup", "data.split"
+_REFUSALS = "data.refusals"
+RESULTS = (_INGEST, _DEDUP, _SPLIT, "promote", "serve", "move")
+"""Tasks whose results a run is told from."""
+
+
+@dataclass
+class Traces:
+    """What is known of the tasks of a run."""
+
+    results: dict[str, Any] = field(default_factory=dict)
+    """The JSON results of `RESULTS`, of those that have one."""
+    words: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    """By task, in the order of the flow; several of a mapped task."""
+    failed: list[str] = field(default_factory=list)
+    """Tasks that failed themselves."""
+
+
+def account(traces: Traces, stopped_as: str = "") -> Account:
+    """Return the account of a run; `stopped_as` is the state that a person gave it."""
+    results = {name: value for name, value in traces.results.items() if value is not None}
+    skipped = [one for one in _said(traces.words, "skipped_because") if one]
+    return Account(
+        batches=_batches(results),
+        is_settled=_SPLIT in results,
+        skipped_because=skipped[0] if skipped else "",
+        decision=_record(Decision, results.get("promote")),
+        move=_record(Move, results.get("move")),
+        served=_record(Served, results.get("serve")),
+        failures=tuple(_failures(traces)),
+        warnings=warnings(traces.words),
+        stopped_as=stopped_as,
+    )
+
+
+def warnings(words: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
+    """Return what tasks warned of, in their order."""
+    return tuple(warning for listed in _said(words, "warnings") for warning in listed)
+
+
+def _batches(results: Mapping[str, Any]) -> tuple[Batch, ...] | None:
+    """Return the batches as the task that came furthest knows them."""
+    if _SPLIT in results:
+        taken_in: Intake = _record(Intake, results[_SPLIT])
+        return taken_in.batches
+    listed = results.get(_DEDUP, results.get(_INGEST))
+    batches: tuple[Batch, ...] | None = _record(tuple[Batch, ...], listed)
+    return batches
+
+
+def _failures(traces: Traces) -> Iterable[Failure]:
+    for task in dict.fromkeys(traces.failed):
+        if task == _REFUSALS:  # it fails to be seen; the deliveries are told by themselves
+            continue
+        reasons = dict.fromkeys(_said({task: traces.words.get(task, [])}, "failed_because"))
+        yield Failure(task.rpartition(".")[2], "; ".join(reasons))
+
+
+def _said(words: Mapping[str, Sequence[Mapping[str, Any]]], kind: str) -> list[Any]:
+    return [one[kind] for listed in words.values() for one in listed if one.get(kind)]
+
+
+def _record(kind: Any, value: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return None if value is None else TypeAdapter(kind).validate_python(value)

@@ -1,0 +1,117 @@
+"""Writes the note of each run of the Dag when the run is over, whoever ended it.
+
+Only who holds Airflow's database can write a note: the scheduler, or the api-server when a person
+sets a run's state. Both call the listeners of plugins; a task has no such door. The sentences are
+those of the task `report`; of a run that never came to it they are put together here.
+
+The note is written in the caller's transaction, so nothing here commits, and nothing is written
+that a column could refuse.
+"""
+
+from typing import Any
+
+from airflow.listeners import hookimpl
+from airflow.plugins_manager import AirflowPlugin
+
+TAGS = {"ratchet", "broken spec"}
+AUTHOR = "ratchet"
+BY_HAND = "\n\n---\n"
+"""What stands between our words and those of a person who wrote a note of their own."""
+
+
+class RunListener:
+    """Hears when a run is over."""
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: Any) -> None:
+        """Write the note of a run that ended well, or was set to success by a person."""
+        write_note(dag_run)
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: Any) -> None:
+        """Write the note of a run that failed, or was set to failed by a person."""
+        write_note(dag_run)
+
+
+class RunNotes(AirflowPlugin):
+    """Every run of a Dag of ours gets a note."""
+
+    name = "ratchet_run_notes"
+    listeners = [RunListener()]  # noqa: RUF012 - the name and the kind are Airflow's
+
+
+def write_note(dag_run: Any) -> None:
+    """Write or renew the note of a run of one of our Dags, and keep what a person added."""
+    from sqlalchemy.orm import object_session
+
+    from include.stages import report
+
+    session = object_session(dag_run)
+    if session is None or dag_run.dag is None or TAGS.isdisjoint(dag_run.dag.tags):
+        return
+    with session.no_autoflush:
+        told = _told(dag_run, session)
+    theirs = _by_hand(dag_run.dag_run_note)
+    room = report.NOTE - len(theirs)
+    if room < report.NOTE // 3:  # a person's long note stays as it is
+        return
+    text = (
+        report.bounded(told, room, "the log of the task report, or in those of the tasks") + theirs
+    )
+    if dag_run.dag_run_note is None:
+        dag_run.note = (text, AUTHOR)
+    else:
+        dag_run.dag_run_note.content = text
+
+
+def _by_hand(note: Any) -> str:
+    """Return what a person wrote into a note, with the line above it; empty without any."""
+    if note is None or not note.content:
+        return ""
+    _, line, theirs = note.content.rpartition(BY_HAND)
+    if line:
+        return f"{BY_HAND}{theirs}"
+    return "" if note.user_id == AUTHOR else f"{BY_HAND}{note.content}"
+
+
+def _told(dag_run: Any, session: Any) -> Any:
+    import run_account
+    from run_account import REPORT
+
+    from include.accounts import Told
+    from include.stages import report
+
+    tasks = dag_run.get_task_instances(session=session)
+    leaves = {task.task_id for task in dag_run.dag.tasks if not task.downstream_task_ids}
+    stopped = any(task.task_id in leaves and task.state == "skipped" for task in tasks)
+    traces = _traces(dag_run, session)
+    traces.failed += [task.task_id for task in tasks if task.state == "failed" and not stopped]
+    reported = traces.results.pop(REPORT, None)
+    if reported and not stopped:
+        # It cannot tell of itself that MLflow did not take the sentences.
+        of_itself = run_account.warnings({REPORT: traces.words.get(REPORT, [])})
+        return Told((*reported["sentences"], *of_itself))
+    return report.report(run_account.account(traces, str(dag_run.state) if stopped else ""))
+
+
+def _traces(dag_run: Any, session: Any) -> Any:
+    import run_account
+    import sqlalchemy as sa
+    from airflow.models.xcom import XComModel
+
+    of_interest = (*run_account.RESULTS, run_account.REPORT)
+    is_result = sa.and_(XComModel.key == "return_value", XComModel.task_id.in_(of_interest))
+    found = session.execute(
+        sa.select(XComModel.task_id, XComModel.key, XComModel.value)
+        .where(XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id)
+        .where(sa.or_(is_result, XComModel.key == run_account.WORDS))
+        .order_by(XComModel.timestamp)
+    )
+    traces = run_account.Traces()
+    for row in found:
+        value = XComModel.deserialize_value(row)
+        if row.key == run_account.WORDS:
+            traces.words.setdefault(row.task_id, []).append(value)
+        else:
+            traces.results[row.task_id] = value
+    return traces
