@@ -4,10 +4,14 @@ The task waits in the state `awaiting_input`: it holds no slot, no worker and no
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import Context
+from run_spec import spec_of_run
+
+from include.spec import Spec
 
 
 class Approval(ApprovalOperator):
@@ -15,17 +19,26 @@ class Approval(ApprovalOperator):
 
     template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "decided", "flown")
 
-    def __init__(self, *, decided: Any, flown: Any, **options: Any) -> None:
-        """`decided` is the decision and `flown` the pre-flight, as their steps return them."""
+    def __init__(self, *, decided: Any, flown: Any, spec_path: str = "", **options: Any) -> None:
+        """`decided` is the decision and `flown` the pre-flight, as their steps return them.
+
+        With `spec_path` the spec of the run says whether a person is asked at all.
+        """
         super().__init__(**options)
         self.decided = decided
         self.flown = flown
+        self.spec_path = spec_path
 
     def execute(self, context: Context) -> Any:
         """Ask and wait, or go on without a word when there is nothing to approve."""
-        if self.decided["verdict"] == "PROMOTE" and self.flown["passed"]:
-            return super().execute(context)
-        return None
+        if not (self.decided["verdict"] == "PROMOTE" and self.flown["passed"]):
+            return None
+        if self.spec_path and not self._spec(context).gate.approval:
+            return None
+        return super().execute(context)
+
+    def _spec(self, context: Context) -> Spec:
+        return spec_of_run(Path(self.spec_path), context["ti"])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Return the answer; a refusal is written down by the next task, so that is not skipped."""

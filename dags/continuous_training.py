@@ -21,6 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 from approval import Approval
+from run_spec import spec_of_run
 from task_call import (
     PATIENCE,
     SHOWABLE,
@@ -34,7 +35,7 @@ from task_call import (
 
 from include.errors import SpecError
 from include.settings import Settings, read_settings
-from include.spec import Spec, read_specs
+from include.spec import OWN_DAGS, Spec, is_name, read_specs
 
 TRAINING_POOL = "training"
 # What computes for long goes to workers of its own, so that a new file never waits behind a fit.
@@ -85,24 +86,31 @@ def continuous_training(path: Path, spec: Spec, settings: Settings) -> DAG:
         tags=["ratchet", spec.model],
     )
     def pipeline() -> None:
-        spec_path = str(path)
-        arrived: Any = data(spec_path)
-        taken_in, refused = arrived
-        planned = plan(spec_path, taken_in)
-        raced: Any = select(spec_path, planned, [family.name for family in spec.families])
-        screened, finals = raced
-        challenger = fit(spec_path, planned, screened)
-        chain(finals, challenger)
-        scores = score(spec_path, planned, challenger)
-        decided = decide(spec_path, scores)
-        flown = preflight(spec_path, planned, challenger, decided)
-        answer = ask(spec, decided, flown) if spec.gate.approval else None
-        decision = promote(spec_path, planned, challenger, scores, answer, flown)
-        served, told = serve(spec_path, planned), report(spec_path)
-        chain(decision, served, told)
-        chain(refused, told)
+        flow(str(path), spec.title, asks=spec.gate.approval)
 
     return pipeline()
+
+
+def flow(spec_path: str, title: str, *, asks: bool) -> None:
+    """Lay the tasks out: the same ones whatever the spec says, but for the question to a person.
+
+    So a run that has begun finds all its tasks again when the file is edited or broken.
+    """
+    arrived: Any = data(spec_path)
+    taken_in, refused = arrived
+    planned = plan(spec_path, taken_in)
+    raced: Any = select(spec_path, planned)
+    screened, finals = raced
+    challenger = fit(spec_path, planned, screened)
+    chain(finals, challenger)
+    scores = score(spec_path, planned, challenger)
+    decided = decide(spec_path, scores)
+    flown = preflight(spec_path, planned, challenger, decided)
+    answer = ask(spec_path, title, decided, flown) if asks else None
+    decision = promote(spec_path, planned, challenger, scores, answer, flown)
+    served, told = serve(spec_path, planned), report(spec_path)
+    chain(decision, served, told)
+    chain(refused, told)
 
 
 @task_group
@@ -113,10 +121,10 @@ def data(spec_path: str) -> Any:
 
 
 @task_group
-def select(spec_path: str, planned: Any, families: list[str]) -> Any:
+def select(spec_path: str, planned: Any) -> Any:
     """Race all candidates over growing parts of the train side; the last part is all of it."""
     of_race: Any = {"spec_path": spec_path, "planned": planned}
-    screened = screen.partial(**of_race).expand(family=families)
+    screened = screen.partial(**of_race).expand(family=enter(**of_race))
     semifinals = semifinal.partial(**of_race).expand(heat=shortlist(**of_race, screened=screened))
     left = finalists(**of_race, screened=screened)
     chain(semifinals, left)
@@ -161,6 +169,13 @@ def refusals(spec_path: str, taken_in: Any) -> Any:
 def plan(spec_path: str, intake: Any) -> Any:
     """Open the MLflow run, or skip with the reason when there is nothing to train."""
     return call("plan", spec_path, intake, _form(), run_id())
+
+
+@stage_task()
+def enter(spec_path: str, planned: Any) -> list[str]:  # noqa: ARG001 - it comes after the plan
+    """Name the families that race, as the spec of this run has them."""
+    spec = spec_of_run(Path(spec_path), get_current_context()["ti"])
+    return [family.name for family in spec.families]
 
 
 @stage_task(**TRAINING, map_index_template="{{ task.op_kwargs['family'] }}")
@@ -223,16 +238,17 @@ def preflight(spec_path: str, planned: Any, challenger: Any, decided: Any) -> An
     return call("preflight", spec_path, planned, challenger, decided)
 
 
-def ask(spec: Spec, decided: Any, flown: Any) -> Any:
+def ask(spec_path: str, title: str, decided: Any, flown: Any) -> Any:
     """Return what a person says to the decision, where the spec asks for an approval."""
     body = "{{ ti.xcom_pull(task_ids='decide')['reason'] }}; "
     body += "{{ ti.xcom_pull(task_ids='preflight')['sentence'] }}"
     approve = Approval(
         task_id="approve",
-        subject=f"Promote the challenger of {spec.title}?",
+        subject=f"Promote the challenger of {title}?",
         body=body,
         decided=decided,
         flown=flown,
+        spec_path=spec_path,
     )
     return approve.output
 
@@ -273,28 +289,43 @@ def report(spec_path: str) -> Any:
 
 
 def unusable_spec(path: Path, error: SpecError) -> DAG:
-    """Return a Dag that stands for a spec that cannot be read, so that the others keep running."""
+    """Return a Dag that stands for a spec that cannot be used, so that the others keep running.
+
+    It has the tasks of a usable one: a run that began when the spec was sound goes on with what it
+    has pinned. A new one ends in its first task, with the reason.
+    """
     sentence = str(error)
-    dag_id = _name_of_a_dag(path.stem)
 
     @dag(
-        dag_id=dag_id,
+        dag_id=_name_of_a_dag(path.stem),
+        description=sentence,
+        doc_md=_as_code(sentence),
         schedule=None,
+        params=FORM,
+        max_active_runs=1,
         catchup=False,
-        doc_md=sentence,
         default_args=PATIENCE,
         tags=["broken spec"],
     )
     def broken() -> None:
-        read_the_spec(sentence)
+        if is_name(path.stem):
+            flow(str(path), path.stem, asks=True)
+        else:
+            read_the_spec(sentence)
 
     return broken()
+
+
+def _as_code(sentence: str) -> str:
+    """Return a sentence in Markdown that shows every character of it, as two underscores."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", sentence)), default=0))
+    return f"{fence} {sentence} {fence}"
 
 
 def _name_of_a_dag(stem: str) -> str:
     """Return the name of a file as one that a Dag can bear, and no other file's Dag bears."""
     plain = re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII)[:MOST_OF_A_NAME]
-    if plain == stem:
+    if plain == stem and stem not in OWN_DAGS:
         return stem
     return f"{plain}-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
 

@@ -26,6 +26,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
 from run_account import RESULTS, WORDS, Traces, account
+from run_spec import spec_of_run
 
 from include.errors import (
     ChampionMovedError,
@@ -37,7 +38,7 @@ from include.errors import (
     SpecError,
 )
 from include.settings import Settings, read_settings
-from include.spec import Spec, read_spec
+from include.spec import Spec
 
 _FOR_A_PERSON = (
     SpecError,
@@ -88,7 +89,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     started = time.time()
     try:
         with words_kept():
-            spec = read_spec(Path(spec_path))
+            spec = spec_of_run(Path(spec_path), task_instance)
             at = workplace(spec, reachable(spec, read_settings()))
             step: Callable[..., Any] = getattr(steps, step_name)
             checked = validate_call(config={"arbitrary_types_allowed": True})(step)

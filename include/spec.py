@@ -286,6 +286,11 @@ class Spec(_Part):
         return {family.name: family for family in self.families}[name]
 
 
+def is_name(text: str) -> bool:
+    """Say whether a text can be the name of a spec."""
+    return _NAME.fullmatch(text) is not None and text not in OWN_DAGS
+
+
 def spec_path(folder: Path, name: str) -> Path:
     """Return where the spec of this name is; SpecError where there is none, or for a path."""
     if not _NAME.fullmatch(name):
@@ -299,8 +304,23 @@ def spec_path(folder: Path, name: str) -> Path:
 
 def read_spec(path: Path) -> Spec:
     """Read and validate a spec, or raise SpecError naming the file, the field and the mend."""
+    return parse_spec(path, spec_text(path))
+
+
+def spec_text(path: Path) -> str:
+    """Return what a spec file says, or raise SpecError where it cannot be read as a text."""
     try:
-        table = tomllib.loads(_text(path))
+        return _text(path)
+    except (ValueError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else why
+        raise _unreadable(path, why or str(error)) from error
+
+
+def parse_spec(path: Path, text: str) -> Spec:
+    """Validate what the file of a spec says, or once said; SpecError as `read_spec`."""
+    try:
+        table = tomllib.loads(text)
         _require_showable(path.name, table)
         if "name" in table:
             raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
@@ -312,10 +332,12 @@ def read_spec(path: Path) -> Spec:
         lines = (_sentence(place, message) for place, message in wrong if place not in inner)
         raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
     # Beside its own errors the reader has those of numbers and brackets beyond all measure.
-    except (ValueError, RecursionError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else None
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else why
-        raise SpecError(f"{path.name} cannot be read as TOML: {why or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> SpecError:
+    return SpecError(f"{path.name} cannot be read as TOML: {why}")
 
 
 def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:

@@ -16,6 +16,7 @@ import psutil
 
 from include.settings import Settings
 from stack.artifacts import altered
+from stack.broken_specs import broken_specs
 from stack.processes import Marked
 from stack.state import ComponentState, StackState, logs_of
 from stack.views import Row
@@ -132,6 +133,12 @@ def _altered(seen: Seen) -> Iterator[str]:
         yield from altered(seen.settings)
 
 
+def _broken(seen: Seen) -> Iterator[str]:
+    """Tell of specs that cannot be used, as far as Airflow answers."""
+    for one in broken_specs(seen.settings.airflow_url) if _up(seen) else ():
+        yield f"The spec of the Dag {one.dag} is broken: {one.reason}"
+
+
 def _restarts(one: ComponentState) -> bool:
     recent = one.restarts > 0 and time.time() - one.started < _SETTLED_SECONDS
     return one.state == "restarting" or recent
@@ -164,4 +171,5 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.RESTARTING, _restarting),
     (Code.NEEDS_A_PERSON, _silent),
     (Code.NEEDS_A_PERSON, _altered),
+    (Code.NEEDS_A_PERSON, _broken),
 )

@@ -14,17 +14,20 @@ from tests.integration.real_stack import Stack, run_stack
 EVERY_MINUTE = PULSARS.replace("0 3 * * *", "* * * * *").replace('"pulsars"', '"minutes"')
 
 
-ASKED = PULSARS.replace('"pulsars"', '"asked"') + "\n[gate]\napproval = true\n"
+APPROVAL = "\n[gate]\napproval = true\n"
+ASKED = PULSARS.replace('"pulsars"', '"asked"') + APPROVAL
+WAITS = PULSARS.replace('"pulsars"', '"waits"') + APPROVAL
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start a stack with three specs and add two; afterwards nothing of it may be left running."""
+    """Start a stack with four specs and add two; afterwards nothing of it may be left running."""
     home = tmp_path_factory.mktemp("home")
     specs = tmp_path_factory.mktemp("specs")
     (specs / "pulsars.toml").write_text(PULSARS)
     (specs / "minutes.toml").write_text(EVERY_MINUTE)
     (specs / "asked.toml").write_text(ASKED)
+    (specs / "waits.toml").write_text(WAITS)
     variables = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(specs)} | free_ports()
     started = run_stack("up", variables)
     settings = read_settings(variables)

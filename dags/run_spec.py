@@ -1,0 +1,43 @@
+"""The spec that a run works with: pinned when it is planned, whatever becomes of the file.
+
+A person may edit, break or copy a spec at any moment. The task `plan` keeps the text of the file as
+an XCom; every later task of the run reads that, so a change is the matter of the next run. Clear
+`plan`, and the run takes the file as it is then.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from include.errors import SpecError
+from include.spec import Spec, parse_spec, spec_text
+
+FIRST, PLAN = "data.ingest", "plan"
+_INTAKE = frozenset({FIRST, "data.dedup", "data.split", PLAN})
+_KEY = "spec"
+
+
+def spec_of_run(path: Path, task_instance: Any) -> Spec:
+    """Return the spec for a task of a run, or raise SpecError where the run has none.
+
+    Up to `plan` that is the file, or what it was when the run began where it is broken by now.
+    """
+    is_intake = task_instance.task_id in _INTAKE
+    pinned = "" if is_intake else _pinned(task_instance, PLAN)
+    if pinned:
+        return parse_spec(path, pinned)
+    try:
+        text = spec_text(path)
+        spec = parse_spec(path, text)
+    except SpecError:
+        text = "" if task_instance.task_id == FIRST else _pinned(task_instance, FIRST)
+        if not text:
+            raise
+        spec = parse_spec(path, text)
+    if task_instance.task_id in {FIRST, PLAN}:
+        task_instance.xcom_push(_KEY, text)
+    return spec
+
+
+def _pinned(task_instance: Any, by: str) -> str:
+    """Return the text that a task of this run has pinned, empty when it has not."""
+    return str(task_instance.xcom_pull(task_ids=by, key=_KEY) or "")
