@@ -16,7 +16,16 @@ EVERY_MINUTE = PULSARS.replace("0 3 * * *", "* * * * *").replace('"pulsars"', '"
 
 APPROVAL = "\n[gate]\napproval = true\n"
 ASKED = PULSARS.replace('"pulsars"', '"asked"') + APPROVAL
-WAITS = PULSARS.replace('"pulsars"', '"waits"') + APPROVAL
+WAITS = (
+    PULSARS.partition("[[families]]")[0].replace('"pulsars"', '"waits"')
+    + """
+[[families]]
+name = "logistic_regression"
+pipeline = ["sklearn.linear_model.LogisticRegression"]
+grid = { logisticregression__C = [1.0] }
+"""
+    + APPROVAL
+)
 
 
 @pytest.fixture(scope="session")

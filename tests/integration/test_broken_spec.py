@@ -56,7 +56,7 @@ def _dag(stack: Stack) -> str:
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.5)
