@@ -85,6 +85,9 @@ def _add_dock_commands(commands: "_Commands") -> None:
         command.add_argument("spec", help=_SPEC)
         command.set_defaults(do=_at_dock(do), needs={Need.LAKE})
     again.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+    listing.add_argument(
+        "--all", action="store_true", help="also what was mended and taken in meanwhile"
+    )
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
@@ -158,10 +161,17 @@ def _require_name(name: str) -> None:
         )
 
 
-def _quarantine(at: Dock, _: argparse.Namespace) -> list[str]:
-    found = replay.quarantined(at.landing)
-    lines = [f"{one.digest[:12]}  {one.rows:>7}  {one.reason}" for one in found]
-    return ["batch            rows  reason", *lines] if lines else ["quarantine is empty"]
+def _quarantine(at: Dock, arguments: argparse.Namespace) -> list[str]:
+    found = replay.quarantined(at, settled=arguments.all)
+    if not found:
+        return ["quarantine is empty" if arguments.all else "nothing waits in quarantine"]
+    lines = [
+        f"{one.digest[:12]}  {one.rows or 'all':>7}  {one.since:%Y-%m-%d %H:%M}  "
+        f"{one.name or 'unknown'}: {one.reason}{f' in {one.column}' * bool(one.column)}"
+        f"{' (mended and taken in)' * one.settled}"
+        for one in found
+    ]
+    return ["batch            rows  since (UTC)       file and reason", *lines]
 
 
 def _replay(at: Dock, arguments: argparse.Namespace) -> list[str]:

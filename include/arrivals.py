@@ -27,6 +27,8 @@ from include.zipped import has_end as has_zip_end
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 DONE = ".done"
+NOTES = "refused"
+"""The folder of a landing place in which its senders are told what was refused."""
 _TEMPORARY = (".part", ".tmp", "~", DONE)
 _LONGEST_NAME = 255
 """In bytes: what a disk takes, and every delivery may come to stand on one."""

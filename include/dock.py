@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from include.adapters.lake import Lake
 from include.adapters.landing import Landing
+from include.adapters.refusal_ledger import RefusalLedger
+from include.adapters.sender_notes import SenderNotes
 from include.settings import Settings
 from include.spec import Spec
 
@@ -20,6 +22,8 @@ class Dock:
     settings: Settings
     landing: Landing
     lake: Lake
+    ledger: RefusalLedger
+    notes: SenderNotes
 
 
 def dock(spec: Spec, settings: Settings) -> Dock:
@@ -31,4 +35,6 @@ def dock(spec: Spec, settings: Settings) -> Dock:
         settings,
         Landing(landing_url, lake_url, settings.s3, settings.scratch),
         Lake(lake_url, settings.s3, settings.scratch),
+        RefusalLedger(lake_url, settings.s3),
+        SenderNotes(landing_url, settings.s3),
     )

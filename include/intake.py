@@ -12,7 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from include import contract as contracts
-from include import recovery
+from include import recovery, settling
 from include.adapters.landing import Delivery
 from include.ahead import ahead
 from include.contract import Contract
@@ -63,6 +63,7 @@ def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
     batch = Batch(delivery.digest, delivery.name)
     if at.lake.holds(delivery.digest):
         at.lake.forget_staged(delivery.digest)
+        settling.settle(at, delivery.digest)
         at.landing.archive(delivery)
         return _known(batch)
     agreed = at.lake.contract()
@@ -98,12 +99,15 @@ def dedup_batch(at: Dock, batch: Batch) -> Batch:
     # Rows that an attempt under an older contract refused may be good by now.
     if judged.refused or at.landing.read_quarantine(batch.digest).rows is not None:
         at.landing.write_quarantine(batch.digest, _rows_table(at, batch, texts))
+    if judged.refused:
+        settling.note_refusal(at, judged, delivery.name)
     judged = replace(
         judged,
         duplicates=unseen.duplicates,
         new=unseen.frame.height,
         looked_at=looked_at,
     )
+    settling.promise(at, judged, delivery.name)
     log_refused_rows(judged, at.spec.name, at.spec.data.max_refused_share)
     return log_counts(judged)
 
@@ -122,6 +126,7 @@ def split_batch(at: Dock, batch: Batch) -> Batch:
     at.lake.keep_sides()
     # The file goes last: as long as it is claimed, a run that finds it tidies up behind a dead one.
     at.lake.forget_staged(batch.digest)
+    settling.settle(at, batch.digest)
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
     return log_counts(replace(batch, committed=at.lake.committed(batch.digest)))
@@ -224,6 +229,7 @@ def _refused(
             why.append(said)
         why.append(sentence(batch.refused_for, batch.other_reasons))
     reason = ". ".join(why)
+    settling.note_refusal(at, batch, delivery.name, reason)
     kept = at.landing.refuse(delivery, reason, rows)
     return replace(batch, note=f"file refused, kept as {kept}: {reason}")
 

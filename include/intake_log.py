@@ -18,8 +18,8 @@ def log_ending(batch: Batch) -> Batch:
 def log_counts(batch: Batch) -> Batch:
     """Say how far a file has come."""
     parts = [counted(batch.read, "row") + " read"]
-    parts += [f"{batch.new:,} new", f"{batch.duplicates:,} repeated"] * (
-        batch.looked_at is not None
+    parts += [f"{batch.new:,} new", f"{batch.duplicates:,} repeated"] * bool(
+        batch.new or batch.duplicates
     )
     parts += [f"{batch.refused:,} refused"] * bool(batch.refused)
     parts += [f"columns that are not known and not read: {', '.join(batch.extra)}"] * bool(

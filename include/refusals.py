@@ -51,6 +51,30 @@ class RefusalReason:
         return f"{counted(self.rows, 'row')}: {what}, first on line {self.line}{shown}"
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What was refused of one delivery."""
+
+    digest: str
+    name: str
+    """Of the file, as its sender knows it."""
+    read: int
+    refused: int
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What of a delivery's refused rows was brought again by others."""
+
+    lines: frozenset[int] = frozenset()
+    everything: bool = False
+
+    def holds(self, line: str) -> bool:
+        """Say whether the row on this line is among them."""
+        return self.everything or (line.isdecimal() and int(line) in self.lines)
+
+
 class ReasonTally:
     """Reasons as the rows of a delivery come by."""
 
@@ -78,9 +102,18 @@ def ranked(reasons: Iterable[RefusalReason]) -> list[RefusalReason]:
 
 def sentence(reasons: Sequence[RefusalReason], others: int = 0) -> str:
     """Tell the commonest reasons and how many more there are; `others` are not among them."""
-    more = max(0, len(reasons) - _MOST_TOLD) + others
-    told = [one.sentence for one in reasons[:_MOST_TOLD]]
-    return "; ".join([*told, f"and {counted(more, 'more reason')}"] if more else told)
+    return "; ".join(_told(reasons, others, _MOST_TOLD))
+
+
+def listed(reasons: Sequence[RefusalReason], others: int = 0) -> str:
+    """Tell all reasons that are kept, a line each."""
+    return "\n".join(f"- {one}" for one in _told(reasons, others, MOST_KEPT))
+
+
+def _told(reasons: Sequence[RefusalReason], others: int, most: int) -> list[str]:
+    more = max(0, len(reasons) - most) + others
+    told = [one.sentence for one in reasons[:most]]
+    return [*told, f"and {counted(more, 'more reason')}"] if more else told
 
 
 def counted(number: int, thing: str) -> str:

@@ -4,15 +4,14 @@ Nothing in quarantine is lost and nothing goes around the contract: what is repl
 file like any other and is judged again, by the contract as it stands now.
 """
 
-import csv
 import hashlib
-import io
 import json
 import re
-import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from typing import BinaryIO
 
 from include.adapters.landing import Landing
@@ -21,15 +20,15 @@ from include.encoded import BOM, UTF_8
 from include.errors import NothingToDoError
 from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
+from include.quarantine_rows import read_rows, rows_of
+from include.settling import OWN_NAME, unsettled
 from include.showable import showable_name, showable_row
-from include.spreadsheet import restored
 from include.stages.ingest import stated
 from include.suffixes import bare
 
 _SHOWN = 12
 _LINE = re.compile(r"[0-9]{1,18}")
 _DIGEST_START = re.compile(r"[0-9a-f]{1,64}")
-_OWN_START = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
 # Of a name of any length its end is kept, which tells the format; a disk takes 255 bytes.
 _NAME_END = 50
 
@@ -39,22 +38,46 @@ class Quarantined:
     """What quarantine holds of one batch for one reason."""
 
     digest: str
+    name: str
+    """Of the file, to be shown; empty where nobody knows it any more."""
+    since: datetime
     reason: str
     rows: int
     """0 for a file that was refused whole."""
+    column: str = ""
+    """The one that the reason is about; empty for the row or the file as a whole."""
+    settled: bool = False
+    """Whether it was brought again, mended, and taken in."""
 
 
-def quarantined(landing: Landing) -> list[Quarantined]:
-    """Return what is in quarantine and why, by digest."""
-    found = []
-    for digest in landing.quarantined():
-        kept = landing.read_quarantine(digest)
-        if kept.reason is not None:
-            found.append(Quarantined(digest, f"{showable_name(kept.name or '')}: {kept.reason}", 0))
-            continue
-        reasons = Counter(row["reason"] for row in _rows(kept.rows or b""))
-        found += [Quarantined(digest, reason, rows) for reason, rows in sorted(reasons.items())]
-    return found
+def quarantined(at: Dock, *, settled: bool = False) -> list[Quarantined]:
+    """Return what is in quarantine and why, the newest first; if asked also what is settled."""
+    found: list[Quarantined] = []
+    for digest, nanoseconds in at.landing.quarantined_at().items():
+        since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
+        found += _held(at, digest, since)
+    return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
+
+
+def _newest_first(one: Quarantined) -> tuple[float, str, int, str, str]:
+    return -one.since.timestamp(), one.digest, -one.rows, one.reason, one.column
+
+
+def _held(at: Dock, digest: str, since: datetime) -> Iterator[Quarantined]:
+    kept = at.landing.read_quarantine(digest)
+    known = at.ledger.about(digest)
+    name = known.name if known else kept.name or at.landing.archived_name(digest)
+    settled = at.ledger.settled(digest)
+    held = partial(Quarantined, digest, showable_name(name), since)
+    if kept.reason is not None:
+        yield held(kept.reason, 0, settled=settled.everything)
+        return
+    counts = Counter(
+        (row["reason"], row.get("column", ""), settled.holds(row.get("line", "")))
+        for row in read_rows(kept.rows or b"")
+    )
+    for (reason, column, is_settled), rows in counts.items():
+        yield held(reason, rows, column, settled=is_settled)
 
 
 def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
@@ -81,8 +104,10 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
         )
     if kept.name is not None:
         return _drop_file(landing, digest)
-    held = _rows(kept.rows or b"")
-    rows = _sendable(held, held if mended is None else _rows(mended))
+    held = rows_of(landing, digest)
+    rows = _sendable(held, unsettled(at, digest) if mended is None else read_rows(mended))
+    if held and mended is None and not unsettled(at, digest):
+        raise NothingToDoError(f"all rows of {digest[:_SHOWN]} were mended and taken in before")
     if not rows:
         raise NothingToDoError(
             f"quarantine has no rows of {digest[:_SHOWN]} to send; those with {UNDECODABLE} have "
@@ -103,7 +128,7 @@ def _whole_digest(landing: Landing, start: str) -> str:
 
 def _drop_file(landing: Landing, digest: str) -> str:
     with landing.open_refused(digest) as (name, file):
-        new = _new_name(digest, _OWN_START.sub("", name)[-_NAME_END:])
+        new = _new_name(digest, OWN_NAME.sub("", name)[-_NAME_END:])
         landing.drop(new, file)
     return new
 
@@ -131,8 +156,10 @@ def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
     content = "".join([table.start or "", *(f"{line}\n" for line in lines)]).encode()
     if at.spec.data.encoding != UTF_8:
         content = BOM + content
-    short = hashlib.sha256(content).hexdigest()[:6]
-    name = _new_name(digest, f"{short}-{_unpacked(original, is_json=is_json)}")
+    new = hashlib.sha256(content).hexdigest()
+    # Before it lands: a run may be faster than this process.
+    at.ledger.promise(new, digest, {int(row["line"]) for row in rows if _has_line(row)})
+    name = _new_name(digest, f"{new[:6]}-{_unpacked(original, is_json=is_json)}")
     at.landing.drop(name, content)
     return name
 
@@ -176,29 +203,6 @@ def _new_name(digest: str, name: str) -> str:
 
 
 def _unpacked(name: str, *, is_json: bool) -> str:
-    own = _OWN_START.sub("", name)
+    own = OWN_NAME.sub("", name)
     plain = bare(own)
     return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]
-
-
-def _rows(table: bytes) -> list[dict[str, str]]:
-    # A row of a file may be longer than the module takes a field for.
-    limit = csv.field_size_limit(sys.maxsize)
-    try:
-        text = io.StringIO(table.decode("utf-8-sig"), newline="")
-        rows = [
-            {name: restored(cell) if isinstance(cell, str) else "" for name, cell in row.items()}
-            for row in csv.DictReader(text)
-        ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise NothingToDoError(
-            f"this is no copy of a rows.csv ({error}): save it as comma-separated UTF-8"
-        ) from error
-    finally:
-        csv.field_size_limit(limit)
-    if rows and not {"raw", "reason"} <= rows[0].keys():
-        raise NothingToDoError(
-            f"this is no copy of a rows.csv: its columns are {', '.join(map(str, rows[0]))}. "
-            "Save it as comma-separated UTF-8 with the columns line,column,reason,raw"
-        )
-    return rows

@@ -27,6 +27,8 @@ def workplace(spec: Spec, settings: Settings) -> Workplace:
         settings,
         at.landing,
         at.lake,
+        at.ledger,
+        at.notes,
         Registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model, settings.serving_key),
         TrainSides(settings.scratch / "train_sides" / spec.name),

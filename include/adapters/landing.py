@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.arrivals import DONE, POLL_SECONDS, Lookout, is_temporary, why_ignored
+from include.arrivals import DONE, NOTES, POLL_SECONDS, Lookout, is_temporary, why_ignored
 from include.readings import LandingReading
 from include.showable import showable_name
 from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
@@ -105,8 +105,19 @@ class Landing:
             LeftAlone(one.name, why) for one in self._place.look() if (why := why_ignored(one.name))
         ]
         failed = [LeftAlone(name, why) for name, why in self._in_the_way.items()]
-        found = {one.name: one for one in [*ignored, *self._place.left_alone(), *failed]}
+        other = [one for one in self._place.left_alone() if one.name != NOTES or not one.is_folder]
+        found = {one.name: one for one in [*ignored, *other, *failed, *self._among_notes()]}
         return [found[name] for name in sorted(found) if not is_temporary(name)]
+
+    def _among_notes(self) -> list[LeftAlone]:
+        """Return what somebody dropped into the folder of notes: a move that goes one too deep."""
+        why = "in the folder of notes: only files directly in the landing place are taken"
+        names = (one.name for one in self._place.at(NOTES).look())
+        return [
+            LeftAlone(f"{NOTES}/{name}", why)
+            for name in names
+            if name and not name.endswith(".txt") and not why_ignored(name)
+        ]
 
     def delivery(self, digest: str) -> Delivery | None:
         """Return a claimed delivery of this digest, None once all are archived or refused."""
@@ -166,6 +177,23 @@ class Landing:
             store.read(_REASON).decode().strip() if _REASON in names else None,
             min(names - {_ROWS, _REASON}, default=None),
         )
+
+    def quarantine_url(self, digest: str) -> str:
+        """Return where quarantine keeps what was refused of a batch."""
+        return f"{self._quarantine.url}/{digest}"
+
+    def quarantined_at(self) -> dict[str, int]:
+        """Return since when what is in quarantine is there, in nanoseconds, by digest."""
+        when: dict[str, int] = {}
+        for entry in _visible(self._quarantine.walk()):
+            digest, _, name = entry.name.partition("/")
+            if name in {_ROWS, _REASON}:
+                when[digest] = max(when.get(digest, 0), entry.modified)
+        return when
+
+    def archived_name(self, digest: str) -> str:
+        """Return the name that an archived file was dropped under; empty where there is none."""
+        return min((one.name for one in _visible(self._archive.at(digest).look())), default="")
 
     def quarantined(self) -> list[str]:
         """Return the digests of which rows or whole files are in quarantine, sorted."""

@@ -59,7 +59,9 @@ class Bucket:
         The latter costs a question for every object.
         """
         listed = self._directly()
-        folders = [LeftAlone(self._name(key), _FOLDER) for key in listed["common_prefixes"]]
+        folders = [
+            LeftAlone(self._name(key), _FOLDER, is_folder=True) for key in listed["common_prefixes"]
+        ]
         unnamed = [LeftAlone(self._name(key), _NO_KEY) for key in listed.get("unnamed", ())]
         lost = [LeftAlone(one.name, _NO_KEY) for one in self.look() if not self.entry(one.name)]
         return sorted([*folders, *unnamed, *lost], key=lambda one: one.name)

@@ -70,7 +70,7 @@ def test_a_mended_row_is_taken_in(at: Workplace, form: str) -> None:
     more = bank_rows(10, seed=2)
     batch = deliver(at, FORMS[form](_text(more)), form)
     assert (batch.new, batch.reasons) == (9, {"not a number": 1})
-    (told,) = replay.quarantined(at.landing)
+    (told,) = replay.quarantined(at)
     assert (told.digest, told.reason, told.rows) == (batch.digest, "not a number", 1)
     replay.replay(at, batch.digest[:8], _mended(at, batch.digest, {SPOILT: MENDED}))
     (replayed,) = take_in(at).batches
@@ -126,7 +126,7 @@ def test_a_row_longer_than_any_field_is_mended(at: Workplace) -> None:
     long = "x" * 100_000
     lines = ["age,balance,note,job,y", f"old,1.5,{long},{long},yes", "40,1,,admin,no"]
     batch = deliver(at, "\n".join(lines) + "\n")
-    assert replay.quarantined(at.landing)[0].rows == 1
+    assert replay.quarantined(at)[0].rows == 1
     replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
     assert take_in(at).batches[0].new == 1
 
@@ -158,7 +158,7 @@ def test_a_row_is_not_in_quarantine_and_in_the_table(tmp_path: Path) -> None:
     assert steps.dedup(strict, steps.ingest(strict))[0].refused == 1
     assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
     assert [batch.new for batch in take_in(bank_at(tmp_path)).batches] == [2]
-    assert replay.quarantined(strict.landing) == []
+    assert replay.quarantined(strict) == []
 
 
 def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> Non
     (batch,) = take_in(lenient).batches
     assert (batch.digest, batch.name) == (refused.digest, name)
     assert (batch.new, batch.refused) == (3, 1)
-    assert [one.rows for one in replay.quarantined(lenient.landing)] == [1]
+    assert [one.rows for one in replay.quarantined(lenient)] == [1]
 
 
 def test_a_file_that_is_refused_again_is_back_in_quarantine(at: Workplace) -> None:
@@ -224,12 +224,13 @@ def test_bytes_that_were_no_text_are_not_made_a_category(at: Workplace) -> None:
 
 
 def test_the_command_lists_and_sends(at: Workplace) -> None:
-    """`quarantine` shows digest, rows and reason; `replay` takes the digest's start and a file."""
+    """`quarantine` shows digest, rows, date, file and reason; `replay` takes a digest's start."""
     home = at.settings.home
-    assert ratchet(home, "quarantine", "bank").out == "quarantine is empty\n"
+    assert ratchet(home, "quarantine", "bank").out == "nothing waits in quarantine\n"
     batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
-    line = f"{batch.digest[:12]}        1  not a number"
-    assert line in ratchet(home, "quarantine", "bank").out
+    (_, line) = ratchet(home, "quarantine", "bank").out.splitlines()
+    assert line.startswith(f"{batch.digest[:12]}        1  20")
+    assert line.endswith("  batch.csv: not a number in age")
     file = home / "mended.csv"
     file.write_bytes(_mended(at, batch.digest, {SPOILT: MENDED}))
     said = ratchet(home, "replay", "bank", batch.digest[:12], "--rows", str(file))
@@ -246,7 +247,7 @@ def test_the_command_is_called_from_anywhere(at: Workplace) -> None:
     done = subprocess.run(
         command, cwd=home, env=stated, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "quarantine is empty\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing waits in quarantine\n", "")
 
 
 NO_COPIES: dict[str, tuple[bytes, str]] = {

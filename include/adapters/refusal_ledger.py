@@ -1,0 +1,100 @@
+"""What was refused of which delivery, and which delivery brought it again, mended.
+
+It stands beside archive and quarantine: `about/D` says what was refused of the delivery D,
+`names/H/D` finds it by its file's name, `promises/E/D` says what of D the delivery E brings again,
+and `settled/D/E` that E was taken in. Every method may be killed at any instruction and called
+again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from include.refusals import Refusal, Settled
+from include.store import Store, open_store
+
+_MOST_LOOKED_AT = 50
+"""Refusals of one name, the newest: one that is refused every day for a year is no list to read."""
+
+
+class RefusalLedger:
+    """One spec's ledger of refusals."""
+
+    def __init__(self, lake_url: str, options: Mapping[str, str]) -> None:
+        """`lake_url` is the spec's place in the lake, `options` what `open_store` needs."""
+        store = open_store(f"{lake_url}/refusals", options)
+        self._about = store.at("about")
+        self._names = store.at("names")
+        self._promises = store.at("promises")
+        self._settled = store.at("settled")
+
+    def remember(self, refusal: Refusal) -> None:
+        """Write down what was refused, in place of what is known of these bytes."""
+        settled = self._settled.at(refusal.digest)
+        for entry in settled.look():
+            self._settled.delete(f"{refusal.digest}/{entry.name}")
+        self._about.write(refusal.digest, json.dumps(asdict(refusal)).encode())
+        self._names.write(f"{_hashed(refusal.name)}/{refusal.digest}", b"\n")
+
+    def about(self, digest: str) -> Refusal | None:
+        """Return what was refused of a delivery; None where nobody wrote it down."""
+        fields = _read(self._about, digest)
+        return None if fields is None else Refusal(**fields)
+
+    def named(self, name: str) -> list[Refusal]:
+        """Return what was refused of files of this name and is not settled, the newest first."""
+        entries = self._names.at(_hashed(name)).look()
+        newest = sorted(entries, key=lambda entry: entry.modified, reverse=True)
+        found = [self.about(entry.name) for entry in newest[:_MOST_LOOKED_AT]]
+        return [one for one in found if one is not None]
+
+    def promise(self, digest: str, of: str, lines: Collection[int] | None) -> None:
+        """Write down that a delivery brings rows of another again: these lines, or all."""
+        listed = None if lines is None else sorted(lines)
+        self._promises.write(f"{digest}/{of}", json.dumps(listed).encode())
+
+    def promises(self, digest: str) -> dict[str, Settled]:
+        """Return what a delivery brings again, by the digest of the one that it was refused in."""
+        store = self._promises.at(digest)
+        return {entry.name: _rows(_read(store, entry.name)) for entry in store.look()}
+
+    def settle(self, digest: str, by: str) -> None:
+        """Make what a delivery promised of another settled."""
+        with suppress(FileNotFoundError):  # another run was faster
+            self._settled.write(f"{digest}/{by}", self._promises.read(f"{by}/{digest}"))
+
+    def forget_promise(self, digest: str, by: str) -> None:
+        """Drop a promise that is kept, and all of whose consequences are."""
+        self._promises.delete(f"{by}/{digest}")
+
+    def close(self, refusal: Refusal) -> None:
+        """Find a refusal by its name no more: all of it is settled."""
+        self._names.delete(f"{_hashed(refusal.name)}/{refusal.digest}")
+
+    def settled(self, digest: str) -> Settled:
+        """Return what of a delivery was brought again and taken in."""
+        store = self._settled.at(digest)
+        parts = [_rows(_read(store, entry.name)) for entry in store.look()]
+        lines = frozenset[int]().union(*(part.lines for part in parts))
+        return Settled(lines, any(part.everything for part in parts))
+
+
+def _read(store: Store, name: str) -> Any:
+    try:
+        return json.loads(store.read(name))
+    except (FileNotFoundError, ValueError):  # another run was faster, or a person wrote there
+        return None
+
+
+def _rows(listed: object) -> Settled:
+    lines = listed if isinstance(listed, list) else []
+    return Settled(frozenset(lines), everything=listed is None)
+
+
+def _hashed(name: str) -> str:
+    # No store takes every name that a file may have as part of another.
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]

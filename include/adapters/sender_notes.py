@@ -1,0 +1,82 @@
+"""Notes for whoever dropped a file, where they drop them: what was refused, why, what to do.
+
+They stand in a folder of the landing place, of which nothing is ever taken in. No other file is
+overwritten there or deleted.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+from include.arrivals import NOTES
+from include.refusals import Refusal
+from include.store import Folder, open_store
+
+MOST_NOTES = 100
+_LONGEST_NAME = 180
+"""In bytes, with room for what is added in the 255 that a disk takes."""
+_SUFFIX = ".txt"
+_OWN = re.compile(r"\ARatchet .*^Batch: ([0-9a-f]{64})$", re.DOTALL | re.MULTILINE)
+_LONGEST_NOTE = 1 << 16
+
+
+class SenderNotes:
+    """The notes of one landing place."""
+
+    def __init__(self, landing_url: str, options: Mapping[str, str]) -> None:
+        """`options` are what `open_store` needs."""
+        self._store = open_store(landing_url, options).at(NOTES)
+
+    def write(self, refusal: Refusal, text: str) -> str:
+        """Write the note of a refusal, over its own older one; return where it stands.
+
+        When there are more than MOST_NOTES the oldest go.
+        """
+        name = next(one for one in _names(refusal) if self._owner(one) in {None, refusal.digest})
+        self._store.write(name, f"Ratchet {text}\n\nBatch: {refusal.digest}\n".encode())
+        self._make_room()
+        return f"{self._store.url}/{name}"
+
+    def delete(self, refusal: Refusal) -> None:
+        """Remove the note of a refusal."""
+        for number, name in enumerate(_names(refusal)):
+            owner = self._owner(name)
+            if owner == refusal.digest:
+                self._store.delete(name)
+            # The note of an earlier file of this name may have gone before.
+            if owner is None and number:
+                return
+
+    def _owner(self, name: str) -> str | None:
+        """Return the digest that a note is about, empty for what is no note, None for no file."""
+        entry = self._store.entry(name)
+        if entry is None:
+            # What is no file, such as a folder or a link, is in the way all the same.
+            return "" if name in self._in_the_way() else None
+        if entry.size > _LONGEST_NOTE:
+            return ""
+        found = _OWN.search(self._store.read(name).decode(errors="replace"))
+        return found[1] if found else ""
+
+    def _in_the_way(self) -> set[str]:
+        is_folder = isinstance(self._store, Folder)
+        return {one.name for one in self._store.left_alone()} if is_folder else set()
+
+    def _make_room(self) -> None:
+        notes = [one for one in self._store.look() if one.name.endswith(_SUFFIX)]
+        if len(notes) <= MOST_NOTES:
+            return
+        own = [one for one in notes if self._owner(one.name)]
+        for entry in sorted(own, key=lambda one: (one.modified, one.name))[:-MOST_NOTES]:
+            self._store.delete(entry.name)
+
+
+def _names(refusal: Refusal) -> Iterator[str]:
+    """Yield the names that a note may have: the next one where another file has the last."""
+    name = os.fsdecode(os.fsencode(refusal.name)[:_LONGEST_NAME])
+    yield f"{name}{_SUFFIX}"
+    yield f"{name}.{refusal.digest[:12]}{_SUFFIX}"
+    number = 2
+    while True:
+        yield f"{name}.{refusal.digest[:12]}-{number}{_SUFFIX}"
+        number += 1

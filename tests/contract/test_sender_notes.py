@@ -1,0 +1,304 @@
+"""What the sender of a refused file finds beside the files, and when it is gone again."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import intake, replay, steps
+from include.adapters import landing as door
+from include.adapters import sender_notes
+from include.records import Batch, Fate
+from include.store import Store, open_store
+from include.workplace import Workplace
+from tests.contract.bank import bank_at, ratchet
+from tests.contract.pipeline import take_in
+from tests.seaweed import Bucket
+
+HEADER = "age,balance,job,y\n"
+GOOD = [f"{20 + n},{n}.5,admin,{'yes' if n % 4 == 0 else 'no'}" for n in range(40)]
+BAD = [f"old,{n}.5,admin,no" for n in range(3)]
+MENDED = [f"77,{n}.5,admin,no" for n in range(3)]
+NOTE = "march.csv.txt"
+
+
+def file_of(*rows: str) -> bytes:
+    """Return a delivery of these rows."""
+    return (HEADER + "".join(f"{row}\n" for row in rows)).encode()
+
+
+FIRST = file_of(*(f"{60 + n},{n},blue,{'no' if n else 'yes'}" for n in range(9)))
+PARTLY = file_of(*GOOD[:20], *BAD, *GOOD[20:])
+WHOLE = file_of(*BAD)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workplace]:
+    """Return a workplace whose files land in a place of each kind; the lake is a folder."""
+    environment: dict[str, str] = {}
+    if request.param == "bucket":
+        bucket: Bucket = request.getfixturevalue("bucket")
+        environment = {"RATCHET_LANDING": f"{bucket.url}/in", **bucket.options}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(door, "POLL_SECONDS", 0.02)
+        at = bank_at(tmp_path, environment)
+        send(at, FIRST, "first.csv")
+        yield at
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    """Return a workplace in folders."""
+    monkeypatch.setattr(door, "POLL_SECONDS", 0.02)
+    at = bank_at(tmp_path)
+    send(at, FIRST, "first.csv")
+    return at
+
+
+def place(at: Workplace) -> Store:
+    """Return the landing place."""
+    return open_store(at.landing.url, at.settings.s3)
+
+
+def notes(at: Workplace) -> dict[str, str]:
+    """Return the notes by their names."""
+    store = place(at).at("refused")
+    return {one.name: store.read(one.name).decode() for one in store.look() if one.size}
+
+
+def send(at: Workplace, content: bytes, name: str = "march.csv") -> Batch:
+    """Drop a file, run, and return what became of it."""
+    at.landing.drop(name, content)
+    (batch,) = take_in(at).batches
+    return batch
+
+
+def waiting(at: Workplace) -> list[tuple[str, int]]:
+    """Return what waits in quarantine, by file."""
+    return [(one.name, one.rows) for one in replay.quarantined(at)]
+
+
+def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplace) -> None:
+    """In a folder and in a bucket, for rows and for a whole file; no run takes a note for data."""
+    send(at, PARTLY)
+    (text,) = notes(at).values()
+    assert text.startswith("Ratchet refused 3 of 43 rows of march.csv on ")
+    assert "- 3 rows: column age holds a text where a number belongs, first on line 22: old" in text
+    assert "line 23, age: old,1.5,admin,no\nline 24, age: old,2.5,admin,no\n" in text
+    assert "put the whole file here again" in text
+    assert steps.ingest(at) == []
+    assert waiting(at) == [("march.csv", 3)]
+    assert send(at, file_of(*GOOD, *MENDED)).new == 3
+    assert (notes(at), waiting(at)) == ({}, [])
+    assert send(at, WHOLE, "april.csv").fate is Fate.REFUSED
+    assert "Ratchet refused the whole of april.csv" in notes(at)["april.csv.txt"]
+    assert "first on line 2: old" in notes(at)["april.csv.txt"]
+    assert send(at, file_of("88,3,,no", "88,4,,no"), "april.csv").new == 2
+    assert (notes(at), waiting(at)) == ({}, [])
+    assert [one.settled for one in replay.quarantined(at, settled=True)] == [True, True]
+
+
+MENDS: dict[str, tuple[bytes, bool]] = {
+    "the whole file": (file_of(*GOOD, *MENDED), True),
+    "without the bad rows": (file_of(*GOOD), True),
+    "the mended rows alone": (file_of(*MENDED), True),
+    "the file of the next day": (file_of(*(f"50,{n},,no" for n in range(60))), False),
+    "another file with a bad row": (
+        file_of("old,1,,no", *(f"51,{n},,no" for n in range(60))),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MENDS)
+def test_the_mended_file_is_told_from_the_next_one(folder: Workplace, kind: str) -> None:
+    """Senders use one name every day: only rows that come again settle what was refused."""
+    content, settles = MENDS[kind]
+    first = send(folder, PARTLY)
+    assert send(folder, content).fate is Fate.GOES_ON
+    held = [one.digest for one in replay.quarantined(folder)]
+    assert (first.digest not in held) == settles
+    assert (NOTE not in notes(folder)) == settles
+
+
+def test_what_is_mended_in_part_leaves_the_rest(folder: Workplace) -> None:
+    """The note of the first file goes; that of the second names what is still wrong."""
+    send(folder, PARTLY)
+    send(folder, file_of(*GOOD, *MENDED[:2], BAD[2]))
+    assert waiting(folder) == [("march.csv", 1)]
+    (text,) = notes(folder).values()
+    assert "refused 1 of 43 rows" in text
+
+
+def test_replayed_rows_leave_the_list_one_by_one(folder: Workplace) -> None:
+    """And the note with the last; a replay without a mend sends what still waits."""
+    batch = send(folder, PARTLY)
+    table = folder.landing.read_quarantine(batch.digest).rows or b""
+    header, *held = table.splitlines()
+    for number, left in enumerate(held, 1):
+        mended = left.replace(b"old", b"77")
+        replay.replay(folder, batch.digest, b"\n".join([header, mended]) + b"\n")
+        assert take_in(folder).batches[0].new == 1
+        assert waiting(folder) == [("march.csv", 3 - number)] * (number < 3)
+        assert bool(notes(folder)) == (number < 3)
+    said = ratchet(folder.settings.home, "replay", "bank", batch.digest)
+    assert "were mended and taken in before" in said.err
+
+
+def test_rows_replayed_and_refused_again_wait_under_their_new_batch(folder: Workplace) -> None:
+    """Once, with the note of their own; the mended whole file settles both."""
+    batch = send(folder, PARTLY)
+    table = folder.landing.read_quarantine(batch.digest).rows or b""
+    replay.replay(folder, batch.digest, table.replace(b"old,0.5", b"78,0.5"))
+    (again,) = take_in(folder).batches
+    assert (again.fate, again.new, again.refused) == (Fate.REFUSED, 0, 2)
+    assert sorted(waiting(folder)) == [("march.csv", 0), ("march.csv", 3)]
+    assert len(notes(folder)) == 2
+    send(folder, file_of(*GOOD, *MENDED))
+    assert (notes(folder), waiting(folder)) == ({}, [])
+
+
+def test_a_file_replayed_as_it_came_takes_its_note_along(folder: Workplace) -> None:
+    """Under a spec that allows more; what is still bad has a note under the file's own name."""
+    name = f"{'n' * 100}.csv"
+    batch = send(folder, file_of(*GOOD[:2], *BAD), name)
+    assert batch.fate is Fate.REFUSED
+    lenient = bank_at(folder.settings.home, max_refused_share=1)
+    replay.replay(lenient, batch.digest)
+    (again,) = take_in(lenient).batches
+    assert (again.new, again.refused) == (2, 3)
+    assert list(notes(folder)) == [f"{name}.txt"]
+    assert "refused 3 of 5 rows" in notes(folder)[f"{name}.txt"]
+    assert waiting(folder) == [(name, 3)]
+
+
+OTHERS: dict[str, Callable[[Path], Any]] = {
+    "a file of somebody else": lambda path: path.write_text("mine\nBatch: " + "0" * 64),
+    "a folder": lambda path: path.mkdir(),
+    "a link": lambda path: path.symlink_to("/nowhere"),
+    "a pipe": os.mkfifo,
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_note_overwrites_nothing(folder: Workplace, kind: str) -> None:
+    """What stands under its name stays, and the note has another; both ends are tried."""
+    path = Path(folder.landing.url, "refused", NOTE)
+    path.parent.mkdir(parents=True)
+    OTHERS[kind](path)
+    before = path.lstat()
+    same = (before.st_ino, before.st_mode, before.st_size, before.st_mtime_ns)
+    batch = send(folder, PARTLY)
+    other = path.with_name(f"march.csv.{batch.digest[:12]}.txt")
+    assert "refused 3 of 43 rows" in other.read_text()
+    send(folder, file_of(*GOOD, *MENDED))
+    assert not other.exists()
+    now = path.lstat()
+    assert (now.st_ino, now.st_mode, now.st_size, now.st_mtime_ns) == same
+
+
+def test_two_refused_files_of_one_name_have_two_notes(folder: Workplace) -> None:
+    """And the same file again still one."""
+    for content in (WHOLE, WHOLE, file_of(*BAD, "older,1,,no")):
+        send(folder, content)
+    assert len(notes(folder)) == 2
+    send(folder, file_of(*GOOD, *MENDED))
+    assert notes(folder) == {}
+
+
+def test_where_no_note_can_be_written_the_file_is_taken_in_all_the_same(
+    folder: Workplace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link in place of the folder leads nowhere; that is said."""
+    place_ = Path(folder.landing.url)
+    (place_ / "refused").symlink_to(place_.parent)
+    folder.landing.drop("march.csv", PARTLY)
+    assert take_in(folder).batches[0].new == 40
+    assert "the note for its sender cannot be written" in caplog.text
+    assert not (place_.parent / NOTE).exists()
+
+
+def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: Workplace) -> None:
+    """Who moves a file called `refused` moves it in there."""
+    send(folder, PARTLY)
+    Path(folder.landing.url, "refused", "april.csv").write_bytes(PARTLY)
+    (told,) = intake.left_alone(folder)
+    assert told.name == "refused/april.csv"
+    assert "in the folder of notes" in told.note
+
+
+def test_notes_are_bounded(folder: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes; what is no note does not count and stays."""
+    monkeypatch.setattr(sender_notes, "MOST_NOTES", 2)
+    for number in range(3):
+        send(folder, file_of(*BAD, f"older,{number},,no"), f"{number}.csv")
+        stamp = 1_700_000_000 + number
+        os.utime(Path(folder.landing.url, "refused", f"{number}.csv.txt"), (stamp, stamp))
+        Path(folder.landing.url, "refused", "mine.txt").write_text("mine")
+    assert sorted(notes(folder)) == ["1.csv.txt", "2.csv.txt", "mine.txt"]
+
+
+def test_a_note_has_an_end(folder: Workplace) -> None:
+    """However many rows are bad, and however long they are."""
+    long = [f"old,{n},{'x' * 1000},no" for n in range(300)]
+    send(folder, file_of(*long, *(f"50,{n},,no" for n in range(300))))
+    (text,) = notes(folder).values()
+    assert "and 200 more rows" in text
+    assert len(text) < 30_000
+
+
+@pytest.mark.parametrize("name", [f"{'ü' * 125}.csv", "a b'c%.csv", "100%25 #.csv"])
+def test_a_note_stands_under_any_name(at: Workplace, name: str) -> None:
+    """Also one that has no room for a suffix."""
+    send(at, PARTLY, name)
+    assert len(notes(at)) == 1
+    send(at, file_of(*GOOD, *MENDED), name)
+    assert notes(at) == {}
+
+
+@pytest.mark.parametrize("die_in", ["settle", "archive", "close", "delete"])
+def test_killed_on_the_way_a_file_settles_the_same(
+    folder: Workplace, monkeypatch: pytest.MonkeyPatch, die_in: str
+) -> None:
+    """The next run goes on where the dead one stopped."""
+    send(folder, PARTLY)
+    owner: Any = {"settle": folder.ledger, "close": folder.ledger}.get(die_in, folder.landing)
+    owner = folder.notes if die_in == "delete" else owner
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    folder.landing.drop("march.csv", file_of(*GOOD, *MENDED))
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, die_in, die)
+        with pytest.raises(KeyboardInterrupt):
+            take_in(folder)
+    take_in(folder)
+    assert (notes(folder), waiting(folder)) == ({}, [])
+
+
+def test_the_list_names_file_and_date_with_the_newest_first(folder: Workplace) -> None:
+    """And with --all what is settled, said as such."""
+    for month, name in (("01", "january.csv"), ("02", "february.csv")):
+        batch = send(folder, file_of(*BAD, f"older,{month},,no"), name)
+        for kept in Path(folder.landing.quarantine_url(batch.digest)).iterdir():
+            os.utime(kept, (1_700_000_000 + int(month) * 86_400,) * 2)
+    home = folder.settings.home
+    header, newest, oldest = ratchet(home, "quarantine", "bank").out.splitlines()
+    assert header == "batch            rows  since (UTC)       file and reason"
+    assert "    all  2023-11-16 22:13  february.csv: 4 of 4 lines are in bad rows" in newest
+    assert "    all  2023-11-15 22:13  january.csv: 4 of 4 lines" in oldest
+    send(folder, file_of(*GOOD), "january.csv")
+    assert "january" not in ratchet(home, "quarantine", "bank").out
+    listed = ratchet(home, "quarantine", "bank", "--all").out
+    assert listed.rstrip().endswith("(mended and taken in)")
+
+
+def test_a_table_that_a_person_has_broken_stops_nothing(folder: Workplace) -> None:
+    """rows.csv edited in place, by a spreadsheet: the next file is taken in."""
+    batch = send(folder, PARTLY)
+    Path(folder.landing.quarantine_url(batch.digest), "rows.csv").write_text("line;column\n1;2\n")
+    assert send(folder, file_of(*GOOD, *MENDED)).new == 3
+    assert notes(folder) == {}
