@@ -36,6 +36,7 @@ from include.errors import (
     ModelRefusedError,
     RollBackError,
     SpecError,
+    TakenError,
 )
 from include.settings import Settings, read_settings
 from include.spec import Spec
@@ -48,6 +49,7 @@ _FOR_A_PERSON = (
     GivenBackError,
     ModelRefusedError,
     RollBackError,
+    TakenError,
 )
 # What no database stores is refused by a form already: PostgreSQL has no NUL in a text.
 SHOWABLE = r"^[^\x00\ud800-\udfff]*$"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.adapters.endpoint import CHALLENGER
-from include.adapters.registry.connection import SPEC
 from include.arrays import Probabilities
 from include.errors import (
     EndpointError,
@@ -51,7 +50,6 @@ def preflight(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Dec
         return Preflight(
             needed=False, passed=True, sentence=f"not needed: {decision.verdict} anyhow"
         )
-    _require_followed(at)
     at.endpoint.require_any(ABSENCE_PATIENCE_SECONDS)
     at.registry.put_up(challenger)
     version, replicas = challenger.version, len(at.endpoint.replicas())
@@ -92,17 +90,6 @@ def await_champion(at: Workplace, data_version: int) -> Served:
     log.info("%s version %s answers after %.1f s", at.spec.model, champion.version, waited)
     replicas = len(at.endpoint.replicas())
     return Served(at.spec.model, champion.version, len(golden.rows), waited, replicas)
-
-
-def _require_followed(at: Workplace) -> None:
-    """Raise EndpointError at once where waiting is in vain: no server looks at this model."""
-    if not at.registry.is_followed():
-        raise EndpointError(
-            f"no server follows the registered model {at.spec.model}, because it lacks the tag "
-            f"{SPEC}: another tool or a person made it, or took the tag away. Give it that tag "
-            f"with the value {at.spec.name} in MLflow, or choose another name with `model` in the "
-            "spec; then clear this task"
-        )
 
 
 def _golden(at: Workplace, data_version: int, bundle: Bundle) -> _Golden:

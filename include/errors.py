@@ -59,6 +59,14 @@ class ModelRefusedError(RatchetError):
     """A registered model is not the one that was recorded, so it is not opened."""
 
 
+class GoneError(RatchetError):
+    """What a step needs was deleted in MLflow for good; the message says how to go on without."""
+
+
+class TakenError(RatchetError):
+    """A name in MLflow that a spec needs belongs to something else."""
+
+
 class EndpointError(RatchetError):
     """The serving process does not answer, or not with the model version it should hold."""
 

@@ -61,14 +61,14 @@ def barred(at: Workplace, plan: Plan) -> str:
 
     A model of the same data was rolled back: training again would only bring it back.
     """
-    for number, move in roll_back_stage.withdrawn(at.registry.moves()).items():
-        version = at.registry.version(number)
+    for one in reversed(roll_back_stage.withdrawn(at.registry.moves())):
+        version = at.registry.moved_to(one.champion)
         if version is not None and plan.dataset.grown <= version.data_version:
-            why = f" ({move.reason})" if move.reason else ""
+            why = f" ({one.by.reason})" if one.by.reason else ""
             return (
-                f"version {number} was rolled back on {move.at[:10]}{why}, and no row is new since "
-                f"data version {version.data_version} that it was fitted on: a model of the same "
-                "data does not take its place"
+                f"version {version.version} was rolled back on {one.by.at[:10]}{why}, and no row "
+                f"is new since data version {version.data_version} that it was fitted on: a model "
+                "of the same data does not take its place"
             )
     return ""
 

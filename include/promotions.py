@@ -7,7 +7,13 @@ Whoever asks again, as after a kill, finds the entry and moves nothing.
 import logging
 from dataclasses import replace
 
-from include.errors import AdoptionError, ChampionMovedError, GivenBackError
+from include.errors import (
+    AdoptionError,
+    ChampionMovedError,
+    GivenBackError,
+    GoneError,
+    RollBackError,
+)
 from include.moves import Answer, Move, MoveKind, RollBack
 from include.records import Decision, ModelVersion, Plan, Scores, Verdict
 from include.spec import Gate
@@ -22,7 +28,12 @@ def make_champion(at: Workplace, plan: Plan, challenger: ModelVersion, decision:
     against = _judged_against(decision.scores)
     key = f"version {challenger.version} over {against} on data {plan.dataset.version}"
     wanted = Move(
-        MoveKind.PROMOTION, challenger.version, key, by=plan.run_id, reason=decision.reason
+        MoveKind.PROMOTION,
+        challenger.version,
+        key,
+        by=plan.run_id,
+        reason=decision.reason,
+        made_in=challenger.run_id,
     )
     return _told(at, at.registry.move(wanted, against))
 
@@ -30,15 +41,27 @@ def make_champion(at: Workplace, plan: Plan, challenger: ModelVersion, decision:
 def roll_back(at: Workplace, asked: RollBack) -> Move:
     """Move the champion alias back as many promotions as asked, once for a key.
 
-    Raises RollBackError when there were not so many, ChampionMovedError when somebody promoted in
-    the same moment.
+    Where that version was deleted, to the newest one before it that is left. Raises RollBackError
+    when there were not so many or none is left, ChampionMovedError when somebody promoted in the
+    same moment.
     """
     moves = at.registry.moves()
     done = next((move for move in moves if move.key == asked.key), None)
     if done is not None:
         return _told(at, done)
-    target = roll_back_stage.target(moves, asked.steps)
-    wanted = Move(MoveKind.ROLL_BACK, target, asked.key, by=asked.by, reason=asked.reason)
+    target = roll_back_stage.target(moves, asked.steps, at.registry.is_there)
+    to = target.champion
+    if target.gone:
+        log.warning(
+            "%s: %s %s deleted in MLflow, so the roll back goes on to version %s",
+            at.spec.model,
+            f"version{'s' * (len(target.gone) > 1)} {', '.join(target.gone)}",
+            "were" if len(target.gone) > 1 else "was",
+            to.version,
+        )
+    wanted = Move(
+        MoveKind.ROLL_BACK, to.version, asked.key, asked.by, asked.reason, made_in=to.made_in
+    )
     return _told(at, at.registry.move(wanted, moves[-1].version))
 
 
@@ -55,11 +78,12 @@ def give_back(at: Workplace, plan: Plan, reason: str) -> None:
         log.warning("there was no champion before version %s to give back to", newest.version)
         return
     key = f"move {newest.number} given back"
-    wanted = Move(MoveKind.GIVEN_BACK, newest.before, key, by=plan.run_id, reason=reason)
     try:
+        to = roll_back_stage.target(at.registry.moves(), 1, at.registry.is_there).champion
+        wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
         _told(at, at.registry.move(wanted, newest.version))
-    except ChampionMovedError as moved:
-        log.warning("not given back: %s", moved)
+    except (ChampionMovedError, GoneError, RollBackError) as problem:
+        log.warning("not given back: %s", problem)
 
 
 def require_not_given_back(at: Workplace, plan: Plan) -> None:
@@ -75,7 +99,9 @@ def require_not_given_back(at: Workplace, plan: Plan) -> None:
 def crown(at: Workplace, adopted: ModelVersion, by: str, reason: str) -> Move:
     """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
     key = f"adoption of version {adopted.version}"
-    wanted = Move(MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason)
+    wanted = Move(
+        MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id
+    )
     try:
         return _told(at, at.registry.move(wanted, None))
     except ChampionMovedError as error:

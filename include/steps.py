@@ -193,6 +193,7 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     a person's, where the spec asks for one; `flown` is what the endpoint did with the challenger,
     None where it was not asked, as by a command. Whatever the verdict, the servers let it go.
     """
+    at.registry.require_run(plan.run_id)  # before anything moves that could not be written down
     for _ in range(JUDGEMENTS):
         decided = decide(at, scores, form, flown)
         decision = promotions.answered(decided, answer, at.spec.gate)

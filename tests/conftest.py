@@ -4,13 +4,16 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from include.spec import Spec, read_spec
 from tests.seaweed import Bucket, Seaweed, seaweed
+
+if TYPE_CHECKING:
+    from tests.serving.registries import MlflowServer
 
 # How fast an example is drawn depends on what else the machine does.
 SLOW = [HealthCheck.too_slow]
@@ -77,13 +80,19 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of a real tracking server that lives as long as the tests."""
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["MlflowServer"]:
+    """Return a real tracking server that lives as long as the tests."""
     from tests.serving.registries import MlflowServer
 
     server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    yield server.url
+    yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(mlflow_server: "MlflowServer") -> str:
+    """Return its address."""
+    return mlflow_server.url
 
 
 @pytest.fixture(scope="session")

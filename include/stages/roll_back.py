@@ -6,44 +6,49 @@ roll backs of one step go as far as one of two. A champion that is given back be
 serve is withdrawn in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from include.errors import RollBackError
-from include.moves import Move, MoveKind
+from include.moves import Move, Withdrawal, succession
 
 
-def target(moves: Sequence[Move], steps: int) -> str:
-    """Return the version that was champion so many promotions before the present one.
+@dataclass(frozen=True)
+class Target:
+    """Where a roll back leads."""
 
-    Raises RollBackError when there were not so many.
+    champion: Move
+    """The move that once made it the champion."""
+    gone: tuple[str, ...] = ()
+    """The versions that it would have led to, had they not been deleted; the newest first."""
+
+
+def target(
+    moves: Sequence[Move], steps: int, is_there: Callable[[Move], bool] = lambda _: True
+) -> Target:
+    """Return who was champion so many promotions before the present one.
+
+    A version that is not there any more is passed over for the one before it. Raises RollBackError
+    when there were not so many, or none of those is left.
     """
-    line, _ = _replay(moves)
+    line = succession(moves).line
     if not 1 <= steps < len(line):
+        told = ", ".join(str(move.version) for move in line)
         raise RollBackError(
             f"there is no going back {steps}: the champions that lead to the present one are "
-            f"{', '.join(line) or 'none'}, the newest last"
+            f"{told or 'none'}, the newest last"
         )
-    return line[-1 - steps]
+    gone: list[str] = []
+    for move in reversed(line[:-steps]):
+        if is_there(move):
+            return Target(move, tuple(gone))
+        gone.append(str(move.version))
+    raise RollBackError(
+        f"there is no going back {steps}: of the champions before the present one "
+        f"{', '.join(reversed(gone))} were deleted in MLflow, and no earlier one is left"
+    )
 
 
-def withdrawn(moves: Sequence[Move]) -> dict[str, Move]:
-    """Return the versions that were rolled back, each with the move that did it last."""
-    _, passed_over = _replay(moves)
-    return passed_over
-
-
-def _replay(moves: Sequence[Move]) -> tuple[list[str], dict[str, Move]]:
-    """Return the line of champions that leads to the present one, and what was withdrawn."""
-    line: list[str] = []
-    passed_over: dict[str, Move] = {}
-    for move in moves:
-        if move.version is None or line[-1:] == [move.version]:
-            continue
-        may_lead_back = move.kind.leads_back or move.kind is MoveKind.BY_HAND
-        if may_lead_back and move.version in line:
-            at = len(line) - line[::-1].index(move.version)
-            passed_over |= dict.fromkeys(line[at:], move)
-            del line[at:]
-        else:
-            line.append(move.version)
-    return line, passed_over
+def withdrawn(moves: Sequence[Move]) -> tuple[Withdrawal, ...]:
+    """Return the champions that were passed over on a way back, each time they were."""
+    return succession(moves).withdrawn

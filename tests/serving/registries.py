@@ -139,7 +139,7 @@ class MlflowServer:
         """Start it, with these options and variables too, and return once it answers."""
         self.url = f"http://127.0.0.1:{free_port()}"
         self._log = (home / "mlflow.log").open("wb")
-        self._home = home
+        self.home = home
         self._options, self._variables = options, variables
         self._process = self._start()
 
@@ -152,8 +152,8 @@ class MlflowServer:
     def _start(self) -> "subprocess.Popen[bytes]":
         port = self.url.rpartition(":")[2]
         command = f"-m mlflow server --workers 1 --host 127.0.0.1 --port {port}".split()
-        stores = ["--backend-store-uri", f"sqlite:///{self._home}/mlflow.db"]
-        stores += ["--artifacts-destination", str(self._home / "artifacts")]
+        stores = ["--backend-store-uri", f"sqlite:///{self.home}/mlflow.db"]
+        stores += ["--artifacts-destination", str(self.home / "artifacts")]
         small = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         small |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"}
         # Deliver webhooks to a neighbour, and soon after one is made.

@@ -1,13 +1,20 @@
 """How the MLflow server is reached, and waited for while it is away."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import mlflow
 from mlflow import environment_variables as options
+from mlflow.entities import Experiment, Run, ViewType
+from mlflow.exceptions import MlflowException
 
+from include.adapters.registry.healing import TAKEN, HealingClient, is_deleted
+from include.errors import TakenError
 from include.showable import showable_values
+
+log = logging.getLogger("ratchet")
 
 # MLflow's client doubles its pauses, so that 30 s away cost up to a minute. With no growth and the
 # jitter alone they last 0 to 2 s, and about four minutes of them are as long as its own default.
@@ -24,6 +31,7 @@ SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 TABLE, ORIGIN, MOVES = "ratchet.table", "ratchet.origin", "ratchet.moves"
 FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+_FEW = 20
 
 
 def ask_once(seconds: int) -> None:
@@ -58,18 +66,86 @@ class Connection:
     def __init__(self, url: str, spec: str, model: str) -> None:
         """`url` is the MLflow server, `spec` names the experiment, `model` the registered model."""
         mlflow.set_tracking_uri(url)
-        self._client = mlflow.MlflowClient(url)
+        self._client: Any = HealingClient(mlflow.MlflowClient(url))
         self._url = url
         self._spec = spec
         self.model = model
 
     def _experiment(self) -> str:
+        """Return the experiment: the one of this name, else the one that had it, else a new one."""
         found = self._client.get_experiment_by_name(self._spec)
+        if found is None:
+            found = self._renamed() or self._new_experiment()
+        owner = found.tags.get(SPEC)
+        if owner not in {None, self._spec}:
+            raise TakenError(
+                f"experiment {self._spec} in MLflow is that of spec {owner}: rename it there, or, "
+                f"if {self._spec} is to go on with it, set its tag {SPEC} to {self._spec}"
+            )
+        place = str(found.experiment_id)
+        self._client.restored(found)
+        if owner is None:  # made by hand, or by a release that did not tag it
+            self._client.set_experiment_tag(place, SPEC, self._spec)
+        return place
+
+    def _renamed(self) -> Experiment | None:
+        """Return the experiment under another name: by its tag, else as the log of moves is there.
+
+        What is in the bin counts only when nothing else does.
+        """
+        tagged = self._client.search_experiments(
+            view_type=ViewType.ALL, filter_string=f"tags.`{SPEC}` = '{self._spec}'"
+        )
+        found = min(tagged, key=is_deleted, default=None) or self._of_the_log()
         if found is not None:
-            return str(found.experiment_id)
-        return str(self._client.create_experiment(self._spec))
+            log.warning(
+                "experiment %s is called %s in MLflow: runs go on there", self._spec, found.name
+            )
+        return found
+
+    def _of_the_log(self) -> Experiment | None:
+        """Return the experiment of the run that holds this spec's log of moves."""
+        model = self._registered()
+        run = self._client.run_or_none(model.tags.get(MOVES, "")) if model is not None else None
+        if run is None or run.data.tags.get(MOVES) != self._spec:
+            return None
+        return self._client.get_experiment(run.info.experiment_id)
+
+    def _new_experiment(self) -> Experiment:
+        if self._registered() is not None:
+            log.warning(
+                "MLflow has no experiment %s, although %s is registered: a new one begins, and "
+                "what earlier runs recorded is not in it",
+                self._spec,
+                self.model,
+            )
+        try:
+            self._client.create_experiment(self._spec, tags={SPEC: self._spec})
+        except MlflowException as error:
+            if error.error_code != TAKEN:
+                raise
+        return self._client.get_experiment_by_name(self._spec)
+
+    def _registered(self) -> Any:
+        """Return the registered model, None before the first version."""
+        found = self._client.search_registered_models(f"name='{self.model}'")
+        return found[0] if found else None
 
     def _created(self, name: str, tags: dict[str, Any]) -> str:
         """Make a run and return it."""
         run = self._client.create_run(self._experiment(), run_name=name, tags=showable_values(tags))
         return str(run.info.run_id)
+
+    def _find(self, tags: Mapping[str, str]) -> Run | None:
+        """Return the newest run with these tags; one that was deleted is restored."""
+        condition = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags)
+        found = self._search(condition, ViewType.ALL)
+        run = min(found, key=lambda one: is_deleted(one.info), default=None)
+        if run is not None and is_deleted(run.info):
+            return self._client.active_run(run.info.run_id)
+        return run
+
+    def _search(self, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
+        """Return the newest runs that meet a condition, the newest first."""
+        newest = ["attributes.start_time DESC"]
+        return list(self._client.search_runs([self._experiment()], condition, view, _FEW, newest))

@@ -11,7 +11,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from include.adapters.registry.connection import ARRIVALS, MOVES, RUN, VERDICT, Connection
-from include.adapters.registry.promotions import CHAMPION, moves_in
+from include.adapters.registry.log_run import CHAMPION, moves_in
 from include.moves import Move
 from include.readings import RUN_METRICS, Arrival, RegistryReading, TrainingRun
 
@@ -51,7 +51,8 @@ class Looking(Connection):
         )
 
     def _moves(self, run_id: str | None) -> tuple[Move, ...]:
-        return moves_in(self._client.get_run(run_id).data.params) if run_id else ()
+        run = self._client.run_or_none(run_id) if run_id else None
+        return () if run is None else moves_in(run.data.params)
 
     def _training_runs(self, experiment: str) -> tuple[TrainingRun, ...]:
         whole = time.monotonic() - self._read_whole > _WHOLE_SECONDS

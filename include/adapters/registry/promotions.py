@@ -5,61 +5,89 @@ a run can be written once: whoever writes the parameter with the next number aft
 read has won, and everybody else has lost and reads again. The aliases follow the newest entry. A
 process killed between its entry and the aliases leaves no lock behind: the next one that looks
 brings the aliases to where the log says.
+
+The log is the truth. An alias that was deleted is set again; one that was moved by hand is a
+request, which counts once it is an entry. A champion that was deleted falls back to the newest
+one before it that is left.
 """
 
 import json
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.connection import MOVES, NOTE, VERDICT
-from include.adapters.registry.versions import Versions
-from include.errors import ChampionMovedError
-from include.moves import Move, MoveKind
+from include.adapters.registry.connection import DIGEST, NOTE, VERDICT
+from include.adapters.registry.healing import ABSENT, REFUSED
+from include.adapters.registry.log_run import CHALLENGER, CHAMPION, PREVIOUS, LogRun, MoveLog
+from include.adapters.registry.models import Made
+from include.errors import ChampionMovedError, GoneError, ModelRefusedError
+from include.moves import Move, MoveKind, succession
 from include.records import Decision, ModelVersion
 from include.showable import showable, showable_values
 
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
+log = logging.getLogger("ratchet")
 # Longer than another process needs between its entry and the aliases.
 _SECOND_LOOK_SECONDS = 1.0
-_DONE = " done"
+_LOOKS = 200
+"""More than all who could move one champion at once; whatever needs more does not end."""
+_PAUSE_SECONDS = 0.02
 _JUDGED = "judged_holdout_rows"
 
 
 @dataclass(frozen=True)
-class _Log:
-    moves: tuple[Move, ...] = ()
-    done: frozenset[str] = frozenset()
-    """Names of the entries that the aliases have followed."""
+class _Look:
+    """Log and alias at one moment."""
+
+    log: MoveLog
+    named: Made | None
+    """The version that the champion alias names."""
 
     @property
-    def newest(self) -> Move | None:
-        return self.moves[-1] if self.moves else None
+    def agrees(self) -> bool:
+        """Whether the alias stands where the log says."""
+        newest = self.log.newest
+        if newest is None or newest.version is None:
+            return self.named is None
+        return self.named is not None and self.named.is_meant_by(newest)
 
-    @property
-    def champion(self) -> str | None:
-        return self.newest.version if self.newest else None
 
-
-class Promotions(Versions):
+class Promotions(LogRun):
     """The champion, and every move of it."""
 
-    _known_log_run = ""
-
     def champion(self) -> ModelVersion | None:
-        """Return the model version that the champion alias names, None while there is none."""
-        return self._by_alias(CHAMPION)
+        """Return the champion as the log has it, None while there is none.
+
+        What people did to aliases and versions meanwhile is dealt with first, see `moves`.
+        """
+        moves = self.moves()
+        return None if not moves or moves[-1].version is None else self.version(moves[-1].version)
+
+    def moved_to(self, move: Move) -> ModelVersion | None:
+        """Return the version that a move led to, None when it was deleted or has lost its tags."""
+        if not self.is_there(move):
+            return None
+        try:
+            return self.version(str(move.version))
+        except ModelRefusedError as refused:
+            log.warning("%s: it is passed over", refused)
+            return None
 
     def put_up(self, challenger: ModelVersion) -> None:
         """Let every server that follows the registry hold a version beside the champion."""
+        self.require_there(challenger)
+        self._require_ours(self._registered())
         self._point(CHALLENGER, challenger.version)
 
     def take_down(self, challenger: ModelVersion) -> None:
         """Let the servers drop a challenger, unless another one was put up meanwhile."""
-        if self._by_alias(CHALLENGER) == challenger:
+        model = self._registered()
+        named = None if model is None else model.aliases.get(CHALLENGER)
+        if named is not None and str(named) == challenger.version:
             self._client.delete_registered_model_alias(self.model, CHALLENGER)
 
     def opponent(self, challenger: ModelVersion) -> ModelVersion | None:
@@ -68,7 +96,7 @@ class Promotions(Versions):
         For a challenger that is the champion already, the one that it took over from.
         """
         champion = self.champion()
-        if champion != challenger:
+        if champion is None or champion.run_id != challenger.run_id:
             return champion
         came = [move for move in self.moves() if not move.kind.leads_back]
         mine = (move.before for move in reversed(came) if move.version == challenger.version)
@@ -80,19 +108,19 @@ class Promotions(Versions):
         fields = showable_values(asdict(decision))
         self._client.log_text(run_id, json.dumps(fields, indent=1), "decision.json")
         verdict = str(decision.verdict)
-        self._client.set_model_version_tag(self.model, version.version, VERDICT, verdict)
+        self._tag_verdict(version, verdict)
         for key, value in ((VERDICT, verdict), (NOTE, showable(decision.reason))):
             self._client.set_tag(run_id, key, value)
         rows, number = decision.scores.challenger.rows, int(version.version)
-        if (number, rows) not in self._judged():
-            self._client.log_metric(self._log_run(), _JUDGED, rows, step=number)
+        if (number, rows) not in self._judged() and (log_run := self._log_run()):
+            self._client.log_metric(log_run, _JUDGED, rows, step=number)
         self._client.set_terminated(run_id)
 
     def looks(self, challenger: ModelVersion, rows: int) -> int:
         """Return how many other challengers were decided on, on a holdout at least half this large.
 
         That is how often this holdout has been asked since it last grew substantially: one that
-        has doubled is mostly rows that no earlier decision has seen. One request.
+        has doubled is mostly rows that no earlier decision has seen.
         """
         judged = {number for number, held in self._judged() if 2 * held >= rows}
         return len(judged - {int(challenger.version)})
@@ -101,20 +129,10 @@ class Promotions(Versions):
         """Return every move of the champion alias, the oldest first.
 
         The aliases stand where the newest says when this returns. An alias that was moved in
-        MLflow itself, or before there was a log, becomes an entry of its own.
+        MLflow itself, or before there was a log, becomes an entry of its own; one that was deleted
+        is set again. A champion that was deleted is followed by an entry, too.
         """
-        while True:
-            log = self._log()
-            if log.newest is not None and _name(log.newest) not in log.done:
-                self._follow(log.newest)
-                continue
-            named = self._named()
-            if named == log.champion:
-                return log.moves
-            # Between a move's entry and its aliases they differ for a moment, too.
-            time.sleep(_SECOND_LOOK_SECONDS)
-            if self._log() == log and self._named() == named:
-                self._append(Move(MoveKind.BY_HAND, named, f"by hand after {len(log.moves)}"), log)
+        return self._settled().moves
 
     def move(self, wanted: Move, expected: str | None) -> Move:
         """Make a version the champion and return the move as it is recorded.
@@ -122,15 +140,15 @@ class Promotions(Versions):
         The old champion keeps an alias of its own. A move with the same `key` that is recorded
         already is returned and not made again, even if the champion has moved on since; where the
         version is the champion, the move that made it so. Raises ChampionMovedError when the
-        champion is not the `expected` version.
+        champion is not the `expected` version, GoneError when the wanted one was deleted.
         """
-        while True:
-            moves = self.moves()
-            found = next((move for move in moves if move.key == wanted.key), None)
+        for _ in range(_LOOKS):
+            log_now = self._settled()
+            moves, now = log_now.moves, log_now.champion
+            found = next((one for one in moves if self._is_asked_by(one, wanted)), None)
             if found is not None:
                 return found
-            now = moves[-1].version if moves else None
-            if moves and now == wanted.version:
+            if moves and moves[-1].version is not None and moves[-1].leads_where(wanted):
                 return moves[-1]
             if now != expected:
                 raise ChampionMovedError(
@@ -138,30 +156,143 @@ class Promotions(Versions):
                     f"{expected}, but the champion is now {now}: clear the score task to judge "
                     "again"
                 )
-            self._append(wanted, _Log(moves))
+            self._append(self._told_apart(wanted), log_now)
+        raise self._restless()
 
-    def _append(self, wanted: Move, log: _Log) -> None:
+    def _is_asked_by(self, move: Move, wanted: Move) -> bool:
+        """Whether a recorded move is what is wanted, and of the same version."""
+        if move.key != wanted.key or not move.leads_where(wanted):
+            return False
+        return bool(move.made_in) or self._stands(move)
+
+    def _settled(self) -> MoveLog:
+        """Return the log, once log and aliases say the same."""
+        for _ in range(_LOOKS):
+            look = self._look()
+            if look is None:
+                return MoveLog("")
+            if not look.log.is_followed:
+                self._follow(look.log)
+                continue
+            if look.agrees:
+                return look.log
+            # Between a move's entry and its aliases they differ for a moment, too.
+            time.sleep(_SECOND_LOOK_SECONDS)
+            if self._look() == look and self._is_settled(look):
+                return look.log
+        raise self._restless()
+
+    def _look(self) -> _Look | None:
+        """Return log and alias, None while nothing is registered."""
+        model = self._registered()
+        if model is None:
+            return None
+        self._require_ours(model)
+        number = model.aliases.get(CHAMPION)
+        return _Look(self._read(model), None if number is None else self.made(str(number)))
+
+    def _is_settled(self, look: _Look) -> bool:
+        """Do about a difference what is to be done; return whether it may stay.
+
+        The log wins, but for an alias that leads to a version of ours: somebody wants that one.
+        """
+        named, newest = look.named, look.log.newest
+        if named is not None and named.is_ours:
+            key = f"by hand after {look.log.last}"
+            self._append(Move(MoveKind.BY_HAND, named.number, key, made_in=named.run_id), look.log)
+            return False
+        if named is not None:
+            log.warning(
+                "alias %s of %s was put on version %s, which Ratchet did not register (it has no "
+                "tag %s): it does not count. To take in a model from elsewhere: ./ratchet adopt",
+                CHAMPION,
+                self.model,
+                named.number,
+                DIGEST,
+            )
+        if newest is None or newest.version is None:
+            return True
+        if self._stands(newest):
+            self._point(CHAMPION, newest.version)
+            log.warning(
+                "alias %s of %s was deleted or led astray in MLflow: it names version %s again, as "
+                "the log of moves says",
+                CHAMPION,
+                self.model,
+                newest.version,
+            )
+        else:
+            self._fall_back(look.log)
+        return False
+
+    def _stands(self, move: Move) -> bool:
+        """Whether the version that a move led to is there, with its tags or without."""
+        found = None if move.version is None else self.made(move.version)
+        return found is not None and found.is_meant_by(move)
+
+    def _fall_back(self, log_now: MoveLog) -> None:
+        """Make the newest champion before a deleted one the champion, none when none is left."""
+        left = (move for move in reversed(succession(log_now.moves).line) if self.is_there(move))
+        back = next(left, None)
+        log.warning(
+            "%s version %s, the champion, was deleted in MLflow: %s",
+            self.model,
+            log_now.champion,
+            "no earlier champion is left, so the next model that is fit becomes the champion"
+            if back is None
+            else f"version {back.version}, a champion before it, is champion again",
+        )
+        move = Move(
+            MoveKind.FELL_BACK,
+            None if back is None else back.version,
+            f"fell back after {log_now.last}",
+            reason=f"version {log_now.champion} was deleted in MLflow",
+            made_in="" if back is None else back.made_in,
+        )
+        self._append(move, log_now)
+
+    def _told_apart(self, wanted: Move) -> Move:
+        """Return a move with the run that made its version; GoneError when that was deleted."""
+        found = None if wanted.version is None else self.made(wanted.version)
+        if found is None or (wanted.made_in and wanted.made_in != found.run_id):
+            raise GoneError(
+                f"{self.model} version {wanted.version} was deleted in MLflow, so it cannot become "
+                "the champion: start a new run of the Dag (Trigger, with 'no_new_data' set to "
+                "'retrain')"
+            )
+        return replace(wanted, made_in=found.run_id)
+
+    def _append(self, wanted: Move, log_now: MoveLog) -> None:
         """Write an entry after those that were read, unless somebody was faster."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        move = replace(wanted, number=len(log.moves) + 1, before=log.champion, at=now)
+        move = replace(wanted, number=log_now.last + 1, before=log_now.champion, at=now)
         try:
-            self._client.log_param(self._log_run(), _name(move), _written(move))
+            self._write(log_now.run_id, move)
         except MlflowException as error:
-            if error.error_code != "INVALID_PARAMETER_VALUE":
+            if error.error_code != REFUSED:
                 raise
+            time.sleep(_PAUSE_SECONDS)
 
-    def _follow(self, move: Move) -> None:
-        """Bring the aliases to an entry, or to the newest when others came in between."""
-        if move.before is not None:
-            self._point(PREVIOUS, move.before)
-        if move.version is None:
-            self._client.delete_registered_model_alias(self.model, CHAMPION)
-        else:
-            self._point(CHAMPION, move.version)
-        newest = self._log().newest
-        if newest is not None and newest.number != move.number:
-            self._follow(newest)
-        self._client.log_param(self._log_run(), _name(move) + _DONE, "yes")
+    def _follow(self, log_now: MoveLog) -> None:
+        """Bring the aliases to the newest entry, or a newer one when others came in between."""
+        move = log_now.newest
+        if move is None:
+            return
+        with _gone_is_no_harm():
+            if move.before is not None:
+                self._point(PREVIOUS, move.before)
+        with _gone_is_no_harm():
+            if move.version is None:
+                self._client.delete_registered_model_alias(self.model, CHAMPION)
+            else:
+                self._point(CHAMPION, move.version)
+        model = self._registered()
+        if model is None:
+            return
+        newer = self._read(model)
+        if newer.newest is not None and newer.newest.number != move.number:
+            self._follow(newer)
+        self._mark_followed(log_now.run_id, move)
 
     def _point(self, alias: str, version: str) -> None:
         try:
@@ -172,53 +303,37 @@ class Promotions(Versions):
                 raise
             self._client.set_registered_model_alias(self.model, alias, version)
 
-    def _log(self) -> _Log:
-        run_id = self._log_run()
-        if not run_id:
-            return _Log()
-        params = self._client.get_run(run_id).data.params
-        done = {name.removesuffix(_DONE) for name in params if name.endswith(_DONE)}
-        return _Log(moves_in(params), frozenset(done))
+    def _tag_verdict(self, version: ModelVersion, verdict: str) -> None:
+        try:
+            self._client.set_model_version_tag(self.model, version.version, VERDICT, verdict)
+        except MlflowException as error:
+            if error.error_code != ABSENT:
+                raise
+            log.warning(
+                "%s version %s was deleted in MLflow: what was decided on it stands with its run",
+                self.model,
+                version.version,
+            )
 
     def _judged(self) -> set[tuple[int, int]]:
         """Return the model versions that were decided on, each with the holdout rows it met."""
-        points = self._client.get_metric_history(self._log_run(), _JUDGED)
+        run_id = self._log_run()
+        points = self._client.get_metric_history(run_id, _JUDGED) if run_id else ()
         return {(point.step, int(point.value)) for point in points}
 
-    def _named(self) -> str | None:
-        champion = self.champion()
-        return None if champion is None else champion.version
-
-    def _log_run(self) -> str:
-        """Return the run that records the moves, empty while nothing is registered.
-
-        A registered model that `register` did not make gets one when it is first asked for.
-        """
-        if not self._known_log_run:
-            model = self._registered()
-            if model is not None and MOVES not in model.tags:
-                self._client.set_registered_model_tag(self.model, MOVES, self._new_log_run())
-                model = self._registered()
-            self._known_log_run = "" if model is None else str(model.tags[MOVES])
-        return self._known_log_run
+    def _restless(self) -> ChampionMovedError:
+        return ChampionMovedError(
+            f"log of moves and alias {CHAMPION} of {self.model} do not come to agree: somebody "
+            f"moves them all the time. End that (`./ratchet promotions {self._spec}` lists who), "
+            "then clear this task"
+        )
 
 
-def moves_in(params: Mapping[str, str]) -> tuple[Move, ...]:
-    """Return the moves that the parameters of a log's run are, the oldest first."""
-    entries = sorted(name for name in params if not name.endswith(_DONE))
-    return tuple(_read(params[name]) for name in entries)
-
-
-def _name(move: Move) -> str:
-    """Return the name of an entry's parameter: in the order of names they are in their order."""
-    return f"{move.number:06d}"
-
-
-def _written(move: Move) -> str:
-    # Letters as they are: MLflow counts characters, and six stand for one that is escaped.
-    return json.dumps(asdict(move), ensure_ascii=False)
-
-
-def _read(entry: str) -> Move:
-    fields = json.loads(entry)
-    return Move(**fields | {"kind": MoveKind(fields["kind"])})
+@contextmanager
+def _gone_is_no_harm() -> Iterator[None]:
+    """Pass over an alias whose version, or model, was deleted: the next look deals with it."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != ABSENT:
+            raise

@@ -12,7 +12,7 @@ from typing import Any
 import mlflow
 import numpy as np
 from matplotlib.figure import Figure
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
@@ -39,6 +39,7 @@ _ARRIVALS_NOTE = (
     "The champion scored on the rows of each batch when they came, before any model was fitted on "
     "them. The step is the data version of the batch. A fall is the first sign of drift."
 )
+_PICTURES = "pictures"
 _ON_ARRIVAL = (
     "rows",
     "f1",
@@ -63,6 +64,10 @@ class Runs(Connection):
             f"{self._spec} data {data_version}",
             {**tags, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
         )
+
+    def require_run(self, run_id: str) -> None:
+        """Restore a run that was deleted; GoneError when there is none any more."""
+        self._client.active_run(run_id)
 
     def page(self, run_id: str) -> str:
         """Return the address of a run's page."""
@@ -140,12 +145,15 @@ class Runs(Connection):
         with tempfile.TemporaryDirectory() as folder:
             for name, figure in figures.items():
                 figure.savefig(Path(folder) / f"{name}.png", dpi=90)
-            self._client.log_artifacts(run_id, folder, "pictures")
+            self._client.log_artifacts(run_id, folder, _PICTURES)
 
     def figures(self, run_id: str) -> dict[str, bytes]:
-        """Return the PNG files that `log_figures` recorded, by their names."""
+        """Return the PNG files that `log_figures` recorded, by their names, as far as there are."""
+        if not any(one.path == _PICTURES for one in self._client.list_artifacts(run_id)):
+            log.warning("the pictures of run %s are no longer in MLflow: it goes without", run_id)
+            return {}
         with tempfile.TemporaryDirectory() as folder:
-            uri = f"runs:/{run_id}/pictures"
+            uri = f"runs:/{run_id}/{_PICTURES}"
             kept = mlflow.artifacts.download_artifacts(uri, dst_path=folder)
             return {path.stem: path.read_bytes() for path in sorted(Path(kept).glob("*.png"))}
 
@@ -175,12 +183,13 @@ class Runs(Connection):
         """
         # A run of an adoption decides too, but has no data version: it trained on none.
         decided = f"tags.`{VERDICT}` != '' and tags.`{DATA}` != '' and tags.`{RUN}` != '{but_for}'"
-        newest = self._search(decided)
-        return int(newest[0].data.tags[DATA]) if newest else None
+        numbers = (run.data.tags[DATA] for run in self._search(decided))
+        return next((int(number) for number in numbers if number.isdecimal()), None)
 
     def figure(self, run_id: str, name: str) -> float | None:
-        """Return a metric of a run, None when it has none of this name."""
-        found = self._client.get_run(run_id).data.metrics.get(name)
+        """Return a metric of a run, None when there is none of this name, or no such run."""
+        run = self._client.run_or_none(run_id)
+        found = None if run is None else run.data.metrics.get(name)
         return None if found is None else float(found)
 
     def arrivals(self) -> set[int]:
@@ -218,14 +227,6 @@ class Runs(Connection):
         with tempfile.TemporaryDirectory() as folder:
             np.save(Path(folder) / name, array)
             self._client.log_artifact(run_id, str(Path(folder) / name))
-
-    def _find(self, tags: Mapping[str, str]) -> Run | None:
-        found = self._search(" and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags))
-        return found[0] if found else None
-
-    def _search(self, condition: str) -> list[Run]:
-        newest = ["attributes.start_time DESC"]
-        return list(self._client.search_runs([self._experiment()], condition, 1, 1, newest))
 
     def _nested(self, parent: str, title: str) -> str:
         tags = {PARENT: parent, CANDIDATE: title}

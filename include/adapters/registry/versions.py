@@ -1,8 +1,9 @@
-"""The registered model: its versions and their bundles."""
+"""What is registered: model versions and their bundles."""
 
 import hashlib
+import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +18,22 @@ from include.adapters.registry.connection import (
     DATA,
     DIGEST,
     FITTED_KEYS,
-    MOVES,
-    NOTE,
     ORIGIN,
     SPEC,
     TABLE,
-    Connection,
 )
-from include.errors import ModelRefusedError
+from include.adapters.registry.models import RegisteredModel
+from include.errors import GoneError, ModelRefusedError
 from include.records import ModelVersion, Origin
 from include.showable import showable_values
 from serving.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 
-_MOVES_NOTE = (
-    "Every move of the champion: a parameter each, numbered. `./ratchet promotions SPEC` lists "
-    "them. Do not delete this run: rolling back and the next promotion read it."
-)
-
-
+log = logging.getLogger("ratchet")
 _ADOPTED, _KEYS = "ratchet.adopted", "fitted_keys.parquet"
+_FILES = ("bundle.json", "model.joblib")
 
 
-class Versions(Connection):
+class Versions(RegisteredModel):
     """What is registered."""
 
     def register(
@@ -53,11 +48,12 @@ class Versions(Connection):
         found = self.registered(run_id)
         if found is not None:
             return found
+        self._client.active_run(run_id)
+        self._ensure_registered_model()
         with tempfile.TemporaryDirectory() as folder:
             digest = save(Path(folder), model, answered(manifest, model))
             model_id = self._log_model(run_id, model, manifest, requirements)
             self._client.log_model_artifacts(model_id, folder)
-        self._ensure_registered_model()
         made = self._client.create_model_version(
             self.model,
             source=f"models:/{model_id}",
@@ -71,27 +67,22 @@ class Versions(Connection):
     def registered(self, run_id: str) -> ModelVersion | None:
         """Return the version that a run registered, None while it has not."""
         found = self._client.search_model_versions(f"name='{self.model}' and run_id='{run_id}'")
-        return self._record(min(found, key=lambda one: int(one.version))) if found else None
-
-    def is_followed(self) -> bool:
-        """Say whether servers look at the registered model: they know it by its tag."""
-        model = self._registered()
-        return model is not None and SPEC in model.tags
+        ours = [one for one in found if DIGEST in one.tags]  # and not what a person made of the run
+        return self._record(min(ours, key=lambda one: int(one.version))) if ours else None
 
     def data_versions(self) -> set[int]:
         """Return the versions of the lake's table that model versions were fitted on.
 
         What they name must stay readable: a vacuum has to leave them alone.
         """
-        found = self._search_versions(f"name='{self.model}'")
-        return {int(version.tags[DATA]) for version in found if DATA in version.tags}
+        versions = self._search_versions(f"name='{self.model}'")
+        return {int(text) for one in versions if (text := one.tags.get(DATA, "")).isdecimal()}
 
     def open_adoption(self, digest: str, tags: Mapping[str, str]) -> str:
         """Return the MLflow run of the adoption of a file, made when there is none yet."""
-        condition = f"tags.`{_ADOPTED}` = '{digest}'"
-        found = self._client.search_runs([self._experiment()], condition, max_results=1)
-        if found:
-            return str(found[0].info.run_id)
+        found = self._find({_ADOPTED: digest})
+        if found is not None:
+            return str(found.info.run_id)
         name = f"adoption of {digest[:12]}"
         return self._created(name, {**tags, SPEC: self._spec, _ADOPTED: digest})
 
@@ -105,10 +96,14 @@ class Versions(Connection):
 
     def fitted_keys(self, version: ModelVersion) -> pl.DataFrame:
         """Return the kept keys of an adopted version; ModelRefusedError when altered or gone."""
-        recorded = self._client.get_model_version(self.model, version.version).tags[FITTED_KEYS]
+        found = self._version(version.version)
+        recorded = "" if found is None else found.tags.get(FITTED_KEYS, "")
         uri = f"runs:/{version.run_id}/{_KEYS}"
         with tempfile.TemporaryDirectory() as folder:
             try:
+                kept = {one.path for one in self._client.list_artifacts(version.run_id)}
+                if _KEYS not in kept:
+                    raise FileNotFoundError(uri)
                 path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
             except (MlflowException, OSError) as error:
                 raise ModelRefusedError(f"{uri} cannot be read, so it proves nothing") from error
@@ -120,29 +115,49 @@ class Versions(Connection):
             return pl.read_parquet(path)
 
     def version(self, number: str) -> ModelVersion | None:
-        """Return a model version by its number, None when it was deleted."""
-        found = self._client.search_model_versions(
-            f"name='{self.model}' and version_number={number}"
-        )
-        return self._record(found[0]) if found else None
+        """Return a model version by its number, None when it was deleted.
+
+        Raises ModelRefusedError when it has lost what was recorded of it.
+        """
+        found = self._version(number)
+        return None if found is None else self._record(found)
+
+    def require_there(self, version: ModelVersion) -> None:
+        """Raise GoneError when a version was deleted since, also when another has its number."""
+        found = self.made(version.version)
+        if found is None or found.run_id != version.run_id:
+            raise GoneError(
+                f"{self.model} version {version.version} was deleted in MLflow, so nothing can be "
+                "done with it: start a new run of the Dag (Trigger, with 'no_new_data' set to "
+                "'retrain')"
+            )
 
     def bundle(self, version: ModelVersion) -> Bundle:
-        """Download, verify and open a model version; ModelRefusedError when it was altered."""
+        """Download, verify and open a model version.
+
+        Raises ModelRefusedError when it was altered or has lost a file, GoneError when it was
+        deleted.
+        """
+        self.require_there(version)
         uri = self._client.get_model_version_download_uri(self.model, version.version)
+        # Looked for first: a download is asked for again for minutes when a bucket has no such key.
+        there = {Path(one.path).name for one in mlflow.artifacts.list_artifacts(uri)}
+        if lost := [name for name in _FILES if name not in there]:
+            raise self._refused(version, f"has no {' and no '.join(lost)} in MLflow any more")
         with tempfile.TemporaryDirectory() as folder:
-            for name in ("bundle.json", "model.joblib"):
+            for name in _FILES:
                 mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder)
             try:
                 return load(Path(folder), version.digest)
             except BundleRefusedError as error:
-                sentence = f"{self.model} version {version.version} is refused: {error}"
-                raise ModelRefusedError(sentence) from error
+                raise self._refused(version, f"is refused: {error}") from error
 
-    def _by_alias(self, alias: str) -> ModelVersion | None:
-        # Searched for: of a model that is not there yet a server with accounts says "denied".
-        registered = self._registered()
-        version = registered.aliases.get(alias) if registered is not None else None
-        return None if version is None else self.version(str(version))
+    def _refused(self, version: ModelVersion, why: str) -> ModelRefusedError:
+        return ModelRefusedError(
+            f"{self.model} version {version.version} {why}: put back what was registered, or "
+            "delete the version in MLflow and start a new run; of a champion the one before it "
+            "is champion then"
+        )
 
     def _log_model(
         self, run_id: str, model: Any, manifest: Manifest, requirements: Sequence[str]
@@ -167,49 +182,25 @@ class Versions(Connection):
             )
         return str(info.model_id)
 
-    def _ensure_registered_model(self) -> None:
-        """Make the registered model, and with it in one write the run that records its moves."""
-        if self._registered() is not None:
-            return
-        moves = self._new_log_run()
-        try:
-            self._client.create_registered_model(self.model, tags={SPEC: self._spec, MOVES: moves})
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            self._client.delete_run(moves)
-
-    def _new_log_run(self) -> str:
-        run_id = self._created("promotions", {MOVES: self._spec, NOTE: _MOVES_NOTE})
-        self._client.set_terminated(run_id)
-        return run_id
-
-    def _registered(self) -> Any:
-        """Return the registered model, None before the first version."""
-        found = self._client.search_registered_models(f"name='{self.model}'")
-        return found[0] if found else None
-
-    def _search_versions(self, condition: str) -> Iterator[Any]:
-        """Yield every model version that meets a condition, page by page."""
-        token = None
-        while True:
-            page = self._client.search_model_versions(condition, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
-
     def _record(self, version: Any) -> ModelVersion:
         tags = version.tags
-        return ModelVersion(
-            self.model,
-            str(version.version),
-            tags[DIGEST],
-            int(tags[DATA]),
-            version.run_id,
-            table=tags.get(TABLE, ""),
-            origin=Origin(tags.get(ORIGIN, Origin.FITTED)),
-        )
+        try:
+            return ModelVersion(
+                self.model,
+                str(version.version),
+                tags[DIGEST],
+                int(tags[DATA]),
+                version.run_id,
+                table=tags.get(TABLE, ""),
+                origin=Origin(tags.get(ORIGIN, Origin.FITTED)),
+            )
+        except (KeyError, ValueError) as error:
+            sound = f"{DIGEST}, {DATA}" + f" and {ORIGIN}" * (ORIGIN in tags)
+            raise ModelRefusedError(
+                f"{self.model} version {version.version} has lost the tags that Ratchet gave it, "
+                f"or their values were changed ({sound}): put them back, or delete the version in "
+                "MLflow and start a new run; of a champion the one before it is champion then"
+            ) from error
 
 
 def _digest(path: Path) -> str:
