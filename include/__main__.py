@@ -8,39 +8,57 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from include import contract as contracts
-from include import recovery, replay
+from include import completion
 from include.arrivals import why_ignored
-from include.dock import Dock, dock
-from include.errors import NothingToDoError, RatchetError
+from include.command_line import CommandParser, parsed, share, whole_number
+from include.errors import NothingToDoError, RatchetError, SpecError
 from include.full_disk import require_room
 from include.places import EVERYTHING, Need, ask_neighbours_directly, places
 from include.running_stack import with_stack
 from include.settings import Settings, read_settings
 from include.showable import showable, showable_name
-from include.spec import Spec, read_spec, spec_path
+from include.spec import Spec, read_spec, read_specs, spec_path
 from include.within import within
 
 if TYPE_CHECKING:
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
+    from include.dock import Dock
+
+    _Commands = argparse._SubParsersAction[CommandParser]  # noqa: SLF001 - it has no other name
 _Does = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
 _SPEC = "the name of a spec, without `.toml`"
 
 
 def main() -> int:
     """Do what the arguments say and return the exit code: 0, or 1 with a sentence."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parsed(parser, sys.argv[1:])
     try:
         settings = read_settings(with_stack())
         ask_neighbours_directly(settings.host)
-        spec = read_spec(spec_path(settings.specs, arguments.spec))
-        _do(spec, settings, arguments)
+        if "shell" in arguments:
+            _say(sys.stdout, completion.script(arguments.shell, parser, settings.specs).rstrip())
+        else:
+            _do(_spec(settings.specs, arguments.spec), settings, arguments)
     except BrokenPipeError:
         raise
     except (RatchetError, ValueError, OSError) as error:
         _say(sys.stderr, str(error))
         return 1
     return 0
+
+
+def _spec(folder: Path, name: str) -> Spec:
+    """Read a spec; who names a model in its place is told whose it is."""
+    try:
+        return read_spec(spec_path(folder, name))
+    except SpecError as error:
+        read = read_specs(folder).values()
+        owners = [one.name for one in read if isinstance(one, Spec) and one.model == name]
+        if not owners or (folder / f"{name}.toml").exists():
+            raise
+        raise SpecError(
+            f"{name} is the model of the spec {owners[0]}: give the name of the spec"
+        ) from error
 
 
 def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
@@ -62,13 +80,15 @@ def _say(stream: TextIO, words: str) -> None:
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./ratchet", description=__doc__)
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="./ratchet", description=__doc__)
     # What a command does not say of itself: it needs every place, and looks something up.
     parser.set_defaults(needs=EVERYTHING, may_take_long=False)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_dock_commands(commands)
     _add_model_commands(commands)
+    shell = commands.add_parser("completion", help="print a script that lets a shell complete")
+    shell.add_argument("shell", choices=completion.SHELLS, help="which shell")
     return parser
 
 
@@ -110,19 +130,27 @@ def _add_model_commands(commands: "_Commands") -> None:
         command.set_defaults(needs={Need.REGISTRY, Need.LAKE}, may_take_long=True)
     for command in (back, taken, again):
         command.add_argument("--reason", required=True, help="why; it is written down")
-    back.add_argument("--steps", type=int, default=1, help="how many promotions, 1 by default")
+    back.add_argument(
+        "--steps", type=whole_number, default=1, help="how many promotions, 1 by default"
+    )
     taken.add_argument(
         "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"
     )
     taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
-    taken.add_argument("--threshold", type=float, default=0.5, help="positive from here, 0.5")
-    again.add_argument("version", type=int, help="the number of the version")
+    taken.add_argument("--threshold", type=share, default=0.5, help="positive from here, 0.5")
+    again.add_argument("version", type=whole_number, help="the number of the version")
     again.add_argument("--approve", action="store_true", help="where the spec asks a person")
     again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
 
 
-def _at_dock(do: Callable[[Dock, argparse.Namespace], Iterable[str]]) -> _Does:
-    return lambda spec, settings, arguments: do(dock(spec, settings), arguments)
+def _at_dock(do: Callable[["Dock", argparse.Namespace], Iterable[str]]) -> _Does:
+    def do_it(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
+        # What reads and writes tables takes a second to import, which usage and help do without.
+        from include.dock import dock
+
+        return do(dock(spec, settings), arguments)
+
+    return do_it
 
 
 def _at_registry(name: str) -> _Does:
@@ -135,7 +163,7 @@ def _at_registry(name: str) -> _Does:
     return do
 
 
-def _drop(at: Dock, arguments: argparse.Namespace) -> list[str]:
+def _drop(at: "Dock", arguments: argparse.Namespace) -> list[str]:
     from_input = str(arguments.file) == "-"
     name = arguments.name or ("" if from_input else arguments.file.name)
     _require_name(name)
@@ -156,12 +184,14 @@ def _require_name(name: str) -> None:
     why = "a name has neither slashes nor NUL" if {"/", "\0"} & {*name} else why_ignored(name)
     if why or not name:
         raise NothingToDoError(
-            f"{name!r} is no name for a file in landing{': ' * bool(why)}{why}. Give another with "
-            "--name"
+            f"{showable_name(name) or 'nothing'} is no name for a file in landing"
+            f"{': ' * bool(why)}{why}. Give another with --name"
         )
 
 
-def _quarantine(at: Dock, arguments: argparse.Namespace) -> list[str]:
+def _quarantine(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include import replay
+
     found = replay.quarantined(at, settled=arguments.all)
     if not found:
         return ["quarantine is empty" if arguments.all else "nothing waits in quarantine"]
@@ -174,13 +204,17 @@ def _quarantine(at: Dock, arguments: argparse.Namespace) -> list[str]:
     return ["batch            rows  since (UTC)       file and reason", *lines]
 
 
-def _replay(at: Dock, arguments: argparse.Namespace) -> list[str]:
+def _replay(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include import replay
+
     mended = _read(arguments.rows) if arguments.rows else None
     name = replay.replay(at, arguments.digest, mended)
     return [f"{showable_name(name)} lies in {at.landing.url}; the next run judges it again"]
 
 
-def _recover(at: Dock, arguments: argparse.Namespace) -> Iterable[str]:
+def _recover(at: "Dock", arguments: argparse.Namespace) -> Iterable[str]:
+    from include import recovery
+
     return recovery.recover(at, yes=arguments.yes, give_up=arguments.give_up)
 
 
@@ -191,7 +225,9 @@ def _read(path: Path) -> bytes:
         raise NothingToDoError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _contract(at: Dock, arguments: argparse.Namespace) -> list[str]:
+def _contract(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include import contract as contracts
+
     agreed = at.lake.require_contract()
     if arguments.change:
         agreed = contracts.changed(agreed, at.spec, arguments.change)

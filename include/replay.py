@@ -20,6 +20,7 @@ from include.encoded import BOM, UTF_8
 from include.errors import NothingToDoError
 from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
+from include.nearest import did_you_mean
 from include.quarantine_rows import read_rows, rows_of
 from include.settling import OWN_NAME, unsettled
 from include.showable import showable_name, showable_row
@@ -92,7 +93,8 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     landing = at.landing
     if not _DIGEST_START.fullmatch(start):
         raise NothingToDoError(
-            f"{start!r} is not the start of a digest: `./ratchet quarantine SPEC` lists them"
+            f"{showable_name(start) or 'nothing'} is not the start of a digest: "
+            "`./ratchet quarantine SPEC` lists them"
         )
     digest = _whole_digest(landing, start)
     kept = landing.read_quarantine(digest)
@@ -119,10 +121,10 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
 def _whole_digest(landing: Landing, start: str) -> str:
     found = [digest for digest in landing.quarantined() if digest.startswith(start)]
     if len(found) != 1:
-        raise NothingToDoError(
-            f"{len(found)} batches in quarantine begin with {start!r}: "
-            "`./ratchet quarantine SPEC` lists them"
-        )
+        known = [digest[:_SHOWN] for digest in landing.quarantined()]
+        near = "" if found else did_you_mean(start[:_SHOWN], known)
+        many = f"{len(found)} batches begin" if found else "no batch in quarantine begins"
+        raise NothingToDoError(f"{many} with {start}{near}: `./ratchet quarantine SPEC` lists them")
     return found[0]
 
 

@@ -30,7 +30,8 @@ from pydantic_core import ErrorDetails
 from include import family_check
 from include.encoded import UTF_8, encoding_name
 from include.errors import SpecError
-from include.showable import showable
+from include.nearest import did_you_mean
+from include.showable import showable, showable_name
 
 OWN_DAGS = ("roll_back",)
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -294,12 +295,26 @@ def is_name(text: str) -> bool:
 def spec_path(folder: Path, name: str) -> Path:
     """Return where the spec of this name is; SpecError where there is none, or for a path."""
     if not _NAME.fullmatch(name):
-        raise SpecError(f"{name!r} is no name of a spec: name one of {folder}, without `.toml`")
+        raise SpecError(
+            f"{showable_name(name) or 'nothing'} is no name of a spec: name one of {folder}, "
+            f"without `.toml`; there are: {_there(folder)}"
+        )
     path = folder / f"{name}.toml"
     if not path.exists():
-        there = ", ".join(sorted(one.stem for one in folder.glob("*.toml"))) or "none"
-        raise SpecError(f"there is no spec {name} in {folder}; there are: {showable(there)}")
+        near = did_you_mean(name, spec_names(folder))
+        raise SpecError(
+            f"there is no spec {name} in {folder}{near or ';'} there are: {_there(folder)}"
+        )
     return path
+
+
+def spec_names(folder: Path) -> list[str]:
+    """Return the names of the specs of a folder, whether they can be used or not."""
+    return sorted(one.stem for one in folder.glob("*.toml"))
+
+
+def _there(folder: Path) -> str:
+    return showable_name(", ".join(spec_names(folder)) or "none")
 
 
 def read_spec(path: Path) -> Spec:

@@ -272,7 +272,7 @@ def test_mistakes_at_the_command_are_sentences(at: Workplace) -> None:
     home = at.settings.home
     batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
     for words, sentence in {
-        ("replay", "bank", "feed"): "0 batches in quarantine begin with 'feed'",
+        ("replay", "bank", "feed"): "no batch in quarantine begins with feed",
         ("replay", "bank", batch.digest, "--rows", "nowhere.csv"): "nowhere.csv cannot be read",
         ("quarantine", "bonk"): "there is no spec bonk in",
     }.items():
