@@ -31,11 +31,13 @@ from run_spec import spec_of_run
 from include.errors import (
     ChampionMovedError,
     ContractError,
+    DataFileError,
     DeliveryRefusedError,
     GivenBackError,
     ModelRefusedError,
     RollBackError,
     SpecError,
+    TableRefusedError,
     TakenError,
 )
 from include.settings import Settings, read_settings
@@ -50,6 +52,8 @@ _FOR_A_PERSON = (
     ModelRefusedError,
     RollBackError,
     TakenError,
+    TableRefusedError,
+    DataFileError,
 )
 # What no database stores is refused by a form already: PostgreSQL has no NUL in a text.
 SHOWABLE = r"^[^\x00\ud800-\udfff]*$"

@@ -213,9 +213,9 @@ def _replay(at: "Dock", arguments: argparse.Namespace) -> list[str]:
 
 
 def _recover(at: "Dock", arguments: argparse.Namespace) -> Iterable[str]:
-    from include import recovery
+    from include import recover
 
-    return recovery.recover(at, yes=arguments.yes, give_up=arguments.give_up)
+    return recover.recover(at, yes=arguments.yes, give_up=arguments.give_up)
 
 
 def _read(path: Path) -> bytes:

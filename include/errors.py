@@ -51,6 +51,10 @@ class DataFileError(RatchetError):
     """A data file of the lake's table is gone, or is not what was written."""
 
 
+class TableRefusedError(RatchetError):
+    """The lake's table has a log that cannot be read, or a commit that is not Ratchet's."""
+
+
 class AdoptionError(RatchetError):
     """A model from elsewhere cannot be adopted; the message says what it lacks."""
 

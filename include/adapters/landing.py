@@ -142,6 +142,11 @@ class Landing:
         """Say whether a delivery of this digest was ingested to its end."""
         return bool(_visible(self._archive.at(digest).look()))
 
+    def archived_digests(self) -> list[str]:
+        """Return the digests of the deliveries that were ingested to their end, sorted."""
+        names = (entry.name.partition("/")[0] for entry in _visible(self._archive.walk()))
+        return sorted({name for name in names if _DIGEST.fullmatch(name)})
+
     def archive(self, delivery: Delivery) -> str:
         """Put a committed delivery under its digest and return where it stands."""
         to = f"{delivery.digest}/{delivery.name}"

@@ -6,20 +6,34 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from demo.data import pulsar_rows
 from include import steps
 from include.adapters.lake import compaction
-from include.errors import DataFileError
+from include.errors import DataFileError, TableRefusedError
 from include.intake import KNOWN_BYTES
 from include.records import Intake
-from include.recovery import recover
+from include.recover import recover
 from include.workplace import Workplace
-from tests.contract.pipeline import drop, rows, take_in
+from tests.contract.lost_rows import (
+    BROKEN_LOGS,
+    FOREIGN_COMMITS,
+    LOSSES,
+    PARTS,
+    ROWS,
+    bring_foreign_rows_and_go_on,
+    delete_rows,
+    land_again,
+    lose_a_data_file,
+    lose_table,
+    lose_the_newest_entries,
+    sided,
+    table,
+)
+from tests.contract.pipeline import drop, take_in
 
-ROWS = pulsar_rows(400, seed=3)
-# Each repeats rows of the one before it, so that which comes first decides whose they are.
-PARTS = (ROWS[:150], ROWS[100:300], ROWS[250:])
+Deed = Callable[[Workplace], None]
 
 
 @pytest.fixture
@@ -31,67 +45,9 @@ def filled(at: Workplace) -> Workplace:
     return at
 
 
-def sided(at: Workplace) -> pl.DataFrame:
-    """Return what each row of the table is and where it stands."""
-    return rows(at).select("key_high", "key_low", "label", "side").sort("key_high", "key_low")
-
-
-def land_again(at: Workplace, *names: str) -> None:
-    """Copy archived files into the landing place, the last to come first."""
-    archived = sorted(Path(at.lake.url, "archive").glob("[!.]*/*"), key=lambda path: path.name)
-    for number, path in enumerate(reversed(archived)):
-        if not names or path.name in names:
-            at.landing.drop(f"again-{number}-{path.name}", path)
-
-
-def table(at: Workplace) -> Path:
-    """Return the folder of the table."""
-    return Path(at.lake.url, "rows")
-
-
-def lose_table(at: Workplace) -> None:
-    """Lose all of it."""
-    shutil.rmtree(table(at))
-
-
-def lose_table_and_contract(at: Workplace) -> None:
-    """Lose all that stands beside the archive."""
-    for path in Path(at.lake.url).iterdir():
-        if path.name != "archive":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def lose_a_data_file(at: Workplace) -> None:
-    """Lose one of the oldest."""
-    min(table(at).glob("side=train/label=0/*"), key=lambda path: path.stat().st_mtime_ns).unlink()
-
-
-def change_a_data_file(at: Workplace) -> None:
-    """Turn one bit in the middle of one."""
-    path = next(table(at).glob("side=holdout/label=0/*"))
-    changed = bytearray(path.read_bytes())
-    changed[len(changed) // 2] ^= 1
-    path.write_bytes(changed)
-
-
-def lose_the_newest_entries(at: Workplace) -> None:
-    """Lose the last two commits; their data files stay."""
-    for version in (1, 2):
-        (table(at) / "_delta_log" / f"{version:020d}.json").unlink()
-
-
-LOSSES = (
-    lose_table,
-    lose_table_and_contract,
-    lose_a_data_file,
-    change_a_data_file,
-    lose_the_newest_entries,
-)
-
-
 @pytest.mark.parametrize("lose", LOSSES)
 def test_archived_files_that_land_again_bring_lost_rows_back_on_their_sides(
-    filled: Workplace, lose: Callable[[Workplace], None]
+    filled: Workplace, lose: Deed
 ) -> None:
     """In whatever order they come back; and each stands in the archive as it did."""
     before = sided(filled)
@@ -156,9 +112,7 @@ def test_a_data_file_goes_once_all_of_its_batches_are_back(
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_recover_does_by_itself_what_needs_no_person(
-    filled: Workplace, lose: Callable[[Workplace], None]
-) -> None:
+def test_recover_does_by_itself_what_needs_no_person(filled: Workplace, lose: Deed) -> None:
     """First it says what it would do; done, the next run makes the table what it was."""
     before = sided(filled)
     lose(filled)
@@ -178,7 +132,7 @@ def test_rows_that_nothing_brings_back_are_given_up_only_on_purpose(filled: Work
     for path in table(filled).glob("side=train/label=0/*"):
         path.unlink()
     said = list(recover(filled, yes=True))
-    assert len([line for line in said if line.startswith("left in the table")]) == 2
+    assert len([line for line in said if line.startswith("left alone")]) == 2
     assert filled.landing.look().waiting == 1
     with pytest.raises(DataFileError, match="is gone"):
         take_in(filled)
@@ -219,3 +173,86 @@ def test_a_table_without_kept_sides_gets_them_with_the_next_batch(filled: Workpl
 
 def _new(intake: Intake) -> dict[str, int]:
     return {batch.name: batch.new for batch in intake.batches}
+
+
+@pytest.mark.parametrize("deed", BROKEN_LOGS)
+def test_a_log_that_cannot_be_read_is_said_and_made_whole_from_the_archive(
+    filled: Workplace, deed: Deed
+) -> None:
+    """No batch is lost in silence; a run stops before anything is built on what is left."""
+    before = sided(filled)
+    deed(filled)
+    with pytest.raises(TableRefusedError, match=r"in its log the entry of version \d is") as said:
+        take_in(filled)
+    assert f"./ratchet recover {filled.spec.name} --yes" in str(said.value)
+    _recovered(filled, before)
+
+
+@pytest.mark.parametrize("deed", FOREIGN_COMMITS)
+def test_a_commit_of_another_tool_is_refused_and_restored_away(
+    filled: Workplace, deed: Deed
+) -> None:
+    """The sentence names the version, what was done, and the version to go back to."""
+    before = sided(filled)
+    version = 2 if "cut" in deed.__name__ or "leave" in deed.__name__ else 3
+    deed(filled)
+    with pytest.raises(
+        TableRefusedError, match=rf"its version {version} was not made by Ratchet \([A-Z]+"
+    ) as said:
+        take_in(filled)
+    assert f"Restore version {version - 1}: ./ratchet recover" in str(said.value)
+    _recovered(filled, before)
+
+
+def test_a_version_that_another_tool_restored_is_read(filled: Workplace) -> None:
+    """Who follows the sentence by hand is done; what came after that version comes again."""
+    before = sided(filled)
+    delete_rows(filled)
+    DeltaTable(table(filled)).restore(1)
+    assert list(recover(filled, yes=True))
+    take_in(filled)
+    assert sided(filled).equals(before)
+
+
+def test_a_foreign_commit_whose_past_is_gone_sets_the_table_aside(filled: Workplace) -> None:
+    """Where the version before cannot be restored, all of it comes from the archive."""
+    before = sided(filled)
+    delete_rows(filled)
+    DeltaTable(table(filled)).vacuum(
+        retention_hours=0, enforce_retention_duration=False, dry_run=False
+    )
+    _recovered(filled, before)
+    assert list(Path(filled.lake.url, "set-aside").glob("*/rows/_delta_log/*.json"))
+
+
+def test_a_vacuum_of_another_tool_harms_nothing(filled: Workplace) -> None:
+    """It deletes what the newest version does not name."""
+    before = sided(filled)
+    DeltaTable(table(filled)).vacuum(
+        retention_hours=0, enforce_retention_duration=False, dry_run=False
+    )
+    drop(filled, pulsar_rows(20, seed=9), "new.csv")
+    take_in(filled)
+    assert sided(filled).height == before.height + 20
+
+
+def test_a_log_is_kept_where_a_batch_cannot_come_again(filled: Workplace) -> None:
+    """Unless a person gives it up."""
+    bring_foreign_rows_and_go_on(filled)
+    lose_archive = Path(filled.lake.url, "archive")
+    for path in lose_archive.glob("[!.]*/2.csv"):
+        path.unlink()
+    (table(filled) / "_delta_log" / f"{1:020d}.json").write_text("")
+    (left,) = [line for line in recover(filled, yes=True) if line.startswith("left alone")]
+    assert "the log as it is" in left
+    list(recover(filled, yes=True, give_up=True))
+    assert sum(batch.new for batch in take_in(filled).batches) == 150
+
+
+def _recovered(at: Workplace, before: pl.DataFrame) -> None:
+    """Recover, take in what comes again, and expect the rows of before, and nothing left to do."""
+    assert list(recover(at, yes=False))[-1].startswith("nothing was changed yet")
+    assert list(recover(at, yes=True))
+    take_in(at)
+    assert sided(at).equals(before)
+    assert list(recover(at, yes=True)) == ["the table lacks nothing that was ingested"]

@@ -6,15 +6,18 @@ is one small file; those of batches name up to four data files.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from include.store import Entry, Store
 
-_COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
 GROWTH = "rows"
 """The application transaction of every commit that brings rows, beside the batch's own."""
+_COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
+_CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,25 @@ class Commit:
     """The digest of the batch whose rows it brought; None for one that only tidied."""
     operation: str = ""
     """As the writer called it."""
-    rows: int = 0
-    """Rows that it brought."""
-    added: tuple[str, ...] = ()
-    """Data files that it names, below the table."""
+    writer: str = ""
+    """The library that wrote it, by its own word."""
+    mark: str = ""
+    """What Ratchet noted of a commit that brings nothing."""
+    added: Mapping[str, int] = field(default_factory=dict)
+    """Data files that it names, below the table, and their rows."""
     removed: tuple[str, ...] = ()
     """Data files that it names no more."""
+    restored: int | None = None
+    """The version that it made the newest again."""
+    changes: frozenset[str] = frozenset()
+    """What else it does: `rows` come or go, the `schema` changes, a `batch` is not one alone."""
+    unread: str = ""
+    """Why it cannot be read, as the end of a sentence; nothing else is known of it then."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that it brought."""
+        return sum(self.added.values()) if self.batch is not None else 0
 
 
 class Log:
@@ -45,28 +61,49 @@ class Log:
         self._known: dict[int, tuple[Entry, Commit]] = {}
 
     def commits(self) -> list[Commit]:
-        """Return every commit, in order of versions; none when there is no table."""
-        entries = {int(one.name[:20]): one for one in self._store.look() if _is_commit(one.name)}
-        self._known = {version: self._read(version, one) for version, one in entries.items()}
-        return [self._known[version][1] for version in sorted(self._known)]
+        """Return every commit, in order of versions; none when there is no table.
+
+        A version whose entry is gone, although there is a later one, is unread.
+        """
+        listed = self._store.look()
+        entries = {int(one.name[:20]): one for one in listed if _COMMIT.fullmatch(one.name)}
+        unread = [one for version, one in entries.items() if not self._is_known(version, one)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a bucket takes its time for each
+            read = zip(unread, pool.map(self._read, unread), strict=True)
+            self._known |= {commit.version: (entry, commit) for entry, commit in read}
+        checkpoints = [int(one.name[:20]) for one in listed if _CHECKPOINT.fullmatch(one.name)]
+        last = max([*entries, *checkpoints], default=-1)
+        return [
+            self._known[version][1] if version in entries else _gone(version)
+            for version in range(last + 1)
+        ]
 
     def after(self, after: int, up_to: int) -> Iterator[Commit]:
         """Yield the commits of the versions after one, -1 for all, and up to another, in order."""
         for version in range(after + 1, up_to + 1):
-            yield _commit(version, self._store.read(f"{version:020d}.json").decode())
+            yield _commit(version, self._store.read(f"{version:020d}.json"))
 
     def batches(self) -> dict[str, Commit]:
         """Return the newest commit that brought rows of each batch, by its digest."""
-        return {one.batch: one for one in self.commits() if one.batch is not None}
+        return {one.batch: one for one in standing(self.commits()) if one.batch is not None}
 
-    def _read(self, version: int, entry: Entry) -> tuple[Entry, Commit]:
-        known = self._known.get(version)
-        if known is not None and known[0] == entry:
-            return known
-        return entry, _commit(version, self._store.read(entry.name).decode())
+    def _is_known(self, version: int, entry: Entry) -> bool:
+        return version in self._known and self._known[version][0] == entry
+
+    def _read(self, entry: Entry) -> Commit:
+        return _commit(int(entry.name[:20]), self._store.read(entry.name))
 
 
-def sources(commits: list[Commit]) -> Mapping[str, frozenset[str]]:
+def standing(commits: Sequence[Commit]) -> list[Commit]:
+    """Return the commits that the newest version rests on: what was restored away is left out."""
+    for place in range(len(commits) - 1, -1, -1):
+        restored = commits[place].restored
+        if restored is not None and restored < place:
+            return [*standing(commits[: restored + 1]), *commits[place:]]
+    return list(commits)
+
+
+def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
     """Return for each data file that a log ever named the batches that its rows came in.
 
     A file that merging made has rows of the files that the same commit removed from its partition.
@@ -76,33 +113,58 @@ def sources(commits: list[Commit]) -> Mapping[str, frozenset[str]]:
         for path in commit.added:
             if path in found:  # a version was restored
                 continue
-            gone = [one for one in commit.removed if _partition(one) == _partition(path)]
-            merged = frozenset().union(*(found.get(one, frozenset()) for one in gone))
+            gone = [one for one in commit.removed if partition(one) == partition(path)]
+            merged = frozenset[str]().union(*(found.get(one, frozenset()) for one in gone))
             found[path] = frozenset({commit.batch}) if commit.batch else merged
     return found
 
 
-def _is_commit(name: str) -> bool:
-    return _COMMIT.fullmatch(name) is not None
-
-
-def _partition(path: str) -> str:
+def partition(path: str) -> str:
+    """Return the folder that a data file stands in."""
     return path.rpartition("/")[0]
 
 
-def _commit(version: int, text: str) -> Commit:
-    actions = [json.loads(line) for line in text.splitlines()]
-    info = next(one["commitInfo"] for one in actions if "commitInfo" in one)
+def _gone(version: int) -> Commit:
+    return Commit(version, 0.0, None, unread="is gone, although there are later ones")
+
+
+def _commit(version: int, entry: bytes) -> Commit:
+    try:
+        actions = [json.loads(line) for line in entry.decode().splitlines() if line.strip()]
+        if not all(isinstance(one, dict) for one in actions):
+            return _unread(version, "is no whole commit")
+        return _read_commit(version, actions) if actions else _unread(version, "is empty")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return _unread(version, "is no whole commit")
+
+
+def _unread(version: int, why: str) -> Commit:
+    return Commit(version, 0.0, None, unread=why)
+
+
+def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
+    info: dict[str, Any] = next((one["commitInfo"] for one in actions if "commitInfo" in one), {})
     added = [one["add"] for one in actions if "add" in one]
-    names = (one["txn"]["appId"] for one in actions if "txn" in one)
+    removed = [one["remove"] for one in actions if "remove" in one]
+    names = [one["txn"]["appId"] for one in actions if "txn" in one]
+    operation, parameters = str(info.get("operation", "")), info.get("operationParameters") or {}
+    changes = {"rows"} if any(one["dataChange"] for one in (*added, *removed)) else set()
+    if version and any(kind in one for one in actions for kind in ("metaData", "protocol")):
+        changes.add("schema")
+    if names and (GROWTH not in names or len(names) != 2):  # noqa: PLR2004 - its own, and the batch's
+        changes.add("batch")
+    restored = str(parameters.get("version", "")) if operation == "RESTORE" else ""
     return Commit(
         version,
-        info["timestamp"] / 1000,
+        float(info.get("timestamp", 0)) / 1000,
         next((name for name in names if name != GROWTH), None),
-        str(info.get("operation", "")),
-        sum(_rows(one) for one in added if one["dataChange"]),
-        tuple(one["path"] for one in added),
-        tuple(one["remove"]["path"] for one in actions if "remove" in one),
+        operation,
+        str(info.get("engineInfo", "")),
+        str(info.get("ratchet", "")),
+        {str(one["path"]): _rows(one) for one in added},
+        tuple(str(one["path"]) for one in removed),
+        int(restored) if restored.isdecimal() else None,
+        frozenset(changes),
     )
 
 

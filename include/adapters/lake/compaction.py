@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from include.adapters.lake.actions import added, removals
 from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.place import for_polars
 from include.adapters.lake.schemas import schema_of
-from include.adapters.lake.table import Table, added, removals
+from include.adapters.lake.table import Table
 
 MERGED_FILES = 32
 SMALL_BYTES = 64 * 2**20

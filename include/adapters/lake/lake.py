@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from deltalake.exceptions import DeltaError
 
 from include import contract as contracts
 from include.adapters.lake import compaction, reading
-from include.adapters.lake.commits import Commit, sources
+from include.adapters.lake.actions import committed, counted
+from include.adapters.lake.commits import Commit
 from include.adapters.lake.datafiles import by_partition
+from include.adapters.lake.repair import Repair
 from include.adapters.lake.schemas import SIDES, first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
-from include.adapters.lake.table import Table, committed, counted
+from include.adapters.lake.table import Table
 from include.arrays import Block, Labels, Matrix
 from include.contract import Contract
 from include.errors import ContractError, DataFileError, DataVersionError
@@ -51,11 +53,16 @@ class Lake:
         self._staging = Staging(open_store(f"{url}/staging", options))
         self.sides = Sides(open_store(f"{url}/{_KEPT_SIDES}", options))
         self._table = Table(f"{url.rstrip('/')}/rows", options, self._scratch)
+        self.repair = Repair(self._store, self._table, self.sides)
 
     def version(self) -> int | None:
         """Return the newest version of the table, None before the first commit."""
         table = self._table.at()
         return None if table is None else int(table.version())
+
+    def require_sound(self) -> None:
+        """Raise TableRefusedError when the table's log cannot be read, or is not all Ratchet's."""
+        self._table.require_sound()
 
     def dataset(self) -> Dataset | None:
         """Return the newest version with its rows per side and class, None before the first."""
@@ -136,10 +143,6 @@ class Lake:
         rows = self._table.scan_batches(int(table.version()), [digest])
         return reading.count(rows) >= commit.rows
 
-    def lost(self) -> set[str]:
-        """Return the batches that were committed once and that the log knows no more."""
-        return self.sides.digests() - set(self._table.log.batches())
-
     def keep_sides(self) -> None:
         """Write beside the archive on which sides the rows of new batches stand."""
         batches = self._table.log.batches()
@@ -150,18 +153,6 @@ class Lake:
         rows = reading.sides(self._table.scan_batches(version, lacking))
         for digest in lacking:
             self.sides.keep(digest, rows.filter(batch=digest), batches[digest].version)
-
-    def damaged(self) -> dict[str, frozenset[str]]:
-        """Return the data files that are gone or changed, each with the batches of its rows."""
-        version = self.version()
-        found = {} if version is None else self._table.damaged(version)
-        origin = sources(self._table.log.commits()) if found else {}
-        return {path: origin.get(path, frozenset()) for path in found}
-
-    def take_out(self, paths: Sequence[str]) -> None:
-        """Let the table name some data files no more, so that their rows can be taken in again."""
-        while not self._table.take_out(paths):
-            pass
 
     def commit(self, digest: str, parts: Iterable[pl.DataFrame], onto: int | None) -> int | None:
         """Append a batch's new rows as the version after `onto`, the first when that is None.

@@ -16,19 +16,22 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
+from include.adapters.lake import soundness
+from include.adapters.lake.actions import added, removals
 from include.adapters.lake.checksums import Verifier
 from include.adapters.lake.commits import GROWTH, Log, sources
 from include.adapters.lake.datafiles import PARTITION, DataFiles
 from include.adapters.lake.place import Options, for_delta, for_polars, local_folder
-from include.adapters.lake.schemas import OWN_KINDS, SIDES, delta_schema, features, schema_of
-from include.errors import DataFileError
-from include.records import Counts, Dataset
+from include.adapters.lake.schemas import OWN_KINDS, delta_schema, features, schema_of
+from include.adapters.lake.soundness import LogProblem, sentence
+from include.errors import DataFileError, TableRefusedError
 from include.store import open_store
 
 KEYS_BYTES = 2**30
 """Data files up to so many bytes together are verified before keys alone are read from them."""
-TAKEN_OUT = {"ratchet": "data files that were lost or changed are taken out of the table"}
-_CLASSES = {0: "negative", 1: "positive"}
+_MARK = "ratchet"
+# A broken log is looked at so often: an entry may be listed before the one that it follows.
+_LOOKS, _PAUSE_SECONDS = 3, 0.2
 _CONFIGURATION = {
     # A model may name a version for years; the log that leads to it must not expire meanwhile.
     "delta.enableExpiredLogCleanup": "false",
@@ -46,7 +49,36 @@ class Table:
     scratch: Path = field(repr=False)
 
     def at(self, version: int | None = None) -> DeltaTable | None:
-        """Open a version, the newest by default; None before the first commit."""
+        """Open a version, the newest by default; None before the first commit.
+
+        TableRefusedError when the newest rests on what cannot be read, or is not Ratchet's.
+        """
+        if version is None:
+            self.require_sound()
+        return self.open(version)
+
+    def require_sound(self) -> None:
+        """Raise TableRefusedError with what is wrong with the log and what to do."""
+        found = self.log_problem()
+        if found is not None:
+            raise TableRefusedError(sentence(found, self.url, self.spec))
+
+    def log_problem(self) -> LogProblem | None:
+        """Return the first thing that is wrong with the log."""
+        for look in range(_LOOKS):
+            found = soundness.problem(self.log.commits())
+            if found is None or found.is_foreign:
+                return found
+            time.sleep(_PAUSE_SECONDS * (look + 1 < _LOOKS))
+        return found
+
+    @property
+    def spec(self) -> str:
+        """The name of the spec whose table it is."""
+        return self.url.rstrip("/").split("/")[-2]
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """Open a version as `at` does, whatever its log holds."""
         folder = local_folder(self.url)
         if folder is not None and not (folder / "_delta_log").is_dir():
             return None
@@ -142,9 +174,12 @@ class Table:
         self.require_whole(files)
         return self._union(table, files).filter(pl.col("batch").is_in(list(batches)))
 
-    def damaged(self, version: int) -> dict[str, str]:
-        """Return what is wrong with the data files of a version, by path."""
-        return self._problems(added(self._require(version)), None)
+    def damaged(self) -> dict[str, frozenset[str]]:
+        """Return the newest version's data files that are gone or changed, with their batches."""
+        newest = self.at()
+        found = {} if newest is None else self._problems(added(newest), None)
+        origin = sources(self.log.commits()) if found else {}
+        return {path: origin.get(path, frozenset()) for path in found}
 
     def take_out(self, paths: Sequence[str]) -> bool:
         """Name some data files no more; False when another writer was faster."""
@@ -152,7 +187,9 @@ class Table:
         if newest is None:
             return False
         files = added(newest).filter(pl.col("path").is_in(paths))
-        properties = CommitProperties(custom_metadata=TAKEN_OUT, max_commit_retries=0)
+        properties = CommitProperties(
+            custom_metadata={_MARK: soundness.TAKEN_OUT}, max_commit_retries=0
+        )
         version = int(newest.version())
         try:
             actions = removals(files, data_change=True)
@@ -173,11 +210,10 @@ class Table:
         batches = sorted(sources(self.log.commits()).get(path, ()))
         newest = self.at()
         is_named = newest is not None and path in set(added(newest)["path"])
-        spec = self.url.rstrip("/").split("/")[-2]
         return (
             f"the data file {self.url}/{path} {problem}; its rows came in batch "
             f"{', '.join(batches) or 'unknown'}: put the file back, or take it out and its rows in "
-            f"again: ./ratchet recover {spec} --yes"
+            f"again: ./ratchet recover {self.spec} --yes"
             if is_named
             else f"the data file {self.url}/{path} {problem}; only older versions of the table "
             "name it"
@@ -251,47 +287,3 @@ class Table:
             return False
         paths = set(added(table)["path"])
         return all(action.path in paths for action in actions)
-
-
-def added(table: DeltaTable) -> pl.DataFrame:
-    """Return a row per data file: path, bytes, rows, side, label."""
-    files = pl.DataFrame(table.get_add_actions())
-    return files.select(
-        "path",
-        pl.col("size_bytes").alias("bytes"),
-        pl.col("num_records").alias("rows"),
-        pl.col("partition").struct.field("side"),
-        pl.col("partition").struct.field("label"),
-    )
-
-
-def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
-    """Return what a commit says of data files that it names no more."""
-    now = time.time_ns() // 1_000_000
-    return [
-        RemoveAction(
-            path,
-            data_change=data_change,
-            deletion_timestamp=now,
-            size=size,
-            partition_values={"side": side, "label": str(label)},
-        )
-        for path, size, side, label in files.select("path", "bytes", "side", "label").iter_rows()
-    ]
-
-
-def counted(table: DeltaTable) -> Dataset:
-    """Return the rows per side and class, which the log knows without any data being read."""
-    sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in SIDES}
-    for side, label, rows in (
-        added(table).group_by("side", "label").agg(pl.col("rows").sum()).iter_rows()
-    ):
-        sides[side][_CLASSES[label]] = rows
-    grown = table.transaction_version(GROWTH)
-    return Dataset(table.version(), sides["train"], sides["holdout"], grown=int(grown or 0))
-
-
-def committed(table: DeltaTable | None, digest: str) -> int | None:
-    """Return the version whose commit holds the batch, None when none does."""
-    found = None if table is None else table.transaction_version(digest)
-    return None if found is None else int(found)

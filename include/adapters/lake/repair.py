@@ -1,0 +1,86 @@
+"""What a table has lost, and how it is brought back to a version that can be relied on."""
+
+import time
+from collections.abc import Sequence
+
+from deltalake.exceptions import DeltaError
+
+from include.adapters.lake.sides import Sides
+from include.adapters.lake.soundness import LogProblem, sentence
+from include.adapters.lake.table import Table
+from include.store import Store
+
+_LOG = "_delta_log"
+_HINT = "_last_checkpoint"
+
+
+class Repair:
+    """The table of one lake, looked at for what it lacks."""
+
+    def __init__(self, store: Store, table: Table, sides: Sides) -> None:
+        """`store` is the spec's place in the lake, below which the table stands in `rows`."""
+        self._store = store
+        self._table = table
+        self._sides = sides
+
+    def lost(self) -> set[str]:
+        """Return the batches that were committed once and that the log knows no more."""
+        return self._sides.digests() - set(self._table.log.batches())
+
+    def batches(self) -> set[str]:
+        """Return the batches that the newest version rests on."""
+        return set(self._table.log.batches())
+
+    def damaged(self) -> dict[str, frozenset[str]]:
+        """Return the data files that are gone or changed, each with the batches of its rows."""
+        return self._table.damaged()
+
+    def take_out(self, paths: Sequence[str]) -> None:
+        """Let the table name some data files no more, so that their rows can be taken in again."""
+        while not self._table.take_out(paths):
+            pass
+
+    def log_problem(self) -> tuple[LogProblem, str] | None:
+        """Return the first thing that is wrong with the log, and the sentence about it."""
+        found = self._table.log_problem()
+        if found is None:
+            return None
+        return found, sentence(found, self._table.url, self._table.spec)
+
+    def batches_from(self, version: int) -> set[str]:
+        """Return the batches of a version and those after it, as far as the log can be read."""
+        commits = self._table.log.commits()
+        return {one.batch for one in commits if one.version >= version and one.batch}
+
+    def mend(self, problem: LogProblem) -> str:
+        """Bring the table to the version before a problem, and say how that was done."""
+        if problem.last_good is None:
+            return self._set_table_aside()
+        if not problem.is_foreign:
+            return self._set_log_aside(problem.version)
+        table = self._table.open()
+        try:
+            if table is not None:
+                table.restore(problem.last_good)
+                return f"version {problem.last_good} of the table is restored"
+        except DeltaError:  # its data files were deleted
+            pass
+        return self._set_table_aside()
+
+    def _set_log_aside(self, version: int) -> str:
+        to = self._aside()
+        for entry in self._store.at(f"rows/{_LOG}").look():
+            number = entry.name[:20]
+            if entry.name == _HINT or (number.isdecimal() and int(number) >= version):
+                self._store.move(f"rows/{_LOG}/{entry.name}", f"{to}/{_LOG}/{entry.name}")
+        return f"the entries of the log from version {version} on stand in {self._store.url}/{to}"
+
+    def _set_table_aside(self) -> str:
+        to = self._aside()
+        for entry in self._store.at("rows").walk():
+            self._store.move(f"rows/{entry.name}", f"{to}/rows/{entry.name}")
+        return f"the table stands in {self._store.url}/{to}/rows"
+
+    @staticmethod
+    def _aside() -> str:
+        return f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"

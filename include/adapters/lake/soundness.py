@@ -1,0 +1,110 @@
+"""Whether a table is what Ratchet made of it: every entry of its log can be read and is Ratchet's.
+
+A row that another tool brought has no key that can be relied on, no batch and perhaps no side; a
+row that it took away is missing without a word. So the first such commit stops all reading, until
+the version before it is restored.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from include.adapters.lake.commits import Commit, partition, standing
+
+TAKEN_OUT = "data files that were lost or changed are taken out"
+_FILE = re.compile(
+    r"side=(train|holdout)/label=[01]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
+    r"\.parquet"
+)
+_VACUUM = frozenset({"VACUUM START", "VACUUM END"})
+
+
+@dataclass(frozen=True)
+class LogProblem:
+    """The first thing that is wrong with a log."""
+
+    version: int
+    why: str
+    """As the end of a sentence."""
+    is_foreign: bool
+    """Whether the entry can be read and is not Ratchet's; else it cannot be read."""
+    operation: str = ""
+    """What a foreign one did, and with which library."""
+
+    @property
+    def last_good(self) -> int | None:
+        """The newest version before it, None when there is none."""
+        return self.version - 1 if self.version else None
+
+
+def sentence(problem: LogProblem, url: str, spec: str) -> str:
+    """Return what is wrong with the log of a table, and what to do."""
+    number, recover = problem.version, f"./ratchet recover {spec} --yes"
+    if not problem.is_foreign:
+        return (
+            f"the table {url} is not read: in its log the entry of version {number} {problem.why}, "
+            f"and what it brought is missing. Put _delta_log/{number:020d}.json back from a "
+            f"backup, or set the versions from {number} on aside and take their batches in again: "
+            f"{recover}"
+        )
+    mend = (
+        f"Restore version {problem.last_good}: {recover}"
+        if number
+        else f"Set it aside and take everything in again: {recover}"
+    )
+    return (
+        f"the table {url} is not read: its version {number} was not made by Ratchet "
+        f"({problem.operation}): {problem.why}. {mend}"
+    )
+
+
+def problem(commits: Sequence[Commit]) -> LogProblem | None:
+    """Return the first thing that is wrong with what the newest version rests on."""
+    rows: dict[str, int] = {}
+    unread = next((one for one in commits if one.unread), None)
+    if unread is not None:
+        return LogProblem(unread.version, unread.unread, is_foreign=False)
+    for commit in standing(commits):
+        why = _foreign(commit, rows)
+        if why:
+            who = ", ".join(filter(None, (commit.operation, commit.writer))) or "unknown"
+            return LogProblem(commit.version, why, is_foreign=True, operation=who)
+        rows |= commit.added
+    return None
+
+
+def _foreign(commit: Commit, rows: dict[str, int]) -> str:
+    """Return what in a commit is not Ratchet's; `rows` are those of the files before it."""
+    if commit.restored is not None and commit.restored < commit.version:
+        return ""
+    odd = sorted(path for path in commit.added if not _FILE.fullmatch(path))
+    if odd:
+        return f"it brings a data file without a side, a class or a name of Ratchet's: {odd[0]}"
+    if "schema" in commit.changes:
+        return "it changes the columns or the kind of the table"
+    if commit.batch is not None:
+        sound = commit.added and not commit.removed and "batch" not in commit.changes
+        return "" if sound else "it brings a batch otherwise than Ratchet does, or was cut off"
+    return _foreign_without_batch(commit, rows)
+
+
+def _foreign_without_batch(commit: Commit, rows: dict[str, int]) -> str:
+    if commit.mark == TAKEN_OUT:
+        return "" if not commit.added else "it brings rows that no batch stands for"
+    if commit.operation in _VACUUM:
+        return "" if not commit.added and not commit.removed else "it is more than a vacuum"
+    if "rows" in commit.changes or not commit.removed:
+        brings = "brings" if commit.added else "takes away" if commit.removed else "stands for"
+        return f"it {brings} rows that no batch stands for, or was cut off"
+    before = _by_partition({path: rows.get(path, 0) for path in commit.removed})
+    if before != _by_partition(commit.added):
+        return "it merges data files and has not the rows of those before, or was cut off"
+    return ""
+
+
+def _by_partition(files: Mapping[str, int]) -> dict[str, int]:
+    ordered = sorted(files, key=partition)
+    return {
+        folder: sum(files[path] for path in paths) for folder, paths in groupby(ordered, partition)
+    }
