@@ -62,6 +62,7 @@ def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
     """Type one file part by part and stage the parts; the first file ever fixes the contract."""
     batch = Batch(delivery.digest, delivery.name)
     if at.lake.holds(delivery.digest):
+        at.lake.keep_sides()  # which a run that died after the commit did not come to
         at.lake.forget_staged(delivery.digest)
         settling.settle(at, delivery.digest)
         at.landing.archive(delivery)

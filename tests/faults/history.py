@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from demo.data import pulsar_rows
 from include import steps
 from include.adapters import landing as door
+from include.adapters.lake.sides import Sides
 from include.records import Batch, Intake, pack
 from include.settings import Settings, read_settings
 from include.spec import Spec
@@ -88,10 +89,14 @@ def state(home: Path, spec: Spec) -> dict[str, Any]:
     lake = open_store(f"{where.lake_url}/{spec.name}", where.s3)
     table = DeltaTable(f"{lake.url}/rows", storage_options=dict(where.s3))
     rows = pl.scan_delta(table, storage_options=dict(where.s3)).collect()
+    archived = _digests(lake.at("archive"))
+    sides = Sides(lake.at("archive/.sides"))
     return {
         "rows": sorted(rows.select(sorted(rows.columns)).rows()),
         "commits": table.version(),
-        "archive": _digests(lake.at("archive")),
+        "archive": {name: one for name, one in archived.items() if not name.startswith(".")},
+        "kept beside the archive": {name for name in archived if name.startswith(".")},
+        "sides": sides.read(sides.digests()).sort("key_high", "key_low").rows(),
         "quarantine": _digests(lake.at("quarantine")),
         "contract": lake.read("contract.toml").decode(),
         "landing": _digests(_landing(home, spec)),

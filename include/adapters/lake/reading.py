@@ -67,8 +67,8 @@ def count(rows: pl.LazyFrame) -> int:
 
 
 def sides(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return batch, key and side of rows."""
-    return rows.select("batch", *KEYS, "side").collect(engine="streaming")
+    """Return batch, key and side of rows, by key."""
+    return rows.select("batch", *KEYS, "side").sort(KEYS).collect(engine="streaming")
 
 
 def classes(rows: pl.LazyFrame) -> Counts:
