@@ -6,13 +6,19 @@ now; a version's word for it is not enough.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from include.errors import DataVersionError, ModelRefusedError
-from include.records import ModelVersion, Origin, Plan, Proof
+from include import adopted_rows
+from include.errors import DataVersionError
+from include.records import AdoptionGround, Counts, ModelVersion, Origin, Plan, Proof
 from include.stages import roll_back as roll_back_stage
-from include.stages.promote import LEAST_OF_A_CLASS
+from include.stages.promote import (
+    LEAST_OF_A_CLASS,
+    counts_everywhere,
+    missing,
+    reservation,
+)
 from include.stages.split import HOLDOUT
 from include.workplace import Workplace
 from serving.bundle import Manifest
@@ -27,23 +33,38 @@ class Ground:
     batches: tuple[str, ...] | None = None
     """Digests of the batches they came in; None for the whole holdout."""
     problem: str = ""
-    """Why a contender without proof cannot be judged on it yet."""
+    """Why a contender that only later rows count for cannot be judged yet."""
+    adopted: Mapping[str, AdoptionGround] = field(default_factory=dict)
+    """Of the contenders that were adopted, by model version."""
 
 
 def ground(at: Workplace, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
-    """Return the rows to score on: those since its adoption when a contender brought no proof."""
-    given_up = [one.data_version for one in versions if one.origin is Origin.ADOPTED_UNPROVED]
-    if not given_up:
-        return Ground()
-    since, newest = max(given_up), plan.dataset.version
-    batches = at.lake.batches_after(since, newest)
-    counts = at.lake.classes(newest, HOLDOUT, batches)
-    if min(counts.values()) >= LEAST_OF_A_CLASS:
-        return Ground(batches)
-    return Ground(
-        problem=f"it was adopted at data version {since} without the rows it was fitted on, and "
-        f"since then the holdout has grown by {counts}: at least {LEAST_OF_A_CLASS} of each class "
-        "are needed to judge it on those alone"
+    """Return the rows to score on: where older ones do not count for an adopted contender, later.
+
+    Those that came after the adoption of every such contender.
+    """
+    adopted = {
+        one.version: adopted_rows.adopted(at, plan, one)
+        for one in versions
+        if one.origin is not Origin.FITTED
+    }
+    grounds = {version: one.ground for version, one in adopted.items()}
+    limited = [one for one in adopted.values() if not counts_everywhere(one.ground)]
+    if not limited:
+        return Ground(adopted=grounds)
+    everyones = set.intersection(*(set(one.later) for one in limited))
+    counts = at.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
+    if more := missing(counts):
+        since = max(one.ground.data_version for one in limited)
+        return Ground(problem=_too_few(since, counts, more), adopted=grounds)
+    return Ground(tuple(sorted(everyones)), adopted=grounds)
+
+
+def _too_few(since: int, counts: Counts, more: str) -> str:
+    return (
+        f"since its adoption at data version {since} the holdout has grown by "
+        f"{counts['positive']} positive and {counts['negative']} negative rows that may judge it, "
+        f"at least {LEAST_OF_A_CLASS} of each are needed: it takes {more} ones"
     )
 
 
@@ -77,24 +98,25 @@ def _proof(
     at: Workplace, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
 ) -> Proof:
     problem = _contradiction(at, version, manifest)
-    if version.origin is Origin.ADOPTED_UNPROVED:
-        return Proof(version.version, 0, 0, problem or ground.problem)
     if problem:
         return Proof(version.version, 0, 0, problem)
+    if version.version in ground.adopted:
+        return _word(version, ground)
     try:
-        fitted, shared = _met(at, plan, version)
-    except (DataVersionError, ModelRefusedError) as error:
+        fitted, shared = at.lake.shared_keys(version.data_version, plan.dataset.version)
+    except DataVersionError as error:
         return Proof(version.version, 0, 0, str(error))
     return Proof(version.version, fitted, shared)
 
 
-def _met(at: Workplace, plan: Plan, version: ModelVersion) -> tuple[int, int]:
-    """Return the rows that a version was fitted on, and the holdout rows that share their keys."""
-    if version.origin is Origin.FITTED:
-        return at.lake.shared_keys(version.data_version, plan.dataset.version)
-    keys = at.registry.fitted_keys(version)
-    met = at.lake.matches(keys, plan.dataset.version)
-    return keys.height, met.filter(side=HOLDOUT).height
+def _word(version: ModelVersion, ground: Ground) -> Proof:
+    """Return what the word of an operator is worth: rows that came later need none."""
+    adopted = ground.adopted[version.version]
+    named, shared = adopted.named_rows, adopted.shared_rows
+    if ground.problem and not counts_everywhere(adopted):
+        problem = f"{reservation(adopted)}, and {ground.problem}"
+        return Proof(version.version, named, shared, problem, waits=True, adopted=adopted)
+    return Proof(version.version, named, 0, adopted=adopted)
 
 
 def _contradiction(at: Workplace, version: ModelVersion, manifest: Manifest) -> str:

@@ -316,6 +316,52 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
+class CallCounts:
+    """How often a model's calls of some rows were right and wrong."""
+
+    hits: int
+    misses: int
+    false_calls: int
+    rest: int
+    """Negative rows that it left alone."""
+
+    @property
+    def rows(self) -> int:
+        """All rows that were called."""
+        return self.positives + self.false_calls + self.rest
+
+    @property
+    def positives(self) -> int:
+        """Rows that are positive."""
+        return self.hits + self.misses
+
+    @property
+    def f1(self) -> float:
+        """F1 of the calls, zero without a hit."""
+        return 2 * self.hits / max(2 * self.hits + self.misses + self.false_calls, 1)
+
+
+@dataclass(frozen=True)
+class AdoptionGround:
+    """What decides on which holdout rows an adopted model is judged."""
+
+    data_version: int
+    """At its adoption: what came later it cannot have seen."""
+    named_rows: int = 0
+    """Rows that it was fitted on, as its operator says; 0 where none were named."""
+    known_share: float = 0.0
+    """Of these, the share that are train rows of the table."""
+    shared_rows: int = 0
+    """Of these, holdout rows."""
+    older: CallCounts | None = None
+    """Its calls of holdout rows from before its adoption; None where nothing hangs on them."""
+    later: CallCounts | None = None
+    """And of those since."""
+    problem: str = ""
+    """Why what it names cannot be read any more."""
+
+
+@dataclass(frozen=True)
 class Proof:
     """Whether a model version was fitted on rows that it is scored on now."""
 
@@ -326,6 +372,10 @@ class Proof:
     """Holdout rows whose features are among them."""
     problem: str = ""
     """Why nothing can be proved, as when its data version cannot be read any more."""
+    waits: bool = False
+    """Whether only rows are missing: they will prove it, or not, when they come."""
+    adopted: AdoptionGround | None = None
+    """Of a model from elsewhere, what it is judged on."""
 
     @property
     def holds(self) -> bool:

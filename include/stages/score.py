@@ -6,7 +6,7 @@ import numpy as np
 from sklearn import metrics
 
 from include.arrays import Calls, Labels, Matrix, Probabilities
-from include.records import Agreement, Scorecard, SliceScore
+from include.records import Agreement, CallCounts, Scorecard, SliceScore
 from include.spec import Slice
 from serving.bundle import Layout
 
@@ -63,6 +63,13 @@ def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
     cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
     counted = [np.bincount(cell[y == label], minlength=4).tolist() for label in (1, 0)]
     return Agreement(tuple(counted[0]), tuple(counted[1]))
+
+
+def count_calls(y: Labels, called: Calls) -> CallCounts:
+    """Count a model's calls; they are True for positive, shape (rows,)."""
+    misses, hits = np.bincount(called[y == 1], minlength=2).tolist()
+    rest, false_calls = np.bincount(called[y == 0], minlength=2).tolist()
+    return CallCounts(hits, misses, false_calls, rest)
 
 
 def members(X: Matrix, layout: Layout, part: Slice) -> Calls:

@@ -17,11 +17,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from demo.data import pulsar_rows
 from include import __main__ as ratchet
-from include import adoption
+from include import adoption, promotions
 from include.commands import judge_version
 from include.errors import AdoptionError, ModelRefusedError
 from include.moves import Move, MoveKind
-from include.records import Form, Origin
+from include.records import Form, Origin, Verdict
 from include.settings import read_settings
 from include.spec import read_spec
 from include.workplace import Workplace, workplace
@@ -87,26 +87,102 @@ def test_it_is_a_version_like_any_other_with_its_papers(at: Workplace, elsewhere
     assert at.registry.champion() != adopted
 
 
-def test_with_the_rows_it_was_fitted_on_it_is_judged_at_once(
-    at: Workplace, elsewhere: Path, tmp_path: Path
+def train_rows(at: Workplace) -> pl.DataFrame:
+    """Return the train side as a file has it."""
+    own = ("key_high", "key_low", "batch", "side")
+    return rows(at).filter(side="train").drop(own).rename({"label": "class"})
+
+
+def named(folder: Path, frame: pl.DataFrame) -> Path:
+    """Write the rows that a model is said to be fitted on."""
+    path = folder / f"named {frame.height}.csv"
+    frame.write_csv(path)
+    return path
+
+
+def holdout_rows(at: Workplace) -> int:
+    """Return how many rows the holdout has."""
+    return rows(at).filter(side="holdout").height
+
+
+def memorised(frame: pl.DataFrame) -> DecisionTreeClassifier:
+    """Return a model that knows these rows by heart, and is wrong about all others."""
+    others = pulsar_rows(3000, seed=11).with_columns((1 - pl.col("class")).alias("class"))
+    known = pl.concat([frame, others])
+    X = known.drop("class").to_numpy().astype(np.float32)
+    return DecisionTreeClassifier(random_state=0).fit(X, known["class"].to_numpy())
+
+
+def test_older_rows_count_when_its_rows_are_known_and_it_does_as_well_on_later_ones(
+    at: Workplace, tmp_path: Path
 ) -> None:
-    """Rows of the train side prove it; rows that the holdout has as well do not."""
+    """Until enough came later it is held; of rows in the holdout none may be named."""
+    drop(at, ROWS)
+    take_in(at)
+    train = train_rows(at)
+    model = written(tmp_path, fitted(train))
+    honest = adoption.adopt(at, offer(model, named(tmp_path, train)))
+    leaky = adoption.adopt(at, offer(model, named(tmp_path, ROWS)))
+    early = judge_version(at, honest, Form())
+    assert early.verdict is Verdict.HOLD
+    assert "it takes 10 more positive and 10 more negative ones" in early.reason
+    before = holdout_rows(at)
+    assert judge_version(at, leaky, Form()).scores.proofs[0].shared_rows == before
+    drop(at, pulsar_rows(900, seed=7), "many.csv")
+    take_in(at)
+    late = judge_version(at, honest, Form())
+    assert late.verdict is Verdict.PROMOTE
+    assert late.scores.challenger.rows == holdout_rows(at)
+    assert late.scores.proofs[0].fitted_rows == train.height
+    (agreed,) = (check for check in late.checks if check.name == "challenger_agreement")
+    assert agreed.passed
+    assert "agrees with the" in agreed.sentence
+    there = judge_version(at, leaky, Form())
+    assert there.scores.challenger.rows == holdout_rows(at) - before
+    assert f"of the rows that it names {before} are in the holdout" in there.checks[0].sentence
+
+
+def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
+    at: Workplace, tmp_path: Path
+) -> None:
+    """Whatever ten rows it names: honest challengers meet it on rows that came later."""
+    drop(at, ROWS)
+    take_in(at)
+    ten = named(tmp_path, train_rows(at)[:10])
+    champion = adoption.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
+    promotions.crown(at, champion, "Ada", "it is perfect")
+    drop(at, pulsar_rows(60, seed=8), "few.csv")
+    held = run(at).decision
+    assert held.verdict is Verdict.HOLD
+    assert "more positive ones, until then it is not judged against: wait" in held.reason
+    before = holdout_rows(at)
+    drop(at, pulsar_rows(900, seed=7), "many.csv")
+    decision = run(at).decision
+    assert decision.scores.champion is not None
+    assert before - 120 < holdout_rows(at) - decision.scores.champion.rows < before
+    assert decision.scores.champion.f1 < 0.2
+    assert decision.verdict is Verdict.PROMOTE
+
+
+def test_a_challenger_that_knows_the_holdout_by_heart_does_not_win(
+    at: Workplace, tmp_path: Path
+) -> None:
+    """Neither before nor after rows came later, however well known the ten rows that it names."""
     drop(at, ROWS)
     run(at)
-    train = rows(at).filter(side="train").drop("key_high", "key_low", "batch", "side")
-    proper = tmp_path / "train.csv"
-    train.rename({"label": "class"}).write_csv(proper)
-    adopted = adoption.adopt(at, offer(elsewhere, proper))
-    decision = judge_version(at, adopted, Form())
-    assert decision.scores.proofs[0].holds
-    assert decision.scores.proofs[0].fitted_rows == train.height
-    everything = tmp_path / "all.jsonl"
-    ROWS.write_ndjson(everything)
-    leaky = adoption.adopt(at, offer(elsewhere, everything))
-    assert leaky.version != adopted.version
-    proof = judge_version(at, leaky, Form()).scores.proofs[0]
-    assert proof.shared_rows == rows(at).filter(side="holdout").height
-    assert not proof.holds
+    ten = named(tmp_path, train_rows(at)[:10])
+    adopted = adoption.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
+    for form in (Form(), Form(force=True)):
+        early = judge_version(at, adopted, form)
+        assert early.scores.challenger.f1 == 1
+        assert early.verdict is Verdict.HOLD
+    before = holdout_rows(at)
+    drop(at, pulsar_rows(900, seed=7), "many.csv")
+    take_in(at)
+    late = judge_version(at, adopted, Form(force=True))
+    assert late.scores.challenger.rows == holdout_rows(at) - before
+    assert late.verdict is Verdict.REJECT
+    assert "from before its adoption, 1.0000, is above the" in late.checks[0].sentence
 
 
 def test_kept_keys_that_were_altered_prove_nothing(
@@ -123,6 +199,9 @@ def test_kept_keys_that_were_altered_prove_nothing(
         at.registry.fitted_keys(adopted)
     proof = judge_version(at, adopted, Form()).scores.proofs[0]
     assert "proves nothing: adopt the model again" in proof.problem
+    drop(at, pulsar_rows(900, seed=7), "many.csv")
+    take_in(at)
+    assert judge_version(at, adopted, Form()).scores.proofs[0].holds
 
 
 def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: Path) -> None:
@@ -133,7 +212,8 @@ def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: 
     drop(at, ROWS[300:330], "few.csv")
     take_in(at)
     early = judge_version(at, adopted, Form())
-    assert "adopted at data version 0 without the rows" in early.scores.proofs[0].problem
+    assert "names no rows that it was fitted on, and since" in early.scores.proofs[0].problem
+    assert early.verdict is Verdict.HOLD
     drop(at, pulsar_rows(900, seed=7), "many.csv")
     take_in(at)
     late = judge_version(at, adopted, Form())
@@ -143,6 +223,9 @@ def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: 
     assert late.scores.challenger.rows == came_later
     assert late.scores.champion is not None
     assert late.scores.champion.rows == came_later
+    for digest in at.lake.batches_after(0, 2):  # as if it had been lost and had come again
+        at.lake.sides.keep(digest, rows(at).filter(batch=digest), 0)
+    assert judge_version(at, adopted, Form()).scores.proofs[0].waits
 
 
 def test_a_judged_adoption_does_not_stand_for_the_data(at: Workplace, elsewhere: Path) -> None:

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records import Decision, Form, Proof, Scores, Verdict
+from include.records import (
+    AdoptionGround,
+    CallCounts,
+    Decision,
+    Form,
+    Proof,
+    Scores,
+    Verdict,
+)
 from include.spec import Gate
-from include.stages.promote import asked, promote
+from include.stages.promote import asked, counts_everywhere, promote
 from include.stages.score import agree, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
@@ -177,6 +185,85 @@ def test_who_may_be_judged(
     decision = promote(judged, Form(force=force), Gate())
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
+
+
+GROUND = AdoptionGround(3, 400, 0.99)
+SAME = CallCounts(hits=60, misses=40, false_calls=60, rest=840)
+HEART = CallCounts(hits=50, misses=0, false_calls=0, rest=50)
+TRUSTED = replace(GROUND, older=SAME, later=SAME)
+ADOPTED = "adopted at data version 3 and"
+WORD = "is judged on holdout rows that came after that alone"
+
+
+def adopted(who: str, ground: AdoptionGround, problem: str = "") -> tuple[Proof, ...]:
+    """Return proofs of which one is of an adopted contender."""
+    return tuple(
+        replace(one, adopted=ground, problem=problem, waits=bool(problem))
+        if one.model_version == who
+        else one
+        for one in PROVEN
+    )
+
+
+@pytest.mark.parametrize(
+    ("proofs", "force", "verdict", "sentence"),
+    [
+        (adopted("2", TRUSTED), False, "PROMOTE", "with 400 rows that it was fitted on, 99.0% of"),
+        (adopted("2", TRUSTED), False, "PROMOTE", "since: it is higher there on "),
+        (adopted("2", AdoptionGround(3)), False, "PROMOTE", f"{WORD}, none of them among"),
+        (adopted("2", AdoptionGround(3)), False, "PROMOTE", "it names no rows that it was"),
+        (adopted("2", replace(GROUND, known_share=0.9)), False, "PROMOTE", "90.0% are train rows"),
+        (adopted("2", replace(GROUND, shared_rows=7)), False, "PROMOTE", "names 7 are in the hold"),
+        (adopted("2", replace(GROUND, problem="altered")), False, "PROMOTE", "fitted on: altered"),
+        (adopted("2", replace(TRUSTED, older=HEART)), False, "PROMOTE", "1.0000, is above the 0.5"),
+        (adopted("1", TRUSTED), False, "PROMOTE", "F1 of the adopted champion on the 1000"),
+        (adopted("1", replace(TRUSTED, older=HEART)), False, "PROMOTE", f"version 1 was {ADOPTED}"),
+        (adopted("2", GROUND, "it takes 3 more"), False, "HOLD", "holdout row: it takes 3 more"),
+        (adopted("2", GROUND, "it takes 3 more"), True, "HOLD", "holdout row: it takes 3 more"),
+        (adopted("1", GROUND, "it takes 3 more"), False, "HOLD", "until then it is not judged"),
+        (adopted("1", GROUND, "it takes 3 more"), True, "PROMOTE", "wait, roll back, or force"),
+    ],
+)  # fmt: skip
+def test_what_the_word_of_an_operator_is_worth(
+    proofs: tuple[Proof, ...],
+    force: bool,  # noqa: FBT001
+    verdict: str,
+    sentence: str,
+) -> None:
+    """Older holdout rows count where the named rows are known and later ones say the same.
+
+    Else an adopted model is judged on later ones, and the decision says why. Until there are
+    enough, it is held, and no force passes that; against a champion that waits, force does.
+    """
+    judged = replace(scores(SURE, CHAMPION), proofs=proofs)
+    decision = promote(judged, Form(force=force), Gate())
+    assert decision.verdict == Verdict(verdict)
+    assert any(sentence in check.sentence for check in decision.checks)
+
+
+@pytest.mark.parametrize(
+    ("older", "later", "everywhere"),
+    [
+        (SAME, SAME, True),
+        (CallCounts(50, 50, 60, 840), SAME, True),
+        (CallCounts(75, 25, 40, 860), SAME, False),
+        (HEART, CallCounts(10, 0, 0, 10), True),
+        (HEART, CallCounts(7, 3, 2, 8), False),
+        (HEART, CallCounts(9, 0, 0, 100), False),
+        (CallCounts(9, 0, 0, 100), SAME, False),
+        (None, SAME, False),
+        (SAME, None, False),
+    ],
+)
+def test_a_model_that_falls_on_later_rows_may_have_seen_the_older_ones(
+    older: CallCounts | None, later: CallCounts | None, *, everywhere: bool
+) -> None:
+    """The older rows count where F1 there is not above that on later ones beyond noise.
+
+    That is not known of fewer than ten of a class.
+    """
+    ground = replace(GROUND, older=older, later=later)
+    assert counts_everywhere(ground) is everywhere
 
 
 def test_an_unproved_champion_is_not_compared_with() -> None:

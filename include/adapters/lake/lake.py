@@ -16,7 +16,7 @@ from include.adapters.lake.actions import committed, counted
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.repair import Repair
-from include.adapters.lake.schemas import SIDES, first_schema, schema_of
+from include.adapters.lake.schemas import KEYS, SIDES, first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import Table
@@ -206,6 +206,21 @@ class Lake:
         table = self._table.at(newest)
         digests = reading.batches(self._table.scan(newest, *SIDES, keys_alone=True))
         return tuple(one for one in digests if (committed(table, one) or 0) > version)
+
+    def came_after(self, digest: str, version: int) -> bool:
+        """Say whether a batch first came after a version, as far as what is kept beside it says.
+
+        One that was lost and came again from the archive came when it first did.
+        """
+        try:
+            return self.sides.version(digest) > version
+        except (FileNotFoundError, KeyError, ValueError, pl.exceptions.PolarsError):
+            return (self.committed(digest) or 0) > version
+
+    def batches_with(self, keys: pl.DataFrame, version: int, side: str) -> tuple[str, ...]:
+        """Return the digests of the batches that rows of one side with these keys came in."""
+        asked = keys.select(KEYS).lazy()
+        return tuple(reading.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
 
     def classes(self, version: int, side: str, batches: Collection[str]) -> Counts:
         """Return the rows per class of some batches on one side of a version."""

@@ -5,13 +5,24 @@ nothing passes it. HOLD is about the pair: the challenger is sound, but not bett
 beyond what the choice of holdout rows can do by chance, or there is no champion that it can be
 compared with honestly. `force` passes HOLD and is written down.
 
-Too few holdout rows of a class are a HOLD as well, whatever they seem to say; only what such rows
-say against a challenger is not passed by force.
+Too few holdout rows are a HOLD as well: too few of a class, whatever they seem to say, and too few
+since a model was adopted. Force does not pass what is missing about the challenger itself then.
 """
 
+from include.stages.promote.adopted import counts_everywhere, names_known_rows, reservation
 from include.stages.promote.comparison import FEW_DISAGREEMENTS
 from include.stages.promote.decision import promote
-from include.stages.promote.fitness import LEAST_OF_A_CLASS
 from include.stages.promote.resampling import asked, gains
+from include.stages.promote.rows import LEAST_OF_A_CLASS, missing
 
-__all__ = ["FEW_DISAGREEMENTS", "LEAST_OF_A_CLASS", "asked", "gains", "promote"]
+__all__ = [
+    "FEW_DISAGREEMENTS",
+    "LEAST_OF_A_CLASS",
+    "asked",
+    "counts_everywhere",
+    "gains",
+    "missing",
+    "names_known_rows",
+    "promote",
+    "reservation",
+]

@@ -8,7 +8,7 @@ from scipy.special import bdtr
 
 from include.records import Agreement, Check, Scorecard, Scores, SliceScore
 from include.spec import Gate
-from include.stages.promote.fitness import proven
+from include.stages.promote.proven import agreeing, proof_of, proven
 from include.stages.promote.resampling import asked, gains, win_share
 from include.stages.promote.swaps import swaps
 
@@ -39,11 +39,13 @@ def compare(scores: Scores, rule: Gate) -> Comparison:
         return Comparison(checks)
     proof = proven(scores, "champion", champion.model_version)
     if not proof.passed:
-        return Comparison((*checks, _unjudged(proof)))
+        waits = proof_of(scores, champion.model_version).waits
+        return Comparison((*checks, _unjudged(proof, waits=waits)))
     better = _beats_champion(scores.challenger, champion)
     sure, seen = _beyond_noise(scores.agreement, scores.looks, rule)
     harms = (_harmless(one, len(scores.slices), rule) for one in scores.slices)
-    return Comparison((*checks, proof, better, sure, *harms), seen)
+    agreed = agreeing(scores, "champion", champion.model_version)
+    return Comparison((*checks, proof, *agreed, better, sure, *harms), seen)
 
 
 def _barred(scores: Scores) -> tuple[Check, ...]:
@@ -52,8 +54,10 @@ def _barred(scores: Scores) -> tuple[Check, ...]:
     return (Check("barred", passed=False, value=1.0, bound=0.0, sentence=scores.barred),)
 
 
-def _unjudged(proof: Check) -> Check:
+def _unjudged(proof: Check, *, waits: bool) -> Check:
     mend = "so it is not judged against: roll back, adopt it again, or force"
+    if waits:
+        mend = "until then it is not judged against: wait, roll back, or force"
     return replace(proof, sentence=f"{proof.sentence}, {mend}")
 
 

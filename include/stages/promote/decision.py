@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from include.records import Check, Decision, Form, Preflight, Scores, Verdict
 from include.spec import Gate
 from include.stages.promote.comparison import compare
-from include.stages.promote.fitness import BY_ROWS, enough_rows, fitness, flown
+from include.stages.promote.fitness import BY_ROWS, fitness, flown
+from include.stages.promote.proven import proof_of
+from include.stages.promote.rows import enough_rows
 
 _HEADLINES = ("champion_f1", "beyond_noise")
 
@@ -29,14 +31,14 @@ def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None 
 def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form) -> Decision:
     """Return the decision on an unfit challenger, which no force passes.
 
-    It is not rejected for what too few rows say: the next ones may say otherwise.
+    It is not rejected for what too few rows say, or cannot say: the next ones may.
     """
     checks = (*alone, enough)
     failed = [check for check in checks if not check.passed]
-    unsure = not enough.passed and all(
-        check.name in BY_ROWS for check in failed if check is not enough
-    )
-    verdict = Verdict.HOLD if unsure else Verdict.REJECT
+    by_rows = {enough.name} if enough.passed else {enough.name, *BY_ROWS}
+    if proof_of(scores, scores.challenger.model_version).waits:
+        by_rows.add("challenger_leak")
+    verdict = Verdict.HOLD if all(check.name in by_rows for check in failed) else Verdict.REJECT
     return Decision(verdict, _told(failed), checks, scores, note=form.note)
 
 

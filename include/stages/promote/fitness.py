@@ -1,11 +1,10 @@
 """What a challenger has to be by itself: the checks whose failure is a REJECT."""
 
-from include.records import Check, Preflight, Proof, Scorecard, Scores
+from include.records import Check, Preflight, Scorecard, Scores
 from include.spec import Gate
+from include.stages.promote.proven import agreeing, proven
 
 MIB = 2**20
-LEAST_OF_A_CLASS = 10
-"""Holdout rows of each class without which figures say next to nothing."""
 BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
 """Checks whose figures are means over holdout rows."""
 
@@ -15,26 +14,13 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
     card = scores.challenger
     return (
         proven(scores, "challenger", card.model_version),
+        *agreeing(scores, "challenger", card.model_version),
         _beats_no_skill(card),
         _ranks(card),
         _calibrated(card, rule),
         _quick(card, rule),
         _small(card, rule),
     )
-
-
-def proven(scores: Scores, contender: str, version: str) -> Check:
-    """Check that a model version was fitted on no row of the holdout; no proof is no."""
-    title = f"{contender} version {version}"
-    found = [proof for proof in scores.proofs if proof.model_version == version]
-    proof = found[0] if found else Proof(version, 0, 0, "nobody looked")
-    sentence = f"{title} was fitted on {proof.fitted_rows} rows, none of them in the holdout"
-    if proof.problem:
-        sentence = f"nothing proves that {title} was fitted on no holdout row: {proof.problem}"
-    elif proof.shared_rows:
-        sentence = f"{title} was fitted on {proof.shared_rows} rows of the holdout"
-    shared = float(proof.shared_rows)
-    return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
 
 
 def flown(preflight: Preflight | None) -> tuple[Check, ...]:
@@ -46,21 +32,6 @@ def flown(preflight: Preflight | None) -> tuple[Check, ...]:
         return ()
     found = float(preflight.differences)
     return (Check("preflight", preflight.passed, found, 0.0, preflight.sentence, ceiling=True),)
-
-
-def enough_rows(card: Scorecard) -> Check:
-    """Check that there are holdout rows of each class to judge anybody by."""
-    counts = {"positive": card.positives, "negative": card.rows - card.positives}
-    fewest, bound = min(counts.values()), LEAST_OF_A_CLASS
-    sentence = (
-        f"the holdout has {card.positives} positive and {card.rows - card.positives} negative "
-        f"rows, at least {bound} of each are needed"
-    )
-    if fewest < bound:
-        more = (f"{bound - rows} more {name}" for name, rows in counts.items() if rows < bound)
-        sentence += f": it takes {' and '.join(more)} ones before anybody is judged by it"
-    name = "rows_of_a_class"
-    return Check(name, fewest >= bound, float(fewest), float(bound), sentence, inclusive=True)
 
 
 def _beats_no_skill(card: Scorecard) -> Check:
