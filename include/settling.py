@@ -32,6 +32,9 @@ def note_refusal(at: Dock, batch: Batch, name: str, why: str = "") -> None:
     shown = known.name if known and OWN_NAME.match(name) else OWN_NAME.sub("", name)
     whole = batch.fate is Fate.REFUSED
     refusal = Refusal(batch.digest, shown, batch.read, batch.refused, whole=whole)
+    if refusal == known and not whole and not _has_waiting_rows(at, batch.digest):
+        # A batch that the table had lost comes again: its bad rows were mended long ago.
+        return
     at.ledger.remember(refusal)
     try:
         at.notes.write(refusal, _note(at, batch, refusal, why))

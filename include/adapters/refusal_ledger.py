@@ -33,10 +33,13 @@ class RefusalLedger:
         self._settled = store.at("settled")
 
     def remember(self, refusal: Refusal) -> None:
-        """Write down what was refused, in place of what is known of these bytes."""
-        settled = self._settled.at(refusal.digest)
-        for entry in settled.look():
-            self._settled.delete(f"{refusal.digest}/{entry.name}")
+        """Write down what was refused, in place of what is known of these bytes.
+
+        What was settled of them stays settled when the same rows of a file are refused again.
+        """
+        if refusal.whole or self.about(refusal.digest) != refusal:
+            for entry in self._settled.at(refusal.digest).look():
+                self._settled.delete(f"{refusal.digest}/{entry.name}")
         self._about.write(refusal.digest, json.dumps(asdict(refusal)).encode())
         self._names.write(f"{_hashed(refusal.name)}/{refusal.digest}", b"\n")
 

@@ -296,6 +296,26 @@ def test_the_list_names_file_and_date_with_the_newest_first(folder: Workplace) -
     assert listed.rstrip().endswith("(mended and taken in)")
 
 
+def test_a_batch_that_comes_again_brings_no_old_note_back(
+    folder: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table may lose a batch whose bad rows were mended: those stay settled."""
+    send(folder, PARTLY)
+    send(folder, file_of(*GOOD, *MENDED))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(folder.lake), "holds", lambda *_: False)
+        assert send(folder, PARTLY).refused == 3
+    assert (notes(folder), waiting(folder)) == ({}, [])
+
+
+def test_a_file_refused_whole_is_told_as_often_as_it_comes(folder: Workplace) -> None:
+    """Whoever sends the bad file once more after the good one is told once more."""
+    for content in (WHOLE, file_of("90,1,,no"), WHOLE):
+        send(folder, content)
+    assert list(notes(folder)) == [NOTE]
+    assert waiting(folder) == [("march.csv", 0)]
+
+
 def test_a_table_that_a_person_has_broken_stops_nothing(folder: Workplace) -> None:
     """rows.csv edited in place, by a spreadsheet: the next file is taken in."""
     batch = send(folder, PARTLY)

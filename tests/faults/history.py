@@ -26,6 +26,7 @@ from include.workplace import Workplace, workplace
 
 ROWS = 400
 _ENVIRONMENT = "environment.json"
+_NOTES = "refused/"
 _BATCHES = TypeAdapter(list[Batch])
 
 
@@ -91,6 +92,7 @@ def state(home: Path, spec: Spec) -> dict[str, Any]:
     rows = pl.scan_delta(table, storage_options=dict(where.s3)).collect()
     archived = _digests(lake.at("archive"))
     sides = Sides(lake.at("archive/.sides"))
+    landing = _digests(_landing(home, spec))
     return {
         "rows": sorted(rows.select(sorted(rows.columns)).rows()),
         "commits": table.version(),
@@ -99,7 +101,10 @@ def state(home: Path, spec: Spec) -> dict[str, Any]:
         "sides": sides.read(sides.digests()).sort("key_high", "key_low").rows(),
         "quarantine": _digests(lake.at("quarantine")),
         "contract": lake.read("contract.toml").decode(),
-        "landing": _digests(_landing(home, spec)),
+        "landing": {name: one for name, one in landing.items() if not name.startswith(_NOTES)},
+        # What a note says has the minute in which it was written.
+        "notes": sorted(name for name in landing if name.startswith(_NOTES)),
+        "refusals": _digests(lake.at("refusals")),
         "staged": _digests(lake.at("staging")),
     }
 
@@ -158,8 +163,9 @@ def _mortal(at: Workplace, die_at: int | None) -> Workplace:
     if die_at is None:
         return at
     calls: list[int] = []
-    landing = cast("Any", _Mortal(at.landing, calls, die_at))
-    return replace(at, landing=landing, lake=cast("Any", _Mortal(at.lake, calls, die_at)))
+    doors = ("landing", "lake", "ledger", "notes")
+    mortal = {name: cast("Any", _Mortal(getattr(at, name), calls, die_at)) for name in doors}
+    return replace(at, **mortal)
 
 
 def _digests(store: Store) -> dict[str, str]:

@@ -43,6 +43,11 @@ def test_the_history_is_worth_killing(undisturbed: dict[str, Any]) -> None:
         "rows.csv",
         "rows.csv",
     ]
+    assert undisturbed["notes"] == [
+        "refused/2 repeats and conflicts.csv.txt",
+        "refused/3 nothing of ours.csv.txt",
+        "refused/4 bad rows.csv.txt",
+    ]
     assert undisturbed["landing"] == undisturbed["staged"] == {}
 
 
