@@ -36,18 +36,22 @@ class Teller:
 def leaderboard(screened: list[list[dict[str, Any]] | None]) -> Table:
     """Return the table of all candidates, best first; a family whose task failed has none."""
     listed = (trial for family in screened for trial in family or [])
-    trials = sorted(listed, key=lambda trial: -trial["f1"])
-    table = Table("", "F1", "rows", "s", "candidate", title="Screening", title_justify="left")
+    trials = sorted(listed, key=lambda trial: (bool(trial["failure"]), -trial["f1"]))
+    names = ("", "F1", "rows", "s", "candidate", "")
+    table = Table(*names, title="Screening, on a part of the rows", title_justify="left")
     for place, trial in enumerate(trials, 1):
-        f1, rows = f"{trial['f1']:.4f}", f"{trial['rows']:,}"
-        table.add_row(str(place), f1, rows, _tenths(trial), title(trial))
+        f1 = "-" if trial["failure"] else f"{trial['f1']:.4f}"
+        why = " ".join(trial["failure"].split())
+        table.add_row(
+            str(place), f1, f"{trial['rows']:,}", _tenths(trial), title(trial), escape(why)
+        )
     return table
 
 
 def summary(stories: list[tuple[str, Followed]]) -> Group:
     """Return the tables of all deliveries: rows, winner, decision and where the time went."""
     rows = Table("delivery", "rows in", "new", "duplicate", "quarantined", box=SIMPLE)
-    models = Table("delivery", "decision", "finalists", "F1", "champion's", box=SIMPLE)
+    models = Table("delivery", "decision", "winner", "F1", "champion's", box=SIMPLE)
     times = Table("delivery", "drop to served", "in the steps", "Airflow adds", box=SIMPLE)
     for name, run in stories:
         batch = _batch(run)
@@ -72,11 +76,9 @@ def _outcome(run: Followed) -> tuple[str, str, str, str]:
         return "skipped" if run.skipped_because else run.state, "-", "-", "-"
     scores = decision["scores"]
     champion = scores["champion"]
-    finals = run.results["select.final"]
-    families = dict.fromkeys(one["family"] for heat in finals for one in heat["candidates"])
     return (
         decision["verdict"],
-        ", ".join(families),
+        run.results["fit"]["family"],
         f"{scores['challenger']['f1']:.4f}",
         f"{champion['f1']:.4f}" if champion else "-",
     )
@@ -140,7 +142,7 @@ def _heat(heat: Any) -> str:
 
 
 def _fit(version: Any) -> str:
-    return f"model version {version['version']} of {version['name']}"
+    return f"{version['family']} won: model version {version['version']} of {version['name']}"
 
 
 def _score(scores: Any) -> str:

@@ -31,3 +31,5 @@ class Outcome:
     number of rounds. Of no row when the fit failed."""
     seconds: float
     failure: str = ""
+    reached: int = 0
+    """Rounds after which boosting ended by itself; 0 where it did not, or cannot."""

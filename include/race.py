@@ -117,8 +117,9 @@ def screen(race: Race, family: str) -> list[Trial]:
     threads = max(1, race.cores // len(race.spec.families))
     for part in race.course.screening:
         trials = _newest(trials, _over(race, lanes, part, threads))
-    tell(trials)
-    return select.leaderboard(trials)
+    ranked = select.leaderboard(trials)
+    tell(ranked)
+    return ranked
 
 
 def shortlist(race: Race, screened: Screened) -> Field:
@@ -167,10 +168,13 @@ def finish(race: Race, screened: Screened) -> Finish:
         raise SpecError(f"no finalist could be fitted on all rows: {trials[0].failure}")
     votes = select.votes(laps)
     best, members = select.winner(laps, votes)
-    served = select.with_served_threshold(best, race.spec.selection.seed)
-    ranked = select.leaderboard([*trials, *(vote.lap.trial for vote in votes)])
-    others = [one for one in ranked if one.candidate != served.candidate]
-    return Finish([served, *others], [*laps, *(vote.lap for vote in votes)], members)
+    every, seed = [*laps, *(vote.lap for vote in votes)], race.spec.selection.seed
+    served = [select.with_served_threshold(lap, seed) for lap in every]
+    ran = [one.candidate for one in served]
+    ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
+    # Of equals the one that is fitted: a vote with fewer members.
+    ranked.sort(key=lambda one: one.candidate != best.trial.candidate)
+    return Finish(ranked, every, members)
 
 
 def winner(race: Race, finish: Finish) -> BaseEstimator:
@@ -186,11 +190,10 @@ def fit(race: Race, finish: Finish) -> FixedThresholdClassifier:
         return fit_stage.fit(winner(race, finish), finish.winner.threshold, X, y)
 
 
-def tell(trials: Sequence[Trial]) -> None:
+def tell(trials: Sequence[Trial], outcome: str = "in the race") -> None:
     """Log a leaderboard: who ran how far, and why who dropped out."""
-    for place, one in enumerate(select.leaderboard(trials), 1):
-        told = f"F1 {one.f1:.4f} on {one.rows} rows  {one.candidate.title}"
-        log.info("%2d. %s %s", place, told, one.failure or one.left)
+    for line in select.listed(trials, outcome):
+        log.info("%s", line)
 
 
 def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what comes
@@ -208,7 +211,7 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
     unfit = {one.lane.key for one in now if not one.laps}
     left = tuple(one for one in lanes if one.key not in reasons and one.key not in unfit)
     ranked = _newest(trials, now, reasons)
-    tell(ranked)
+    tell(select.leaderboard(ranked))
     if not left:
         failure = next(one.failure for one in ranked if one.failure)
         raise SpecError(f"none of {len(ranked)} candidates could be fitted: {failure}")

@@ -174,7 +174,8 @@ class Trial:
     """Mean over the folds of F1 at the threshold."""
     fold_f1: tuple[float, ...]
     threshold: float
-    """The threshold with the best F1 on all out-of-fold probabilities."""
+    """Of a finalist that which it would be served with; else the one with the best F1 on all
+    out-of-fold probabilities."""
     seconds: float
     run_id: str = ""
     """The nested MLflow run with its out-of-fold probabilities."""
@@ -182,6 +183,10 @@ class Trial:
     """Why the candidate could not be fitted to this data; it is out of the race then."""
     left: str = ""
     """By whom it was clearly beaten, and on how many rows; empty while it is in the race."""
+    best_f1: float | None = None
+    """Of a finalist its F1 at the threshold with the best F1; None where `f1` is that."""
+    ended_early: int | None = None
+    """Rounds after which boosting ended by itself, before this candidate's number of them."""
 
     @classmethod
     def unjudged(cls, candidate: Candidate) -> "Trial":
@@ -226,6 +231,8 @@ class ModelVersion:
     table: str = ""
     """Identity of the lake's table whose version `data_version` is; empty when not recorded."""
     origin: Origin = Origin.FITTED
+    family: str = field(default="", compare=False)
+    """Of the candidate that won; empty where that was not recorded."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include import outgrown, race
+from include.adapters.registry.connection import FAMILY
 from include.race import Finish, Race
 from include.records import ModelVersion, Plan, Trial
 from include.stages.split import TRAIN
@@ -37,18 +39,25 @@ def fitted(
     )
     manifest = _manifest(at, plan, winner, ran.layout)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    tags = {"ratchet.family": winner.candidate.family, "ratchet.table": at.lake.identity()}
+    tags = {FAMILY: winner.candidate.family, "ratchet.table": at.lake.identity()}
     return at.registry.register(plan.run_id, model, manifest, requirements, tags)
 
 
 def _record(at: Workplace, plan: Plan, finish: Finish) -> None:
     """Record every line of the leaderboard, and of finalists the out-of-fold probabilities."""
-    race.tell(finish.trials)
+    log.info("The leaderboard; the first is fitted on the whole train side:")
+    race.tell(finish.trials, "ran to the end")
     lines = {one.candidate.title: one for one in finish.trials}
     for lap in finish.laps:
         line = lines[lap.trial.candidate.title]
         at.registry.log_trial(plan.run_id, line, lap.probability)
-    at.registry.log_table(plan.run_id, "leaderboard.json", [asdict(one) for one in finish.trials])
+    at.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, finish.trials)])
+
+
+def _line(trial: Trial) -> dict[str, Any]:
+    """Return a line of the leaderboard; who came to nothing has no F1, not one of 0."""
+    nothing = {"f1": None, "threshold": None} if trial.failure else {}
+    return asdict(trial) | nothing
 
 
 def _fit(

@@ -29,7 +29,12 @@ class Board:
         except FileNotFoundError:
             return None
         with np.load(BytesIO(data), allow_pickle=False) as fields:
-            return Outcome(fields["probability"], float(fields["seconds"]), str(fields["failure"]))
+            return Outcome(
+                fields["probability"],
+                float(fields["seconds"]),
+                str(fields["failure"]),
+                int(fields["reached"]) if "reached" in fields else 0,
+            )
 
     def keep(self, name: str, outcome: Outcome) -> None:
         """Write an outcome down, over an earlier one of the name."""
@@ -39,6 +44,7 @@ class Board:
             probability=outcome.probability,
             seconds=outcome.seconds,
             failure=outcome.failure,
+            reached=outcome.reached,
         )
         self._store.write(name, buffer.getvalue())
 

@@ -3,6 +3,7 @@
 What Airflow adds is when a step runs; here the steps are called as its tasks call them.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -77,6 +78,31 @@ def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
     (run,) = [one for one in nested if one.info.run_name == title]
     assert run.data.metrics["f1"] == winner["f1"] == record.metrics["select_f1"]
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["out_of_fold.npy"]
+    assert run.data.metrics["best_f1"] == winner["best_f1"] >= winner["f1"]
+    assert first.challenger.family == record.params["family"]
+
+
+def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[Workplace, Run]) -> None:
+    """Its name begins with score and verdict; its page opens as that of a training."""
+    at, first = trained
+    named = mlflow.get_run(first.plan.run_id).info.run_name
+    f1 = first.scores.challenger.f1
+    assert named == f"f1 {f1:.4f} promote, {at.spec.name} data 0"
+    page = at.registry.page(first.plan.run_id)
+    assert page.endswith(f"/runs/{first.plan.run_id}?workflowType=machine_learning")
+
+
+def test_mlflow_writes_nothing_to_the_error_stream(
+    at: Workplace, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its warnings go where all logs go, as warnings; what it says of every model goes nowhere."""
+    drop(at, ROWS)
+    run(at)
+    logging.getLogger("mlflow").warning("a word")
+    assert "mlflow" not in capfd.readouterr().err
+    warned = [one.getMessage() for one in caplog.records if one.name.startswith("mlflow")]
+    assert [one for one in warned if "pickle" in one or "serving input" in one] == []
+    assert "a word" in warned
 
 
 def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:

@@ -117,6 +117,24 @@ def test_finalists_are_judged_as_an_exhaustive_search_judges_them(
     assert {len(one.fold_f1) for one in whole.trials} == {5}
 
 
+def test_the_fitted_one_is_first_and_all_finalists_are_judged_alike(
+    started: Callable[..., Race],
+) -> None:
+    """Each at the threshold that it would be served with, and at its best, which is no lower.
+
+    The others have their best one alone.
+    """
+    finish = ran(started(spec(screened_rows=500)))
+    final = [one for one in finish.trials if one.best_f1 is not None]
+    assert final[0] == finish.trials[0] == finish.winner
+    assert {one.candidate.title for one in final} == {
+        lap.trial.candidate.title for lap in finish.laps
+    }
+    assert all(one.best_f1 is not None and one.f1 <= one.best_f1 for one in final)
+    assert final[0].best_f1 == max(one.best_f1 or 0 for one in final)
+    assert all(one.rows < ROWS for one in finish.trials if one.best_f1 is None)
+
+
 def test_the_clearly_beaten_drop_out_and_the_leaderboard_says_why(
     started: Callable[..., Race],
 ) -> None:

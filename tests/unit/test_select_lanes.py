@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 
 from include.records import Candidate
 from include.spec import Family, Selection
@@ -143,6 +145,7 @@ def test_boosting_ends_when_the_validation_rows_gain_nothing_more() -> None:
     outcome = run(lane, build(lane.largest, family, 0, LAYOUT), shared)
     assert np.isfinite(outcome.probability[0]).all()
     assert np.isnan(outcome.probability[1]).all()
+    assert 5 <= outcome.reached < 5000
 
 
 def test_what_an_estimator_says_against_the_data_is_the_outcome() -> None:
@@ -156,3 +159,19 @@ def test_what_an_estimator_says_against_the_data_is_the_outcome() -> None:
     outcome = run(lane, build(lane.largest, family, 0, LAYOUT), Preparation(fold(), threads=1))
     assert "n_neighbors" in outcome.failure
     assert outcome.probability.size == 0
+
+
+class Odd(KNeighborsClassifier):  # type: ignore[misc] # mypy does not follow scikit-learn
+    """Says what it has against the data in a way of its own."""
+
+    def fit(self, X: object, y: object) -> None:
+        """Fail."""
+        del X, y
+        raise LookupError("three rows of a kind are needed")
+
+
+def test_whatever_an_estimator_raises_is_its_own_reason() -> None:
+    """A library of a user's choice raises what it likes; what is no ValueError is named."""
+    lane = Lane((Candidate("odd", {}),))
+    outcome = run(lane, make_pipeline(Odd()), Preparation(fold(), threads=1))
+    assert outcome.failure == "LookupError: three rows of a kind are needed"

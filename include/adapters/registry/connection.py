@@ -30,8 +30,17 @@ RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdi
 SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 TABLE, ORIGIN, MOVES = "ratchet.table", "ratchet.origin", "ratchet.moves"
 FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
-PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+TRAINING_PAGES = "workflowType=machine_learning"
+"""Without it MLflow's pages open as they were left last, at first as those of generative models."""
+PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
+FAMILY = "ratchet.family"
 _FEW = 20
+
+# MLflow writes its log to the error stream itself, whose every line Airflow calls an error. Without
+# its handler what it says goes where all logs of the process go, with its own level.
+for _handler in [*logging.getLogger("mlflow").handlers]:
+    logging.getLogger("mlflow").removeHandler(_handler)
+logging.getLogger("mlflow").propagate = True
 
 
 def ask_once(seconds: int) -> None:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.connection import DIGEST, NOTE, VERDICT
+from include.adapters.registry.connection import DIGEST, NOTE, RUN_NAME, VERDICT
 from include.adapters.registry.healing import ABSENT, REFUSED
 from include.adapters.registry.log_run import CHALLENGER, CHAMPION, PREVIOUS, LogRun, MoveLog
 from include.adapters.registry.models import Made
@@ -109,7 +109,10 @@ class Promotions(LogRun):
         self._client.log_text(run_id, json.dumps(fields, indent=1), "decision.json")
         verdict = str(decision.verdict)
         self._tag_verdict(version, verdict)
-        for key, value in ((VERDICT, verdict), (NOTE, showable(decision.reason))):
+        card = decision.scores.challenger
+        title = f"f1 {card.f1:.4f} {verdict.lower()}, {self._spec} data {card.data_version}"
+        said = {VERDICT: verdict, NOTE: showable(decision.reason), RUN_NAME: showable(title)}
+        for key, value in said.items():
             self._client.set_tag(run_id, key, value)
         rows, number = decision.scores.challenger.rows, int(version.version)
         if (number, rows) not in self._judged() and (log_run := self._log_run()):

@@ -24,6 +24,7 @@ from include.adapters.registry.connection import (
     PARENT,
     RUN,
     SPEC,
+    TRAINING_PAGES,
     VERDICT,
     Connection,
     asking_for,
@@ -71,7 +72,7 @@ class Runs(Connection):
 
     def page(self, run_id: str) -> str:
         """Return the address of a run's page."""
-        return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}"
+        return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}?{TRAINING_PAGES}"
 
     def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
         """Record which version of which table a run trains on."""
@@ -85,6 +86,8 @@ class Runs(Connection):
         """
         run_id = self._nested(parent, trial.candidate.title)
         metrics = {"f1": trial.f1, "threshold": trial.threshold, "seconds": trial.seconds}
+        if trial.best_f1 is not None:
+            metrics["best_f1"] = trial.best_f1
         folds = {f"fold_{i}_f1": f1 for i, f1 in enumerate(trial.fold_f1)}
         self.log(
             run_id,
@@ -94,7 +97,8 @@ class Runs(Connection):
         )
         if probability is not None:
             self._log_array(run_id, "out_of_fold.npy", probability)
-        self._client.set_terminated(run_id, "FAILED" if trial.failure else "FINISHED")
+        is_failed = trial.failure and trial.ended_early is None
+        self._client.set_terminated(run_id, "FAILED" if is_failed else "FINISHED")
         return run_id
 
     def log(

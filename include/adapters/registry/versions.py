@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from include.adapters.registry.connection import (
     DATA,
     DIGEST,
+    FAMILY,
     FITTED_KEYS,
     ORIGIN,
     SPEC,
@@ -169,7 +171,7 @@ class Versions(RegisteredModel):
         names = list(manifest.features)
         columns = [ColSpec(DataType.double, name) for name in names]
         example = encode(manifest.layout, manifest.example).astype(np.float64)
-        with mlflow.start_run(run_id=run_id):
+        with mlflow.start_run(run_id=run_id), _without_advice():
             info = flavor.log_model(
                 model,
                 name="model",
@@ -193,6 +195,7 @@ class Versions(RegisteredModel):
                 version.run_id,
                 table=tags.get(TABLE, ""),
                 origin=Origin(tags.get(ORIGIN, Origin.FITTED)),
+                family=tags.get(FAMILY, ""),
             )
         except (KeyError, ValueError) as error:
             sound = f"{DIGEST}, {DATA}" + f" and {ORIGIN}" * (ORIGIN in tags)
@@ -201,6 +204,23 @@ class Versions(RegisteredModel):
                 f"or their values were changed ({sound}): put them back, or delete the version in "
                 "MLflow and start a new run; of a champion the one before it is champion then"
             ) from error
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Leave out what MLflow says of every model: pickles are dangerous, and it opens none.
+
+    Bundles are opened by our own opener, and that MLflow opens nothing is our own setting.
+    """
+    loggers = [logging.getLogger(name) for name in ("mlflow.sklearn", "mlflow.models.model")]
+    before = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, before, strict=True):
+            one.setLevel(level)
 
 
 def _digest(path: Path) -> str:

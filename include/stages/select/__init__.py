@@ -6,6 +6,7 @@ drop out, and who is left runs over all folds of all rows, as an exhaustive sear
 
 from include.stages.select.folds import Fold, Folded, doubled, fold_order, folded
 from include.stages.select.lanes import Lane, Preparation, lanes, run, use_threads
+from include.stages.select.listing import became, listed
 from include.stages.select.pipelines import build, candidates
 from include.stages.select.standings import (
     Course,
@@ -42,6 +43,7 @@ __all__ = [
     "Standing",
     "Vote",
     "bagged_threshold",
+    "became",
     "best_first",
     "best_threshold",
     "build",
@@ -54,6 +56,7 @@ __all__ = [
     "judge",
     "lanes",
     "leaderboard",
+    "listed",
     "out",
     "run",
     "soft_vote",

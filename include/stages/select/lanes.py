@@ -110,10 +110,12 @@ def run(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Outcome:
     try:
         # Threads times processes is the number of cores.
         with threadpool_limits(shared.threads):
-            probability = _staged(lane, clone(pipeline), shared)
-    except ValueError as error:
-        return Outcome(np.empty((0, 0)), time.perf_counter() - started, str(error))
-    return Outcome(probability, time.perf_counter() - started)
+            probability, reached = _staged(lane, clone(pipeline), shared)
+    except (MemoryError, OSError):
+        raise  # which says nothing of the candidate
+    except Exception as error:  # noqa: BLE001 - libraries of a user's choice raise what they like
+        return Outcome(np.empty((0, 0)), time.perf_counter() - started, _reason(error))
+    return Outcome(probability, time.perf_counter() - started, reached=reached)
 
 
 def use_threads(estimator: BaseEstimator, threads: int) -> BaseEstimator:
@@ -134,7 +136,13 @@ def _is_linear(part: Any) -> bool:
     return type(part).__module__.startswith("sklearn.linear_model")
 
 
-def _staged(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Staged:
+def _reason(error: Exception) -> str:
+    told = str(error)
+    return told if told and isinstance(error, ValueError) else f"{type(error).__name__}: {told}"
+
+
+def _staged(lane: Lane, pipeline: Pipeline, shared: Preparation) -> tuple[Staged, int]:
+    """Return the probabilities at each size, and at how many rounds boosting ended early."""
     use_threads(pipeline, shared.threads)
     fold = shared.behind(pipeline[:-1] if len(pipeline) > 1 else None)
     last, kind = pipeline[-1], type(pipeline[-1]).__name__
@@ -142,11 +150,11 @@ def _staged(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Staged:
         last = _on_quantised(last, shared)
     if not lane.free:
         said: Staged = last.fit(fold.X, fold.y).predict_proba(fold.X_validation)
-        return said[None, :, 1]
+        return said[None, :, 1], 0
     return _STAGED[kind](last, fold, lane.sizes)
 
 
-def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> Staged:
+def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
     """Fit XGBoost for as long as the validation rows gain by it."""
     from xgboost.callback import EarlyStopping
 
@@ -168,7 +176,7 @@ def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> Staged:
         if size <= reached:
             asked = model.predict_proba(fold.X_validation, iteration_range=(0, size))
             found[at] = asked[:, 1]
-    return found
+    return found, reached if reached < sizes[-1] else 0
 
 
 def _on_quantised(model: Any, shared: Preparation) -> Any:
@@ -186,7 +194,7 @@ def _on_quantised(model: Any, shared: Preparation) -> Any:
     return OnQuantised(**model.get_params())
 
 
-def _forest(model: Any, fold: Fold, sizes: Sequence[int]) -> Staged:
+def _forest(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
     trees = model.fit(fold.X, fold.y).estimators_
     X = np.asarray(fold.X_validation, np.float32)
     return _kept(_means(tree.predict_proba(X, check_input=False)[:, 1] for tree in trees), sizes)
@@ -199,20 +207,20 @@ def _means(parts: Iterable[Staged]) -> Iterator[Staged]:
         yield total / count
 
 
-def _in_stages(model: Any, fold: Fold, sizes: Sequence[int]) -> Staged:
+def _in_stages(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
     fitted = model.fit(fold.X, fold.y)
     stages = (stage[:, 1] for stage in fitted.staged_predict_proba(fold.X_validation))
     return _kept(stages, sizes)
 
 
-def _kept(stages: Iterable[Staged], sizes: Sequence[int]) -> Staged:
+def _kept(stages: Iterable[Staged], sizes: Sequence[int]) -> tuple[Staged, int]:
     """Return the stages of these sizes; a fit that ended by itself stays as it is."""
     wanted, found, last = set(sizes), {}, None
     for number, stage in enumerate(stages, 1):
         last = stage
         if number in wanted:
             found[number] = stage
-    return np.array([found.get(size, last) for size in sizes], dtype=np.float64)
+    return np.array([found.get(size, last) for size in sizes], dtype=np.float64), 0
 
 
 def _free_parameter(pipeline: Pipeline) -> str:
@@ -237,7 +245,7 @@ _FREE: Mapping[str, str] = {
     "GradientBoostingClassifier": "n_estimators",
     "HistGradientBoostingClassifier": "max_iter",
 }
-_STAGED: Mapping[str, Callable[[Any, Fold, Sequence[int]], Staged]] = {
+_STAGED: Mapping[str, Callable[[Any, Fold, Sequence[int]], tuple[Staged, int]]] = {
     "XGBClassifier": _boosted,
     "RandomForestClassifier": _forest,
     "ExtraTreesClassifier": _forest,

@@ -79,9 +79,13 @@ def standing(
     seconds = sum(one.seconds for one in outcomes)
     laps, unfit = [], []
     for at, candidate in enumerate(lane.candidates):
-        failure = next(filter(None, (_failure(one, at) for one in outcomes)), "")
+        failure = next((one.failure for one in outcomes if one.failure), "")
+        ended = None if failure else _ended_early(outcomes, at)
+        if ended is not None:
+            failure = f"ended early at size {ended}, for the validation rows gained nothing more"
         if failure:
-            unfit.append(Trial(candidate, cut.rows, 0.0, (), 0.5, seconds, failure=failure))
+            nothing = Trial(candidate, cut.rows, 0.0, (), 0.5, seconds, failure=failure)
+            unfit.append(replace(nothing, ended_early=ended))
         else:
             said = [one.probability[at] for one in outcomes]
             laps.append(judge(candidate, cut, labels, said, seconds))
@@ -169,10 +173,11 @@ def _seconds_to_come(standings: Iterable[Standing], part: Part) -> dict[str, flo
     return seconds
 
 
-def _failure(outcome: Outcome, at: int) -> str:
-    """Say why a candidate of a lane came to nothing, empty when it came to something."""
-    if outcome.failure:
-        return outcome.failure
-    if math.isnan(outcome.probability[at][0]):
-        return "boosting ended before so many rounds: the validation rows gained nothing more"
-    return ""
+def _ended_early(outcomes: Sequence[Outcome], at: int) -> int | None:
+    """Return at how many rounds boosting ended before a candidate's number, None when it did not.
+
+    Of several folds the fewest.
+    """
+    return min(
+        (one.reached for one in outcomes if math.isnan(one.probability[at][0])), default=None
+    )

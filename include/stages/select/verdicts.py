@@ -78,11 +78,12 @@ def judge(
 
 
 def with_served_threshold(lap: Lap, seed: int) -> Trial:
-    """Return a lap's trial at the bagged threshold, with its F1 there."""
+    """Return a lap's trial at the bagged threshold, with its F1 there and at the best one."""
     threshold = bagged_threshold(lap.y, lap.probability, seed)
     ends = np.cumsum(lap.validated)[:-1]
     fold_f1 = _fold_f1(np.split(lap.y, ends), np.split(lap.probability, ends), threshold)
-    return replace(lap.trial, threshold=threshold, fold_f1=fold_f1, f1=float(np.mean(fold_f1)))
+    f1 = float(np.mean(fold_f1))
+    return replace(lap.trial, threshold=threshold, fold_f1=fold_f1, f1=f1, best_f1=lap.trial.f1)
 
 
 def best_threshold(y: Labels, probability: Probabilities) -> float:
@@ -152,14 +153,14 @@ def gap_on_all(gap_before: float, gap: float, rows: tuple[int, int, int]) -> flo
 
 
 def leaderboard(trials: Iterable[Trial]) -> list[Trial]:
-    """Return the trials: who ran furthest first, then by F1, those that were not fitted last."""
+    """Return the trials: who ran furthest first, then by the best F1, who was not fitted last."""
     return sorted(
         trials,
         key=lambda one: (
             bool(one.failure),
             -one.rows,
             -len(one.fold_f1),
-            -one.f1,
+            -(one.f1 if one.best_f1 is None else one.best_f1),
             one.candidate.title,
         ),
     )
