@@ -21,6 +21,7 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException
 from approval import Approval
+from owners import newcomers, remembered
 from run_spec import spec_of_run
 from task_call import (
     PATIENCE,
@@ -288,11 +289,12 @@ def report(spec_path: str) -> Any:
     return sentences
 
 
-def unusable_spec(path: Path, error: SpecError) -> DAG:
+def unusable_spec(path: Path, error: SpecError, schedule: Any = None) -> DAG:
     """Return a Dag that stands for a spec that cannot be used, so that the others keep running.
 
     It has the tasks of a usable one: a run that began when the spec was sound goes on with what it
-    has pinned. A new one ends in its first task, with the reason.
+    has pinned. A new one ends in its first task, with the reason. `schedule` is for a spec that may
+    be usable by its next run; no file starts a run of it.
     """
     sentence = str(error)
 
@@ -300,7 +302,7 @@ def unusable_spec(path: Path, error: SpecError) -> DAG:
         dag_id=_name_of_a_dag(path.stem),
         description=sentence,
         doc_md=_as_code(sentence),
-        schedule=None,
+        schedule=schedule,
         params=FORM,
         max_active_runs=1,
         catchup=False,
@@ -372,17 +374,28 @@ def _own_page(settings: Settings) -> str:
     return "" if settings.endpoint else f", [{page}]({page})"
 
 
-def dag_of(path: Path, spec_or_reason: Spec | SpecError, settings: Settings) -> DAG:
-    """Return the Dag of a spec, or one that says why there is none and harms no other spec."""
+def dag_of(
+    path: Path, spec_or_reason: Spec | SpecError, settings: Settings, refused: SpecError | None
+) -> DAG:
+    """Return the Dag of a spec, or one that says why there is none and harms no other spec.
+
+    What is another spec's may be handed over, so a `refused` one asks again every night.
+    """
     if isinstance(spec_or_reason, SpecError):
         return unusable_spec(path, spec_or_reason)
     try:
+        if refused is not None:
+            return unusable_spec(path, refused, _night(spec_or_reason))
         return continuous_training(path, spec_or_reason, settings)
     except Exception as error:  # noqa: BLE001 - whatever Airflow does not take of it
         return unusable_spec(path, SpecError(f"{path.name} makes no Dag: {error}"))
 
 
 SETTINGS = read_settings()
-for spec_path, spec_or_reason in read_specs(SETTINGS.specs).items():
+SPECS = read_specs(SETTINGS.specs)
+REFUSED = newcomers(SPECS, SETTINGS, remembered())
+for spec_path, spec_or_reason in SPECS.items():
     # No spec can take this name from the tasks above: `data.toml` is a fine spec.
-    globals()[f"dag of {spec_path.name}"] = dag_of(spec_path, spec_or_reason, SETTINGS)
+    globals()[f"dag of {spec_path.name}"] = dag_of(
+        spec_path, spec_or_reason, SETTINGS, REFUSED.get(spec_path)
+    )

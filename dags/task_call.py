@@ -25,8 +25,9 @@ from airflow.sdk import (
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
+from owners import remember
 from run_account import RESULTS, WORDS, Traces, account
-from run_spec import spec_of_run
+from run_spec import FIRST, spec_of_run
 
 from include.errors import (
     ChampionMovedError,
@@ -97,6 +98,8 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
         with words_kept():
             spec = spec_of_run(Path(spec_path), task_instance)
             at = workplace(spec, reachable(spec, read_settings()))
+            if task_instance.task_id == FIRST and (owner := at.registry.owner_if_told()):
+                remember(spec.model, owner)
             step: Callable[..., Any] = getattr(steps, step_name)
             checked = validate_call(config={"arbitrary_types_allowed": True})(step)
             started = time.time()

@@ -87,6 +87,7 @@ def _parser() -> CommandParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_dock_commands(commands)
     _add_model_commands(commands)
+    _add_transfer_command(commands)
     shell = commands.add_parser("completion", help="print a script that lets a shell complete")
     shell.add_argument("shell", choices=completion.SHELLS, help="which shell")
     return parser
@@ -141,6 +142,13 @@ def _add_model_commands(commands: "_Commands") -> None:
     again.add_argument("version", type=whole_number, help="the number of the version")
     again.add_argument("--approve", action="store_true", help="where the spec asks a person")
     again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
+
+
+def _add_transfer_command(commands: "_Commands") -> None:
+    over = commands.add_parser("transfer", help="hand a registered model over to another spec")
+    over.add_argument("model", help="the name of the registered model")
+    over.add_argument("--to", dest="spec", metavar="SPEC", required=True, help=_SPEC)
+    over.set_defaults(do=_at_registry("transfer"), needs={Need.REGISTRY})
 
 
 def _at_dock(do: Callable[["Dock", argparse.Namespace], Iterable[str]]) -> _Does:

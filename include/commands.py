@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from include import adoption, move_table, promotions, steps
 from include.adapters.registry import asking_for
-from include.errors import AdoptionError, NothingToDoError
+from include.errors import AdoptionError, NothingToDoError, SpecError
 from include.moves import LONGEST_WORDS, Answer, RollBack
 from include.records import Decision, Form, ModelVersion, Plan
 from include.settings import Settings
@@ -28,9 +28,13 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
         "roll-back": roll_back,
         "adopt": adopt,
         "judge": judge,
+        "transfer": transfer,
     }
     with asking_for(settings.patience):
-        yield from commands[name](workplace(spec, settings), arguments)
+        at = workplace(spec, settings)
+        if name != "transfer":
+            at.registry.require_owner()
+        yield from commands[name](at, arguments)
 
 
 def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:
@@ -79,6 +83,28 @@ def judge(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     answer = Answer(approved=True, by=_person(), at=now) if arguments.approve else None
     yield from _judged(version, judge_version(at, version, form, answer))
+
+
+def transfer(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+    """Hand a registered model over to a spec that names it, as when a spec is renamed."""
+    name, model = at.spec.name, at.spec.model
+    if model != arguments.model:
+        raise SpecError(
+            f"{name}.toml: model is {model}, not {arguments.model}: write model = "
+            f'"{arguments.model}" into the file first'
+        )
+    before = at.registry.transfer(_person())
+    if before == name:
+        yield f"{model} belongs to the spec {name} already"
+        return
+    yield f"{model} belongs to the spec {name} now; before, to {before}"
+    yield f"{before}.toml is refused from its next run on: remove it, or give it another model"
+    yield (
+        "table, archive, landing place and experiment stay with a spec: to go on with the rows of "
+        f"{before}, move {at.settings.lake_url}/{before} to {at.settings.lake_url}/{name} while "
+        "neither runs"
+    )
+    yield f"trigger the Dag {name} once, or wait for its night: Airflow learns of it by that"
 
 
 def judge_version(

@@ -15,6 +15,18 @@ class SpecError(RatchetError):
     """A model spec cannot be used; the message names the file, the field and the mend."""
 
 
+class NotOwnerError(SpecError):
+    """The registered model that a spec names is another spec's."""
+
+    def __init__(self, spec: str, model: str, owner: str) -> None:
+        """`spec` asked for the `model` that the spec `owner` owns."""
+        super().__init__(
+            f"{spec}.toml: model: {model} belongs to the spec {owner}. Give {spec}.toml a model of "
+            f"its own, or hand this one over: ./ratchet transfer {model} --to {spec}"
+        )
+        self.model, self.owner = model, owner
+
+
 class ContractError(RatchetError):
     """Spec and contract differ, or the contract cannot be read or changed so."""
 

@@ -358,19 +358,14 @@ def _unreadable(path: Path, why: str) -> SpecError:
 def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
     """Read every spec of a folder; in place of one that cannot be used stands the reason.
 
-    Two specs may not share a model: they would move one another's champion.
+    Two may name one model: whose it is no file says, but the registry.
     """
     read: dict[Path, Spec | SpecError] = {}
-    owners: dict[str, str] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
-            spec = read_spec(path)
+            read[path] = read_spec(path)
         except SpecError as error:
             read[path] = error
-            continue
-        owner = owners.setdefault(spec.model, path.name)
-        taken = SpecError(f"{path.name}: model: {spec.model!r} is the model of {owner} already")
-        read[path] = spec if owner == path.name else taken
     return read
 
 

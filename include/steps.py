@@ -60,8 +60,11 @@ JUDGEMENTS = 5
 def ingest(at: Workplace) -> list[Batch]:
     """Claim what waits in the landing place and type its rows; bad ones are refused.
 
-    What stands there and is no file that can be taken is named, and stops nothing.
+    What stands there and is no file that can be taken is named, and stops nothing. Raises
+    NotOwnerError before a file is claimed for a spec whose model is another's, unless MLflow is
+    away: `plan` looks again.
     """
+    at.registry.require_own(at.registry.owner_if_told())
     batches: list[Batch] = []
     for delivery in recovery.in_order(at, at.landing.claim()):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
@@ -106,6 +109,7 @@ def refusals(at: Workplace, taken_in: Intake) -> list[Batch]:
 
 def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     """Open the MLflow run of this training, or say why there is nothing to train."""
+    at.registry.require_owner()
     prequential.score_arrivals(at, taken_in.batches)
     dataset = planning.require_trainable(at.spec, taken_in)
     require_slices(at.lake.require_contract(), at.spec)
@@ -219,6 +223,7 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
 
 def roll_back(at: Workplace, asked: RollBack) -> Move:
     """Move the champion alias back along the promotions that really happened."""
+    at.registry.require_owner()
     return promotions.roll_back(at, asked)
 
 

@@ -111,16 +111,13 @@ def test_a_spec_file_that_is_not_there_says_so(tmp_path: Path) -> None:
         read_spec(tmp_path / "gone.toml")
 
 
-def test_two_specs_may_not_share_a_model(spec_file: Path) -> None:
-    """They would move one another's champion: the second one is told so, the first one stands."""
-    twin = spec_file.with_name("quasars.toml")
+def test_the_order_of_files_says_nothing_of_whose_a_model_is(spec_file: Path) -> None:
+    """A copy that sorts earlier is read, and so is what it was copied from."""
+    twin = spec_file.with_name("a.toml")
     twin.write_text(spec_file.read_text())
     read = read_specs(spec_file.parent)
     assert isinstance(read[spec_file], Spec)
-    assert (
-        str(read[twin])
-        == "quasars.toml: model: 'pulsar-model' is the model of pulsars.toml already"
-    )
+    assert isinstance(read[twin], Spec)
 
 
 FAMILY = """

@@ -1,0 +1,73 @@
+"""Which spec owns which registered model, as far as the last runs were told by the registry.
+
+A Dag file is parsed every few seconds, with or without MLflow, so it asks a variable of Airflow
+that tasks write. It is a copy: a task asks the registry itself before it claims a file, so what is
+out of date here hides no Dag for longer than until that Dag's next run.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from airflow.sdk import Variable
+
+from include.errors import NotOwnerError, SpecError
+from include.settings import Settings
+from include.spec import Spec
+
+VARIABLE = "ratchet_owners"
+log = logging.getLogger(__name__)
+
+
+def remembered() -> Mapping[str, str]:
+    """Return the owning spec by model; none where Airflow's database is not to be asked."""
+    try:
+        listed = json.loads(Variable.get(VARIABLE, default=None) or "{}")
+    except Exception as error:  # noqa: BLE001 - whatever it is, parsing goes on
+        log.info("the variable %s cannot be read: %s", VARIABLE, type(error).__name__)
+        return {}
+    return {str(model): str(spec) for model, spec in listed.items()} if _is_map(listed) else {}
+
+
+def remember(model: str, owner: str) -> None:
+    """Keep what the registry said of a model; a run does not fail for it."""
+    known = remembered()
+    if known.get(model) == owner:
+        return
+    try:
+        Variable.set(VARIABLE, json.dumps(dict(known) | {model: owner}, sort_keys=True))
+    except Exception as error:  # noqa: BLE001 - the next run tries again
+        log.info("the variable %s cannot be written: %s", VARIABLE, type(error).__name__)
+
+
+def newcomers(
+    specs: Mapping[Path, Spec | SpecError], settings: Settings, owners: Mapping[str, str]
+) -> dict[Path, SpecError]:
+    """Return the usable specs that may not run: whose model, or landing place, is another's."""
+    sound = {path: spec for path, spec in specs.items() if isinstance(spec, Spec)}
+    known = {
+        _landing(spec, settings): spec.name
+        for spec in sound.values()
+        if owners.get(spec.model) == spec.name
+    }
+    refused: dict[Path, SpecError] = {}
+    for path, spec in sound.items():
+        owner = owners.get(spec.model, spec.name)
+        keeper = known.get(_landing(spec, settings), spec.name)
+        if owner != spec.name:
+            refused[path] = NotOwnerError(spec.name, spec.model, owner)
+        elif keeper != spec.name and owners.get(spec.model) != spec.name:
+            place = _landing(spec, settings)
+            refused[path] = SpecError(
+                f"{path.name}: landing: {place} is where files of {keeper} land: name another place"
+            )
+    return refused
+
+
+def _landing(spec: Spec, settings: Settings) -> str:
+    return settings.landing_url(spec.name, spec.landing)
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, dict)

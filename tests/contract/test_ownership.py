@@ -1,0 +1,176 @@
+"""Whose a registered model is, on a real MLflow server."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from demo.data import pulsar_rows
+from demo.free_ports import free_ports
+from include import commands, steps
+from include.errors import NothingToDoError, NotOwnerError
+from include.moves import RollBack
+from include.records import Form
+from include.settings import PROJECT, read_settings
+from include.workplace import Workplace, workplace
+from tests.contract.pipeline import drop, run, take_in
+from tests.logs import messages_of
+
+ROWS = pulsar_rows(400, seed=11)
+MORE = pulsar_rows(400, seed=12)
+
+
+@pytest.fixture(scope="module")
+def owner(new_workplace: Callable[[], Workplace]) -> Workplace:
+    """Return the workplace of a spec that has a champion."""
+    at = new_workplace()
+    drop(at, ROWS)
+    run(at)
+    return at
+
+
+@pytest.fixture
+def newcomer(owner: Workplace) -> Workplace:
+    """Return the workplace of a copy of that spec under a name that sorts earlier."""
+    return copy_of(owner)
+
+
+def copy_of(at: Workplace) -> Workplace:
+    """Return a workplace of the same spec under another name."""
+    copied = at.spec.model_copy(update={"name": f"a-{at.spec.name}"})
+    return workplace(copied, at.settings)
+
+
+def refusal(at: Workplace, owner: str) -> str:
+    """Return what a newcomer is told, as a pattern."""
+    return (
+        rf"{at.spec.name}\.toml: model: {at.spec.model} belongs to the spec {owner}.*"
+        rf"\./ratchet transfer {at.spec.model} --to {at.spec.name}"
+    )
+
+
+def test_the_first_to_register_owns_the_model(owner: Workplace) -> None:
+    """Before that it is nobody's."""
+    assert owner.registry.owner() == owner.spec.name
+    owner.registry.require_owner()
+
+
+def test_a_newcomer_is_refused_before_its_file_is_claimed(
+    owner: Workplace, newcomer: Workplace
+) -> None:
+    """By name, in its first task; the file waits in its landing place."""
+    drop(newcomer, MORE, "waiting.csv")
+    with pytest.raises(NotOwnerError, match=refusal(newcomer, owner.spec.name)) as refused:
+        steps.ingest(newcomer)
+    assert (refused.value.model, refused.value.owner) == (owner.spec.model, owner.spec.name)
+    assert Path(newcomer.landing.url, "waiting.csv").exists()
+
+
+def test_a_newcomer_moves_nothing(owner: Workplace, newcomer: Workplace) -> None:
+    """Neither by a run that got as far, nor by a person's command."""
+    told = refusal(newcomer, owner.spec.name)
+    intake = take_in(owner)
+    before = owner.registry.moves()
+    with pytest.raises(NotOwnerError, match=told):
+        steps.plan(newcomer, intake, Form(), "manual__newcomer")
+    with pytest.raises(NotOwnerError, match=told):
+        steps.roll_back(newcomer, RollBack("key", 1, "why", by="Ada"))
+    for command in ("promotions", "roll-back", "adopt", "judge"):
+        with pytest.raises(NotOwnerError, match=told):
+            list(commands.run(command, newcomer.spec, newcomer.settings, None))  # type: ignore[arg-type]
+    assert owner.registry.moves() == before
+
+
+def test_a_registry_without_the_tag_knows_by_its_runs(
+    owner: Workplace, newcomer: Workplace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asks first, the tag is written for the spec that made the first version."""
+    mlflow.MlflowClient().delete_registered_model_tag(owner.spec.model, "ratchet.spec")
+    assert newcomer.registry.owner() == owner.spec.name
+    assert any("had no owner any more" in one for one in messages_of(caplog, "ratchet"))
+    tags = mlflow.MlflowClient().get_registered_model(owner.spec.model).tags
+    assert tags["ratchet.spec"] == owner.spec.name
+
+
+def test_a_model_is_handed_over(new_workplace: Callable[[], Workplace]) -> None:
+    """The new owner trains and promotes; the old one is told whose the model is now."""
+    old = new_workplace()
+    drop(old, ROWS)
+    run(old)
+    new = copy_of(old)
+    assert new.registry.transfer("Ada") == old.spec.name
+    assert new.registry.transfer("Ada") == new.spec.name
+    tags = mlflow.MlflowClient().get_registered_model(new.spec.model).tags
+    assert f"from {old.spec.name} to {new.spec.name} by Ada" in tags["ratchet.transferred"]
+    drop(old, MORE)
+    with pytest.raises(NotOwnerError, match=refusal(old, new.spec.name)):
+        steps.ingest(old)
+    drop(new, MORE)
+    done = run(new, Form(force=True))
+    assert new.registry.moves()[0].version == "1"
+    assert done.challenger.version == "2"
+
+
+def test_nobody_owns_what_is_not_registered(at: Workplace) -> None:
+    """A transfer says so; the first run becomes the owner by itself."""
+    assert at.registry.owner() is None
+    with pytest.raises(NothingToDoError, match="so it is nobody's"):
+        at.registry.transfer("Ada")
+
+
+def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(at: Workplace) -> None:
+    """With MLflow away ingest goes on within seconds: `plan` waits and looks again."""
+    port = free_ports()["RATCHET_MLFLOW_PORT"]
+    away = read_settings({"RATCHET_HOME": str(at.settings.home), "RATCHET_MLFLOW_PORT": port})
+    alone = workplace(at.spec, away)
+    drop(at, ROWS)
+    began = time.monotonic()
+    (batch,) = steps.ingest(alone)
+    assert batch.read == len(ROWS)
+    assert time.monotonic() - began < 30
+    mlflow.set_tracking_uri(at.settings.registry_url)
+
+
+def test_the_command_hands_over_and_says_what_to_do(
+    new_workplace: Callable[[], Workplace], tmp_path: Path
+) -> None:
+    """As typed: for another model, for a spec that is not there, and right."""
+    old = new_workplace()
+    drop(old, ROWS)
+    run(old)
+    from tests.conftest import PULSARS
+
+    (tmp_path / "new.toml").write_text(PULSARS.replace("pulsar-model", old.spec.model))
+    environment = {
+        **os.environ,
+        **replace(old.settings, specs=tmp_path).environment(),
+    }
+
+    def typed(*words: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "include", *words],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, told = typed("promotions", "new")
+    assert code == 1
+    assert f"belongs to the spec {old.spec.name}" in told
+    code, told = typed("transfer", "other", "--to", "new")
+    assert code == 1
+    assert f"new.toml: model is {old.spec.model}, not other" in told
+    code, told = typed("transfer", old.spec.model, "--to", "new")
+    assert code == 0, told
+    assert f"{old.spec.model} belongs to the spec new now; before, to {old.spec.name}" in told
+    code, told = typed("promotions", "new")
+    assert code == 0, told
