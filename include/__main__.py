@@ -124,11 +124,14 @@ def _add_model_commands(commands: "_Commands") -> None:
     back = commands.add_parser("roll-back", help="make an earlier champion the champion again")
     taken = commands.add_parser("adopt", help="register a model from elsewhere")
     again = commands.add_parser("judge", help="judge a registered version on today's holdout")
-    for command in (past, back, taken, again):
+    whole = commands.add_parser("doctor", help="hold all that there is against one another")
+    for command in (past, back, taken, again, whole):
         command.add_argument("spec", help=_SPEC)
         command.set_defaults(do=_at_registry(command.prog.split()[-1]), needs={Need.REGISTRY})
     for command in (taken, again):
         command.set_defaults(needs={Need.REGISTRY, Need.LAKE}, may_take_long=True)
+    # It asks its places by itself, and says which do not answer.
+    whole.set_defaults(needs=frozenset(), may_take_long=True)
     for command in (back, taken, again):
         command.add_argument("--reason", required=True, help="why; it is written down")
     back.add_argument(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-from include import adoption, move_table, promotions, steps
+from include import adoption, doctor, move_table, promotions, steps
 from include.adapters.registry import asking_for
 from include.errors import AdoptionError, NothingToDoError, SpecError
 from include.moves import LONGEST_WORDS, Answer, RollBack
@@ -29,10 +29,11 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
         "adopt": adopt,
         "judge": judge,
         "transfer": transfer,
+        "doctor": lambda at, _: doctor.doctor(at),
     }
     with asking_for(settings.patience):
         at = workplace(spec, settings)
-        if name != "transfer":
+        if name not in {"doctor", "transfer"}:  # doctor tells of it, transfer mends it
             at.registry.require_owner()
         yield from commands[name](at, arguments)
 

@@ -67,6 +67,10 @@ class TableRefusedError(RatchetError):
     """The lake's table has a log that cannot be read, or a commit that is not Ratchet's."""
 
 
+class UnhealthyError(RatchetError):
+    """What a spec's state is made of does not agree; what was found is said already."""
+
+
 class AdoptionError(RatchetError):
     """A model from elsewhere cannot be adopted; the message says what it lacks."""
 

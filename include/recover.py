@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from include.adapters.landing import sha256
+from include.archived import Archived
 from include.dock import Dock
 from include.recovery import listed, lost
 
-_SHOWN = 12
-# A disk takes names of 255 bytes; the end of a name tells the format.
-_NAME_END = 50
 _MOST_PROBLEMS = 100
 
 
@@ -41,7 +38,7 @@ class _Recovery:
     """Batches that come again, beside those that the table knows no more."""
 
     def __post_init__(self) -> None:
-        self._files = _Archived(self.at)
+        self._files = Archived(self.at)
 
     def steps(self) -> Iterator[str]:
         for _ in range(_MOST_PROBLEMS):  # one may hide another
@@ -74,7 +71,9 @@ class _Recovery:
 
     def _land(self) -> Iterator[str]:
         verb = "brought" if self.yes else "to be brought"
-        for digest in sorted(lost(self.at) | self.again):
+        # A batch of a data file that stays has its rows there, as far as anybody knows.
+        short = set() if self.at.lake.repair.damaged() else self.at.lake.repair.short()
+        for digest in sorted(lost(self.at) | self.again | short):
             problem = self._files.problem(digest)
             yield problem or f"{verb} to {self.at.landing.url}: {self._files.name(digest)}"
             if self.yes and not problem:
@@ -89,42 +88,3 @@ def _kept(what: str, gone: list[str]) -> str:
         f"left alone: {what}, because batch {listed(gone) or 'unknown'} cannot come again: put it "
         "back from a backup, or give up its rows with --give-up"
     )
-
-
-class _Archived:
-    """The archived files of batches; each is read once to see that it is what was delivered."""
-
-    def __init__(self, at: Dock) -> None:
-        self._at = at
-        self._names: dict[str, str] = {}
-        self._problems: dict[str, str] = {}
-
-    def problem(self, digest: str) -> str:
-        """Return why a batch cannot come again, empty when it can."""
-        if digest not in self._problems:
-            self._problems[digest] = self._looked_at(digest)
-        return self._problems[digest]
-
-    def name(self, digest: str) -> str:
-        """Return under which name it lands: its own, unless another batch lands under that."""
-        name = self._names[digest]
-        alone = list(self._names.values()).count(name) == 1
-        return name if alone else f"{digest[:_SHOWN]}-{name[-_NAME_END:]}"
-
-    def land(self, digest: str) -> None:
-        with self._at.landing.open_archived(digest) as (_, file):
-            self._at.landing.drop(self.name(digest), file)
-
-    def _looked_at(self, digest: str) -> str:
-        try:
-            with self._at.landing.open_archived(digest) as (name, file):
-                self._names[digest] = name
-                actual = sha256(file)
-        except FileNotFoundError:
-            return f"batch {digest} has no file in the archive: drop the file that was delivered"
-        if actual == digest:
-            return ""
-        return (
-            f"the archived file of batch {digest} is not what was delivered, its digest is {actual}"
-            ": drop the file that was delivered"
-        )

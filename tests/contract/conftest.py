@@ -9,6 +9,8 @@ from include.adapters import landing as door
 from include.settings import read_settings
 from include.spec import Spec
 from include.workplace import Workplace, workplace
+from tests.contract.lost_rows import PARTS
+from tests.contract.pipeline import drop, take_in
 
 NAMES = (f"pulsars-{number}" for number in count())
 
@@ -40,3 +42,12 @@ def new_workplace(
 def at(new_workplace: Callable[[], Workplace]) -> Workplace:
     """Return a workplace that no other test has seen."""
     return new_workplace()
+
+
+@pytest.fixture
+def filled(at: Workplace) -> Workplace:
+    """Return a workplace into which three deliveries were taken one after the other."""
+    for number, part in enumerate(PARTS):
+        drop(at, part, f"{number}.csv")
+        take_in(at)
+    return at

@@ -36,15 +36,6 @@ from tests.contract.pipeline import drop, take_in
 Deed = Callable[[Workplace], None]
 
 
-@pytest.fixture
-def filled(at: Workplace) -> Workplace:
-    """Return a workplace into which three deliveries were taken one after the other."""
-    for number, part in enumerate(PARTS):
-        drop(at, part, f"{number}.csv")
-        take_in(at)
-    return at
-
-
 @pytest.mark.parametrize("lose", LOSSES)
 def test_archived_files_that_land_again_bring_lost_rows_back_on_their_sides(
     filled: Workplace, lose: Deed

@@ -66,6 +66,12 @@ def count(rows: pl.LazyFrame) -> int:
     return int(rows.select(pl.len()).collect(engine="streaming").item())
 
 
+def per_batch(rows: pl.LazyFrame) -> dict[str, int]:
+    """Return how many rows came in each batch."""
+    found = rows.group_by("batch").agg(pl.len()).collect(engine="streaming")
+    return dict(found.iter_rows())
+
+
 def sides(rows: pl.LazyFrame) -> pl.DataFrame:
     """Return batch, key and side of rows, by key."""
     return rows.select("batch", *KEYS, "side").sort(KEYS).collect(engine="streaming")

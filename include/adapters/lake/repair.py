@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from deltalake.exceptions import DeltaError
 
+from include.adapters.lake import reading
+from include.adapters.lake.schemas import SIDES
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.soundness import LogProblem, sentence
 from include.adapters.lake.table import Table
@@ -30,6 +32,15 @@ class Repair:
     def batches(self) -> set[str]:
         """Return the batches that the newest version rests on."""
         return set(self._table.log.batches())
+
+    def short(self) -> set[str]:
+        """Return the batches of which the newest version has fewer rows than they brought."""
+        newest = self._table.at()
+        if newest is None:
+            return set()
+        rows = reading.per_batch(self._table.scan(int(newest.version()), *SIDES, keys_alone=True))
+        batches = self._table.log.batches()
+        return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
 
     def damaged(self) -> dict[str, frozenset[str]]:
         """Return the data files that are gone or changed, each with the batches of its rows."""
