@@ -128,3 +128,30 @@ def test_what_cannot_be_shown_is_escaped() -> None:
     page = render("Title", decided(note="a\0b\u202ec\ud800"), PICTURES)
     assert r"a\x00b\u202ec\ud800" in page
     assert page.encode()
+
+
+def test_few_calls_that_differ_are_told_in_words() -> None:
+    """There is no histogram of resampled holdouts where none was resampled."""
+    theirs = MINE.copy()
+    theirs[np.flatnonzero((Y == 1) & (MINE >= 0.5))[:6]] = 0.1
+    close = replace(
+        SCORES,
+        champion=score(Y, theirs, 0.5, "1", 7),
+        agreement=agree(Y, MINE >= 0.5, theirs >= 0.5),
+        slices=(),
+    )
+    page = Browser(render("Pulsars", decided(close), {}))
+    assert "img" not in page.tags
+    assert "of all ways to swap the two models' calls" in " ".join(page.texts)
+
+
+def test_a_slice_without_a_positive_row_shows_false_calls() -> None:
+    """Every F1 is 0 there; rows of a class have to reach their bound, a metric to beat its own."""
+    empty = (Y == 0) & HALF
+    mine, theirs = MINE[empty] >= 0.5, THEIRS[empty] >= 0.5
+    part = score_slice("empty", Y[empty], mine, theirs)
+    texts = Browser(render("Pulsars", decided(replace(SCORES, slices=(part,))), {})).texts
+    at = texts.index("empty")
+    assert texts[at + 3 : at + 5] == [f"{mine.sum()} false calls", f"{theirs.sum()} false calls"]
+    assert texts[texts.index("rows_of_a_class") + 2] == "at least 10"
+    assert texts[texts.index("no_skill_f1") + 2].startswith("over 0.")
