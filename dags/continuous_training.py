@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import assets
 from airflow.sdk import (
@@ -364,8 +365,18 @@ def _documentation(spec: Spec, settings: Settings) -> str:
         f"- drop files in `{settings.landing_url(spec.name, spec.landing)}`\n"
         f"- candidates: {families}\n"
         f"- registered model and endpoint: `{spec.model}`{_own_page(settings)}\n"
+        f"{_in_mlflow(spec, settings)}"
         f"- by itself at `{spec.schedule.cron}` ({spec.schedule.timezone})\n"
     )
+
+
+def _in_mlflow(spec: Spec, settings: Settings) -> str:
+    """Return a line with MLflow's page of the model, none where callers know another address."""
+    if settings.registry:
+        return ""
+    # Without the last part MLflow opens in the mode for generative models.
+    page = f"{settings.registry_url}/#/models/{quote(spec.model, safe='')}"
+    return f"- versions in MLflow: [{spec.model}]({page}?workflowType=machine_learning)\n"
 
 
 def _own_page(settings: Settings) -> str:

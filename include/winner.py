@@ -40,7 +40,9 @@ def fitted(
     manifest = _manifest(at, plan, winner, ran.layout)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
     tags = {FAMILY: winner.candidate.family, "ratchet.table": at.lake.identity()}
-    return at.registry.register(plan.run_id, model, manifest, requirements, tags)
+    version = at.registry.register(plan.run_id, model, manifest, requirements, tags)
+    log.info("Model version: %s", at.registry.version_page(version))
+    return version
 
 
 def _record(at: Workplace, plan: Plan, finish: Finish) -> None:

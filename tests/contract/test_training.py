@@ -92,6 +92,22 @@ def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[Workplace, Run]) 
     assert page.endswith(f"/runs/{first.plan.run_id}?workflowType=machine_learning")
 
 
+def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[Workplace, Run]) -> None:
+    """A filter by the tag leaves trainings alone; the experiment opens as one of trainings."""
+    at, first = trained
+    client = mlflow.MlflowClient()
+    experiment = client.get_experiment_by_name(at.spec.name)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    kinds: dict[str, set[str]] = {}
+    for one in client.search_runs([experiment.experiment_id]):
+        kinds.setdefault(one.data.tags["ratchet.kind"], set()).add(str(one.info.run_name))
+    assert kinds["ledger"] == {"promotions"}
+    assert all(name.startswith("f1 ") for name in kinds["training"])
+    assert kinds.keys() == {"ledger", "training", "candidate"}
+    page = at.registry.version_page(first.challenger)
+    assert page.endswith(f"/#/models/{at.spec.model}/versions/1?workflowType=machine_learning")
+
+
 def test_mlflow_writes_nothing_to_the_error_stream(
     at: Workplace, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,6 +34,16 @@ TRAINING_PAGES = "workflowType=machine_learning"
 """Without it MLflow's pages open as they were left last, at first as those of generative models."""
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 FAMILY = "ratchet.family"
+KIND, TRAINING, CANDIDATES, ADOPTION, LEDGER = (
+    "ratchet.kind",
+    "training",
+    "candidate",
+    "adoption",
+    "ledger",
+)
+"""What a run is, to be filtered by in MLflow's list; a ledger's run is no training."""
+_EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""So that MLflow opens an experiment as one of trainings, however people come to it."""
 _FEW = 20
 
 # MLflow writes its log to the error stream itself, whose every line Airflow calls an error. Without
@@ -95,6 +105,9 @@ class Connection:
         self._client.restored(found)
         if owner is None:  # made by hand, or by a release that did not tag it
             self._client.set_experiment_tag(place, SPEC, self._spec)
+        for key, value in _EXPERIMENT_KIND.items():
+            if key not in found.tags:
+                self._client.set_experiment_tag(place, key, value)
         return place
 
     def _renamed(self) -> Experiment | None:
@@ -129,7 +142,7 @@ class Connection:
                 self.model,
             )
         try:
-            self._client.create_experiment(self._spec, tags={SPEC: self._spec})
+            self._client.create_experiment(self._spec, tags={SPEC: self._spec, **_EXPERIMENT_KIND})
         except MlflowException as error:
             if error.error_code != TAKEN:
                 raise

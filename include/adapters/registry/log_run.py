@@ -14,7 +14,7 @@ from typing import Any
 
 from mlflow.entities import Run, ViewType
 
-from include.adapters.registry.connection import DIGEST, MOVES, NOTE, VERDICT
+from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NOTE, VERDICT
 from include.adapters.registry.healing import is_deleted
 from include.adapters.registry.models import MOVES_NOTE
 from include.adapters.registry.versions import Versions
@@ -117,7 +117,7 @@ class LogRun(Versions):
 
     def _remade_log(self, model: Any) -> str:
         """Make the log anew, as far as aliases and versions tell of it; return its run."""
-        run_id = self._created("promotions", {NOTE: MOVES_NOTE})
+        run_id = self._created("promotions", {KIND: LEDGER, NOTE: MOVES_NOTE})
         moves = list(self._recovered(model))
         for move in moves:
             self._write(run_id, move)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.connection import DIGEST, MOVES, NOTE, SPEC, Connection
+from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NOTE, SPEC, Connection
 from include.adapters.registry.healing import TAKEN
 from include.errors import TakenError
 from include.moves import Move
@@ -129,7 +129,8 @@ class RegisteredModel(Connection):
             )
 
     def _new_log_run(self) -> str:
-        run_id = self._created("promotions", {MOVES: self._spec, NOTE: MOVES_NOTE})
+        said = {MOVES: self._spec, KIND: LEDGER, NOTE: MOVES_NOTE}
+        run_id = self._created("promotions", said)
         self._client.set_terminated(run_id)
         return run_id
 

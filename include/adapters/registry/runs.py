@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import mlflow
 import numpy as np
@@ -19,18 +20,22 @@ from pydantic import TypeAdapter
 from include.adapters.registry.connection import (
     ARRIVALS,
     CANDIDATE,
+    CANDIDATES,
     DATA,
+    KIND,
+    LEDGER,
     NOTE,
     PARENT,
     RUN,
     SPEC,
+    TRAINING,
     TRAINING_PAGES,
     VERDICT,
     Connection,
     asking_for,
 )
 from include.arrays import Probabilities
-from include.records import Batch, Proof, Scorecard, Scores, Trial
+from include.records import Batch, ModelVersion, Proof, Scorecard, Scores, Trial
 from include.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")
@@ -63,7 +68,7 @@ class Runs(Connection):
             return str(found.info.run_id)
         return self._created(
             f"{self._spec} data {data_version}",
-            {**tags, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
+            {**tags, KIND: TRAINING, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
         )
 
     def require_run(self, run_id: str) -> None:
@@ -73,6 +78,11 @@ class Runs(Connection):
     def page(self, run_id: str) -> str:
         """Return the address of a run's page."""
         return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}?{TRAINING_PAGES}"
+
+    def version_page(self, version: ModelVersion) -> str:
+        """Return the address of a model version's page."""
+        name = quote(version.name, safe="")
+        return f"{self._url}/#/models/{name}/versions/{version.version}?{TRAINING_PAGES}"
 
     def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
         """Record which version of which table a run trains on."""
@@ -223,7 +233,8 @@ class Runs(Connection):
         found = self._find(tags)
         if found is not None:
             return str(found.info.run_id)
-        run_id = self._created("champion on arrival", {**tags, NOTE: _ARRIVALS_NOTE})
+        said = {**tags, KIND: LEDGER, NOTE: _ARRIVALS_NOTE}
+        run_id = self._created("champion on arrival", said)
         self._client.set_terminated(run_id)
         return run_id
 
@@ -235,7 +246,8 @@ class Runs(Connection):
     def _nested(self, parent: str, title: str) -> str:
         tags = {PARENT: parent, CANDIDATE: title}
         found = self._find(tags)
-        return self._created(title, tags) if found is None else str(found.info.run_id)
+        made = {**tags, KIND: CANDIDATES}
+        return self._created(title, made) if found is None else str(found.info.run_id)
 
 
 def _named(scores: Scores) -> list[tuple[str, Proof]]:

@@ -16,10 +16,12 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from include.adapters.registry.connection import (
+    ADOPTION,
     DATA,
     DIGEST,
     FAMILY,
     FITTED_KEYS,
+    KIND,
     ORIGIN,
     SPEC,
     TABLE,
@@ -86,7 +88,8 @@ class Versions(RegisteredModel):
         if found is not None:
             return str(found.info.run_id)
         name = f"adoption of {digest[:12]}"
-        return self._created(name, {**tags, SPEC: self._spec, _ADOPTED: digest})
+        said = {**tags, KIND: ADOPTION, SPEC: self._spec, _ADOPTED: digest}
+        return self._created(name, said)
 
     def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:
         """Keep the keys of the rows that an adopted model was fitted on; return their digest."""
