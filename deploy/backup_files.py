@@ -66,8 +66,12 @@ def verified(folder: Path) -> dict[str, Any]:
         form, files = manifest["form"], manifest["files"]
     except FileNotFoundError as error:
         raise StackError(f"{folder} has no {MANIFEST}: no backup, or one half made") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StackError(f"{folder / MANIFEST} cannot be read: {error}") from error
+    except OSError as error:
+        raise StackError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StackError(
+            f"{folder / MANIFEST} cannot be read: it is no manifest of a backup"
+        ) from error
     if form != _FORM:
         raise StackError(f"{folder} is a backup of form {form}; this release reads form {_FORM}")
     for name in FILES:
@@ -76,7 +80,7 @@ def verified(folder: Path) -> dict[str, Any]:
         except OSError as error:
             raise StackError(f"{folder / name}: {error.strerror}") from error
         if found != files.get(name):
-            raise StackError(f"{folder / name} is not what was written: {found}")
+            raise StackError(f"{folder / name} is not what was written: {found['bytes']} bytes")
     return dict(manifest)
 
 

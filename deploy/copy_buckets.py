@@ -142,7 +142,9 @@ def main() -> int:
             sys.stderr.write(f"{' '.join(action) or 'nothing'} is not out, in or count\n")
             return 2
     except (ClientError, OSError, tarfile.TarError) as error:
-        sys.stderr.write(f"the buckets were not copied: {error}\n")
+        sys.stderr.write(
+            f"the buckets were not copied: {getattr(error, 'strerror', None) or error}\n"
+        )
         return 1
     return 0
 

@@ -20,7 +20,7 @@ def problem(url: str, part: str = "") -> str:
         with direct.open(url, timeout=_SECONDS) as answer:
             body = answer.read()
     except (OSError, ValueError) as error:
-        return f"{url}: {error}"
+        return f"{url}: {getattr(error, 'reason', None) or error}"
     if not part:
         return ""
     told = (json.loads(body).get(part) or {}).get("status")

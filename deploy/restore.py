@@ -107,8 +107,8 @@ def _await_servers(stack: Stack, champions: dict[str, str]) -> None:
         while (held := _held(stack, index)) != champions:
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"restored, but serving {index} answers with {held} and not {champions}:"
-                    " see `docker compose logs serving`"
+                    f"restored, but serving {index} answers with {_listed(held)} and not "
+                    f"{_listed(champions)}: see `docker compose logs serving`"
                 )
             time.sleep(1)
 
@@ -119,6 +119,11 @@ def _held(stack: Stack, index: int) -> dict[str, str]:
     models = json.loads(stack(*ask)).get("models", {})
     roles = {name: one["roles"].get("champion") for name, one in models.items()}
     return {name: role["version"] for name, role in roles.items() if role}
+
+
+def _listed(champions: dict[str, str]) -> str:
+    named = (f"{name} {version}" for name, version in sorted(champions.items()))
+    return ", ".join(named) or "nothing"
 
 
 def main() -> None:

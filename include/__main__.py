@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from include import completion
 from include.arrivals import why_ignored
 from include.command_line import CommandParser, parsed, share, whole_number
-from include.errors import NothingToDoError, RatchetError, SpecError
+from include.errors import NothingToDoError, RatchetError, SpecError, reason_of
 from include.full_disk import require_room
 from include.places import EVERYTHING, Need, ask_neighbours_directly, places
 from include.running_stack import with_stack
@@ -42,7 +42,7 @@ def main() -> int:
     except BrokenPipeError:
         raise
     except (RatchetError, ValueError, OSError) as error:
-        _say(sys.stderr, str(error))
+        _say(sys.stderr, reason_of(error))
         return 1
     return 0
 

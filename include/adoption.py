@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from include.errors import AdoptionError, FileRefusedError
+from include.errors import AdoptionError, FileRefusedError, reason_of
 from include.model_files import open_model_file
 from include.records import Dataset, ModelVersion, Origin
 from include.stages import dedup as dedup_stage
@@ -159,7 +159,7 @@ def _keys(at: Workplace, path: Path) -> pl.DataFrame:
                 found.append(keyed.select(dedup_stage.KEYS))
                 refused += len(part.refused)
     except (FileRefusedError, OSError) as error:
-        raise AdoptionError(f"{path}: {error}") from error
+        raise AdoptionError(f"{path}: {reason_of(error)}") from error
     if refused or not sum(frame.height for frame in found):
         raise AdoptionError(
             f"{path} proves nothing: {refused} of its rows do not hold to the contract, so their "

@@ -124,7 +124,7 @@ def _judged(version: ModelVersion, decision: Decision) -> Iterator[str]:
     yield f"version {version.version}: {decision.verdict}: {decision.reason}"
     for proof in decision.scores.proofs:
         if not proof.holds:
-            yield f"version {proof.model_version} has no proof: {proof.problem or proof}"
+            yield f"version {proof.model_version} has no proof: {proof}"
 
 
 def _person() -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import tomli_w
 
-from include.errors import ContractError, SpecError
+from include.errors import ContractError, SpecError, reason_of
 from include.showable import showable
 from include.spec import Data, Spec
 
@@ -82,14 +82,14 @@ def require_slices(contract: Contract, spec: Spec) -> None:
         if kind is None:
             listed = ", ".join(contract.features[:10])
             raise SpecError(
-                f"{spec.name}.toml: slice {part.name!r} names column {part.column!r}, which the "
+                f"{spec.name}.toml: slice '{part.name}' names column '{part.column}', which the "
                 f"rows do not have; the features start {listed}"
             )
         texts = any(isinstance(value, str) for value in part.values)
         if (kind == "category") != texts:
             held, mend = _SLICED[kind]
             raise SpecError(
-                f"{spec.name}.toml: slice {part.name!r}: column {part.column!r} holds {held}: "
+                f"{spec.name}.toml: slice '{part.name}': column '{part.column}' holds {held}: "
                 f"name {mend}"
             )
 
@@ -147,7 +147,7 @@ def loads(text: str) -> Contract:
         columns = tuple(Column(**_tupled(column)) for column in fields.pop("columns"))
         return Contract(**{"id": None} | fields, columns=columns)
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
-        raise ContractError(f"the contract cannot be read: {error}") from error
+        raise ContractError(f"the contract cannot be read: {reason_of(error)}") from error
 
 
 def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) -> Contract:
@@ -174,7 +174,7 @@ def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
     for field in ("target", "positive", "negative", "id", "holdout", "salt"):
         was, says = getattr(contract, field), getattr(now, field)
         if was != says:
-            yield f"{field} was {was!r} and is {says!r}"
+            yield f"{field} was {_written(was)} and is {_written(says)}"
     for column in contract.columns:
         yield from _column_differences(column, spec.data)
 
@@ -189,7 +189,14 @@ def _column_differences(column: Column, data: Data) -> Iterator[str]:
     if data.may_be_missing(column.name) != column.missing:
         yield f"{column.name} {'may' if not column.missing else 'may no longer'} be missing"
     if data.accepted(column.name) != column.accepted:
-        yield f"the accepted range of {column.name} is {data.accepted(column.name)}"
+        ends = data.accepted(column.name)
+        now = f"{ends[0]:g} to {ends[1]:g}" if ends else "open"
+        yield f"the accepted range of {column.name} is {now}"
+
+
+def _written(value: Any) -> str:
+    """Return a value as a spec has it."""
+    return f"'{value}'" if isinstance(value, str) else str(value)
 
 
 def _told(column: Column) -> dict[str, Any]:

@@ -28,9 +28,9 @@ def encoding_name(name: str) -> str:
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError) as error:
-        raise ValueError(f"{name!r} is no encoding such as windows-1252 or utf-16") from error
+        raise ValueError(f"'{name}' is no encoding such as windows-1252 or utf-16") from error
     if not _TEXTS.fullmatch(found):
-        raise ValueError(f"{name!r} is no encoding of plain text such as windows-1252 or utf-16")
+        raise ValueError(f"'{name}' is no encoding of plain text such as windows-1252 or utf-16")
     return found.removesuffix("-sig")
 
 

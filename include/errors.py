@@ -3,6 +3,15 @@
 from include.showable import showable
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, without the numbers and quotes that Python puts around it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, KeyError):
+        return f"{' '.join(map(str, error.args))} is missing"
+    return str(error) or type(error).__name__
+
+
 class RatchetError(Exception):
     """The root of everything Ratchet raises on purpose."""
 

@@ -73,7 +73,7 @@ def proof(
 ) -> Proof:
     """Hold what a contender was fitted on against the holdout; log and record what was found."""
     found = _proof(at, plan, version, manifest, ground)
-    log.info("leak proof of version %s: %s", version.version, found.problem or found)
+    log.info("leak proof of version %s: %s", version.version, found)
     return found
 
 

@@ -23,6 +23,7 @@ from include import measures
 from include.adapters import lake as lakes
 from include.adapters.registry import Artifacts, Looking, ask_once
 from include.dock import dock
+from include.errors import reason_of
 from include.measures import Seen, State
 from include.readings import ArtifactsReading, LakeReading, LandingReading, RegistryReading
 from include.settings import Settings, read_settings
@@ -237,7 +238,7 @@ def main() -> int:
         registry.register(exporter)
         start_http_server(settings.metrics_port, settings.metrics_host, registry)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"The exporter cannot start: {error}\n")
+        sys.stderr.write(f"The exporter cannot start: {reason_of(error)}\n")
         return 1
     while not ended.is_set():
         exporter.follow()

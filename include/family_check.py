@@ -159,8 +159,8 @@ def _of_parameter(family: _Named, name: str, values: Sequence[Any]) -> Iterator[
     prefix, _, parameter = name.rpartition("__")
     first = name.partition("__")[0]
     if first not in family.steps:
-        steps = ", ".join(map(repr, family.steps))
-        yield f"there is no step {first!r}, but {steps}{_meant(_elsewhere(family, parameter))}"
+        steps = ", ".join(f"'{one}'" for one in family.steps)
+        yield f"there is no step '{first}', but {steps}{_meant(_elsewhere(family, parameter))}"
     elif not prefix:
         yield from _of_step(family, name, values)
     else:
@@ -307,7 +307,7 @@ def _no_parameter(cls: str, parameter: str) -> str:
     close = get_close_matches(parameter, sorted(parameters(cls)), n=1)
     other = _NATIVE.get(parameter, "") if cls.startswith("xgboost.") else ""
     meant = other or (close[0] if close else None)
-    return f"{cls} has no parameter {parameter!r}{_meant(meant)}"
+    return f"{cls} has no parameter '{parameter}'{_meant(meant)}"
 
 
 def _elsewhere(family: _Named, parameter: str) -> str | None:

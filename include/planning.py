@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from include.errors import NothingToDoError
-from include.records import Batch, Dataset, Intake
+from include.records import Batch, Dataset, Intake, in_words
 from include.spec import Spec
 
 _LONGEST_NAME = 200
@@ -28,8 +28,8 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
     folds = spec.selection.folds
     if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
         raise NothingToDoError(
-            f"too few rows of a class for {folds} folds: train {dataset.train}, "
-            f"holdout {dataset.holdout}. Drop more labelled rows"
+            f"too few rows of a class for {folds} folds: train {in_words(dataset.train)}; "
+            f"holdout {in_words(dataset.holdout)}. Drop more labelled rows"
         )
     return dataset
 

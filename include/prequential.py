@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from include.errors import RatchetError
-from include.records import Batch, ModelVersion, Scorecard
+from include.records import Batch, ModelVersion, Scorecard, in_words
 from include.stages import score as score_stage
 from include.stages.promote import LEAST_OF_A_CLASS
 from include.stages.split import HOLDOUT, TRAIN
@@ -58,7 +58,9 @@ def _scorecard(at: Workplace, champion: ModelVersion, batch: Batch) -> Scorecard
     counts = [at.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
     rows = {name: sum(count[name] for count in counts) for name in counts[0]}
     if min(rows.values()) < LEAST_OF_A_CLASS:
-        raise ValueError(f"too few rows of a class: {rows}, at least {LEAST_OF_A_CLASS} are needed")
+        raise ValueError(
+            f"too few rows of a class: {in_words(rows)}, at least {LEAST_OF_A_CLASS} are needed"
+        )
     bundle = at.registry.bundle(champion)
     layout = bundle.manifest.layout
     sides = [at.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)]

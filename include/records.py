@@ -104,6 +104,11 @@ class Batch:
             object.__setattr__(self, name, value)
 
 
+def in_words(counts: Counts) -> str:
+    """Return rows per class for a person: `8 negative, 2 positive`."""
+    return ", ".join(f"{rows} {name}" for name, rows in counts.items())
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One version of the lake's table: rows per side and class."""
@@ -114,6 +119,11 @@ class Dataset:
     holdout: Counts
     grown: int
     """The newest version that brought rows; later ones only tidied the files."""
+
+    def __str__(self) -> str:
+        """Say it for a person."""
+        train, holdout = in_words(self.train), in_words(self.holdout)
+        return f"version {self.version}: train {train}; holdout {holdout}"
 
     @property
     def rows(self) -> int:
@@ -321,6 +331,14 @@ class SliceScore:
     """None, as the agreement, when there is no champion to compare with."""
     agreement: Agreement | None = None
 
+    def __str__(self) -> str:
+        """Say it for a person."""
+        other = "" if self.champion_f1 is None else f", the champion's {self.champion_f1:.4f}"
+        return (
+            f"{self.rows} rows, {self.positives} of them positive: the challenger's F1 "
+            f"{self.challenger_f1:.4f}{other}"
+        )
+
 
 @dataclass(frozen=True)
 class CallCounts:
@@ -383,6 +401,12 @@ class Proof:
     """Whether only rows are missing: they will prove it, or not, when they come."""
     adopted: AdoptionGround | None = None
     """Of a model from elsewhere, what it is judged on."""
+
+    def __str__(self) -> str:
+        """Say it for a person."""
+        return self.problem or (
+            f"fitted on {self.fitted_rows} rows, {self.shared_rows} rows of the holdout among them"
+        )
 
     @property
     def holds(self) -> bool:

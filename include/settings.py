@@ -180,7 +180,7 @@ def _place(text: str) -> str:
 def _number(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
     if not text.isdecimal():
-        raise ValueError(f"{name} is {text!r}: it must be a whole number")
+        raise ValueError(f"{name} is '{text}': it must be a whole number")
     return int(text)
 
 

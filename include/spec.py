@@ -44,7 +44,7 @@ Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
 
 def _is_free(name: str) -> str:
     if name in OWN_DAGS:
-        raise ValueError(f"{name!r} is a Dag of Ratchet's own; give the file another name")
+        raise ValueError(f"'{name}' is a Dag of Ratchet's own; give the file another name")
     return name
 
 
@@ -83,7 +83,7 @@ class Data(_Part):
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
         if str(self.positive) == str(self.negative):
-            raise ValueError(f"positive and negative are both {self.positive!r}")
+            raise ValueError(f"positive and negative are both '{self.positive}'")
         return self
 
     @model_validator(mode="after")
@@ -93,7 +93,7 @@ class Data(_Part):
         if repeated:
             raise ValueError(f"columns names {', '.join(repeated)} more than once")
         if self.target not in columns:
-            raise ValueError(f"columns does not name the target {self.target!r}")
+            raise ValueError(f"columns does not name the target '{self.target}'")
         return self
 
     @field_validator("ranges")
@@ -219,7 +219,7 @@ class Schedule(_Part):
         try:
             ZoneInfo(timezone)
         except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{timezone!r} is not a time zone such as Europe/Amsterdam") from error
+            raise ValueError(f"'{timezone}' is not a time zone such as Europe/Amsterdam") from error
         return timezone
 
     @field_validator("cron")
@@ -233,7 +233,7 @@ class Schedule(_Part):
         except CroniterError:
             fields = 0
         if fields != 5:  # noqa: PLR2004 - minute, hour, day, month, day of the week
-            raise ValueError(f"{cron!r} is not a cron line that ever comes, such as '0 2 * * *'")
+            raise ValueError(f"'{cron}' is not a cron line that ever comes, such as '0 2 * * *'")
         return cron
 
 
@@ -279,7 +279,7 @@ class Spec(_Part):
             raise ValueError("two slices have the same name")
         for part in self.slices:
             if not self.data.selects(part.column):
-                raise ValueError(f"slice {part.name!r}: column {part.column!r} is no feature")
+                raise ValueError(f"slice '{part.name}': column '{part.column}' is no feature")
         return self
 
     def family(self, name: str) -> Family:

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         threading.Thread(target=stop_with_parent, daemon=True).start()
         return _serve(settings)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"The server cannot start: {error}\n")
+        sys.stderr.write(f"The server cannot start: {getattr(error, 'strerror', None) or error}\n")
         return CANNOT_START
 
 

@@ -130,7 +130,9 @@ def _fields(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        raise ValueError(
+            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     if not isinstance(fields, dict):
         raise ValueError(f"{path} holds no JSON object")  # noqa: TRY004 - one kind for every reason
     return fields

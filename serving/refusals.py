@@ -1,6 +1,11 @@
 """What the server answers instead of a prediction: a status and a sentence."""
 
 
+def quoted(text: str) -> str:
+    """Return what a caller sent in quotes, with what cannot be shown escaped."""
+    return "'" + "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text) + "'"
+
+
 class RequestRefusedError(Exception):
     """A request that cannot be answered; the message tells the caller what to change."""
 

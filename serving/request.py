@@ -96,7 +96,7 @@ def _value(feature: str, cell: str, *, is_text: bool) -> Value:
     try:
         return float(cell)
     except ValueError as error:
-        raise ValueError(f"{feature} is a number and {cell!r} is none") from error
+        raise ValueError(f"{feature} is a number and '{cell}' is none") from error
 
 
 def _example(metadata: dict[str, Any]) -> list[Value]:

@@ -20,7 +20,7 @@ def read_value(place: str, text: str, read: Callable[[str], _Value]) -> _Value:
     try:
         return read(text.strip())
     except ValueError as error:
-        raise ValueError(f"{place} is {text!r}: it must be {error}") from None
+        raise ValueError(f"{place} is '{text}': it must be {error}") from None
 
 
 def port(text: str) -> int:

@@ -282,7 +282,7 @@ def _require_keys_beyond_loopback(settings: Settings) -> None:
     if settings.api_key or settings.api_keys_file or _is_loopback(settings.host):
         return
     raise ValueError(
-        f"SERVING_HOST is {settings.host!r}, which others can reach, and there is no API key: set "
+        f"SERVING_HOST is '{settings.host}', which others can reach, and there is no API key: set "
         "SERVING_API_KEYS_FILE or SERVING_API_KEY, or bind 127.0.0.1"
     )
 

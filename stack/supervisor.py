@@ -160,7 +160,7 @@ class Supervisor:
                 self._plan.home,
             )
         except OSError as error:
-            _say(f"{name} cannot be started: {error}")
+            _say(f"{name} cannot be started: {error.strerror}")
             self._after_death(child, 127)
         else:
             child.state, child.started = "running", time.time()

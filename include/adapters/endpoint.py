@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 
 from include.arrays import Probabilities
-from include.errors import EndpointError, VersionRefusedError
+from include.errors import EndpointError, VersionRefusedError, reason_of
 from serving.bundle import Layout, Value
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -141,7 +141,9 @@ class Replica:
         ]
         versions = sorted({part.version for part in parts})
         if len(versions) > 1:
-            raise EndpointError(f"{self.url} changed its version while it was asked: {versions}")
+            raise EndpointError(
+                f"{self.url} changed its version while it was asked: {', '.join(versions)}"
+            )
         probability = np.concatenate([part.probability for part in parts])
         return Answered(versions[0], probability, [one for part in parts for one in part.label])
 
@@ -221,7 +223,7 @@ class Endpoint:
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
-            why = f"{self._url}: the name {host!r} stands for no address: {error}"
+            why = f"{self._url}: the name '{host}' stands for no address: {reason_of(error)}"
             raise EndpointError(why) from error
         addresses = sorted({str(one[4][0]) for one in found})
         if any(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in addresses):

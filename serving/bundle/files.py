@@ -116,7 +116,11 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
             }
         )
         _require_kinds(read)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except KeyError as error:
+        raise BundleRefusedError(
+            f"{path.name} is no manifest that can be read: {shown(str(error.args[0]))} is missing"
+        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
         raise BundleRefusedError(
             f"{path.name} is no manifest that can be read: {shown(str(error))}"
         ) from error

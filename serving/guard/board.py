@@ -38,7 +38,7 @@ class Board:
             draft.replace(self._folder / f"{self.number}.json")
         except OSError as error:
             if not self._failed:
-                LOG.warning("other workers cannot be told of this one's state: %s", error)
+                LOG.warning("other workers cannot be told of this one's state: %s", error.strerror)
             self._failed = True
         else:
             self._failed = False

@@ -82,7 +82,7 @@ class Place:
         rest = rest.strip("/")
         if is_url and (scheme != "s3" or not rest):
             raise ValueError(
-                f"SERVING_REQUEST_LOG is {url!r}: it must be a folder or s3://BUCKET/PREFIX"
+                f"SERVING_REQUEST_LOG is '{url}': it must be a folder or s3://BUCKET/PREFIX"
             )
         self._url = url
         self._is_bucket = bool(is_url)

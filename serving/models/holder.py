@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from serving.bundle import Bundle
-from serving.refusals import RequestRefusedError
+from serving.refusals import RequestRefusedError, quoted
 
 
 class Role(StrEnum):
@@ -177,7 +177,7 @@ class Holder:
         if version not in held:
             loaded = " and ".join(sorted(held)) + (" is" if len(held) == 1 else " are")
             raise RequestRefusedError(
-                404, f"version {version!r} of {name} is not loaded; version {loaded}"
+                404, f"version {quoted(version)} of {name} is not loaded; version {loaded}"
             )
         return held[version]
 
@@ -266,5 +266,7 @@ class Holder:
             sentence = f"{name} is not loaded and cannot be looked up: {self.registry_problem}"
         else:
             known = ", ".join(self.names()) or "none yet"
-            return RequestRefusedError(404, f"there is no model {name!r}; the models are: {known}")
+            return RequestRefusedError(
+                404, f"there is no model {quoted(name)}; the models are: {known}"
+            )
         return RequestRefusedError(503, sentence)

@@ -1,5 +1,6 @@
 """From a downloaded folder to a model that has proved it can answer."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,15 @@ def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
     bundle = load(folder, digest)
     if bundle.manifest.name != name:
         raise BundleRefusedError(
-            f"the bundle is of model {bundle.manifest.name!r} but is registered as {name!r}"
+            f"the bundle is of model '{bundle.manifest.name}' but is registered as '{name}'"
         )
     single_thread(bundle.model)
     _warm(bundle)
     return quickened(bundle, folder)
+
+
+def _listed(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def _warm(bundle: Bundle) -> None:
@@ -39,7 +44,8 @@ def _warm(bundle: Bundle) -> None:
         given = score(bundle, batch)
     golden = bundle.manifest.answers
     if golden and not np.allclose(given, golden, rtol=0, atol=_APART):
+        libraries = " ".join(f"{one} {it}" for one, it in bundle.manifest.libraries.items())
         raise BundleRefusedError(
-            f"it says {given.tolist()} of its example rows where it said {list(golden)} when it "
-            f"was saved, with {bundle.manifest.libraries}: the libraries here differ"
+            f"it says {_listed(given)} of its example rows where it said {_listed(golden)} when it "
+            f"was saved, with {libraries}: the libraries here differ"
         )

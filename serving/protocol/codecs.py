@@ -21,7 +21,7 @@ from serving.protocol.prepared import Prepared
 from serving.protocol.rows import RowReader
 from serving.protocol.sentences import clip, listed, reason, refusal
 from serving.protocol.tensors import Tensor, matrix
-from serving.refusals import RequestRefusedError
+from serving.refusals import RequestRefusedError, quoted
 
 MAX_ROWS = 10_000  # the default of SERVING_MAX_ROWS
 HEADER_LENGTH = "Inference-Header-Content-Length"
@@ -40,7 +40,8 @@ def header_length(text: str | None) -> int | None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < _LONGEST_NUMBER):
         raise RequestRefusedError(
-            400, f"{HEADER_LENGTH} is {clip(text)!r}: it must be the length of the JSON in bytes"
+            400,
+            f"{HEADER_LENGTH} is {quoted(clip(text))}: it must be the length of the JSON in bytes",
         )
     return int(text)
 

@@ -22,7 +22,7 @@ from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import Table
 from include.arrays import Block, Labels, Matrix
 from include.contract import Contract
-from include.errors import ContractError, DataFileError, DataVersionError
+from include.errors import ContractError, DataFileError, DataVersionError, reason_of
 from include.records import Counts, Dataset
 from include.store import open_store
 from serving.bundle import Layout, Value
@@ -197,7 +197,8 @@ class Lake:
             found = reading.shared(train, self._side(scored, "holdout", keys_alone=True))
         except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
             raise DataVersionError(
-                f"version {fitted} of the table, which it was fitted on, cannot be read: {error}"
+                f"version {fitted} of the table, which it was fitted on, cannot be read: "
+                f"{reason_of(error)}"
             ) from error
         return found.others, found.shared
 

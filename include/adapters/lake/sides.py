@@ -10,6 +10,7 @@ from io import BytesIO
 
 import polars as pl
 
+from include.errors import reason_of
 from include.store import Store
 
 log = logging.getLogger("ratchet")
@@ -57,7 +58,7 @@ class Sides:
             log.warning(
                 "the sides of batch %s cannot be read from %s/%s%s (%s): rows of it that the table "
                 "lacks get their sides anew",
-                digest[:12], self._store.url, digest, _SUFFIX, error,
+                digest[:12], self._store.url, digest, _SUFFIX, reason_of(error),
             )  # fmt: skip
             return None
 

@@ -28,7 +28,7 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
         raise FileRefusedError(f"the header names {_listed(repeated)} more than once")
     if data.target not in columns:
         shown = ", ".join(map(showable_name, columns[:_SHOWN]))
-        raise FileRefusedError(f"no target column {data.target!r}; the header starts {shown}")
+        raise FileRefusedError(f"no target column '{data.target}'; the header starts {shown}")
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
         return

@@ -46,7 +46,7 @@ def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pi
         pipeline.set_params(**_reproducible(pipeline, seed))
         translation = _translation(layout, [step for _, step in pipeline.steps])
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise SpecError(f"family {family.name!r} cannot be built: {error}") from error
+        raise SpecError(f"family '{family.name}' cannot be built: {error}") from error
     return Pipeline([("layout", translation), *pipeline.steps]) if translation else pipeline
 
 
