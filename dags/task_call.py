@@ -89,6 +89,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
 
     from include import steps
     from include.errors import NothingToDoError
+    from include.full_disk import room_required
     from include.records import pack
     from include.workplace import workplace
 
@@ -103,7 +104,8 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
             step: Callable[..., Any] = getattr(steps, step_name)
             checked = validate_call(config={"arbitrary_types_allowed": True})(step)
             started = time.time()
-            return pack(checked(at, *arguments))
+            with room_required(spec, at.settings):
+                return pack(checked(at, *arguments))
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))
         raise AirflowSkipException(str(error)) from error

@@ -12,7 +12,7 @@ from include import completion
 from include.arrivals import why_ignored
 from include.command_line import CommandParser, parsed, share, whole_number
 from include.errors import NothingToDoError, RatchetError, SpecError, reason_of
-from include.full_disk import require_room
+from include.full_disk import room_required
 from include.places import EVERYTHING, Need, ask_neighbours_directly, places
 from include.running_stack import with_stack
 from include.settings import Settings, read_settings
@@ -64,13 +64,13 @@ def _spec(folder: Path, name: str) -> Spec:
 def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
     """Do it within seconds; what fails for want of room is told as that."""
     needed = places(arguments.needs, spec, settings)
-    try:
-        with within(needed, settings.patience, may_take_long=arguments.may_take_long):
-            for line in arguments.do(spec, settings, arguments):
-                _say(sys.stdout, line)
-    except Exception as error:
-        require_room(error, spec, settings)
-        raise
+    may_take_long = arguments.may_take_long
+    with (
+        room_required(spec, settings),
+        within(needed, settings.patience, may_take_long=may_take_long),
+    ):
+        for line in arguments.do(spec, settings, arguments):
+            _say(sys.stdout, line)
 
 
 def _say(stream: TextIO, words: str) -> None:

@@ -7,7 +7,8 @@ and one in Rust no number. So the places that are written to are looked at.
 import errno
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from include.errors import FullDiskError
@@ -33,6 +34,16 @@ def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
             f"no space is left on the disk with {' and '.join(full) or _named(error)}: nothing is "
             "half there; free some space there, then do this again"
         ) from error
+
+
+@contextmanager
+def room_required(spec: Spec, settings: Settings) -> Iterator[None]:
+    """Raise FullDiskError where a block fails because a disk of a spec's places is full."""
+    try:
+        yield
+    except Exception as error:
+        require_room(error, spec, settings)
+        raise
 
 
 def _full(folders: Iterable[Path]) -> list[str]:
