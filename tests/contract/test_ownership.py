@@ -125,7 +125,7 @@ def test_nobody_owns_what_is_not_registered(at: Workplace) -> None:
 
 
 def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(at: Workplace) -> None:
-    """With MLflow away ingest goes on within seconds: `plan` waits and looks again."""
+    """With MLflow away ingest goes on at once: `plan` waits and looks again."""
     port = free_ports()["RATCHET_MLFLOW_PORT"]
     away = read_settings({"RATCHET_HOME": str(at.settings.home), "RATCHET_MLFLOW_PORT": port})
     alone = workplace(at.spec, away)
@@ -133,7 +133,7 @@ def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(at: Workplace
     began = time.monotonic()
     (batch,) = steps.ingest(alone)
     assert batch.read == len(ROWS)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 10
     mlflow.set_tracking_uri(at.settings.registry_url)
 
 

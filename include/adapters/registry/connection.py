@@ -63,15 +63,16 @@ def ask_once(seconds: int) -> None:
 
 
 @contextmanager
-def asking_for(seconds: int) -> Iterator[None]:
+def asking_for(seconds: int, tries: int | None = None) -> Iterator[None]:
     """Let a question of the block end after about so many seconds where nobody answers.
 
-    For a person who waits: one second a try, as many tries as seconds.
+    For a person who waits: one second a try, as many tries as seconds. With `tries` 0 nobody is
+    waited for who does not even listen.
     """
     changed = (options.MLFLOW_HTTP_REQUEST_MAX_RETRIES, options.MLFLOW_HTTP_REQUEST_TIMEOUT)
     before = [option.get() for option in changed]
-    for option in changed:
-        option.set(seconds)
+    for option, value in zip(changed, (seconds if tries is None else tries, seconds), strict=True):
+        option.set(value)
     try:
         yield
     finally:
