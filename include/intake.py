@@ -109,7 +109,6 @@ def dedup_batch(at: Dock, batch: Batch) -> Batch:
         looked_at=looked_at,
     )
     settling.promise(at, judged, delivery.name)
-    log_refused_rows(judged, at.spec.name, at.spec.data.max_refused_share)
     return log_counts(judged)
 
 
@@ -130,6 +129,8 @@ def split_batch(at: Dock, batch: Batch) -> Batch:
     settling.settle(at, batch.digest)
     while (delivery := at.landing.delivery(batch.digest)) is not None:
         at.landing.archive(delivery)
+    # Once, and not when history was subtracted: that is done again for every file beside it.
+    log_refused_rows(batch, at.spec.name, at.spec.data.max_refused_share)
     return log_counts(replace(batch, committed=at.lake.committed(batch.digest)))
 
 

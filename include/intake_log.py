@@ -36,7 +36,7 @@ def log_counts(batch: Batch) -> Batch:
 
 def log_refused_rows(batch: Batch, spec: str, allowed: float) -> None:
     """Warn of rows that were refused while the others of their file go on."""
-    if not batch.refused:
+    if not batch.refused or batch.fate is not Fate.GOES_ON:
         return
     share = batch.refused / batch.read
     bound = ", as many as the spec still allows," if share == allowed else ""

@@ -4,8 +4,11 @@ Rows in quarantine are settled when another delivery brought them again and was 
 `./ratchet replay` made of them, or one of the same file name that is plainly the mended file.
 """
 
+import errno
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from include.dock import Dock
@@ -18,6 +21,9 @@ from include.showable import showable_name
 log = logging.getLogger("ratchet")
 OWN_NAME = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
 """How the name of a file begins that a replay has made."""
+_IN_THE_WAY = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
 _MOST_LISTED = 100
 _LONGEST_LISTED = 160
 """Of a row in a note, in characters: its line tells where the whole of it is."""
@@ -36,12 +42,8 @@ def note_refusal(at: Dock, batch: Batch, name: str, why: str = "") -> None:
         # A batch that the table had lost comes again: its bad rows were mended long ago.
         return
     at.ledger.remember(refusal)
-    try:
+    with _no_note_is_worth_a_file(batch.name, "written"):
         at.notes.write(refusal, _note(at, batch, refusal, why))
-    except OSError as error:
-        log.warning(
-            "%s: the note for its sender cannot be written: %s", batch.name, error.strerror or error
-        )
 
 
 def promise(at: Dock, batch: Batch, name: str) -> None:
@@ -82,15 +84,20 @@ def _has_waiting_rows(at: Dock, digest: str) -> bool:
 
 
 def _close(at: Dock, refusal: Refusal) -> None:
-    try:
+    with _no_note_is_worth_a_file(showable_name(refusal.name), "removed"):
         at.notes.delete(refusal)
-    except OSError as error:
-        log.warning(
-            "%s: the note for its sender cannot be removed: %s",
-            showable_name(refusal.name),
-            error.strerror or error,
-        )
     at.ledger.close(refusal)
+
+
+@contextmanager
+def _no_note_is_worth_a_file(name: str, what: str) -> Iterator[None]:
+    """Let what stands in a note's way stop no file; a disk that is full stops everything."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        log.warning("%s: the note for its sender cannot be %s: %s", name, what, error.strerror)
 
 
 def _brings_again(batch: Batch, refusal: Refusal) -> bool:

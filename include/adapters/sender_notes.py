@@ -4,9 +4,11 @@ They stand in a folder of the landing place, of which nothing is ever taken in. 
 overwritten there or deleted.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from include.arrivals import NOTES
 from include.refusals import Refusal
@@ -33,8 +35,9 @@ class SenderNotes:
         When there are more than MOST_NOTES the oldest go.
         """
         name = next(one for one in _names(refusal) if self._owner(one) in {None, refusal.digest})
-        self._store.write(name, f"Ratchet {text}\n\nBatch: {refusal.digest}\n".encode())
-        self._make_room()
+        with _as_of_a_disk():
+            self._store.write(name, f"Ratchet {text}\n\nBatch: {refusal.digest}\n".encode())
+            self._make_room()
         return f"{self._store.url}/{name}"
 
     def delete(self, refusal: Refusal) -> None:
@@ -42,7 +45,8 @@ class SenderNotes:
         for number, name in enumerate(_names(refusal)):
             owner = self._owner(name)
             if owner == refusal.digest:
-                self._store.delete(name)
+                with _as_of_a_disk():
+                    self._store.delete(name)
             # The note of an earlier file of this name may have gone before.
             if owner is None and number:
                 return
@@ -69,6 +73,17 @@ class SenderNotes:
         own = [one for one in notes if self._owner(one.name)]
         for entry in sorted(own, key=lambda one: (one.modified, one.name))[:-MOST_NOTES]:
             self._store.delete(entry.name)
+
+
+@contextmanager
+def _as_of_a_disk() -> Iterator[None]:
+    """Raise PermissionError for what the policy of a bucket forbids."""
+    from obstore.exceptions import PermissionDeniedError
+
+    try:
+        yield
+    except PermissionDeniedError as error:
+        raise PermissionError(errno.EACCES, "the bucket does not allow it") from error
 
 
 def _names(refusal: Refusal) -> Iterator[str]:

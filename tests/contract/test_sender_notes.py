@@ -1,11 +1,13 @@
 """What the sender of a refused file finds beside the files, and when it is gone again."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from obstore.exceptions import PermissionDeniedError
 
 from include import intake, replay, steps
 from include.adapters import landing as door
@@ -218,6 +220,42 @@ def test_where_no_note_can_be_written_the_file_is_taken_in_all_the_same(
     assert take_in(folder).batches[0].new == 40
     assert "the note for its sender cannot be written" in caplog.text
     assert not (place_.parent / NOTE).exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "stops"), [(errno.EACCES, False), (errno.ENOSPC, True), (errno.EROFS, True)]
+)
+def test_a_note_that_cannot_be_written_is_told_from_a_disk_that_is_full(
+    folder: Workplace, monkeypatch: pytest.MonkeyPatch, number: int, *, stops: bool
+) -> None:
+    """Of the latter the run fails, as of any write, and the next one writes the note."""
+
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    folder.landing.drop("march.csv", PARTLY)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder.notes._store, "write", fail)
+        if stops:
+            with pytest.raises(OSError, match=os.strerror(number)):
+                take_in(folder)
+        else:
+            assert take_in(folder).batches[0].new == 40
+    take_in(folder)
+    assert bool(notes(folder)) == stops
+
+
+def test_a_bucket_that_forbids_notes_stops_no_file(
+    folder: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its policy may allow the claims and nothing else."""
+
+    def forbid(*_: Any) -> None:
+        raise PermissionDeniedError("403")
+
+    monkeypatch.setattr(folder.notes._store, "write", forbid)
+    assert send(folder, PARTLY).new == 40
+    assert "cannot be written: the bucket does not allow it" in caplog.text
 
 
 def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: Workplace) -> None:

@@ -97,7 +97,7 @@ def state(home: Path, spec: Spec) -> dict[str, Any]:
         "rows": sorted(rows.select(sorted(rows.columns)).rows()),
         "commits": table.version(),
         "archive": {name: one for name, one in archived.items() if not name.startswith(".")},
-        "kept beside the archive": {name for name in archived if name.startswith(".")},
+        "kept beside the archive": sorted(name for name in archived if name.startswith(".")),
         "sides": sides.read(sides.digests()).sort("key_high", "key_low").rows(),
         "quarantine": _digests(lake.at("quarantine")),
         "contract": lake.read("contract.toml").decode(),
