@@ -97,7 +97,8 @@ class Ownership(Promotions):
     def _first_spec(self) -> str | None:
         """Return the spec of the oldest version whose run is known to be a spec's."""
         versions = self._client.search_model_versions(f"name='{self.model}'")
-        for version in sorted(versions, key=lambda one: int(one.version)):
+        ran = [version for version in versions if version.run_id]
+        for version in sorted(ran, key=lambda one: int(one.version)):
             try:
                 run = self._client.get_run(version.run_id)
             except MlflowException:
