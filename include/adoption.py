@@ -103,7 +103,7 @@ def _manifest(at: Workplace, dataset: Dataset, threshold: float) -> Manifest:
         family="adopted",
         layout=layout,
         threshold=threshold,
-        labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
+        labels=at.spec.data.label_names,
         data_version=dataset.version,
         example=tuple(map(tuple, rows)),
         libraries=libraries(),

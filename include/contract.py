@@ -9,13 +9,16 @@ next file by another rule is how half a column ends in quarantine.
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import tomli_w
 
 from include.errors import ContractError, SpecError, reason_of
 from include.showable import showable
-from include.spec import Data, Spec
+from include.spec import Data, Label, Spec, is_index
+from serving.values.notation import PLAIN, Notation, read_notation
+from serving.values.spelling import SPELLING
 
 Kind = Literal["number", "category"]
 _SLICED: dict[Kind, tuple[str, str]] = {
@@ -38,6 +41,8 @@ class Column:
     """Lowest and highest number of the batch that fixed the contract."""
     categories: tuple[str, ...] = ()
     """Categories of that batch, sorted."""
+    notation: Notation = PLAIN
+    """How texts write its numbers."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,21 @@ class Contract:
     since: str
     """Digest of the batch that fixed it, or why it was changed."""
     target: str
-    positive: str | int
-    negative: str | int
+    positive: Label
+    negative: Label | tuple[Label, ...]
     id: str | None
     holdout: float
     """Share of the holdout in new rows."""
     salt: str
     columns: tuple[Column, ...]
     """The features, in the order of the first batch."""
+    spelling: int = 1
+    """How categories are spelled, see `serving.values.spelling`: 1 in contracts of 0.1.0."""
+
+    @property
+    def negatives(self) -> tuple[Label, ...]:
+        """The negative labels."""
+        return self.negative if isinstance(self.negative, tuple) else (self.negative,)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -68,9 +80,20 @@ class Contract:
         return tuple(column.name for column in self.columns if column.kind == "category")
 
 
-def first(spec: Spec, kinds: Mapping[str, Kind], since: str) -> Contract:
-    """Return the contract of a first batch whose features have these kinds, in this order."""
-    columns = tuple(_column(spec.data, name, kind) for name, kind in kinds.items())
+def first(
+    spec: Spec,
+    kinds: Mapping[str, Kind],
+    since: str,
+    notations: Mapping[str, Notation] = MappingProxyType({}),
+) -> Contract:
+    """Return the contract of a first batch whose features have these kinds, in this order.
+
+    `notations` are those of numbers that are not plainly written.
+    """
+    columns = tuple(
+        _column(spec.data, Column(name, kind, notation=notations.get(name, PLAIN)))
+        for name, kind in kinds.items()
+    )
     return _under(spec, 1, since, columns)
 
 
@@ -106,15 +129,9 @@ def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
             f"{'; '.join(fixed)}: the keys of every row rest on this. Copy the spec to a new name "
             "with these columns and drop the archived files again"
         )
-    columns = tuple(
-        replace(
-            _column(spec.data, column.name, column.kind),
-            seen=column.seen,
-            categories=column.categories,
-        )
-        for column in contract.columns
-    )
-    return _under(spec, contract.version + 1, showable(reason), columns)
+    columns = tuple(_column(spec.data, column) for column in contract.columns)
+    now = _under(spec, contract.version + 1, showable(reason), columns)
+    return replace(now, spelling=contract.spelling)
 
 
 def require_agreement(contract: Contract, spec: Spec) -> None:
@@ -144,8 +161,8 @@ def loads(text: str) -> Contract:
     """Read a contract from TOML; ContractError when it cannot be read."""
     try:
         fields = tomllib.loads(text)
-        columns = tuple(Column(**_tupled(column)) for column in fields.pop("columns"))
-        return Contract(**{"id": None} | fields, columns=columns)
+        columns = tuple(_read_column(column) for column in fields.pop("columns"))
+        return Contract(**{"id": None} | _tupled(fields), columns=columns)
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         raise ContractError(f"the contract cannot be read: {reason_of(error)}") from error
 
@@ -162,45 +179,71 @@ def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) ->
         holdout=rule.holdout,
         salt=rule.salt,
         columns=columns,
+        spelling=SPELLING,
     )
 
 
-def _column(data: Data, name: str, kind: Kind) -> Column:
-    return Column(name, kind, data.may_be_missing(name), data.accepted(name))
+def _column(data: Data, column: Column) -> Column:
+    """Return a column as the spec has it now; gaps that it has had it keeps unless forbidden."""
+    name = column.name
+    missing = data.may_be_missing(name) or (column.missing and not data.must_be_there(name))
+    stated = data.notation_of(name) if column.kind == "number" else None
+    return replace(
+        column,
+        missing=missing,
+        accepted=data.accepted(name),
+        notation=column.notation if stated is None else stated,
+    )
 
 
 def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
     now = _under(spec, 0, "", ())
     for field in ("target", "positive", "negative", "id", "holdout", "salt"):
         was, says = getattr(contract, field), getattr(now, field)
-        if was != says:
-            yield f"{field} was {_written(was)} and is {_written(says)}"
+        if was != says or type(was) is not type(says):
+            yield f"{field} was {_shown(was)} and is {_shown(says)}"
     for column in contract.columns:
         yield from _column_differences(column, spec.data)
 
 
 def _column_differences(column: Column, data: Data) -> Iterator[str]:
-    if not data.selects(column.name):
+    # 0.1.0 took the index that pandas writes for a feature.
+    if not data.selects(column.name) and not is_index(column.name):
         yield f"column {column.name} is no feature any more"
         return
     category = data.is_category(column.name)
     if category is not None and category != (column.kind == "category"):
         yield f"column {column.name} was of kind {column.kind}"
-    if data.may_be_missing(column.name) != column.missing:
-        yield f"{column.name} {'may' if not column.missing else 'may no longer'} be missing"
+    if data.may_be_missing(column.name) and not column.missing:
+        yield f"{column.name} may be missing"
+    if data.must_be_there(column.name) and column.missing:
+        yield f"{column.name} may no longer be missing"
+    stated = data.notation_of(column.name)
+    if stated is not None and column.kind == "number" and stated != column.notation:
+        yield f"the notation of {column.name} is another"
     if data.accepted(column.name) != column.accepted:
         ends = data.accepted(column.name)
         now = f"{ends[0]:g} to {ends[1]:g}" if ends else "open"
         yield f"the accepted range of {column.name} is {now}"
 
 
-def _written(value: Any) -> str:
-    """Return a value as a spec has it."""
-    return f"'{value}'" if isinstance(value, str) else str(value)
-
-
 def _told(column: Column) -> dict[str, Any]:
-    return {key: value for key, value in asdict(column).items() if value not in (None, ())}
+    fields = asdict(column) | {"notation": column.notation.told}
+    return {key: value for key, value in fields.items() if value not in (None, (), {})}
+
+
+def _read_column(fields: dict[str, Any]) -> Column:
+    notation = read_notation(fields.pop("notation", {}))
+    return Column(**_tupled(fields), notation=notation)
+
+
+def _shown(value: Any) -> str:
+    """Return a field as a person writes it in TOML."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, str):
+        return f"'{value}'"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _tupled(fields: dict[str, Any]) -> dict[str, Any]:

@@ -162,7 +162,8 @@ def _staged_in_parts(
         raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
     ingest_stage.require_labels(tally.labels)
-    for words in _about_labels(at, tally.labels, is_first=is_first):
+    unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
+    for words in (*unexpected, *_about_labels(at, tally.labels, is_first=is_first)):
         log.warning("%s: %s", batch.name, words)
     if is_first:
         contract = replace(contract, since=f"batch {batch.digest}")

@@ -8,12 +8,12 @@ here, and imported when selection runs.
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -32,14 +32,23 @@ from include.encoded import UTF_8, encoding_name
 from include.errors import SpecError
 from include.nearest import did_you_mean
 from include.showable import showable, showable_name
+from serving.values.notation import Notation, date_pattern
+from serving.values.spelling import spelled
 
 OWN_DAGS = ("roll_back",)
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_INDEX = re.compile(r"|__index_level_\d+__|Unnamed: \d+(\.\d+)*")
+"""What pandas calls an index in Parquet and in CSV, there first without a name."""
 _LONGEST_SPEC = 1 << 20
 """In bytes."""
 _MOST_CANDIDATES = 10_000
 """Of a family; each is a fit on two parts of the train side at least."""
 Name = Annotated[str, Field(pattern=f"^{_NAME.pattern}$")]
+Label = bool | int | str
+"""`true` is a truth, 1 a number, "1" a text; each is what it looks like in any format."""
+ANYTHING_ELSE = "*"
+"""As the negative label: whatever is there and is not the positive one."""
+_T = TypeVar("_T")
 
 
 def _is_free(name: str) -> str:
@@ -52,12 +61,53 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def matches(column: str, pattern: str) -> bool:
+    """Say whether a pattern is a column's own name, brackets and all, or fits it."""
+    return column == pattern or fnmatchcase(column, pattern)
+
+
+def is_index(column: str) -> bool:
+    """Say whether a column is called as programs call the numbers of rows that they write."""
+    return bool(_INDEX.fullmatch(column))
+
+
+class Written(_Part):
+    """How the texts of a column write its values; see `Notation`."""
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'", "_"] = ""
+    currency: Annotated[str, Field(max_length=8)] = ""
+    percent: bool = False
+    parentheses: bool = False
+    date: str = ""
+    boolean: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"'{self.decimal}' cannot both be the decimal and part thousands")
+        numbers = self.model_dump(
+            exclude={"date", "boolean"}
+        ) != Written.model_construct().model_dump(exclude={"date", "boolean"})
+        if bool(self.date) + self.boolean + numbers > 1:
+            raise ValueError("a column holds numbers, dates or truths: state one of them")
+        return self
+
+    @field_validator("date")
+    @classmethod
+    def _makes_a_date(cls, form: str) -> str:
+        if form:
+            date_pattern(form)
+        return form
+
+
 class Data(_Part):
     """The columns of a delivery. What the first batch fixed of them stands in the contract."""
 
     target: str
-    positive: str | int = 1
-    negative: str | int = 0
+    positive: Label = 1
+    negative: Label | tuple[Label, ...] = 0
+    """One label, several, or `*` for whatever else stands in the target."""
     id: str | None = None
     """A column that names a row and is no feature."""
     features: tuple[str, ...] = ("*",)
@@ -68,7 +118,11 @@ class Data(_Part):
     """Shell patterns of the features that hold categories. Unset: those whose values in the first
     batch are mostly no numbers."""
     missing: tuple[str, ...] = ()
-    """Shell patterns of the features that may be empty."""
+    """Shell patterns of features that may be empty, beside those with gaps in the first batch."""
+    required: tuple[str, ...] = ()
+    """Shell patterns of features that may not be empty, whatever the first batch shows."""
+    notation: dict[str, Written] = {}
+    """Shell pattern to how its texts write numbers, dates or truths."""
     ranges: dict[str, tuple[float, float]] = {}
     """Shell pattern to the lowest and highest number that is accepted."""
     conflicts: Literal["quarantine", "keep"] = "quarantine"
@@ -82,8 +136,18 @@ class Data(_Part):
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Self:
-        if str(self.positive) == str(self.negative):
-            raise ValueError(f"positive and negative are both '{self.positive}'")
+        if not self.negatives:
+            raise ValueError("negative names no label")
+        for negative in self.negatives:
+            if spelled(self.positive) == spelled(negative):
+                raise ValueError(f"positive and negative are both '{spelled(negative)}'")
+        return self
+
+    @model_validator(mode="after")
+    def _gaps_agree(self) -> Self:
+        both = sorted({*self.missing} & {*self.required})
+        if both:
+            raise ValueError(f"missing and required both name {', '.join(both)}")
         return self
 
     @model_validator(mode="after")
@@ -112,15 +176,38 @@ class Data(_Part):
         """Say whether a column is a feature."""
         if column in {self.target, self.id} or _matches(column, self.exclude):
             return False
+        if is_index(column) and column not in self.features:
+            return False
         return _matches(column, self.features)
 
     def may_be_missing(self, column: str) -> bool:
         """Say whether a feature may be empty."""
         return _matches(column, self.missing)
 
+    @property
+    def negatives(self) -> tuple[Label, ...]:
+        """The negative labels."""
+        return self.negative if isinstance(self.negative, tuple) else (self.negative,)
+
+    @property
+    def label_names(self) -> tuple[str, str]:
+        """What the answers of a model call the negative class and the positive one."""
+        negative = " or ".join(map(spelled, self.negatives))
+        positive = spelled(self.positive)
+        return (f"not {positive}" if negative == ANYTHING_ELSE else negative), positive
+
+    def must_be_there(self, column: str) -> bool:
+        """Say whether the spec forbids gaps in a feature."""
+        return _matches(column, self.required)
+
+    def notation_of(self, column: str) -> Notation | None:
+        """Return the notation that is stated for a feature, None when none is."""
+        stated = _first(column, self.notation)
+        return None if stated is None else Notation(**stated.model_dump())
+
     def accepted(self, column: str) -> tuple[float, float] | None:
         """Return the range that is stated for a feature, None when none is."""
-        return next((r for pattern, r in self.ranges.items() if fnmatchcase(column, pattern)), None)
+        return _first(column, self.ranges)
 
     def is_category(self, column: str) -> bool | None:
         """Say whether a feature holds categories; None when the first batch is to tell."""
@@ -390,7 +477,13 @@ def _require_showable(file: str, value: Any) -> None:
 
 
 def _matches(column: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(column, pattern) for pattern in patterns)
+    return any(matches(column, pattern) for pattern in patterns)
+
+
+def _first(column: str, by_pattern: Mapping[str, _T]) -> _T | None:
+    """Return what stands for a column's own name, else for the first pattern that it matches."""
+    fitting = (found for pattern, found in by_pattern.items() if matches(column, pattern))
+    return by_pattern.get(column, next(fitting, None))
 
 
 def _told(problem: ErrorDetails) -> str:

@@ -80,7 +80,7 @@ def _manifest(at: Workplace, plan: Plan, winner: Trial, layout: Layout) -> Manif
         family=winner.candidate.family,
         layout=layout,
         threshold=winner.threshold,
-        labels=(str(at.spec.data.negative), str(at.spec.data.positive)),
+        labels=at.spec.data.label_names,
         data_version=plan.dataset.version,
         example=tuple(map(tuple, rows)),
         libraries=libraries(),

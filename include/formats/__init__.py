@@ -4,7 +4,17 @@ A format knows bytes, fields and lines; which values are good is not its busines
 it is given it raises nothing but FileRefusedError.
 """
 
-from include.formats.reading import open_table, raw_texts
-from include.formats.table import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table
+from include.formats.reading import all_columns, open_table, raw_texts
+from include.formats.table import BLOCK_BYTES, Chunk, Held, RefusedRow, Stated, Table
 
-__all__ = ["BLOCK_BYTES", "Chunk", "RefusedRow", "Stated", "Table", "open_table", "raw_texts"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Chunk",
+    "Held",
+    "RefusedRow",
+    "Stated",
+    "Table",
+    "all_columns",
+    "open_table",
+    "raw_texts",
+]

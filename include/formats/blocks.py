@@ -6,12 +6,14 @@ import numpy as np
 import polars as pl
 
 from include.encoded import BOM
-from include.formats.records import Flags, Places, Record, Survey
+from include.formats.records import Flags, Places, Record, Survey, regular
 from include.formats.table import Chunk, RefusedRow
 
 UNDECODABLE = "bytes that are not UTF-8"
 RAGGED = "wrong number of fields"
 UNCLOSED = "a quote that is never closed"
+STRAY = "a quote inside a field, or text behind a closing quote"
+HEADER_AGAIN = "the header line again"
 
 
 def feeds(data: bytes) -> Places:
@@ -58,7 +60,7 @@ def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
     *,
     quoted: bool,
 ) -> pl.DataFrame | None:
-    """Read the columns at these places, `numbers` as Float64 if they are nothing else.
+    """Read the columns at these places, `numbers` as Float64 where they are nothing else.
 
     None when polars finds the text ill-formed.
     """
@@ -66,7 +68,7 @@ def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
         return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
     quote = '"' if quoted else None
 
-    def read(as_numbers: Collection[int]) -> pl.DataFrame | None:
+    def read(as_numbers: Collection[int], only: Collection[int] | None) -> pl.DataFrame | None:
         schema = {str(i): pl.Float64 if i in as_numbers else pl.String for i in range(width)}
         try:
             # All columns: in those it does not read polars lets rows be too long.
@@ -74,35 +76,52 @@ def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
                 data,
                 has_header=False,
                 schema=schema,
+                columns=None if only is None else sorted(only),
                 separator=chr(separator),
                 quote_char=quote,
+                # What is no number becomes null. A row that is too long is an error all the same.
+                ignore_errors=True,
             )
         except pl.exceptions.PolarsError:
             return None
 
     as_numbers = {place for name, place in places.items() if name in numbers}
-    frame = read(as_numbers) if as_numbers else None
-    if frame is None or not _all_numbers(frame, as_numbers):
-        frame = read(())
-    named = [pl.col(str(place)).alias(name) for name, place in places.items()]
-    return None if frame is None else frame.select(named)
+    frame = read(as_numbers, None)
+    if frame is None:
+        return None
+    doubtful = _doubtful(frame, as_numbers)
+    if doubtful:
+        texts = read((), doubtful)
+        frame = frame if texts is None else frame.with_columns(texts.get_columns())
+    return frame.select(pl.col(str(place)).alias(name) for name, place in places.items())
 
 
 def sieved(
-    data: bytes, line: int, rows: Survey, width: int
+    data: bytes, line: int, rows: Survey, width: int, header: bytes
 ) -> tuple[Flags, tuple[RefusedRow, ...]]:
-    """Flag the rows with a field for every column; return the others but for empty lines."""
-    undecodable = _undecodable(data, rows)
+    """Flag the rows with a field for every column; return the others but for empty lines.
+
+    A row that is the `header` once more, to the byte, is none.
+    """
+    problems = {
+        UNDECODABLE: _undecodable(data, rows),
+        RAGGED: rows.separators != width - 1,
+        HEADER_AGAIN: _again(data, rows, header),
+    }
     empty = rows.starts == rows.ends
-    ragged = rows.separators != width - 1
-    bad = np.flatnonzero((undecodable | ragged) & ~empty)
+    wrong = np.logical_or.reduce(list(problems.values()))
+    bad = np.flatnonzero(wrong & ~empty)
     broken = tuple(
         RefusedRow(
-            line + int(rows.line_offsets[i]), "", UNDECODABLE if undecodable[i] else RAGGED, raw
+            line + int(rows.line_offsets[i]),
+            "",
+            next(problem for problem, flags in problems.items() if flags[i]),
+            raw,
+            _fields(int(rows.separators[i]) + 1, width),
         )
         for i, raw in zip(bad, raw_texts(data, rows, bad), strict=True)
     )
-    return ~(empty | undecodable | ragged), broken
+    return ~(empty | wrong), broken
 
 
 def kept(data: bytes, rows: Survey, whole: Flags) -> bytes:
@@ -119,9 +138,11 @@ def raw_texts(data: bytes, rows: Survey, chosen: Places) -> list[str]:
     return [shown(data[rows.starts[i] : rows.ends[i]]) for i in chosen]
 
 
-def from_records(records: Sequence[Record], header: Sequence[str], columns: Sequence[str]) -> Chunk:
+def from_records(
+    records: Sequence[Record], separator: int, header: Sequence[str], columns: Sequence[str]
+) -> Chunk:
     """Return the chunk of rows that the csv module has read."""
-    problems = [_problem(record, len(header)) for record in records]
+    problems = [_problem(record, separator, header) for record in records]
     whole = [record for record, problem in zip(records, problems, strict=True) if not problem]
     at = {name: place for place, name in enumerate(header)}
     places = {name: at[name] for name in columns}
@@ -130,7 +151,9 @@ def from_records(records: Sequence[Record], header: Sequence[str], columns: Sequ
         schema=dict.fromkeys(columns, pl.String),
     )
     broken = tuple(
-        RefusedRow(record.line, "", problem, shown(record.raw))
+        RefusedRow(
+            record.line, "", problem, shown(record.raw), _fields(len(record.fields), len(header))
+        )
         for record, problem in zip(records, problems, strict=True)
         if problem
     )
@@ -151,13 +174,28 @@ def shown(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")
 
 
-def _all_numbers(frame: pl.DataFrame, places: Collection[int]) -> bool:
-    """Say whether there is neither a null nor a NaN, which has spellings that mean `missing`."""
+def _fields(found: int, width: int) -> str:
+    return "" if found == width else f"{found} fields where the header has {width}"
+
+
+def _doubtful(frame: pl.DataFrame, places: Collection[int]) -> set[int]:
+    """Return the columns of numbers with a null or a NaN, which has spellings of `missing`."""
     names = [str(place) for place in places]
     if not names:
-        return True
+        return set()
     usable = (pl.col(names).null_count() == 0) & pl.col(names).is_not_nan().all()
-    return all(frame.select(usable).row(0))
+    return {int(name) for name, good in frame.select(usable).row(0, named=True).items() if not good}
+
+
+def _again(data: bytes, rows: Survey, header: bytes) -> Flags:
+    flags = np.zeros(len(rows.starts), np.bool_)
+    place = data.find(header) if header else -1
+    while place >= 0:
+        row = int(np.searchsorted(rows.starts, place, side="right")) - 1
+        end = place + len(header)
+        flags[row] = flags[row] or (rows.starts[row] == place and rows.ends[row] == end)
+        place = data.find(header, end)
+    return flags
 
 
 def _undecodable(data: bytes, rows: Survey) -> Flags:
@@ -170,9 +208,13 @@ def _undecodable(data: bytes, rows: Survey) -> Flags:
     return flags
 
 
-def _problem(record: Record, width: int) -> str:
+def _problem(record: Record, separator: int, header: Sequence[str]) -> str:
     if not decodable(record.raw):
         return UNDECODABLE
     if not record.closed:
         return UNCLOSED
-    return "" if len(record.fields) == width else RAGGED
+    if b'"' in record.raw and not regular(record.raw, separator, last=True):
+        return STRAY
+    if len(record.fields) != len(header):
+        return RAGGED
+    return HEADER_AGAIN if [field.strip() for field in record.fields] == list(header) else ""

@@ -76,6 +76,7 @@ class DelimitedTable:
         self._held = self._held.removeprefix(BOM)
         start = read_start(self._held[: 2 * HEADER_BYTES], stated)
         self.columns, self._separator, self.start = start.columns, start.separator, start.text
+        self._header = start.header
         self._places = {name: place for place, name in enumerate(self.columns)}
         self._held = self._held[start.used :]
         self._line = start.line
@@ -83,13 +84,19 @@ class DelimitedTable:
         self._records: Iterator[Record] | None = None
         self._blocks = ahead(iter(self._block, None))
 
+    def has(self, column: str) -> bool:
+        """Say whether there is a column of this name."""
+        return column in self._places
+
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, None at the end."""
         block = next(self._blocks, None)
         if block is not None:
             return self._chunk(block, columns, numbers)
         records = self._some_records()
-        return from_records(records, self.columns, columns) if records else None
+        if not records:
+            return None
+        return from_records(records, self._separator, self.columns, columns)
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
         """Yield line and raw text of the rows ahead that start at these lines."""
@@ -191,18 +198,23 @@ class DelimitedTable:
     def _chunk(self, block: _Block, columns: Sequence[str], numbers: Collection[str]) -> Chunk:
         separator, width = self._separator, len(self.columns)
         places = {name: self._places[name] for name in columns}
-        if block.rows is None and is_simple(block.data, block.lines, separator, width):
+        again = bool(self._header) and self._header in block.data
+        if (
+            block.rows is None
+            and not again
+            and is_simple(block.data, block.lines, separator, width)
+        ):
             frame = parsed(block.data, separator, width, places, numbers, quoted=False)
             if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
-        whole, broken = sieved(block.data, block.line, rows, width)
+        whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
         data = kept(block.data, rows, whole)
         frame = parsed(data, separator, width, places, numbers, quoted=rows.quoted)
         at = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(at):
             records = list(careful(split_all(block.data), separator, block.line))
-            return from_records(records, self.columns, columns)
+            return from_records(records, separator, self.columns, columns)
         lines = pl.Series(block.line + rows.line_offsets[at], dtype=pl.Int64)
         return Chunk(
             frame, lines, lambda chosen: raw_texts(block.data, rows, at[list(chosen)]), broken

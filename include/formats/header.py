@@ -29,6 +29,8 @@ class Start:
     """Bytes before the first row."""
     line: int
     """The first row's."""
+    header: bytes = b""
+    """The header line as it stands in the file, without its end."""
 
 
 def read_start(text: bytes, stated: Stated) -> Start:
@@ -55,6 +57,7 @@ def read_start(text: bytes, stated: Stated) -> Start:
         f"{shown(before + header.raw)}\n",
         len(before) + used,
         bool(before) + header.line + len(header.raw.splitlines()),
+        header.raw,
     )
 
 

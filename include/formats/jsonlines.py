@@ -19,6 +19,7 @@ from include.formats.table import (
     OBJECT_SHARE,
     Chunk,
     RefusedRow,
+    require_few_columns,
 )
 
 NOT_JSON = "not JSON"
@@ -55,6 +56,23 @@ class JsonLinesTable:
                 "no line at the start of the file is a JSON object"
                 + (": write each object in a line of its own" if document else "")
             )
+
+    def has(self, column: str) -> bool:
+        """Say that a key may come late, whichever it is."""
+        del column
+        return True
+
+    def every_key(self) -> tuple[str, ...]:
+        """Read to the end and return the keys of all objects; the table is used up then."""
+        keys = dict.fromkeys(self.columns)
+        self._first = None
+        while lines := self._some(self._size):
+            for _, text in lines:
+                found = _object(text)
+                if not isinstance(found, str) and not found.keys() <= keys.keys():
+                    keys |= dict.fromkeys(found)
+                    require_few_columns(len(keys))
+        return tuple(keys)
 
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, all as text, None at the end."""
@@ -132,7 +150,7 @@ def _texts(found: dict[str, Any]) -> Fields | str:
     for key, value in found.items():
         if isinstance(value, dict | list):
             return NESTED
-        text = str(int(value)) if isinstance(value, bool) else value
+        text = str(value).lower() if isinstance(value, bool) else value
         # JSON can escape halves of characters, which no text can hold.
         if not _writable(key) or (text is not None and not _writable(text)):
             return UNDECODABLE

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from pyarrow import types
 
 from include.errors import FileRefusedError
+from include.formats import typed
 from include.formats.records import LONGEST_FIELD
-from include.formats.table import MOST_COLUMNS, Chunk
+from include.formats.table import Chunk, Held, require_few_columns
 from include.packed import FREE_BYTES, MOST_EXPANDED
 
 _CELL_BYTES = 8
@@ -26,18 +27,14 @@ _TEXT_BYTES = 64 << 20
 _BUFFER_BYTES = 1 << 18
 _FEWEST_ROWS, _MOST_ROWS = 256, 1 << 16
 _FIRST_ROW_LINE = 2
-_NUMBERS: tuple[Callable[[Any], bool], ...] = (
-    types.is_integer,
-    types.is_floating,
-    types.is_boolean,
-    types.is_decimal,
-)
 _BYTE_ARRAY, _PREFIXED = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
-_TEXTS: tuple[Callable[[Any], bool], ...] = (
-    types.is_string,
-    types.is_large_string,
-    types.is_string_view,
-)
+_KINDS: Mapping[Held, tuple[Callable[[Any], bool], ...]] = {
+    "number": (types.is_integer, types.is_floating, types.is_decimal),
+    "category": (types.is_string, types.is_large_string, types.is_string_view),
+    "truth": (types.is_boolean,),
+    "date": (types.is_date, types.is_timestamp),
+    "nothing": (types.is_null,),
+}
 
 
 class ParquetTable:
@@ -54,21 +51,24 @@ class ParquetTable:
             self._lengths = _TextLengths(file, footer)
             schema = self._file.schema_arrow
             self.columns = tuple(str(name) for name in schema.names)
-            self.kinds: Mapping[str, Literal["number", "category"] | None] = {
-                field.name: _kind(field.type) for field in schema
-            }
+            self.kinds: Mapping[str, Held] = {field.name: _kind(field.type) for field in schema}
         rows = size // max(_CELL_BYTES, _row_bytes(footer, schema))
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
 
+    def has(self, column: str) -> bool:
+        """Say whether there is a column of this name."""
+        return column in self.kinds
+
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
-        """Return the next rows, numbers as Float64 and texts as String; None at the end."""
-        del numbers
+        """Return the next rows, see `Table`; None at the end."""
         batch = next(self._batches, None)
         if batch is None:
             return None
         with _refusing():
-            frame = pl.DataFrame({name: self._column(batch, name) for name in columns})
+            frame = pl.DataFrame(
+                [self._column(batch, name, is_number=name in numbers) for name in columns]
+            )
         lines = pl.int_range(self._line, self._line + batch.num_rows, eager=True, dtype=pl.Int64)
         self._line += batch.num_rows
         return Chunk(frame, lines, lambda chosen: _texts(batch, chosen))
@@ -101,10 +101,15 @@ class ParquetTable:
             few = max(1, min(rows, _TEXT_BYTES // longest))
             yield from self._file.iter_batches(batch_size=few, row_groups=[group])
 
-    def _column(self, batch: Any, name: str) -> pl.Series:
-        number = self.kinds[name] == "number"
-        column = batch.column(name).cast(pa.float64() if number else pa.large_string(), safe=False)
-        return pl.Series(name, column, dtype=pl.Float64 if number else pl.String)
+    def _column(self, batch: Any, name: str, *, is_number: bool) -> pl.Series:
+        column = typed.plain(batch.column(name))
+        kind = self.kinds[name]
+        if kind == "date":
+            return pl.Series(name, typed.days(column), dtype=pl.Float64)
+        if kind in {"number", "truth"}:
+            made = typed.numbers(column) if is_number else typed.texts(column)
+            return pl.Series(name, made, dtype=pl.Float64 if is_number else pl.String)
+        return pl.Series(name, column.cast(pa.large_string()), dtype=pl.String)
 
 
 class _TextLengths:
@@ -157,10 +162,7 @@ def _longest(column: Any) -> int:
 
 def _require_bounded(footer: Any, size: int) -> None:
     """Refuse a file that holds far more than its size, and more columns than are read."""
-    if footer.num_columns > MOST_COLUMNS:
-        raise FileRefusedError(
-            f"the file has {footer.num_columns} columns, more than the {MOST_COLUMNS} that are read"
-        )
+    require_few_columns(footer.num_columns)
     groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
     values = sum(one.num_rows for one in groups) * footer.num_columns
     unpacked = max(_LEAST_CELL_BYTES * values, sum(one.total_byte_size for one in groups))
@@ -176,11 +178,10 @@ def _row_bytes(footer: Any, schema: Any) -> int:
     return int(fixed + _CELL_BYTES * footer.num_columns)
 
 
-def _kind(column_type: Any) -> Literal["number", "category"] | None:
+def _kind(column_type: Any) -> Held:
     value = column_type.value_type if types.is_dictionary(column_type) else column_type
-    if any(is_one(value) for is_one in _NUMBERS):
-        return "number"
-    return "category" if any(is_one(value) for is_one in _TEXTS) else None
+    kinds = (kind for kind, held in _KINDS.items() if any(is_one(value) for is_one in held))
+    return next(kinds, None)
 
 
 def _texts(batch: Any, chosen: Sequence[int]) -> list[str]:

@@ -17,7 +17,7 @@ from include.foreign import (
 from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
 from include.formats.parquet import ParquetTable
-from include.formats.table import BLOCK_BYTES, MOST_COLUMNS, Stated, Table
+from include.formats.table import BLOCK_BYTES, Stated, Table, require_few_columns
 from include.packed import unpacked
 from include.suffixes import Format, bare, format_of, packing, stated_format
 from include.zipped import DamagedZipError, foreign_document, only_member
@@ -32,6 +32,7 @@ def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTE
     plain words. `size` is how many bytes are worked on at a time.
     """
     packed, kind = packing(name), format_of(name)
+    file.seek(0)
     head = file.read(HEAD_BYTES)
     file.seek(0)
     if kind == "parquet":
@@ -42,11 +43,14 @@ def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTE
         if packed == "zip":
             kind = _kind_in_zip(file, name)
         table = _text_table(file, packed, kind, stated, size)
-    if len(table.columns) > MOST_COLUMNS:
-        raise FileRefusedError(
-            f"the file has {len(table.columns)} columns, more than the {MOST_COLUMNS} that are read"
-        )
+    require_few_columns(len(table.columns))
     return table
+
+
+def all_columns(file: BinaryIO, name: str, stated: Stated, size: int) -> tuple[str, ...]:
+    """Return every column of a delivery; JSON lines are read to their end for the late ones."""
+    table = open_table(file, name, stated, size)
+    return table.every_key() if isinstance(table, JsonLinesTable) else table.columns
 
 
 def raw_texts(

@@ -1,12 +1,13 @@
 """What every format gives: the columns of a file, and its rows in chunks with their raw text."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import polars as pl
 
 from include.encoded import UTF_8
+from include.errors import FileRefusedError
 
 BLOCK_BYTES = 16 << 20
 """How much unpacked text is worked on at a time."""
@@ -24,6 +25,8 @@ OBJECT_BYTES = 64
 """What such a row takes however short it is, in bytes of its text."""
 MOST_COLUMNS = 20_000
 """A file with more columns is refused."""
+Held = Literal["number", "category", "truth", "date", "nothing"] | None
+"""What a typed column holds; `nothing` where every value is missing, None for what is no value."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,8 @@ class RefusedRow:
     reason: str
     raw: str
     """Bytes that are not UTF-8 are shown as `\\xff`."""
-    cell: str = field(default="", compare=False)
-    """What stands in the column, numbers as they were read; empty where nothing does and where the
-    row as a whole is bad."""
+    cell: str = ""
+    """What stands in the column, or how many fields there are where they are too few or many."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,11 @@ class Table(Protocol):
         """The names of its columns, in its order."""
 
     @property
-    def kinds(self) -> Mapping[str, Literal["number", "category"] | None] | None:
-        """What each column holds, None for what is neither; None where a format does not say."""
+    def kinds(self) -> Mapping[str, Held] | None:
+        """What each column holds; None where a format does not say."""
+
+    def has(self, column: str) -> bool:
+        """Say whether a column can be read; where keys may come late, any can."""
 
     @property
     def start(self) -> str | None:
@@ -85,8 +90,18 @@ class Table(Protocol):
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
         """Return the next rows, None at the end of the file.
 
-        `numbers` are the columns that are given as Float64 if all their fields are numbers.
+        `numbers` are the columns that are wanted as Float64: a text format gives them so if all
+        their fields are numbers, a typed one if they hold numbers or truths. Dates that are typed
+        are Float64 too, days since 1970. Anything else is String.
         """
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
         """Yield line and raw text of the rows ahead that start at these lines."""
+
+
+def require_few_columns(count: int) -> None:
+    """Raise FileRefusedError for a file with more columns than are read."""
+    if count > MOST_COLUMNS:
+        raise FileRefusedError(
+            f"the file has {count} columns, more than the {MOST_COLUMNS} that are read"
+        )

@@ -8,7 +8,15 @@ both files and nothing is unpickled before it was verified.
 
 from serving.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
 from serving.bundle.frequency import ValueFrequency
-from serving.bundle.layout import Layout, Value, encode, encode_column, read_layout, stand_in
+from serving.bundle.layout import (
+    Layout,
+    Value,
+    encode,
+    encode_column,
+    read_layout,
+    read_texts,
+    stand_in,
+)
 from serving.bundle.probing import Answers, answers, bounded, odd_rows
 from serving.bundle.refusals import BundleRefusedError
 from serving.bundle.threads import single_thread
@@ -31,6 +39,7 @@ __all__ = [
     "odd_rows",
     "read_layout",
     "read_manifest",
+    "read_texts",
     "save",
     "single_thread",
     "stand_in",

@@ -4,7 +4,7 @@ Training and serving both lay rows out by the same `Layout`, which travels in th
 that the server is asked about stands where the same value stood when the model was fitted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_AROUND = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-"""Spaces that training takes off a category, so that it is the same one wherever it is sent."""
+from serving.values.notation import Notation, number_reader, read_notation
+from serving.values.spelling import spelled, truth_words
+
 Value = float | str | None
 """What a row holds: a number, a category, or None where it is missing."""
 
@@ -31,6 +30,10 @@ class Layout:
     matrix as its place here; one that is not here stands as NaN, as a missing value does."""
     missing: tuple[str, ...] = ()
     """The features that may be missing."""
+    notations: dict[str, Notation] = field(default_factory=dict)
+    """Of the features whose texts are numbers, how they are written."""
+    spelling: int = 1
+    """How categories are spelled, see `serving.values.spelling`: 1 in bundles of 0.1.0."""
 
     @cached_property
     def optional(self) -> frozenset[str]:
@@ -49,7 +52,11 @@ class Layout:
 def read_layout(fields: Mapping[str, Any]) -> Layout:
     """Return a layout from its JSON; KeyError or TypeError when it is none."""
     known = {feature: tuple(names) for feature, names in dict(fields["categories"]).items()}
-    return Layout(tuple(fields["features"]), known, tuple(fields["missing"]))
+    notations = {
+        feature: read_notation(told) for feature, told in fields.get("notations", {}).items()
+    }
+    spelling = int(fields.get("spelling", 1))
+    return Layout(tuple(fields["features"]), known, tuple(fields["missing"]), notations, spelling)
 
 
 def encode(layout: Layout, rows: Sequence[Sequence[Value]]) -> NDArray[np.float32]:
@@ -70,18 +77,51 @@ def encode(layout: Layout, rows: Sequence[Sequence[Value]]) -> NDArray[np.float3
 
 
 def encode_column(layout: Layout, feature: str, values: Sequence[Value]) -> NDArray[np.float64]:
-    """Return the values of one feature as they stand in the matrix, shape (rows,)."""
+    """Return the values of one feature as they stand in the matrix, shape (rows,).
+
+    A text that is a number in the feature's notation is that number. Raises ValueError for another.
+    """
     places = layout.places.get(feature)
     if places is None:
+        if feature in layout.notations:
+            values = read_texts(layout, feature, values)
         return np.array(values, dtype=np.float64)
     # None is no key and becomes NaN too; numpy writes the None that `get` returns as NaN.
     standing = [places.get(value) for value in values]  # type: ignore[arg-type]
+    # A truth or a number is no category as it stands; 1 would be that of a truth.
     if None in standing:
+        spell = _speller(layout, feature)
         standing = [
-            places.get(value.strip(_AROUND)) if place is None and isinstance(value, str) else place
+            places.get(spell(value)) if place is None and value is not None else place
             for place, value in zip(standing, values, strict=True)
         ]
     return np.array(standing, dtype=np.float64)
+
+
+def read_texts(layout: Layout, feature: str, values: Sequence[Value]) -> list[float | None]:
+    """Return the numbers of a feature, those that are texts read in its notation.
+
+    Raises ValueError with a sentence for a text that is no number there.
+    """
+    read = number_reader(layout.notations[feature])
+    numbers: list[float | None] = []
+    for value in values:
+        number = read(value) if isinstance(value, str) else value
+        if number is None and value is not None:
+            raise ValueError(f"'{str(value)[:40]}' is not written as the feature's values are")
+        numbers.append(number)
+    return numbers
+
+
+def _speller(layout: Layout, feature: str) -> Callable[[str | float], str]:
+    words = truth_words(layout.categories[feature]) or {}
+    own = {"true": words.get(True, "true"), "false": words.get(False, "false")}
+
+    def spell(value: str | float) -> str:
+        form = spelled(value, layout.spelling)
+        return own.get(form, form)
+
+    return spell
 
 
 def stand_in(layout: Layout) -> tuple[Value, ...]:

@@ -17,6 +17,7 @@ from serving.protocol.sentences import clip, listed, reason, too_many
 from serving.protocol.slices import shifted, slices
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
+from serving.values.spelling import SPELLING
 
 # How msgspec writes what it stumbled on and where: "... - at `$[2].height`" or "`$[2][0]`".
 _PLACE = re.compile(r"(?s)(.*) - at `\$\[(\d+)\](?:\.(.+)|\[(\d+)\])?`")
@@ -37,7 +38,9 @@ class RowReader:
             (f"f{place}", _type(layout, feature)) for place, feature in enumerate(layout.features)
         ]
         names = {f"f{place}": feature for place, feature in enumerate(layout.features)}
-        self._has_plain_commas = not layout.categories and "," not in "".join(layout.features)
+        self._has_plain_commas = not (layout.categories or layout.notations) and "," not in "".join(
+            layout.features
+        )
         self._objects = _decoder(fields, rename=names)
         self._lists = _decoder(fields, array_like=True)
 
@@ -78,20 +81,30 @@ class RowReader:
 
     def _laid_out(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
         layout = self._layout
-        if layout.categories:
+        if layout.categories or layout.notations:
             columns = [
-                encode_column(layout, feature, column)
+                self._column(feature, column)
                 for feature, column in zip(layout.features, zip(*rows, strict=True), strict=True)
             ]
             return np.column_stack(columns)
         return np.array(rows, dtype=np.float64)
+
+    def _column(self, feature: str, values: tuple[Any, ...]) -> NDArray[np.float64]:
+        try:
+            return encode_column(self._layout, feature, values)
+        except ValueError as error:
+            raise self._refusal(f"feature {clip(feature)}: {error}") from error
 
     def _refusal(self, sentence: str) -> RequestRefusedError:
         return RequestRefusedError(400, f"{sentence}. Expected {_expected(self._layout)}.")
 
 
 def _type(layout: Layout, feature: str) -> Any:
-    kind: Any = str if feature in layout.categories else float
+    kind: Any = float
+    if feature in layout.categories:
+        kind = str if layout.spelling < SPELLING else str | int | float | bool
+    elif feature in layout.notations:
+        kind = str | float | bool if layout.notations[feature].boolean else str | float
     return kind | None if feature in layout.optional else kind
 
 

@@ -10,10 +10,11 @@ from serving.bundle import Layout, Manifest
 from serving.protocol.answers import OUTPUTS, label_values
 from serving.protocol.parameters import CONTENT_TYPES, PLAIN_CONTENT_TYPES
 from serving.protocol.sentences import FLOATS, INTEGERS, TEXT, TRUTH
-from serving.protocol.tensors import truth_words
+from serving.values.spelling import SPELLING, truth_words
 
 _LARGEST = 3.4028234663852886e38
 _TEXT = {"type": "string"}
+_TRUTH = {"type": "boolean"}
 _COUNT = {"type": "integer", "minimum": 1}
 _FLAG = {"type": "boolean", "nullable": True}
 
@@ -97,7 +98,10 @@ def _inputs(layout: Layout) -> dict[str, Any]:
 def _column(layout: Layout, feature: str) -> dict[str, Any]:
     value = _value(layout, feature)
     if feature not in layout.categories:
-        datatype, value = _numeric(), _or_truth(value)
+        texts = [TEXT] if feature in layout.notations else []
+        datatype, value = _numeric(*texts), _or_truth(value)
+    elif layout.spelling >= SPELLING:
+        datatype, value = _numeric(TEXT), _or_truth(value)
     elif truth_words(layout.categories[feature]) is None:
         datatype = {"type": "string", "enum": [TEXT]}
     else:
@@ -126,8 +130,8 @@ def _data(item: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [_list(item), _list(_list(item))]}
 
 
-def _numeric() -> dict[str, Any]:
-    return {"type": "string", "enum": [*FLOATS, *INTEGERS, TRUTH]}
+def _numeric(*more: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [*FLOATS, *INTEGERS, TRUTH, *more]}
 
 
 def _or_truth(number: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +145,9 @@ def _content_type(allowed: tuple[str, ...]) -> dict[str, Any]:
 def _value(layout: Layout, feature: str) -> dict[str, Any]:
     kind: dict[str, Any] = {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST}
     if feature in layout.categories:
-        kind = dict(_TEXT)
+        kind = dict(_TEXT) if layout.spelling < SPELLING else {"anyOf": [_TEXT, kind, _TRUTH]}
+    elif feature in layout.notations:
+        kind = {"anyOf": [kind, _TEXT, _TRUTH]}
     return kind | {"nullable": True} if feature in layout.optional else kind
 
 

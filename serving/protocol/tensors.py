@@ -5,6 +5,7 @@ may be missing or for a category that the model does not know. Anything else is 
 sentence that names the input and what was expected.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -25,8 +26,8 @@ from serving.protocol.sentences import (
     too_many,
 )
 from serving.protocol.usable import Origin, usable
+from serving.values.spelling import SPELLING, truth_words
 
-_TRUTH_WORDS = (("false", "true"), ("0", "1"))
 _NUMERIC = frozenset((*FLOATS, *INTEGERS, TRUTH))
 
 
@@ -75,19 +76,6 @@ def matrix(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[n
     return _numbers(first, layout.features, layout, max_rows)
 
 
-def truth_words(categories: Sequence[str]) -> dict[float, str] | None:
-    """Return the categories that stand for 0 and for 1, None where they are no such pair.
-
-    A column of truths that was trained on as text ("True" in a CSV file, say) is asked as truths by
-    clients that have it as such.
-    """
-    by_word = {category.lower(): category for category in categories}
-    for no, yes in _TRUTH_WORDS:
-        if len(categories) == len(by_word) and by_word.keys() == {no, yes}:
-            return {0.0: by_word[no], 1.0: by_word[yes]}
-    return None
-
-
 def _columns(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[np.float32]:
     by_name = {tensor.name: tensor for tensor in inputs}
     _require_features([tensor.name for tensor in inputs], layout)
@@ -120,42 +108,66 @@ def _column(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
             layout,
         )
     if tensor.name not in layout.categories:
+        if tensor.datatype == TEXT and tensor.name in layout.notations:
+            return _texts(tensor, layout, max_rows)
         return _numbers(tensor, (tensor.name,), layout, max_rows)
-    if tensor.datatype == TRUTH and (words := truth_words(layout.categories[tensor.name])):
-        truths = _numbers(tensor, (tensor.name,), layout, max_rows)[:, 0].tolist()
-        # A NaN, where one may be, stands for no category, and so is missing.
-        categories = [words.get(truth) for truth in truths]
-        return encode_column(layout, tensor.name, categories).reshape(-1, 1)
+    words = truth_words(layout.categories[tensor.name])
+    if tensor.datatype == TRUTH and (words or layout.spelling >= SPELLING):
+        return _categories(tensor, layout, max_rows, truth=True)
+    if tensor.datatype in _NUMERIC and layout.spelling >= SPELLING:
+        return _categories(tensor, layout, max_rows, truth=False)
     if tensor.datatype != TEXT:
         raise refusal(
             f"{_input(tensor)} has datatype {clip(tensor.datatype)} "
             f"where {TEXT} with shape [n] is expected, for it holds categories",
             layout,
         )
+    return _texts(tensor, layout, max_rows)
+
+
+def _texts(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
+    """Return the values of one feature that came as strings, shape (n, 1)."""
     _require_size(tensor, layout, max_rows)
     try:
         texts = tensor.texts(may_be_missing=tensor.name in layout.optional)
+        return encode_column(layout, tensor.name, texts).reshape(-1, 1)
     except (ValueError, RecursionError) as error:
         raise _unreadable(tensor, error, layout) from error
-    return encode_column(layout, tensor.name, texts).reshape(-1, 1)
+
+
+def _categories(
+    tensor: Tensor, layout: Layout, max_rows: int, *, truth: bool
+) -> NDArray[np.float64]:
+    """Return the categories of one feature that came as truths or as numbers, shape (n, 1)."""
+    values = _exact(tensor, (tensor.name,), layout, max_rows).tolist()
+    # A NaN, where one may be, stands for no category, and so is missing.
+    said = [None if math.isnan(one) else bool(one) if truth else one for one in values]
+    return encode_column(layout, tensor.name, said).reshape(-1, 1)
 
 
 def _numbers(
     tensor: Tensor, features: tuple[str, ...], layout: Layout, max_rows: int
 ) -> NDArray[np.float32]:
     """Return the numbers of a tensor that has a column for each of these features."""
+    values = _exact(tensor, features, layout, max_rows)
+    origin = Origin(
+        lambda what: refusal(f"{_input(tensor)}, {what}", layout), tensor.datatype, tensor.absent
+    )
+    return usable(values, features, layout.optional, origin)
+
+
+def _exact(
+    tensor: Tensor, features: tuple[str, ...], layout: Layout, max_rows: int
+) -> NDArray[Any]:
+    """Return the numbers of a tensor as they came, flat."""
     if tensor.datatype not in _NUMERIC:
         raise refusal(f"{_input(tensor)} has datatype {clip(tensor.datatype)}", layout)
     _require_size(tensor, layout, max_rows)
     some = bool(layout.missing) and (len(features) > 1 or features[0] in layout.optional)
     try:
-        values = tensor.numbers(may_be_missing=some)
+        return tensor.numbers(may_be_missing=some)
     except (ValueError, RecursionError) as error:
         raise _unreadable(tensor, error, layout) from error
-    origin = Origin(
-        lambda what: refusal(f"{_input(tensor)}, {what}", layout), tensor.datatype, tensor.absent
-    )
-    return usable(values, features, layout.optional, origin)
 
 
 def _require_size(tensor: Tensor, layout: Layout, max_rows: int) -> None:

@@ -79,7 +79,7 @@ def by_the_csv_module(content: bytes) -> Result:
         records = list(careful(lines, separator, 2))
     except FileRefusedError as error:
         return str(error)
-    chunk = from_records(records, header.fields, [*CONTRACT.features, "y"])
+    chunk = from_records(records, separator, header.fields, [*CONTRACT.features, "y"])
     frame, refused = judged(chunk, CONTRACT)
     return list(frame.iter_rows()), list(refused)
 

@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 
+from include.contract import Column, Contract
 from include.errors import FileRefusedError
 from include.spec import Spec
 from include.stages.ingest import Part, ingest, require_mostly_good
+from serving.values.spelling import SPELLING
 
 
-def part(content: str | bytes, **data: Any) -> Part:
-    """Ingest a file that is one part."""
+def part(content: str | bytes, contract: Contract | None = None, **data: Any) -> Part:
+    """Ingest a file that is one part, a first one unless there is a contract."""
     family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
     fields = {"name": "s", "model": "m", "title": "", "families": (family,)}
-    spec = Spec.model_validate(fields | {"data": {"target": "y", "categorical": ("c",)} | data})
     text = content if isinstance(content, bytes) else content.encode()
-    (only,) = ingest(io.BytesIO(text), "x.csv", spec, None).parts
+    columns = text.splitlines()[0].decode().split(",")
+    stated = {"target": "y", "categorical": ("c",) if "c" in columns else ()}
+    spec = Spec.model_validate(fields | {"data": stated | data})
+    (only,) = ingest(io.BytesIO(text), "x.csv", spec, contract).parts
     return only
 
 
@@ -42,17 +46,17 @@ def test_a_cell_that_is_a_number(cell: str, value: float) -> None:
 
 @pytest.mark.parametrize("cell", ["", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"])
 def test_a_number_that_is_missing(cell: str) -> None:
-    """It is null where the spec lets it be missing, and refuses the row where not."""
+    """It is null in a first file, unless the spec says that it must be there."""
     text = f"a,y\n{cell},1\n"
-    assert part(text, missing=("a",)).frame["a"].to_list() == [None]
-    assert [row.reason for row in part(text).refused] == ["missing value"]
+    assert part(text).frame["a"].to_list() == [None]
+    assert [row.reason for row in part(text, required=("a",)).refused] == ["missing value"]
 
 
 @pytest.mark.parametrize(
-    ("cell", "category"), [("x", "x"), (" x ", "x"), ("1.0", "1.0"), ("NA", "NA"), ("", None)]
+    ("cell", "category"), [("x", "x"), (" x ", "x"), ("1.0", "1"), ("NA", "NA"), ("", None)]
 )
 def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
-    """It is the text as it stands, the spaces around it aside; only nothing is missing."""
+    """It is the text in its one form, without spaces around; only nothing is missing."""
     assert part(f"c,y\n{cell},1\n", missing=("c",)).frame["c"].to_list() == [category]
 
 
@@ -64,9 +68,9 @@ def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
         (b"nan,k,0", "a", "missing value"),
         (b"1, ,0", "c", "missing value"),
         (b"n/a,k,0", "a", "not a number"),
-        (b"1_000,k,0", "a", "not a number"),
+        (b"1_000,k,0", "a", "a number in another notation"),
         (b"0x10,k,0", "a", "not a number"),
-        (b'"1,5",k,0', "a", "not a number"),
+        (b'"1,5",k,0', "a", "a number in another notation"),
         (b"1\0,k,0", "a", "not a number"),
         (b"-nan,k,0", "a", "not a finite number"),
         (b"inf,k,0", "a", "not a finite number"),
@@ -77,7 +81,6 @@ def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
         (b"1,k,", "y", "unknown label"),
         (b"1,k,2", "y", "unknown label"),
         (b"1,k,0.5", "y", "unknown label"),
-        (b"1,k,true", "y", "unknown label"),
         (b"1,k,nan", "y", "unknown label"),
         (b"x,k,2", "y", "unknown label"),
         (b"1", "", "wrong number of fields"),
@@ -88,7 +91,9 @@ def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
 )
 def test_a_row_that_is_refused(row: bytes, column: str, reason: str) -> None:
     """The first problem names the row; the row itself is kept, and its neighbour is not harmed."""
-    result = part(b"a,c,y\n" + row + b"\n7,k,1\n", ranges={"a": (-10, 10)})
+    columns = (Column("a", "number", accepted=(-10, 10)), Column("c", "category"))
+    held = Contract(1, "", "y", 1, 0, None, 0.2, "s", columns, SPELLING)
+    result = part(b"a,c,y\n" + row + b"\n7,k,1\n", held)
     (refused,) = result.refused
     assert (refused.line, refused.column, refused.reason) == (2, column, reason)
     assert refused.raw == row.decode(errors="backslashreplace")
@@ -108,10 +113,16 @@ def test_a_row_that_is_refused(row: bytes, column: str, reason: str) -> None:
         ((1, -1), "-1.0", 0),
         (("yes", "no"), "yes ", 1),
         (("yes", "no"), "no", 0),
+        ((1, 0), "true", 1),
+        ((True, False), "TRUE", 1),
+        ((True, False), "no", 0),
+        (("True", "False"), "false", 0),
+        (("a", ["b", "c"]), "c", 0),
+        (("a", "*"), "whatever", 0),
     ],
 )
 def test_a_label_that_is_known(labels: tuple[Any, Any], cell: str, label: int) -> None:
-    """A whole-number label is read as a number, another one as text."""
+    """A number as a number, a truth in any case, another one as text; a list is any of it."""
     result = part(f"a,y\n1,{cell}\n", positive=labels[0], negative=labels[1])
     assert result.frame["label"].to_list() == [label]
 

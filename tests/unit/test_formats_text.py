@@ -65,13 +65,13 @@ def test_the_separator_is_the_one_that_makes_the_target_appear() -> None:
 
 
 def test_json_values_are_read_as_the_text_that_they_are_written_with() -> None:
-    """Numbers keep their digits, truths are 1 and 0, and what is missing is null."""
+    """Numbers keep their digits, truths are words, and what is missing is null."""
     content = b'{"a": 1.50, "y": true}\n{"y": "x", "b": 2}\n{"a": null, "y": NaN}\n'
     found = JsonLinesTable(iter([content]), 1 << 20)
     assert found.columns == ("a", "y", "b")
     chunk = found.read(["a", "y"], ())
     assert chunk is not None
-    assert chunk.frame.rows() == [("1.50", "1"), (None, "x"), (None, "NaN")]
+    assert chunk.frame.rows() == [("1.50", "true"), (None, "x"), (None, "NaN")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import gzip
 import io
+import re
 from typing import Any
 
 import polars as pl
@@ -39,6 +40,8 @@ def opened(
 ) -> Ingested:
     """Start to ingest a file."""
     text = content if isinstance(content, bytes) else content.encode()
+    if "id" not in data and not re.search(rb"\bid\b", text[:200]):
+        data["id"] = None
     return ingest(io.BytesIO(text), name, a_spec(**data), contract)
 
 
@@ -62,7 +65,6 @@ def known(text: str = "v1,v2,y\n1,2,1\n", **data: Any) -> Contract:
         "id,v1,v2,y\na,1,2,1\nb,3,4,0",
         "\nid,v1,v2,y\n\na,1,2,1\n\nb,3,4,0\n",
         'id,v1,v2,y\n"a\nwith, more",1,2,1\nb,"3",4,0\n',
-        'id,v1,v2,y\na" b,1,2,1\nb,3,4,0\n',
         "id, v1,v2 ,y\na, 1,2.0 ,1.0\nb,3e0,4, 0\n",
         "v1,other,v2,y\n1,?,2,1\n3,,4,0\n",
         "\ufeffid;v1;v2;y\na,b;1;2;1\nb;3;4;0\n",
@@ -75,7 +77,6 @@ def known(text: str = "v1,v2,y\n1,2,1\n", **data: Any) -> Contract:
         "no last newline",
         "blank lines",
         "quoted",
-        "a quote in a text",
         "spaces",
         "other columns",
         "semicolons and a mark",
@@ -128,8 +129,8 @@ def test_a_refused_row_keeps_its_line_column_reason_and_text() -> None:
     content = 'id,v1,v2,y\n"a\nb",1,2,1\nc,3,n/a,0\nd,5,6,1\n"e\nf",x,6,1\n'
     (part,) = opened(content).parts
     assert part.refused == (
-        RefusedRow(4, "v2", "not a number", "c,3,n/a,0"),
-        RefusedRow(6, "v1", "not a number", '"e\nf",x,6,1'),
+        RefusedRow(4, "v2", "not a number", "c,3,n/a,0", "n/a"),
+        RefusedRow(6, "v1", "not a number", '"e\nf",x,6,1', "x"),
     )
     assert (part.frame["line"].to_list(), part.bad_lines, part.lines) == ([2, 5], 3, 5)
 
@@ -153,7 +154,6 @@ def test_a_quote_that_is_never_closed_makes_the_rest_one_bad_row() -> None:
         ("v1,v2,v1,y\n1,2,1,1\n", "names v1 more than once"),
         ("v1,y,,\n1,1,,\n", "more than one column without a name"),
         ("v1,V1,vX,vx,y\n1,2,3,4,1\n", "feature columns named v1, V1, vX, vx"),
-        (",v1,y\n0,1,1\n", "no name"),
         (b"v\xff,y\n1,1\n", "header has bytes that are not UTF-8: save the file as UTF-8"),
         ('v1,"y\n', "a quote that is never closed"),
         ('v1,y\n"' + "1" * 200_000 + '",1\n', "line 2: not CSV: field larger"),

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.stages.ingest.rows import as_text
+from include.stages.ingest.numbers import as_text
 from serving.bundle import Layout, Value, encode, stand_in
+from serving.values.spelling import SPELLING
 
 LAYOUT = Layout(("height", "colour"), {"colour": ("blue", "red")}, ("height",))
 NAN = float("nan")
@@ -35,8 +36,8 @@ def test_a_value_has_its_place(row: tuple[Value, ...], laid_out: list[float]) ->
 def test_a_category_is_the_same_with_spaces_around_it(before: str, after: str) -> None:
     """What training takes off a text when it reads a file, the matrix does without as well."""
     sent = f"{before}red{after}"
-    (as_read,) = as_text(pl.Series("colour", [sent]))
-    known = Layout(("colour",), {"colour": (as_read,)})
+    (as_read,) = as_text(pl.Series("colour", [sent]), SPELLING)
+    known = Layout(("colour",), {"colour": (as_read,)}, spelling=SPELLING)
     assert encode(known, [(sent,), (as_read,)]).tolist() == [[0.0], [0.0]]
     assert np.isnan(encode(LAYOUT, [(1.0, sent)])[0, 1]) == (as_read != "red")
 

@@ -11,6 +11,7 @@ from include.arrays import Block, Labels, Matrix
 from include.contract import Contract
 from include.records import Counts
 from serving.bundle import Layout, Value
+from serving.values.notation import PLAIN
 
 _ORDER = (*KEYS, "label")
 _CACHE_LINE = 16
@@ -111,6 +112,8 @@ def layout(rows: pl.LazyFrame, contract: Contract) -> Layout:
         features=contract.features,
         categories={name: tuple(frame[name][0]) for name in contract.categories},
         missing=tuple(column.name for column in contract.columns if column.missing),
+        notations={one.name: one.notation for one in contract.columns if one.notation != PLAIN},
+        spelling=contract.spelling,
     )
 
 

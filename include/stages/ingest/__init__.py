@@ -9,11 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from include.contract import Contract, first
-from include.errors import BadRowsError
-from include.formats import BLOCK_BYTES, Chunk, RefusedRow, Stated, Table, open_table, raw_texts
+from include.contract import Contract
+from include.errors import BadRowsError, FileRefusedError
+from include.formats import BLOCK_BYTES, RefusedRow, raw_texts
+from include.showable import showable_name
 from include.spec import Data, Spec
-from include.stages.ingest.columns import kinds_of, require_columns, require_kinds, require_values
+from include.stages.ingest.columns import (
+    listed,
+    require_columns,
+    require_kinds,
+    require_none_renamed,
+)
+from include.stages.ingest.first_file import read_first
 from include.stages.ingest.labels import (
     LabelTally,
     labels_sentence,
@@ -21,8 +28,9 @@ from include.stages.ingest.labels import (
     share_sentence,
 )
 from include.stages.ingest.part import Part
-from include.stages.ingest.rows import LARGEST, judged
-from include.stages.ingest.seen import Seen, outside, seen, with_seen
+from include.stages.ingest.parts import Source, first_parts, parts, stated
+from include.stages.ingest.rows import LARGEST, OTHER_NOTATION
+from include.stages.ingest.seen import Seen, merging, outside, seen, with_seen
 from include.stages.ingest.tally import Tally
 
 __all__ = [
@@ -35,6 +43,7 @@ __all__ = [
     "Tally",
     "ingest",
     "labels_sentence",
+    "merging",
     "outside",
     "raw_texts",
     "require_labels",
@@ -45,6 +54,9 @@ __all__ = [
     "with_seen",
 ]
 
+_FEW = 2
+OTHER_SHARE = 0.01
+"""A file with a larger share of numbers in another notation is refused whole."""
 ENOUGH_LINES = 1 << 19
 """From so many lines on a file has to be mostly good as far as it is read."""
 
@@ -59,6 +71,8 @@ class Ingested:
     """Columns that the spec would take but the contract does not know: they are not read."""
     parts: Iterator[Part]
     """To be taken once, each made when it is asked for; raises FileRefusedError."""
+    remarks: tuple[str, ...] = ()
+    """What its sender may not expect of how a first file is read, a sentence each."""
 
 
 def ingest(
@@ -69,23 +83,21 @@ def ingest(
     Raises FileRefusedError, here and while the parts are taken. Memory is a few times `size`,
     however large the file is.
     """
-    table = open_table(file, name, stated(spec.data), size)
-    require_columns(table.columns, spec.data, contract)
-    start = None
-    found = spec.data.feature_columns(table.columns) if contract is None else ()
-    require_values(found, spec.data.target, table)
+    source, data = Source(file, name, spec.data, size), spec.data
     if contract is None:
-        start = table.read([*found, spec.data.target], ())
-        contract = first(spec, kinds_of(found, table, start, spec.data), since="")
+        first = read_first(source, spec)
+        found = first_parts(first.table, first.contract, first.start, data)
+        return Ingested(first.contract, (), _trusted(found, data), first.remarks)
+    table = source.opened()
+    require_columns(table.columns, data, contract)
     require_kinds(table, contract)
-    known = set(contract.features)
-    extra = tuple(one for one in table.columns if spec.data.selects(one) and one not in known)
-    return Ingested(contract, extra, _mostly_good(_parts(table, contract, start), spec.data))
-
-
-def stated(data: Data) -> Stated:
-    """Return what a spec says of the text of deliveries."""
-    return Stated(data.target, data.encoding, data.columns)
+    extra = tuple(
+        one for one in table.columns if data.selects(one) and one not in contract.features
+    )
+    absent = [name for name in contract.features if not table.has(name)]
+    require_none_renamed(absent, extra)
+    said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
+    return Ingested(contract, extra, _trusted(parts(table, contract), data), said)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
@@ -95,6 +107,10 @@ def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
             f"{bad_lines:,} of {lines:,} lines are in bad rows, more than the share of "
             f"{data.max_refused_share:g} that the spec allows"
         )
+
+
+def _trusted(parts: Iterator[Part], data: Data) -> Iterator[Part]:
+    return _mostly_good(_one_notation(parts), data)
 
 
 def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
@@ -107,12 +123,24 @@ def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
             require_mostly_good(bad_lines, lines, data)
 
 
-def _parts(table: Table, contract: Contract, start: Chunk | None) -> Iterator[Part]:
-    columns = [*contract.features, contract.target]
-    numbers = {one.name for one in contract.columns if one.kind == "number" and not one.missing}
-    chunk = start or table.read(columns, numbers)
-    while chunk is not None:
-        frame, refused = judged(chunk, contract)
-        yield Part(frame, refused)
-        del frame, refused
-        chunk = table.read(columns, numbers)
+def _one_notation(parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield the parts; FileRefusedError at the end when many numbers are in another notation.
+
+    Those who are left would be a biased sample: of amounts written 1,234.50 all below 1,000.
+    """
+    first, rows, lines = None, 0, 0
+    for part in parts:
+        yield part
+        others = [row for row in part.refused if row.reason == OTHER_NOTATION]
+        first, rows, lines = (
+            first or next(iter(others), None),
+            rows + len(others),
+            lines + part.lines,
+        )
+    if first is not None and rows > max(_FEW, OTHER_SHARE * lines):
+        raise FileRefusedError(
+            f"{rows} of {lines} rows have a number in another notation than their column, first "
+            f"in line {first.line}, column {showable_name(first.column)}: "
+            f"'{showable_name(first.cell)}'. Write it as the others, or state how it is written "
+            "under [data.notation] in the spec"
+        )

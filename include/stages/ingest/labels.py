@@ -11,7 +11,8 @@ from include.errors import BadRowsError
 from include.formats import RefusedRow
 from include.refusals import UNKNOWN_LABEL, counted
 from include.showable import showable_name
-from include.spec import Data
+from include.spec import Data, Label
+from serving.values.spelling import spelled
 
 _MOST_VALUES = 1_000
 """Distinct values that are counted: a target with more of them is no label."""
@@ -82,8 +83,9 @@ def require_labels(labels: LabelTally) -> None:
 def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
     """Say which values the target holds, the commonest first, and what to write where."""
     counts = Counter(labels.others)
-    known = {data.positive: labels.positive, data.negative: labels.negative}
-    counts.update({str(label): rows for label, rows in known.items() if rows})
+    negative, positive = data.label_names
+    known = {positive: labels.positive, negative: labels.negative}
+    counts.update({label: rows for label, rows in known.items() if rows})
     distinct = f"more than {_MOST_VALUES:,}" if labels.has_more else str(len(counts))
     listed = [f"{value} ({counted(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)]
     more = " and more" * (len(counts) > _MOST_TOLD)
@@ -154,9 +156,10 @@ def _plain(cell: str) -> str:
     return str(int(number)) if number.is_integer() else showable_name(text, _LONGEST)
 
 
-def _toml(value: str | int) -> str:
-    """Return a label as a spec has it: a whole number, or a text in quotes."""
-    text = str(value)
-    is_number = isinstance(value, int) or text.removeprefix("-").isascii()
-    is_whole = is_number and text.removeprefix("-").isdigit()
-    return text if is_whole else json.dumps(text, ensure_ascii=False)
+def _toml(value: Label | tuple[Label, ...]) -> str:
+    """Return a label as a spec has it: a truth, a whole number, a text in quotes, or a list."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    text = spelled(value)
+    is_whole = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()
+    return text if is_whole or isinstance(value, bool) else json.dumps(text, ensure_ascii=False)

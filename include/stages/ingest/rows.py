@@ -11,17 +11,24 @@ import polars as pl
 from include.contract import Column, Contract
 from include.formats import Chunk, RefusedRow
 from include.refusals import UNKNOWN_LABEL
+from include.stages.ingest.label_values import labels
+from include.stages.ingest.notations import is_other_number
+from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
+from serving.values.notation import PLAIN
 
+OTHER_NOTATION = "a number in another notation"
+_NOT = {"date": "not a date", "truth": "neither true nor false"}
 LARGEST = 3.4e38
 """Models compute in float32; a larger magnitude would become infinite there."""
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-"""What stands for a missing number. A missing category is only ever empty."""
 
 
 def judged(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
     """Return the good rows (see `Part.frame`) and the refused ones, both in the file's order."""
-    values = {column.name: _values(chunk.frame[column.name], column) for column in contract.columns}
-    label = _label(chunk.frame[contract.target], contract)
+    values = {
+        column.name: _values(chunk.frame[column.name], column, contract.spelling)
+        for column in contract.columns
+    }
+    label = labels(chunk.frame[contract.target], contract)
     reasons = _reasons(chunk, contract, values, label)
     frame = pl.DataFrame([chunk.lines.alias("line"), *values.values(), label.alias("label")])
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None)) if reasons else frame
@@ -44,17 +51,18 @@ def judged(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[Refuse
     return frame.filter(first["reason"].is_null()), in_order
 
 
-def as_text(values: pl.Series) -> pl.Series:
-    """Return texts without the spaces around them; empty ones are null."""
-    text = pl.col(values.name).str.strip_chars()
-    return values.to_frame().select(pl.when(text != "").then(text).alias(values.name)).to_series()
+def _values(values: pl.Series, column: Column, spelling: int) -> pl.Series:
+    if column.kind == "category":
+        return as_text(values, spelling, column.categories)
+    numbers = as_number(values, column.notation)
+    if numbers is values or column.notation != PLAIN or not _is_zero_or_one(column):
+        return numbers
+    return with_truths(numbers, values)
 
 
-def as_number(values: pl.Series) -> pl.Series:
-    """Return the numbers that texts spell, null for what is none; Float64 as it is."""
-    if values.dtype == pl.Float64:
-        return values
-    return values.str.strip_chars().cast(pl.Float64, strict=False)
+def _is_zero_or_one(column: Column) -> bool:
+    """Say whether a number stands for a truth, as far as the first batch shows."""
+    return column.seen is not None and {*column.seen} <= {0.0, 1.0}
 
 
 def _cells(frame: pl.DataFrame, bad: pl.DataFrame) -> list[str]:
@@ -65,27 +73,6 @@ def _cells(frame: pl.DataFrame, bad: pl.DataFrame) -> list[str]:
         for place, text in zip(places["place"], texts, strict=True):
             cells[place] = text
     return cells
-
-
-def _values(values: pl.Series, column: Column) -> pl.Series:
-    return as_number(values) if column.kind == "number" else as_text(values)
-
-
-def _label(values: pl.Series, contract: Contract) -> pl.Series:
-    """Return 1 and 0 as Int8, null for what is neither."""
-    positive = _is_label(values, contract.positive)
-    negative = _is_label(values, contract.negative)
-    one = pl.when(positive).then(1).when(negative).then(0).otherwise(None)
-    return pl.select(one.cast(pl.Int8)).to_series()
-
-
-def _is_label(values: pl.Series, label: str | int) -> pl.Series:
-    # A whole-number label also matches `1.0`; a text label only itself.
-    if isinstance(label, int):
-        return as_number(values) == label
-    if values.dtype == pl.Float64:
-        return pl.repeat(value=False, n=len(values), dtype=pl.Boolean, eager=True)
-    return values.str.strip_chars() == label
 
 
 def _reasons(
@@ -137,18 +124,35 @@ _MISSING_CATEGORY = pl.when(pl.col("value").is_null()).then(pl.lit("missing valu
 
 def _number_problem(both: pl.DataFrame, column: Column) -> pl.Expr:
     value = pl.col("value")
+    other = pl.lit(value=False)
     if both["text"].dtype == pl.Float64:
         missing = value.is_null() | value.is_nan()
     else:
         missing = pl.col("text").str.strip_chars().fill_null("").is_in(MISSING)
+        other = _is_other_number(both, column)
     low, high = column.accepted or (-LARGEST, LARGEST)
     return (
         pl.when(missing)
         .then(pl.lit(None if column.missing else "missing value", dtype=pl.String))
+        .when(value.is_null() & other)
+        .then(pl.lit(OTHER_NOTATION))
         .when(value.is_null())
-        .then(pl.lit("not a number"))
+        .then(pl.lit(_NOT.get(_held(column), "not a number")))
         .when(~value.is_finite() | (value.abs() > LARGEST))
         .then(pl.lit("not a finite number"))
         .when(~value.is_between(low, high))
         .then(pl.lit("out of the accepted range"))
     )
+
+
+def _held(column: Column) -> str:
+    return "truth" if column.notation.boolean else "date" if column.notation.date else "number"
+
+
+def _is_other_number(both: pl.DataFrame, column: Column) -> pl.Expr:
+    """Say which texts are no number in the column's notation, but look like one in another."""
+    if _held(column) != "number":
+        return pl.lit(value=False)
+    unread = both.filter(pl.col("value").is_null())["text"].drop_nulls().unique()
+    alike = [text for text in unread.to_list() if is_other_number(text)]
+    return pl.col("text").is_in(pl.Series(alike, dtype=pl.String).implode())

@@ -1,20 +1,28 @@
 """What the first batch showed of every column, and how often a later one leaves it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from include.contract import Column, Contract
-from include.stages.ingest.columns import MOST_CATEGORIES
+from include.showable import showable_name
+from include.stages.ingest.first_file import MOST_CATEGORIES
+
+_LARGEST_EXACT = 1 << 24
+"""Up to here float32 tells every whole number from the next."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Ranges and categories of some rows, by column; none of one that is always missing."""
+    """What some rows hold, by column; no range and no category of one that is always missing."""
 
     ranges: Mapping[str, tuple[float, float]]
     categories: Mapping[str, frozenset[str]]
+    gaps: frozenset[str] = frozenset()
+    """The columns in which a value is missing."""
+    merged: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Two numbers of a column that are one to a model, which computes in float32."""
 
     def merge(self, other: "Seen") -> "Seen":
         """Return what was seen in either."""
@@ -26,11 +34,11 @@ class Seen:
             name: self.categories.get(name, frozenset()) | other.categories.get(name, frozenset())
             for name in [*self.categories, *other.categories]
         }
-        return Seen(ranges, categories)
+        return Seen(ranges, categories, self.gaps | other.gaps, {**other.merged, **self.merged})
 
 
 def seen(frame: pl.DataFrame, contract: Contract) -> Seen:
-    """Return the ranges and categories of the rows of a part."""
+    """Return the ranges, categories and gaps of the rows of a part."""
     lowest, highest = frame.select(pl.col(pl.Float64).min()), frame.select(pl.col(pl.Float64).max())
     ranges = {
         name: (low, highest[name].item())
@@ -40,7 +48,21 @@ def seen(frame: pl.DataFrame, contract: Contract) -> Seen:
     categories = {
         name: frozenset(frame[name].drop_nulls().unique().to_list()) for name in contract.categories
     }
-    return Seen(ranges, categories)
+    missing = frame.select(contract.features).null_count().row(0, named=True)
+    gaps = frozenset(name for name, rows in missing.items() if rows)
+    large = [name for name, bounds in ranges.items() if max(map(abs, bounds)) > _LARGEST_EXACT]
+    pairs = {name: pair for name in large if (pair := _merged(frame[name]))}
+    return Seen(ranges, categories, gaps, pairs)
+
+
+def merging(found: Seen) -> Iterator[str]:
+    """Yield a sentence for each column with different numbers that are one to a model."""
+    for name, (one, other) in found.merged.items():
+        yield (
+            f"column {showable_name(name)}: {one:.15g} and {other:.15g} are the same to a model, "
+            "which computes with seven digits; if it names things, list it in `categorical` or "
+            "`exclude` or as `id`; if it is a time in seconds, write dates"
+        )
 
 
 def with_seen(contract: Contract, found: Seen) -> Contract:
@@ -63,6 +85,16 @@ def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
     return {name: rows for name, rows in frame.select(counts).row(0, named=True).items() if rows}
 
 
+def _merged(values: pl.Series) -> tuple[float, float] | None:
+    """Return two different numbers that float32 does not tell apart."""
+    distinct = values.drop_nulls().unique().sort()
+    same = distinct.cast(pl.Float32).diff() == 0
+    place = same.arg_max()
+    if place is None or not same[place]:
+        return None
+    return distinct[place - 1], distinct[place]
+
+
 def _wider(
     one: tuple[float, float] | None, other: tuple[float, float] | None
 ) -> tuple[float, float]:
@@ -71,6 +103,7 @@ def _wider(
 
 
 def _with_seen(column: Column, found: Seen) -> Column:
+    column = replace(column, missing=column.missing or column.name in found.gaps)
     if column.kind == "number":
         return replace(column, seen=found.ranges.get(column.name))
     categories = found.categories.get(column.name, frozenset())

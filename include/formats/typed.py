@@ -1,0 +1,46 @@
+"""Typed columns of Parquet as the numbers or the texts that a text file would have for them."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from serving.values.spelling import spelled
+
+_DAY_IN_MICROSECONDS = 86_400_000_000
+
+
+def plain(column: Any) -> Any:
+    """Return a column without a dictionary."""
+    return column.dictionary_decode() if types.is_dictionary(column.type) else column
+
+
+def numbers(column: Any) -> Any:
+    """Return numbers or truths as float64."""
+    if types.is_float16(column.type):
+        column = column.cast(pa.float32())
+    return column.cast(pa.float64(), safe=False)
+
+
+def texts(column: Any) -> Any:
+    """Return numbers or truths as the texts that stand for them, NaN as nothing."""
+    if not types.is_floating(column.type):
+        return column.cast(pa.large_string())
+    values = numbers(column)
+    places = pc.dictionary_encode(values)
+    forms = [
+        None if one is None or one != one else spelled(one)  # noqa: PLR0124 - NaN alone differs
+        for one in places.dictionary.to_pylist()
+    ]
+    return pa.array(forms, pa.large_string()).take(places.indices)
+
+
+def days(column: Any) -> Any:
+    """Return dates or times as float64, days since 1970 in UTC."""
+    if types.is_date32(column.type):
+        return column.cast(pa.int32()).cast(pa.float64())
+    moments = (
+        column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).cast(pa.float64(), safe=False)
+    )
+    return pc.divide(moments, float(_DAY_IN_MICROSECONDS))

@@ -1,0 +1,165 @@
+"""What the first file fixes: which columns are features, and what each of them holds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import polars as pl
+
+from include.contract import Contract, Kind, first
+from include.errors import FileRefusedError
+from include.formats import Chunk, Held, Table
+from include.showable import showable_name
+from include.spec import Data, Spec, is_index, matches
+from include.stages.ingest.columns import require_columns, require_values
+from include.stages.ingest.notations import notation_of
+from include.stages.ingest.numbers import as_text
+from include.stages.ingest.parts import Source, has_values, typed_numbers
+from serving.values.notation import PLAIN, Notation
+from serving.values.spelling import SPELLING
+
+MOST_CATEGORIES = 1_000
+"""A column of texts with more distinct ones, most of them in one row only, is no feature."""
+_ALIKE = 0.5
+_TYPED: Mapping[Held, Notation] = {
+    "number": PLAIN,
+    "truth": Notation(boolean=True),
+    "date": Notation(date="%Y-%m-%d"),
+    "nothing": PLAIN,
+}
+_Shown = tuple[Kind, Notation]
+
+
+@dataclass(frozen=True)
+class First:
+    """A first file, read as far as its contract needs."""
+
+    table: Table
+    start: Chunk | None
+    """Its first rows, None where it has none; `table` goes on behind them."""
+    contract: Contract
+    remarks: tuple[str, ...]
+    """What its sender may not expect of how it is read, a sentence each."""
+
+
+def read_first(source: Source, spec: Spec) -> First:
+    """Read the start of a first file, and on where a column has no value there.
+
+    The contract is as the spec states, else as the file shows. Raises FileRefusedError for a column
+    of texts that are hardly ever the same, or that look like numbers in a notation that cannot be
+    told, and for a name in the spec that no column has.
+    """
+    columns = source.columns()
+    if spec.data.target in columns:  # without it the file is another one altogether
+        require_patterns(columns, spec.data)
+    require_columns(columns, spec.data, None)
+    features = spec.data.feature_columns(columns)
+    table, start = _started(source, features)
+    shown = _shown_by(source, features, start)
+    kinds = {name: _shown(name, table, shown.get(name), spec.data) for name in features}
+    contract = first(
+        spec,
+        {name: kind for name, (kind, _) in kinds.items()},
+        "",
+        {name: notation for name, (_, notation) in kinds.items()},
+    )
+    return First(table, start, contract, tuple(_remarks(columns, contract, spec.data)))
+
+
+def _started(source: Source, features: tuple[str, ...]) -> tuple[Table, Chunk | None]:
+    table = source.opened()
+    require_values(features, source.data.target, table)
+    wanted = [*features, source.data.target]
+    return table, table.read(wanted, typed_numbers(features, table, source.data))
+
+
+def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> dict[str, Chunk]:
+    """Return, for each feature that has any, the first rows in which it has a value."""
+    if start is None:
+        return {}
+    found = {one: start for one in features if has_values(start, one)}
+    if len(found) == len(features):
+        return found
+    table = source.opened()
+    while left := [one for one in features if one not in found]:
+        chunk = table.read(left, typed_numbers(left, table, source.data))
+        if chunk is None:
+            break
+        found |= {one: chunk for one in left if has_values(chunk, one)}
+    return found
+
+
+def require_patterns(columns: Sequence[str], data: Data) -> None:
+    """Raise FileRefusedError when the spec names columns that the first file does not have.
+
+    A name that is misspelt in `exclude` would keep a leak, and one in `features` lose a feature.
+    """
+    for field, pattern in _patterns(data):
+        if pattern and not any(matches(column, pattern) for column in columns):
+            near = get_close_matches(pattern, columns, 1, _ALIKE)
+            meant = f"; did you mean {showable_name(near[0])}?" if near else ""
+            raise FileRefusedError(
+                f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first "
+                f"file is called so{meant}"
+            )
+
+
+def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
+    """Yield a sentence for everything about a first file that its sender may not expect."""
+    left_out = [one for one in columns if is_index(one) and not data.selects(one)]
+    if left_out:
+        names = ", ".join(showable_name(one) or "one without a name" for one in left_out)
+        yield f"left out as an index that a program wrote, not a feature: {names}"
+    for column in contract.columns:
+        if column.notation != PLAIN and data.notation_of(column.name) is None:
+            yield f"column {showable_name(column.name)} is read as {_described(column.notation)}"
+
+
+def _patterns(data: Data) -> Iterator[tuple[str, str]]:
+    fields: Mapping[str, Sequence[str]] = {
+        "id": () if data.id is None else (data.id,),
+        "features": [one for one in data.features if one != "*"],
+        "exclude": data.exclude,
+        "categorical": data.categorical or (),
+        "missing": data.missing,
+        "required": data.required,
+        "notation": tuple(data.notation),
+        "ranges": tuple(data.ranges),
+    }
+    return ((field, pattern) for field, patterns in fields.items() for pattern in patterns)
+
+
+def _shown(name: str, table: Table, start: Chunk | None, data: Data) -> _Shown:
+    stated = data.notation_of(name)
+    if data.is_category(name):
+        return "category", PLAIN
+    if stated is not None or start is None:
+        return "number", stated or PLAIN
+    held = None if table.kinds is None else table.kinds[name]
+    if held in _TYPED:
+        return "number", _TYPED[held]
+    notation = notation_of(name, start.frame[name], start.lines)
+    is_text = notation is None or (held == "category" and notation == PLAIN)
+    if is_text and data.is_category(name) is None:
+        _require_recurring(name, as_text(start.frame[name], SPELLING))
+        return "category", PLAIN
+    return "number", notation or PLAIN
+
+
+def _require_recurring(name: str, texts: pl.Series) -> None:
+    distinct = texts.n_unique()
+    if distinct > MOST_CATEGORIES and 2 * distinct > texts.count():
+        raise FileRefusedError(
+            f"column {showable_name(name)} holds texts that are hardly ever the same ({distinct} "
+            f"in {texts.count()} rows). Name it as `id` in the spec, or list it in `exclude`; if "
+            "it really holds categories, list it in `categorical`"
+        )
+
+
+def _described(notation: Notation) -> str:
+    if notation.boolean:
+        return "true and false, 1 and 0"
+    if notation.date:
+        return f"dates such as {notation.date}, in days since 1970-01-01"
+    parts = ", ".join(f"{name} '{value}'" for name, value in notation.told.items())
+    return f"numbers with {parts}"

@@ -1,0 +1,44 @@
+"""What stands in the target: the positive label, a negative one, or neither."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from include.contract import Contract
+from include.spec import ANYTHING_ELSE, Label
+from include.stages.ingest.numbers import MISSING, as_number
+from serving.values.spelling import canonical, truth
+
+_TRUTHS = frozenset({"true", "false"})
+
+
+def labels(values: pl.Series, contract: Contract) -> pl.Series:
+    """Return 1 and 0 as Int8, null for what is neither; `values` are texts.
+
+    A truth is said in any case, and by yes and no; a number with or without a fraction of zero; a
+    text as it stands, in its one form.
+    """
+    positive = _is_label(values, contract.positive)
+    negative = pl.Series([False]).new_from_index(0, len(values))
+    for label in contract.negatives:
+        negative |= _is_label(values, label)
+    one = pl.when(positive).then(1).when(negative).then(0).otherwise(None)
+    return pl.select(one.cast(pl.Int8)).to_series()
+
+
+def _is_label(values: pl.Series, label: Label) -> pl.Series:
+    if isinstance(label, bool):
+        return _matching(values, lambda text: text not in {"1", "0"} and truth(text) is label)
+    if isinstance(label, int):
+        said = _matching(values, lambda text: text in _TRUTHS and truth(text) == label)
+        return (as_number(values) == label).fill_null(value=False) | said
+    if label == ANYTHING_ELSE:
+        return _matching(values, lambda text: text not in MISSING)
+    own = canonical(label)
+    return _matching(values, lambda text: text == own)
+
+
+def _matching(values: pl.Series, is_one: Callable[[str], bool]) -> pl.Series:
+    distinct = values.drop_nulls().unique()
+    chosen = [text for text in distinct.to_list() if is_one(canonical(text))]
+    return values.is_in(pl.Series(chosen, dtype=pl.String).implode()).fill_null(value=False)

@@ -1,0 +1,228 @@
+"""Which notation the texts of a first file's column are written in.
+
+A column that looks like numbers or dates is read as such in one notation, or the file is refused
+with what would declare it: as categories it would be misread in silence, and of a column of amounts
+exactly the large ones would be lost.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from include.errors import FileRefusedError
+from include.showable import showable_name
+from include.stages.ingest.numbers import MISSING
+from serving.values.notation import PLAIN, Notation, number_reader
+from serving.values.spelling import AROUND
+
+_SAMPLE = 2_000
+"""So many distinct texts tell which notations are possible; all of them, which one it is."""
+_FEW = 2
+_STRAY_SHARE = 0.01
+"""A column with a larger share of numbers in a second notation is in no notation."""
+_SIGNS = "$€£¥₹₽₩₺₴₪฿"
+_CODES = (
+    *("USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "MXN", "ARS", "CLP", "COP", "PEN"),
+    *("AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY", "RUB", "UAH"),
+    *("ZAR", "KRW", "SGD", "HKD", "THB", "IDR", "MYR", "PHP", "VND", "ILS", "AED", "SAR", "EGP"),
+    *("R$", "US$", "A$", "C$", "kr", "kr.", "zł", "Kč", "Ft", "Fr.", "Rs", "Rs."),
+)
+_MARK = rf"(?:[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
+_CURRENCY = re.compile(rf"[-+(\u2212 ]*({_MARK})|({_MARK})[ )]*$")
+_LIKE_NUMBER = re.compile(
+    rf"[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
+    rf"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+) ?(?:{_MARK}|%)?\)?"
+)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_LIKE_DATE = re.compile(
+    r"(?:\d{1,4}([-./ ])\d{1,2}\1\d{1,4}|\d{1,4}[-./ ]?[^\W\d_]{3,10}\.?[-./, ]+\d{2,4}"
+    rf"|{_MONTH}[- ]\d{{1,2}},? +\d{{4}}|{_MONTH}[-/ ]\d{{2,4}})(?:[T ,].*)?",
+    re.IGNORECASE,
+)
+_SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+"""Of decimals and of thousands."""
+_DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
+    *("%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%b %d %Y"),
+    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d/%b/%Y"),
+    *("%d/%b/%y", "%d. %b %Y", "%Y-%b-%d", "%d%b%Y", "%b-%Y", "%b %Y", "%b-%y", "%y-%b", "%Y-%m"),
+    *("%m/%Y", "%Y/%m"),
+)
+_TRUTHS = frozenset({"true", "false"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """How often each text stands in a column, as far as it is read; missing ones left out."""
+
+    name: str
+    rows: Mapping[str, int]
+    values: pl.Series
+    lines: pl.Series
+
+    def shown(self, text: str) -> str:
+        """Return a text with the first line that has it, for a person."""
+        place = (self.values.str.strip_chars() == text).arg_max() or 0
+        return f"'{showable_name(text)}' in line {self.lines[place]}"
+
+    @property
+    def total(self) -> int:
+        """Rows that are not missing."""
+        return sum(self.rows.values())
+
+    def count(self, texts: Iterator[str]) -> int:
+        """Return how many rows have one of these texts."""
+        return sum(self.rows[text] for text in texts)
+
+
+def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | None:
+    """Return the notation of a column of texts that are numbers, None for one of categories.
+
+    `lines` are the numbers of the rows' lines.
+
+    Raises FileRefusedError when the texts look like numbers or dates and no one notation, or more
+    than one, reads them.
+    """
+    written = _written(name, values, lines)
+    if _said_truths(written):
+        return Notation(boolean=True)
+    plain = written.count(iter(_read(written.rows, PLAIN)))
+    if plain == written.total:
+        return PLAIN
+    sample = dict(list(written.rows.items())[:: 1 + len(written.rows) // _SAMPLE])
+    possible = _best(replace(written, rows=sample), [PLAIN, *_amounts(sample), *_dates(sample)])
+    best = _best(written, possible) if possible else []
+    read = _read(written.rows, best[0]) if best else {}
+    if 2 * written.count(iter(read)) < written.total:
+        _require_no_number(written)
+        return None
+    _require_one(written, best)
+    _require_all(written, best[0], read)
+    return _generous(best[0], written.rows)
+
+
+def is_other_number(text: str) -> bool:
+    """Say whether a text that is no number in its column's notation looks like one in another."""
+    return bool(_LIKE_NUMBER.fullmatch(text.strip(AROUND))) and not _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether a text is a plain number, one beyond all measure too."""
+    try:
+        float(text.replace("_", "-"))
+    except ValueError:
+        return False
+    return True
+
+
+def _written(name: str, values: pl.Series, lines: pl.Series) -> Written:
+    texts = values.drop_nulls().str.strip_chars().rename("text")
+    counted = texts.filter(~texts.is_in(MISSING)).value_counts(sort=True)
+    return Written(name, dict(counted.iter_rows()), values, lines)
+
+
+def _said_truths(written: Written) -> bool:
+    return bool(written.rows) and {text.casefold() for text in written.rows} <= _TRUTHS
+
+
+def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
+    """Return the texts that a notation reads, each with its number."""
+    read = number_reader(notation)
+    return {text: value for text in texts if (value := read(text)) is not None}
+
+
+def _best(written: Written, notations: Sequence[Notation]) -> list[Notation]:
+    """Return the notations that read the most rows, the simplest first; none that reads nothing."""
+    counts = [written.count(iter(_read(written.rows, one))) for one in notations]
+    most = max(counts, default=0)
+    return [one for one, count in zip(notations, counts, strict=True) if most and count == most]
+
+
+def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
+    """Yield the notations of numbers that these texts may be in."""
+    joined = "\n".join(texts)
+    if not any(letter.isdigit() for letter in joined):
+        return
+    marks = {mark for text in texts if (mark := _currency(text))}
+    signs = Notation(percent="%" in joined, parentheses="(" in joined)
+    currencies = sorted(marks) or [""]
+    for currency in currencies:
+        marked = replace(signs, currency=currency)
+        yield from (replace(marked, decimal=decimal) for decimal in ".,")
+        yield from (replace(marked, decimal=one, thousands=two) for one, two in _SEPARATORS)
+
+
+def _currency(text: str) -> str:
+    found = _CURRENCY.match(text) or _CURRENCY.search(text)
+    return (found.group(1) or found.group(2)) if found and _LIKE_NUMBER.fullmatch(text) else ""
+
+
+def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
+    if any(_LIKE_DATE.fullmatch(text) for text in texts):
+        yield from (Notation(date=form) for form in _DATES)
+
+
+def _require_no_number(written: Written) -> None:
+    """Raise FileRefusedError for texts that look like numbers or dates in an unknown notation."""
+    for pattern, kind in ((_LIKE_NUMBER, "numbers"), (_LIKE_DATE, "dates")):
+        alike = [text for text in written.rows if pattern.fullmatch(text)]
+        if 2 * written.count(iter(alike)) >= written.total:
+            raise FileRefusedError(_refusal(written, alike, f"{kind} in no notation that is"))
+
+
+def _require_one(written: Written, best: Sequence[Notation]) -> None:
+    """Raise FileRefusedError when two notations read the same texts as different numbers."""
+    first, *others = (_read(written.rows, one) for one in best)
+    for other, notation in zip(others, best[1:], strict=True):
+        unlike = [text for text, value in first.items() if other.get(text, value) != value]
+        if unlike:
+            both = " or ".join(_declared(written.name, one) for one in (best[0], notation))
+            raise FileRefusedError(
+                f"column {showable_name(written.name)} holds texts such as "
+                f"{written.shown(unlike[0])}, which can be read in more than one way: state "
+                f"which under [data.notation] in the spec, as {both}"
+            )
+
+
+def _require_all(written: Written, notation: Notation, read: Mapping[str, float]) -> None:
+    """Raise FileRefusedError when many other texts are numbers in another notation."""
+    stray = [text for text in written.rows if text not in read and is_other_number(text)]
+    if written.count(iter(stray)) > max(_FEW, _STRAY_SHARE * written.total):
+        inside = next(iter(read))
+        raise FileRefusedError(
+            f"column {showable_name(written.name)} holds numbers in more than one notation, such "
+            f"as {written.shown(inside)} and {written.shown(stray[0])}: write them in one, or "
+            f"state one under [data.notation] in the spec, as {_declared(written.name, notation)}"
+        )
+
+
+def _generous(notation: Notation, texts: Mapping[str, int]) -> Notation:
+    """Return a notation that reads the same and, behind a decimal comma, thousands as well.
+
+    The start of a file may hold small amounts only; a point beside a comma can be nothing else.
+    """
+    if notation.decimal != "," or notation.thousands:
+        return notation
+    wider = replace(notation, thousands=".")
+    return wider if _read(texts, wider) == _read(texts, notation) else notation
+
+
+def _refusal(written: Written, texts: Sequence[str], what: str) -> str:
+    example = Notation(date="%d.%m.%Y") if "dates" in what else Notation(decimal=",")
+    return (
+        f"column {showable_name(written.name)} holds texts such as {written.shown(texts[0])}, "
+        f"which look like {what} known: state it under [data.notation] in the spec, such as "
+        f"{_declared(written.name, example)}; if they are categories, list the column in "
+        "`categorical`"
+    )
+
+
+def _declared(name: str, notation: Notation) -> str:
+    """Return the line of a spec that states a notation."""
+    parts = (
+        f'{part} = "{value}"' if isinstance(value, str) else f"{part} = {str(value).lower()}"
+        for part, value in (notation.told or {"decimal": "."}).items()
+    )
+    return f'"{showable_name(name)}" = {{ {", ".join(parts)} }}'

@@ -1,0 +1,55 @@
+"""Texts as numbers and as categories: the same value from every format.
+
+Texts are read once each, however many rows hold them, by the readers that the server has too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from serving.values.notation import PLAIN, Notation, number_reader
+from serving.values.spelling import spelled, truth_words
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>")
+"""What stands for a missing number. A missing category is only ever empty."""
+
+
+def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
+    """Return the numbers that texts spell, null for what is none; Float64 as it is."""
+    if values.dtype == pl.Float64:
+        return values
+    if notation == PLAIN:
+        return values.str.strip_chars().cast(pl.Float64, strict=False)
+    return _each(values, number_reader(notation), pl.Float64)
+
+
+def with_truths(numbers: pl.Series, texts: pl.Series) -> pl.Series:
+    """Return numbers with 1 and 0 where the texts say true and false."""
+    words = texts.str.strip_chars().str.to_lowercase()
+    said = words.replace_strict(["true", "false"], [1.0, 0.0], default=None)
+    return numbers.to_frame("n").select(pl.col("n").fill_null(said)).to_series().alias(numbers.name)
+
+
+def as_text(values: pl.Series, spelling: int, known: tuple[str, ...] = ()) -> pl.Series:
+    """Return texts in their one form (see `spelled`); empty ones are null.
+
+    Truths are said as the `known` categories say them, where these are such a pair.
+    """
+    words = truth_words(known) or {}
+    own = {"true": words.get(True, "true"), "false": words.get(False, "false")}
+
+    def one_form(text: str) -> str | None:
+        form = spelled(text, spelling)
+        return own.get(form, form) or None
+
+    return _each(values, one_form, pl.String)
+
+
+def _each(values: pl.Series, read: Callable[[str], Any], dtype: Any) -> pl.Series:
+    """Return what is read in each text, null where that is nothing."""
+    distinct = values.drop_nulls().unique()
+    made = pl.Series([read(text) for text in distinct.to_list()], dtype=dtype)
+    if dtype == pl.String and distinct.equals(made, null_equal=False):
+        return values
+    return values.replace_strict(distinct, made, default=None, return_dtype=dtype)

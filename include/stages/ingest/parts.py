@@ -1,0 +1,129 @@
+"""A delivery from its bytes to judged parts, and which of its columns are wanted as numbers."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+import polars as pl
+
+from include.contract import Column, Contract
+from include.formats import Chunk, Stated, Table, all_columns, open_table
+from include.spec import Data
+from include.stages.ingest.numbers import MISSING
+from include.stages.ingest.part import Part
+from include.stages.ingest.rows import judged
+from serving.values.notation import PLAIN
+
+
+@dataclass(frozen=True)
+class Source:
+    """A delivery that can be read from its start as often as need be."""
+
+    file: BinaryIO
+    name: str
+    data: Data
+    size: int
+
+    def opened(self) -> Table:
+        """Return its table from the start; FileRefusedError when it has none."""
+        return open_table(self.file, self.name, stated(self.data), self.size)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return all its columns, those too that come late."""
+        return all_columns(self.file, self.name, stated(self.data), self.size)
+
+
+def stated(data: Data) -> Stated:
+    """Return what a spec says of the text of deliveries."""
+    return Stated(data.target, data.encoding, data.columns)
+
+
+def parts(table: Table, contract: Contract) -> Iterator[Part]:
+    """Yield the rows of a table that are held to a contract."""
+    numbers = _numbers(table, contract)
+    yield from _judged(table, contract, read(table, _columns(contract), numbers), numbers)
+
+
+def first_parts(
+    table: Table, contract: Contract, start: Chunk | None, data: Data
+) -> Iterator[Part]:
+    """Yield the rows of a first file, `start` its first ones: gaps are wrong where forbidden."""
+    columns = tuple(
+        replace(one, missing=not data.must_be_there(one.name)) for one in contract.columns
+    )
+    numbers = _numbers(table, contract)
+    if start is not None and table.kinds is None:
+        numbers -= {one for one in numbers if not _is_full(start, one)}
+    yield from _judged(table, replace(contract, columns=columns), start, numbers)
+
+
+def read(table: Table, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
+    """Return the next rows; in a column that the file does not have every value is missing."""
+    chunk = table.read([one for one in columns if table.has(one)], numbers)
+    absent = [one for one in columns if not table.has(one)]
+    if chunk is None or not absent:
+        return chunk
+    missing = (pl.lit(None, pl.String).alias(name) for name in absent)
+    return replace(chunk, frame=chunk.frame.with_columns(missing))
+
+
+def typed_numbers(columns: Sequence[str], table: Table, data: Data) -> set[str]:
+    """Return the columns that a typed format gives as numbers, unless the spec says otherwise."""
+    kinds = table.kinds or {}
+    return {
+        name
+        for name in columns
+        if kinds.get(name) in {"number", "truth"} and not _is_read_as_text(name, data)
+    }
+
+
+def has_values(chunk: Chunk, column: str) -> bool:
+    """Say whether anything stands in a column."""
+    values = chunk.frame[column]
+    if values.dtype == pl.String:
+        return not values.str.strip_chars().fill_null("").is_in(MISSING).all()
+    return bool(values.is_not_nan().any())
+
+
+def _judged(
+    table: Table, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+) -> Iterator[Part]:
+    while chunk is not None:
+        frame, refused = judged(chunk, contract)
+        yield Part(frame, refused)
+        del frame, refused
+        chunk = read(table, _columns(contract), numbers)
+
+
+def _columns(contract: Contract) -> list[str]:
+    return [*contract.features, contract.target]
+
+
+def _numbers(table: Table, contract: Contract) -> set[str]:
+    """Return the columns that are wanted as numbers: of the others the texts tell."""
+    return {
+        one.name
+        for one in contract.columns
+        if one.kind == "number"
+        and (one.notation == PLAIN or _is_typed(table, one))
+        and (table.kinds is not None or not one.missing)
+    }
+
+
+def _is_typed(table: Table, column: Column) -> bool:
+    """Say whether a column that texts would write in a notation has its own type in the file."""
+    held = (table.kinds or {}).get(column.name)
+    if column.notation.boolean:
+        return held == "truth"
+    return held == "number" and not column.notation.date
+
+
+def _is_read_as_text(name: str, data: Data) -> bool:
+    notation = data.notation_of(name)
+    return bool(data.is_category(name) or (notation and (notation.date or notation.boolean)))
+
+
+def _is_full(start: Chunk, column: str) -> bool:
+    values = start.frame[column]
+    texts = values.str.strip_chars() if values.dtype == pl.String else values
+    return not texts.fill_null("").is_in(MISSING).any() if texts.dtype == pl.String else True

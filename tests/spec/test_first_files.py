@@ -1,0 +1,255 @@
+"""Forty first files: how each is read, what is declared for it, or why it is refused."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from include.contract import Contract
+from include.errors import FileRefusedError
+from include.spec import Spec
+from include.stages.ingest import Seen, ingest, merging, seen, with_seen
+
+
+def a_spec(**data: Any) -> Spec:
+    """Return a spec with these fields of its data part."""
+    family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
+    fields = {"name": "s", "model": "m", "title": "", "families": (family,)}
+    return Spec.model_validate(fields | {"data": {"target": "y"} | data})
+
+
+def column(*cells: str, name: str = "v") -> str:
+    """Return a file with one feature of these cells, which come twenty times over."""
+    quoted = ['"' + cell.replace('"', '""') + '"' for cell in cells]
+    rows = "".join(f"{cell},{place % 2}\n" for place, cell in enumerate(quoted * 20))
+    return f"{name},y\n{rows}"
+
+
+def read(
+    text: str, name: str = "x.csv", **data: Any
+) -> tuple[Contract, list[Any], list[str], list[Any]]:
+    """Return the contract of a first file, its first feature's values, remarks and bad rows."""
+    ingested = ingest(io.BytesIO(text.encode()), name, a_spec(**data), None)
+    parts = list(ingested.parts)
+    found: Seen = seen(parts[0].frame, ingested.contract)
+    values = [value for part in parts for value in part.frame.to_series(1)]
+    refused = [row for part in parts for row in part.refused]
+    remarks = [*ingested.remarks, *merging(found)]
+    return with_seen(ingested.contract, found), values, remarks, refused
+
+
+@pytest.mark.parametrize(
+    ("cells", "notation", "values"),
+    [
+        (("1.5", "-2"), {}, [1.5, -2]),
+        (("1e3", "+2"), {}, [1000, 2]),
+        (("1,5", "-2,25"), {"decimal": ",", "thousands": "."}, [1.5, -2.25]),
+        (("1.234,5", "2,5"), {"decimal": ",", "thousands": "."}, [1234.5, 2.5]),
+        (("1,234.50", "999.5"), {"thousands": ","}, [1234.5, 999.5]),
+        (("1,234,567", "12"), {"thousands": ","}, [1234567, 12]),
+        (("1 234,5", "7,5"), {"decimal": ",", "thousands": " "}, [1234.5, 7.5]),
+        (("1'234.5", "7.5"), {"thousands": "'"}, [1234.5, 7.5]),
+        (("1.234.567", "12"), {"decimal": ",", "thousands": "."}, [1234567, 12]),
+        (("$60,000.00", "$5.25"), {"thousands": ",", "currency": "$"}, [60000, 5.25]),
+        (("5,25 €", "12,00 €"), {"decimal": ",", "thousands": ".", "currency": "€"}, [5.25, 12]),
+        (("EUR 5.25", "EUR 12"), {"currency": "EUR"}, [5.25, 12]),
+        (("12.5%", "7 %"), {"percent": True}, [12.5, 7]),
+        (("(12.5)", "7"), {"parentheses": True}, [-12.5, 7]),
+        (
+            ("($1,200.00)", "$7.00"),
+            {"thousands": ",", "currency": "$", "parentheses": True},
+            [-1200, 7],
+        ),
+        (("2007-01-26", "1969-12-31"), {"date": "%Y-%m-%d"}, [13539, -1]),
+        (("2007-01-26T12:00:00Z", "2007-01-26"), {"date": "%Y-%m-%d"}, [13539.5, 13539]),
+        (("26-Jan-07", "1-Feb-07"), {"date": "%d-%b-%y"}, [13539, 13545]),
+        (("26.01.2007", "1.2.2007"), {"date": "%d.%m.%Y"}, [13539, 13545]),
+        (("26/01/2007", "01/02/2007"), {"date": "%d/%m/%Y"}, [13539, 13545]),
+        (("01/26/2007", "02/01/2007"), {"date": "%m/%d/%Y"}, [13539, 13545]),
+        (("Jan 26, 2007", "February 1, 2007"), {"date": "%b %d, %Y"}, [13539, 13545]),
+        (("True", "False"), {"boolean": True}, [1, 0]),
+        (("TRUE", "false"), {"boolean": True}, [1, 0]),
+    ],
+)
+def test_a_notation_is_recognised_declared_and_told(
+    cells: tuple[str, ...], notation: Mapping[str, Any], values: list[float]
+) -> None:
+    """The contract has it, the numbers are those that were meant, and a sentence says so."""
+    contract, found, remarks, refused = read(column(*cells))
+    (only,) = contract.columns
+    assert (only.kind, only.notation.told) == ("number", notation)
+    assert found[: len(cells)] == pytest.approx(values)
+    assert not refused
+    assert [("column v is read as" in one) for one in remarks] == [True] * bool(notation)
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (("1,753", "2,001"), r"column v .*'1,753' in line 2, .*decimal = \",\".*thousands = \",\""),
+        (("01/02/2007", "03/04/2007"), r"column v .*'01/02/2007' in line 2.*%d/%m/%Y.*%m/%d/%Y"),
+        (("1.234,5", "1,234.5"), r"column v .*in more than one notation, such as '1,234.5'"),
+        (("$5.10", "€5.10"), r"column v .*in more than one notation, such as '\$5.10'"),
+        (("26-Mai-07", "27-Mai-07"), r"column v .*'26-Mai-07' in line 2, .*like dates"),
+        (("1 23 45", "1 23 46"), r"column v .*'1 23 45' in line 2, .*like numbers.*`categorical`"),
+    ],
+)
+def test_a_notation_that_cannot_be_told_refuses_the_file(
+    cells: tuple[str, ...], reason: str
+) -> None:
+    """With column, line and text, and the line of the spec that would declare it."""
+    with pytest.raises(FileRefusedError, match=reason):
+        read(column(*cells))
+
+
+@pytest.mark.parametrize(
+    ("cells", "categories"),
+    [
+        (("red", " red ", "blue"), ("blue", "red")),
+        (("18-25", "26-35"), ("18-25", "26-35")),
+        (("A1", "B2"), ("A1", "B2")),
+        (("cafe\u0301", "caf\u00e9"), ("caf\u00e9",)),
+    ],
+)
+def test_texts_are_categories_in_their_one_form(
+    cells: tuple[str, ...], categories: tuple[str, ...]
+) -> None:
+    """Without spaces around them and composed; what is like no number is none."""
+    contract, _, remarks, _ = read(column(*cells))
+    (only,) = contract.columns
+    assert (only.kind, only.categories, remarks) == ("category", categories, [])
+
+
+def test_whole_numbers_are_categories_where_the_spec_says_so() -> None:
+    """1 and 1.0 are one; 007, 1.10 and 1e3 stay as they are written."""
+    cells = ("1", "1.0", "007", "1.10", "1e3")
+    contract, *_ = read(column(*cells), categorical=["v"])
+    assert contract.columns[0].categories == ("007", "1", "1.10", "1e3")
+
+
+def test_a_gap_in_the_first_file_is_allowed_from_then_on() -> None:
+    """As its kinds, unless the spec forbids it; then its rows are refused."""
+    text = column("1.5", "", "NA")
+    contract, _, _, refused = read(text)
+    assert contract.columns[0].missing
+    assert not refused
+    contract, _, _, refused = read(text, required=["v"])
+    assert not contract.columns[0].missing
+    assert {row.reason for row in refused} == {"missing value"}
+
+
+def test_a_stated_notation_is_read_though_it_could_be_another() -> None:
+    """The spec's word stands above the file's."""
+    contract, values, *_ = read(column("1,753"), notation={"v": {"thousands": ","}})
+    assert contract.columns[0].notation.told == {"thousands": ","}
+    assert values[0] == 1753
+
+
+def test_a_key_that_comes_late_in_json_lines_is_a_feature() -> None:
+    """Of the kind that it has there; the objects without it lack the value."""
+    text = '{"b": 1.5, "y": 0}\n' * 30_000 + '{"b": 2, "colour": "red", "y": 1}\n' * 100
+    contract, _, _, refused = read(text, "x.jsonl")
+    assert [(one.name, one.kind, one.missing) for one in contract.columns] == [
+        ("b", "number", False),
+        ("colour", "category", True),
+    ]
+    assert not refused
+
+
+def test_a_column_that_is_empty_at_first_is_what_it_holds_later() -> None:
+    """Not a number for want of anything else."""
+    text = "v,w,y\n" + "1.25,,0\n" * 700_000 + "1.25,red,1\n" * 10
+    contract, *_ = read(text)
+    assert [one.kind for one in contract.columns] == ["number", "category"]
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "__index_level_0__"])
+def test_an_index_that_a_program_wrote_is_no_feature(index: str) -> None:
+    """It is left out and told, unless the spec names it."""
+    text = f"{index},v,y\n0,1.5,1\n1,2.5,0\n"
+    contract, _, remarks, _ = read(text)
+    assert contract.features == ("v",)
+    assert "left out as an index" in remarks[0]
+    if index:
+        contract, *_ = read(text, features=[index, "v"])
+        assert contract.features == (index, "v")
+
+
+def test_numbers_that_a_model_cannot_tell_apart_are_told() -> None:
+    """Names of things above 2^24, seconds since 1970."""
+    _, _, remarks, _ = read(column("16777216", "16777217"))
+    assert "16777216 and 16777217 are the same to a model" in remarks[0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"missing": ["temp [C]"]},
+        {"categorical": ["temp [C]"]},
+        {"features": ["temp [C]"]},
+        {"required": ["temp [C]"]},
+        {"ranges": {"temp [C]": (0, 100)}},
+    ],
+)
+def test_a_pattern_that_is_a_columns_own_name_is_that_column(data: dict[str, Any]) -> None:
+    """Brackets and all."""
+    contract, *_ = read(column("1.5", "2", name="temp [C]"), **data)
+    assert contract.features == ("temp [C]",)
+
+
+@pytest.mark.parametrize("field", ["exclude", "missing", "categorical", "features", "required"])
+def test_a_name_in_the_spec_that_no_column_has_refuses_the_first_file(field: str) -> None:
+    """A misspelt one in `exclude` would keep a leak; the nearest name is suggested."""
+    data: dict[str, Any] = {field: ["colur"]}
+    with pytest.raises(FileRefusedError, match=f"`{field}` .* names colur.*did you mean colour"):
+        read(column("red", name="colour"), **data)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ('1,5" pipe,0', "a quote inside a field, or text behind a closing quote"),
+        ('1,"red"x,0', "a quote inside a field, or text behind a closing quote"),
+        ("v,w,y", "the header line again"),
+    ],
+)
+def test_a_row_that_was_damaged_on_its_way_is_no_data(row: str, reason: str) -> None:
+    """It is a bad row; its neighbours are good."""
+    text = f'v,w,y\n1,"a ""b""",0\n{row}\n2,c,1\n'
+    _, _, _, refused = read(text)
+    assert [(one.line, one.reason) for one in refused] == [(3, reason)]
+
+
+def test_the_header_again_is_found_among_categories_only() -> None:
+    """Where it looks like any other row."""
+    _, values, _, refused = read("v,y\nred,1\nv,y\nblue,0\n")
+    assert values == ["red", "blue"]
+    assert [one.reason for one in refused] == ["the header line again"]
+
+
+def test_many_numbers_in_another_notation_refuse_a_later_file() -> None:
+    """Those who are left would be a biased sample: of amounts the small ones."""
+    contract, *_ = read(column("1.5", "250"))
+    text = column("1,250.00", "12.5", "17.5")
+    with pytest.raises(FileRefusedError, match=r"20 of 60 rows .* line 2, column v: '1,250.00'"):
+        list(ingest(io.BytesIO(text.encode()), "x.csv", a_spec(), contract).parts)
+
+
+@pytest.mark.parametrize(
+    ("labels", "cells"),
+    [
+        ({"positive": True, "negative": False}, ("TRUE", "no")),
+        ({"positive": "True", "negative": "False"}, ("true", "FALSE")),
+        ({"positive": 1, "negative": 0}, ("1.0", "0")),
+        ({"positive": "a", "negative": ["b", "c"]}, ("a", "c")),
+        ({"positive": "a", "negative": "*"}, (" a", "anything")),
+    ],
+)
+def test_labels_are_known_in_any_of_their_spellings(
+    labels: dict[str, Any], cells: tuple[str, str]
+) -> None:
+    """A truth in any case, a number with a fraction of zero, a text in its one form."""
+    text = f"v,y\n1,{cells[0]}\n2,{cells[1]}\n"
+    (part,) = ingest(io.BytesIO(text.encode()), "x.csv", a_spec(**labels), None).parts
+    assert part.frame["label"].to_list() == [1, 0]
