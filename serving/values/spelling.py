@@ -30,7 +30,7 @@ def spelled(value: str | float, spelling: int = SPELLING) -> str:
     if isinstance(value, bool):  # which counts as an integer
         value = "true" if value else "false"
     elif not isinstance(value, str):
-        value = repr(float(value)) if value % 1 else str(int(value))
+        value = str(float(value)) if value % 1 else str(int(value))
     return canonical(value) if spelling >= SPELLING else value.strip(AROUND)
 
 
