@@ -12,6 +12,8 @@ from include.spec import Spec
 def landing(spec: Spec, settings: Settings) -> Asset:
     """Return the asset of a spec's landing place; a file dropped there updates it."""
     url = settings.landing_url(spec.name, spec.landing)
-    watcher = AssetWatcher(name=f"{spec.name}_landing", trigger=LandingTrigger(url))
+    watcher = AssetWatcher(
+        name=f"{spec.name}_landing", trigger=LandingTrigger(url, dag_id=spec.name)
+    )
     uri = url if is_bucket(url) else Path(url).as_uri()
     return Asset(name=f"{spec.name}_landing", uri=uri, watchers=[watcher])

@@ -28,6 +28,7 @@ from task_call import (
     PATIENCE,
     SHOWABLE,
     call,
+    is_left_to_a_person,
     run_account,
     run_id,
     run_plan,
@@ -138,9 +139,10 @@ def ingest(spec_path: str) -> Any:
     """Claim the files that wait and type their rows.
 
     Bad rows go to quarantine with line, column and reason; a file that cannot be trusted goes
-    there whole. The same bytes again are a no-op.
+    there whole. The same bytes again are a no-op. A file that waits because a person stopped the
+    run that had taken it is taken by a run that is triggered by hand.
     """
-    return call("ingest", spec_path)
+    return call("ingest", spec_path, run_id(), is_left_to_a_person)
 
 
 @stage_task()

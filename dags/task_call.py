@@ -26,7 +26,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
 from owners import remember
-from run_account import RESULTS, WORDS, Traces, account
+from run_account import REPORT, RESULTS, WORDS, Traces, account
 from run_spec import FIRST, spec_of_run
 
 from include.errors import (
@@ -181,6 +181,22 @@ def run_account() -> Any:
     for task_id in known.intersection(RESULTS):
         traces.results[task_id] = task_instance.xcom_pull(task_ids=task_id)
     return account(traces)
+
+
+def is_left_to_a_person(run: str) -> bool:
+    """Say whether what a run had taken waits because a person stopped that run.
+
+    Its last task runs whatever happens; it is skipped only when a person sets the state of a run
+    that is not over, and it is gone when a person deletes the run. Whoever triggers a run by hand
+    wants the file to be taken.
+    """
+    context = get_current_context()
+    if context["dag_run"].run_type == "manual":
+        return False
+    task_instance: Any = context["ti"]
+    of_runs = task_instance.get_task_states(dag_id=context["dag"].dag_id, run_ids=[run])
+    tasks = of_runs.get(run)
+    return tasks is None or tasks.get(REPORT) == "skipped"
 
 
 def run_plan() -> Any:

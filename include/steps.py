@@ -5,7 +5,7 @@ recorded is found again by the run that recorded it.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from include import (
@@ -21,6 +21,7 @@ from include import (
     winner,
 )
 from include.accounts import Account, Told, told
+from include.adapters import landing
 from include.adapters.registry import BATCHES
 from include.contract import require_slices
 from include.errors import (
@@ -57,16 +58,19 @@ JUDGEMENTS = 5
 """How often a challenger is judged when the champion keeps moving."""
 
 
-def ingest(at: Workplace) -> list[Batch]:
+def ingest(
+    at: Workplace, dag_run: str = "", is_stopped: Callable[[str], bool] = landing.never
+) -> list[Batch]:
     """Claim what waits in the landing place and type its rows; bad ones are refused.
 
-    What stands there and is no file that can be taken is named, and stops nothing. Raises
-    NotOwnerError before a file is claimed for a spec whose model is another's, unless MLflow is
-    away: `plan` looks again.
+    What stands there and is no file that can be taken is named, and stops nothing. A file that a
+    run had taken which `is_stopped` stays where it is, and is named too. Raises NotOwnerError
+    before a file is claimed for a spec whose model is another's, unless MLflow is away: `plan`
+    looks again.
     """
     at.registry.require_own(at.registry.owner_if_told())
     batches: list[Batch] = []
-    for delivery in recovery.in_order(at, at.landing.claim()):
+    for delivery in recovery.in_order(at, at.landing.claim(dag_run, is_stopped)):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
             batches.append(intake.twin(delivery))
         else:

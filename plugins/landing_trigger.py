@@ -1,14 +1,14 @@
 """The bell of a landing place.
 
-A level trigger: it says "something waits", and says it again while something still waits. Events
-may be merged or lost on their way; the place is the truth, and the run that wakes looks there
-itself. A place that cannot be reached is asked again and again.
+A level trigger: it says "something waits", and says it again while something still waits and no run
+is there that will take it. Events may be merged or lost on their way; the place is the truth, and
+the run that wakes looks there itself. A place that cannot be reached is asked again and again.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,11 +16,13 @@ from typing import Any, TypeVar
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+from run_account import INGEST, REPORT
 
 from include.arrivals import POLL_SECONDS, Lookout
 from include.settings import read_settings, s3_options
 from include.showable import showable, showable_name
-from include.store import open_store
+from include.store import Entry, open_store
 
 log = logging.getLogger(__name__)
 S3_CONNECTION = "ratchet_s3"
@@ -31,31 +33,35 @@ T = TypeVar("T")
 
 
 class LandingTrigger(BaseEventTrigger):
-    """Fires when a settled file waits, and every `repeat_seconds` while one does."""
+    """Fires when a settled file waits and no run of the Dag is active.
 
-    def __init__(self, url: str, repeat_seconds: float = 10.0) -> None:
-        """`url` is a spec's landing place; a folder is made when there is none yet."""
+    A bell on its way is given `repeat_seconds` to become a run before it rings again.
+    """
+
+    def __init__(self, url: str, repeat_seconds: float = 10.0, dag_id: str = "") -> None:
+        """`url` is the landing place of the Dag; a folder is made when there is none yet."""
         super().__init__()
         self.url = url
         self.repeat_seconds = repeat_seconds
+        self.dag_id = dag_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what a triggerer needs to make this trigger again; no secret is part of it."""
-        arguments = {"url": self.url, "repeat_seconds": self.repeat_seconds}
+        arguments = {
+            "url": self.url,
+            "repeat_seconds": self.repeat_seconds,
+            "dag_id": self.dag_id,
+        }
         return "landing_trigger.LandingTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch the place for ever, two looks a poll apart telling whether a writer is done."""
         lookout = await self._until_it_works(self._lookout)
-        announced: set[str] = set()
-        rung = 0.0
+        bell = Bell(Runs(self.dag_id), self.repeat_seconds)
         while True:
             seen = await self._until_it_works(partial(asyncio.to_thread, lookout.look))
-            waiting = {entry.name for entry in seen}
-            if waiting - announced or (waiting and time.monotonic() - rung > self.repeat_seconds):
-                yield _event(waiting)
-                rung = time.monotonic()
-            announced = waiting
+            if waiting := await bell.rings_for(seen):
+                yield _event({entry.name for entry in waiting})
             await asyncio.sleep(S3_POLL_SECONDS if is_bucket(self.url) else POLL_SECONDS)
 
     async def _lookout(self) -> Lookout:
@@ -81,6 +87,109 @@ class LandingTrigger(BaseEventTrigger):
                     log.warning("%s cannot be looked at, asked again: %s", self.url, away_because)
                 away = True
                 await asyncio.sleep(S3_POLL_SECONDS)
+
+
+class Bell:
+    """Decides at each look whether to ring."""
+
+    def __init__(self, runs: "Runs", repeat_seconds: float) -> None:
+        """Begin silent; `runs` are those of the Dag that is woken."""
+        self._runs = runs
+        self._repeat_seconds = repeat_seconds
+        self._rung: float | None = None
+        """When it rang, until a run is seen that heard it."""
+        self._offered: frozenset[Entry] = frozenset()
+        """What waited when it rang last, or while a run was active since."""
+        self._held: frozenset[Entry] = frozenset()
+        """What waits for a person, who stopped the run that would have taken it."""
+        self._stopped: frozenset[str] | None = None
+        """Runs that are known to have been stopped; None before the first look."""
+
+    async def rings_for(self, seen: Collection[Entry]) -> list[Entry]:
+        """Return what it rings for now, nothing when it is silent."""
+        waiting = frozenset(seen)
+        self._held &= waiting
+        if waiting <= self._held:
+            self._rung, self._offered = None, self._offered & waiting
+            return []
+        active = await self._runs.are_active()
+        if active:
+            self._rung, self._offered = None, waiting
+            return []
+        if self._is_under_way() and not (active is None and waiting - self._offered):
+            return []
+        await self._hold_what_was_stopped(waiting)
+        if waiting <= self._held:
+            return []
+        self._rung, self._offered = time.monotonic(), waiting
+        return [entry for entry in seen if entry not in self._held]
+
+    def _is_under_way(self) -> bool:
+        """Say whether it rang so lately that the run may still have to be made."""
+        return self._rung is not None and time.monotonic() - self._rung <= self._repeat_seconds
+
+    async def _hold_what_was_stopped(self, waiting: frozenset[Entry]) -> None:
+        """Hold what a run was woken for that a person stopped before it took anything.
+
+        A file that comes after that wakes a run, which takes all there is.
+        """
+        stopped = await self._runs.stopped_early(self._stopped)
+        if self._stopped is not None and stopped - self._stopped:
+            self._held |= self._offered & waiting
+            for name in sorted(showable_name(entry.name) for entry in self._held):
+                log.warning(
+                    "%s waits, because a person stopped the run of %s that would have taken it: "
+                    "trigger the Dag by hand, or drop another file",
+                    name,
+                    self._runs.dag_id,
+                )
+        self._stopped = stopped
+
+
+class Runs:
+    """What the triggerer is told of the runs of a Dag."""
+
+    def __init__(self, dag_id: str) -> None:
+        """Know nothing yet; nothing is asked of a Dag without a name."""
+        self.dag_id = dag_id
+        self._stops = -1
+
+    async def are_active(self) -> bool | None:
+        """Say whether a run is queued or running: it takes what waits, or ends before it does.
+
+        None when nobody tells.
+        """
+        count = await self._told("get_dr_count", states=["queued", "running"])
+        return None if count is None else count > 0
+
+    async def stopped_early(self, known: frozenset[str] | None) -> frozenset[str]:
+        """Return the runs that a person stopped before their first task had done its work.
+
+        `known` are those of the last time. All runs are asked for only when one was stopped since.
+        """
+        stops = await self._told("get_ti_count", task_ids=[REPORT], states=["skipped"])
+        if stops is None or (known is not None and stops == self._stops):
+            return known or frozenset()
+        self._stops = stops
+        of_runs = await self._told("get_task_states", task_ids=[INGEST, REPORT]) if stops else {}
+        return frozenset(
+            run
+            for run, tasks in (of_runs or {}).items()
+            if tasks.get(REPORT) == "skipped" and tasks.get(INGEST) != "success"
+        )
+
+    async def _told(self, question: str, **wanted: Any) -> Any:
+        """Ask; a bell too many costs an empty run, and one too few the file."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        if not self.dag_id:
+            return None
+        try:
+            ask = getattr(RuntimeTaskInstance, question)
+            return await sync_to_async(ask)(dag_id=self.dag_id, **wanted)
+        except Exception:
+            log.debug("nothing is known of the runs of %s", self.dag_id, exc_info=True)
+            return None
 
 
 def _event(waiting: set[str]) -> TriggerEvent:

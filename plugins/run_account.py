@@ -14,10 +14,10 @@ from include.records import Batch, Decision, Intake, Served
 
 WORDS = "words"
 """Of each task that had any: `warnings`, and why it was skipped or failed."""
-REPORT = "report"
-_INGEST, _DEDUP, _SPLIT = "data.ingest", "data.dedup", "data.split"
+REPORT, INGEST = "report", "data.ingest"
+_DEDUP, _SPLIT = "data.dedup", "data.split"
 _REFUSALS = "data.refusals"
-RESULTS = (_INGEST, _DEDUP, _SPLIT, "promote", "serve", "move")
+RESULTS = (INGEST, _DEDUP, _SPLIT, "promote", "serve", "move")
 """Tasks whose results a run is told from."""
 
 
@@ -60,7 +60,7 @@ def _batches(results: Mapping[str, Any]) -> tuple[Batch, ...] | None:
     if _SPLIT in results:
         taken_in: Intake = _record(Intake, results[_SPLIT])
         return taken_in.batches
-    listed = results.get(_DEDUP, results.get(_INGEST))
+    listed = results.get(_DEDUP, results.get(INGEST))
     batches: tuple[Batch, ...] | None = _record(tuple[Batch, ...], listed)
     return batches
 

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_st
 log = logging.getLogger("ratchet")
 _CLAIMED = ".claimed"
 _MARKER = ".digest"
+_OWNER = ".run"
 _REASON = "reason.txt"
 _ROWS = "rows.csv"
 _SET_ASIDE = "delivered-"
@@ -63,6 +64,11 @@ class Quarantine:
     """Under which name that file stands there; `open_refused` opens it."""
 
 
+def never(_run: str) -> bool:
+    """Say of no run that a person stopped it."""
+    return False
+
+
 class Landing:
     """One spec's landing place, and the archive and quarantine beside its table."""
 
@@ -80,8 +86,12 @@ class Landing:
         self._scratch = scratch
         self._in_the_way: dict[str, str] = {}
 
-    def claim(self) -> list[Delivery]:
-        """Take every settled file, and those that a run that died had taken, oldest first."""
+    def claim(self, run: str = "", is_stopped: Callable[[str], bool] = never) -> list[Delivery]:
+        """Take every settled file, and those that a run that died had taken, oldest first.
+
+        `run` is whose claims they are from then on. What a run had taken that a person stopped,
+        as `is_stopped` says, stays claimed by it.
+        """
         lookout = Lookout(self._place)
         settled = lookout.look()
         if len(settled) < lookout.seen():
@@ -92,8 +102,8 @@ class Landing:
             self._make_room()
         for entry in settled:
             with self._noted(entry.name, _TAKING_ONE):
-                self._take(entry)
-        return self._deliveries()
+                self._take(entry, run)
+        return self._of_the_living(self._deliveries(), run, is_stopped)
 
     def left_alone(self) -> list[LeftAlone]:
         """Return what stands in the landing place and is not taken, and why.
@@ -267,7 +277,37 @@ class Landing:
             self._place.move(_CLAIMED, aside)
             log.warning("%s/%s was no folder: it is %s now", self.url, _CLAIMED, aside)
 
-    def _take(self, entry: Entry) -> None:
+    def _of_the_living(
+        self, deliveries: list[Delivery], run: str, is_stopped: Callable[[str], bool]
+    ) -> list[Delivery]:
+        """Return the deliveries but those of stopped runs, and make them those of this run."""
+        taken: list[Delivery] = []
+        stopped: dict[str, bool] = {run: False, "": False}
+        for delivery in deliveries:
+            owner = self._owner(delivery.claim)
+            if owner not in stopped:
+                stopped[owner] = is_stopped(owner)
+            if stopped[owner]:
+                log.warning(
+                    "%s waits, because the run %s that had taken it was stopped or deleted by a "
+                    "person: trigger the Dag by hand to take it in, or drop the file again",
+                    showable_name(delivery.name),
+                    showable_name(owner),
+                )
+                continue
+            if owner != run:
+                self._claimed.write(f"{delivery.claim}/{_OWNER}", run.encode())
+            taken.append(delivery)
+        return taken
+
+    def _owner(self, claim: str) -> str:
+        """Return the run that took a file, empty where none has said so."""
+        try:
+            return self._claimed.read(f"{claim}/{_OWNER}").decode()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+
+    def _take(self, entry: Entry, run: str) -> None:
         # Without its marker the file has to prove that it is settled, should this run die here.
         self._place.delete(entry.name + DONE)
         # In a bucket a repeated copy has to meet the one before; in a folder two deliveries may
@@ -279,6 +319,8 @@ class Landing:
             if isinstance(self._place, Folder) and self._claimed.entry(claimed) is None:
                 # Something else was put in the file's place after it was looked at.
                 self._place.move(f"{_CLAIMED}/{claimed}", entry.name)
+            elif run:
+                self._claimed.write(f"{claimed.partition('/')[0]}/{_OWNER}", run.encode())
 
     @contextmanager
     def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:
@@ -351,10 +393,15 @@ class Landing:
 
     def _put_back(self, entry: Entry) -> None:
         claim, _, name = entry.name.partition("/")
-        self._claimed.delete(f"{claim}/{_MARKER}")
+        self._forget(claim)
         if self._place.entry(name) is None:
             with suppress(FileNotFoundError):
                 carry(self._claimed, entry.name, self._place, name)
+
+    def _forget(self, claim: str) -> None:
+        """Delete what stands beside a claimed file that has moved on."""
+        for name in (_MARKER, _OWNER):
+            self._claimed.delete(f"{claim}/{name}")
 
     def _local(self, delivery: Delivery) -> BinaryIO:
         name = f"{delivery.claim}/{delivery.name}"
@@ -395,7 +442,7 @@ class Landing:
             carry(self._claimed, f"{delivery.claim}/{delivery.name}", target, to)
         if target.entry(to) is None:
             raise FileNotFoundError(f"{delivery.name} is neither claimed nor at {target.url}/{to}")
-        self._claimed.delete(f"{delivery.claim}/{_MARKER}")
+        self._forget(delivery.claim)
         (self._scratch / delivery.digest).unlink(missing_ok=True)
 
 

@@ -1,6 +1,7 @@
 """Landing in a folder on a real disk and in a bucket of a real S3 server, one suite."""
 
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 from include.adapters import landing as door
 from include.adapters.landing import Delivery, Landing
 from include.store import Store, open_store
+from tests.logs import messages_of
 from tests.seaweed import Bucket, Seaweed
 
 POLL = 0.02
@@ -479,3 +481,47 @@ def test_large_objects_go_in_pieces(place: Place, tmp_path: Path) -> None:
     landing.archive(delivery)
     with landing.open_archived(delivery.digest) as (_, file):
         assert digest_of(file.read()) == delivery.digest
+
+
+def test_the_file_of_a_run_that_a_person_stopped_waits(
+    place: Place, landing: Landing, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Others are taken; the run itself, and whoever holds no run for stopped, takes it again."""
+    landing.drop("a.csv", ROWS)
+    (delivery,) = landing.claim("run-1")
+    landing.drop("b.csv", ROWS + b"2,0\n")
+    with caplog.at_level(logging.WARNING, logger="ratchet"):
+        taken = place.landing().claim("run-2", {"run-1"}.__contains__)
+    assert [one.name for one in taken] == ["b.csv"]
+    (sentence,) = messages_of(caplog, "ratchet")
+    assert sentence.startswith("a.csv waits, because the run run-1 that had taken it was stopped")
+    assert content(landing, delivery) == ROWS
+    names = {one.name for one in place.landing().claim("run-1", {"run-1"}.__contains__)}
+    assert names == {"a.csv", "b.csv"}
+
+
+def test_who_takes_the_file_of_a_stopped_run_owns_it(place: Place, landing: Landing) -> None:
+    """A run that is triggered by hand takes it over, and may die without it waiting again."""
+    landing.drop("a.csv", ROWS)
+    landing.claim("run-1")
+    (delivery,) = place.landing().claim("by hand")
+    assert place.landing().claim("run-3", {"run-1"}.__contains__) == [delivery]
+
+
+def test_a_file_that_was_claimed_by_nobody_in_particular_is_taken(
+    place: Place, landing: Landing
+) -> None:
+    """As those of a version that did not write that down."""
+    landing.drop("a.csv", ROWS)
+    (delivery,) = landing.claim()
+    assert place.landing().claim("run-2", {""}.__contains__) == [delivery]
+
+
+def test_nothing_is_left_beside_a_file_that_has_moved_on(place: Place, landing: Landing) -> None:
+    """Archived or refused, what said whose it was is gone."""
+    landing.drop("a.csv", ROWS)
+    landing.drop("b.csv", ROWS + b"2,0\n")
+    one, two = landing.claim("run-1")
+    landing.archive(one)
+    landing.refuse(two, "because")
+    assert not [name for name in place.files() if ".claimed" in name]

@@ -90,6 +90,15 @@ def test_a_failure_after_the_decision_keeps_the_decision() -> None:
     assert first.startswith("FAILED in serve, after PROMOTE, F1 ")
 
 
+def test_a_run_that_a_person_stopped_says_what_waits() -> None:
+    """Until its rows are committed its files wait for that person's word."""
+    first, *rest = sentences(batches=(BATCH,), stopped_as="failed")
+    assert first == "STOPPED by a person, who set it to failed."
+    assert rest[0].startswith("What this run was to take in waits: trigger the Dag by hand")
+    later = sentences(batches=(BATCH,), is_settled=True, stopped_as="success")
+    assert not any("waits" in sentence for sentence in later)
+
+
 def test_warnings_are_told_once() -> None:
     """What was warned of twice, or is part of another sentence, is one sentence."""
     warned = (told(BATCH), "The experiment was restored", "The experiment was restored")
