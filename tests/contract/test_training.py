@@ -121,6 +121,42 @@ def test_mlflow_writes_nothing_to_the_error_stream(
     assert "a word" in warned
 
 
+def test_the_page_of_the_decision_lists_what_came(trained: tuple[Workplace, Run]) -> None:
+    """Each file of the run with its rows."""
+    _, first = trained
+    page = mlflow.artifacts.load_text(f"runs:/{first.plan.run_id}/decision.html")
+    cells = "".join(f'<td class="number">{n}</td>' for n in ("600", "600", "0", "0", "0"))
+    assert f"<td>batch.csv</td>{cells}<td></td>" in page
+
+
+def test_a_run_is_described_in_mlflow_as_in_its_note(
+    trained: tuple[Workplace, Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The verdict first; a run that was deleted there costs a warning and nothing else."""
+    at, first = trained
+    account = Account(batches=first.intake.batches, is_settled=True, decision=first.decision)
+    told = steps.report(at, account, first.plan)
+    described = mlflow.get_run(first.plan.run_id).data.tags["mlflow.note.content"]
+    assert described.startswith(f"{told.sentences[0]}\n")
+    assert "600 rows in, 600 new, 0 duplicate, 0 in conflict, 0 refused." in described
+    with caplog.at_level(logging.WARNING, logger="ratchet"):
+        assert steps.report(at, account, replace(first.plan, run_id="0" * 32)) == told
+    (sentence,) = messages_of(caplog, "ratchet")
+    assert sentence.startswith(f"The description of MLflow run {'0' * 32} was not written: ")
+    assert steps.report(at, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
+
+
+def test_a_refused_delivery_is_an_error_of_its_own_task(at: Workplace) -> None:
+    """It names each file with its reason; rows that were refused are none."""
+    drop(at, "what,is,this\n1,2,3\n", "bad.csv")
+    drop(at, ROWS, "good.csv")
+    taken_in = take_in(at)
+    with pytest.raises(DeliveryRefusedError, match=r"^bad\.csv: .*no target column 'class'"):
+        steps.refusals(at, taken_in)
+    fine = tuple(batch for batch in taken_in.batches if batch.name == "good.csv")
+    assert steps.refusals(at, Intake(fine, taken_in.dataset)) == []
+
+
 def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:
     """Under another name too; the run then ends early and says why."""
     at, first = trained
