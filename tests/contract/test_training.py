@@ -14,11 +14,13 @@ import pytest
 from demo.data import pulsar_rows
 from include import contract as contracts
 from include import steps
-from include.errors import NothingToDoError
-from include.records import Candidate, Form, Verdict
+from include.accounts import Account
+from include.errors import DeliveryRefusedError, NothingToDoError
+from include.records import Candidate, Form, Intake, Verdict
 from include.spec import Family
 from include.workplace import Workplace
 from tests.contract.pipeline import DAG_RUNS, Run, drop, leaderboard, rows, run, state, take_in
+from tests.logs import messages_of
 
 ROWS = pulsar_rows(600, seed=1)
 

@@ -35,6 +35,7 @@ from include.adapters.registry.connection import (
     asking_for,
 )
 from include.arrays import Probabilities
+from include.errors import GoneError
 from include.records import Batch, ModelVersion, Proof, Scorecard, Scores, Trial
 from include.showable import showable, showable_values
 
@@ -180,7 +181,7 @@ class Runs(Connection):
         try:
             with asking_for(_SECONDS_FOR_A_DESCRIPTION):
                 self._client.set_tag(run_id, NOTE, showable(text))
-        except MlflowException as error:
+        except (GoneError, MlflowException) as error:
             log.warning("The description of MLflow run %s was not written: %s", run_id, error)
 
     def batches(self, run_id: str) -> tuple[Batch, ...]:
