@@ -307,7 +307,7 @@ class Landing:
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
 
-    def _take(self, entry: Entry, run: str) -> None:
+    def _take(self, entry: Entry, run: str = "") -> None:
         # Without its marker the file has to prove that it is settled, should this run die here.
         self._place.delete(entry.name + DONE)
         # In a bucket a repeated copy has to meet the one before; in a folder two deliveries may
