@@ -102,7 +102,9 @@ class Landing:
             self._make_room()
         for entry in settled:
             with self._noted(entry.name, _TAKING_ONE):
-                self._take(entry, run)
+                self._take(entry)
+        if run:
+            self._sign(run)
         return self._of_the_living(self._deliveries(), run, is_stopped)
 
     def left_alone(self) -> list[LeftAlone]:
@@ -300,6 +302,13 @@ class Landing:
             taken.append(delivery)
         return taken
 
+    def _sign(self, run: str) -> None:
+        """Say whose new claims are, before their bytes are read: of large files that takes long."""
+        for entry in self._taken():
+            claim = entry.name.partition("/")[0]
+            if not self._owner(claim):
+                self._claimed.write(f"{claim}/{_OWNER}", run.encode())
+
     def _owner(self, claim: str) -> str:
         """Return the run that took a file, empty where none has said so."""
         try:
@@ -307,7 +316,7 @@ class Landing:
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
 
-    def _take(self, entry: Entry, run: str = "") -> None:
+    def _take(self, entry: Entry) -> None:
         # Without its marker the file has to prove that it is settled, should this run die here.
         self._place.delete(entry.name + DONE)
         # In a bucket a repeated copy has to meet the one before; in a folder two deliveries may
@@ -319,8 +328,6 @@ class Landing:
             if isinstance(self._place, Folder) and self._claimed.entry(claimed) is None:
                 # Something else was put in the file's place after it was looked at.
                 self._place.move(f"{_CLAIMED}/{claimed}", entry.name)
-            elif run:
-                self._claimed.write(f"{claimed.partition('/')[0]}/{_OWNER}", run.encode())
 
     @contextmanager
     def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:
