@@ -86,7 +86,7 @@ def ingest(
     source, data = Source(file, name, spec.data, size), spec.data
     if contract is None:
         first = read_first(source, spec)
-        found = first_parts(first.table, first.contract, first.start, data)
+        found = first_parts(first.table, first.contract, first.first_chunk, data)
         return Ingested(first.contract, (), _trusted(found, data), first.remarks)
     table = source.opened()
     require_columns(table.columns, data, contract)

@@ -35,7 +35,7 @@ class First:
     """A first file, read as far as its contract needs."""
 
     table: Table
-    start: Chunk | None
+    first_chunk: Chunk | None
     """Its first rows, None where it has none; `table` goes on behind them."""
     contract: Contract
     remarks: tuple[str, ...]
