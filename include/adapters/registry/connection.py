@@ -90,12 +90,16 @@ class Connection:
         self._url = url
         self._spec = spec
         self.model = model
+        self._told_name = ""
 
     def _experiment(self) -> str:
         """Return the experiment: the one of this name, else the one that had it, else a new one."""
-        found = self._client.get_experiment_by_name(self._spec)
-        if found is None:
-            found = self._renamed() or self._new_experiment()
+        found = self._known_experiment() or self._new_experiment()
+        if found.name not in {self._spec, self._told_name}:
+            self._told_name = found.name  # once for all that a task asks
+            log.warning(
+                "experiment %s is called %s in MLflow: runs go on there", self._spec, found.name
+            )
         owner = found.tags.get(SPEC)
         if owner not in {None, self._spec}:
             raise TakenError(
@@ -111,20 +115,18 @@ class Connection:
                 self._client.set_experiment_tag(place, key, value)
         return place
 
-    def _renamed(self) -> Experiment | None:
-        """Return the experiment under another name: by its tag, else as the log of moves is there.
+    def _known_experiment(self) -> Experiment | None:
+        """Return the experiment by its name, else by its tag, else as the log of moves is there.
 
-        What is in the bin counts only when nothing else does.
+        What is in the bin under another name counts only when nothing else does.
         """
+        found = self._client.get_experiment_by_name(self._spec)
+        if found is not None:
+            return found
         tagged = self._client.search_experiments(
             view_type=ViewType.ALL, filter_string=f"tags.`{SPEC}` = '{self._spec}'"
         )
-        found = min(tagged, key=is_deleted, default=None) or self._of_the_log()
-        if found is not None:
-            log.warning(
-                "experiment %s is called %s in MLflow: runs go on there", self._spec, found.name
-            )
-        return found
+        return min(tagged, key=is_deleted, default=None) or self._of_the_log()
 
     def _of_the_log(self) -> Experiment | None:
         """Return the experiment of the run that holds this spec's log of moves."""

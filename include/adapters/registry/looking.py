@@ -36,7 +36,7 @@ class Looking(Connection):
 
     def look(self) -> RegistryReading:
         """Return the state of both; empty while nothing was ever trained."""
-        experiment = self._client.get_experiment_by_name(self._spec)
+        experiment = self._known_experiment()
         model = self._client.search_registered_models(f"name='{self.model}'")
         champion = model[0].aliases.get(CHAMPION) if model else None
         moves = self._moves(model[0].tags.get(MOVES)) if model else ()

@@ -109,12 +109,21 @@ class RegisteredModel(Connection):
                 f"`model` in the spec another name, or say that Ratchet may go on with it: set "
                 f"its tag {SPEC} to {self._spec} in MLflow"
             )
-        self._client.set_registered_model_tag(self.model, SPEC, self._spec)
+        self._client.set_registered_model_tag(self.model, SPEC, self._first_spec() or self._spec)
         log.warning(
             "registered model %s had no tag %s, by which servers follow it: it has it again",
             self.model,
             SPEC,
         )
+
+    def _first_spec(self) -> str | None:
+        """Return the spec of the oldest version whose run is known to be a spec's."""
+        versions = self._search_versions(f"name='{self.model}'")
+        for version in sorted(versions, key=lambda one: int(one.version)):
+            run = self._client.run_or_none(version.run_id or "")
+            if run is not None and SPEC in run.data.tags:
+                return str(run.data.tags[SPEC])
+        return None
 
     def _tell_of_others(self) -> None:
         """Say it when a model is about to be made that seems to have been there before."""

@@ -93,16 +93,3 @@ class Ownership(Promotions):
         if wanted.kind is not MoveKind.GIVEN_BACK:
             self.require_owner()
         return super().move(wanted, expected)
-
-    def _first_spec(self) -> str | None:
-        """Return the spec of the oldest version whose run is known to be a spec's."""
-        versions = self._client.search_model_versions(f"name='{self.model}'")
-        ran = [version for version in versions if version.run_id]
-        for version in sorted(ran, key=lambda one: int(one.version)):
-            try:
-                run = self._client.get_run(version.run_id)
-            except MlflowException:
-                continue
-            if SPEC in run.data.tags:
-                return str(run.data.tags[SPEC])
-        return None

@@ -121,7 +121,8 @@ class Runs(Connection):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Record parameters, metrics and tags of a run in one request."""
-        known = self._client.get_run(run_id).data.metrics
+        run = self._client.run_or_none(run_id) or self._client.active_run(run_id)
+        known = run.data.metrics
         now = time.time_ns() // 1_000_000
         self._client.log_batch(
             run_id,
