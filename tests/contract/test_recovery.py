@@ -15,7 +15,9 @@ from include.errors import DataFileError, TableRefusedError
 from include.intake import KNOWN_BYTES
 from include.records import Intake
 from include.recover import recover
+from include.store import open_store
 from include.workplace import Workplace
+from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import (
     BROKEN_LOGS,
     FOREIGN_COMMITS,
@@ -32,6 +34,7 @@ from tests.contract.lost_rows import (
     table,
 )
 from tests.contract.pipeline import drop, take_in
+from tests.seaweed import Bucket
 
 Deed = Callable[[Workplace], None]
 
@@ -247,3 +250,43 @@ def _recovered(at: Workplace, before: pl.DataFrame) -> None:
     take_in(at)
     assert sided(at).equals(before)
     assert list(recover(at, yes=True)) == ["the table lacks nothing that was ingested"]
+
+
+def test_a_bucket_is_held_to_the_same(bucket: Bucket, tmp_path: Path) -> None:
+    """Changed objects, an empty entry, a commit of another tool, a table that is gone."""
+    place = {"RATCHET_LAKE": f"{bucket.url}/lake", **bucket.options}
+    for number in range(2):
+        rows_of = bank_rows(300, seed=1)[100 * number : 100 * number + 200]
+        deliver(bank_at(tmp_path, place), rows_of.write_csv(), f"{number}.csv")
+    before = _bank_sides(tmp_path, place)
+    store = open_store(f"{bucket.url}/lake/bank/rows", bucket.options)
+    data = next(one.name for one in store.walk() if one.name.startswith("side=train/label=1"))
+    store.write(data, store.read(data)[::-1])
+    _mended(tmp_path, place, "was changed after it was written", before)
+    newest = max(one.name for one in store.at("_delta_log").look() if one.name.endswith("json"))
+    store.write(f"_delta_log/{newest}", b"")
+    _mended(tmp_path, place, "is empty", before)
+    DeltaTable(store.url, storage_options=dict(bucket.options)).delete("label = 1")
+    _mended(tmp_path, place, "was not made by Ratchet", before)
+    for one in store.walk():
+        store.delete(one.name)
+    _mended(tmp_path, place, "", before)
+
+
+def _bank_sides(home: Path, place: dict[str, str]) -> pl.DataFrame:
+    lake = bank_at(home, place).lake
+    version = lake.version()
+    assert version is not None
+    found = lake._table.scan(version, "train", "holdout").select("key_high", "key_low", "side")
+    return found.collect().sort("key_high", "key_low")
+
+
+def _mended(home: Path, place: dict[str, str], problem: str, before: pl.DataFrame) -> None:
+    """Expect a run to stop with a problem, if it is one, and the rows of before after recovery."""
+    if problem:
+        with pytest.raises((DataFileError, TableRefusedError), match=problem):
+            deliver(bank_at(home, place), bank_rows(20, seed=7).write_csv())
+    assert list(recover(bank_at(home, place), yes=True))
+    take_in(bank_at(home, place))
+    now = _bank_sides(home, place)
+    assert now.join(before, on=before.columns, how="semi").height == before.height
