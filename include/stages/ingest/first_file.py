@@ -11,7 +11,7 @@ from include.errors import FileRefusedError
 from include.formats import Chunk, Held, Table
 from include.showable import showable_name
 from include.spec import Data, Spec, is_index, matches
-from include.stages.ingest.columns import require_columns, require_values
+from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.notations import notation_of
 from include.stages.ingest.numbers import as_text
 from include.stages.ingest.parts import Source, has_values, typed_numbers
@@ -63,6 +63,7 @@ def read_first(source: Source, spec: Spec) -> First:
         "",
         {name: notation for name, (_, notation) in kinds.items()},
     )
+    require_kinds(table, contract)
     return First(table, start, contract, tuple(_remarks(columns, contract, spec.data)))
 
 

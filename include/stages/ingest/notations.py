@@ -17,8 +17,8 @@ from include.stages.ingest.numbers import MISSING
 from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import AROUND
 
-_SAMPLE = 2_000
-"""So many distinct texts tell which notations are possible; all of them, which one it is."""
+_SAMPLE = 500
+"""So many distinct texts, plain and others, tell which notations are possible; all tell which it is."""
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
@@ -85,13 +85,14 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
     Raises FileRefusedError when the texts look like numbers or dates and no one notation, or more
     than one, reads them.
     """
-    written = _written(name, values, lines)
+    texts = _present(values)
+    # As nearly always: then no text is looked at by itself.
+    if not texts.cast(pl.Float64, strict=False).null_count():
+        return PLAIN
+    written = Written(name, dict(texts.value_counts(sort=True).iter_rows()), values, lines)
     if _said_truths(written):
         return Notation(boolean=True)
-    plain = written.count(iter(_read(written.rows, PLAIN)))
-    if plain == written.total:
-        return PLAIN
-    sample = dict(list(written.rows.items())[:: 1 + len(written.rows) // _SAMPLE])
+    sample = _sample(written.rows)
     possible = _best(replace(written, rows=sample), [PLAIN, *_amounts(sample), *_dates(sample)])
     best = _best(written, possible) if possible else []
     read = _read(written.rows, best[0]) if best else {}
@@ -117,10 +118,18 @@ def _is_plain(text: str) -> bool:
     return True
 
 
-def _written(name: str, values: pl.Series, lines: pl.Series) -> Written:
+def _present(values: pl.Series) -> pl.Series:
+    """Return the texts of a column that are not missing, without spaces around them."""
     texts = values.drop_nulls().str.strip_chars().rename("text")
-    counted = texts.filter(~texts.is_in(MISSING)).value_counts(sort=True)
-    return Written(name, dict(counted.iter_rows()), values, lines)
+    return texts.filter(~texts.is_in(MISSING))
+
+
+def _sample(rows: Mapping[str, int]) -> dict[str, int]:
+    """Return some of the texts, of plain numbers and of others, each kind evenly spread."""
+    plain = [text for text in rows if _is_plain(text)]
+    others = [text for text in rows if not _is_plain(text)]
+    some = [text for kind in (plain, others) for text in kind[:: 1 + len(kind) // _SAMPLE]]
+    return {text: rows[text] for text in some}
 
 
 def _said_truths(written: Written) -> bool:
