@@ -18,7 +18,7 @@ from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import AROUND
 
 _SAMPLE = 500
-"""So many distinct texts, plain and others, tell which notations are possible; all tell which it is."""
+"""So many distinct texts, plain and others, tell which notations are possible."""
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
