@@ -188,7 +188,7 @@ def test_truths_are_the_categories_that_stand_for_them(words: tuple[str, str]) -
     assert messages.decode(message, manifest).matrix[:, 0].tolist() == [yes, no]
 
 
-@pytest.mark.parametrize("words", [("no", "yes"), ("True",), ("False", "True", "other")])
+@pytest.mark.parametrize("words", [("off", "on"), ("True",), ("False", "True", "other")])
 def test_truths_are_no_other_categories(words: tuple[str, ...]) -> None:
     """Which of them would be true is not guessed."""
     layout = Layout(("a",), {"a": words})
