@@ -20,7 +20,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-kill test-deeds check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ test: setup-dev $(CLIENTS)  ## Run every test
 
 test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
 	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0 --timeout=3600
+
+test-deeds: setup-dev  ## Do everything that people do in MLflow, at every moment of a run, and in any order
+	@DEEDS=all DEEDS_IN_A_ROW=20 $(RUN) pytest tests/contract/test_deeds.py --timeout=3600
 
 check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step, hosted CI
 	@$(MAIN)/bin/ruff check .
