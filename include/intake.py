@@ -161,6 +161,7 @@ def _staged_in_parts(
     if not tally.read:
         raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
+    ingest_stage.require_one_notation(tally.counts, tally.lines)
     ingest_stage.require_labels(tally.labels)
     unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
     for words in (*unexpected, *_about_labels(at, tally.labels, is_first=is_first)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from include.showable import showable_name
 
 UNKNOWN_LABEL = "unknown label"
+OTHER_NOTATION = "a number in another notation"
 CONFLICT = "the same features are known with another label"
 MOST_KEPT = 10
 """Reasons that travel with a batch; the others are counted."""
@@ -14,6 +15,9 @@ _LONGEST_TEXT = 80
 _PHRASES = {
     "missing value": "column {column} is empty where a value belongs",
     "not a number": "column {column} holds a text where a number belongs",
+    OTHER_NOTATION: "column {column} holds a number in another notation than it should be",
+    "not a date": "column {column} holds a text where a date belongs",
+    "neither true nor false": "column {column} holds a text where true or false belongs",
     "not a finite number": "column {column} holds a number that is infinite or too large",
     "out of the accepted range": "column {column} is out of the range that the spec accepts",
     UNKNOWN_LABEL: "the target {column} holds neither of the two labels",

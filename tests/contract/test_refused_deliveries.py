@@ -47,7 +47,8 @@ def test_a_file_refused_for_its_rows_says_why(
     batch = deliver(at, text + "41,2,,maybe\n42,3,,no\n", "march.csv")
     why = (
         "51 of 52 lines are in bad rows, more than the share of 0.5 that the spec allows. "
-        "50 rows: column age holds a text where a number belongs, first on line 2: $60,000.00; "
+        "50 rows: column age holds a number in another notation than it should be, "
+        "first on line 2: $60,000.00; "
         "1 row: the target y holds neither of the two labels, first on line 52: maybe"
     )
     (warning,) = warnings(caplog)

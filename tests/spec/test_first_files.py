@@ -1,15 +1,23 @@
 """Forty first files: how each is read, what is declared for it, or why it is refused."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from include.contract import Contract
-from include.errors import FileRefusedError
+from include.errors import BadRowsError, FileRefusedError
 from include.spec import Spec
-from include.stages.ingest import Seen, ingest, merging, seen, with_seen
+from include.stages.ingest import (
+    Seen,
+    ingest,
+    merging,
+    require_one_notation,
+    seen,
+    with_seen,
+)
 
 
 def a_spec(**data: Any) -> Spec:
@@ -232,8 +240,13 @@ def test_many_numbers_in_another_notation_refuse_a_later_file() -> None:
     """Those who are left would be a biased sample: of amounts the small ones."""
     contract, *_ = read(column("1.5", "250"))
     text = column("1,250.00", "12.5", "17.5")
-    with pytest.raises(FileRefusedError, match=r"20 of 60 rows .* line 2, column v: '1,250.00'"):
-        list(ingest(io.BytesIO(text.encode()), "x.csv", a_spec(), contract).parts)
+    (part,) = ingest(io.BytesIO(text.encode()), "x.csv", a_spec(), contract).parts
+    counts = Counter(row.reason for row in part.refused)
+    assert counts == {"a number in another notation": 20}
+    assert part.refused[0].cell == "1,250.00"
+    with pytest.raises(BadRowsError, match=r"20 of 60 lines have a number in another notation"):
+        require_one_notation(counts, part.lines)
+    require_one_notation({"a number in another notation": 1}, 60)
 
 
 @pytest.mark.parametrize(

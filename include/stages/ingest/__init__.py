@@ -5,14 +5,14 @@ row of it can be trusted: a column is missing or of another kind, or too large a
 is bad.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from include.contract import Contract
-from include.errors import BadRowsError, FileRefusedError
+from include.errors import BadRowsError
 from include.formats import BLOCK_BYTES, RefusedRow, raw_texts
-from include.showable import showable_name
+from include.refusals import OTHER_NOTATION
 from include.spec import Data, Spec
 from include.stages.ingest.columns import (
     listed,
@@ -29,7 +29,7 @@ from include.stages.ingest.labels import (
 )
 from include.stages.ingest.part import Part
 from include.stages.ingest.parts import Source, first_parts, parts, stated
-from include.stages.ingest.rows import LARGEST, OTHER_NOTATION
+from include.stages.ingest.rows import LARGEST
 from include.stages.ingest.seen import Seen, merging, outside, seen, with_seen
 from include.stages.ingest.tally import Tally
 
@@ -48,6 +48,7 @@ __all__ = [
     "raw_texts",
     "require_labels",
     "require_mostly_good",
+    "require_one_notation",
     "seen",
     "share_sentence",
     "stated",
@@ -87,7 +88,7 @@ def ingest(
     if contract is None:
         first = read_first(source, spec)
         found = first_parts(first.table, first.contract, first.first_chunk, data)
-        return Ingested(first.contract, (), _trusted(found, data), first.remarks)
+        return Ingested(first.contract, (), _mostly_good(found, data), first.remarks)
     table = source.opened()
     require_columns(table.columns, data, contract)
     require_kinds(table, contract)
@@ -97,7 +98,7 @@ def ingest(
     absent = [name for name in contract.features if not table.has(name)]
     require_none_renamed(absent, extra)
     said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
-    return Ingested(contract, extra, _trusted(parts(table, contract), data), said)
+    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
@@ -109,8 +110,19 @@ def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
         )
 
 
-def _trusted(parts: Iterator[Part], data: Data) -> Iterator[Part]:
-    return _mostly_good(_one_notation(parts), data)
+def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
+    """Raise BadRowsError when many rows are refused for a number in another notation.
+
+    `counts` are the refused rows by reason. Those who are left would be a biased sample: of amounts
+    written 1,234.50 all below 1,000.
+    """
+    others = counts.get(OTHER_NOTATION, 0)
+    if others > max(_FEW, OTHER_SHARE * lines):
+        raise BadRowsError(
+            f"{others:,} of {lines:,} lines have a number in another notation than their column, "
+            "and without them the others would be a biased sample: write it as in the others, or "
+            "state how it is written under [data.notation] in the spec"
+        )
 
 
 def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
@@ -121,26 +133,3 @@ def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
         bad_lines, lines = bad_lines + part.bad_lines, lines + part.lines
         if lines >= ENOUGH_LINES:
             require_mostly_good(bad_lines, lines, data)
-
-
-def _one_notation(parts: Iterator[Part]) -> Iterator[Part]:
-    """Yield the parts; FileRefusedError at the end when many numbers are in another notation.
-
-    Those who are left would be a biased sample: of amounts written 1,234.50 all below 1,000.
-    """
-    first, rows, lines = None, 0, 0
-    for part in parts:
-        yield part
-        others = [row for row in part.refused if row.reason == OTHER_NOTATION]
-        first, rows, lines = (
-            first or next(iter(others), None),
-            rows + len(others),
-            lines + part.lines,
-        )
-    if first is not None and rows > max(_FEW, OTHER_SHARE * lines):
-        raise FileRefusedError(
-            f"{rows} of {lines} rows have a number in another notation than their column, first "
-            f"in line {first.line}, column {showable_name(first.column)}: "
-            f"'{showable_name(first.cell)}'. Write it as the others, or state how it is written "
-            "under [data.notation] in the spec"
-        )

@@ -10,13 +10,12 @@ import polars as pl
 
 from include.contract import Column, Contract
 from include.formats import Chunk, RefusedRow
-from include.refusals import UNKNOWN_LABEL
+from include.refusals import OTHER_NOTATION, UNKNOWN_LABEL
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.notations import is_other_number
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
 from serving.values.notation import PLAIN
 
-OTHER_NOTATION = "a number in another notation"
 _NOT = {"date": "not a date", "truth": "neither true nor false"}
 LARGEST = 3.4e38
 """Models compute in float32; a larger magnitude would become infinite there."""
