@@ -144,7 +144,7 @@ def test_too_few_rows_of_a_class_skip_with_the_counts(stack: Stack) -> None:
     run = stack.deliver("rare", "few.csv", few.write_csv())
     assert run.results["data.split"]["batches"][0]["new"] == 10
     assert "too few rows of a class for 5 folds" in run.skipped_because
-    assert "'positive': 4" in run.skipped_because
+    assert "train 4 negative, 4 positive" in run.skipped_because
 
 
 def test_a_killed_server_comes_back_with_the_champion(stack: Stack) -> None:
