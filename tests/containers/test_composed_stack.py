@@ -307,7 +307,7 @@ def test_bad_rows_wait_in_the_quarantine_of_the_lake(stack: Composed) -> None:
     rows[3, "profile_0"] = "n/a?"
     run = stack.deliver("pulsars", "broken.csv", rows)
     assert run.state == "success", run
-    assert "1  not a number" in stack.ratchet("quarantine", "pulsars")
+    assert "broken.csv: not a number in profile_0" in stack.ratchet("quarantine", "pulsars")
 
 
 def test_the_ports_are_of_this_machine_alone(stack: Composed) -> None:
