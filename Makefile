@@ -102,8 +102,8 @@ bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and M
 test-load: setup-dev  ## Move the champion under full load (MOVES=100), and a user's locustfile
 	@MOVES=$(or $(MOVES),100) $(RUN) pytest tests/load -s --timeout=1800
 
-test-fuzz: setup-dev  ## 100,000 bodies and model files that nobody sane sends (FUZZ=100000), and Schemathesis
-	@FUZZ=$(or $(FUZZ),100000) $(RUN) pytest tests/fuzz -s --timeout=3600
+test-fuzz: setup-dev  ## 100,000 bodies and model files that nobody sane sends (FUZZ=100000), damaged texts, and Schemathesis
+	@FUZZ=$(or $(FUZZ),100000) $(RUN) pytest tests/fuzz tests/generative/test_any_pollution.py -s --timeout=3600
 
 test-soak: setup-dev  ## Ten minutes at 70 % load with a swap every 5 s (SECONDS=600)
 	@$(RUN) benchmarks.serving_soak $(or $(SECONDS),600)

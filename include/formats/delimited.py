@@ -84,6 +84,11 @@ class DelimitedTable:
         self._records: Iterator[Record] | None = None
         self._blocks = ahead(iter(self._block, None))
 
+    @property
+    def separator(self) -> str:
+        """What its rows are cut into fields at."""
+        return chr(self._separator)
+
     def has(self, column: str) -> bool:
         """Say whether there is a column of this name."""
         return column in self._places

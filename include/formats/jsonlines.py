@@ -38,6 +38,7 @@ class JsonLinesTable:
 
     kinds = None
     start = None
+    separator = None
 
     def __init__(self, pieces: Iterator[bytes], size: int) -> None:
         """Read the first lines; FileRefusedError when no object is among them."""

@@ -41,6 +41,7 @@ class ParquetTable:
     """A `Table` of a Parquet file; a row's line is its number, the first row's being 2."""
 
     start = None
+    separator = None
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         """Read the schema; FileRefusedError when it cannot be read, or holds more than it may."""

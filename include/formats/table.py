@@ -80,6 +80,10 @@ class Table(Protocol):
     def kinds(self) -> Mapping[str, Held] | None:
         """What each column holds; None where a format does not say."""
 
+    @property
+    def separator(self) -> str | None:
+        """What its rows are cut into fields at; None where they are not."""
+
     def has(self, column: str) -> bool:
         """Say whether a column can be read; where keys may come late, any can."""
 

@@ -15,6 +15,7 @@ from include.formats.header import read_header
 from include.formats.records import careful
 from include.spec import Spec
 from include.stages.ingest import ingest, raw_texts
+from include.stages.ingest.halves import Edges, Judged
 from include.stages.ingest.rows import judged
 
 # Letters of the header, digits and the characters that CSV gives a meaning.
@@ -80,8 +81,9 @@ def by_the_csv_module(content: bytes) -> Result:
     except FileRefusedError as error:
         return str(error)
     chunk = from_records(records, separator, header.fields, [*CONTRACT.features, "y"])
-    frame, refused = judged(chunk, CONTRACT)
-    return list(frame.iter_rows()), list(refused)
+    edges = Edges(chr(separator), header.fields[0], header.fields[-1], CONTRACT)
+    (part,) = edges.whole([Judged(chunk, *judged(chunk, CONTRACT))])
+    return list(part.frame.iter_rows()), list(part.refused)
 
 
 @given(LINES.map(str.encode), st.sampled_from(["a,b,c,y\n", "y,c,a,b\r\n", "\ufeffc,a,y,b\n"]))
@@ -91,6 +93,8 @@ def by_the_csv_module(content: bytes) -> Result:
 @example(b"1,2,x\n1,2,x,1,1\n1,2,x,1\n", "a,b,c,y\n")
 @example(b'1,2,"' + b"x" * 140_000 + b'",1\n', "a,b,c,y\n")
 @example(b'1,2,"' + b"x\n" * 70_000 + b'",1\n', "a,b,c,y\n")
+@example(b"1,2,x,1\n5\n.5,2,x,1\n1,2,x\n2\n1\n", "a,b,c,y\n")
+@example(b'1,2,1,"x"\ny",1\n1,2,1,"x"\n1,2,x,1\n', "y,b,a,c\n")
 @example(b"1,2," + "\u00e9".encode() * 100_000 + b",1\n", "a,b,c,y\n")
 def test_every_way_of_reading_gives_the_same(body: bytes, header: str) -> None:
     """Same rows to the bit, same refusals, same lines, at any size of block."""

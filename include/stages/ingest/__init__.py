@@ -96,7 +96,8 @@ def ingest(
         one for one in table.columns if data.selects(one) and one not in contract.features
     )
     absent = [name for name in contract.features if not table.has(name)]
-    require_none_renamed(absent, extra)
+    # One without a name is an index in the first place only.
+    require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
     said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
     return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said)
 

@@ -128,5 +128,5 @@ def _require_usable(found: tuple[str, ...], data: Data) -> None:
 
 def listed(names: Sequence[str]) -> str:
     """Return the first names of a list, and that there are more."""
-    shown = ", ".join(map(showable_name, names[:_SHOWN]))
+    shown = ", ".join(showable_name(name) or "one without a name" for name in names[:_SHOWN])
     return f"{shown} and more" if len(names) > _SHOWN else shown

@@ -9,6 +9,7 @@ import polars as pl
 from include.contract import Column, Contract
 from include.formats import Chunk, Stated, Table, all_columns, open_table
 from include.spec import Data
+from include.stages.ingest.halves import Edges, Judged
 from include.stages.ingest.numbers import MISSING
 from include.stages.ingest.part import Part
 from include.stages.ingest.rows import judged
@@ -88,10 +89,20 @@ def has_values(chunk: Chunk, column: str) -> bool:
 def _judged(
     table: Table, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
 ) -> Iterator[Part]:
+    rows = _rows(table, contract, chunk, numbers)
+    if table.separator is None:
+        for one in rows:
+            yield Part(one.frame, one.refused)
+            del one
+        return
+    yield from Edges(table.separator, table.columns[0], table.columns[-1], contract).whole(rows)
+
+
+def _rows(
+    table: Table, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+) -> Iterator[Judged]:
     while chunk is not None:
-        frame, refused = judged(chunk, contract)
-        yield Part(frame, refused)
-        del frame, refused
+        yield Judged(chunk, *judged(chunk, contract))
         chunk = read(table, _columns(contract), numbers)
 
 

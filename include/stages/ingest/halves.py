@@ -1,0 +1,131 @@
+r"""Rows that may be half of a row: a line end too many cuts one in two, and a half may look whole.
+
+`12.5,red,1` cut in its first field is `12` and `.5,red,1`: the second has a field for every column,
+and a number that nobody wrote. Cut in its last field, or its text in quotes closed too soon, the
+first half looks whole. The other half gives it away: a line of a single field, or one that begins
+within a text in quotes. A row beside it is refused where both together are a value of the column.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import polars as pl
+
+from include.contract import Column, Contract
+from include.formats import RAGGED, STRAY, UNCLOSED, Chunk, RefusedRow
+from include.stages.ingest.label_values import labels
+from include.stages.ingest.part import Part
+from serving.values.notation import number_reader
+from serving.values.spelling import spelled
+
+HALF = "it may be half of a row: the line beside it looks like the other half"
+_DAMAGED = frozenset({RAGGED, STRAY, UNCLOSED})
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A chunk with its good rows and its bad ones, both in the file's order."""
+
+    chunk: Chunk
+    frame: pl.DataFrame
+    refused: tuple[RefusedRow, ...]
+
+    @property
+    def first_bad(self) -> RefusedRow | None:
+        """The bad row that it begins with, None where that is a good one."""
+        lines = self.frame["line"]
+        is_first = self.refused and not (len(lines) and lines[0] < self.refused[0].line)
+        return self.refused[0] if is_first else None
+
+    @property
+    def last_bad(self) -> RefusedRow | None:
+        """The bad row that it ends with, None where that is a good one."""
+        lines = self.frame["line"]
+        is_last = self.refused and not (len(lines) and lines[-1] > self.refused[-1].line)
+        return self.refused[-1] if is_last else None
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The columns in which a cut row is put together, and at what rows are cut into fields."""
+
+    separator: str
+    first: str
+    last: str
+    contract: Contract
+
+    def whole(self, judged: Iterable[Judged]) -> Iterator[Part]:
+        """Yield the parts of a delivery, each without the rows that may be half of one."""
+        before: RefusedRow | None = None
+        end: list[Judged | None] = [None]
+        for one, following in pairwise(chain(judged, end)):
+            if one is not None:
+                yield self._part(one, before, following.first_bad if following else None)
+                before = one.last_bad
+
+    def _part(self, one: Judged, before: RefusedRow | None, after: RefusedRow | None) -> Part:
+        bad = [row for row in (before, *one.refused, after) if row is not None]
+        halves = [row for row in bad if row.reason in _DAMAGED and self._is_half(row)]
+        beside = dict(self._beside(one, halves, {row.line for row in bad})) if halves else {}
+        if not beside:
+            return Part(one.frame, one.refused)
+        refused = sorted([*one.refused, *beside.values()], key=lambda row: row.line)
+        return Part(one.frame.filter(~pl.col("line").is_in(list(beside))), tuple(refused))
+
+    def _is_half(self, row: RefusedRow) -> bool:
+        return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1
+
+    def _beside(
+        self, one: Judged, halves: Sequence[RefusedRow], bad: Collection[int]
+    ) -> Iterator[tuple[int, RefusedRow]]:
+        """Yield the good rows that go on in a half, or end in one, by their lines."""
+        order = pl.Series([*one.frame["line"], *bad], dtype=pl.Int64).sort()
+        for half in halves:
+            place = int(order.search_sorted(half.line))
+            for neighbour, column in ((place - 1, self.last), (place + 1, self.first)):
+                if 0 <= neighbour < len(order) and (line := order[neighbour]) not in bad:
+                    raw = one.chunk.raw([int(one.chunk.lines.search_sorted(line))])[0]
+                    cell = self._fields(raw)[-1 if neighbour < place else 0]
+                    if self._joins(half, cell, column, goes_on=neighbour < place):
+                        yield line, RefusedRow(line, column, HALF, raw, cell)
+
+    def _joins(self, half: RefusedRow, cell: str, column: str, *, goes_on: bool) -> bool:
+        """Say whether a cell and the half before or behind it are a value of the column."""
+        if self._begins_in_quotes(half):
+            return goes_on and self._categories(column) is not None
+        (text,) = self._fields(half.raw)
+        start, end = (cell, text) if goes_on else (text, cell)
+        if column == self.contract.target:
+            return not labels(pl.Series([start + end]), self.contract).null_count()
+        known = self._categories(column)
+        if known is not None:  # a text that is known by itself is hardly half of another
+            joined = (spelled(start + end), spelled(f"{start}\n{end}"))
+            return spelled(cell) not in known or any(
+                text in one for text in joined for one in known
+            )
+        numbers = (one for one in self.contract.columns if one.kind == "number")
+        return any(one.name == column and _reads(one, start + end) for one in numbers)
+
+    def _categories(self, column: str) -> tuple[str, ...] | None:
+        """Return the known categories of a column, None where it holds none."""
+        columns = (one for one in self.contract.columns if one.kind == "category")
+        return next((one.categories for one in columns if one.name == column), None)
+
+    def _begins_in_quotes(self, row: RefusedRow) -> bool:
+        """Say whether a bad row's first quote closes a text rather than opens one."""
+        _, quote, rest = row.raw.partition('"')
+        closes = not rest or rest.startswith((self.separator, "\r", "\n"))
+        return row.reason != RAGGED and bool(quote) and closes
+
+    def _fields(self, raw: str) -> list[str]:
+        return next(csv.reader(io.StringIO(raw, newline=""), delimiter=self.separator), [""])
+
+
+def _reads(column: Column, text: str) -> bool:
+    value = number_reader(column.notation)(text)
+    low, high = column.accepted or (-math.inf, math.inf)
+    return value is not None and low <= value <= high
