@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from include import contract as contracts
+from include import settling
 from include.adapters.endpoint import CHAMPION, Standing, Wanted
 from include.adapters.registry import Artifacts, Looking
 from include.archived import Archived
@@ -176,7 +177,7 @@ def _is_refused(at: Workplace, digest: str) -> bool:
 def _landing(at: Workplace) -> Iterator[_Line]:
     for one in at.landing.left_alone():
         yield _Line(f"left alone in {at.landing.url}, {one.name}: {one.why}")
-    seen = at.landing.look()
+    seen = settling.look(at)
     yield _Line(
         f"landing place: {seen.waiting} files wait, {seen.claimed} are claimed by a run; in "
         f"quarantine {seen.refused_files} whole files and rows of {seen.refused_rows} batches "

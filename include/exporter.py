@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from include import measures
+from include import measures, settling
 from include.adapters import lake as lakes
 from include.adapters.registry import Artifacts, Looking, ask_once
 from include.dock import dock
@@ -177,7 +178,7 @@ def watched(spec: Spec, settings: Settings) -> Watched:
     artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
     return Watched(
         spec,
-        Watch(spec.name, "landing", at.landing.look),
+        Watch(spec.name, "landing", partial(settling.look, at)),
         Watch(spec.name, "lake", lakes.Looking(at.lake).look),
         Watch(spec.name, "registry", registry.look),
         ArtifactWatch(spec, artifacts.check),

@@ -91,7 +91,7 @@ def _landing(readings: Iterable[tuple[str, LandingReading]]) -> Iterator[Metric]
     )
     kept = _gauge(
         "ratchet_quarantine_batches",
-        "Batches in quarantine: refused whole (file), or some of their rows (rows).",
+        "Batches that wait in quarantine to be mended: whole (file), or some rows of them (rows).",
         "kind",
     )
     size = _gauge("ratchet_quarantine_bytes", "Bytes in quarantine.")

@@ -21,9 +21,9 @@ class LandingReading:
     oldest: float | None
     """When the file that waits longest was written; None when none waits."""
     refused_files: int
-    """Batches in quarantine as whole files."""
+    """Batches that wait in quarantine as whole files, until they are mended and taken in."""
     refused_rows: int
-    """Batches in quarantine of which some rows were refused."""
+    """Batches of which some rows wait in quarantine, until all are mended and taken in."""
     quarantine_bytes: int
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from include.dock import Dock
 from include.errors import NothingToDoError
 from include.quarantine_rows import rows_of
+from include.readings import LandingReading
 from include.records import Batch, Fate
 from include.refusals import Refusal, counted, listed
 from include.showable import showable_name
@@ -29,6 +30,11 @@ _LONGEST_LISTED = 160
 """Of a row in a note, in characters: its line tells where the whole of it is."""
 _SHARE_AGAIN = 0.5
 """A mended file brings at least this share of the good rows again; tomorrow's file brings none."""
+
+
+def look(at: Dock) -> LandingReading:
+    """Return what waits in the landing place, and what waits in quarantine for somebody."""
+    return at.landing.look(at.ledger.closed())
 
 
 def note_refusal(at: Dock, batch: Batch, name: str, why: str = "") -> None:

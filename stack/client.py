@@ -26,9 +26,11 @@ from stack.state import StackState, logs_of, read_state, take_lock
 from stack.supervisor import DETACH, READY, Plan, write_plan
 
 _START_SECONDS = 240.0
+"""How long a start may go without a component more that works; a busy machine is waited for."""
 _STOP_SECONDS = 40.0
 _TAIL_LINES = 15
 _LOOK_SECONDS = 0.3
+_READY_WORDS = {"healthy", "done"}
 
 Progress = Callable[[dict[str, str]], None]
 """Is called several times a second with the state of every component by name: waiting, starting,
@@ -158,9 +160,10 @@ def _start_supervisor(plan: Plan, lock: int) -> subprocess.Popen[bytes]:
 
 
 def _await_health(stack: Supervised, home: Path, progress: Progress) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    began = progressed = time.monotonic()
     words: dict[str, str] = {}
-    while time.monotonic() < deadline:
+    ready: set[str] = set()
+    while time.monotonic() - progressed < _START_SECONDS:
         if stack.supervisor.poll() is not None:
             raise StackError(f"The supervisor ended: see {logs_of(home) / 'supervisor.log'}.")
         state = read_state(home)
@@ -168,12 +171,16 @@ def _await_health(stack: Supervised, home: Path, progress: Progress) -> None:
             words = components_of(state, healthy(state.components))
             progress(words)
             _require_none_failed(state, home)
-            if set(words.values()) <= {"healthy", "done"}:
+            now_ready = {name for name, word in words.items() if word in _READY_WORDS}
+            if now_ready == set(words):
                 return
+            if now_ready - ready:
+                ready, progressed = ready | now_ready, time.monotonic()
         time.sleep(_LOOK_SECONDS)
-    late = ", ".join(name for name, word in words.items() if word not in {"healthy", "done"})
+    late = ", ".join(name for name, word in words.items() if word not in _READY_WORDS)
     raise StackError(
-        f"Not healthy after {_START_SECONDS:.0f} s: {late}. Their logs are in {logs_of(home)}."
+        f"Not healthy after {time.monotonic() - began:.0f} s: {late}. "
+        f"Their logs are in {logs_of(home)}."
     )
 
 

@@ -12,7 +12,7 @@ from include.settings import Settings, read_settings
 from stack.airflow_config import POOL
 from stack.errors import StackError
 
-_WAIT_SECONDS = 240.0
+_WAIT_SECONDS = 900.0
 
 
 def warm_up(settings: Settings, http: httpx.Client) -> None:

@@ -216,8 +216,11 @@ class Landing:
         """Return the digests of which rows or whole files are in quarantine, sorted."""
         return sorted({entry.name.partition("/")[0] for entry in self._quarantine.walk()})
 
-    def look(self) -> LandingReading:
-        """Return what waits and what is in quarantine, from listings alone; nothing is changed."""
+    def look(self, settled: Collection[str] = ()) -> LandingReading:
+        """Return what waits and what is in quarantine, from listings alone; nothing is changed.
+
+        `settled` are batches that wait in quarantine for nobody any more; they are not counted.
+        """
         waiting = [entry for entry in self._place.look() if not why_ignored(entry.name)]
         kept = _visible(self._quarantine.walk())
         rows = {one.name.partition("/")[0] for one in kept if one.name.endswith(f"/{_ROWS}")}
@@ -226,8 +229,8 @@ class Landing:
             waiting=len(waiting),
             claimed=len(_visible(self._claimed.walk())),
             oldest=min((entry.modified / 1e9 for entry in waiting), default=None),
-            refused_files=len(whole),
-            refused_rows=len(rows - whole),
+            refused_files=len(whole.difference(settled)),
+            refused_rows=len((rows - whole).difference(settled)),
             quarantine_bytes=sum(entry.size for entry in kept),
         )
 

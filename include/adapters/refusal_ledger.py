@@ -78,6 +78,11 @@ class RefusalLedger:
         """Find a refusal by its name no more: all of it is settled."""
         self._names.delete(f"{_hashed(refusal.name)}/{refusal.digest}")
 
+    def closed(self) -> frozenset[str]:
+        """Return the deliveries of which nothing waits any more, from two listings alone."""
+        waiting = {entry.name.rpartition("/")[2] for entry in self._names.walk()}
+        return frozenset(entry.name for entry in self._about.look()) - waiting
+
     def settled(self, digest: str) -> Settled:
         """Return what of a delivery was brought again and taken in."""
         store = self._settled.at(digest)
