@@ -12,7 +12,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from stack.components import Component, Health
+from stack.own_log import OwnLog, Patient
 from stack.processes import marks, signal_group, start_group, sweep
 from stack.rotation import last_lines, rotate
 from stack.state import ComponentState, Phase, StackState, logs_of, write_state
@@ -34,6 +34,8 @@ _LOG_CHECK_SECONDS = 5.0
 _LONGEST_BACKOFF_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
 _KEPT_LINES = 5
+_OWN_LOG = OwnLog(1)  # standard output is a file
+_say = _OWN_LOG.say
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Supervisor:
         self._phase: Phase = "starting"
         self._signals = 0
         self._abandoned = False
+        self._state_file = Patient("what `make status` reads", _OWN_LOG)
+        self._rotation = Patient("an older part of a log", _OWN_LOG)
         self._children = {
             one.name: _Child(
                 one,
@@ -172,7 +176,10 @@ class Supervisor:
         soonest = min(dues, default=float("inf")) - time.monotonic()
         for key, _ in self._selector.select(max(0.0, min(soonest, _LOG_CHECK_SECONDS))):
             key.data()
-        rotate(logs_of(self._plan.home))
+        self._rotation.write(lambda: rotate(logs_of(self._plan.home)))
+        if self._state_file.is_due:
+            self._write()
+        _OWN_LOG.write_waiting()
 
     def _notice_deaths(self) -> None:
         for child in self._children.values():
@@ -250,7 +257,7 @@ class Supervisor:
         states = tuple(map(_state, self._children.values()))
         urls, settings = self._plan.urls, _settings(self._plan)
         state = StackState(self._phase, this.pid, this.create_time(), urls, states, settings)
-        write_state(self._plan.home, state)
+        self._state_file.write(lambda: write_state(self._plan.home, state))
 
 
 def _settings(plan: Plan) -> dict[str, str]:
@@ -284,12 +291,6 @@ def _component(fields: dict[str, object]) -> Component:
         command=tuple(command),  # type: ignore[arg-type]
         health=Health(**health) if isinstance(health, dict) else None,
     )
-
-
-def _say(sentence: str) -> None:
-    # Standard output is the supervisor's own log.
-    sys.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

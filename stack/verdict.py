@@ -5,6 +5,7 @@ something gives the exit code; the sentences of all are shown.
 """
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,10 @@ from stack.views import Row
 _SERVING, _MLFLOW = "serving", "mlflow"
 _SETTLED_SECONDS = 60.0
 """What has run so long after a restart does not restart any more."""
+
+
+_LITTLE_BYTES = 100 * 2**20
+"""With less room on a disk a run fails before it ends; the smallest needs some of it."""
 
 
 class Code(IntEnum):
@@ -108,6 +113,21 @@ def _serving_down(seen: Seen) -> Iterator[str]:
             yield f"The endpoint at {one.url or url} does not answer: see {_log(seen, one)}."
 
 
+def _full(seen: Seen) -> Iterator[str]:
+    """Tell of each disk of this stack that has hardly any room, or none for another file."""
+    stated = (seen.settings.home, seen.settings.landing, seen.settings.lake_url)
+    folders = [Path(one) for one in stated if "://" not in str(one)]
+    there = {one.stat().st_dev: one for one in reversed(folders) if one.exists()}
+    for folder in reversed(there.values()) if seen.state else ():
+        free, disk = shutil.disk_usage(folder).free, os.statvfs(folder)
+        if free < _LITTLE_BYTES or (disk.f_files and not disk.f_favail):
+            room = "room for no file more" if free >= _LITTLE_BYTES else f"{free >> 20} MiB left"
+            yield (
+                f"The disk with {folder} has {room}: runs fail, and no log is written, until some "
+                "is freed. Nothing that is there is lost, and the endpoint answers on."
+            )
+
+
 def _restarting(seen: Seen) -> Iterator[str]:
     for one in filter(_restarts, _up(seen)):
         times = "once" if one.restarts == 1 else f"{one.restarts} times"
@@ -168,6 +188,7 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.DOWN, _down),
     (Code.SERVING_DOWN, _serving_down),
     (Code.ORPHANS, _orphans),
+    (Code.NEEDS_A_PERSON, _full),
     (Code.RESTARTING, _restarting),
     (Code.NEEDS_A_PERSON, _silent),
     (Code.NEEDS_A_PERSON, _altered),
