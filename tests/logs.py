@@ -24,3 +24,12 @@ def records_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[logging.Lo
 def messages_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[str]:
     """Return the sentences of `records_of`."""
     return [one.getMessage() for one in records_of(caplog, logger)]
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture, logger: str) -> list[str]:
+    """Return those of `messages_of` that a person is meant to look at."""
+    return [
+        record.getMessage()
+        for record in records_of(caplog, logger)
+        if record.levelno >= logging.WARNING
+    ]

@@ -20,7 +20,7 @@ from include.records import Candidate, Form, Intake, Verdict
 from include.spec import Family
 from include.workplace import Workplace
 from tests.contract.pipeline import DAG_RUNS, Run, drop, leaderboard, rows, run, state, take_in
-from tests.logs import messages_of
+from tests.logs import warnings_of
 
 ROWS = pulsar_rows(600, seed=1)
 
@@ -143,7 +143,7 @@ def test_a_run_is_described_in_mlflow_as_in_its_note(
     assert "600 rows in, 600 new, 0 duplicate, 0 in conflict, 0 refused." in described
     with caplog.at_level(logging.WARNING, logger="ratchet"):
         assert steps.report(at, account, replace(first.plan, run_id="0" * 32)) == told
-    (sentence,) = messages_of(caplog, "ratchet")
+    (sentence,) = warnings_of(caplog, "ratchet")
     assert sentence.startswith(f"The description of MLflow run {'0' * 32} was not written: ")
     assert steps.report(at, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
 
