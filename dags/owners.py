@@ -13,6 +13,7 @@ from pathlib import Path
 from airflow.sdk import Variable
 
 from include.errors import NotOwnerError, SpecError
+from include.landing_places import misplaced, place_of
 from include.settings import Settings
 from include.spec import Spec
 
@@ -44,29 +45,29 @@ def remember(model: str, owner: str) -> None:
 def newcomers(
     specs: Mapping[Path, Spec | SpecError], settings: Settings, owners: Mapping[str, str]
 ) -> dict[Path, SpecError]:
-    """Return the usable specs that may not run: whose model, or landing place, is another's."""
+    """Return the usable specs that may not run: whose model, or landing place, is another's.
+
+    A spec whose model is another's has a landing place that nothing is taken from.
+    """
     sound = {path: spec for path, spec in specs.items() if isinstance(spec, Spec)}
     known = {
-        _landing(spec, settings): spec.name
+        place_of(spec, settings): spec.name
         for spec in sound.values()
         if owners.get(spec.model) == spec.name
     }
-    refused: dict[Path, SpecError] = {}
+    wrong = misplaced(sound.values(), settings)
+    refused = {path: wrong[spec.name] for path, spec in sound.items() if spec.name in wrong}
     for path, spec in sound.items():
         owner = owners.get(spec.model, spec.name)
-        keeper = known.get(_landing(spec, settings), spec.name)
+        keeper = known.get(place_of(spec, settings), spec.name)
         if owner != spec.name:
             refused[path] = NotOwnerError(spec.name, spec.model, owner)
         elif keeper != spec.name and owners.get(spec.model) != spec.name:
-            place = _landing(spec, settings)
+            place = place_of(spec, settings)
             refused[path] = SpecError(
                 f"{path.name}: landing: {place} is where files of {keeper} land: name another place"
             )
     return refused
-
-
-def _landing(spec: Spec, settings: Settings) -> str:
-    return settings.landing_url(spec.name, spec.landing)
 
 
 def _is_map(value: object) -> bool:

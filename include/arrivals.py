@@ -29,6 +29,8 @@ PATIENCE_SECONDS = 60.0
 DONE = ".done"
 NOTES = "refused"
 """The folder of a landing place in which its senders are told what was refused."""
+CLAIMED = ".claimed"
+"""The folder of a landing place that holds the files of the run in progress."""
 _TEMPORARY = (".part", ".tmp", "~", DONE)
 _LONGEST_NAME = 255
 """In bytes: what a disk takes, and every delivery may come to stand on one."""

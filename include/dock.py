@@ -10,6 +10,7 @@ from include.adapters.lake import Lake
 from include.adapters.landing import Landing
 from include.adapters.refusal_ledger import RefusalLedger
 from include.adapters.sender_notes import SenderNotes
+from include.landing_places import require_own_place
 from include.settings import Settings
 from include.spec import Spec
 
@@ -27,7 +28,8 @@ class Dock:
 
 
 def dock(spec: Spec, settings: Settings) -> Dock:
-    """Open the doors that deliveries of a spec come through."""
+    """Open the doors that deliveries of a spec come through; SpecError where none may land."""
+    require_own_place(spec, settings)
     lake_url = f"{settings.lake_url}/{spec.name}"
     landing_url = settings.landing_url(spec.name, spec.landing)
     return Dock(

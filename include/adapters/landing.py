@@ -20,13 +20,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.arrivals import DONE, NOTES, POLL_SECONDS, Lookout, is_temporary, why_ignored
+from include.arrivals import CLAIMED, DONE, NOTES, POLL_SECONDS, Lookout, is_temporary, why_ignored
 from include.readings import LandingReading
 from include.showable import showable_name
 from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
 
 log = logging.getLogger("ratchet")
-_CLAIMED = ".claimed"
 _MARKER = ".digest"
 _OWNER = ".run"
 _REASON = "reason.txt"
@@ -80,7 +79,7 @@ class Landing:
         """
         self.url = url
         self._place = open_store(url, options)
-        self._claimed = self._place.at(_CLAIMED)
+        self._claimed = self._place.at(CLAIMED)
         self._archive = open_store(f"{lake_url}/archive", options)
         self._quarantine = open_store(f"{lake_url}/quarantine", options)
         self._scratch = scratch
@@ -276,11 +275,11 @@ class Landing:
         """Put aside what stands where claims go and is no folder: a link leads elsewhere."""
         if not isinstance(self._place, Folder):
             return
-        odd = next((one for one in self._place.left_alone() if one.name == _CLAIMED), None)
-        if (odd and not odd.is_folder) or self._place.entry(_CLAIMED):
-            aside = f"{_CLAIMED}-{time.time_ns()}"
-            self._place.move(_CLAIMED, aside)
-            log.warning("%s/%s was no folder: it is %s now", self.url, _CLAIMED, aside)
+        odd = next((one for one in self._place.left_alone() if one.name == CLAIMED), None)
+        if (odd and not odd.is_folder) or self._place.entry(CLAIMED):
+            aside = f"{CLAIMED}-{time.time_ns()}"
+            self._place.move(CLAIMED, aside)
+            log.warning("%s/%s was no folder: it is %s now", self.url, CLAIMED, aside)
 
     def _of_the_living(
         self, deliveries: list[Delivery], run: str, is_stopped: Callable[[str], bool]
@@ -327,10 +326,10 @@ class Landing:
         unique = entry.tag or str(time.time_ns())
         claimed = f"{max(0, entry.modified):020d}-{unique}/{entry.name}"
         with suppress(FileNotFoundError):  # another run was faster
-            self._place.move(entry.name, f"{_CLAIMED}/{claimed}", entry)
+            self._place.move(entry.name, f"{CLAIMED}/{claimed}", entry)
             if isinstance(self._place, Folder) and self._claimed.entry(claimed) is None:
                 # Something else was put in the file's place after it was looked at.
-                self._place.move(f"{_CLAIMED}/{claimed}", entry.name)
+                self._place.move(f"{CLAIMED}/{claimed}", entry.name)
 
     @contextmanager
     def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:
