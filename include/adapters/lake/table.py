@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from include.adapters.lake import soundness
+from include.adapters.lake import checkpoints, soundness
 from include.adapters.lake.actions import added, removals
 from include.adapters.lake.checksums import Verifier
 from include.adapters.lake.commits import GROWTH, Log, sources
@@ -78,10 +78,19 @@ class Table:
         return self.url.rstrip("/").split("/")[-2]
 
     def open(self, version: int | None = None) -> DeltaTable | None:
-        """Open a version as `at` does, whatever its log holds."""
+        """Open a version as `at` does, whatever its log holds and its checkpoint is."""
         folder = local_folder(self.url)
         if folder is not None and not (folder / "_delta_log").is_dir():
             return None
+        try:
+            return self._opened(version)
+        except DeltaError:
+            lake = open_store(self.url.rpartition("/")[0], self.options)
+            if not checkpoints.set_aside(lake, self.log, version):
+                raise
+        return self._opened(version)
+
+    def _opened(self, version: int | None) -> DeltaTable | None:
         try:
             return DeltaTable(self.uri, version=version, storage_options=for_delta(self.options))
         except TableNotFoundError:

@@ -1,0 +1,43 @@
+"""What the log's own entries say again, so that it can be done without when it is lost or damaged.
+
+Delta's reader begins with the newest checkpoint, or with the one that a hint names, and goes no
+further where it cannot be read. Ratchet's log is never cut, so every entry that a checkpoint stands
+for is there.
+"""
+
+import logging
+import re
+import time
+from contextlib import suppress
+
+from include.adapters.lake.commits import Log
+from include.store import Store
+
+_LOG = "_delta_log"
+_HINT = "_last_checkpoint"
+_DERIVED = re.compile(rf"\d{{20}}\.checkpoint\..*|{_HINT}", re.ASCII | re.DOTALL)
+log = logging.getLogger("ratchet")
+
+
+def set_aside(lake: Store, commits: Log, version: int | None) -> bool:
+    """Move checkpoints and the hint out of the log of a table that does not open.
+
+    `version` is the one that was to be opened, None for the newest. Returns whether there is
+    anything to try again: not when an entry is lost as well, or the version never was.
+    """
+    entries = commits.commits()
+    if any(one.unread for one in entries) or (version or 0) >= len(entries):
+        return False
+    derived = [one.name for one in lake.at(f"rows/{_LOG}").look() if _DERIVED.fullmatch(one.name)]
+    to = f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}/{_LOG}"
+    for name in derived:
+        with suppress(FileNotFoundError):  # another process does the same
+            lake.move(f"rows/{_LOG}/{name}", f"{to}/{name}")
+    if derived:
+        log.warning(
+            "the table %s/rows could not be opened by its checkpoint, which is lost or damaged: it "
+            "is in %s now, and the log's own entries say the same",
+            lake.url,
+            to,
+        )
+    return bool(derived)
