@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from include import family_check
-from include.encoded import UTF_8, encoding_name
+from include.encoded import BOM, UTF_8, encoding_name
 from include.errors import SpecError
 from include.nearest import did_you_mean
 from include.showable import showable, showable_name
@@ -48,6 +48,11 @@ Label = bool | int | str
 """`true` is a truth, 1 a number, "1" a text; each is what it looks like in any format."""
 ANYTHING_ELSE = "*"
 """As the negative label: whatever is there and is not the positive one."""
+_IN_WORDS = {
+    "tuple_type": "a list in square brackets belongs here",
+    "dict_type": "a table such as { name = value } belongs here",
+}
+"""What the library says in words of Python, by its own name of the problem."""
 _T = TypeVar("_T")
 
 
@@ -397,7 +402,12 @@ def spec_path(folder: Path, name: str) -> Path:
 
 def spec_names(folder: Path) -> list[str]:
     """Return the names of the specs of a folder, whether they can be used or not."""
-    return sorted(one.stem for one in folder.glob("*.toml"))
+    return [path.stem for path in _spec_files(folder)]
+
+
+def _spec_files(folder: Path) -> list[Path]:
+    """Return the files of specs; hidden ones are those of editors and archives."""
+    return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
 
 
 def _there(folder: Path) -> str:
@@ -448,7 +458,7 @@ def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
     Two may name one model: whose it is no file says, but the registry.
     """
     read: dict[Path, Spec | SpecError] = {}
-    for path in sorted(folder.glob("*.toml")):
+    for path in _spec_files(folder):
         try:
             read[path] = read_spec(path)
         except SpecError as error:
@@ -461,7 +471,7 @@ def _text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise OSError("it is no file")
     with path.open("rb") as file:
-        content = file.read(_LONGEST_SPEC + 1)
+        content = file.read(_LONGEST_SPEC + 1).removeprefix(BOM)
     if len(content) > _LONGEST_SPEC:
         raise OSError(f"it is longer than {_LONGEST_SPEC >> 20} MiB")
     return content.decode().replace("\r\n", "\n")
@@ -489,7 +499,7 @@ def _first(column: str, by_pattern: Mapping[str, _T]) -> _T | None:
 def _told(problem: ErrorDetails) -> str:
     """Return what pydantic says, with the field that a mistyped one is nearest to."""
     if problem["type"] != "extra_forbidden":
-        return problem["msg"]
+        return _IN_WORDS.get(problem["type"], problem["msg"])
     *outer, name = problem["loc"]
     part: type[BaseModel] = Spec
     for one in outer:
