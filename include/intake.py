@@ -164,6 +164,7 @@ def _staged_in_parts(
     ingest_stage.require_one_notation(tally.counts, tally.lines)
     ingest_stage.require_labels(tally.labels)
     unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
+    unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent)
     for words in (*unexpected, *_about_labels(at, tally.labels, is_first=is_first)):
         log.warning("%s: %s", batch.name, words)
     if is_first:
@@ -211,7 +212,7 @@ def _known(batch: Batch) -> Batch:
 
 def _about_labels(at: Dock, labels: ingest_stage.LabelTally, *, is_first: bool) -> Iterator[str]:
     """Say what is odd about the labels of a file that is taken in."""
-    if labels.others and not labels.is_slip:
+    if labels.is_odd:
         yield ingest_stage.labels_sentence(labels, at.spec.data, is_first=is_first)
     dataset = at.lake.dataset()
     before = None if dataset is None else dataset.positives / dataset.rows
@@ -227,7 +228,7 @@ def _refused(
     why, rows = [str(error)], None
     if isinstance(error, BadRowsError):
         rows = _rows_table(at, batch, {})
-        if tally.labels.others and not tally.labels.is_slip:
+        if tally.labels.is_odd:
             is_first = at.lake.contract() is None
             said = ingest_stage.labels_sentence(tally.labels, at.spec.data, is_first=is_first)
             why.append(said)

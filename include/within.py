@@ -121,7 +121,7 @@ class _Guard:
             names = ", ".join(one.name for one in self._places)
             self._end(
                 f"this was not done within {self._longest:g} s, although an answer comes from "
-                f"{names}: they are busy, so try again later, or wait longer with a larger "
+                f"{names}: they or this machine are busy, so try again later, or with a larger "
                 "RATCHET_PATIENCE"
             )
 

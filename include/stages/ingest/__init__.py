@@ -31,7 +31,7 @@ from include.stages.ingest.part import Part
 from include.stages.ingest.parts import Source, first_parts, parts, stated
 from include.stages.ingest.rows import LARGEST
 from include.stages.ingest.seen import Seen, merging, outside, seen, with_seen
-from include.stages.ingest.tally import Tally
+from include.stages.ingest.tally import Tally, empty_columns
 
 __all__ = [
     "LARGEST",
@@ -41,6 +41,7 @@ __all__ = [
     "RefusedRow",
     "Seen",
     "Tally",
+    "empty_columns",
     "ingest",
     "labels_sentence",
     "merging",
@@ -74,6 +75,8 @@ class Ingested:
     """To be taken once, each made when it is asked for; raises FileRefusedError."""
     remarks: tuple[str, ...] = ()
     """What its sender may not expect of how a first file is read, a sentence each."""
+    absent: tuple[str, ...] = ()
+    """Features that the file has no column of."""
 
 
 def ingest(
@@ -95,11 +98,11 @@ def ingest(
     extra = tuple(
         one for one in table.columns if data.selects(one) and one not in contract.features
     )
-    absent = [name for name in contract.features if not table.has(name)]
+    absent = tuple(name for name in contract.features if not table.has(name))
     # One without a name is an index in the first place only.
     require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
     said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
-    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said)
+    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said, absent)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:

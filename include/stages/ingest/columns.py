@@ -1,7 +1,9 @@
 """Whether a file has the columns that it should have, and of kinds that can be read."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from include.contract import Column, Contract
 from include.errors import FileRefusedError
@@ -22,17 +24,33 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if repeated:
         raise FileRefusedError(f"the header names {listed(repeated)} more than once")
     if data.target not in columns:
-        shown = ", ".join(map(showable_name, columns[:_SHOWN]))
-        raise FileRefusedError(f"no target column '{data.target}'; the header starts {shown}")
+        raise FileRefusedError(_without_target(columns, data.target))
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
         return
     missing = [one.name for one in contract.columns if one.name not in columns and not one.missing]
     if missing:
+        known = {*contract.features, data.target, data.id}
+        extra = [name for name in columns if name not in known and data.selects(name)]
+        new = f"; new are {listed(extra)}: where one was renamed, give it its old name"
         raise FileRefusedError(
             f"{len(missing)} of {len(contract.features)} feature columns are missing: "
-            f"{listed(missing)}"
+            f"{listed(missing)}{new * bool(extra)}"
         )
+
+
+def _without_target(columns: Sequence[str], target: str) -> str:
+    shown = ", ".join(map(showable_name, columns[:_SHOWN]))
+    told = f"no target column '{target}'; the header starts {shown}"
+    by_letters = {name.strip().casefold(): name for name in reversed(columns) if name.strip()}
+    near = get_close_matches(target.strip().casefold(), by_letters, 1)
+    if not near:
+        return told
+    meant = showable_name(by_letters[near[0]])
+    return (
+        f"{told}; did you mean {meant}? Call it {target} in the file, or write target = "
+        f"{json.dumps(meant, ensure_ascii=False)} under [data] in the spec"
+    )
 
 
 def require_values(features: Sequence[str], target: str, table: Table) -> None:

@@ -24,6 +24,7 @@ _HALF = 0.5
 _FAR = 0.2
 """A share that moved less may have moved by chance."""
 _ENOUGH_ROWS = 20
+_AFFIRMED = frozenset({"1", "t", "true", "y", "yes", "pos", "positive"})
 
 
 @dataclass
@@ -34,6 +35,8 @@ class LabelTally:
     negative: int = 0
     others: Counter[str] = field(default_factory=Counter)
     """Rows by what is neither label and not empty."""
+    empty: int = 0
+    """Rows in which the target is empty."""
     has_more: bool = False
     """Whether there were more values than are counted."""
 
@@ -53,17 +56,24 @@ class LabelTally:
         others = self.others.total()
         return others == 1 or others < _STRAY_SHARE * (self.known + others)
 
+    @property
+    def is_odd(self) -> bool:
+        """Whether the target holds what has to be told: other values, or nothing at all."""
+        return not self.is_slip if self.others else bool(self.empty and not self.known)
+
     def add(self, frame: pl.DataFrame, refused: Iterable[RefusedRow]) -> None:
         """Count the good and the refused rows of a part (see `Part`)."""
         positive = int(frame["label"].sum() or 0)
         self.positive += positive
         self.negative += frame.height - positive
         for row in refused:
-            if row.reason == UNKNOWN_LABEL and (value := _plain(row.cell)):
-                self._add_other(value)
+            if row.reason == UNKNOWN_LABEL:
+                self._add_other(_plain(row.cell))
 
     def _add_other(self, value: str) -> None:
-        if value in self.others or len(self.others) < _MOST_VALUES:
+        if not value:
+            self.empty += 1
+        elif value in self.others or len(self.others) < _MOST_VALUES:
             self.others[value] += 1
         else:
             self.has_more = True
@@ -82,6 +92,11 @@ def require_labels(labels: LabelTally) -> None:
 
 def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
     """Say which values the target holds, the commonest first, and what to write where."""
+    if not labels.others and not labels.known:
+        return (
+            f"The target {data.target} is empty in {counted(labels.empty, 'row')}: each needs "
+            f"{_toml(data.positive)} (positive) or {_toml(data.negative)} (negative) there"
+        )
     counts = Counter(labels.others)
     negative, positive = data.label_names
     known = {positive: labels.positive, negative: labels.negative}
@@ -104,6 +119,12 @@ def share_sentence(labels: LabelTally, data: Data, share: float | None) -> str:
     """
     own, stands = labels.positive_share, f"{data.target} = {_toml(data.positive)}"
     if share is None:
+        if labels.known and not labels.positive:
+            return (
+                f"no row is positive ({stands}): nothing can be learned until some come. If "
+                "another label is the positive one, copy the spec to a new name with `positive` "
+                "and `negative` exchanged and drop the file there"
+            )
         if own <= _HALF:
             return ""
         return (
@@ -131,19 +152,26 @@ def _mend(labels: LabelTally, counts: Counter[str], data: Data, *, is_first: boo
             f"The table was made with positive = {_toml(data.positive)} and negative = "
             f"{_toml(data.negative)}: write the labels of this file so and send it again"
         )
-    (common, _), *rarer = counts.most_common(2)
+    common, *rarer = (value for value, _ in counts.most_common(2))
     if not rarer:
         return (
             f"Write in the spec under [data] what the two labels are, for example positive = "
             f"{_toml(common)}"
         )
-    lines = f"positive = {_toml(rarer[0][0])} and negative = {_toml(common)}"
+    positive, negative = _sorted_by_sense(rarer[0], common)
+    lines = f"positive = {_toml(positive)} and negative = {_toml(negative)}"
     if len(counts) == 2:  # noqa: PLR2004 - two classes
         return f"Write in the spec under [data] which is which, for example {lines}"
     return (
         f"Two classes are learned: write them in the spec under [data], for example {lines}; rows "
         "with another value are refused"
     )
+
+
+def _sorted_by_sense(rare: str, common: str) -> tuple[str, str]:
+    """Return which is the positive label: the one that says so, else the rarer."""
+    says_so = rare.casefold() not in _AFFIRMED and common.casefold() in _AFFIRMED
+    return (common, rare) if says_so else (rare, common)
 
 
 def _plain(cell: str) -> str:

@@ -1,13 +1,18 @@
 """What the parts of a delivery add up to."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from include.contract import Contract
 from include.refusals import ReasonTally
+from include.showable import showable_name
 from include.stages.ingest.labels import LabelTally
 from include.stages.ingest.part import Part
 from include.stages.ingest.seen import Seen, outside, seen
+
+_ENOUGH_ROWS = 20
+"""Fewer may lack a value of a column by chance."""
 
 
 @dataclass
@@ -24,6 +29,8 @@ class Tally:
     labels: LabelTally = field(default_factory=LabelTally)
     outside: Counter[str] = field(default_factory=Counter)
     seen: Seen | None = None
+    filled: set[str] = field(default_factory=set)
+    """Columns with a value in a good row."""
 
     def add(self, part: Part, contract: Contract, *, is_first: bool) -> None:
         """Add a part; of a first batch what it shows, of a later one what is new in it."""
@@ -35,8 +42,21 @@ class Tally:
         for row in part.refused:
             self.reasons.add(row.reason, row.column, row.line, row.cell.strip() or row.raw)
         self.labels.add(part.frame, part.refused)
+        gaps = part.frame.null_count().row(0, named=True)
+        self.filled.update(name for name, rows in gaps.items() if rows < part.frame.height)
         if is_first:
             found = seen(part.frame, contract)
             self.seen = found if self.seen is None else self.seen.merge(found)
         else:
             self.outside.update(outside(part.frame, contract))
+
+
+def empty_columns(tally: Tally, contract: Contract, absent: Collection[str]) -> list[str]:
+    """Return a sentence for each feature without a value in any good row, though not `absent`."""
+    if tally.read - tally.counts.total() < _ENOUGH_ROWS:
+        return []
+    return [
+        f"column {showable_name(name)} has no value in any row: is that meant? Ask the sender"
+        for name in contract.features
+        if name not in tally.filled and name not in absent
+    ]
