@@ -154,7 +154,7 @@ def _slices(slices: Sequence[SliceScore]) -> str:
 
 def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
     """Return both F1, or where no row is positive, and so every F1 is 0, both false calls."""
-    if part.positives or part.agreement is None:
+    if part.agreement is None or part.agreement.has_hits:
         return _beside(part.challenger_f1, part.champion_f1)
     mine, theirs = part.agreement.false_calls
     return f"{mine:,} false calls", f"{theirs:,} false calls", f"{mine - theirs:+,}"

@@ -313,6 +313,11 @@ class Agreement:
         return sum(self.positives[1:3]) + sum(self.negatives[1:3])
 
     @property
+    def has_hits(self) -> bool:
+        """Whether a positive row was called positive; without one every F1 is 0."""
+        return any(self.positives[1:])
+
+    @property
     def false_calls(self) -> tuple[int, int]:
         """Negative rows that the challenger, and that the champion called positive."""
         _, challenger, champion, both = self.negatives

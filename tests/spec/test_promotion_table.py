@@ -432,6 +432,8 @@ ALL_NEGATIVE = np.arange(len(Y)) >= POSITIVES
 # Twenty hits more in all, for six calls of negatives that the champion makes elsewhere.
 ALARMING = np.concatenate([np.arange(POSITIVES) < 80, np.arange(NEGATIVES) >= NEGATIVES - 6])
 LAST_TEN = np.arange(len(Y)) >= len(Y) - 10
+MISSED = LAST_TEN | ((np.arange(len(Y)) >= 95) & (Y == 1))
+"""These and five positives that neither calls positive."""
 
 
 def sliced(challenger: np.ndarray, *parts: np.ndarray) -> Scores:
@@ -454,6 +456,8 @@ def sliced(challenger: np.ndarray, *parts: np.ndarray) -> Scores:
         (sliced(ALARMING, ALL_NEGATIVE), Gate(), False, "PROMOTE", "beats champion"),
         (sliced(ALARMING, LAST_TEN), Gate(), False, "HOLD", "harm on slice s0: of its 10 rows"),
         (sliced(ALARMING, LAST_TEN), Gate(), False, "HOLD", "calls 6 positive, the champion 0"),
+        (sliced(ALARMING, MISSED), Gate(), False, "HOLD", "of its 15 rows, 5 of them positive and"),
+        (sliced(ALARMING, MISSED), Gate(), False, "HOLD", "calls 6 positive, the champion 0"),
         (sliced(SURE, ALL_NEGATIVE), Gate(), False, "PROMOTE", "beats champion"),
         (sliced(UNFAIR, YOUNG), Gate(slice_harm=1), False, "PROMOTE", "beats champion"),
         (sliced(UNFAIR, YOUNG), Gate(), True, "PROMOTE", "although challenger F1 0.7200"),

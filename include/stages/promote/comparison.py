@@ -125,15 +125,16 @@ def _harmless(part: SliceScore, slices: int, rule: Gate) -> Check:
 def _loss(part: SliceScore) -> tuple[float, str]:
     """Return how sure it is that the challenger loses on a slice, and in words how that is known.
 
-    Where no row is positive every F1 is 0, so the false calls are counted: of those that one of
-    the two makes alone each would make half by chance (the sign test).
+    Where no row is positive, or neither calls one of these positive, every F1 is 0, so the false
+    calls are counted: of those that one of the two makes alone each would make half by chance (the
+    sign test).
     """
     agreement = part.agreement or Agreement((0, 0, 0, 0), (0, 0, 0, 0))
-    if not part.positives:
+    if not agreement.has_hits:
         mine, theirs = agreement.false_calls
         share = _more_than_half(*agreement.negatives[1:3])
         return share, (
-            f"of its {part.rows} rows, none of them positive, the challenger calls {mine} "
+            f"of its {part.rows} rows, {_without_hits(part)}, the challenger calls {mine} "
             f"positive, the champion {theirs}: more than by chance in {share:.1%} of all cases"
         )
     if agreement.disagreements < FEW_DISAGREEMENTS:
@@ -144,6 +145,12 @@ def _loss(part: SliceScore) -> tuple[float, str]:
         )
     share = float(np.mean(gains(agreement) < 0))
     return share, f"the challenger loses on {share:.1%} of resamples of its {part.rows} rows"
+
+
+def _without_hits(part: SliceScore) -> str:
+    if not part.positives:
+        return "none of them positive"
+    return f"{part.positives} of them positive and found by neither"
 
 
 def _more_than_half(mine: int, theirs: int) -> float:
