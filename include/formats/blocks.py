@@ -1,12 +1,16 @@
 """From a block of delimited text to columns of text or numbers, and to rows that are no rows."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from include.encoded import BOM
-from include.formats.records import Flags, Places, Record, Survey, regular
+from include.formats.bits import Places
+from include.formats.marks import regular
+from include.formats.records import Record
+from include.formats.survey import Flags, Survey
 from include.formats.table import Chunk, RefusedRow
 
 UNDECODABLE = "bytes that are not UTF-8"
@@ -51,14 +55,18 @@ def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
     return width > 1 and count(data, separator) == lines * (width - 1)
 
 
-def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
-    data: bytes,
-    separator: int,
-    width: int,
-    places: Mapping[str, int],
-    numbers: Collection[str],
-    *,
-    quoted: bool,
+@dataclass(frozen=True)
+class Shape:
+    """How the rows of a text are cut into fields."""
+
+    separator: int
+    width: int
+    """How many fields each has."""
+    quoted: bool = False
+
+
+def parsed(
+    data: bytes, shape: Shape, places: Mapping[str, int], numbers: Collection[str]
 ) -> pl.DataFrame | None:
     """Read the columns at these places, `numbers` as Float64 where they are nothing else.
 
@@ -66,34 +74,36 @@ def parsed(  # noqa: PLR0913 - a block, its shape and what is wanted of it
     """
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
-    quote = '"' if quoted else None
-
-    def read(as_numbers: Collection[int], only: Collection[int] | None) -> pl.DataFrame | None:
-        schema = {str(i): pl.Float64 if i in as_numbers else pl.String for i in range(width)}
-        try:
-            # All columns: in those it does not read polars lets rows be too long.
-            return pl.read_csv(
-                data,
-                has_header=False,
-                schema=schema,
-                columns=None if only is None else sorted(only),
-                separator=chr(separator),
-                quote_char=quote,
-                # What is no number becomes null. A row that is too long is an error all the same.
-                ignore_errors=True,
-            )
-        except pl.exceptions.PolarsError:
-            return None
-
     as_numbers = {place for name, place in places.items() if name in numbers}
-    frame = read(as_numbers, None)
+    frame = _read(data, shape, as_numbers)
     if frame is None:
         return None
     doubtful = _doubtful(frame, as_numbers)
     if doubtful:
-        texts = read((), doubtful)
+        texts = _read(data, shape, (), doubtful)
         frame = frame if texts is None else frame.with_columns(texts.get_columns())
     return frame.select(pl.col(str(place)).alias(name) for name, place in places.items())
+
+
+def _read(
+    data: bytes, shape: Shape, numbers: Collection[int], only: Collection[int] | None = None
+) -> pl.DataFrame | None:
+    """Return columns named by their places, all of them unless only some are wanted."""
+    schema = {str(i): pl.Float64 if i in numbers else pl.String for i in range(shape.width)}
+    try:
+        return pl.read_csv(
+            data,
+            has_header=False,
+            schema=schema,
+            # In columns that it does not read polars lets rows be too long.
+            columns=None if only is None else sorted(only),
+            separator=chr(shape.separator),
+            quote_char='"' if shape.quoted else None,
+            # What is no number becomes null. A row that is too long is an error all the same.
+            ignore_errors=True,
+        )
+    except pl.exceptions.PolarsError:
+        return None
 
 
 def sieved(
@@ -105,6 +115,8 @@ def sieved(
     """
     problems = {
         UNDECODABLE: _undecodable(data, rows),
+        UNCLOSED: _flagged(rows, rows.unclosed),
+        STRAY: _flagged(rows, rows.stray),
         RAGGED: rows.separators != width - 1,
         HEADER_AGAIN: _again(data, rows, header),
     }
@@ -126,11 +138,14 @@ def sieved(
 
 def kept(data: bytes, rows: Survey, whole: Flags) -> bytes:
     """Return the text of the flagged rows with line ends that polars knows."""
-    if whole.all() and not len(rows.lone_returns):
-        return data
-    text = np.frombuffer(data, np.uint8).copy()
-    text[rows.lone_returns] = ord("\n")
-    return text[np.repeat(whole, np.diff(rows.starts, append=len(data)))].tobytes()
+    if len(rows.lone_returns):
+        text = np.frombuffer(data, np.uint8).copy()
+        text[rows.lone_returns] = ord("\n")
+        data = text.tobytes()
+    borders = np.flatnonzero(np.diff(whole, prepend=False, append=False))
+    stops = np.append(rows.starts, len(data))[borders]
+    runs = zip(stops[::2].tolist(), stops[1::2].tolist(), strict=True)
+    return data if whole.all() else b"".join(data[start:stop] for start, stop in runs)
 
 
 def raw_texts(data: bytes, rows: Survey, chosen: Places) -> list[str]:
@@ -179,12 +194,18 @@ def _fields(found: int, width: int) -> str:
 
 
 def _doubtful(frame: pl.DataFrame, places: Collection[int]) -> set[int]:
-    """Return the columns of numbers with a null or a NaN, which has spellings of `missing`."""
+    """Return the columns of numbers with one that is null or not finite: its text tells why."""
     names = [str(place) for place in places]
     if not names:
         return set()
-    usable = (pl.col(names).null_count() == 0) & pl.col(names).is_not_nan().all()
+    usable = (pl.col(names).null_count() == 0) & pl.col(names).is_finite().all()
     return {int(name) for name, good in frame.select(usable).row(0, named=True).items() if not good}
+
+
+def _flagged(rows: Survey, chosen: Places) -> Flags:
+    flags = np.zeros(len(rows.starts), np.bool_)
+    flags[chosen] = True
+    return flags
 
 
 def _again(data: bytes, rows: Survey, header: bytes) -> Flags:
@@ -213,7 +234,7 @@ def _problem(record: Record, separator: int, header: Sequence[str]) -> str:
         return UNDECODABLE
     if not record.closed:
         return UNCLOSED
-    if b'"' in record.raw and not regular(record.raw, separator, last=True):
+    if not regular(record.raw, separator):
         return STRAY
     if len(record.fields) != len(header):
         return RAGGED

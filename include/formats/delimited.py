@@ -1,9 +1,9 @@
 """Delimited text in UTF-8: a header line unless the spec names the columns, RFC 4180 quotes.
 
 Three ways to read a block give the same rows to the bit. Most blocks are plain and go to polars as
-they are; `survey` takes out of the others what polars would misread; what is left over goes
-through the csv module. A quote in an odd place sends the rest of the file there, because from it
-on only the csv module knows where rows end.
+they are; `survey` takes out of the others what polars would misread, bad rows among it; what is
+left over goes through the csv module. So does the rest of a file with very many stray quotes, or
+with a field that is too long.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -16,6 +16,7 @@ import polars as pl
 from include.ahead import ahead
 from include.encoded import BOM
 from include.formats.blocks import (
+    Shape,
     count,
     feeds,
     from_records,
@@ -31,19 +32,16 @@ from include.formats.header import read_start
 from include.formats.records import (
     LONGEST_FIELD,
     Record,
-    Survey,
     careful,
-    regular,
     split_lines,
-    survey,
     too_long,
-    whole_rows,
 )
+from include.formats.survey import MOST_STRAY, Survey, rows_end, survey
 from include.formats.table import (
     FIRST_BLOCK_BYTES,
     HEADER_BYTES,
     LONGEST_ROW_BYTES,
-    MOST_MARKS,
+    MOST_LINES,
     OBJECT_BYTES,
     OBJECT_SHARE,
     Chunk,
@@ -128,28 +126,22 @@ class DelimitedTable:
     def _block(self) -> _Block | None:
         """Return the next whole rows; None at the end or where only the csv module may go on."""
         size, self._next_size = self._next_size, self._size
-        most_marks = MOST_MARKS
+        most_lines = MOST_LINES
         while self._records is None:
             self._fill(size)
             self._skip_empty_lines()
             text = self._held[:size] if len(self._held) > 2 * size else self._held
-            text, lines = _with_few_marks(text, most_marks)
-            last = self._ended and len(self._held) == len(text)
+            text, lines = _with_few_lines(text, most_lines)
             if not text:
                 if self._ended:
                     return None
                 continue
-            end = self._rows_in(text, last=last)
-            if end is None:
-                break
-            if end:
-                return self._cut(text[:end], lines - text.count(b"\n", end))
-            if len(text) > LONGEST_ROW_BYTES:
+            block = self._cut(text, lines)
+            if block is not None:
+                return block
+            if len(text) > LONGEST_ROW_BYTES and self._records is None:
                 raise too_long(self._line)
-            size, most_marks = 2 * len(text), 2 * most_marks
-        else:
-            return None
-        self._give_up()
+            size, most_lines = 2 * len(text), 2 * most_lines
         return None
 
     def _skip_empty_lines(self) -> None:
@@ -164,26 +156,34 @@ class DelimitedTable:
         self._line += count(gap, ord("\n")) + _lone_returns(gap)
         self._held = self._held[len(gap) :]
 
-    def _rows_in(self, text: bytes, *, last: bool) -> int | None:
+    def _cut(self, text: bytes, lines: int) -> _Block | None:
+        """Return the whole rows that a text starts with; None where more is needed, or given up."""
+        last = self._ended and len(self._held) == len(text)
+        if last and not text.endswith((b"\n", b"\r")):
+            text, lines = text + b"\n", lines + 1
+        data, rows = self._surveyed(text, last=last)
         # polars takes a mark at the start of what it reads for no part of the first field.
-        odd_quotes = b'"' in text and not regular(text, self._separator, last=last)
-        if odd_quotes or text.startswith(BOM):
+        if text.startswith(BOM) or (rows and rows.longest_field > LONGEST_FIELD):
+            self._give_up()
             return None
-        return len(text) if last else whole_rows(text)
-
-    def _cut(self, data: bytes, lines: int) -> _Block | None:
-        end, rows = len(data), None
-        if not data.endswith((b"\n", b"\r")):
-            data, lines = data + b"\n", lines + 1
-        if b'"' in data or has_long_line(data, LONGEST_FIELD):
-            rows = survey(data, self._separator)
-            if rows.longest_field > LONGEST_FIELD:
-                self._give_up()
-                return None
+        if not data:
+            return None
+        lines -= text.count(b"\n", len(data))
         block = _Block(data, self._line, lines, rows)
-        self._held = self._held[end:]
+        self._held = self._held[len(data) :]
         self._line += lines + _lone_returns(data)
+        if rows and len(rows.stray) == MOST_STRAY:
+            self._give_up()
         return block
+
+    def _surveyed(self, text: bytes, *, last: bool) -> tuple[bytes, Survey | None]:
+        """Return the whole rows that a text starts with, and where they are if that was needed."""
+        if b'"' in text:
+            rows = survey(text, self._separator, self._line, last=last)
+            return text[: rows.size], rows
+        data = text if last else text[: rows_end(text)]
+        is_long = has_long_line(data, LONGEST_FIELD)
+        return data, survey(data, self._separator) if is_long else None
 
     def _give_up(self) -> None:
         lines = split_lines(chain([self._held], self._pieces), self._line)
@@ -209,13 +209,13 @@ class DelimitedTable:
             and not again
             and is_simple(block.data, block.lines, separator, width)
         ):
-            frame = parsed(block.data, separator, width, places, numbers, quoted=False)
+            frame = parsed(block.data, Shape(separator, width), places, numbers)
             if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
         whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
         data = kept(block.data, rows, whole)
-        frame = parsed(data, separator, width, places, numbers, quoted=rows.quoted)
+        frame = parsed(data, Shape(separator, width, rows.quoted), places, numbers)
         at = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(at):
             records = list(careful(split_all(block.data), separator, block.line))
@@ -236,12 +236,11 @@ def _lone_returns(text: bytes) -> int:
     return count(text, ord("\r")) - text.count(b"\r\n") if b"\r" in text else 0
 
 
-def _with_few_marks(text: bytes, most: int) -> tuple[bytes, int]:
-    """Return a text or the start of it with few line ends and quotes, and its line feeds."""
+def _with_few_lines(text: bytes, most: int) -> tuple[bytes, int]:
+    """Return a text or the start of it with few line ends, and its line feeds."""
     while True:
         feeds = count(text, ord("\n"))
-        marks = feeds + sum(count(text, mark) for mark in b'\r"' if mark in text)
-        if marks <= most:
+        if feeds + (count(text, ord("\r")) if b"\r" in text else 0) <= most:
             return text, feeds
         text = text[: len(text) // 2]
 

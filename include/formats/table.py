@@ -17,8 +17,8 @@ HEADER_BYTES = 1 << 20
 """A longer header is refused."""
 LONGEST_ROW_BYTES = 8 << 20
 """A file with a longer row than this is refused: it has to be held in memory whole."""
-MOST_MARKS = 1 << 19
-"""So many line ends and quotes are worked on at a time: each takes more memory than it is long."""
+MOST_LINES = 1 << 19
+"""So many line ends are worked on at a time: each takes more memory than it is long."""
 OBJECT_SHARE = 8
 """Rows that are read as Python objects take several times the memory of their text."""
 OBJECT_BYTES = 64

@@ -1,0 +1,151 @@
+"""Where the rows of a text begin and end, without reading it row by row.
+
+Quotes that stand where RFC 4180 puts them tell what is inside a field and what ends a row. A row
+with any other quote is read by the csv module, which tells where it ends; behind it all goes on as
+before. The two agree on every text, which tests hold.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.formats.bits import Bits, Places, count_between, counts_before, places
+from include.formats.marks import CR, LF, Marks, marks
+from include.formats.records import LONGEST_FIELD, Record, careful
+
+Flags = NDArray[np.bool_]
+MOST_STRAY = 1 << 11
+"""A text with more rows with stray quotes is read by the csv module from there on."""
+_NEAR = 1 << 12
+"""In bytes: how much of a text is cut into lines at first."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The rows of a block: places in its bytes, the line ends that close rows not included."""
+
+    starts: Places
+    ends: Places
+    line_offsets: Places
+    """How many lines of the block stand before each row."""
+    separators: Places
+    """Separators outside quotes, per row."""
+    lone_returns: Places
+    """Carriage returns that end a row by themselves."""
+    stray: Places
+    """The rows with a quote where none belongs."""
+    unclosed: Places
+    """The row, the last of a file, whose last quote is not closed."""
+    size: int
+    """Where the last row ends, its line end included."""
+    quoted: bool
+    longest_field: int
+    """In bytes, line ends and quotes included; rounded up to the longest row when that is short."""
+
+
+@dataclass(frozen=True)
+class _Odd:
+    start: int
+    record: Record
+
+
+def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> Survey:
+    """Find the rows of a text that starts with one, at `line` of the file.
+
+    The `last` text of a file ends with a line end; any other may end within a row, which is left
+    out. Raises FileRefusedError for a row that the csv module refuses.
+    """
+    found = marks(text, separator)
+    odd, size = _settled(found, text, separator, line, last=last)
+    closing = places(found.line_ends & ~found.inside, size)
+    data = np.frombuffer(text, np.uint8)
+    starts = np.concatenate([[0], closing[:-1] + 1])[: len(closing)].astype(np.int64)
+    crlf = (data[closing] == LF) & (closing > starts) & (data[closing - 1] == CR)
+    cuts = found.separators & ~found.inside
+    separators = np.diff(counts_before(cuts, closing), prepend=0)
+    rows = np.searchsorted(starts, [one.start for one in odd])
+    separators[rows] = [len(one.record.fields) - 1 for one in odd]
+    is_closed = np.array([one.record.closed for one in odd], np.bool_)
+    return Survey(
+        starts,
+        closing - crlf,
+        counts_before(found.line_ends, starts),
+        separators,
+        closing[data[closing] == CR],
+        rows[is_closed],
+        rows[~is_closed],
+        size,
+        b'"' in text,
+        _longest(starts, closing, cuts),
+    )
+
+
+def rows_end(text: bytes) -> int:
+    """Return how many bytes of a text without quotes are rows with their line ends."""
+    stop = _known(text)
+    feed = text.rfind(b"\n", 0, stop)
+    return max(feed, text.rfind(b"\r", feed + 1, stop)) + 1
+
+
+def _known(text: bytes) -> int:
+    # Whether a carriage return at the very end stands alone, the next byte tells.
+    return len(text) - text.endswith(b"\r")
+
+
+def _settled(
+    found: Marks, text: bytes, separator: int, line: int, *, last: bool
+) -> tuple[list[_Odd], int]:
+    """Settle the rows with odd quotes; return them, and where the last whole row ends."""
+    odd: list[_Odd] = []
+    start = end = 0
+    while len(odd) < MOST_STRAY:
+        place = found.odd_quote(end)
+        if place is None and last and found.is_open:
+            place = len(text)
+        if place is None:
+            return odd, len(text) if last else found.rows_end(_known(text))
+        before, start = start, found.rows_end(place)
+        line += count_between(found.line_ends, before, start)
+        record, end = _record(text, start, separator, line)
+        may_go_on = end == len(text) and not text.endswith(b"\n")
+        if not last and (may_go_on or not record.closed):
+            return odd, start
+        odd.append(_Odd(start, record))
+        found.settle(start, start + len(record.raw), end)
+    return odd, end
+
+
+def _record(text: bytes, start: int, separator: int, line: int) -> tuple[Record, int]:
+    """Return the row that starts there, as the csv module reads it, and where the next starts."""
+    end = start
+
+    def counted() -> Iterator[bytes]:
+        nonlocal end
+        for text_line in _lines(text, start):
+            end += len(text_line)
+            yield text_line
+
+    return next(careful(counted(), separator, line)), end
+
+
+def _lines(text: bytes, start: int) -> Iterator[bytes]:
+    """Yield the lines of a text from a place on, however few of them are taken."""
+    size = _NEAR
+    while start < len(text):
+        lines = text[start : start + size].splitlines(keepends=True)
+        if start + size < len(text):
+            # It may go on.
+            lines.pop()
+        yield from lines
+        start += sum(map(len, lines))
+        size *= 4
+
+
+def _longest(starts: Places, closing: Places, cuts: Bits) -> int:
+    longest = int((closing - starts).max(initial=0))
+    if longest <= LONGEST_FIELD:
+        return longest
+    stops = places(cuts, int(closing[-1]))
+    return int(np.diff(np.sort(np.concatenate([[-1], closing, stops]))).max())
