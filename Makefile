@@ -8,6 +8,12 @@ PEERS := .venv/peers
 SERVED_PEERS := $(PEERS)-mlserver/.ready $(PEERS)-bentoml/.ready $(PEERS)-litserve/.ready
 CLIENTS := .venv/clients/.ready .venv/clients-kserve/.ready
 RUN := $(MAIN)/bin/python -m
+WORKERS ?= 2
+TEST_MINUTES ?= 60
+NIGHT_MINUTES ?= 330
+TEST = $(MAIN)/bin/python tests/within.py $(TEST_MINUTES) $(RUN) pytest
+# One process: the long forms also hold times to bounds, which needs the machine.
+NIGHT = $(MAIN)/bin/python tests/within.py $(NIGHT_MINUTES) $(RUN) pytest --timeout=3600
 REVISION := RATCHET_CODE_VERSION=$${RATCHET_CODE_VERSION:-$$(git describe --always --dirty 2>/dev/null)}
 
 # pip's own configuration decides which index uv asks, so a company mirror keeps working.
@@ -20,7 +26,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-kill test-deeds check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-fast test-nightly test-kill test-deeds check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -44,11 +50,17 @@ status: setup  ## Say what runs and where
 logs: setup  ## Follow every component's log
 	@$(RUN) stack logs
 
-test: setup-dev $(CLIENTS)  ## Run every test
-	@$(RUN) pytest tests
+test: setup-dev $(CLIENTS)  ## Run every test, in short forms of the long ones (WORKERS=2, TEST_MINUTES=60)
+	@$(TEST) -n $(WORKERS) --durations=15 tests
+
+test-fast: setup-dev  ## Run the tests that start no process, in under two minutes
+	@RATCHET_TEST_PROFILE=fast $(TEST) -n $(WORKERS) --quick --timeout=60 tests/unit tests/spec tests/generative tests/serving
+
+test-nightly: setup-dev $(CLIENTS)  ## Run every test in its long form, and every deed in MLflow at every moment: hours
+	@RATCHET_TEST_PROFILE=nightly DEEDS=all DEEDS_IN_A_ROW=20 $(NIGHT) --durations=50 tests
 
 test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random instants and more
-	@KILLS=200 AWAY_SECONDS=20 $(RUN) pytest tests/faults --durations=0 --timeout=3600
+	@RATCHET_TEST_PROFILE=nightly $(NIGHT) --durations=0 tests/faults
 
 test-deeds: setup-dev  ## Do everything that people do in MLflow, at every moment of a run, and in any order
 	@DEEDS=all DEEDS_IN_A_ROW=20 $(RUN) pytest tests/contract/test_deeds.py --timeout=3600
@@ -100,10 +112,10 @@ bench-defects: setup $(PEERS)-mlserver/.ready  ## What the server survives and M
 	@$(RUN) benchmarks.defects
 
 test-load: setup-dev  ## Move the champion under full load (MOVES=100), and a user's locustfile
-	@MOVES=$(or $(MOVES),100) $(RUN) pytest tests/load -s --timeout=1800
+	@RATCHET_TEST_PROFILE=nightly,moves=$(or $(MOVES),100) $(NIGHT) tests/load -s
 
 test-fuzz: setup-dev  ## 100,000 bodies and model files that nobody sane sends (FUZZ=100000), damaged texts, and Schemathesis
-	@FUZZ=$(or $(FUZZ),100000) $(RUN) pytest tests/fuzz tests/generative/test_any_pollution.py -s --timeout=3600
+	@RATCHET_TEST_PROFILE=nightly,bodies=$(or $(FUZZ),100000) $(NIGHT) tests/fuzz tests/generative/test_any_pollution.py -s
 
 test-soak: setup-dev  ## Ten minutes at 70 % load with a swap every 5 s (SECONDS=600)
 	@$(RUN) benchmarks.serving_soak $(or $(SECONDS),600)

@@ -1,6 +1,5 @@
-"""What several kinds of test share: Hypothesis profiles, a small spec, MLflow, a bucket."""
+"""What several kinds of test share: how they are dealt out, a small spec, MLflow, a bucket."""
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +9,23 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from include.spec import Spec, read_spec
+from tests.groups import GroupScheduling, is_quick, largest_first
 from tests.seaweed import Bucket, Seaweed, seaweed
+from tests.suite_profile import PROFILE
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from tests.serving.registries import MlflowServer
 
 # How fast an example is drawn depends on what else the machine does.
-SLOW = [HealthCheck.too_slow]
-settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=SLOW)
-settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=SLOW)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.register_profile(
+    "suite",
+    max_examples=PROFILE.examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 # Under `nohup` a command ignores the first of these, in the background of a shell the others, and
 # whatever the tests start would inherit that.
@@ -49,6 +55,26 @@ name = "logistic_regression"
 pipeline = ["sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"]
 grid = { logisticregression__C = [0.01] }
 """
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run leave out what starts processes."""
+    parser.addoption("--quick", action="store_true", help="only tests that start no process")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the largest groups; leave out what starts processes, where that is wished."""
+    largest_first(items)
+    if config.getoption("--quick"):
+        quick = [item for item in items if isinstance(item, pytest.Function) and is_quick(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(quick)])
+        items[:] = quick
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> GroupScheduling | None:
+    """Deal out by groups wherever more than one worker is asked for."""
+    return GroupScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(scope="session", autouse=True)

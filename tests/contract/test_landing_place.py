@@ -19,9 +19,9 @@ from include.adapters.landing import Delivery, Landing
 from include.store import Store, open_store
 from tests.logs import messages_of
 from tests.seaweed import Bucket, Seaweed
+from tests.suite_profile import PROFILE
 
 POLL = 0.02
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 ROWS = b"a,y\n1,0\n"
 OTHER = b"a,y\n2,1\n"
 
@@ -314,8 +314,7 @@ def counted(work: Callable[..., Any], calls: list[str], die_at: int) -> Callable
 
 def test_killed_at_any_call_the_end_is_the_same(place: Place, tmp_path: Path) -> None:
     """A run that dies between any two operations costs nothing but another run."""
-    # Every call in the long profile, a part of them in the default one.
-    stride = 1 if LONG else 5 if place.options == {} else 25
+    stride = PROFILE.landing_bucket_stride if place.options else PROFILE.landing_stride
     die_at, died = 1 - stride, True
     while died:
         die_at += stride

@@ -1,5 +1,4 @@
 import multiprocessing
-import os
 import random
 import threading
 import time
@@ -14,9 +13,9 @@ from include.adapters.landing import Landing
 from include.spec import Spec
 from tests.faults import history
 from tests.seaweed import Seaweed, seaweed
+from tests.suite_profile import PROFILE
 
-AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "2"))
-KILLS = int(os.environ.get("KILLS", "20"))
+AWAY_SECONDS = PROFILE.bucket_away_seconds
 PATIENCE_SECONDS = 120 + 3 * AWAY_SECONDS
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["tests.faults.history"])
@@ -68,7 +67,7 @@ def test_away_at_any_instant(
     """Wherever the run is then, also with a request half answered."""
     chance = random.Random(5)
     span = 0.0
-    for number in range(1 + max(1, KILLS // 20)):
+    for number in range(1 + PROFILE.bucket_outages):
         home = tmp_path / str(number)
         _lay_out(server, home, spec)
         process, began = _start(home, spec, None), time.monotonic()
@@ -86,11 +85,9 @@ def test_killed_with_everything_in_the_bucket(
     undisturbed: dict[str, Any], server: Seaweed, tmp_path: Path, spec: Spec
 ) -> None:
     """Killed before or after a call to landing or lake, then run on: the same end."""
-    # Every 19th of some 400 calls in the long form, because each costs two runs over the network.
-    step = 19 if KILLS >= 200 else 101
     die_at, killed = 0, True
     while killed:
-        die_at += step
+        die_at += PROFILE.bucket_kill_stride
         home = tmp_path / str(die_at)
         _lay_out(server, home, spec)
         killed = _finish(_start(home, spec, die_at)) != 0

@@ -1,5 +1,4 @@
 import multiprocessing
-import os
 import random
 import time
 from collections.abc import Callable
@@ -11,8 +10,8 @@ import pytest
 
 from include.spec import Spec
 from tests.faults import history
+from tests.suite_profile import PROFILE
 
-INSTANTS = int(os.environ.get("KILLS", "10"))
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["tests.faults.history"])
 PATIENCE_SECONDS = 60
@@ -57,9 +56,8 @@ def test_killed_at_every_door(
 ) -> None:
     """Killed before and after each call to landing or lake, then run on: the same end."""
     die_at, killed = 0, True
-    step = 1 if INSTANTS >= 200 else 16
     while killed:
-        die_at += step
+        die_at += PROFILE.kill_stride
         home = tmp_path / str(die_at)
         history.lay_out(home, spec)
         killed = _finish(_start(home, spec, die_at, again=False)) != 0
@@ -73,7 +71,7 @@ def test_killed_at_any_instant(undisturbed: dict[str, Any], tmp_path: Path, spec
     chance = random.Random(3)
     span = _timed(lambda: _finish(_whole(tmp_path / "timed", spec)))
     killed = 0
-    for number in range(INSTANTS):
+    for number in range(PROFILE.kills):
         home = tmp_path / str(number)
         history.lay_out(home, spec)
         for _ in range(chance.randint(1, 3)):
@@ -83,14 +81,14 @@ def test_killed_at_any_instant(undisturbed: dict[str, Any], tmp_path: Path, spec
             killed += _finish(process) != 0
         _run_on(home, spec, again=chance.random() < 0.5)
         assert history.state(home, spec) == undisturbed, f"instant {number}"
-    assert killed > INSTANTS // 2
+    assert killed > PROFILE.kills // 2
 
 
 def test_two_runs_at_once_count_every_row_once(
     undisturbed: dict[str, Any], tmp_path: Path, spec: Spec
 ) -> None:
     """Two processes claim, ingest and commit the same files at the same time."""
-    for number in range(max(2, INSTANTS // 10)):
+    for number in range(max(2, PROFILE.kills // 10)):
         home = tmp_path / str(number)
         history.lay_out(home, spec)
         both = [_start(home, spec, None, again=False, run=name) for name in ("one", "two")]

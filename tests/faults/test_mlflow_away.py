@@ -20,8 +20,9 @@ from include.spec import Spec
 from include.workplace import Workplace, workplace
 from tests.contract.pipeline import DAG_RUNS, drop, state, take_in
 from tests.serving.registries import MlflowServer
+from tests.suite_profile import PROFILE
 
-AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "5"))
+AWAY_SECONDS = PROFILE.mlflow_away_seconds
 LATE_SECONDS = 10.0
 """A pause of the client that had just begun, and the step's own work on a busy machine."""
 Away = Callable[[MlflowServer], None]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,9 +17,9 @@ from benchmarks.serving_load import Post
 from benchmarks.serving_process import resident_mib
 from tests.fuzz.bodies import Fuzzer
 from tests.serving.served import WIDTH, Served, linear, rows, served
+from tests.suite_profile import PROFILE
 
-FUZZ = int(os.environ.get("FUZZ") or 3000)
-IS_WHOLE = "FUZZ" in os.environ
+FUZZ = PROFILE.bodies
 CONNECTIONS = 4
 SEED = 20260101
 
@@ -35,8 +34,8 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_any_body_is_answered_or_refused_in_a_sentence(serving: Served, tmp_path: Path) -> None:
     """No 5xx, every refusal is `{"error": sentence}`, no memory is kept, and it still answers.
 
-    With FUZZ set, as `make test-fuzz` does, a good request then costs at most a tenth more than in
-    a server that was never sent anything else.
+    On a quiet machine, as `make test-fuzz` needs one, a good request then costs at most a tenth
+    more than in a server that was never sent anything else.
     """
     fuzzer = Fuzzer(tuple(f"feature_{number}" for number in range(WIDTH)), SEED)
     pid, port = serving.server.process.pid, serving.server.port
@@ -51,7 +50,7 @@ def test_any_body_is_answered_or_refused_in_a_sentence(serving: Served, tmp_path
     assert statuses[200] < FUZZ / 2
     assert memory_after < 1.1 * memory
     assert busy(_asked(serving), 4, 0.2) > 0
-    if IS_WHOLE:
+    if PROFILE.is_quiet_machine:
         with served(tmp_path, serving.models["1"]) as fresh:
             times = _times_dearer(serving, fresh)
         sys.stdout.write(f"a good request costs {times:.3f} times what a fresh server takes\n")

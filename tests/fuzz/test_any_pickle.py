@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from include.settings import PROJECT
+from tests.suite_profile import PROFILE
 
-PICKLES = int(os.environ.get("FUZZ") or 3000)
+PICKLES = PROFILE.bodies
 SEED = 20260202
 
 
