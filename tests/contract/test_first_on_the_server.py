@@ -37,10 +37,20 @@ from serving.settings import read_settings
 from tests.contract.bank import FAMILIES
 from tests.contract.pipeline import Run, drop, run
 from tests.serving.parts import on_a_port
+from tests.serving.registries import MlflowServer
 
 ROWS = pulsar_rows(600, seed=1)
 FORCED = Form(force=True, no_new_data="retrain")
 NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return a registry of these tests alone: their server loads every model in it."""
+    before, server = mlflow.get_tracking_uri(), MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    yield server.url
+    server.stop()
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")
