@@ -166,7 +166,12 @@ class MlflowServer:
             stderr=self._log,
             start_new_session=True,
         )
-        wait_for(f"{self.url}/health")
+        try:
+            wait_for(f"{self.url}/health")
+        except OSError:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
         return process
 
 
