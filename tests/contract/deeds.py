@@ -1,145 +1,19 @@
-"""What people do in MLflow beside the pipeline, and a small world to do it in."""
+"""What people do in MLflow beside the pipeline."""
 
-import re
+import json
 import shutil
-import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import Any
 
-import mlflow
 from mlflow.exceptions import MlflowException
 
-from include import commands, steps
-from include.errors import ModelRefusedError, RatchetError, TakenError
-from include.moves import Move, MoveKind, RollBack
-from include.records import Decision, Form, Intake, ModelVersion, Plan
-from include.workplace import Workplace
+from include.moves import Move, MoveKind
+from tests.contract.deed_world import MOVES, RUNS, SPEC, World
 
-RUNS = (f"deed__{number}" for number in count())
-FORM = Form(force=True, no_new_data="retrain")
-MOVES = "ratchet.moves"
-
-
-@dataclass
-class World:
-    """A spec with an experiment and a registered model, and the MLflow server behind them."""
-
-    at: Workplace
-    intake: Intake
-    home: Path
-    """The folder of the server."""
-    fit: Callable[[Workplace, Plan], ModelVersion]
-    """Registers a model as the task `fit` does, only sooner."""
-    plan: Plan | None = None
-    challenger: ModelVersion | None = None
-    client: mlflow.MlflowClient = field(default_factory=mlflow.MlflowClient)
-    works: bool = True
-
-    @property
-    def model(self) -> str:
-        """The name of the registered model."""
-        return self.at.spec.model
-
-    def deliver(self, do: Callable[["World"], None] | None = None, moment: str = "") -> Decision:
-        """Run the steps after a delivery came; somebody does something at a moment of it."""
-
-        def now(name: str) -> None:
-            if do is not None and name == moment:
-                with suppress(MlflowException):  # of what is not there nothing can be done
-                    do(self)
-
-        now("before plan")
-        self.plan = steps.plan(self.at, self.intake, FORM, next(RUNS))
-        now("before fit")
-        self.challenger = self.fit(self.at, self.plan)
-        now("before score")
-        scores = steps.score(self.at, self.plan, self.challenger)
-        now("before promote")
-        decision = steps.promote(self.at, self.plan, self.challenger, scores, FORM)
-        now("before serve")
-        steps.serve(self.at, self.plan)
-        now("before roll back")
-        if moment == "before roll back":
-            asked = RollBack(f"back {next(RUNS)}", 1, "worse", "Ada")
-            steps.roll_back(self.at, asked)
-            steps.serve(self.at, None)
-        return decision
-
-    def promote(self) -> None:
-        """Make a new version the champion, as a run would without judging it."""
-        assert self.intake.dataset is not None
-        registry = self.at.registry
-        run_id = registry.open_run(next(RUNS), self.intake.dataset.version, {})
-        self.plan = Plan(run_id, self.intake.dataset)
-        self.challenger = self.fit(self.at, self.plan)
-        version, champion = self.challenger.version, registry.champion()
-        registry.move(
-            Move(MoveKind.PROMOTION, version, f"version {version}", run_id, "better"),
-            None if champion is None else champion.version,
-        )
-        self.client.set_model_version_tag(self.model, version, "ratchet.verdict", "PROMOTE")
-
-    def mend(self, error: RatchetError) -> None:
-        """Do what a sentence says that a person has to do."""
-        sentence = str(error)
-        if isinstance(error, TakenError):
-            self.client.set_registered_model_tag(self.model, "ratchet.spec", self.at.spec.name)
-        if isinstance(error, ModelRefusedError):
-            refused = re.search(r"version (\d+)", sentence)
-            assert refused is not None
-            assert "delete the version in MLflow" in sentence
-            self.client.delete_model_version(self.model, refused[1])
-
-    def promotions(self) -> list[str]:
-        """Return what `./ratchet promotions` says."""
-        return list(commands.list_promotions(self.at, None))  # type: ignore[arg-type]
-
-    def alias(self, name: str = "champion") -> str:
-        """Return the version that an alias names, empty when there is none."""
-        found = self.client.search_registered_models(f"name='{self.model}'")
-        return str(found[0].aliases.get(name, "")) if found else ""
-
-    def tag(self, name: str) -> str:
-        """Return a tag of the registered model."""
-        return str(self.client.get_registered_model(self.model).tags.get(name, ""))
-
-    def experiment(self) -> Any:
-        """Return the spec's experiment, whatever it is called."""
-        tagged = f"tags.`ratchet.spec` = '{self.at.spec.name}'"
-        return self.client.search_experiments(view_type=3, filter_string=tagged)[0]
-
-    def numbers(self) -> list[str]:
-        """Return the versions there are, the newest last."""
-        found = self.client.search_model_versions(f"name='{self.model}'")
-        return sorted((str(one.version) for one in found), key=int)
-
-    def files(self, version: str) -> Path:
-        """Return the folder of a version's artifacts."""
-        source = self.client.get_model_version(self.model, version).source
-        (found,) = self.home.glob(f"artifacts/*/models/{source.rpartition('/')[2]}/artifacts")
-        return found
-
-    def foreign_version(self) -> str:
-        """Register a version as another tool does, and return it."""
-        return str(self.client.create_model_version(self.model, "s3://another/model").version)
-
-    def emptied_bin(self, *, experiment: str = "", run: str = "") -> None:
-        """Do what `mlflow gc` does."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what MLflow 3.17 asks of SQLAlchemy
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-            uri = f"sqlite:///{self.home}/mlflow.db"
-            store = SqlAlchemyStore(uri, str(self.home / "artifacts"))
-            if experiment:
-                store._hard_delete_experiment(experiment)
-            if run:
-                store._hard_delete_run(run)
+NEW_YEAR = "2026-01-01T00:00:00.000000+00:00"
 
 
 def experiment_deleted(world: World, *, for_good: bool = False) -> None:
@@ -164,20 +38,73 @@ def experiment_renamed(world: World, *, made_again: bool = False) -> None:
         world.client.create_experiment(world.at.spec.name)
 
 
-def experiment_untagged(world: World) -> None:
-    """Take its tag from the experiment."""
-    world.client.delete_experiment_tag(world.experiment().experiment_id, "ratchet.spec")
+def experiment_tagged(world: World, value: str | None) -> None:
+    """Take its tag from the experiment, or change it."""
+    place = world.experiment().experiment_id
+    if value is None:
+        world.client.delete_experiment_tag(place, SPEC)
+    else:
+        world.client.set_experiment_tag(place, SPEC, value)
+
+
+def experiment_doubled(world: World) -> None:
+    """Make another experiment that looks like this one's, and put this one into the bin."""
+    place = world.experiment().experiment_id
+    tags = {SPEC: world.at.spec.name}
+    world.client.create_experiment(f"copy {next(RUNS)}", tags=tags)
+    world.client.rename_experiment(place, f"renamed {next(RUNS)}")
+    world.client.delete_experiment(place)
+
+
+def run_of(world: World, which: str) -> str:
+    """Return the log of moves, the training of now or that of the champion."""
+    if which == "log":
+        return world.tag(MOVES)
+    if which == "champion":
+        return world.trained(world.alias())
+    assert world.plan is not None
+    return world.plan.run_id
+
+
+def run_untagged(world: World, which: str, names: tuple[str, ...]) -> None:
+    """Take tags from a run."""
+    for name in names:
+        with suppress(MlflowException):
+            world.client.delete_tag(run_of(world, which), name)
+
+
+def run_edited(world: World, which: str) -> None:
+    """Rename a run, describe it, end it, and change what Ratchet wrote on it."""
+    run_id = run_of(world, which)
+    world.client.update_run(run_id, status="FAILED", name="my best run")
+    tags = ("mlflow.note.content", "ratchet.verdict", "ratchet.data_version", "ratchet.dag_run")
+    for name in tags:
+        world.client.set_tag(run_id, name, "what?")
+
+
+def run_emptied(world: World, which: str) -> None:
+    """Delete every artifact of a run."""
+    for folder in world.home.glob(f"artifacts/*/{run_of(world, which)}"):
+        shutil.rmtree(folder)
+
+
+def every_run_deleted(world: World) -> None:
+    """Delete all runs of the experiment, as on its page, with all of them ticked."""
+    place = world.experiment().experiment_id
+    for run in world.client.search_runs([place]):
+        world.client.delete_run(run.info.run_id)
+
+
+def log_forged(world: World) -> None:
+    """Write into the log of moves that a version which never was is champion."""
+    number = 80 + len(world.numbers())
+    move = Move(MoveKind.ROLL_BACK, "999", "forged", "Ada", "why not", number, at=NEW_YEAR)
+    world.client.log_param(world.tag(MOVES), f"{number:06d}", json.dumps(asdict(move)))
 
 
 def run_deleted(world: World, which: str, *, for_good: bool = False) -> None:
     """Delete the log of moves, the training of now or that of the champion."""
-    if which == "log":
-        run_id = world.tag(MOVES)
-    elif which == "champion":
-        run_id = world.client.get_model_version(world.model, world.alias()).run_id
-    else:
-        assert world.plan is not None
-        run_id = world.plan.run_id
+    run_id = run_of(world, which)
     world.client.delete_run(run_id)
     if for_good:
         world.emptied_bin(run=run_id)
@@ -201,6 +128,23 @@ def model_deleted(world: World, *, made_again: bool = False, foreign: bool = Fal
 def model_renamed(world: World) -> None:
     """Give the registered model another name."""
     world.client.rename_registered_model(world.model, f"renamed-{next(RUNS)}")
+
+
+def model_renamed_and_back(world: World) -> None:
+    """Give the registered model another name, and its own again."""
+    name = f"renamed-{next(RUNS)}"
+    world.client.rename_registered_model(world.model, name)
+    world.client.rename_registered_model(name, world.model)
+
+
+def model_made_of_copies(world: World) -> None:
+    """Delete the registered model and register its newest version by hand, from its page."""
+    newest = world.client.get_model_version(world.model, world.numbers()[-1])
+    model_deleted(world, made_again=True)
+    made = world.client.create_model_version(
+        world.model, newest.source, newest.run_id, tags=newest.tags
+    )
+    world.client.set_registered_model_alias(world.model, "champion", made.version)
 
 
 def model_tagged(world: World, name: str, value: str | None) -> None:
@@ -241,18 +185,42 @@ def alias_on_foreign(world: World, name: str = "champion") -> None:
     world.client.set_registered_model_alias(world.model, name, world.foreign_version())
 
 
+def champion_registered_again(world: World, *, tagged: bool) -> None:
+    """Register the champion's model once more, and make that the champion."""
+    old = world.client.get_model_version(world.model, world.alias())
+    tags = old.tags if tagged else {}
+    made = world.client.create_model_version(world.model, old.source, old.run_id, tags=tags)
+    world.client.set_registered_model_alias(world.model, "champion", made.version)
+
+
+def aliases_on_oldest(world: World, *, its_run: str) -> None:
+    """Put all aliases on the oldest version, and delete the run that made it."""
+    for name in ("champion", "previous_champion", "challenger"):
+        alias_moved(world, name)
+    if its_run:
+        run_id = world.trained(world.numbers()[0])
+        world.client.delete_run(run_id)
+        if its_run == "deleted for good":
+            world.emptied_bin(run=run_id)
+
+
 def version_tagged(world: World, which: str, name: str, value: str | None) -> None:
     """Change a tag of the champion or the newest version, or take it away."""
-    number = world.alias() if which == "champion" else world.numbers()[-1]
+    number = number_of(world, which)
     if value is None:
         world.client.delete_model_version_tag(world.model, number, name)
     else:
         world.client.set_model_version_tag(world.model, number, name, value)
 
 
+def number_of(world: World, which: str) -> str:
+    """Return the number of the champion or of the newest version."""
+    return world.alias() if which == "champion" else world.numbers()[-1]
+
+
 def artifact(world: World, which: str, name: str, *, altered: bool = False) -> None:
     """Delete a file of the champion or of the newest version, all of them, or alter it."""
-    number = world.alias() if which == "champion" else world.numbers()[-1]
+    number = number_of(world, which)
     folder = world.files(number) if number else Path("/nowhere")
     if not (folder / name).exists():
         return
@@ -264,13 +232,30 @@ def artifact(world: World, which: str, name: str, *, altered: bool = False) -> N
         shutil.rmtree(folder)
 
 
+def artifacts_of_another(world: World, which: str) -> None:
+    """Put the files of the oldest version in the place of those of the champion or the newest."""
+    source, target = world.files(world.numbers()[0]), world.files(number_of(world, which))
+    if source != target and target.exists() and source.exists():
+        shutil.rmtree(target)
+        shutil.copytree(source, target)
+
+
+def logged_model_deleted(world: World, which: str, *, for_good: bool = False) -> None:
+    """Delete what MLflow calls a logged model, which a version's files belong to."""
+    source = world.client.get_model_version(world.model, number_of(world, which)).source
+    model_id = source.rpartition("/")[2]
+    world.client.delete_logged_model(model_id)
+    if for_good:
+        world.emptied_bin(model=model_id)
+
+
 DEEDS: dict[str, Callable[[World], None]] = {
     "experiment deleted": experiment_deleted,
     "experiment deleted for good": partial(experiment_deleted, for_good=True),
     "experiment deleted and restored": experiment_restored,
     "experiment renamed": experiment_renamed,
     "experiment renamed and made again": partial(experiment_renamed, made_again=True),
-    "experiment untagged": experiment_untagged,
+    "experiment untagged": partial(experiment_tagged, value=None),
     "log of moves deleted": partial(run_deleted, which="log"),
     "log of moves deleted for good": partial(run_deleted, which="log", for_good=True),
     "log of moves scribbled in": log_scribbled_in,
@@ -337,6 +322,34 @@ DEEDS: dict[str, Callable[[World], None]] = {
         artifact, which="newest", name="model.joblib", altered=True
     ),
     "newest version: all files deleted": partial(artifact, which="newest", name=""),
+    "experiment in the bin under another name, with a double": experiment_doubled,
+    "experiment: tag names another spec": partial(experiment_tagged, value="another"),
+    "every run deleted": every_run_deleted,
+    "log of moves untagged": partial(run_untagged, which="log", names=(MOVES, "ratchet.kind")),
+    "log of moves edited": partial(run_edited, which="log"),
+    "log of moves forged": log_forged,
+    "training untagged": partial(run_untagged, which="training", names=(SPEC, "ratchet.dag_run")),
+    "training edited": partial(run_edited, which="training"),
+    "training emptied": partial(run_emptied, which="training"),
+    "champion's training edited": partial(run_edited, which="champion"),
+    "champion's training emptied": partial(run_emptied, which="champion"),
+    "model renamed and back": model_renamed_and_back,
+    "model deleted and made of a copy": model_made_of_copies,
+    "model: tag names another spec": partial(model_tagged, name=SPEC, value="another"),
+    "champion registered again without tags": partial(champion_registered_again, tagged=False),
+    "champion registered again with its tags": partial(champion_registered_again, tagged=True),
+    "all aliases on the oldest": partial(aliases_on_oldest, its_run=""),
+    "all aliases on one whose run is deleted": partial(aliases_on_oldest, its_run="deleted"),
+    "all aliases on one whose run is deleted for good": partial(
+        aliases_on_oldest, its_run="deleted for good"
+    ),
+    "champion: files of another version": partial(artifacts_of_another, which="champion"),
+    "newest version: files of another version": partial(artifacts_of_another, which="newest"),
+    "champion: logged model deleted": partial(logged_model_deleted, which="champion"),
+    "champion: logged model deleted for good": partial(
+        logged_model_deleted, which="champion", for_good=True
+    ),
+    "newest version: logged model deleted": partial(logged_model_deleted, which="newest"),
 }
 MOMENTS = (
     "before plan",

@@ -34,8 +34,8 @@ class Artifacts(Connection):
 
     def check(self) -> ArtifactsReading:
         """Read every one of them whole; whatever keeps it from being read is raised."""
-        found = self._client.search_registered_models(f"name='{self.model}'")
-        aliases = {str(k): str(v) for k, v in found[0].aliases.items()} if found else {}
+        model = self._registered()
+        aliases = {} if model is None else {str(k): str(v) for k, v in model.aliases.items()}
         ours = list(dict.fromkeys(aliases[one] for one in _ALIASES if one in aliases))
         return ArtifactsReading(tuple(self._checked(version) for version in ours))
 

@@ -10,7 +10,7 @@ from mlflow import environment_variables as options
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.healing import TAKEN, HealingClient, is_deleted
+from include.adapters.registry.healing import ABSENT, TAKEN, HealingClient, is_deleted
 from include.errors import TakenError
 from include.showable import showable_values
 
@@ -153,8 +153,13 @@ class Connection:
 
     def _registered(self) -> Any:
         """Return the registered model, None before the first version."""
-        found = self._client.search_registered_models(f"name='{self.model}'")
-        return found[0] if found else None
+        # By its name: a search costs MLflow three times as much.
+        try:
+            return self._client.get_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code != ABSENT:
+                raise
+            return None
 
     def _created(self, name: str, tags: dict[str, Any]) -> str:
         """Make a run and return it."""

@@ -68,7 +68,7 @@ class HealingClient:
     def active_run(self, run_id: str) -> Run:
         """Return a run, out of the bin where it lay there; GoneError when there is none."""
         run = self.run_or_none(run_id)
-        if run is not None:
+        if run is not None and is_deleted(run.info):  # as all are that a deleted experiment holds
             experiment = self._client.get_experiment(run.info.experiment_id)
             if self.restored(experiment):  # and with it what it held
                 run = self.run_or_none(run_id)

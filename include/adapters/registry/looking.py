@@ -37,9 +37,9 @@ class Looking(Connection):
     def look(self) -> RegistryReading:
         """Return the state of both; empty while nothing was ever trained."""
         experiment = self._known_experiment()
-        model = self._client.search_registered_models(f"name='{self.model}'")
-        champion = model[0].aliases.get(CHAMPION) if model else None
-        moves = self._moves(model[0].tags.get(MOVES)) if model else ()
+        model = self._registered()
+        champion = None if model is None else model.aliases.get(CHAMPION)
+        moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:
             return RegistryReading(champion, moves, (), None)
         place = str(experiment.experiment_id)

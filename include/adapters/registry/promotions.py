@@ -16,15 +16,24 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
+from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.connection import DIGEST, NOTE, RUN_NAME, VERDICT
 from include.adapters.registry.healing import ABSENT, REFUSED
-from include.adapters.registry.log_run import CHALLENGER, CHAMPION, PREVIOUS, LogRun, MoveLog
-from include.adapters.registry.models import Made
+from include.adapters.registry.log_run import (
+    CHALLENGER,
+    CHAMPION,
+    PREVIOUS,
+    LogRun,
+    MoveLog,
+    entry_name,
+)
+from include.adapters.registry.models import Made, made
 from include.errors import ChampionMovedError, GoneError, ModelRefusedError
 from include.moves import Move, MoveKind, succession
 from include.records import Decision, ModelVersion
@@ -44,8 +53,10 @@ class _Look:
     """Log and alias at one moment."""
 
     log: MoveLog
+    version: Any = field(compare=False)
+    """What MLflow has of the version that the champion alias names."""
     named: Made | None
-    """The version that the champion alias names."""
+    """That version as far as it is told from others."""
 
     @property
     def agrees(self) -> bool:
@@ -64,8 +75,10 @@ class Promotions(LogRun):
 
         What people did to aliases and versions meanwhile is dealt with first, see `moves`.
         """
-        moves = self.moves()
-        return None if not moves or moves[-1].version is None else self.version(moves[-1].version)
+        look = self._settled()
+        if look is None or look.log.champion is None:
+            return None
+        return self._record(look.version) if look.agrees else self.version(look.log.champion)
 
     def moved_to(self, move: Move) -> ModelVersion | None:
         """Return the version that a move led to, None when it was deleted or has lost its tags."""
@@ -111,11 +124,12 @@ class Promotions(LogRun):
         self._tag_verdict(version, verdict)
         card = decision.scores.challenger
         title = f"f1 {card.f1:.4f} {verdict.lower()}, {self._spec} data {card.data_version}"
-        said = {VERDICT: verdict, NOTE: showable(decision.reason), RUN_NAME: showable(title)}
-        for key, value in said.items():
-            self._client.set_tag(run_id, key, value)
-        rows, number = decision.scores.challenger.rows, int(version.version)
-        if (number, rows) not in self._judged() and (log_run := self._log_run()):
+        said = {VERDICT: verdict, NOTE: decision.reason, RUN_NAME: title}
+        tags = [RunTag(key, showable(value)) for key, value in said.items()]
+        self._client.log_batch(run_id, tags=tags)
+        rows, number = card.rows, int(version.version)
+        log_run = self._log_run()
+        if log_run and (number, rows) not in self._judged(log_run):
             self._client.log_metric(log_run, _JUDGED, rows, step=number)
         self._client.set_terminated(run_id)
 
@@ -125,7 +139,7 @@ class Promotions(LogRun):
         That is how often this holdout has been asked since it last grew substantially: one that
         has doubled is mostly rows that no earlier decision has seen.
         """
-        judged = {number for number, held in self._judged() if 2 * held >= rows}
+        judged = {number for number, held in self._judged(self._log_run()) if 2 * held >= rows}
         return len(judged - {int(challenger.version)})
 
     def moves(self) -> tuple[Move, ...]:
@@ -135,7 +149,7 @@ class Promotions(LogRun):
         MLflow itself, or before there was a log, becomes an entry of its own; one that was deleted
         is set again. A champion that was deleted is followed by an entry, too.
         """
-        return self._settled().moves
+        return self._settled_log().moves
 
     def move(self, wanted: Move, expected: str | None) -> Move:
         """Make a version the champion and return the move as it is recorded.
@@ -146,7 +160,7 @@ class Promotions(LogRun):
         champion is not the `expected` version, GoneError when the wanted one was deleted.
         """
         for _ in range(_LOOKS):
-            log_now = self._settled()
+            log_now = self._settled_log()
             moves, now = log_now.moves, log_now.champion
             found = next((one for one in moves if self._is_asked_by(one, wanted)), None)
             if found is not None:
@@ -168,21 +182,28 @@ class Promotions(LogRun):
             return False
         return bool(move.made_in) or self._stands(move)
 
-    def _settled(self) -> MoveLog:
-        """Return the log, once log and aliases say the same."""
+    def _settled_log(self) -> MoveLog:
+        """Return the log, once log and aliases say the same; an empty one before the first."""
+        look = self._settled()
+        return MoveLog("") if look is None else look.log
+
+    def _settled(self) -> _Look | None:
+        """Return log and alias, once they say the same; None while nothing is registered."""
+        look = self._look()
         for _ in range(_LOOKS):
-            look = self._look()
             if look is None:
-                return MoveLog("")
+                return None
             if not look.log.is_followed:
-                self._follow(look.log)
+                look = self._follow(look)
                 continue
             if look.agrees:
-                return look.log
+                return look
             # Between a move's entry and its aliases they differ for a moment, too.
             time.sleep(_SECOND_LOOK_SECONDS)
-            if self._look() == look and self._is_settled(look):
-                return look.log
+            again = self._look()
+            if again == look and self._is_settled(look):
+                return look
+            look = self._look()
         raise self._restless()
 
     def _look(self) -> _Look | None:
@@ -192,7 +213,9 @@ class Promotions(LogRun):
             return None
         self._require_ours(model)
         number = model.aliases.get(CHAMPION)
-        return _Look(self._read(model), None if number is None else self.made(str(number)))
+        log_now = self._read(model)
+        version = None if number is None else self._version(str(number))
+        return _Look(log_now, version, None if version is None else made(version))
 
     def _is_settled(self, look: _Look) -> bool:
         """Do about a difference what is to be done; return whether it may stay.
@@ -276,11 +299,14 @@ class Promotions(LogRun):
                 raise
             time.sleep(_PAUSE_SECONDS)
 
-    def _follow(self, log_now: MoveLog) -> None:
-        """Bring the aliases to the newest entry, or a newer one when others came in between."""
-        move = log_now.newest
+    def _follow(self, look: _Look) -> _Look | None:
+        """Bring the aliases to the newest entry, or a newer one when others came in between.
+
+        Returns log and aliases as they are then, None when the model was deleted meanwhile.
+        """
+        move = look.log.newest
         if move is None:
-            return
+            return look
         with _gone_is_no_harm():
             if move.before is not None:
                 self._point(PREVIOUS, move.before)
@@ -289,13 +315,13 @@ class Promotions(LogRun):
                 self._client.delete_registered_model_alias(self.model, CHAMPION)
             else:
                 self._point(CHAMPION, move.version)
-        model = self._registered()
-        if model is None:
-            return
-        newer = self._read(model)
-        if newer.newest is not None and newer.newest.number != move.number:
-            self._follow(newer)
-        self._mark_followed(log_now.run_id, move)
+        now = self._look()
+        if now is None:
+            return None
+        if now.log.newest is not None and now.log.newest.number != move.number:
+            return self._follow(now)
+        self._mark_followed(now.log.run_id, move)
+        return replace(now, log=replace(now.log, done=now.log.done | {entry_name(move)}))
 
     def _point(self, alias: str, version: str) -> None:
         try:
@@ -318,9 +344,8 @@ class Promotions(LogRun):
                 version.version,
             )
 
-    def _judged(self) -> set[tuple[int, int]]:
+    def _judged(self, run_id: str) -> set[tuple[int, int]]:
         """Return the model versions that were decided on, each with the holdout rows it met."""
-        run_id = self._log_run()
         points = self._client.get_metric_history(run_id, _JUDGED) if run_id else ()
         return {(point.step, int(point.value)) for point in points}
 

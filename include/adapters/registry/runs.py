@@ -120,7 +120,9 @@ class Runs(Connection):
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record parameters, metrics and tags of a run in one request."""
+        """Record parameters, metrics and tags of a run in one request, nothing in none."""
+        if not params and not metrics and not tags:
+            return
         run = self._client.run_or_none(run_id) or self._client.active_run(run_id)
         known = run.data.metrics
         now = time.time_ns() // 1_000_000
@@ -152,9 +154,8 @@ class Runs(Connection):
         self.log_table(run_id, "proofs.json", proofs)
         metrics = {f"{who}_shared_rows": float(one.shared_rows) for who, one in _named(scores)}
         tags = {f"ratchet.{who}_proof": _sentence(one) for who, one in _named(scores)}
+        tags |= {"ratchet.barred": scores.barred} if scores.barred else {}
         self.log(run_id, metrics=metrics | {"looks": scores.looks}, tags=tags)
-        if scores.barred:
-            self.log(run_id, tags={"ratchet.barred": scores.barred})
 
     def log_figures(self, run_id: str, figures: Mapping[str, Figure]) -> None:
         """Record pictures as PNG artifacts."""
