@@ -245,6 +245,13 @@ def _of_data(at: Workplace, models: _Models) -> Iterator[_Line]:
             f"{', '.join(map(str, beyond))}, which the table does not have: bring its newest "
             f"batches back: ./ratchet recover {at.spec.name}"
         )
+    elif champion is not None and at.lake.lacks_files(champion.data_version):
+        yield _Line(
+            f"{at.spec.model} version {champion.version}, the champion, was fitted on data version "
+            f"{champion.data_version}, whose data files are gone, as after a vacuum by another "
+            "tool: nothing proves that it saw no holdout row. Put them back from a backup, or "
+            "force the next promotion once"
+        )
 
 
 def _of_artifacts(at: Workplace, files: ArtifactsReading) -> Iterator[_Line]:

@@ -6,20 +6,32 @@ the model file. The digest of `bundle.json` itself is what the registry records,
 both files and nothing is unpickled before it was verified.
 """
 
-from serving.bundle.files import Bundle, Manifest, answered, libraries, load, read_manifest, save
-from serving.bundle.frequency import ValueFrequency
-from serving.bundle.layout import (
-    Layout,
-    Value,
-    encode,
-    encode_column,
-    read_layout,
-    read_texts,
-    stand_in,
-)
-from serving.bundle.probing import Answers, answers, bounded, odd_rows
-from serving.bundle.refusals import BundleRefusedError
-from serving.bundle.threads import single_thread
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from serving.bundle.files import (
+        Bundle,
+        Manifest,
+        answered,
+        libraries,
+        load,
+        read_manifest,
+        save,
+    )
+    from serving.bundle.frequency import ValueFrequency
+    from serving.bundle.layout import (
+        Layout,
+        Value,
+        encode,
+        encode_column,
+        read_layout,
+        read_texts,
+        stand_in,
+    )
+    from serving.bundle.probing import Answers, answers, bounded, odd_rows
+    from serving.bundle.refusals import BundleRefusedError
+    from serving.bundle.threads import single_thread
 
 __all__ = [
     "Answers",
@@ -44,3 +56,36 @@ __all__ = [
     "single_thread",
     "stand_in",
 ]
+
+_MADE_IN = {
+    "Bundle": "files",
+    "Manifest": "files",
+    "answered": "files",
+    "libraries": "files",
+    "load": "files",
+    "read_manifest": "files",
+    "save": "files",
+    "ValueFrequency": "frequency",
+    "Layout": "layout",
+    "Value": "layout",
+    "encode": "layout",
+    "encode_column": "layout",
+    "read_layout": "layout",
+    "read_texts": "layout",
+    "stand_in": "layout",
+    "Answers": "probing",
+    "answers": "probing",
+    "bounded": "probing",
+    "odd_rows": "probing",
+    "BundleRefusedError": "refusals",
+    "single_thread": "threads",
+}
+"""Where each name is. A module is imported when a name of it is first asked for: who only reads
+rows needs no learning library, which takes seconds to import."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for."""
+    if name not in _MADE_IN:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(importlib.import_module(f"{__name__}.{_MADE_IN[name]}"), name)

@@ -26,11 +26,12 @@ from tests.contract.lost_rows import (
     change_a_data_file,
     delete_rows,
     empty_the_newest_entry,
+    land_again,
     lose_a_data_file,
     lose_table,
     lose_the_newest_entries,
 )
-from tests.contract.pipeline import drop, run, state
+from tests.contract.pipeline import drop, run, state, take_in
 from tests.serving.parts import on_a_port
 from tests.serving.registries import MlflowServer
 
@@ -145,6 +146,21 @@ def test_what_is_wrong_with_rows_is_said_with_what_to_do(filled: Workplace, deed
     new = [line for line in found(filled) if line not in before]
     assert len(new) == 1
     assert DEEDS[deed] in new[0]
+
+
+def test_a_champion_whose_rows_cannot_be_looked_up_any_more_is_said(
+    new_workplace: Callable[[], Workplace],
+) -> None:
+    """The newest version is whole, the one that it was fitted on is not: as after a vacuum."""
+    at = new_workplace()
+    drop(at, pulsar_rows(600, seed=9))
+    run(at)
+    lose_a_data_file(at)
+    at.lake.repair.take_out(list(at.lake.repair.damaged()))
+    land_again(at)
+    take_in(at)
+    told = "version 1, the champion, was fitted on data version 0, whose data files are gone"
+    assert [told in line for line in found(at)].count(True) == 1
 
 
 def test_a_spec_that_says_otherwise_than_the_contract_is_said(filled: Workplace) -> None:

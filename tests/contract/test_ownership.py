@@ -98,6 +98,15 @@ def test_a_registry_without_the_tag_knows_by_its_runs(
     assert tags["ratchet.spec"] == owner.spec.name
 
 
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_tag_that_says_nothing_is_as_good_as_none(owner: Workplace, value: str) -> None:
+    """Nobody is told that the model belongs to a spec without a name."""
+    mlflow.MlflowClient().set_registered_model_tag(owner.spec.model, "ratchet.spec", value)
+    assert owner.registry.owner() == owner.spec.name
+    tags = mlflow.MlflowClient().get_registered_model(owner.spec.model).tags
+    assert tags["ratchet.spec"] == owner.spec.name
+
+
 def test_a_model_is_handed_over(new_workplace: Callable[[], Workplace]) -> None:
     """The new owner trains and promotes; the old one is told whose the model is now."""
     old = new_workplace()

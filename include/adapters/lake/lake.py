@@ -202,6 +202,10 @@ class Lake:
             ) from error
         return found.others, found.shared
 
+    def lacks_files(self, version: int) -> bool:
+        """Say whether data files of a version are gone or of another size, told by their names."""
+        return self._table.lacks_files(version)
+
     def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
         """Return the digests of the batches that one version did not have and a newer one has."""
         table = self._table.at(newest)

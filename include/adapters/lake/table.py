@@ -190,6 +190,10 @@ class Table:
         origin = sources(self.log.commits()) if found else {}
         return {path: origin.get(path, frozenset()) for path in found}
 
+    def lacks_files(self, version: int) -> bool:
+        """Say whether data files of a version are gone or of another size; none is read."""
+        return bool(self._problems(added(self._require(version)), 0))
+
     def take_out(self, paths: Sequence[str]) -> bool:
         """Name some data files no more; False when another writer was faster."""
         newest = self.at()

@@ -28,12 +28,14 @@ class Ownership(Promotions):
     def owner(self) -> str | None:
         """Return the spec that owns the registered model, None while none does.
 
-        Where the tag is missing, the spec of the oldest run that made a version of it is written
-        there again.
+        Where the tag is missing or says nothing, the spec of the oldest run that made a version of
+        it is written there again.
         """
         model = self._registered()
-        if model is None or SPEC in model.tags:
-            return None if model is None else str(model.tags[SPEC])
+        if model is None:
+            return None
+        if stated := str(model.tags.get(SPEC, "")).strip():
+            return stated
         found = self._first_spec()
         if found is not None:
             self._client.set_registered_model_tag(self.model, SPEC, found)
