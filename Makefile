@@ -81,8 +81,8 @@ audit: setup-dev  ## Look the lock files up for known vulnerabilities; without a
 bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.loop
 
-bench-ingest: setup-dev  ## Time taking rows in, beside pandas (QUICK=1: under a minute)
-	@QUICK=$(QUICK) $(RUN) benchmarks.ingest
+bench-ingest: setup-dev  ## Time taking rows in, beside pandas (BEFORE=revision: beside that one; QUICK=1: under a minute)
+	@QUICK=$(QUICK) BEFORE=$(BEFORE) $(RUN) benchmarks.ingest
 
 bench-history: setup-dev  ## Time a batch on a lake of up to 10 million rows (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.history $(if $(PICTURE),--picture $(PICTURE))

@@ -3,7 +3,11 @@
 Ratchet: claim, type and judge every row, key, subtract all history, side, commit, archive. Peer:
 read every slice so far, concatenate, `drop_duplicates`, stratified split, write both sides, as
 Parquet and, for all rows in one batch, also as CSV. Each runs in a process of its own, warmed up on
-a few rows, one after the other in turns. The last figures are Ratchet's own on one file of 3 GB.
+a few rows, one after the other in turns. The last figures are Ratchet's own, on one file of 3 GB
+and on the same rows in several forms.
+
+BEFORE=REVISION times those forms alone, in turns with the code of another revision: what a change
+costs.
 """
 
 import argparse
@@ -23,11 +27,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.ingest_forms import compare_forms
+
 QUICK = bool(os.environ.get("QUICK"))
 ROWS = 30_000 if QUICK else 200_000
 SLICES = 10
 ROUNDS = 1 if QUICK else 3
 LARGE_BYTES = 0 if QUICK else 3_000_000_000
+FORM_ROWS = 2_000 if QUICK else 20_000
+FORM_ROUNDS = 1 if QUICK else 5
+CHANGE = os.environ.get("BEFORE")
+"""A revision to compare the forms with."""
 WORKERS = ("ratchet", "pandas", "pandas-csv")
 SPEC = """
 title = "Santander-shaped rows"
@@ -50,8 +60,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         _work(arguments.worker, arguments.home, arguments.files)
-    else:
-        _compare(Console(highlight=False))
+        return
+    console = Console(highlight=False, width=150)
+    figures = {} if CHANGE else _compare(console)
+    figures |= compare_forms(FORM_ROWS, FORM_ROUNDS, CHANGE, console)
+    print(json.dumps({"benchmark": "ingest", **figures}))
 
 
 def _work(worker: str, home: Path, files: Sequence[Path]) -> None:
@@ -121,7 +134,8 @@ def _pandas(home: Path, files: Sequence[Path], worker: str) -> list[float]:
     return seconds
 
 
-def _compare(console: Console) -> None:
+def _compare(console: Console) -> dict[str, Any]:
+    """Time both sides, print a table and return the figures."""
     with tempfile.TemporaryDirectory() as folder:
         whole, slices = _deliveries(Path(folder))
         console.print(f"{ROWS:,} rows of 200 features, {whole.stat().st_size / 1e6:.0f} MB")
@@ -137,7 +151,7 @@ def _compare(console: Console) -> None:
         if LARGE_BYTES:
             figures |= _large(whole)
     _show(console, figures)
-    print(json.dumps({"benchmark": "ingest", "rows": ROWS, "rounds": ROUNDS, **figures}))
+    return {"rows": ROWS, "rounds": ROUNDS, **figures}
 
 
 def _deliveries(folder: Path) -> tuple[Path, list[Path]]:
