@@ -11,8 +11,9 @@ the alternative is `strict`.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
+
+from include.nearest import nearest_name
 
 Alternative = str | Mapping[str, Any]
 Alternatives = Sequence[Alternative] | None
@@ -62,8 +63,7 @@ def nearest_text(alternatives: Alternatives, value: Any) -> str | None:
         if isinstance(one, Mapping)
         for text in one.get("texts", ())
     ]
-    close = get_close_matches(value, texts, n=1) if isinstance(value, str) else []
-    return close[0] if close else None
+    return nearest_name(value, texts) if isinstance(value, str) else None
 
 
 def shown(value: Any) -> str:

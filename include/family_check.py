@@ -7,7 +7,7 @@ from the step inwards to the class that has it, and each value is held to what t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches
+from difflib import SequenceMatcher
 from typing import Any
 
 from include.accepted import ESTIMATOR, accepts, described, nearest_text, shown
@@ -28,6 +28,7 @@ from include.estimators import (
     step_names,
     unsupported,
 )
+from include.nearest import nearest_name
 
 _LISTED = ("estimators", "transformer_list", "transformers")
 """The parameters that are lists of named estimators."""
@@ -304,9 +305,8 @@ def _is_entry(entry: Any) -> bool:
 
 
 def _no_parameter(cls: str, parameter: str) -> str:
-    close = get_close_matches(parameter, sorted(parameters(cls)), n=1)
     other = _NATIVE.get(parameter, "") if cls.startswith("xgboost.") else ""
-    meant = other or (close[0] if close else None)
+    meant = other or nearest_name(parameter, parameters(cls))
     return f"{cls} has no parameter '{parameter}'{_meant(meant)}"
 
 
@@ -320,7 +320,7 @@ def _elsewhere(family: _Named, parameter: str) -> str | None:
 
 
 def _likeness(one: str, other: str) -> float:
-    return SequenceMatcher(None, one, other).ratio()
+    return SequenceMatcher(None, one.casefold(), other.casefold()).ratio()
 
 
 def _meant(nearest_one: str | None) -> str:

@@ -1,12 +1,26 @@
-"""What somebody probably meant who mistyped a name."""
+"""What somebody probably meant who mistyped a name, whatever the case of its letters."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 _MOST = 3
+_ALIKE = 0.6
+
+
+def nearest_name(word: str, known: Iterable[str], alike: float = _ALIKE) -> str | None:
+    """Return the known word that a mistyped one is nearest to, None when none is near."""
+    return next(iter(_close(word, known, 1, alike)), None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence with the nearest known words; empty when none is near."""
-    close = get_close_matches(word.lower(), sorted(known), _MOST)
+    close = _close(word, known, _MOST, _ALIKE)
     return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _close(word: str, known: Iterable[str], most: int, alike: float) -> list[str]:
+    by_letters: dict[str, list[str]] = {}
+    for name in sorted(set(known)):
+        by_letters.setdefault(name.casefold(), []).append(name)
+    found = get_close_matches(word.casefold(), by_letters, most, alike)
+    return [name for letters in found for name in by_letters[letters]][:most]

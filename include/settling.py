@@ -124,7 +124,7 @@ def _note(at: Dock, batch: Batch, refusal: Refusal, why: str) -> str:
             f"refused the whole of {name} on {when}. No row of it was taken in.\n\n"
             f"Why\n{why}\n\n"
             f"What to do\nMend the file and put it here again, under the same name: not into this "
-            f"folder, but into the one above.\n\n{_end(at, place)}"
+            f"folder, but into the one above.\n\n{_end(at, place, batch.digest)}"
         )
     good = counted(batch.read - batch.refused, "other row")
     return (
@@ -134,7 +134,7 @@ def _note(at: Dock, batch: Batch, refusal: Refusal, why: str) -> str:
         f"What to do\nMend these rows and put the whole file here again, under the same name: not "
         "into this folder, but into the one above. Rows that went in before are known and do not "
         f"count twice. A file with the header and just these rows, mended, does as well.\n\n"
-        f"{_end(at, place)}"
+        f"{_end(at, place, batch.digest)}"
     )
 
 
@@ -149,8 +149,10 @@ def _rows_of_note(at: Dock, batch: Batch) -> str:
     return "\n".join([*lines, f"and {counted(more, 'more row')}"] if more else lines)
 
 
-def _end(at: Dock, place: str) -> str:
+def _end(at: Dock, place: str, digest: str) -> str:
     return (
         "This note goes when the mended file has been taken in. It may be deleted before.\n\n"
-        f"For the operators: {place}, ./ratchet quarantine {at.spec.name}"
+        f"For the operators: {place}, ./ratchet quarantine {at.spec.name}. Is the file right as it "
+        "is, and the spec was wrong? Then mend the spec and send it again: "
+        f"./ratchet replay {at.spec.name} {digest[:12]}"
     )

@@ -9,7 +9,6 @@ here, and imported when selection runs.
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 from pathlib import Path
@@ -30,7 +29,7 @@ from pydantic_core import ErrorDetails
 from include import family_check
 from include.encoded import BOM, UTF_8, encoding_name
 from include.errors import SpecError
-from include.nearest import did_you_mean
+from include.nearest import did_you_mean, nearest_name
 from include.showable import showable, showable_name
 from serving.values.notation import Notation, date_pattern
 from serving.values.spelling import spelled
@@ -504,9 +503,9 @@ def _told(problem: ErrorDetails) -> str:
     part: type[BaseModel] = Spec
     for one in outer:
         part = part if isinstance(one, int) else _part_of(part, one)
-    close = get_close_matches(str(name), part.model_fields, n=1)
-    close = close or [one for one in _dotted(Spec) if one.rpartition(".")[2] == name]
-    return problem["msg"] + (f"; did you mean {close[0]}?" if close else "")
+    elsewhere = (one for one in _dotted(Spec) if one.rpartition(".")[2] == name)
+    meant = nearest_name(str(name), part.model_fields) or next(elsewhere, None)
+    return problem["msg"] + (f"; did you mean {meant}?" if meant else "")
 
 
 def _dotted(part: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -20,6 +20,7 @@ from stack.artifacts import altered
 from stack.broken_specs import broken_specs
 from stack.processes import Marked
 from stack.state import ComponentState, StackState, logs_of
+from stack.strays import strays
 from stack.views import Row
 
 _SERVING, _MLFLOW = "serving", "mlflow"
@@ -159,6 +160,11 @@ def _broken(seen: Seen) -> Iterator[str]:
         yield f"The spec of the Dag {one.dag} is broken: {one.reason}"
 
 
+def _stray(seen: Seen) -> Iterator[str]:
+    """Tell of files that no run will ever take."""
+    yield from strays(seen.settings) if _up(seen) else ()
+
+
 def _restarts(one: ComponentState) -> bool:
     recent = one.restarts > 0 and time.time() - one.started < _SETTLED_SECONDS
     return one.state == "restarting" or recent
@@ -193,4 +199,5 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.NEEDS_A_PERSON, _silent),
     (Code.NEEDS_A_PERSON, _altered),
     (Code.NEEDS_A_PERSON, _broken),
+    (Code.NEEDS_A_PERSON, _stray),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.values.notation import Notation, number_reader, read_notation
+from serving.values.notation import Notation, example, number_reader, read_notation
 from serving.values.spelling import spelled, truth_words
 
 Value = float | str | None
@@ -108,7 +108,10 @@ def read_texts(layout: Layout, feature: str, values: Sequence[Value]) -> list[fl
     for value in values:
         number = read(value) if isinstance(value, str) else value
         if number is None and value is not None:
-            raise ValueError(f"'{str(value)[:40]}' is not written as the feature's values are")
+            form = example(layout.notations[feature])
+            raise ValueError(
+                f"'{str(value)[:40]}' is not written as the feature's values are, such as {form}"
+            )
         numbers.append(number)
     return numbers
 

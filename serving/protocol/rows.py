@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from serving.bundle import Layout, encode_column
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
-from serving.protocol.sentences import clip, listed, reason, too_many
+from serving.protocol.sentences import clip, listed, meant, reason, too_many
 from serving.protocol.slices import shifted, slices
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
@@ -21,6 +21,7 @@ from serving.values.spelling import SPELLING
 
 # How msgspec writes what it stumbled on and where: "... - at `$[2].height`" or "`$[2][0]`".
 _PLACE = re.compile(r"(?s)(.*) - at `\$\[(\d+)\](?:\.(.+)|\[(\d+)\])?`")
+_UNKNOWN = re.compile(r"(?s)there is no feature `(.*)`")
 _WORDS = {
     "Object missing required field": "there is no value for feature",
     "Object contains unknown field": "there is no feature",
@@ -121,6 +122,9 @@ def _located(problem: str, layout: Layout) -> str:
     if found is None:
         return f"the rows cannot be used: {problem[:200]}"
     what, row, name, place = found.groups()
+    unknown = _UNKNOWN.fullmatch(what)
+    if unknown:
+        what = f"there is no feature `{clip(unknown[1])}`{meant(unknown[1], layout)}"
     feature = name if place is None else layout.features[int(place)]
     where = f"row {row}" if feature is None else f"row {row}, feature {clip(feature)}"
     return f"{where}: {what[:200]}"

@@ -1,6 +1,7 @@
 """The sentences that refuse a request: what came, cut to a bounded length, and what to send."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from serving.bundle import Layout
 from serving.refusals import RequestRefusedError
@@ -11,6 +12,8 @@ FLOATS = ("FP64", "FP32", "FP16")
 INTEGERS = tuple(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
 _CLIP = 60
 _SHOWN = 3
+_COMPARED = 500
+"""Features that a mistyped name is held against: a refusal should cost next to nothing."""
 
 
 def refusal(sentence: str, layout: Layout) -> RequestRefusedError:
@@ -34,6 +37,13 @@ def listed(names: Sequence[str]) -> str:
     """Return the first names, cut to a bounded length."""
     shown = ", ".join(clip(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def meant(name: str, layout: Layout) -> str:
+    """Return the end of a sentence with the feature that a mistyped name is nearest to, if any."""
+    by_letters = {known.casefold(): known for known in layout.features[:_COMPARED]}
+    close = get_close_matches(name[:_CLIP].casefold(), by_letters, n=1)
+    return f"; did you mean {clip(by_letters[close[0]])}?" if close else ""
 
 
 def clip(value: object) -> str:

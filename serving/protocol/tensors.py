@@ -21,6 +21,7 @@ from serving.protocol.sentences import (
     TRUTH,
     clip,
     listed,
+    meant,
     reason,
     refusal,
     too_many,
@@ -89,8 +90,11 @@ def _columns(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray
 
 def _require_features(names: list[str], layout: Layout) -> None:
     seen, known = Counter(names), set(layout.features)
+    unknown = [name for name in seen if name not in known]
+    if unknown:
+        said = f"{len(unknown)} unknown feature names: {listed(unknown)}"
+        raise refusal(said + meant(unknown[0], layout), layout)
     problems = {
-        "unknown feature names": [name for name in seen if name not in known],
         "missing features": [name for name in layout.features if name not in seen],
         "features sent twice": [name for name, times in seen.items() if times > 1],
     }

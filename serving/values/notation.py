@@ -99,6 +99,16 @@ def read_notation(fields_of: Mapping[str, Any]) -> Notation:
     return Notation(**fields_of)
 
 
+def example(notation: Notation) -> str:
+    """Return a text in a notation, for people who have to write such."""
+    if notation.boolean:
+        return "true or false"
+    if notation.date:
+        return date(2024, 12, 31).strftime(notation.date)
+    number = f"1{notation.thousands}234{notation.decimal}5"
+    return f"{notation.currency}{number}{'%' * notation.percent}"
+
+
 @cache
 def number_reader(notation: Notation) -> Reader:
     """Return what reads a text of this notation: a finite number, None where it is none."""

@@ -84,12 +84,13 @@ def waiting(at: Workplace) -> list[tuple[str, int]]:
 
 def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplace) -> None:
     """In a folder and in a bucket, for rows and for a whole file; no run takes a note for data."""
-    send(at, PARTLY)
+    partly = send(at, PARTLY)
     (text,) = notes(at).values()
     assert text.startswith("Ratchet refused 3 of 43 rows of march.csv on ")
     assert "- 3 rows: column age holds a text where a number belongs, first on line 22: old" in text
     assert "line 23, age: old,1.5,admin,no\nline 24, age: old,2.5,admin,no\n" in text
     assert "put the whole file here again" in text
+    assert f"./ratchet replay {at.spec.name} {partly.digest[:12]}\n" in text
     assert steps.ingest(at) == []
     assert waiting(at) == [("march.csv", 3)]
     assert send(at, file_of(*GOOD, *MENDED)).new == 3

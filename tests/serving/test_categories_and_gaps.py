@@ -78,6 +78,11 @@ REFUSED_THERE = {
         [tensor([1, None, 3.5], [1, 3], datatype="INT8")],
         "feature depth: 3.5 is no INT8",
     ),
+    "a mistyped name": (
+        WOODEN,
+        [tensor(["oak"], [1], "Woood", "BYTES")],
+        "1 unknown feature names: Woood; did you mean wood?",
+    ),
     "a matrix": (WOODEN, [tensor(ROWS, [2, 3])], "1 unknown feature names: x"),
     "a place for a category": (
         WOODEN,

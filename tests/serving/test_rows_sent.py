@@ -59,6 +59,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no row": ([GOOD, 5], "row 1: Expected `object`, got `int`"),
     "a missing name": ([GOOD, {"height": 1, "wood": "oak"}], "row 1: there is no value for"),
     "an unknown name": ([GOOD | {"age": 1}], "row 0: there is no feature `age`"),
+    "a mistyped name": (
+        [GOOD | {"Hieght": 1}],
+        "row 0: there is no feature `Hieght`; did you mean height?",
+    ),
     "text for a number": ([GOOD | {"height": "1"}], "row 0, feature height: Expected `float`"),
     "truth for a number": ([GOOD | {"year": True}], "row 0, feature year: Expected `float | null`"),
     "number for a text": ([GOOD, GOOD | {"wood": 1}], "row 1, feature wood: Expected `str | null`"),

@@ -214,6 +214,12 @@ def test_a_name_in_the_spec_that_no_column_has_refuses_the_first_file(field: str
         read(column("red", name="colour"), **data)
 
 
+def test_all_wrong_names_of_a_spec_are_told_together() -> None:
+    """Each would cost its writer a run."""
+    with pytest.raises(FileRefusedError, match=r"`exclude` .*colour\?; `missing` .* names shape"):
+        read(column("red", name="colour"), exclude=["colur"], missing=["shape"])
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

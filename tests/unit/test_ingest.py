@@ -150,6 +150,10 @@ def test_a_quote_that_is_never_closed_makes_the_rest_one_bad_row() -> None:
         ("", "file is empty"),
         ("\n\n", "file is empty"),
         ("v1,v2\n1,2\n", "no target column 'y'; the header starts v1, v2"),
+        (
+            "v1,Y\n1,2\n",
+            r"no target column 'y'; the header starts v1, Y; did you mean Y\?",
+        ),
         ("id,y\n1,1\n", r"no column matches the feature patterns of the spec: \*"),
         ("v1,v2,v1,y\n1,2,1,1\n", "names v1 more than once"),
         ("v1,y,,\n1,1,,\n", "more than one column without a name"),
@@ -159,7 +163,7 @@ def test_a_quote_that_is_never_closed_makes_the_rest_one_bad_row() -> None:
         ('v1,y\n"' + "1" * 200_000 + '",1\n', "line 2: not CSV: field larger"),
         (
             "t,y\n" + "".join(f"text {number},1\n" for number in range(1100)),
-            r"column t holds texts that are hardly ever the same \(1100 in 1100 rows\)",
+            r"texts that are hardly ever the same \(1100 in 1100 rows\), first on line 2: text 0",
         ),
     ],
 )

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import polars as pl
 
 from include.contract import Contract, Kind, first
 from include.errors import FileRefusedError
 from include.formats import Chunk, Held, Table
+from include.nearest import nearest_name
 from include.showable import showable_name
 from include.spec import Data, Spec, is_index, matches
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
@@ -95,14 +95,19 @@ def require_patterns(columns: Sequence[str], data: Data) -> None:
 
     A name that is misspelt in `exclude` would keep a leak, and one in `features` lose a feature.
     """
-    for field, pattern in _patterns(data):
-        if pattern and not any(matches(column, pattern) for column in columns):
-            near = get_close_matches(pattern, columns, 1, _ALIKE)
-            meant = f"; did you mean {showable_name(near[0])}?" if near else ""
-            raise FileRefusedError(
-                f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first "
-                f"file is called so{meant}"
-            )
+    wrong = [
+        _misnamed(field, pattern, columns)
+        for field, pattern in _patterns(data)
+        if pattern and not any(matches(column, pattern) for column in columns)
+    ]
+    if wrong:
+        raise FileRefusedError("; ".join(wrong))
+
+
+def _misnamed(field: str, pattern: str, columns: Sequence[str]) -> str:
+    near = nearest_name(pattern, columns, _ALIKE)
+    said = f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first file"
+    return f"{said} is called so" + (f"; did you mean {showable_name(near)}?" if near else "")
 
 
 def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
@@ -142,18 +147,20 @@ def _shown(name: str, table: Table, start: Chunk | None, data: Data) -> _Shown:
     notation = notation_of(name, start.frame[name], start.lines)
     is_text = notation is None or (held == "category" and notation == PLAIN)
     if is_text and data.is_category(name) is None:
-        _require_recurring(name, as_text(start.frame[name], SPELLING))
+        _require_recurring(name, as_text(start.frame[name], SPELLING), start)
         return "category", PLAIN
     return "number", notation or PLAIN
 
 
-def _require_recurring(name: str, texts: pl.Series) -> None:
+def _require_recurring(name: str, texts: pl.Series, start: Chunk) -> None:
     distinct = texts.n_unique()
     if distinct > MOST_CATEGORIES and 2 * distinct > texts.count():
+        place = texts.is_not_null().arg_max() or 0
         raise FileRefusedError(
             f"column {showable_name(name)} holds texts that are hardly ever the same ({distinct} "
-            f"in {texts.count()} rows). Name it as `id` in the spec, or list it in `exclude`; if "
-            "it really holds categories, list it in `categorical`"
+            f"in {texts.count()} rows), first on line {start.lines[place]}: "
+            f"{showable_name(texts[place])}. Name it as `id` in the spec, or list it in `exclude`; "
+            "if it really holds categories, list it in `categorical`"
         )
 
 

@@ -1,0 +1,64 @@
+"""Files that wait where no run looks, for `make status`.
+
+Whoever drops a file one folder too high, or into a folder of a misspelt name, hears of it nowhere
+else: no spec is concerned.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from include.nearest import did_you_mean
+from include.settings import Settings
+from include.showable import showable_name
+
+_MOST = 3
+"""Files that are named; the others are counted."""
+
+
+def strays(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for the landing place itself and for each folder there of no spec."""
+    if "://" in settings.landing:
+        return
+    root, specs = Path(settings.landing), sorted(settings.specs.glob("*.toml"))
+    if lying := _files(root):
+        yield (
+            f"{root} itself holds {lying}, and nothing is taken from there: move files into the "
+            "folder of their spec."
+        )
+    known = {Path(_landing(settings, spec)) for spec in specs}
+    for folder in _folders(root):
+        if folder not in known and (lying := _files(folder)):
+            near = did_you_mean(folder.name, [spec.stem for spec in specs])
+            name = showable_name(folder.name)
+            yield f"{root}/{name} holds {lying}, and there is no spec {name}{near or '.'}"
+
+
+def _landing(settings: Settings, spec: Path) -> str:
+    """Return where files of a spec land; one that cannot be read has said nothing else."""
+    try:
+        stated = tomllib.loads(spec.read_text(encoding="utf-8")).get("landing")
+    except (OSError, ValueError):
+        stated = None
+    return settings.landing_url(spec.stem, stated if isinstance(stated, str) else None)
+
+
+def _folders(place: Path) -> list[Path]:
+    return [Path(one.path) for one in _entries(place) if one.is_dir()]
+
+
+def _files(place: Path) -> str:
+    """Tell the files that lie there in a few words; empty where none does."""
+    names = [showable_name(one.name) for one in _entries(place) if one.is_file()]
+    more = len(names) - _MOST
+    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _entries(place: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as found:
+            seen = [one for one in found if not one.name.startswith(".")]
+    except OSError:  # it is gone, or not ours to read
+        return []
+    return sorted(seen, key=lambda one: one.name)
