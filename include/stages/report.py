@@ -89,7 +89,7 @@ def _sentences(account: Account) -> Iterator[str]:
     if account.stopped_as and not account.is_settled:
         yield (
             "What this run was to take in waits: trigger the Dag by hand to take it in, or drop "
-            "another file"
+            "the file again"
         )
     for failure in account.failures:
         ended = "its process ended without a word, as when it is killed; its log is all there is"

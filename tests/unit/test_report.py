@@ -95,6 +95,7 @@ def test_a_run_that_a_person_stopped_says_what_waits() -> None:
     first, *rest = sentences(batches=(BATCH,), stopped_as="failed")
     assert first == "STOPPED by a person, who set it to failed."
     assert rest[0].startswith("What this run was to take in waits: trigger the Dag by hand")
+    assert rest[0].endswith("or drop the file again.")  # another file would not bring it along
     later = sentences(batches=(BATCH,), is_settled=True, stopped_as="success")
     assert not any("waits" in sentence for sentence in later)
 
