@@ -40,10 +40,10 @@ def listed(names: Sequence[str]) -> str:
 
 
 def meant(name: str, layout: Layout) -> str:
-    """Return the end of a sentence with the feature that a mistyped name is nearest to, if any."""
+    """Return, in brackets, the feature that a mistyped name is nearest to, if any."""
     by_letters = {known.casefold(): known for known in layout.features[:_COMPARED]}
     close = get_close_matches(name[:_CLIP].casefold(), by_letters, n=1)
-    return f"; did you mean {clip(by_letters[close[0]])}?" if close else ""
+    return f" (did you mean {clip(by_letters[close[0]])}?)" if close else ""
 
 
 def clip(value: object) -> str:

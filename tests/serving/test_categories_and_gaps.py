@@ -81,7 +81,7 @@ REFUSED_THERE = {
     "a mistyped name": (
         WOODEN,
         [tensor(["oak"], [1], "Woood", "BYTES")],
-        "1 unknown feature names: Woood; did you mean wood?",
+        "1 unknown feature names: Woood (did you mean wood?).",
     ),
     "a matrix": (WOODEN, [tensor(ROWS, [2, 3])], "1 unknown feature names: x"),
     "a place for a category": (

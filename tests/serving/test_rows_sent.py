@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "an unknown name": ([GOOD | {"age": 1}], "row 0: there is no feature `age`"),
     "a mistyped name": (
         [GOOD | {"Hieght": 1}],
-        "row 0: there is no feature `Hieght`; did you mean height?",
+        "row 0: there is no feature `Hieght` (did you mean height?).",
     ),
     "text for a number": ([GOOD | {"height": "1"}], "row 0, feature height: Expected `float`"),
     "truth for a number": ([GOOD | {"year": True}], "row 0, feature year: Expected `float | null`"),
