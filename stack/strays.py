@@ -7,11 +7,10 @@ else: no spec is concerned.
 import os
 import tomllib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
-from include.nearest import did_you_mean
 from include.settings import Settings
-from include.showable import showable_name
 
 _MOST = 3
 """Files that are named; the others are counted."""
@@ -30,9 +29,10 @@ def strays(settings: Settings) -> Iterator[str]:
     known = {Path(_landing(settings, spec)) for spec in specs}
     for folder in _folders(root):
         if folder not in known and (lying := _files(folder)):
-            near = did_you_mean(folder.name, [spec.stem for spec in specs])
-            name = showable_name(folder.name)
-            yield f"{root}/{name} holds {lying}, and there is no spec {name}{near or '.'}"
+            near = get_close_matches(folder.name, [spec.stem for spec in specs], 1)
+            end = f"; did you mean {near[0]}?" if near else "."
+            name = _shown(folder.name)
+            yield f"{root}/{name} holds {lying}, and there is no spec {name}{end}"
 
 
 def _landing(settings: Settings, spec: Path) -> str:
@@ -50,9 +50,14 @@ def _folders(place: Path) -> list[Path]:
 
 def _files(place: Path) -> str:
     """Tell the files that lie there in a few words; empty where none does."""
-    names = [showable_name(one.name) for one in _entries(place) if one.is_file()]
+    names = [_shown(one.name) for one in _entries(place) if one.is_file()]
     more = len(names) - _MOST
     return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name with a `?` for whatever could steer a terminal."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)
 
 
 def _entries(place: Path) -> list[os.DirEntry[str]]:
