@@ -53,7 +53,7 @@ logs: setup  ## Follow every component's log
 test: setup-dev $(CLIENTS)  ## Run every test, in short forms of the long ones (WORKERS=2, TEST_MINUTES=60)
 	@$(TEST) -n $(WORKERS) --durations=15 tests
 
-test-fast: setup-dev  ## Run the tests that start no process, in under two minutes
+test-fast: setup-dev  ## Run the tests of rules, properties and the server that start no server
 	@RATCHET_TEST_PROFILE=fast $(TEST) -n $(WORKERS) --quick --timeout=60 tests/unit tests/spec tests/generative tests/serving
 
 test-nightly: setup-dev $(CLIENTS)  ## Run every test in its long form, and every deed in MLflow at every moment: hours
