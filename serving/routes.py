@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from serving.body import Bodies
@@ -19,10 +20,12 @@ from serving.front import plain_body, refusal_answer
 from serving.guard.drain import Drain
 from serving.guard.guard import Guard
 from serving.guard.memory_budget import MemoryBudget
+from serving.guard.own_pages import require_own_page
 from serving.models.holder import Held, Holder
 from serving.protocol import absent, metadata, openapi
 from serving.protocol.parameters import require_known
 from serving.protocol.sentences import reason
+from serving.protocol.single_keys import require_single
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
 from serving.settings import Settings
@@ -85,7 +88,7 @@ class Routes:
             routes=[
                 Route("/", _to_docs),
                 Route("/docs", _docs),
-                Mount("/docs/assets", StaticFiles(directory=swagger_ui_path)),
+                Mount("/docs/assets", _whole(StaticFiles(directory=swagger_ui_path))),
                 Route("/openapi.json", self._openapi),
                 Route("/v2", _server),
                 Route("/v2/health/live", _live),
@@ -141,14 +144,19 @@ class Routes:
         return _json(await self._repository.index(ready=asked.ready is True))
 
     async def _load(self, request: Request) -> Response:
-        require_known((await self._call(request)).parameters or ())
+        await self._require_change(request)
         await self._repository.load(request.path_params["name"])
         return _json({})
 
     async def _unload(self, request: Request) -> Response:
-        require_known((await self._call(request)).parameters or ())
+        await self._require_change(request)
         await self._repository.unload(request.path_params["name"])
         return _json({})
+
+    async def _require_change(self, request: Request) -> None:
+        """Refuse a change of what is loaded that a foreign page asks for, or that says too much."""
+        require_own_page(request.headers, needs_key=self._guard.keys.are_asked)
+        require_known((await self._call(request)).parameters or ())
 
     async def _deliver(self, request: Request) -> Response:
         self._webhook.expect(request.headers)
@@ -157,15 +165,17 @@ class Routes:
 
     async def _call(self, request: Request) -> _RepositoryCall:
         """Return what a call of the repository API says in its body, which may be empty."""
-        body = await _body(self._bodies, request)
+        body = (await _body(self._bodies, request)).strip() or b"{}"
         try:
-            return msgspec.json.decode(body.strip() or b"{}", type=_RepositoryCall)
+            call = msgspec.json.decode(body, type=_RepositoryCall)
+            require_single(body, [], 0)
         except (ValueError, RecursionError) as error:
             raise RequestRefusedError(
                 400,
                 f"the body is no JSON of this call: {reason(error)}. Send nothing, or "
                 '{"ready": true} to the index, {"parameters": {...}} to load and unload.',
             ) from error
+        return call
 
     def _held(self, request: Request) -> Held:
         return self._holder.take(request.path_params["name"], request.path_params.get("version"))
@@ -179,6 +189,16 @@ async def _body(bodies: Bodies, request: Request) -> bytes:
         return await plain_body(bodies, request.receive, headers, reservation)
     finally:
         reservation.release()
+
+
+def _whole(files: StaticFiles) -> ASGIApp:
+    """Return what answers with whole files, as a server may: a bad range would get no JSON."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [one for one in scope["headers"] if one[0] != b"range"]
+        await files({**scope, "headers": headers}, receive, send)
+
+    return answer
 
 
 async def _live(_request: Request) -> Response:

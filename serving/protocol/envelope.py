@@ -11,6 +11,7 @@ import msgspec
 
 from serving.protocol.in_json import NESTED_START, JsonTensor, Shape
 from serving.protocol.parameters import OutputParameters, RequestParameters
+from serving.protocol.single_keys import require_single
 from serving.protocol.slices import SLICE_BYTES, few
 
 # Below this, cutting costs as much as it saves.
@@ -63,13 +64,33 @@ _LONGEST_SHAPE_BYTES = 1024
 def read_envelope(body: bytes, most_inputs: int) -> Envelope:
     """Return the request that a body holds; ValueError or RecursionError when it holds none.
 
-    A large body with more inputs than can be meant is refused before they are all decoded.
+    A large body with more inputs than can be meant is refused before they are all decoded, and so
+    is one in which a key stands twice around the data; in rows that is for their reader to see.
     """
+    envelope = None
     if len(body) >= _WORTH_CUTTING_BYTES:
         envelope = _around_its_data(body, most_inputs)
-        if envelope is not None:
-            return envelope
-    return _decoded(body, most_inputs)
+    if envelope is None:
+        envelope = _decoded(body, most_inputs)
+    _require_single_keys(body, envelope)
+    return envelope
+
+
+def _require_single_keys(body: bytes, envelope: Envelope) -> None:
+    """Raise ValueError where a key stands twice; the keys of parameters are not all counted."""
+    fields = sum(one is not None for one in (envelope.id, envelope.outputs, envelope.parameters))
+    fields += len(envelope.outputs or ())
+    data = []
+    if isinstance(envelope.rows, msgspec.Raw):
+        fields += 1
+        data.append(bytes(envelope.rows))
+    if isinstance(envelope.inputs, list):
+        fields += 1
+        for tensor in envelope.inputs:
+            piece = bytes(tensor.data)
+            fields += 3 + bool(piece) + (tensor.parameters is not None)
+            data.append(piece)
+    require_single(body, data, fields)
 
 
 def _decoded(body: bytes, most_inputs: int) -> Envelope:

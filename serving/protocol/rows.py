@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Layout, encode_column
+from serving.protocol import single_keys
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
 from serving.protocol.sentences import clip, listed, meant, reason, too_many
 from serving.protocol.slices import shifted, slices
@@ -42,6 +43,7 @@ class RowReader:
         self._has_plain_commas = not (layout.categories or layout.notations) and "," not in "".join(
             layout.features
         )
+        self._colons = len(fields) + sum(feature.count(":") for feature in layout.features)
         self._objects = _decoder(fields, rename=names)
         self._lists = _decoder(fields, array_like=True)
 
@@ -62,6 +64,8 @@ class RowReader:
                 raise self._refusal(_located(problem, self._layout)) from error
             if not rows:
                 raise self._refusal("there is no row in `rows`")
+            if decoder is self._objects:
+                self._require_single_keys(piece, len(rows), count)
             count += len(rows)
             if count > max_rows:
                 known = count if len(piece) == len(raw) else f"over {max_rows}"
@@ -71,6 +75,13 @@ class RowReader:
         origin = Origin(self._refusal, datatype="FP64", absent="null")
         features = self._layout.features
         return usable(np.concatenate(pieces).ravel(), features, features, origin)
+
+    def _require_single_keys(self, piece: bytes, rows: int, first: int) -> None:
+        """Refuse rows in which a feature stands twice; `first` is the number of the first row."""
+        # Each row has every feature; one more colon is that of a text, or of a key again.
+        if piece.count(b":") != rows * self._colons and (again := single_keys.repeated(piece)):
+            feature, row = again
+            raise self._refusal(f"row {first + row}: feature {clip(feature)} stands twice")
 
     def _require_few(self, raw: bytes, max_rows: int) -> None:
         """Refuse a large body with too many rows before memory is spent on them."""

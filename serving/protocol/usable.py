@@ -11,6 +11,9 @@ from serving.protocol.sentences import INTEGERS, TRUTH, clip
 
 _LARGEST = float(np.finfo(np.float32).max)
 _WHOLE = frozenset((*INTEGERS, TRUTH))
+_HALF = "FP16"
+_HALF_OVERFLOWS = 65520.0
+"""The smallest number that is rounded to an infinity in 16 bits; the largest there is 65504."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ def usable(
         blame.absence(np.isnan(wide), optional)
     if origin.datatype in _WHOLE and values.dtype != origin.datatype.lower():
         blame.number(~_whole(values, origin.datatype), values, f"is no {origin.datatype}")
+    if origin.datatype == _HALF and values.dtype != np.float16:
+        # As packed ones are: what would be rounded to infinity is no number of that datatype.
+        blame.number(np.abs(values) >= _HALF_OVERFLOWS, values, f"is no {_HALF}")
     # Always a copy: some models refuse memory that cannot be written, as that of a body.
     return values.astype(np.float32).reshape(-1, len(features))
 

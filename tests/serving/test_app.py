@@ -174,6 +174,7 @@ async def test_errors_have_one_form(client: httpx.AsyncClient, boxes: Held) -> N
         (405, await client.delete(f"/v2/models/{boxes.name}")),
         (404, await client.post("/v2/models/nobody/infer", json=_question([[1, 2, 3]]))),
         (404, await client.get("/docs/assets/nothing.js")),
+        (404, await client.get("/docs/assets/nothing.js", headers={"range": "bytes=9-1"})),
         (400, await client.post(INFER, content=b"\x00")),
         (400, await client.post(INFER, json=_question([[1, 2, 1e39]]))),
     ]
@@ -182,6 +183,17 @@ async def test_errors_have_one_form(client: httpx.AsyncClient, boxes: Held) -> N
         assert list(answer.json()) == ["error"]
         assert len(answer.json()["error"]) > 10
     assert "GET" in answers[2][1].headers["allow"]
+
+
+@pytest.mark.parametrize("part", ["bytes=0-9", "bytes=999999999-", "bytes=9-1", "lines=1", "x"])
+async def test_a_part_of_a_page_is_answered_with_the_whole(
+    client: httpx.AsyncClient, part: str
+) -> None:
+    """As a server may, whatever part is asked for: there is no answer without a JSON sentence."""
+    path = "/docs/assets/swagger-ui.css"
+    answer = await client.get(path, headers={"range": part})
+    assert answer.status_code == 200
+    assert answer.content == (await client.get(path)).content
 
 
 async def test_a_body_without_end_is_cut_off(client: httpx.AsyncClient, boxes: Held) -> None:

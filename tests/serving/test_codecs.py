@@ -38,6 +38,11 @@ def _body(inputs: list[dict[str, Any]], **rest: Any) -> bytes:
     return json.dumps({"inputs": inputs, **rest}).encode()
 
 
+def _twice(key: str, again: str) -> bytes:
+    """Return a good request in which one key is written again before itself."""
+    return _body([tensor([1, 2, 3], [1, 3])]).replace(key.encode(), again.encode(), 1)
+
+
 UNDERSTOOD = {
     "flat matrix": [tensor(FLAT, [2, 3])],
     "nested matrix": [tensor(ROWS, [2, 3])],
@@ -66,6 +71,34 @@ def test_tolerates_what_it_does_not_know() -> None:
     inputs = [tensor(ROWS, [2, 3]) | {"parameters": {"content_type": "np"}}]
     request = decode(_body(inputs, id="r1", parameters={"trace": True}, extra=[1]), MANIFEST)
     assert request.id == "r1"
+
+
+ODD_TEXTS = [
+    'say "data": [1]',
+    '{"a": 1, "a": 2}',
+    "\\",
+    '"',
+    ":",
+    "[",
+    "{",
+    "}",
+    "ash:oak",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_texts_are_no_keys(text: str) -> None:
+    """Whatever stands in names, ids and data, nothing stands twice."""
+    inputs = [
+        tensor([1, 2], [2], "height"),
+        tensor([text] * 2, [2], "wood", "BYTES") | {"parameters": {"x": [text, {text: text}]}},
+        tensor([1, 2], [2], "year"),
+    ]
+    request = decode(_body(inputs, id=text, extra={text: {text: [text]}}), WOODEN)
+    assert request.id == text
+    assert np.isnan(request.matrix[:, 1]).all()
+    assert decode(_body([tensor(ROWS, [2, 3], text)], id=text), MANIFEST).id == text
 
 
 REFUSED = {
@@ -104,6 +137,21 @@ REFUSED = {
     "too large for a byte": (
         _body([tensor([1, 256, 3], [1, 3], datatype="UINT8")]),
         "is no UINT8",
+    ),
+    "beyond 16 bits": (
+        _body([tensor([1, 65520, 3], [1, 3], datatype="FP16")]),
+        "row 0, feature width: 65520 is no FP16",
+    ),
+    "data twice": (_twice('"data"', '"data": [9, 9, 9], "data"'), "the key data stands twice"),
+    "inputs twice": (_twice('"inputs"', '"inputs": [], "inputs"'), "the key inputs stands twice"),
+    "inputs twice, spelt otherwise": (
+        _twice('"inputs"', '"inp\\u0075ts": [], "inputs"'),
+        "the key inputs stands twice",
+    ),
+    "shape twice": (_twice('"shape"', '"shape": [9, 9], "shape"'), "the key shape stands twice"),
+    "a parameter twice": (
+        _twice('"inputs"', '"parameters": {"a": 1, "b": {"c": 1, "c": 2}}, "inputs"'),
+        "the key c stands twice",
     ),
     "unknown name": (
         _body([*by_name([1], [1], [2], [3]), tensor([1], [1], "age")]),

@@ -90,6 +90,19 @@ def test_refuses(rows: Any, says: str) -> None:
     assert len(str(refused.value)) < 1000
 
 
+@pytest.mark.parametrize("copies", [1, 5_000])
+def test_a_feature_that_stands_twice_is_refused(copies: int) -> None:
+    """With its row, in few rows and in many; a text that looks like a key is none."""
+    good = '{"height": 1, "wood": "a:oak, \\"wood\\": 2", "year": 3}'
+    rows = [good] * copies
+    body = f'{{"rows": [{", ".join(rows)}]}}'
+    assert len(decode(body.encode(), WOODEN).matrix) == copies
+    twice = good.replace('"year"', '"he\\u0069ght": 2, "year"')
+    body = f'{{"rows": [{", ".join([*rows, twice])}]}}'
+    with pytest.raises(RequestRefusedError, match=f"row {copies}: feature height stands twice"):
+        decode(body.encode(), WOODEN)
+
+
 def test_either_rows_or_inputs() -> None:
     """A body with both forms is refused as one with neither is."""
     for body, amount in ((b'{"rows": [], "inputs": []}', "both"), (b"{}", "neither")):
