@@ -52,6 +52,14 @@ class _Models:
         return Wanted(self.champion.version, digest=self.champion.digest)
 
 
+@dataclass(frozen=True)
+class _Table:
+    """What tells the lake's table from another, and its newest version; None without a commit."""
+
+    version: int | None
+    identity: str
+
+
 def doctor(at: Workplace) -> Iterator[str]:
     """Say what is found, a sentence each, then raise UnhealthyError where that was anything."""
     findings = 0
@@ -94,17 +102,27 @@ class _Source(Generic[R]):
 
 def _looked_at(at: Workplace) -> Iterator[_Line]:
     lake = _Source(at, "lake", Need.LAKE, lambda: list(_lake(at)))
+    table = _Source(at, "lake's table", Need.LAKE, lambda: _table(at))
     landing = _Source(at, "landing place", Need.LANDING, lambda: list(_landing(at)))
     models = _Source(at, "registry", Need.REGISTRY, lambda: _models(at))
     files = _Source(at, "model files", Need.REGISTRY, lambda: _artifacts(at))
     serving = _Source(at, "endpoint", None, lambda: _standings(at))
-    for rows in (lake.answer(), landing.answer()):
-        yield from [rows] if isinstance(rows, _Line) else rows
-    said, kept, held = models.answer(), files.answer(), serving.answer()
+    of_lake = _lines(lake.answer())
+    yield from of_lake
+    yield from _lines(landing.answer())
+    said, kept, held, newest = models.answer(), files.answer(), serving.answer(), table.answer()
     yield from [said] if isinstance(said, _Line) else _of_registry(at, said)
+    if isinstance(newest, _Line):
+        yield from [] if any(line.is_finding for line in of_lake) else [newest]
+    elif not isinstance(said, _Line):
+        yield from _of_data(at, said, newest)
     yield from [kept] if isinstance(kept, _Line) else _of_artifacts(at, kept)
     champion = None if isinstance(said, _Line) else said.wanted
     yield from [held] if isinstance(held, _Line) else _of_serving(at, held, champion)
+
+
+def _lines(answer: list[_Line] | _Line) -> list[_Line]:
+    return [answer] if isinstance(answer, _Line) else answer
 
 
 def _lake(at: Workplace) -> Iterator[_Line]:
@@ -130,6 +148,10 @@ def _lake(at: Workplace) -> Iterator[_Line]:
     yield from _archive(at)
     dataset = at.lake.dataset()
     yield _Line(f"table: {dataset or 'no row has ever been committed'}", is_finding=False)
+
+
+def _table(at: Workplace) -> _Table:
+    return _Table(at.lake.version(), at.lake.identity())
 
 
 def _contract(at: Workplace) -> Iterator[_Line]:
@@ -216,7 +238,6 @@ def _of_registry(at: Workplace, models: _Models) -> Iterator[_Line]:
             f"{at.spec.model} version {newest}, the champion by the log of moves, is deleted in "
             f"MLflow: the next run goes back along the log, or {settle} now"
         )
-    yield from _of_data(at, models)
     yield _Line(
         f"registry: champion {reading.champion or 'none'}, {len(reading.moves)} moves, "
         f"{len(reading.runs)} runs",
@@ -224,14 +245,10 @@ def _of_registry(at: Workplace, models: _Models) -> Iterator[_Line]:
     )
 
 
-def _of_data(at: Workplace, models: _Models) -> Iterator[_Line]:
-    """Hold the data versions that models name against the table, where that can be opened."""
-    try:
-        newest, identity = at.lake.version(), at.lake.identity()
-    except Exception:  # noqa: BLE001 - said of the lake already
-        return
-    champion = models.champion
-    if champion is not None and champion.table and champion.table != identity:
+def _of_data(at: Workplace, models: _Models, table: _Table) -> Iterator[_Line]:
+    """Hold the data versions that models name against the table."""
+    champion, newest = models.champion, table.version
+    if champion is not None and champion.table and champion.table != table.identity:
         yield _Line(
             f"{at.spec.model} version {champion.version}, the champion, was fitted on another "
             f"table than {at.lake.url}/rows: nothing proves that it saw no holdout row, so force "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from run_account import INGEST, REPORT
@@ -29,6 +29,9 @@ S3_CONNECTION = "ratchet_s3"
 S3_POLL_SECONDS = 2.0
 MOST_NAMED = 20
 """Names in an event, which is a row of a database and no listing."""
+UNANSWERED = (AirflowRuntimeError, OSError, RuntimeError, ValueError, NameError)
+"""What a question to Airflow ends with when it refuses, is away, answers what cannot be read, or,
+outside a triggerer, is not there."""
 T = TypeVar("T")
 
 
@@ -153,6 +156,7 @@ class Runs:
         """Know nothing yet; nothing is asked of a Dag without a name."""
         self.dag_id = dag_id
         self._stops = -1
+        self._is_unanswered = False
 
     async def are_active(self) -> bool | None:
         """Say whether a run is queued or running: it takes what waits, or ends before it does.
@@ -179,17 +183,29 @@ class Runs:
         )
 
     async def _told(self, question: str, **wanted: Any) -> Any:
-        """Ask; a bell too many costs an empty run, and one too few the file."""
+        """Ask, and return None where nobody answers; the log tells of the first time only.
+
+        A bell too many costs an empty run, and one too few the file.
+        """
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
         if not self.dag_id:
             return None
         try:
             ask = getattr(RuntimeTaskInstance, question)
-            return await sync_to_async(ask)(dag_id=self.dag_id, **wanted)
-        except Exception:
-            log.debug("nothing is known of the runs of %s", self.dag_id, exc_info=True)
+            answer = await sync_to_async(ask)(dag_id=self.dag_id, **wanted)
+        except UNANSWERED as error:
+            if not self._is_unanswered:
+                log.warning(
+                    "Airflow does not tell of the runs of %s, so that a file may start an empty "
+                    "run more: %s",
+                    self.dag_id,
+                    showable(f"{type(error).__name__}: {error}"),
+                )
+            self._is_unanswered = True
             return None
+        self._is_unanswered = False
+        return answer
 
 
 def _event(waiting: set[str]) -> TriggerEvent:

@@ -142,9 +142,15 @@ def read_settings(
     """Read the environment, and MLServer's files below a folder where one is given."""
     env = os.environ if environment is None else environment
     files = NOTHING if folder is None else read_files(folder)
-    said = _Said(env, files)
+    settings = _settings(_Said(env, files), files)
+    _require_keys_beyond_loopback(settings)
+    _require_ports(settings)
+    return settings
+
+
+def _settings(said: "_Said", files: Files) -> Settings:
     port = said.value("SERVING_PORT", "8090", values.port)
-    settings = Settings(
+    return Settings(
         host=said.text("SERVING_HOST") or "127.0.0.1",
         port=port,
         grpc_port=said.value("SERVING_GRPC_PORT", str(_next(port)), values.port),
@@ -175,9 +181,6 @@ def read_settings(
         otlp_endpoint=said.text("OTEL_EXPORTER_OTLP_ENDPOINT"),
         notes=files.notes,
     )
-    _require_keys_beyond_loopback(settings)
-    _require_ports(settings)
-    return settings
 
 
 class _Said:

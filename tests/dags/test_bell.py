@@ -177,6 +177,15 @@ async def test_an_api_that_is_away_tells_nothing() -> None:
     assert LandingTrigger("/x", dag_id="pulsars").serialize()[1]["dag_id"] == "pulsars"
 
 
+async def test_that_nobody_answers_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Until somebody does; a file that waits is announced all the same."""
+    runs = Runs("pulsars")
+    assert await Bell(runs, REPEAT).rings_for([A]) == [A]
+    assert await runs.are_active() is None
+    (said,) = messages_of(caplog, "landing_trigger")
+    assert said.startswith("Airflow does not tell of the runs of pulsars, so that a file may start")
+
+
 STEPS = st.lists(
     st.tuples(st.sets(st.sampled_from([A, B, C])), st.booleans(), st.integers(0, 12)), max_size=40
 )

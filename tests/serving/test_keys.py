@@ -27,6 +27,15 @@ class Clock:
         return self.now
 
 
+def opens(keys: Keys, key: str) -> bool:
+    """Return whether a request with this key is let in."""
+    try:
+        keys.require([BEARER(key)])
+    except RequestRefusedError:
+        return False
+    return True
+
+
 def basic(key: str) -> Header:
     """Return what a browser sends when it was told a key as the password."""
     return b"authorization", b"Basic " + base64.b64encode(f"someone:{key}".encode())
@@ -182,7 +191,9 @@ def test_what_stands_around_a_key_is_no_part_of_it(tmp_path: Path, line: bytes) 
 @pytest.mark.parametrize("key", ["a#b", "correct horse battery", "Schl\u00fcssel"])
 def test_what_stands_inside_a_key_is_part_of_it(tmp_path: Path, key: str) -> None:
     """A number sign behind a letter, blanks between words, letters beyond ASCII."""
-    Keys(None, _file(tmp_path, f"{key}\n")).require([BEARER(key)])
+    keys = Keys(None, _file(tmp_path, f"{key}\n"))
+    assert opens(keys, key)
+    assert not any(opens(keys, part) for part in (key[:-1], key[:1], key.upper()))
 
 
 def test_what_a_file_holds_counts_and_not_its_times(tmp_path: Path) -> None:
@@ -190,18 +201,19 @@ def test_what_a_file_holds_counts_and_not_its_times(tmp_path: Path) -> None:
     clock = Clock()
     path = _file(tmp_path, "one\n")
     keys = Keys(None, path, clock)
+    assert opens(keys, "one")
     times = path.stat()
     path.write_text("two\n")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     clock.now += LOOK_SECONDS
-    keys.require([BEARER("two")])
+    assert [opens(keys, key) for key in ("one", "two")] == [False, True]
     # As Kubernetes swaps a secret: the file is a link through a link to a folder.
     draft = tmp_path / "draft"
     draft.write_text("three\n")
     (tmp_path / "link").symlink_to(draft)
     (tmp_path / "link").replace(path)
     clock.now += LOOK_SECONDS
-    keys.require([BEARER("three")])
+    assert [opens(keys, key) for key in ("two", "three")] == [False, True]
 
 
 def test_at_the_start_a_bad_file_is_an_error(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from deltalake.exceptions import DeltaError
 
 from include.errors import FullDiskError
-from include.full_disk import require_room
+from include.full_disk import require_room, room_required
 from include.settings import read_settings
 from include.spec import Spec
 
@@ -64,4 +64,7 @@ def test_another_failure_is_left_as_it_is(  # noqa: PLR0913, PLR0917 - a row of 
 ) -> None:
     """A file that is not there is not there on a full disk either."""
     room(monkeypatch, blocks=blocks, files=files)
-    require_room(error, spec, read_settings({"RATCHET_HOME": str(tmp_path)}))
+    settings = read_settings({"RATCHET_HOME": str(tmp_path)})
+    with pytest.raises(type(error)) as raised, room_required(spec, settings):
+        raise error
+    assert raised.value is error

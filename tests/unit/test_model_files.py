@@ -6,7 +6,6 @@ import os
 import pickle
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -145,7 +144,7 @@ def test_what_is_refused_in_a_bundle_is_refused_here(path: Path, case: str) -> N
 @pytest.mark.parametrize("case", STEPS)
 def test_steps_that_no_pickler_takes_are_refused(path: Path, case: str) -> None:
     """Opcodes put together by hand are a refusal here too."""
-    refusal(path, b"\x80\x05" + STEPS[case])
+    assert "is not opened: " in refusal(path, b"\x80\x05" + STEPS[case])
 
 
 def wrapped(data: bytes = b"\x01\xff" + bytes(24), **lies: Any) -> bytes:
@@ -290,7 +289,7 @@ STARTS = (
 @given(st.sampled_from(STARTS), st.binary(max_size=300))
 def test_any_bytes_are_a_model_or_a_refusal(start: bytes, rest: bytes) -> None:
     """Nothing else comes of a file, whatever is in it."""
-    require_model_or_refusal(start + rest)
+    assert is_model_or_refusal(start + rest)
 
 
 @given(
@@ -304,13 +303,15 @@ def test_a_damaged_file_is_a_model_or_a_refusal(
     for place, new in changes:
         at = int(place * len(content))
         content = content[:at] + new + content[at + len(new) :]
-    require_model_or_refusal(content)
+    assert is_model_or_refusal(content)
 
 
-def require_model_or_refusal(content: bytes) -> None:
-    """Open a file of this content."""
+def is_model_or_refusal(content: bytes) -> bool:
+    """Open a file of this content; return whether a classifier or a sentence about it comes."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "theirs.joblib"
         path.write_bytes(content)
-        with suppress(AdoptionError):
-            assert hasattr(type(open_model_file(path)), "predict_proba")
+        try:
+            return hasattr(type(open_model_file(path)), "predict_proba")
+        except AdoptionError as refused:
+            return str(path) in str(refused) and str(refused).isprintable()

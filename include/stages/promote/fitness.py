@@ -35,19 +35,13 @@ def flown(preflight: Preflight | None) -> tuple[Check, ...]:
 
 
 def _beats_no_skill(card: Scorecard) -> Check:
-    f1, bound = card.f1, card.no_skill_f1
-    passed = f1 > bound
-    verb = "beats" if passed else "does not beat"
-    sentence = f"F1 {f1:.4f} {verb} the {bound:.4f} of calling every row positive"
-    return Check("no_skill_f1", passed, f1, bound, sentence)
+    return _floor("no_skill_f1", "F1", card.f1, card.no_skill_f1, "calling every row positive")
 
 
 def _ranks(card: Scorecard) -> Check:
-    precision, bound = card.average_precision, card.positive_share
-    passed = precision > bound
-    verb = "beats" if passed else "does not beat"
-    sentence = f"average precision {precision:.4f} {verb} the {bound:.4f} of ranking rows by chance"
-    return Check("average_precision", passed, precision, bound, sentence)
+    precision, chance = card.average_precision, card.positive_share
+    what = "average precision"
+    return _floor("average_precision", what, precision, chance, "ranking rows by chance")
 
 
 def _calibrated(card: Scorecard, rule: Gate) -> Check:
@@ -63,6 +57,13 @@ def _quick(card: Scorecard, rule: Gate) -> Check:
 def _small(card: Scorecard, rule: Gate) -> Check:
     size = card.size_bytes / MIB
     return _ceiling("size_mib", "the size of the model file in MiB", size, rule.max_size_mib)
+
+
+def _floor(name: str, what: str, value: float, bound: float, rival: str) -> Check:
+    passed = value > bound
+    verb = "beats" if passed else "does not beat"
+    sentence = f"{what} {value:.4f} {verb} the {bound:.4f} of {rival}"
+    return Check(name, passed, value, bound, sentence)
 
 
 def _ceiling(name: str, what: str, value: float, bound: float) -> Check:
