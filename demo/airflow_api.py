@@ -77,6 +77,15 @@ class Airflow:
         """Return the state of a run."""
         return str(self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
+    def note(self, dag_id: str, run_id: str) -> str:
+        """Return the note of a run, empty without one."""
+        return str(self._get(f"/dags/{dag_id}/dagRuns/{run_id}")["note"] or "")
+
+    def stop(self, dag_id: str, run_id: str) -> None:
+        """Set a run to failed, as a person does."""
+        answer = self._http.patch(f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"})
+        answer.raise_for_status()
+
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
         """Return the task instances of a run in the order in which they started."""
         answer = self._get(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=1000)
