@@ -129,6 +129,7 @@ def plan(at: Workplace, taken_in: Intake, form: Form, dag_run: str) -> Plan:
     run_id = at.registry.open_run(dag_run, dataset.version, tags)
     at.registry.log(run_id, metrics=planning.totals(dataset, taken_in.batches))
     log.info("MLflow run: %s", at.registry.page(run_id))
+    log.info("all trainings: %s", at.registry.trainings_page())
     at.registry.log_dataset(run_id, at.lake.url, dataset.version)
     at.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
     plan = Plan(run_id, dataset)

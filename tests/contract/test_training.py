@@ -6,6 +6,7 @@ What Airflow adds is when a step runs; here the steps are called as its tasks ca
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import mlflow
 import polars as pl
@@ -106,6 +107,10 @@ def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[Workplace,
     assert kinds["ledger"] == {"promotions"}
     assert all(name.startswith("f1 ") for name in kinds["training"])
     assert kinds.keys() == {"ledger", "training", "candidate"}
+    listed = urlsplit(at.registry.trainings_page().replace("#/", ""))
+    (only,) = parse_qs(listed.query)["searchFilter"]
+    shown = client.search_runs([listed.path.split("/")[-2]], only)
+    assert {one.data.tags["ratchet.kind"] for one in shown} == {"training"}
     page = at.registry.version_page(first.challenger)
     assert page.endswith(f"/#/models/{at.spec.model}/versions/1?workflowType=machine_learning")
 

@@ -80,6 +80,12 @@ class Runs(Connection):
         """Return the address of a run's page."""
         return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}?{TRAINING_PAGES}"
 
+    def trainings_page(self) -> str:
+        """Return the address of the list of trainings, without candidates, moves and arrivals."""
+        only = quote(f"tags.`{KIND}` = '{TRAINING}'", safe="")
+        listed = f"{self._url}/#/experiments/{self._experiment()}/runs"
+        return f"{listed}?searchFilter={only}&{TRAINING_PAGES}"
+
     def version_page(self, version: ModelVersion) -> str:
         """Return the address of a model version's page."""
         name = quote(version.name, safe="")
