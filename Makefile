@@ -26,7 +26,7 @@ export UV_SYSTEM_CERTS ?= true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo up down status logs test test-fast test-nightly test-kill test-deeds check audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
+.PHONY: help setup setup-dev demo up down status logs test test-fast test-nightly test-kill test-deeds check pictures audit bench-loop bench-ingest bench-history bench-outgrown bench-gate bench-select bench-quality bench-serving bench-ways bench-compose bench-defects test-load test-fuzz test-soak secrets compose-up compose-down compose-upgrade backup restore test-compose test-faults lock
 
 help:  ## List the doors
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step, h
 	@$(RUN) docs.check
 	@$(MAIN)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	@$(MAIN)/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
+
+pictures: setup  ## Take the README's picture of a run's graph, of the stack that runs (needs Chromium)
+	@$(RUN) docs.screenshots
 
 audit: setup-dev  ## Look the lock files up for known vulnerabilities; without a network it says so
 	@$(MAIN)/bin/python .ci/audit.py
