@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from include import completion
 from include.arrivals import why_ignored
-from include.command_line import CommandParser, parsed, share, whole_number
+from include.command_line import CommandParser, parsed, share, steps_back, whole_number, words
 from include.errors import NothingToDoError, RatchetError, SpecError, reason_of
 from include.full_disk import room_required
 from include.places import EVERYTHING, Need, ask_neighbours_directly, places
@@ -111,7 +111,9 @@ def _add_dock_commands(commands: "_Commands") -> None:
     )
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
-    agreed.add_argument("--change", metavar="REASON", help="make what the spec says the contract")
+    agreed.add_argument(
+        "--change", type=words, metavar="REASON", help="make what the spec says the contract"
+    )
     lacking = commands.add_parser("recover", help="take in again what the table has lost")
     lacking.add_argument("spec", help=_SPEC)
     lacking.add_argument("--yes", action="store_true", help="do it; without, say what it would do")
@@ -133,9 +135,9 @@ def _add_model_commands(commands: "_Commands") -> None:
     # It asks its places by itself, and says which do not answer.
     whole.set_defaults(needs=frozenset(), may_take_long=True)
     for command in (back, taken, again):
-        command.add_argument("--reason", required=True, help="why; it is written down")
+        command.add_argument("--reason", type=words, required=True, help="why; it is written down")
     back.add_argument(
-        "--steps", type=whole_number, default=1, help="how many promotions, 1 by default"
+        "--steps", type=steps_back, default=1, help="how many promotions, 1 by default"
     )
     taken.add_argument(
         "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"

@@ -98,6 +98,20 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def steps_back(text: str) -> int:
+    """Return a number of promotions to go back by."""
+    if not (number := whole_number(text)):
+        raise argparse.ArgumentTypeError("0 promotions back is where it is")
+    return number
+
+
+def words(text: str) -> str:
+    """Return a reason of an argument, which says something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: say why in a few words")
+    return text
+
+
 def share(text: str) -> float:
     """Return a number from 0 to 1 of an argument."""
     try:

@@ -58,6 +58,10 @@ MISUSED = {
     ("judge", "bank", "x", "--reason", "r"): "x is no whole number\n",
     ("judge", "bank", "1", "--reason", "r", "--forse"): "did you mean --force?",
     ("adopt", "bank", "m", "--reason", "r", "--threshold", "nan"): "no number from 0 to 1",
+    ("roll-back", "bank", "--reason", " "): "it is empty: say why in a few words\n",
+    ("judge", "bank", "1", "--reason", ""): "it is empty: say why in a few words\n",
+    ("contract", "bank", "--change", ""): "it is empty: say why in a few words\n",
+    ("roll-back", "bank", "--reason", "r", "--steps", "0"): "0 promotions back is where it is\n",
     ("promotions", "bank", "bank"): "bank is more than it takes",
     ("completion", "fish"): "bash",
 }

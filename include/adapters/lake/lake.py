@@ -79,7 +79,15 @@ class Lake:
             text: bytes | None = self._store.read(_CONTRACT)
         except FileNotFoundError:
             text = self._kept_contract()
-        return None if text is None else contracts.loads(text.decode())
+        try:
+            return None if text is None else contracts.loads(text.decode("utf-8-sig"))
+        except (ContractError, UnicodeDecodeError) as error:
+            why = str(error) if isinstance(error, ContractError) else "it is no text in UTF-8"
+            raise ContractError(
+                f"{self.url}/{_CONTRACT} is not as Ratchet wrote it: {why}. Put it "
+                "back from contracts/ beside it, or move it away: where there are rows the newest "
+                "of contracts/ is it again"
+            ) from error
 
     def require_contract(self) -> Contract:
         """Return the newest contract; ContractError when there is none."""
