@@ -90,7 +90,9 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include import steps
     from include.errors import NothingToDoError
     from include.full_disk import room_required
+    from include.places import Need, places
     from include.records import pack
+    from include.within import answering
     from include.workplace import workplace
 
     task_instance = get_current_context()["ti"]
@@ -106,7 +108,11 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
             step: Callable[..., Any] = getattr(steps, step_name)
             checked = validate_call(config={"arbitrary_types_allowed": True})(step)
             started = time.time()
-            with room_required(spec, at.settings):
+            registry = places([Need.REGISTRY], spec, at.settings)
+            with (
+                room_required(spec, at.settings),
+                answering(registry, at.settings.patience),
+            ):
                 return pack(checked(at, *arguments))
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))

@@ -26,6 +26,7 @@ from include.adapters.registry import Artifacts, Looking, ask_once
 from include.dock import dock
 from include.errors import reason_of
 from include.measures import Seen, State
+from include.places import said_by_a_library
 from include.readings import ArtifactsReading, LakeReading, LandingReading, RegistryReading
 from include.settings import Settings, read_settings
 from include.showable import showable_name
@@ -81,7 +82,7 @@ class Watch(Generic[R]):
         try:
             self.reading = self._look()
         except Exception as error:  # noqa: BLE001 - whatever keeps a source from being read
-            problem = f"{type(error).__name__}: {error}"
+            problem = said_by_a_library(error) or f"{type(error).__name__}: {error}"
             if not self._problem:
                 log.warning("the %s cannot be read: %s", self._title, problem)
             self._problem = problem

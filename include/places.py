@@ -98,6 +98,12 @@ def said_by_a_library(error: BaseException) -> str:
     return str(error).partition("\n")[0] if named & _LIBRARIES else ""
 
 
+def is_about_a_server(error: BaseException) -> bool:
+    """Say whether a failure came from asking MLflow, in whichever library's words."""
+    named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
+    return bool(named & (_HTTP_CLIENTS | {"mlflow"}))
+
+
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, the one that it came from, and so on."""
     reason: BaseException | None = error

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from include.errors import AwayError, RatchetError
-from include.places import Place, said_by_a_library
+from include.places import Place, is_about_a_server, said_by_a_library
 from include.showable import showable
 
 _PAUSE_SECONDS = 1.0
@@ -51,6 +51,20 @@ def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> 
         if not isinstance(error, RatchetError) or error.__cause__ is not None:
             _require(places, patience)
         _tell(places, error)
+        raise
+
+
+@contextmanager
+def answering(places: Sequence[Place], patience: float) -> Iterator[None]:
+    """Raise AwayError where a block fails in asking a server and a place does not answer.
+
+    For a step, whose libraries have waited long before; nothing is asked while all goes well.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_about_a_server(error):
+            _require(places, patience)
         raise
 
 

@@ -11,6 +11,7 @@ from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.healing import ABSENT, TAKEN, HealingClient, is_deleted
+from include.adapters.registry.timed_retry import wait_by_the_clock
 from include.errors import TakenError
 from include.showable import showable_values
 
@@ -18,11 +19,13 @@ log = logging.getLogger("ratchet")
 
 # MLflow's client doubles its pauses, so that 30 s away cost up to a minute. With no growth and the
 # jitter alone they last 0 to 2 s, and about four minutes of them are as long as its own default.
+# Of a server that hangs the clock ends it, for there each try takes two minutes.
 _RETRIES = 240
 options._MLFLOW_HTTP_REQUEST_MAX_RETRIES_LIMIT.set(_RETRIES + 1)  # noqa: SLF001 - the cap has no other door
 options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_RETRIES)
 options.MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR.set(0)
 options.MLFLOW_HTTP_REQUEST_BACKOFF_JITTER.set(2.0)
+wait_by_the_clock()
 # Whatever the environment says: bundles are opened by their own opener and by no other.
 options.MLFLOW_ALLOW_PICKLE_DESERIALIZATION.set(False)
 

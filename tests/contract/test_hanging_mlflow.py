@@ -1,0 +1,69 @@
+"""An MLflow that takes questions and answers none is waited for by the clock, and told of."""
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import environment_variables as options
+from mlflow.exceptions import MlflowException
+
+from include.adapters.registry import Registry, timed_retry
+from include.errors import AwayError, NothingToDoError
+from include.places import Need, places
+from include.settings import read_settings
+from include.spec import Spec
+from include.within import answering
+
+WAITED = "MLflow does not answer, or with an error, and is asked again for 0 minutes"
+
+
+@pytest.fixture
+def hanging() -> Iterator[int]:
+    """Return the port of a server that listens and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.fixture
+def registry(hanging: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """Return the registry of a step there, whose patience is a second in all and for each try."""
+    monkeypatch.setattr(timed_retry, "LONGEST_SECONDS", 1.0)
+    before = options.MLFLOW_HTTP_REQUEST_TIMEOUT.get()
+    options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(1)
+    yield Registry(f"http://127.0.0.1:{hanging}", "cats", "cats")
+    options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(before)
+
+
+def test_a_step_waits_by_the_clock(registry: Registry, caplog: pytest.LogCaptureFixture) -> None:
+    """Its 240 tries, of two minutes each, do not keep a run for hours; the log has a sentence."""
+    began = time.monotonic()
+    with caplog.at_level(logging.INFO), pytest.raises(MlflowException):
+        registry.require_owner()
+    assert time.monotonic() - began < 20
+    assert [one.getMessage() for one in caplog.records] == [WAITED]
+
+
+def test_a_step_that_gave_up_says_who_does_not_answer(
+    registry: Registry, hanging: int, spec: Spec, tmp_path: Path
+) -> None:
+    """One sentence without the words of a library; it is what the run's note says."""
+    home = {"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": str(hanging)}
+    needed = places([Need.REGISTRY], spec, read_settings(home))
+    with pytest.raises(AwayError) as raised, answering(needed, 0.5):
+        registry.require_owner()
+    assert str(raised.value).startswith(
+        f"MLflow at http://127.0.0.1:{hanging} does not answer: no answer within 0.5 s."
+    )
+
+
+def test_another_failure_is_left_as_it_is(hanging: int, spec: Spec, tmp_path: Path) -> None:
+    """Whoever did not fail in asking MLflow is not told that it is away."""
+    home = {"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": str(hanging)}
+    needed = places([Need.REGISTRY], spec, read_settings(home))
+    for failure in (NothingToDoError("no row is new"), ValueError("out of bounds")):
+        with pytest.raises(type(failure)) as raised, answering(needed, 0.5):
+            raise failure
+        assert raised.value is failure
