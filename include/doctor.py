@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from include import contract as contracts
-from include import settling
+from include import running_stack, settling
 from include.adapters.endpoint import CHAMPION, Standing, Wanted
 from include.adapters.registry import Artifacts, Looking
 from include.archived import Archived
@@ -286,13 +286,21 @@ def _standings(at: Workplace) -> dict[str, Standing]:
     return {one.url: one.standing() for one in at.endpoint.replicas()}
 
 
+def _way_out(at: Workplace) -> str:
+    """Return what to do about an endpoint that does not answer."""
+    if not running_stack.runs(at.settings.home):
+        return "Start it: make up"
+    log = at.settings.home / "logs" / "serving.log"
+    return f"The stack is up: `make status` shows it, {log} says more"
+
+
 def _of_serving(
     at: Workplace, standings: dict[str, Standing], champion: Wanted | None
 ) -> Iterator[_Line]:
     for url, one in standings.items():
         held = one.versions.get(CHAMPION)
         if one.problem:
-            yield _Line(f"not asked, the endpoint {url}: {one.problem}. Start it: make up")
+            yield _Line(f"not asked, the endpoint {url}: {one.problem}. {_way_out(at)}")
         for role, no in one.refused.items():
             yield _Line(
                 f"{url} refuses version {no.version} of {at.spec.model} as {role}: {no.reason}"
