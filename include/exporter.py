@@ -24,7 +24,7 @@ from include import measures, settling
 from include.adapters import lake as lakes
 from include.adapters.registry import Artifacts, Looking, ask_once
 from include.dock import dock
-from include.errors import reason_of
+from include.errors import RatchetError, reason_of
 from include.measures import Seen, State
 from include.places import said_by_a_library
 from include.readings import ArtifactsReading, LakeReading, LandingReading, RegistryReading
@@ -82,7 +82,7 @@ class Watch(Generic[R]):
         try:
             self.reading = self._look()
         except Exception as error:  # noqa: BLE001 - whatever keeps a source from being read
-            problem = said_by_a_library(error) or f"{type(error).__name__}: {error}"
+            problem = _sentence(error)
             if not self._problem:
                 log.warning("the %s cannot be read: %s", self._title, problem)
             self._problem = problem
@@ -104,6 +104,13 @@ class Watch(Generic[R]):
         while not self._ended.is_set():
             self.look()
             self._ended.wait(self.pause_seconds)
+
+
+def _sentence(error: Exception) -> str:
+    """Return why a look failed: our own sentence, or what can be said of a library's."""
+    if isinstance(error, RatchetError):
+        return str(error)
+    return said_by_a_library(error) or f"{type(error).__name__}: {error}"
 
 
 class ArtifactWatch(Watch[ArtifactsReading]):
