@@ -1,6 +1,7 @@
-"""Forty first files: how each is read, what is declared for it, or why it is refused."""
+"""Some ninety first files: how each is read, what is declared for it, or why it is refused."""
 
 import io
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -78,6 +79,22 @@ def read(
         (("Jan 26, 2007", "February 1, 2007"), {"date": "%b %d, %Y"}, [13539, 13545]),
         (("True", "False"), {"boolean": True}, [1, 0]),
         (("TRUE", "false"), {"boolean": True}, [1, 0]),
+        (("TRUE", "1", "no"), {"boolean": True}, [1, 1, 0]),
+        (("true", "NA", "false"), {"boolean": True}, [1, None, 0]),
+        (("2007-01", "2007-02"), {"date": "%Y-%m"}, [13514, 13545]),
+        (("Jan-07", "Feb-07"), {"date": "%b-%y"}, [13514, 13545]),
+        (
+            ("1.234,56\u00a0\u20ac", "-12,00\u00a0\u20ac"),
+            {"decimal": ",", "thousands": ".", "currency": "\u20ac"},
+            [1234.56, -12],
+        ),
+        (("CHF 1\u2019234.50", "CHF 12.00"), {"thousands": "'", "currency": "CHF"}, [1234.5, 12]),
+        (("-$5.00", "$6.00"), {"currency": "$"}, [-5, 6]),
+        (
+            ("2024-01-26T12:00:00+02:00", "2024-01-27"),
+            {"date": "%Y-%m-%d"},
+            [19748 + 10 / 24, 19749],
+        ),
     ],
 )
 def test_a_notation_is_recognised_declared_and_told(
@@ -101,6 +118,22 @@ def test_a_notation_is_recognised_declared_and_told(
         (("$5.10", "€5.10"), r"column v .*in more than one notation, such as '\$5.10'"),
         (("26-Mai-07", "27-Mai-07"), r"column v .*'26-Mai-07' in line 2, .*like dates"),
         (("1 23 45", "1 23 46"), r"column v .*'1 23 45' in line 2, .*like numbers.*`categorical`"),
+        (("\u00a51,200", "\u00a5900"), r"column v .*'\u00a51,200' in line 2, .*more than one way"),
+        (("(1,234)", "(12)"), r"column v .*'\(1,234\)' in line 2, .*more than one way"),
+        (("\u20b91,23,456.00", "\u20b92,000.00"), r"column v .*in more than one notation"),
+        (("5.00-", "6.00"), r"column v .*in more than one notation, such as .* and '5.00-'"),
+        (("12 kg", "13.5 kg"), r"column v .*'12 kg' in line 2, .*like numbers.*`categorical`"),
+        (("1.5K", "2M"), r"column v .*'1.5K' in line 2, .*like numbers"),
+        (("'12.5", "'13.5"), r"column v .*''12.5' in line 2, .*like numbers"),
+        (("\uff11\uff12", "\uff11\uff13"), r"column v .*'\uff11\uff12' in line 2, .*like numbers"),
+        (("20240126T120000Z", "20240127T120000Z"), r"column v .*'20240126T120000Z' .*like dates"),
+        (("Fri, 26 Jan 2007", "Sat, 27 Jan 2007"), r"column v .*'Fri, 26 Jan 2007' .*like dates"),
+        (("26 janvier 2007", "27 mars 2007"), r"column v .*'26 janvier 2007' .*like dates"),
+        (("2007\u5e741\u670826\u65e5",), r"column v .*'2007\u5e741\u670826\u65e5' .*like dates"),
+        (
+            ("12:30", "13:45:10"),
+            r"column v .*'12:30' .*like times of day.*`categorical`",
+        ),
     ],
 )
 def test_a_notation_that_cannot_be_told_refuses_the_file(
@@ -118,6 +151,11 @@ def test_a_notation_that_cannot_be_told_refuses_the_file(
         (("18-25", "26-35"), ("18-25", "26-35")),
         (("A1", "B2"), ("A1", "B2")),
         (("cafe\u0301", "caf\u00e9"), ("caf\u00e9",)),
+        (("Y", "N"), ("N", "Y")),
+        (("ja", "nein"), ("ja", "nein")),
+        (("true", "false", "unknown"), ("false", "true", "unknown")),
+        (("3:1", "1/2", "0x1F"), ("0x1F", "1/2", "3:1")),
+        (("red", "\u00a0red", "red\u202f"), ("red",)),
     ],
 )
 def test_texts_are_categories_in_their_one_form(
@@ -127,6 +165,36 @@ def test_texts_are_categories_in_their_one_form(
     contract, _, remarks, _ = read(column(*cells))
     (only,) = contract.columns
     assert (only.kind, only.categories, remarks) == ("category", categories, [])
+
+
+@pytest.mark.parametrize(
+    ("cells", "remark"),
+    [
+        (("red", "NA", "?"), "column v: ?, NA are categories like any other; .* leave .* empty"),
+        (("Red", "red", "RED"), 'column v: "RED" and "Red" are two categories'),
+        (("red", "re\u200bd"), r'column v: "red" and "re\\u200bd" are two categories'),
+        (("New York", "New\u00a0York"), r'column v: "New York" and "New\\u00a0York" are two'),
+        (("01234", "98765"), "column v: 01234 is read as the number 1234; .*`categorical`"),
+        (("20240126", "20240127"), 'column v: 20240126 .* looks like a date; .*date = "%Y%m%d"'),
+        (("9007199254740993", "9007199254740992"), "column v: whole numbers next to 9.*are one"),
+        (("1706270400000", "1706270401000"), "column v: 1706270400000 and 1706270401000 are the"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_read_and_told(cells: tuple[str, ...], remark: str) -> None:
+    """Where a file would be refused for nothing, a sentence says what was made of it."""
+    contract, _, remarks, refused = read(column(*cells))
+    assert not refused
+    assert re.match(remark.replace("?,", r"\?,"), remarks[0])
+    assert len(remarks) == 1, contract
+
+
+def test_days_of_eight_digits_are_read_where_the_spec_says_so() -> None:
+    """The line that the sentence shows does it."""
+    contract, values, remarks, _ = read(
+        column("20240126", "20240127"), notation={"v": {"date": "%Y%m%d"}}
+    )
+    assert contract.columns[0].notation.told == {"date": "%Y%m%d"}
+    assert (values[:2], remarks) == ([19748, 19749], [])
 
 
 def test_whole_numbers_are_categories_where_the_spec_says_so() -> None:

@@ -12,7 +12,7 @@ from include.nearest import nearest_name
 from include.showable import showable_name
 from include.spec import Data, Spec, is_index, matches
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
-from include.stages.ingest.notations import notation_of
+from include.stages.ingest.notations import as_stated, notation_of
 from include.stages.ingest.numbers import as_text
 from include.stages.ingest.parts import Source, has_values, typed_numbers
 from serving.values.notation import PLAIN, Notation
@@ -27,6 +27,8 @@ _TYPED: Mapping[Held, Notation] = {
     "date": Notation(date="%Y-%m-%d"),
     "nothing": PLAIN,
 }
+_LEADING_ZERO = r"^[-+]?0\d+$"
+_DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
 _Shown = tuple[Kind, Notation]
 
 
@@ -64,7 +66,8 @@ def read_first(source: Source, spec: Spec) -> First:
         {name: notation for name, (_, notation) in kinds.items()},
     )
     require_kinds(table, contract)
-    return First(table, start, contract, tuple(_remarks(columns, contract, spec.data)))
+    remarks = (*_remarks(columns, contract, spec.data), *_doubtful_numbers(contract, shown))
+    return First(table, start, contract, remarks)
 
 
 def _started(source: Source, features: tuple[str, ...]) -> tuple[Table, Chunk | None]:
@@ -121,6 +124,26 @@ def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator
             yield f"column {showable_name(column.name)} is read as {_described(column.notation)}"
 
 
+def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk]) -> Iterator[str]:
+    """Yield a sentence for each column of plain numbers whose texts may mean something else."""
+    for column in contract.columns:
+        texts = shown[column.name].frame[column.name] if column.name in shown else pl.Series([])
+        if column.kind != "number" or column.notation != PLAIN or texts.dtype != pl.String:
+            continue
+        texts, name = texts.drop_nulls().str.strip_chars(), showable_name(column.name)
+        zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
+        if len(zeros):
+            yield (
+                f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
+                "name of something, list the column in `categorical` or in `exclude`"
+            )
+        elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
+            yield (
+                f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
+                f'it is one, state "{name}" = {{ date = "%Y%m%d" }} under [data.notation]'
+            )
+
+
 def _patterns(data: Data) -> Iterator[tuple[str, str]]:
     fields: Mapping[str, Sequence[str]] = {
         "id": () if data.id is None else (data.id,),
@@ -169,5 +192,4 @@ def _described(notation: Notation) -> str:
         return "true and false, 1 and 0"
     if notation.date:
         return f"dates such as {notation.date}, in days since 1970-01-01"
-    parts = ", ".join(f"{name} '{value}'" for name, value in notation.told.items())
-    return f"numbers with {parts}"
+    return f"numbers with {as_stated(notation)}"

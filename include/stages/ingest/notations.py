@@ -15,7 +15,7 @@ from include.errors import FileRefusedError
 from include.showable import showable_name
 from include.stages.ingest.numbers import MISSING
 from serving.values.notation import PLAIN, Notation, number_reader
-from serving.values.spelling import AROUND
+from serving.values.spelling import AROUND, truth
 
 _SAMPLE = 500
 """So many distinct texts, plain and others, tell which notations are possible."""
@@ -31,15 +31,29 @@ _CODES = (
 )
 _MARK = rf"(?:[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
 _CURRENCY = re.compile(rf"[-+(\u2212 ]*({_MARK})|({_MARK})[ )]*$")
+_UNIT = (
+    r"(?:[kKMB]|[mkc]?g|[mck]m|m?[lL]|\u00b0 ?[CF]?|\u2030|[kMGT]i?B|k?Wh?|[kMG]?Hz"
+    r"|lbs?|oz|ft|mph|km/h)"
+)
+_DIGITS = r"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+)"
 _LIKE_NUMBER = re.compile(
-    rf"[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
-    rf"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+) ?(?:{_MARK}|%)?\)?"
+    rf"'?[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
+    rf"{_DIGITS} ?(?:{_MARK}|%|{_UNIT})?\)?[-\u2212']?"
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)"
+_MONTH_NUMBER = r"(?:0?[1-9]|1[0-2])"
 _LIKE_DATE = re.compile(
-    r"(?:\d{1,4}([-./ ])\d{1,2}\1\d{1,4}|\d{1,4}[-./ ]?[^\W\d_]{3,10}\.?[-./, ]+\d{2,4}"
-    rf"|{_MONTH}[- ]\d{{1,2}},? +\d{{4}}|{_MONTH}[-/ ]\d{{2,4}})(?:[T ,].*)?",
+    rf"{_DAY}?(?:\d{{1,4}}([-./ ])\d{{1,2}}\1\d{{1,4}}"
+    r"|\d{1,4}(?:st|nd|rd|th)?[-./ ]?[^\W\d_]{3,10}\.?[-./, ]+\d{2,4}"
+    rf"|{_MONTH}[- ]\d{{1,2}},? +\d{{4}}|{_MONTH}[-/ ]\d{{2,4}}"
+    rf"|\d{{4}}[-/]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/]\d{{4}}|\d{{8}}T\d{{4,6}}|\d{{4}}-?W\d\d-?\d?"
+    r"|\d{4} ?[\u5e74\ub144] ?\d{1,2} ?[\u6708\uc6d4] ?\d{1,2} ?[\u65e5\uc77c])(?:[TZ ,+].*)?"
+    rf"|{_DAY}{_MONTH} +\d{{1,2}}[ ,].*\d{{4}}",
     re.IGNORECASE,
+)
+_LIKE_TIME = re.compile(
+    r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE
 )
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 """Of decimals and of thousands."""
@@ -51,6 +65,11 @@ _DATES = (
     *("%m/%Y", "%Y/%m"),
 )
 _TRUTHS = frozenset({"true", "false"})
+_EXAMPLES: Mapping[str, Notation | None] = {
+    "numbers": Notation(decimal=","),
+    "dates": Notation(date="%d.%m.%Y"),
+    "times of day": None,
+}
 
 
 @dataclass(frozen=True)
@@ -133,7 +152,9 @@ def _sample(rows: Mapping[str, int]) -> dict[str, int]:
 
 
 def _said_truths(written: Written) -> bool:
-    return bool(written.rows) and {text.casefold() for text in written.rows} <= _TRUTHS
+    """Say whether a column holds true or false, and nothing that says neither."""
+    said = {text.casefold() for text in written.rows}
+    return not said.isdisjoint(_TRUTHS) and all(truth(text) is not None for text in said)
 
 
 def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
@@ -175,10 +196,11 @@ def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
 
 def _require_no_number(written: Written) -> None:
     """Raise FileRefusedError for texts that look like numbers or dates in an unknown notation."""
-    for pattern, kind in ((_LIKE_NUMBER, "numbers"), (_LIKE_DATE, "dates")):
+    patterns = (_LIKE_NUMBER, _LIKE_DATE, _LIKE_TIME)
+    for pattern, (kind, example) in zip(patterns, _EXAMPLES.items(), strict=True):
         alike = [text for text in written.rows if pattern.fullmatch(text)]
         if 2 * written.count(iter(alike)) >= written.total:
-            raise FileRefusedError(_refusal(written, alike, f"{kind} in no notation that is"))
+            raise FileRefusedError(_refusal(written, alike, kind, example))
 
 
 def _require_one(written: Written, best: Sequence[Notation]) -> None:
@@ -218,20 +240,29 @@ def _generous(notation: Notation, texts: Mapping[str, int]) -> Notation:
     return wider if _read(texts, wider) == _read(texts, notation) else notation
 
 
-def _refusal(written: Written, texts: Sequence[str], what: str) -> str:
-    example = Notation(date="%d.%m.%Y") if "dates" in what else Notation(decimal=",")
+def _refusal(written: Written, texts: Sequence[str], kind: str, example: Notation | None) -> str:
+    if example is None:
+        what = f"which look like {kind}, and these are not read: write them as numbers, or as dates"
+    else:
+        what = (
+            f"which look like {kind} in no notation that is known: state it under [data.notation] "
+            f"in the spec, such as {_declared(written.name, example)}"
+        )
     return (
         f"column {showable_name(written.name)} holds texts such as {written.shown(texts[0])}, "
-        f"which look like {what} known: state it under [data.notation] in the spec, such as "
-        f"{_declared(written.name, example)}; if they are categories, list the column in "
-        "`categorical`"
+        f"{what}; if they are categories, list the column in `categorical`, if neither, in "
+        "`exclude`"
     )
 
 
 def _declared(name: str, notation: Notation) -> str:
     """Return the line of a spec that states a notation."""
-    parts = (
+    return f'"{showable_name(name)}" = {{ {as_stated(notation)} }}'
+
+
+def as_stated(notation: Notation) -> str:
+    """Return the parts of a notation as a spec states them."""
+    return ", ".join(
         f'{part} = "{value}"' if isinstance(value, str) else f"{part} = {str(value).lower()}"
         for part, value in (notation.told or {"decimal": "."}).items()
     )
-    return f'"{showable_name(name)}" = {{ {", ".join(parts)} }}'

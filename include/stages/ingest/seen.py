@@ -1,5 +1,7 @@
 """What the first batch showed of every column, and how often a later one leaves it."""
 
+import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +13,13 @@ from include.stages.ingest.first_file import MOST_CATEGORIES
 
 _LARGEST_EXACT = 1 << 24
 """Up to here float32 tells every whole number from the next."""
+_LARGEST_READ = float(1 << 53)
+"""Up to here float64 does, in which numbers are read."""
+_GAP_WORDS = frozenset(
+    ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "nat", "<na>", "?", "-", "--", ".", "\\n")
+)
+"""What programs and people write where nothing is known."""
+_UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
@@ -56,13 +65,50 @@ def seen(frame: pl.DataFrame, contract: Contract) -> Seen:
 
 
 def merging(found: Seen) -> Iterator[str]:
-    """Yield a sentence for each column with different numbers that are one to a model."""
+    """Yield a sentence for each column whose values are not told apart, or fewer than they look."""
     for name, (one, other) in found.merged.items():
+        what = f"{one:.15g} and {other:.15g} are"
+        if one == other:
+            what = f"whole numbers next to {one:.15g} are one when they are read, and"
         yield (
-            f"column {showable_name(name)}: {one:.15g} and {other:.15g} are the same to a model, "
+            f"column {showable_name(name)}: {what} the same to a model, "
             "which computes with seven digits; if it names things, list it in `categorical` or "
             "`exclude` or as `id`; if it is a time in seconds, write dates"
         )
+    for name, categories in found.categories.items():
+        yield from _like_gaps(name, categories)
+        yield from _look_alike(name, categories)
+
+
+def _like_gaps(name: str, categories: frozenset[str]) -> Iterator[str]:
+    marks = sorted(text for text in categories if text.casefold() in _GAP_WORDS)
+    if marks:
+        yield (
+            f"column {showable_name(name)}: {', '.join(marks)} "
+            f"{'is a category' if len(marks) == 1 else 'are categories'} like any other; if "
+            "nothing is known there, leave the field empty"
+        )
+
+
+def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
+    """Yield a sentence about categories that a person would take for one."""
+    alike: dict[str, list[str]] = {}
+    for text in sorted(categories if len(categories) <= MOST_CATEGORIES else ()):
+        alike.setdefault(_plainest(text), []).append(text)
+    pairs = [texts[:2] for texts in alike.values() if len(texts) > 1]
+    if pairs:
+        one, other = (json.dumps(text, ensure_ascii=not text.isprintable()) for text in pairs[0])
+        yield (
+            f"column {showable_name(name)}: {one} and {other} are two categories, though they "
+            "differ in nothing but case, spaces or characters that cannot be seen"
+            + (f" (and {len(pairs) - 1} more such)" if len(pairs) > 1 else "")
+        )
+
+
+def _plainest(text: str) -> str:
+    """Return what is left of a text for a reader who looks neither at case nor at spaces."""
+    letters = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(one for one in letters if unicodedata.category(one) not in _UNSEEN)
 
 
 def with_seen(contract: Contract, found: Seen) -> Contract:
@@ -91,7 +137,9 @@ def _merged(values: pl.Series) -> tuple[float, float] | None:
     same = distinct.cast(pl.Float32).diff() == 0
     place = same.arg_max()
     if place is None or not same[place]:
-        return None
+        largest = max((distinct[0], distinct[-1]), key=abs)
+        is_whole = bool((distinct % 1 == 0).all())
+        return (largest, largest) if abs(largest) >= _LARGEST_READ and is_whole else None
     return distinct[place - 1], distinct[place]
 
 
