@@ -6,7 +6,8 @@
     python serving/request.py --model bank-model --key KEY
 
 A row is a line of CSV in feature order; nothing between two commas is a missing value. The server
-is asked first which features there are and which of them hold categories.
+is asked first which features there are, which of them hold categories and which are written in a
+notation of their own: --row='"$60,000.00",26-Jan-07,yes'.
 
 Standard library only, so that this file can be copied anywhere. Exits 1 with the server's own
 sentence when there is no answer.
@@ -31,7 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         metadata = _ask(root, options.key)
         row = _example(metadata) if options.row is None else parsed(metadata, options.row)
-        answer = _ask(f"{root}/infer", options.key, body(metadata["inputs"], row))
+        inputs = metadata["inputs"]
+        if any(isinstance(value, str) for value in row):
+            inputs = by_name(metadata, row)
+        answer = _ask(f"{root}/infer", options.key, body(inputs, row))
     except (OSError, ValueError, csv.Error) as error:
         sys.stderr.write(f"{_sentence(error, options.url)}\n")
         return 1
@@ -44,14 +48,23 @@ def parsed(metadata: dict[str, Any], text: str) -> list[Value]:
 
     Raises ValueError when they are not as many as the model has features, or not of their kind.
     """
-    features, categories = (metadata["parameters"][name] for name in ("features", "categories"))
+    stated = metadata["parameters"]
+    features, texts = stated["features"], [*stated["categories"], *stated.get("notations", ())]
     cells = next(csv.reader([text]), [])
     if len(cells) != len(features):
         expected = f"{len(features)}: {', '.join(features)}"
         raise ValueError(f"the row has {len(cells)} values and {metadata['name']} takes {expected}")
     return [
-        _value(feature, cell, is_text=feature in categories)
+        _value(feature, cell, is_text=feature in texts)
         for feature, cell in zip(features, cells, strict=True)
+    ]
+
+
+def by_name(metadata: dict[str, Any], row: list[Value]) -> list[dict[str, Any]]:
+    """Return an input a feature, for a row in which some of them are texts."""
+    return [
+        {"name": feature, "datatype": "BYTES" if isinstance(value, str) else "FP64", "shape": [-1]}
+        for feature, value in zip(metadata["parameters"]["features"], row, strict=True)
     ]
 
 

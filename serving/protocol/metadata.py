@@ -36,6 +36,7 @@ def model(held: Held, holder: Holder) -> dict[str, Any]:
             "features": manifest.features,
             "categories": manifest.layout.categories,
             "missing": manifest.layout.missing,
+            **_notations(manifest.layout),
             "example": manifest.example[0] if manifest.example else None,
             "data_version": manifest.data_version,
             "libraries": manifest.libraries,
@@ -56,6 +57,12 @@ def inputs(layout: Layout) -> list[dict[str, Any]]:
         }
         for feature in layout.features
     ]
+
+
+def _notations(layout: Layout) -> dict[str, Any]:
+    """Return how the features are written that may be sent as texts, where there are any."""
+    stated = {feature: notation.told for feature, notation in layout.notations.items()}
+    return {"notations": stated} if stated else {}
 
 
 Models = Mapping[str, Mapping[str, Any]]
