@@ -51,6 +51,11 @@ class JsonLinesTable:
         objects = [_object(text) for _, text in self._first]
         found = [one for one in objects if not isinstance(one, str)]
         self.columns = tuple(dict.fromkeys(key for one in found for key in one))
+        if NESTED in objects and not found:
+            raise FileRefusedError(
+                "every object at the start of the file holds another one or a list: write what is "
+                "in it as keys of its own"
+            )
         if not found:
             document = self._first[0][1].startswith((b"{", b"["))
             raise FileRefusedError(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
 import pytest
 
 from include.contract import Contract
@@ -186,6 +187,32 @@ def test_what_may_be_meant_otherwise_is_read_and_told(cells: tuple[str, ...], re
     assert not refused
     assert re.match(remark.replace("?,", r"\?,"), remarks[0])
     assert len(remarks) == 1, contract
+
+
+def test_numbers_that_a_file_has_as_texts_are_categories_and_told() -> None:
+    """Its own type stands; the line that the sentence shows makes them numbers."""
+    buffer = io.BytesIO()
+    pl.DataFrame({"v": ["1.5", "2"] * 5, "y": [0, 1] * 5}).write_parquet(buffer)
+    stated: dict[str, Any] = {"notation": {"v": {}}}
+    for data, kind, sentences in (({}, "category", 1), (stated, "number", 0)):
+        ingested = ingest(buffer, "x.parquet", a_spec(**data), None)
+        assert [one.kind for one in ingested.contract.columns] == [kind]
+        assert ["the file has them as texts" in one for one in ingested.remarks] == [
+            True
+        ] * sentences
+
+
+def test_a_column_that_counts_the_rows_is_told() -> None:
+    """Whatever a program called it: index, level_0, id."""
+    text = "index,v,y\n" + "".join(f"{row},1.5,{row % 2}\n" for row in range(30))
+    _, _, remarks, _ = read(text)
+    assert ["column index counts the rows (0, 1, 2 and so on)" in one for one in remarks] == [True]
+
+
+def test_nested_objects_are_refused_for_what_they_are() -> None:
+    """Not for being no objects."""
+    with pytest.raises(FileRefusedError, match="holds another one or a list"):
+        read('{"v": {"a": 1}, "y": 1}\n{"v": {"a": 2}, "y": 0}\n', "x.jsonl")
 
 
 def test_days_of_eight_digits_are_read_where_the_spec_says_so() -> None:

@@ -13,7 +13,7 @@ from include.showable import showable_name
 from include.spec import Data, Spec, is_index, matches
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.notations import as_stated, notation_of
-from include.stages.ingest.numbers import as_text
+from include.stages.ingest.numbers import as_number, as_text
 from include.stages.ingest.parts import Source, has_values, typed_numbers
 from serving.values.notation import PLAIN, Notation
 from serving.values.spelling import SPELLING
@@ -27,6 +27,7 @@ _TYPED: Mapping[Held, Notation] = {
     "date": Notation(date="%Y-%m-%d"),
     "nothing": PLAIN,
 }
+_FEWEST_COUNTED = 20
 _LEADING_ZERO = r"^[-+]?0\d+$"
 _DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
 _Shown = tuple[Kind, Notation]
@@ -66,8 +67,11 @@ def read_first(source: Source, spec: Spec) -> First:
         {name: notation for name, (_, notation) in kinds.items()},
     )
     require_kinds(table, contract)
-    remarks = (*_remarks(columns, contract, spec.data), *_doubtful_numbers(contract, shown))
-    return First(table, start, contract, remarks)
+    remarks = (
+        *_remarks(columns, contract, spec.data),
+        *_doubtful_numbers(contract, shown, spec.data),
+    )
+    return First(table, start, contract, tuple(remarks))
 
 
 def _started(source: Source, features: tuple[str, ...]) -> tuple[Table, Chunk | None]:
@@ -124,24 +128,58 @@ def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator
             yield f"column {showable_name(column.name)} is read as {_described(column.notation)}"
 
 
-def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk]) -> Iterator[str]:
-    """Yield a sentence for each column of plain numbers whose texts may mean something else."""
+def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
+    """Yield a sentence for each column whose plain numbers may mean something else."""
     for column in contract.columns:
-        texts = shown[column.name].frame[column.name] if column.name in shown else pl.Series([])
-        if column.kind != "number" or column.notation != PLAIN or texts.dtype != pl.String:
+        stated = data.is_category(column.name) or data.notation_of(column.name)
+        if column.name not in shown or column.notation != PLAIN or stated:
             continue
-        texts, name = texts.drop_nulls().str.strip_chars(), showable_name(column.name)
-        zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
-        if len(zeros):
-            yield (
-                f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
-                "name of something, list the column in `categorical` or in `exclude`"
-            )
-        elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
-            yield (
-                f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
-                f'it is one, state "{name}" = {{ date = "%Y%m%d" }} under [data.notation]'
-            )
+        values, name = (
+            shown[column.name].frame[column.name].drop_nulls(),
+            showable_name(column.name),
+        )
+        if column.kind == "number":
+            yield from _counting(name, values)
+        if values.dtype == pl.String:
+            texts = values.str.strip_chars()
+            is_number = column.kind == "number"
+            yield from _odd_numbers(name, texts) if is_number else _typed_as_text(name, texts)
+
+
+def _counting(name: str, values: pl.Series) -> Iterator[str]:
+    """Tell of a column that is the number of its row."""
+    numbers = as_number(values)
+    if len(numbers) < _FEWEST_COUNTED or numbers.null_count() or numbers[0] not in {0, 1}:
+        return
+    if bool((numbers.diff().drop_nulls() == 1).all()):
+        yield (
+            f"column {name} counts the rows ({numbers[0]:g}, {numbers[1]:g}, {numbers[2]:g} and "
+            "so on), which tells nothing of later ones: list it in `exclude` or name it as `id`"
+        )
+
+
+def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
+    zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
+    if len(zeros):
+        yield (
+            f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
+            "name of something, list the column in `categorical` or in `exclude`"
+        )
+    elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
+        yield (
+            f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
+            f'it is one, state "{name}" = {{ date = "%Y%m%d" }} under [data.notation]'
+        )
+
+
+def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
+    """Tell of categories that are numbers, in a file that has them as texts."""
+    if len(texts) and not as_number(texts).null_count():
+        yield (
+            f"column {name} holds numbers such as {showable_name(texts[0])}, but the file has them "
+            "as texts: they are categories; if they are numbers, state "
+            f'"{name}" = {{ decimal = "." }} under [data.notation]'
+        )
 
 
 def _patterns(data: Data) -> Iterator[tuple[str, str]]:
