@@ -23,11 +23,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from include import intake
-from include.contract import first
-from include.dock import Dock, dock
+from include.context.intake_context import Dock, dock
 from include.settings import read_settings
-from include.spec import Spec
+from include.spec.contract import first
+from include.spec.model_spec import Spec
+from include.steps import intake as intake_step
 
 QUICK = bool(os.environ.get("QUICK"))
 SIZES = (100_000, 300_000, 1_000_000) if QUICK else (1_000_000, 3_000_000, 10_000_000)
@@ -128,11 +128,11 @@ def _batch(folder: Path) -> Figure:
     at.landing.drop("batch.csv.done", b"")
     began = time.perf_counter()
     (delivery,) = at.landing.claim()
-    batch = intake.ingest_delivery(at, delivery)
+    batch = intake_step.ingest_delivery(at, delivery)
     looked = time.perf_counter()
-    batch = intake.dedup_batch(at, batch)
+    batch = intake_step.dedup_batch(at, batch)
     look_seconds = time.perf_counter() - looked
-    batch = intake.split_batch(at, batch)
+    batch = intake_step.split_batch(at, batch)
     seconds = time.perf_counter() - began
     if batch.new != BATCH:
         raise SystemExit(f"{BATCH} rows should have been new: {batch}")

@@ -86,10 +86,10 @@ def _peak_mib() -> float:
 
 def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
     """Take the files in one after another and return the seconds of each."""
-    from include import intake
-    from include.dock import dock
+    from include.context.intake_context import dock
     from include.settings import read_settings
-    from include.spec import read_spec
+    from include.spec.model_spec import read_spec
+    from include.steps import intake as intake_step
 
     home.mkdir()
     (home / "santander.toml").write_text(SPEC)
@@ -104,8 +104,8 @@ def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
         (landing / f"{file.name}.done").touch()
         began = time.perf_counter()
         for delivery in at.landing.claim():
-            batch = intake.ingest_delivery(at, delivery)
-            batch = intake.split_batch(at, intake.dedup_batch(at, batch))
+            batch = intake_step.ingest_delivery(at, delivery)
+            batch = intake_step.split_batch(at, intake_step.dedup_batch(at, batch))
             if not batch.new:
                 raise SystemExit(f"nothing was taken in: {batch}")
         seconds.append(time.perf_counter() - began)

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include import intake
-from include.dock import dock
+from include.context.intake_context import dock
 from include.settings import read_settings
-from include.spec import read_spec
+from include.spec.model_spec import read_spec
 from include.stages.ingest import ingest
+from include.steps import intake as intake_step
 
 SPEC = """
 title = "Rows in several forms"
@@ -55,7 +55,7 @@ def _costs(home: Path, path: Path) -> dict[str, float]:
     (landing / f"{path.name}.done").touch()
     (delivery,) = context.landing.claim()
     with _timed("step", costs):
-        batch = intake.ingest_delivery(context, delivery)
+        batch = intake_step.ingest_delivery(context, delivery)
     if batch.note:
         raise SystemExit(f"{path.name} was not taken in: {batch.note}")
     return costs

@@ -27,11 +27,11 @@ from demo.data import drop, pulsar_rows
 from demo.follow import Followed, Started, follow
 from demo.free_ports import free_ports
 from demo.specs import PULSARS
-from include import steps
-from include.records import Form
+from include.context.step_context import workplace
+from include.records.records import Form
 from include.settings import Settings, read_settings
-from include.spec import read_spec
-from include.workplace import workplace
+from include.spec.model_spec import read_spec
+from include.steps import pipeline as pipeline_step
 from stack.client import running
 from stack.processes import marked, memory
 from stack.views import live_progress
@@ -126,17 +126,17 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
 
     def deliver(seed: int) -> float:
         since = drop(landing, f"batch_{seed}.csv", pulsar_rows(ROWS, seed).write_csv())
-        intake = steps.split(at, steps.dedup(at, steps.ingest(at)))
-        plan = steps.plan(at, intake, Form(), f"round {seed}")
-        screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
-        for heat in steps.shortlist(at, plan, screened):
-            steps.heat(at, plan, heat)
-        for heat in steps.finalists(at, plan, screened):
-            steps.heat(at, plan, heat)
-        challenger = steps.fit(at, plan, screened)
-        scores = steps.score(at, plan, challenger)
-        steps.promote(at, plan, challenger, scores, Form())
-        steps.serve(at, plan)
+        intake = pipeline_step.split(at, pipeline_step.dedup(at, pipeline_step.ingest(at)))
+        plan = pipeline_step.plan(at, intake, Form(), f"round {seed}")
+        screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
+        for heat in pipeline_step.shortlist(at, plan, screened):
+            pipeline_step.heat(at, plan, heat)
+        for heat in pipeline_step.finalists(at, plan, screened):
+            pipeline_step.heat(at, plan, heat)
+        challenger = pipeline_step.fit(at, plan, screened)
+        scores = pipeline_step.score(at, plan, challenger)
+        pipeline_step.promote(at, plan, challenger, scores, Form())
+        pipeline_step.serve(at, plan)
         return time.time() - since
 
     return deliver

@@ -15,10 +15,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from include.arrays import Calls, Labels
-from include.records import Form, Proof, Scorecard, Scores, Verdict
-from include.spec import Gate
-from include.stages.promote import promote
+from include.records.arrays import Calls, Labels
+from include.records.records import Form, Proof, Scorecard, Scores, Verdict
+from include.spec.model_spec import Gate
+from include.stages.decide import promote
 from include.stages.score import agree, score
 
 NIGHTS = 365

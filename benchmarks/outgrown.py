@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from include import outgrown
-from include.dock import Dock, dock
+from include.context.intake_context import Dock, dock
 from include.settings import read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select as select_stage
+from include.steps import fit_out_of_memory as fit_out_of_memory_step
 from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -82,7 +82,7 @@ def _fit(at: Dock, way: str) -> Figure:
     pipeline = select_stage.build(select_stage.candidates(family)[0], family, 0, LAYOUT)
     began = time.perf_counter()
     if way == "blocks":
-        model, _ = outgrown.fit(at, dataset, LAYOUT, pipeline, 0.5)
+        model, _ = fit_out_of_memory_step.fit(at, dataset, LAYOUT, pipeline, 0.5)
     else:
         X, y = at.lake.matrix(dataset.version, "train", LAYOUT)
         model = fit_stage.fit(pipeline, 0.5, X, y)

@@ -28,13 +28,13 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 
 from demo.data import POSITIVE_SHARE, santander_moments, santander_rows
-from include import race
-from include.adapters.board import Board
-from include.arrays import Labels, Matrix, Probabilities
-from include.race import Race
+from include.adapters.race_results import Board
+from include.records.arrays import Labels, Matrix, Probabilities
 from include.settings import PROJECT
-from include.spec import Spec, read_spec
+from include.spec.model_spec import Spec, read_spec
 from include.stages import select
+from include.steps import select as select_step
+from include.steps.select import Race
 from serving.bundle import Layout, encode_column
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -77,14 +77,14 @@ def select_and_fit(
     with tempfile.TemporaryDirectory() as folder:
         side = select.folded(X, y, spec.selection)
         ran = Race(spec, layout, side, Board(folder, "run", {}), cores=CORES)
-        screened = [race.screen(ran, family.name) for family in spec.families]
-        for heat in race.shortlist(ran, screened).heats:
-            race.run(ran, replace(heat, threads=CORES))
-        for heat in race.finalists(ran, screened).heats:
-            race.run(ran, replace(heat, threads=CORES))
-        finish = race.finish(ran, screened)
+        screened = [select_step.screen(ran, family.name) for family in spec.families]
+        for heat in select_step.shortlist(ran, screened).heats:
+            select_step.run(ran, replace(heat, threads=CORES))
+        for heat in select_step.finalists(ran, screened).heats:
+            select_step.run(ran, replace(heat, threads=CORES))
+        finish = select_step.finish(ran, screened)
     sys.stderr.write(f"{spec.name}: {finish.winner.candidate.title}\n")
-    return race.fit(ran, finish), finish.winner.threshold
+    return select_step.fit(ran, finish), finish.winner.threshold
 
 
 @dataclass(frozen=True)

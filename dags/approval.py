@@ -11,7 +11,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import Context
 from run_spec import spec_of_run
 
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 
 class Approval(ApprovalOperator):

@@ -6,7 +6,7 @@ from airflow.sdk import Asset, AssetWatcher
 from landing_trigger import LandingTrigger, is_bucket
 
 from include.settings import Settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 
 def landing(spec: Spec, settings: Settings) -> Asset:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from airflow.sdk import Variable
 
+from include.context.landing_places import misplaced, place_of
 from include.errors import NotOwnerError, SpecError
-from include.landing_places import misplaced, place_of
 from include.settings import Settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 VARIABLE = "ratchet_owners"
 log = logging.getLogger(__name__)

@@ -42,7 +42,7 @@ from include.errors import (
     TakenError,
 )
 from include.settings import Settings, read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 _FOR_A_PERSON = (
     SpecError,
@@ -80,20 +80,20 @@ def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
-    """Run a step of `include.steps` on a spec and return its result as JSON values.
+    """Run a step of `include.steps.pipeline` on a spec and return its result as JSON values.
 
     Arguments arrive as the JSON of an earlier result and become the records that the step's
     annotations name.
     """
     from pydantic import validate_call
 
-    from include import steps
+    from include.cli.deadline import answering
+    from include.context.full_disk import room_required
+    from include.context.places import Need, places
+    from include.context.step_context import workplace
     from include.errors import NothingToDoError
-    from include.full_disk import room_required
-    from include.places import Need, places
-    from include.records import pack
-    from include.within import answering
-    from include.workplace import workplace
+    from include.records.records import pack
+    from include.steps import pipeline as pipeline_step
 
     task_instance = get_current_context()["ti"]
     started = time.time()
@@ -128,7 +128,7 @@ def words_kept() -> Iterator[None]:
     Airflow forgets the XComs of a try that failed, so its warnings are handed to the next one.
     """
     from include.errors import NothingToDoError, RatchetError
-    from include.showable import showable_values
+    from include.text.showable import showable_values
 
     context = get_current_context()
     task_instance = context["ti"]

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from include import estimators
 from include.settings import PROJECT
-from include.spec import Spec
+from include.spec import estimators
+from include.spec.model_spec import Spec
 
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 COMPOSE = PROJECT / "docker-compose.yaml"

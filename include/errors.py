@@ -1,6 +1,6 @@
 """What an operator will read when something stops: what happened, to what, and what to do."""
 
-from include.showable import showable
+from include.text.showable import showable
 
 
 def reason_of(error: BaseException) -> str:

@@ -19,10 +19,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from run_account import INGEST, REPORT
 
-from include.arrivals import POLL_SECONDS, Lookout
+from include.formats.completeness import POLL_SECONDS, Lookout
 from include.settings import read_settings, s3_options
-from include.showable import showable, showable_name
 from include.store import Entry, open_store
+from include.text.showable import showable, showable_name
 
 log = logging.getLogger(__name__)
 S3_CONNECTION = "ratchet_s3"

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.accounts import Account, Failure
-from include.moves import Move
-from include.records import Batch, Decision, Intake, Served
+from include.records.moves import Move
+from include.records.records import Batch, Decision, Intake, Served
+from include.reports.account import Account, Failure
 
 WORDS = "words"
 """Of each task that had any: `warnings`, and why it was skipped or failed."""

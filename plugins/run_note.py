@@ -44,7 +44,7 @@ def write_note(dag_run: Any) -> None:
     """Write or renew the note of a run of one of our Dags, and keep what a person added."""
     from sqlalchemy.orm import object_session
 
-    from include.stages import report
+    from include.reports import run_report
 
     session = object_session(dag_run)
     if session is None or dag_run.dag is None or TAGS.isdisjoint(dag_run.dag.tags):
@@ -52,11 +52,12 @@ def write_note(dag_run: Any) -> None:
     with session.no_autoflush:
         told = _told(dag_run, session)
     theirs = _by_hand(dag_run.dag_run_note)
-    room = report.NOTE - len(theirs)
-    if room < report.NOTE // 3:  # a person's long note stays as it is
+    room = run_report.NOTE - len(theirs)
+    if room < run_report.NOTE // 3:  # a person's long note stays as it is
         return
     text = (
-        report.bounded(told, room, "the log of the task report, or in those of the tasks") + theirs
+        run_report.bounded(told, room, "the log of the task report, or in those of the tasks")
+        + theirs
     )
     if dag_run.dag_run_note is None:
         dag_run.note = (text, AUTHOR)
@@ -78,8 +79,8 @@ def _told(dag_run: Any, session: Any) -> Any:
     import run_account
     from run_account import REPORT
 
-    from include.accounts import Told
-    from include.stages import report
+    from include.reports import run_report
+    from include.reports.account import Told
 
     tasks = dag_run.get_task_instances(session=session)
     leaves = {task.task_id for task in dag_run.dag.tasks if not task.downstream_task_ids}
@@ -91,7 +92,7 @@ def _told(dag_run: Any, session: Any) -> Any:
         # It cannot tell of itself that MLflow did not take the sentences.
         of_itself = run_account.warnings({REPORT: traces.words.get(REPORT, [])})
         return Told((*reported["sentences"], *of_itself))
-    return report.report(run_account.account(traces, str(dag_run.state) if stopped else ""))
+    return run_report.report(run_account.account(traces, str(dag_run.state) if stopped else ""))
 
 
 def _traces(dag_run: Any, session: Any) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from include.running_stack import lives, state_file
+from include.context.running_stack import lives, state_file
 from stack.errors import AlreadyRunningError
 
 Phase = Literal["starting", "running", "stopping", "stopped"]

@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 import numpy as np
 
-from include.arrays import Probabilities
 from include.errors import EndpointError, VersionRefusedError, reason_of
+from include.records.arrays import Probabilities
 from serving.bundle import Layout, Value
 
 CHAMPION, CHALLENGER = "champion", "challenger"

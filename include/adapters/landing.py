@@ -20,10 +20,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.arrivals import CLAIMED, DONE, NOTES, POLL_SECONDS, Lookout, is_temporary, why_ignored
-from include.readings import LandingReading
-from include.showable import showable_name
+from include.formats.completeness import (
+    CLAIMED,
+    DONE,
+    NOTES,
+    POLL_SECONDS,
+    Lookout,
+    is_temporary,
+    why_ignored,
+)
+from include.records.ledger_state import LandingReading
 from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
+from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
 _MARKER = ".digest"

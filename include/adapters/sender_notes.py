@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from include.arrivals import NOTES
-from include.refusals import Refusal
+from include.formats.completeness import NOTES
+from include.records.refusals import Refusal
 from include.store import Folder, open_store
 
 MOST_NOTES = 100

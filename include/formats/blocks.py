@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from include.encoded import BOM
 from include.formats.bits import Places
 from include.formats.marks import regular
 from include.formats.records import Record
 from include.formats.survey import Flags, Survey
 from include.formats.table import Chunk, RefusedRow
+from include.text.encodings import BOM
 
 UNDECODABLE = "bytes that are not UTF-8"
 RAGGED = "wrong number of fields"

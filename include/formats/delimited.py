@@ -13,8 +13,6 @@ from itertools import chain
 import numpy as np
 import polars as pl
 
-from include.ahead import ahead
-from include.encoded import BOM
 from include.formats.blocks import (
     Shape,
     count,
@@ -29,6 +27,7 @@ from include.formats.blocks import (
     sieved,
 )
 from include.formats.header import read_start
+from include.formats.read_ahead import ahead
 from include.formats.records import (
     LONGEST_FIELD,
     Record,
@@ -47,6 +46,7 @@ from include.formats.table import (
     Chunk,
     Stated,
 )
+from include.text.encodings import BOM
 
 _LINE_ENDS = b"\r\n"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from include.encoded import BOM
 from include.errors import FileRefusedError
 from include.formats.blocks import UNDECODABLE, decodable, shown
 from include.formats.records import too_long
@@ -21,6 +20,7 @@ from include.formats.table import (
     RefusedRow,
     require_few_columns,
 )
+from include.text.encodings import BOM
 
 NOT_JSON = "not JSON"
 NESTED = "a nested value"

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import BinaryIO
 
-from include.encoded import marked, utf_8
 from include.errors import FileRefusedError
-from include.foreign import (
+from include.formats.delimited import DelimitedTable
+from include.formats.foreign import (
     HEAD_BYTES,
     PARQUET_MAGIC,
     another_encoding,
@@ -14,13 +14,13 @@ from include.foreign import (
     foreign_text,
     looks_like_json,
 )
-from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
+from include.formats.packed import unpacked
 from include.formats.parquet import ParquetTable
+from include.formats.suffixes import Format, bare, format_of, packing, stated_format
 from include.formats.table import BLOCK_BYTES, Stated, Table, require_few_columns
-from include.packed import unpacked
-from include.suffixes import Format, bare, format_of, packing, stated_format
-from include.zipped import DamagedZipError, foreign_document, only_member
+from include.formats.zipped import DamagedZipError, foreign_document, only_member
+from include.text.encodings import marked, utf_8
 
 _PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 

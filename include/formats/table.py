@@ -6,8 +6,8 @@ from typing import Literal, Protocol
 
 import polars as pl
 
-from include.encoded import UTF_8
 from include.errors import FileRefusedError
+from include.text.encodings import UTF_8
 
 BLOCK_BYTES = 16 << 20
 """How much unpacked text is worked on at a time."""

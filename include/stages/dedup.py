@@ -14,7 +14,7 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from include.contract import Contract
+from include.spec.contract import Contract
 
 KEYS = ("key_high", "key_low")
 _BUCKET = 500_000

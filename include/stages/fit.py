@@ -17,7 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from xgboost import DataIter, ExtMemQuantileDMatrix, XGBClassifier, train
 
-from include.arrays import Block, Blocks, Labels, Matrix
+from include.records.arrays import Block, Blocks, Labels, Matrix
 
 
 def fit(

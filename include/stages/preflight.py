@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.arrays import Probabilities
+from include.records.arrays import Probabilities
 from serving.bundle import Bundle, Value, answers, encode, odd_rows
 
 ROWS_OF_A_LABEL = 200

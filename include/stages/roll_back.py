@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from include.errors import RollBackError
-from include.moves import Move, Withdrawal, succession
+from include.records.moves import Move, Withdrawal, succession
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from sklearn import metrics
 
-from include.arrays import Calls, Labels, Matrix, Probabilities
-from include.records import Agreement, CallCounts, Scorecard, SliceScore
-from include.spec import Slice
+from include.records.arrays import Calls, Labels, Matrix, Probabilities
+from include.records.records import Agreement, CallCounts, Scorecard, SliceScore
+from include.spec.model_spec import Slice
 from serving.bundle import Layout
 
 QUANTILES = 10

@@ -130,7 +130,7 @@ def open_model(path: Path) -> Any:
 
 @cache
 def trusted_names() -> dict[str, frozenset[tuple[str, str]]]:
-    """Return the names by what is done with them, as `include.trusted_names` sorts them."""
+    """Return the names by what is done with them, as `include.cli.trusted_names` sorts them."""
     listed = json.loads(NAMES_FILE.read_text())
     return {
         kind: frozenset((module, name) for module, names in modules.items() for name in names)

@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from include import __main__ as command
-from include.records import Batch
+from include.cli import main as command
+from include.context.step_context import Workplace, workplace
+from include.records.records import Batch
 from include.settings import read_settings
-from include.spec import Spec
-from include.workplace import Workplace, workplace
+from include.spec.model_spec import Spec
 from tests.contract.pipeline import take_in
 
 SPEC = """

@@ -6,9 +6,9 @@ from itertools import count
 import pytest
 
 from include.adapters import landing as door
+from include.context.step_context import Workplace, workplace
 from include.settings import read_settings
-from include.spec import Spec
-from include.workplace import Workplace, workplace
+from include.spec.model_spec import Spec
 from tests.contract.lost_rows import PARTS
 from tests.contract.pipeline import drop, take_in
 

@@ -14,11 +14,12 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from include import commands, steps
+from include.cli import registry_commands
+from include.context.step_context import Workplace
 from include.errors import ModelRefusedError, NotOwnerError, RatchetError, TakenError
-from include.moves import Move, MoveKind, RollBack
-from include.records import Decision, Form, Intake, ModelVersion, Plan
-from include.workplace import Workplace
+from include.records.moves import Move, MoveKind, RollBack
+from include.records.records import Decision, Form, Intake, ModelVersion, Plan
+from include.steps import pipeline as pipeline_step
 
 RUNS = (f"deed__{number}" for number in count())
 FORM = Form(force=True, no_new_data="retrain")
@@ -58,22 +59,24 @@ class World:
                     look()
 
         now("before plan")
-        self.plan = steps.plan(self.at, self.intake, FORM, next(RUNS))
+        self.plan = pipeline_step.plan(self.at, self.intake, FORM, next(RUNS))
         now("before fit")
         self.challenger = self.fit(self.at, self.plan)
         now("before score")
-        scores = steps.score(self.at, self.plan, self.challenger)
-        decision = steps.decide(self.at, scores, FORM)
-        held = steps.preflight(self.at, self.plan, self.challenger, decision)
+        scores = pipeline_step.score(self.at, self.plan, self.challenger)
+        decision = pipeline_step.decide(self.at, scores, FORM)
+        held = pipeline_step.preflight(self.at, self.plan, self.challenger, decision)
         now("before promote")
-        decision = steps.promote(self.at, self.plan, self.challenger, scores, FORM, flown=held)
+        decision = pipeline_step.promote(
+            self.at, self.plan, self.challenger, scores, FORM, flown=held
+        )
         now("before serve")
-        steps.serve(self.at, self.plan)
+        pipeline_step.serve(self.at, self.plan)
         now("before roll back")
         if moment == "before roll back":
             asked = RollBack(f"back {next(RUNS)}", 1, "worse", "Ada")
-            steps.roll_back(self.at, asked)
-            steps.serve(self.at, None)
+            pipeline_step.roll_back(self.at, asked)
+            pipeline_step.serve(self.at, None)
         return decision
 
     def promote(self) -> None:
@@ -111,7 +114,7 @@ class World:
 
     def promotions(self) -> list[str]:
         """Return what `./ratchet promotions` says."""
-        return list(commands.list_promotions(self.at, None))  # type: ignore[arg-type]
+        return list(registry_commands.list_promotions(self.at, None))  # type: ignore[arg-type]
 
     def alias(self, name: str = "champion") -> str:
         """Return the version that an alias names, empty when there is none."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 
-from include.moves import Move, MoveKind
+from include.records.moves import Move, MoveKind
 from tests.contract.deed_world import MOVES, RUNS, SPEC, World
 
 NEW_YEAR = "2026-01-01T00:00:00.000000+00:00"

@@ -7,7 +7,7 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
 from demo.data import pulsar_rows
-from include.workplace import Workplace
+from include.context.step_context import Workplace
 from tests.contract.pipeline import rows
 
 ROWS = pulsar_rows(400, seed=3)

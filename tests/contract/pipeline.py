@@ -8,8 +8,8 @@ from typing import Any
 import mlflow
 import polars as pl
 
-from include import steps
-from include.records import (
+from include.context.step_context import Workplace
+from include.records.records import (
     Batch,
     Decision,
     Form,
@@ -20,7 +20,7 @@ from include.records import (
     Scores,
     Trial,
 )
-from include.workplace import Workplace
+from include.steps import pipeline as pipeline_step
 
 DAG_RUNS = (f"manual__{number}" for number in count())
 
@@ -48,22 +48,24 @@ def drop(at: Workplace, rows: pl.DataFrame | str, name: str = "batch.csv") -> st
 
 def take_in(at: Workplace) -> Intake:
     """Run the steps that bring files into the lake."""
-    return steps.split(at, steps.dedup(at, steps.ingest(at)))
+    return pipeline_step.split(at, pipeline_step.dedup(at, pipeline_step.ingest(at)))
 
 
 def run(at: Workplace, form: Form | None = None) -> Run:
     """Run every step up to the decision."""
     form = form or Form()
-    batches = steps.dedup(at, steps.ingest(at))
-    intake = steps.split(at, batches)
-    plan = steps.plan(at, intake, form, next(DAG_RUNS))
-    screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
-    for heat in steps.shortlist(at, plan, screened):
-        steps.heat(at, plan, heat)
-    heats = [steps.heat(at, plan, heat) for heat in steps.finalists(at, plan, screened)]
-    challenger = steps.fit(at, plan, screened)
-    scores = steps.score(at, plan, challenger)
-    decision = steps.promote(at, plan, challenger, scores, form)
+    batches = pipeline_step.dedup(at, pipeline_step.ingest(at))
+    intake = pipeline_step.split(at, batches)
+    plan = pipeline_step.plan(at, intake, form, next(DAG_RUNS))
+    screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
+    for heat in pipeline_step.shortlist(at, plan, screened):
+        pipeline_step.heat(at, plan, heat)
+    heats = [
+        pipeline_step.heat(at, plan, heat) for heat in pipeline_step.finalists(at, plan, screened)
+    ]
+    challenger = pipeline_step.fit(at, plan, screened)
+    scores = pipeline_step.score(at, plan, challenger)
+    decision = pipeline_step.promote(at, plan, challenger, scores, form)
     return Run(batches, intake, plan, screened, heats, challenger, scores, decision)
 
 

@@ -16,15 +16,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from demo.data import pulsar_rows
-from include import __main__ as ratchet
-from include import adoption, promotions
-from include.commands import judge_version
+from include.cli import main as ratchet
+from include.cli.registry_commands import judge_version
+from include.context.step_context import Workplace, workplace
 from include.errors import AdoptionError, ModelRefusedError
-from include.moves import Move, MoveKind
-from include.records import Form, Origin, Verdict
+from include.records.moves import Move, MoveKind
+from include.records.records import Form, Origin, Verdict
 from include.settings import read_settings
-from include.spec import read_spec
-from include.workplace import Workplace, workplace
+from include.spec.model_spec import read_spec
+from include.steps import adopt as adopt_step
+from include.steps import promote as promote_step
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, rows, run, take_in
 
@@ -67,17 +68,17 @@ def written(folder: Path, model: Any) -> Path:
     return path
 
 
-def offer(model: Path, fitted_on: Path | None = None) -> adoption.Offer:
+def offer(model: Path, fitted_on: Path | None = None) -> adopt_step.Offer:
     """Return what an operator asks for."""
-    return adoption.Offer(model, "Ada", "it ran last year", 0.3, fitted_on)
+    return adopt_step.Offer(model, "Ada", "it ran last year", 0.3, fitted_on)
 
 
 def test_it_is_a_version_like_any_other_with_its_papers(at: Workplace, elsewhere: Path) -> None:
     """Threshold, layout and who, when and why; the same file again is the same version."""
     drop(at, ROWS)
     run(at)
-    adopted = adoption.adopt(at, offer(elsewhere))
-    assert adoption.adopt(at, offer(elsewhere)) == adopted
+    adopted = adopt_step.adopt(at, offer(elsewhere))
+    assert adopt_step.adopt(at, offer(elsewhere)) == adopted
     assert adopted.origin is Origin.ADOPTED_UNPROVED
     manifest = at.registry.bundle(adopted).manifest
     assert (manifest.threshold, manifest.family, len(manifest.example)) == (0.3, "adopted", 5)
@@ -121,8 +122,8 @@ def test_older_rows_count_when_its_rows_are_known_and_it_does_as_well_on_later_o
     take_in(at)
     train = train_rows(at)
     model = written(tmp_path, fitted(train))
-    honest = adoption.adopt(at, offer(model, named(tmp_path, train)))
-    leaky = adoption.adopt(at, offer(model, named(tmp_path, ROWS)))
+    honest = adopt_step.adopt(at, offer(model, named(tmp_path, train)))
+    leaky = adopt_step.adopt(at, offer(model, named(tmp_path, ROWS)))
     early = judge_version(at, honest, Form())
     assert early.verdict is Verdict.HOLD
     assert "it takes 10 more positive and 10 more negative ones" in early.reason
@@ -149,8 +150,8 @@ def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
     drop(at, ROWS)
     take_in(at)
     ten = named(tmp_path, train_rows(at)[:10])
-    champion = adoption.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
-    promotions.crown(at, champion, "Ada", "it is perfect")
+    champion = adopt_step.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
+    promote_step.crown(at, champion, "Ada", "it is perfect")
     drop(at, pulsar_rows(60, seed=8), "few.csv")
     held = run(at).decision
     assert held.verdict is Verdict.HOLD
@@ -171,7 +172,7 @@ def test_a_challenger_that_knows_the_holdout_by_heart_does_not_win(
     drop(at, ROWS)
     run(at)
     ten = named(tmp_path, train_rows(at)[:10])
-    adopted = adoption.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
+    adopted = adopt_step.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
     for form in (Form(), Form(force=True)):
         early = judge_version(at, adopted, form)
         assert early.scores.challenger.f1 == 1
@@ -193,7 +194,7 @@ def test_kept_keys_that_were_altered_prove_nothing(
     take_in(at)
     mine = tmp_path / "mine.csv"
     ROWS[:300].write_csv(mine)
-    adopted = adoption.adopt(at, offer(elsewhere, mine))
+    adopted = adopt_step.adopt(at, offer(elsewhere, mine))
     at.registry.keep_fitted_keys(adopted.run_id, at.registry.fitted_keys(adopted).head(1))
     with pytest.raises(ModelRefusedError, match=r"changed after .* was adopted"):
         at.registry.fitted_keys(adopted)
@@ -208,7 +209,7 @@ def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: 
     """Both contenders meet on those alone; as long as they are few, the proof is missing."""
     drop(at, ROWS[:300])
     first = run(at, Form(force=True))
-    adopted = adoption.adopt(at, offer(elsewhere))
+    adopted = adopt_step.adopt(at, offer(elsewhere))
     drop(at, ROWS[300:330], "few.csv")
     take_in(at)
     early = judge_version(at, adopted, Form())
@@ -234,7 +235,7 @@ def test_a_judged_adoption_does_not_stand_for_the_data(at: Workplace, elsewhere:
     run(at)
     drop(at, ROWS[300:], "more.csv")
     take_in(at)
-    judge_version(at, adoption.adopt(at, offer(elsewhere)), Form())
+    judge_version(at, adopt_step.adopt(at, offer(elsewhere)), Form())
     assert at.registry.decided_data_version("nobody") == 0
 
 
@@ -276,7 +277,7 @@ def test_what_cannot_answer_is_not_adopted(at: Workplace, tmp_path: Path, case: 
     drop(at, ROWS)
     run(at)
     with pytest.raises(AdoptionError, match=sentence):
-        adoption.adopt(at, offer(path))
+        adopt_step.adopt(at, offer(path))
     assert not Path("it-ran").exists()
     assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
 
@@ -288,7 +289,7 @@ def test_a_proof_with_bad_rows_is_no_proof(at: Workplace, elsewhere: Path, tmp_p
     spoilt = tmp_path / "spoilt.csv"
     spoilt.write_text(ROWS[:50].write_csv() + ",".join(["x"] * ROWS.width) + "\n")
     with pytest.raises(AdoptionError, match="proves nothing: 1 of its rows"):
-        adoption.adopt(at, offer(elsewhere, spoilt))
+        adopt_step.adopt(at, offer(elsewhere, spoilt))
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include import prequential, steps
+from include.context.step_context import Workplace
 from include.errors import NothingToDoError
-from include.records import Form
-from include.workplace import Workplace
+from include.records.records import Form
+from include.steps import pipeline as pipeline_step
+from include.steps import score_on_arrival as score_on_arrival_step
 from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
 
 ROWS = pulsar_rows(600, seed=1)
@@ -58,8 +59,10 @@ def test_a_repeated_plan_adds_no_point(at: Workplace) -> None:
     second = run(at, Form(force=True))
     points = curve(at)
     assert len(points) == 1
-    steps.plan(at, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
-    prequential.score_arrivals(at, first.batches)  # a batch that the champion was fitted on
+    pipeline_step.plan(at, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
+    score_on_arrival_step.score_arrivals(
+        at, first.batches
+    )  # a batch that the champion was fitted on
     assert curve(at) == points
 
 
@@ -71,7 +74,7 @@ def test_a_run_that_skips_training_scores_what_came(at: Workplace) -> None:
     intake = take_in(at)
     nothing = replace(intake, dataset=None)
     with pytest.raises(NothingToDoError):
-        steps.plan(at, nothing, Form(), next(DAG_RUNS))
+        pipeline_step.plan(at, nothing, Form(), next(DAG_RUNS))
     assert [step for step, _ in curve(at)] == [1]
 
 
@@ -97,6 +100,6 @@ def test_a_champion_that_cannot_answer_fails_no_run(
     def refuses(*_: object) -> None:
         raise ValueError("Input X contains NaN")
 
-    monkeypatch.setattr("include.prequential.score_stage.score", refuses)
-    steps.plan(at, intake, Form(), next(DAG_RUNS))
+    monkeypatch.setattr("include.steps.score_on_arrival.score_stage.score", refuses)
+    pipeline_step.plan(at, intake, Form(), next(DAG_RUNS))
     assert any("not scored on more.csv: Input X contains NaN" in one for one in caplog.messages)

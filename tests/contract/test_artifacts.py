@@ -11,9 +11,9 @@ import pytest
 
 from demo.data import pulsar_rows
 from include.adapters.registry import Artifacts
-from include.exporter import ARTIFACTS_SECONDS, ArtifactWatch
-from include.readings import Artifact, ArtifactsReading
-from include.workplace import Workplace
+from include.context.step_context import Workplace
+from include.monitoring.exporter import ARTIFACTS_SECONDS, ArtifactWatch
+from include.records.ledger_state import Artifact, ArtifactsReading
 from stack.artifacts import altered
 from tests.contract.pipeline import drop, run
 from tests.contract.test_exporter import Clock, Source

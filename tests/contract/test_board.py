@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.adapters.board import Board
-from include.arrays import Outcome
+from include.adapters.race_results import Board
+from include.records.arrays import Outcome
 from tests.seaweed import Bucket
 
 OUTCOME = Outcome(np.array([[0.25, 0.5], [np.nan, np.nan]]), 1.5)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from deltalake.exceptions import DeltaError
 
-from include.dock import dock
-from include.workplace import Workplace
+from include.context.intake_context import dock
+from include.context.step_context import Workplace
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import sided, table
 

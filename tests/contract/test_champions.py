@@ -9,11 +9,12 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include import evidence, steps
+from include.context.step_context import Workplace
 from include.errors import ChampionMovedError, RollBackError
-from include.moves import Answer, MoveKind, RollBack
-from include.records import Decision, Form, Scores, Verdict
-from include.workplace import Workplace
+from include.records.moves import Answer, MoveKind, RollBack
+from include.records.records import Decision, Form, Scores, Verdict
+from include.steps import leak_proof as leak_proof_step
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import Run, drop, rows, run
 
 ROWS = pulsar_rows(600, seed=1)
@@ -58,7 +59,7 @@ def test_who_lost_the_race_is_judged_again_by_itself(at: Workplace) -> None:
     late = run(at, Form(no_new_data="retrain"))
     assert late.scores.champion is not None
     card, proofs = late.scores.challenger, (late.scores.proofs[0], stale.proofs[1])
-    decision: Decision = steps.promote(
+    decision: Decision = pipeline_step.promote(
         at, late.plan, late.challenger, replace(stale, challenger=card, proofs=proofs), FORCED
     )
     assert stale.champion is not None
@@ -80,11 +81,11 @@ def test_a_champion_that_never_stands_still_is_an_error_in_the_end(
         card, proofs = second.scores.challenger, second.scores.proofs[:1]
         return replace(first.scores, challenger=card, proofs=proofs)
 
-    monkeypatch.setattr(steps, "score", always_stale)
+    monkeypatch.setattr(pipeline_step, "score", always_stale)
     third = replace(second.challenger, version="99")
     with pytest.raises(ChampionMovedError, match="the champion moved 5 times"):
-        steps.promote(at, second.plan, third, always_stale(), FORCED)
-    assert len(asked) == 1 + steps.JUDGEMENTS
+        pipeline_step.promote(at, second.plan, third, always_stale(), FORCED)
+    assert len(asked) == 1 + pipeline_step.JUDGEMENTS
     assert at.registry.champion() == second.challenger
 
 
@@ -92,25 +93,27 @@ def test_roll_back_goes_along_the_promotions_that_really_happened(at: Workplace)
     """Any number of steps, what was rolled back before is passed over, a repeat moves nothing."""
     one, two, three = (each.challenger.version for each in promoted(at, 3))
     for _ in range(2):
-        moved = steps.roll_back(at, back("run 1"))
+        moved = pipeline_step.roll_back(at, back("run 1"))
         assert (moved.kind, moved.before, moved.version) == (MoveKind.ROLL_BACK, three, two)
         assert champions(at) == [one, two, three, two]
     aliases = mlflow.MlflowClient().get_registered_model(at.spec.model).aliases
     assert aliases == {"champion": two, "previous_champion": three}
     drop(at, pulsar_rows(200, seed=9), "more.csv")
     four = run(at, FORCED).challenger.version
-    assert steps.roll_back(at, back("run 2", 2)).version == one
+    assert pipeline_step.roll_back(at, back("run 2", 2)).version == one
     assert champions(at) == [one, two, three, two, four, one]
     with pytest.raises(RollBackError, match=f"no going back 1: .* are {one}, the newest last"):
-        steps.roll_back(at, back("run 3"))
-    assert steps.roll_back(at, back("run 1")).version == two  # a retry of the first, much later
+        pipeline_step.roll_back(at, back("run 3"))
+    assert (
+        pipeline_step.roll_back(at, back("run 1")).version == two
+    )  # a retry of the first, much later
     assert champions(at)[-1] == one
 
 
 def test_each_move_says_by_whom_and_why(at: Workplace) -> None:
     """The log names the run and its decision, or the person and the reason."""
     first, _ = promoted(at, 2)
-    steps.roll_back(at, back("run 1"))
+    pipeline_step.roll_back(at, back("run 1"))
     promotion, _, rolled_back = at.registry.moves()
     assert promotion.by == first.plan.run_id
     assert promotion.reason == first.decision.reason
@@ -122,8 +125,8 @@ def test_a_rolled_back_model_is_barred_until_a_row_is_new(at: Workplace) -> None
     """Training again on the same data says so in its scores; on new data it does not."""
     _, second = promoted(at, 2)
     assert second.scores.barred == ""
-    steps.roll_back(at, back("run 1"))
-    barred = evidence.barred(at, second.plan)
+    pipeline_step.roll_back(at, back("run 1"))
+    barred = leak_proof_step.barred(at, second.plan)
     assert f"version {second.challenger.version} was rolled back on 20" in barred
     assert "(it calls everything positive), and no row is new since data version 1" in barred
     again = run(at, Form(no_new_data="retrain"))
@@ -180,7 +183,7 @@ def test_without_a_proof_the_scores_say_why(at: Workplace, case: str) -> None:
         spoil(at)
     manifest = at.registry.bundle(done.challenger).manifest
     version = replace(done.challenger, **changes)
-    proof = evidence.proof(at, done.plan, version, manifest, evidence.Ground())
+    proof = leak_proof_step.proof(at, done.plan, version, manifest, leak_proof_step.Ground())
     assert proof.holds == (not sentence)
     assert re.search(sentence, proof.problem)
 
@@ -201,7 +204,7 @@ def test_looks_count_the_challengers_that_this_holdout_has_judged(at: Workplace)
     drop(at, ROWS[:200])
     runs = [run(at)] + [run(at, Form(no_new_data="retrain")) for _ in range(2)]
     assert [done.scores.looks for done in runs] == [0, 1, 2]
-    assert steps.score(at, runs[1].plan, runs[1].challenger).looks == 2
+    assert pipeline_step.score(at, runs[1].plan, runs[1].challenger).looks == 2
     drop(at, ROWS[200:], "more.csv")
     assert run(at).scores.looks == 0
     assert mlflow.get_run(runs[2].plan.run_id).data.metrics["looks"] == 2
@@ -220,8 +223,10 @@ def test_an_approval_is_written_into_the_decision(asking: Workplace, case: str) 
     answer, verdict, words = ANSWERS[case]
     done = run(replace(asking, spec=asking.spec), Form(note="before the answer"))
     assert done.decision.verdict is Verdict.HOLD
-    assert steps.decide(asking, done.scores, Form()).verdict is Verdict.PROMOTE
-    decision = steps.promote(asking, done.plan, done.challenger, done.scores, Form(), answer)
+    assert pipeline_step.decide(asking, done.scores, Form()).verdict is Verdict.PROMOTE
+    decision = pipeline_step.promote(
+        asking, done.plan, done.challenger, done.scores, Form(), answer
+    )
     assert decision.verdict is verdict
     assert words in decision.reason
     assert mlflow.get_run(done.plan.run_id).data.tags["mlflow.note.content"] == decision.reason
@@ -235,9 +240,9 @@ def test_an_approval_does_not_hold_for_another_champion(asking: Workplace) -> No
     )
     first = run(unasked)
     second = run(asking, FORCED)
-    steps.promote(asking, second.plan, second.challenger, second.scores, FORCED, YES)
+    pipeline_step.promote(asking, second.plan, second.challenger, second.scores, FORCED, YES)
     third = run(asking, FORCED)
     stale = replace(third.scores, champion=first.scores.challenger)
     with pytest.raises(ChampionMovedError, match="clear the score task"):
-        steps.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
+        pipeline_step.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
     assert asking.registry.champion() == second.challenger

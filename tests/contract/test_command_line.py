@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from include import __main__ as command
-from include.command_line import EXAMPLES, commands_of, parsed
+from include.cli import main as command
+from include.cli.command_line import EXAMPLES, commands_of, parsed
 from include.settings import PROJECT
 from tests.contract.bank import SPEC, bank_at, deliver, ratchet
 
@@ -27,7 +27,7 @@ def test_each_command_has_examples_that_can_be_parsed(
         parser.parse_args([name, "--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    assert EXAMPLES.get(name), f"{name} has no example in include/command_line.py"
+    assert EXAMPLES.get(name), f"{name} has no example in include/cli/command_line.py"
     for line in EXAMPLES[name]:
         assert f"  ./ratchet {name} {line}\n" in shown
         words = shlex.split(line.partition(" <")[0].partition(" >")[0])
@@ -110,7 +110,7 @@ def test_a_digest_that_is_nearly_right_is_named(tmp_path: Path) -> None:
 def test_a_usage_is_told_without_the_libraries_of_the_work() -> None:
     """Help and a mistyped word cost no seconds of imports."""
     code = (
-        "import sys, include.__main__\n"
+        "import sys, include.cli.main\n"
         "sys.exit(' '.join({'polars', 'sklearn', 'mlflow'} & {*sys.modules}))"
     )
     done = subprocess.run(

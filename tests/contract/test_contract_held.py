@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from include.context.step_context import Workplace
 from include.errors import ContractError
-from include.workplace import Workplace
 from tests.contract import bank
 from tests.contract.bank import JOBS, bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in

@@ -70,7 +70,7 @@ def test_in_a_call_that_lets_no_signal_through(tmp_path: Path) -> None:
     deaf = tmp_path / "deaf.py"
     deaf.write_text(
         "import signal, sys, time\n"
-        "import include.__main__ as command, include.start as start\n"
+        "import include.cli.main as command, include.cli.start as start\n"
         "def work():\n"
         "    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
         "    print('works', file=sys.stderr, flush=True)\n"

@@ -11,9 +11,9 @@ import pytest
 
 from demo.data import pulsar_rows
 from include.adapters.endpoint import Endpoint
-from include.doctor import doctor
+from include.cli.doctor import doctor
+from include.context.step_context import Workplace
 from include.errors import UnhealthyError
-from include.workplace import Workplace
 from serving.app import make_app, make_server
 from serving.following.registry import MlflowRegistry
 from serving.following.shelf import Shelf

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from include.adapters import endpoint as endpoint_module
 from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
 from include.errors import EndpointError, VersionRefusedError
-from include.records import Candidate
-from include.spec import Family
+from include.records.records import Candidate
+from include.spec.model_spec import Family
 from include.stages.fit import fit
 from include.stages.select import build
 from serving import request

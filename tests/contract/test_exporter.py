@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include import exporter
 from include.adapters.lake import Lake
-from include.exporter import Exporter, Watch
+from include.monitoring import exporter
+from include.monitoring.exporter import Exporter, Watch
 from include.settings import PROJECT, read_settings
 from tests.conftest import PULSARS
 from tests.logs import messages_of
@@ -115,7 +115,7 @@ def exporting(home: Path, **variables: str) -> Iterator[tuple[str, "subprocess.P
     said = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(home / "specs")}
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "include.exporter"],
+            [sys.executable, "-m", "include.monitoring.exporter"],
             env=environment() | said | {"RATCHET_METRICS_PORT": port} | variables,
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
@@ -169,7 +169,7 @@ def test_a_taken_port_gets_a_sentence(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         found = subprocess.run(
-            [sys.executable, "-m", "include.exporter"],
+            [sys.executable, "-m", "include.monitoring.exporter"],
             env=environment() | {"RATCHET_HOME": str(tmp_path), "RATCHET_METRICS_PORT": port},
             cwd=PROJECT,
             capture_output=True,

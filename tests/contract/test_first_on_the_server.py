@@ -15,16 +15,17 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from include import endpoint_check, steps
 from include.adapters import endpoint as door
 from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
+from include.context.step_context import Workplace, workplace
 from include.errors import EndpointError, GivenBackError
-from include.moves import MoveKind, RollBack
-from include.records import Form, Preflight, Verdict
+from include.records.moves import MoveKind, RollBack
+from include.records.records import Form, Preflight, Verdict
 from include.settings import read_settings as pipeline_settings
-from include.spec import Spec
-from include.workplace import Workplace, workplace
+from include.spec.model_spec import Spec
+from include.steps import pipeline as pipeline_step
+from include.steps import preflight as preflight_step
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
 from serving.following import opener as following
@@ -83,7 +84,7 @@ def workplace_registry(at: Workplace) -> Registry:
 
 def flown(at: Workplace, done: Run) -> Preflight:
     """Run the step on what a run has decided."""
-    return steps.preflight(at, done.plan, done.challenger, done.decision)
+    return pipeline_step.preflight(at, done.plan, done.challenger, done.decision)
 
 
 def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> None:
@@ -96,13 +97,15 @@ def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> N
     assert first.rows > sum(done.plan.dataset.holdout.values())
     assert aliases(served)["challenger"] == done.challenger.version
     assert flown(served, done).passed
-    decision = steps.promote(served, done.plan, done.challenger, done.scores, Form(), flown=first)
+    decision = pipeline_step.promote(
+        served, done.plan, done.challenger, done.scores, Form(), flown=first
+    )
     assert decision.verdict is Verdict.PROMOTE
     assert [check.name for check in decision.checks].count("preflight") == 1
     assert "challenger" not in aliases(served)
-    answer = steps.serve(served, done.plan)
+    answer = pipeline_step.serve(served, done.plan)
     assert (answer.version, answer.rows_checked) == (done.challenger.version, first.rows)
-    assert steps.serve(served, None).version == answer.version
+    assert pipeline_step.serve(served, None).version == answer.version
 
 
 def plants(seed: int) -> pl.DataFrame:
@@ -138,9 +141,11 @@ def test_a_champion_with_categories_answers_one_that_it_does_not_know(
     done = run(at)
     first = flown(at, done)
     assert first.passed, first.sentence
-    decision = steps.promote(at, done.plan, done.challenger, done.scores, Form(), flown=first)
+    decision = pipeline_step.promote(
+        at, done.plan, done.challenger, done.scores, Form(), flown=first
+    )
     assert decision.verdict is Verdict.PROMOTE
-    assert steps.serve(at, done.plan).version == done.challenger.version
+    assert pipeline_step.serve(at, done.plan).version == done.challenger.version
     odd = [{"a": 1, "b": 2, "c": 3, "kind": kind} for kind in ("zzz", "", "x\u0000")]
     answer = httpx.post(f"{url}/v2/models/{name}/infer", json={"rows": odd}, trust_env=False)
     assert answer.status_code == 200, answer.text
@@ -163,7 +168,9 @@ def test_another_answer_than_the_pipelines_is_a_reject(
     assert found.differences > 0
     assert "otherwise, as row " in found.sentence
     before = served.registry.moves()
-    decision = steps.promote(served, done.plan, done.challenger, done.scores, FORCED, flown=found)
+    decision = pipeline_step.promote(
+        served, done.plan, done.challenger, done.scores, FORCED, flown=found
+    )
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == found.sentence
     assert served.registry.moves() == before
@@ -204,8 +211,8 @@ def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: Workplace
         done = run(fresh)
         assert done.challenger.version == "1"
         assert flown(fresh, done).passed
-        steps.promote(fresh, done.plan, done.challenger, done.scores, Form())
-        assert steps.serve(fresh, done.plan).version == "1"
+        pipeline_step.promote(fresh, done.plan, done.challenger, done.scores, Form())
+        assert pipeline_step.serve(fresh, done.plan).version == "1"
         state = httpx.get(f"{served.endpoint.replicas()[0].url}/v2/health/ready", trust_env=False)
         roles = state.json()["models"][served.spec.model]["roles"]
         digests.append((roles["champion"]["digest"], done.challenger.digest))
@@ -219,7 +226,7 @@ def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
     at: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what to do, and does not put the alias up; what is not to be promoted needs none."""
-    monkeypatch.setattr(endpoint_check, "ABSENCE_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(preflight_step, "ABSENCE_PATIENCE_SECONDS", 0.2)
     drop(at, ROWS)
     away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
     done = run(away)
@@ -235,7 +242,7 @@ def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
 @pytest.fixture
 def promoted(served: Workplace, monkeypatch: pytest.MonkeyPatch) -> tuple[Workplace, Run, Run]:
     """Return two runs that promoted, and an endpoint that is gone since."""
-    monkeypatch.setattr(endpoint_check, "SERVING_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
     first, second = run(served), run(served, FORCED)
     assert second.decision.verdict is Verdict.PROMOTE
     gone = Endpoint(NOWHERE, served.spec.model, poll_seconds=0.05)
@@ -249,7 +256,7 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     at, first, second = promoted
     for _ in range(2):
         with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
-            steps.serve(at, second.plan)
+            pipeline_step.serve(at, second.plan)
         moves = at.registry.moves()
         assert [(move.kind, move.version) for move in moves] == [
             (MoveKind.PROMOTION, "1"),
@@ -259,19 +266,19 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     assert moves[-1].by == second.plan.run_id
     assert "no answer" in moves[-1].reason
     assert aliases(at)["champion"] == first.challenger.version
-    steps.promote(at, second.plan, second.challenger, second.scores, FORCED)
+    pipeline_step.promote(at, second.plan, second.challenger, second.scores, FORCED)
     assert at.registry.moves() == moves
-    assert "rolled back" in steps.score(at, second.plan, second.challenger).barred
+    assert "rolled back" in pipeline_step.score(at, second.plan, second.challenger).barred
 
 
 def test_what_somebody_else_moved_is_left_alone(promoted: tuple[Workplace, Run, Run]) -> None:
     """A roll back in the meantime stands; only the run's own promotion is undone."""
     at, _, second = promoted
-    steps.roll_back(at, RollBack("by a person", 1, reason="it is slow", by="Ada"))
+    pipeline_step.roll_back(at, RollBack("by a person", 1, reason="it is slow", by="Ada"))
     moves = at.registry.moves()
     for plan in (second.plan, None):
         with pytest.raises(EndpointError, match="should hold version 1"):
-            steps.serve(at, plan)
+            pipeline_step.serve(at, plan)
     assert at.registry.moves() == moves
 
 
@@ -279,10 +286,10 @@ def test_a_first_champion_has_nobody_to_give_back_to(
     at: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays, and the task says what is wrong."""
-    monkeypatch.setattr(endpoint_check, "SERVING_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
     drop(at, ROWS)
     away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
     done = run(away)
     with pytest.raises(EndpointError, match="should hold version 1 as champion"):
-        steps.serve(away, done.plan)
+        pipeline_step.serve(away, done.plan)
     assert away.registry.champion() == done.challenger

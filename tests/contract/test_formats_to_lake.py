@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import zstandard
 
-from include.records import Verdict
+from include.context.step_context import Workplace, workplace
+from include.records.records import Verdict
 from include.settings import read_settings
-from include.workplace import Workplace, workplace
 from serving.bundle import encode
 from tests.contract.bank import FAMILIES, JOBS, bank_at, bank_rows, bank_spec
 from tests.contract.pipeline import leaderboard, run, take_in

@@ -11,11 +11,11 @@ from mlflow import environment_variables as options
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry import Registry, timed_retry
+from include.cli.deadline import answering
+from include.context.places import Need, places
 from include.errors import AwayError, NothingToDoError
-from include.places import Need, places
 from include.settings import read_settings
-from include.spec import Spec
-from include.within import answering
+from include.spec.model_spec import Spec
 
 WAITED = "MLflow does not answer, or with an error, and is asked again for 0 minutes"
 

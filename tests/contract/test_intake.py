@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from include import steps
+from include.context.step_context import Workplace
 from include.errors import NothingToDoError
-from include.records import Form, Intake
-from include.workplace import Workplace
+from include.records.records import Form, Intake
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import drop, rows, take_in
 
 
@@ -62,7 +62,7 @@ def test_two_files_of_the_same_bytes_in_one_run_count_once(at: Workplace) -> Non
     drop(at, same, "two.csv")
     assert sum(batch.new for batch in take_in(at).batches) == 50
     assert rows(at).height == 50
-    assert steps.ingest(at) == []
+    assert pipeline_step.ingest(at) == []
 
 
 def test_files_of_the_first_run_agree_on_their_columns(at: Workplace) -> None:
@@ -83,7 +83,7 @@ def test_with_nothing_landed_ever_a_run_ends_early(at: Workplace) -> None:
     intake = take_in(at)
     assert intake == Intake((), None)
     with pytest.raises(NothingToDoError, match="no row has ever landed"):
-        steps.plan(at, intake, Form(), "manual__empty")
+        pipeline_step.plan(at, intake, Form(), "manual__empty")
 
 
 def test_too_few_rows_of_a_class_end_a_run_with_the_counts(at: Workplace) -> None:
@@ -91,12 +91,12 @@ def test_too_few_rows_of_a_class_end_a_run_with_the_counts(at: Workplace) -> Non
     many = pulsar_rows(300, seed=4)
     drop(at, pl.concat([many.filter(pl.col("class") == side)[:5] for side in (0, 1)]))
     with pytest.raises(NothingToDoError, match=r"too few .* for 5 folds: train .*4 positive"):
-        steps.plan(at, take_in(at), Form(), "manual__few")
+        pipeline_step.plan(at, take_in(at), Form(), "manual__few")
 
 
 def test_a_run_that_died_after_ingest_loses_nothing(at: Workplace) -> None:
     """The next run claims what the dead one had claimed, and commits it."""
     drop(at, pulsar_rows(50, seed=3))
-    steps.ingest(at)
+    pipeline_step.ingest(at)
     (batch,) = take_in(at).batches
     assert (batch.new, rows(at).height) == (50, 50)

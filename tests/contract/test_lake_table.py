@@ -11,8 +11,8 @@ from deltalake import DeltaTable
 
 from include.adapters.lake import Lake
 from include.adapters.lake.place import for_delta
-from include.contract import Column, Contract
 from include.errors import ContractError
+from include.spec.contract import Column, Contract
 from serving.bundle import Layout
 from tests.seaweed import Bucket
 

@@ -14,11 +14,11 @@ from demo.data import pulsar_rows
 from include.adapters import lake as lakes
 from include.adapters.landing import Landing
 from include.adapters.registry import Looking, looking
-from include.moves import RollBack
-from include.promotions import roll_back
-from include.readings import LakeReading, LandingReading, RegistryReading
-from include.records import Form
-from include.workplace import Workplace
+from include.context.step_context import Workplace
+from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
+from include.records.moves import RollBack
+from include.records.records import Form
+from include.steps.promote import roll_back
 from tests.contract.pipeline import drop, run, take_in
 from tests.seaweed import Bucket
 

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
 from include.errors import ChampionMovedError, ModelRefusedError
-from include.moves import Move, MoveKind
-from include.records import (
+from include.records.moves import Move, MoveKind
+from include.records.records import (
     Candidate,
     Check,
     Decision,
@@ -24,7 +24,7 @@ from include.records import (
     Trial,
     Verdict,
 )
-from include.spec import Family
+from include.spec.model_spec import Family
 from include.stages.fit import fit
 from include.stages.score import score
 from include.stages.select import build

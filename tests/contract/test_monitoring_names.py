@@ -12,11 +12,11 @@ import pytest
 from benchmarks.serving_model import NAME
 from benchmarks.serving_process import HEADERS
 from demo.data import pulsar_rows
-from include.moves import RollBack
-from include.promotions import roll_back
-from include.records import Form
+from include.context.step_context import Workplace
+from include.records.moves import RollBack
+from include.records.records import Form
 from include.settings import PROJECT
-from include.workplace import Workplace
+from include.steps.promote import roll_back
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, run
 from tests.contract.test_exporter import exporting, page

@@ -10,13 +10,15 @@ from typing import Any
 import boto3
 import pytest
 
-from include import intake, planning, steps
 from include.adapters import landing as door
 from include.adapters.landing import Landing
+from include.context.step_context import Workplace
 from include.errors import NothingToDoError
-from include.records import pack
+from include.records.records import pack
+from include.steps import intake as intake_step
+from include.steps import pipeline as pipeline_step
+from include.steps import plan as plan_step
 from include.store import Folder, open_store
-from include.workplace import Workplace
 from tests.contract.bank import bank_at, bank_rows
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
@@ -88,21 +90,21 @@ def test_all_that_is_no_file_is_left_alone_and_named(
     assert "do not read" not in files_of(at)
     assert (place / "link.csv").is_symlink()
     assert json.loads(json.dumps(pack(list(batches))))
-    assert [batch.name for batch in intake.left_alone(at)] == sorted(KINDS)
+    assert [batch.name for batch in intake_step.left_alone(at)] == sorted(KINDS)
 
 
 def test_a_run_of_nothing_else_is_skipped_with_their_names(at: Workplace, place: Path) -> None:
     """Its sender reads there why nothing happens."""
     (place / "march").mkdir()
     with pytest.raises(NothingToDoError, match=r"march: left alone in .*a folder"):
-        planning.require_trainable(at.spec, take_in(at))
+        plan_step.require_trainable(at.spec, take_in(at))
 
 
 def test_many_of_them_are_counted(at: Workplace, place: Path) -> None:
     """What a run tells has a bound."""
     for number in range(30):
         (place / f"{number:02}").mkdir()
-    batches = steps.ingest(at)
+    batches = pipeline_step.ingest(at)
     assert len(batches) == 21
     assert batches[-1].name == "10 more"
 
@@ -122,7 +124,7 @@ def test_a_link_put_in_a_files_place_is_not_followed(
     at.landing.drop("a.csv", ROWS)
     with monkeypatch.context() as patch:
         patch.setattr(Landing, "_take", swapped)
-        assert [batch.digest for batch in steps.ingest(at)] == [""]
+        assert [batch.digest for batch in pipeline_step.ingest(at)] == [""]
     assert (place / "a.csv").is_symlink()
     (place / "a.csv").unlink()
     at.landing.drop("b.csv", ROWS)
@@ -213,15 +215,15 @@ def test_a_file_that_nobody_may_read_is_named(
 
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "open", refusing)
-        assert [(one.name, bool(one.digest)) for one in steps.ingest(at)] == [
+        assert [(one.name, bool(one.digest)) for one in pipeline_step.ingest(at)] == [
             ("b.csv", True),
             ("a.csv", False),
         ]
-        assert "cannot be read: Permission denied" in intake.left_alone(at)[0].note
+        assert "cannot be read: Permission denied" in intake_step.left_alone(at)[0].note
         (place / "a.csv.done").touch()
-        assert "a.csv" in [one.name for one in steps.ingest(at)]
+        assert "a.csv" in [one.name for one in pipeline_step.ingest(at)]
         assert not (place / "a.csv").exists()
-    assert "a.csv" in [one.name for one in steps.ingest(at) if one.digest]
+    assert "a.csv" in [one.name for one in pipeline_step.ingest(at) if one.digest]
 
 
 def test_keys_that_no_client_can_name_are_left_alone(bucket: Bucket, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from include.workplace import Workplace
+from include.context.step_context import Workplace
 from tests.contract.bank import bank_at, deliver
 from tests.logs import records_of
 

@@ -13,12 +13,13 @@ import pytest
 
 from demo.data import pulsar_rows
 from demo.free_ports import free_ports
-from include import commands, steps
+from include.cli import registry_commands
+from include.context.step_context import Workplace, workplace
 from include.errors import NothingToDoError, NotOwnerError
-from include.moves import RollBack
-from include.records import Form
+from include.records.moves import RollBack
+from include.records.records import Form
 from include.settings import PROJECT, read_settings
-from include.workplace import Workplace, workplace
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import drop, run, take_in
 from tests.logs import messages_of
 
@@ -67,7 +68,7 @@ def test_a_newcomer_is_refused_before_its_file_is_claimed(
     """By name, in its first task; the file waits in its landing place."""
     drop(newcomer, MORE, "waiting.csv")
     with pytest.raises(NotOwnerError, match=refusal(newcomer, owner.spec.name)) as refused:
-        steps.ingest(newcomer)
+        pipeline_step.ingest(newcomer)
     assert (refused.value.model, refused.value.owner) == (owner.spec.model, owner.spec.name)
     assert Path(newcomer.landing.url, "waiting.csv").exists()
 
@@ -78,12 +79,12 @@ def test_a_newcomer_moves_nothing(owner: Workplace, newcomer: Workplace) -> None
     intake = take_in(owner)
     before = owner.registry.moves()
     with pytest.raises(NotOwnerError, match=told):
-        steps.plan(newcomer, intake, Form(), "manual__newcomer")
+        pipeline_step.plan(newcomer, intake, Form(), "manual__newcomer")
     with pytest.raises(NotOwnerError, match=told):
-        steps.roll_back(newcomer, RollBack("key", 1, "why", by="Ada"))
+        pipeline_step.roll_back(newcomer, RollBack("key", 1, "why", by="Ada"))
     for command in ("promotions", "roll-back", "adopt", "judge"):
         with pytest.raises(NotOwnerError, match=told):
-            list(commands.run(command, newcomer.spec, newcomer.settings, None))  # type: ignore[arg-type]
+            list(registry_commands.run(command, newcomer.spec, newcomer.settings, None))  # type: ignore[arg-type]
     assert owner.registry.moves() == before
 
 
@@ -119,7 +120,7 @@ def test_a_model_is_handed_over(new_workplace: Callable[[], Workplace]) -> None:
     assert f"from {old.spec.name} to {new.spec.name} by Ada" in tags["ratchet.transferred"]
     drop(old, MORE)
     with pytest.raises(NotOwnerError, match=refusal(old, new.spec.name)):
-        steps.ingest(old)
+        pipeline_step.ingest(old)
     drop(new, MORE)
     done = run(new, Form(force=True))
     assert new.registry.moves()[0].version == "1"
@@ -140,7 +141,7 @@ def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(at: Workplace
     alone = workplace(at.spec, away)
     drop(at, ROWS)
     began = time.monotonic()
-    (batch,) = steps.ingest(alone)
+    (batch,) = pipeline_step.ingest(alone)
     assert batch.read == len(ROWS)
     assert time.monotonic() - began < 10
     mlflow.set_tracking_uri(at.settings.registry_url)

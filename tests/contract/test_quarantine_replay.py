@@ -13,10 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include import replay, steps
+from include.context.step_context import Workplace
 from include.errors import NothingToDoError
 from include.settings import PROJECT
-from include.workplace import Workplace
+from include.steps import pipeline as pipeline_step
+from include.steps import replay as replay_step
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 
@@ -70,9 +71,9 @@ def test_a_mended_row_is_taken_in(at: Workplace, form: str) -> None:
     more = bank_rows(10, seed=2)
     batch = deliver(at, FORMS[form](_text(more)), form)
     assert (batch.new, batch.reasons) == (9, {"not a number": 1})
-    (told,) = replay.quarantined(at)
+    (told,) = replay_step.quarantined(at)
     assert (told.digest, told.reason, told.rows) == (batch.digest, "not a number", 1)
-    replay.replay(at, batch.digest[:8], _mended(at, batch.digest, {SPOILT: MENDED}))
+    replay_step.replay(at, batch.digest[:8], _mended(at, batch.digest, {SPOILT: MENDED}))
     (replayed,) = take_in(at).batches
     assert (replayed.read, replayed.new, replayed.refused, replayed.note) == (1, 1, 0, "")
     want = more.with_columns(age=pl.when(pl.int_range(10) == 1).then(33).otherwise("age"))
@@ -90,7 +91,7 @@ def test_a_row_of_an_encoded_file_is_mended(
     text = "".join(f"{line}\n" for line in (lines[1:] if columns else lines))
     batch = deliver(at, text.encode(encoding))
     assert (batch.new, batch.refused) == (2, 1)
-    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    replay_step.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
     (replayed,) = take_in(at).batches
     assert (replayed.read, replayed.new, replayed.note) == (1, 1, "")
     assert "Z\u00fcrich \u20ac" in rows(at)["job"].to_list()
@@ -105,7 +106,7 @@ def test_a_parquet_row_comes_back_as_a_json_line(at: Workplace) -> None:
     batch = deliver(at, _parquet(spoilt), "a.PARQUET")
     assert (batch.new, batch.reasons) == (9, {"unknown label": 1})
     mended = _mended(at, batch.digest, {"maybe": more["y"][1]})
-    name = replay.replay(at, batch.digest, mended)
+    name = replay_step.replay(at, batch.digest, mended)
     assert name.endswith("-a.jsonl")
     assert take_in(at).batches[0].new == 1
     assert _features(rows(at)) == _features(pl.concat([GOOD, more]))
@@ -116,7 +117,7 @@ def test_rows_that_span_lines_are_mended_whole(at: Workplace) -> None:
     lines = ["age,balance,job,y", 'old,1.5,"on two\r\nlines ""so""",yes', "40,1,,no", "41,1,,no"]
     batch = deliver(at, "\n".join(lines) + "\n")
     assert (batch.new, batch.refused) == (2, 1)
-    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    replay_step.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
     assert take_in(at).batches[0].new == 1
     assert 'on two\r\nlines "so"' in rows(at)["job"].to_list()
 
@@ -126,8 +127,8 @@ def test_a_row_longer_than_any_field_is_mended(at: Workplace) -> None:
     long = "x" * 100_000
     lines = ["age,balance,note,job,y", f"old,1.5,{long},{long},yes", "40,1,,admin,no"]
     batch = deliver(at, "\n".join(lines) + "\n")
-    assert replay.quarantined(at)[0].rows == 1
-    replay.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
+    assert replay_step.quarantined(at)[0].rows == 1
+    replay_step.replay(at, batch.digest, _mended(at, batch.digest, {SPOILT: MENDED}))
     assert take_in(at).batches[0].new == 1
 
 
@@ -155,10 +156,10 @@ def test_a_row_is_not_in_quarantine_and_in_the_table(tmp_path: Path) -> None:
     strict = bank_at(tmp_path, missing=())
     deliver(strict, GOOD.drop_nulls().write_csv(), "first.csv")
     strict.landing.drop("gap.csv", b"age,balance,job,y\n40,,admin,no\n41,2,admin,no\n")
-    assert steps.dedup(strict, steps.ingest(strict))[0].refused == 1
+    assert pipeline_step.dedup(strict, pipeline_step.ingest(strict))[0].refused == 1
     assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
     assert [batch.new for batch in take_in(bank_at(tmp_path)).batches] == [2]
-    assert replay.quarantined(strict) == []
+    assert replay_step.quarantined(strict) == []
 
 
 def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> None:
@@ -169,18 +170,18 @@ def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> Non
     refused = deliver(strict, gzip.compress(_text(more).write_csv().encode()), "bad.csv.gz")
     assert "1 of 4 lines are in bad rows" in refused.note
     lenient = bank_at(tmp_path)
-    name = replay.replay(lenient, refused.digest[:8])
+    name = replay_step.replay(lenient, refused.digest[:8])
     (batch,) = take_in(lenient).batches
     assert (batch.digest, batch.name) == (refused.digest, name)
     assert (batch.new, batch.refused) == (3, 1)
-    assert [one.rows for one in replay.quarantined(lenient)] == [1]
+    assert [one.rows for one in replay_step.quarantined(lenient)] == [1]
 
 
 def test_a_file_that_is_refused_again_is_back_in_quarantine(at: Workplace) -> None:
     """Its new reason stands, its own name is not buried under old ones, and it is one file."""
     refused = deliver(at, "what,is,this\n1,2,3\n", f"{'n' * 240}.csv")
     for _ in range(2):
-        replay.replay(at, refused.digest)
+        replay_step.replay(at, refused.digest)
         (batch,) = take_in(at).batches
         assert "no target column" in batch.note
     assert batch.name == f"replay-{refused.digest[:12]}-{'n' * 46}.csv"
@@ -192,7 +193,7 @@ def test_replaying_overwrites_no_file_that_waits(at: Workplace) -> None:
     """Somebody may have dropped a better file under the name of the refused one."""
     refused = deliver(at, "what,is,this\n1,2,3\n", "batch.csv")
     at.landing.drop("batch.csv", bank_rows(5, seed=3).write_csv().encode())
-    replay.replay(at, refused.digest)
+    replay_step.replay(at, refused.digest)
     assert sorted(batch.new for batch in take_in(at).batches) == [0, 5]
 
 
@@ -204,9 +205,9 @@ def test_rows_mended_one_after_the_other_all_arrive(at: Workplace) -> None:
         _table([row]) for row in _rows_of(_mended(at, batch.digest, {"old": "50", "new": "51"}))
     )
     for mended in (first, second, first):
-        replay.replay(at, batch.digest, mended)
+        replay_step.replay(at, batch.digest, mended)
     assert [one.new for one in take_in(at).batches] == [1, 1]
-    replay.replay(at, batch.digest, first)
+    replay_step.replay(at, batch.digest, first)
     (again,) = take_in(at).batches
     assert (again.new, again.note) == (0, "these bytes were ingested before; nothing to do")
 
@@ -218,7 +219,7 @@ def test_bytes_that_were_no_text_are_not_made_a_category(at: Workplace) -> None:
     said = ratchet(at.settings.home, "replay", "bank", batch.digest)
     assert (said.code, said.out) == (1, "")
     assert "have to be mended" in said.err
-    replay.replay(at, batch.digest, _mended(at, batch.digest, {r"Caf\xe9": "Café"}))
+    replay_step.replay(at, batch.digest, _mended(at, batch.digest, {r"Caf\xe9": "Café"}))
     assert take_in(at).batches[0].new == 1
     assert set(rows(at)["job"].drop_nulls()) == {*GOOD["job"].drop_nulls(), "Café"}
 
@@ -263,7 +264,7 @@ def test_what_is_no_copy_of_the_rows_is_told(at: Workplace, kind: str) -> None:
     content, sentence = NO_COPIES[kind]
     batch = deliver(at, _text(bank_rows(10, seed=2)).write_csv())
     with pytest.raises(NothingToDoError, match=sentence):
-        replay.replay(at, batch.digest, content)
+        replay_step.replay(at, batch.digest, content)
     assert take_in(at).batches == ()
 
 
@@ -285,7 +286,7 @@ def test_a_batch_on_its_way_is_let_come_to_its_end(at: Workplace) -> None:
     """Its rows are in quarantine before its file is in the archive."""
     at.landing.write_quarantine("abc", [b"line,column,reason,raw\n2,age,not a number,x\n"])
     with pytest.raises(NothingToDoError, match="still on its way"):
-        replay.replay(at, "abc")
+        replay_step.replay(at, "abc")
 
 
 def _mended(at: Workplace, digest: str, replaced: Mapping[str, str]) -> bytes:
@@ -319,7 +320,7 @@ def test_a_digest_is_no_path(at: Workplace, start: str) -> None:
     """What is no start of a digest names nothing, even where there is one batch."""
     deliver(at, _text(bank_rows(10, seed=2)).write_csv())
     with pytest.raises(NothingToDoError, match="not the start of a digest"):
-        replay.replay(at, start)
+        replay_step.replay(at, start)
 
 
 def test_no_cell_of_the_table_is_run(at: Workplace) -> None:
@@ -328,7 +329,7 @@ def test_no_cell_of_the_table_is_run(at: Workplace) -> None:
     batch = deliver(at, "\n".join([*lines, "42,2,admin,yes", "43,2,admin,yes", ""]))
     table = _rows_of(at.landing.read_quarantine(batch.digest).rows or b"")
     assert [row["raw"] for row in table] == ["'=cmd()|x,1,admin,no", "'-2+3,1,admin,no"]
-    name = replay.replay(at, batch.digest, _mended(at, batch.digest, {"'=cmd()|x": "44"}))
+    name = replay_step.replay(at, batch.digest, _mended(at, batch.digest, {"'=cmd()|x": "44"}))
     sent = Path(at.landing.url, name).read_text()
     assert sent == "age,balance,job,y\n44,1,admin,no\n-2+3,1,admin,no\n"
 
@@ -341,7 +342,7 @@ def test_rows_are_shown_escaped_and_sent_as_they_came(at: Workplace) -> None:
     table = at.landing.read_quarantine(batch.digest).rows or b""
     assert b"\x1b" not in table
     assert rb"old,1,\x1b[2Jx\u202ey,no" in table
-    name = replay.replay(at, batch.digest)
+    name = replay_step.replay(at, batch.digest)
     assert Path(at.landing.url, name).read_text().splitlines() == lines[:3]
 
 

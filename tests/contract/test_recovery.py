@@ -9,14 +9,14 @@ import pytest
 from deltalake import DeltaTable
 
 from demo.data import pulsar_rows
-from include import steps
 from include.adapters.lake import compaction
+from include.context.step_context import Workplace
 from include.errors import DataFileError, TableRefusedError
-from include.intake import KNOWN_BYTES
-from include.records import Intake
-from include.recover import recover
+from include.records.records import Intake
+from include.steps import pipeline as pipeline_step
+from include.steps.intake import KNOWN_BYTES
+from include.steps.recover import recover
 from include.store import open_store
-from include.workplace import Workplace
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import (
     BROKEN_LOGS,
@@ -100,7 +100,7 @@ def test_a_data_file_goes_once_all_of_its_batches_are_back(
     largest.unlink()
     land_again(filled, "0.csv")
     with pytest.raises(DataFileError, match=f"{largest.name} is gone"):
-        steps.ingest(filled)
+        pipeline_step.ingest(filled)
     land_again(filled)
     take_in(filled)
     assert sided(filled).equals(before)
@@ -145,10 +145,10 @@ def test_a_run_says_which_batches_the_table_lacks(
     filled: Workplace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether or not anything lands: a table that was lost does not begin anew in silence."""
-    steps.ingest(filled)
+    pipeline_step.ingest(filled)
     assert not warnings_of(caplog, "ratchet")
     lose_the_newest_entries(filled)
-    steps.ingest(filled)
+    pipeline_step.ingest(filled)
     (said,) = warnings_of(caplog, "ratchet")
     assert "lacks 2 batches that were ingested before" in said
     assert f"./ratchet recover {filled.spec.name} --yes" in said

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.records import Fate
-from include.workplace import Workplace
+from include.context.step_context import Workplace
+from include.records.records import Fate
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 from tests.logs import records_of

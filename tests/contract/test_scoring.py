@@ -6,11 +6,11 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include import steps
+from include.context.step_context import Workplace
 from include.errors import SpecError
-from include.records import Form
-from include.spec import Slice
-from include.workplace import Workplace
+from include.records.records import Form
+from include.spec.model_spec import Slice
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import DAG_RUNS, Run, drop, run, take_in
 
 ROWS = pulsar_rows(600, seed=3)
@@ -97,4 +97,4 @@ def test_a_slice_of_what_no_row_has_stops_the_run_before_it_trains(
     drop(at, ROWS)
     intake = take_in(at)
     with pytest.raises(SpecError, match=rf"{at.spec.name}\.toml: .*{sentence}"):
-        steps.plan(sliced(at, part), intake, Form(), next(DAG_RUNS))
+        pipeline_step.plan(sliced(at, part), intake, Form(), next(DAG_RUNS))

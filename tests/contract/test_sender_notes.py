@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from obstore.exceptions import PermissionDeniedError
 
-from include import intake, replay, steps
 from include.adapters import landing as door
 from include.adapters import sender_notes
-from include.records import Batch, Fate
+from include.context.step_context import Workplace
+from include.records.records import Batch, Fate
+from include.steps import intake as intake_step
+from include.steps import pipeline as pipeline_step
+from include.steps import replay as replay_step
 from include.store import Store, open_store
-from include.workplace import Workplace
 from tests.contract.bank import bank_at, ratchet
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
@@ -79,7 +81,7 @@ def send(at: Workplace, content: bytes, name: str = "march.csv") -> Batch:
 
 def waiting(at: Workplace) -> list[tuple[str, int]]:
     """Return what waits in quarantine, by file."""
-    return [(one.name, one.rows) for one in replay.quarantined(at)]
+    return [(one.name, one.rows) for one in replay_step.quarantined(at)]
 
 
 def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplace) -> None:
@@ -91,7 +93,7 @@ def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplac
     assert "line 23, age: old,1.5,admin,no\nline 24, age: old,2.5,admin,no\n" in text
     assert "put the whole file here again" in text
     assert f"./ratchet replay {at.spec.name} {partly.digest[:12]}\n" in text
-    assert steps.ingest(at) == []
+    assert pipeline_step.ingest(at) == []
     assert waiting(at) == [("march.csv", 3)]
     assert send(at, file_of(*GOOD, *MENDED)).new == 3
     assert (notes(at), waiting(at)) == ({}, [])
@@ -100,7 +102,7 @@ def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplac
     assert "first on line 2: old" in notes(at)["april.csv.txt"]
     assert send(at, file_of("88,3,,no", "88,4,,no"), "april.csv").new == 2
     assert (notes(at), waiting(at)) == ({}, [])
-    assert [one.settled for one in replay.quarantined(at, settled=True)] == [True, True]
+    assert [one.settled for one in replay_step.quarantined(at, settled=True)] == [True, True]
 
 
 MENDS: dict[str, tuple[bytes, bool]] = {
@@ -121,7 +123,7 @@ def test_the_mended_file_is_told_from_the_next_one(folder: Workplace, kind: str)
     content, settles = MENDS[kind]
     first = send(folder, PARTLY)
     assert send(folder, content).fate is Fate.GOES_ON
-    held = [one.digest for one in replay.quarantined(folder)]
+    held = [one.digest for one in replay_step.quarantined(folder)]
     assert (first.digest not in held) == settles
     assert (NOTE not in notes(folder)) == settles
 
@@ -142,7 +144,7 @@ def test_replayed_rows_leave_the_list_one_by_one(folder: Workplace) -> None:
     header, *held = table.splitlines()
     for number, left in enumerate(held, 1):
         mended = left.replace(b"old", b"77")
-        replay.replay(folder, batch.digest, b"\n".join([header, mended]) + b"\n")
+        replay_step.replay(folder, batch.digest, b"\n".join([header, mended]) + b"\n")
         assert take_in(folder).batches[0].new == 1
         assert waiting(folder) == [("march.csv", 3 - number)] * (number < 3)
         assert bool(notes(folder)) == (number < 3)
@@ -154,7 +156,7 @@ def test_rows_replayed_and_refused_again_wait_under_their_new_batch(folder: Work
     """Once, with the note of their own; the mended whole file settles both."""
     batch = send(folder, PARTLY)
     table = folder.landing.read_quarantine(batch.digest).rows or b""
-    replay.replay(folder, batch.digest, table.replace(b"old,0.5", b"78,0.5"))
+    replay_step.replay(folder, batch.digest, table.replace(b"old,0.5", b"78,0.5"))
     (again,) = take_in(folder).batches
     assert (again.fate, again.new, again.refused) == (Fate.REFUSED, 0, 2)
     assert sorted(waiting(folder)) == [("march.csv", 0), ("march.csv", 3)]
@@ -169,7 +171,7 @@ def test_a_file_replayed_as_it_came_takes_its_note_along(folder: Workplace) -> N
     batch = send(folder, file_of(*GOOD[:2], *BAD), name)
     assert batch.fate is Fate.REFUSED
     lenient = bank_at(folder.settings.home, max_refused_share=1)
-    replay.replay(lenient, batch.digest)
+    replay_step.replay(lenient, batch.digest)
     (again,) = take_in(lenient).batches
     assert (again.new, again.refused) == (2, 3)
     assert list(notes(folder)) == [f"{name}.txt"]
@@ -263,7 +265,7 @@ def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: Workplace) -> 
     """Who moves a file called `refused` moves it in there."""
     send(folder, PARTLY)
     Path(folder.landing.url, "refused", "april.csv").write_bytes(PARTLY)
-    (told,) = intake.left_alone(folder)
+    (told,) = intake_step.left_alone(folder)
     assert told.name == "refused/april.csv"
     assert "in the folder of notes" in told.note
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.adapters.train_sides import Arranged, TrainSides
+from include.adapters.train_matrix import Arranged, TrainSides
 from serving.bundle import Layout
 
 LAYOUT = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height",))

@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from include import contract as contracts
-from include import steps
-from include.accounts import Account
+from include.context.step_context import Workplace
 from include.errors import DeliveryRefusedError, NothingToDoError
-from include.records import Candidate, Form, Intake, Verdict
-from include.spec import Family
-from include.workplace import Workplace
+from include.records.records import Candidate, Form, Intake, Verdict
+from include.reports.account import Account
+from include.spec import contract as contracts
+from include.spec.model_spec import Family
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import DAG_RUNS, Run, drop, leaderboard, rows, run, state, take_in
 from tests.logs import warnings_of
 
@@ -142,15 +142,17 @@ def test_a_run_is_described_in_mlflow_as_in_its_note(
     """The verdict first; a run that was deleted there costs a warning and nothing else."""
     at, first = trained
     account = Account(batches=first.intake.batches, is_settled=True, decision=first.decision)
-    told = steps.report(at, account, first.plan)
+    told = pipeline_step.report(at, account, first.plan)
     described = mlflow.get_run(first.plan.run_id).data.tags["mlflow.note.content"]
     assert described.startswith(f"{told.sentences[0]}\n")
     assert "600 rows in, 600 new, 0 duplicate, 0 in conflict, 0 refused." in described
     with caplog.at_level(logging.WARNING, logger="ratchet"):
-        assert steps.report(at, account, replace(first.plan, run_id="0" * 32)) == told
+        assert pipeline_step.report(at, account, replace(first.plan, run_id="0" * 32)) == told
     (sentence,) = warnings_of(caplog, "ratchet")
     assert sentence.startswith(f"The description of MLflow run {'0' * 32} was not written: ")
-    assert steps.report(at, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
+    assert (
+        pipeline_step.report(at, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
+    )
 
 
 def test_a_refused_delivery_is_an_error_of_its_own_task(at: Workplace) -> None:
@@ -159,9 +161,9 @@ def test_a_refused_delivery_is_an_error_of_its_own_task(at: Workplace) -> None:
     drop(at, ROWS, "good.csv")
     taken_in = take_in(at)
     with pytest.raises(DeliveryRefusedError, match=r"^bad\.csv: .*no target column 'class'"):
-        steps.refusals(at, taken_in)
+        pipeline_step.refusals(at, taken_in)
     fine = tuple(batch for batch in taken_in.batches if batch.name == "good.csv")
-    assert steps.refusals(at, Intake(fine, taken_in.dataset)) == []
+    assert pipeline_step.refusals(at, Intake(fine, taken_in.dataset)) == []
 
 
 def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:
@@ -173,7 +175,7 @@ def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> Non
     assert "ingested before" in intake.batches[0].note
     assert intake.dataset == first.plan.dataset
     with pytest.raises(NothingToDoError, match="no row is new since data version 0"):
-        steps.plan(at, intake, Form(), next(DAG_RUNS))
+        pipeline_step.plan(at, intake, Form(), next(DAG_RUNS))
     assert state(at) == before
 
 
@@ -211,16 +213,18 @@ def test_later_rows_and_a_forced_promotion(at: Workplace) -> None:
 
 
 REPEATS: dict[str, Callable[[Workplace, Run], object]] = {
-    "ingest": lambda at, _: steps.ingest(at),
-    "dedup": lambda at, run: steps.dedup(at, run.batches),
-    "split": lambda at, run: steps.split(at, run.batches),
-    "screen": lambda at, run: steps.screen(at, run.plan, "naive_bayes"),
-    "shortlist": lambda at, run: steps.shortlist(at, run.plan, run.screened),
-    "finalists": lambda at, run: steps.finalists(at, run.plan, run.screened),
-    "heat": lambda at, run: steps.heat(at, run.plan, run.heats[0]),
-    "fit": lambda at, run: steps.fit(at, run.plan, run.screened),
-    "score": lambda at, run: steps.score(at, run.plan, run.challenger),
-    "promote": lambda at, run: steps.promote(at, run.plan, run.challenger, run.scores, Form()),
+    "ingest": lambda at, _: pipeline_step.ingest(at),
+    "dedup": lambda at, run: pipeline_step.dedup(at, run.batches),
+    "split": lambda at, run: pipeline_step.split(at, run.batches),
+    "screen": lambda at, run: pipeline_step.screen(at, run.plan, "naive_bayes"),
+    "shortlist": lambda at, run: pipeline_step.shortlist(at, run.plan, run.screened),
+    "finalists": lambda at, run: pipeline_step.finalists(at, run.plan, run.screened),
+    "heat": lambda at, run: pipeline_step.heat(at, run.plan, run.heats[0]),
+    "fit": lambda at, run: pipeline_step.fit(at, run.plan, run.screened),
+    "score": lambda at, run: pipeline_step.score(at, run.plan, run.challenger),
+    "promote": lambda at, run: pipeline_step.promote(
+        at, run.plan, run.challenger, run.scores, Form()
+    ),
 }
 
 
@@ -277,20 +281,20 @@ def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[Workplace,
     at, _ = trained
     drop(at, "profile_0,class\n1,0\n", "half.csv")
     with pytest.raises(NothingToDoError, match=r"no row is new .*half\.csv: file refused, kept as"):
-        steps.plan(at, take_in(at), Form(), next(DAG_RUNS))
+        pipeline_step.plan(at, take_in(at), Form(), next(DAG_RUNS))
 
 
 def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:
     """The same steps twice over, as after a kill at every boundary, end as if run once."""
     drop(at, pulsar_rows(300, seed=5))
-    batches = steps.ingest(at)
-    assert steps.ingest(at) == batches
-    judged = steps.dedup(at, batches)
-    assert steps.dedup(at, batches) == judged
-    intake = steps.split(at, judged)
-    assert steps.split(at, judged) == intake
-    plan = steps.plan(at, intake, Form(), "manual__twice")
-    assert steps.plan(at, intake, Form(), "manual__twice") == plan
+    batches = pipeline_step.ingest(at)
+    assert pipeline_step.ingest(at) == batches
+    judged = pipeline_step.dedup(at, batches)
+    assert pipeline_step.dedup(at, batches) == judged
+    intake = pipeline_step.split(at, judged)
+    assert pipeline_step.split(at, judged) == intake
+    plan = pipeline_step.plan(at, intake, Form(), "manual__twice")
+    assert pipeline_step.plan(at, intake, Form(), "manual__twice") == plan
     assert rows(at).height == 300
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include import settling
-from include.workplace import Workplace
+from include.context.step_context import Workplace
+from include.steps import settle as settle_step
 from tests.contract.bank import bank_at, bank_rows, deliver
 
 GOOD = bank_rows(20, seed=1).write_csv()
@@ -23,7 +23,7 @@ def at(tmp_path: Path) -> Workplace:
 
 
 def _waiting(at: Workplace) -> tuple[int, int]:
-    seen = settling.look(at)
+    seen = settle_step.look(at)
     return seen.refused_files, seen.refused_rows
 
 
@@ -33,7 +33,7 @@ def test_refused_rows_count_until_they_were_mended(at: Workplace) -> None:
     assert _waiting(at) == (0, 1)
     deliver(at, MORE, "more.csv")
     assert _waiting(at) == (0, 0)
-    assert settling.look(at).quarantine_bytes > 0
+    assert settle_step.look(at).quarantine_bytes > 0
 
 
 def test_a_refused_file_counts_until_its_mended_one_came(at: Workplace) -> None:
@@ -52,8 +52,8 @@ def test_some_rows_mended_leave_the_others_waiting(at: Workplace) -> None:
     spoilt = [SPOILT[0], SPOILT[1], "old" + SPOILT[2], *SPOILT[3:]]
     batch = deliver(at, "\n".join(spoilt) + "\n", "more.csv")
     at.ledger.promise("e" * 64, batch.digest, [2])
-    settling.settle(at, "e" * 64)
+    settle_step.settle(at, "e" * 64)
     assert _waiting(at) == (0, 1)
     at.ledger.promise("f" * 64, batch.digest, [3])
-    settling.settle(at, "f" * 64)
+    settle_step.settle(at, "f" * 64)
     assert _waiting(at) == (0, 0)

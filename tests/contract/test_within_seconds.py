@@ -15,19 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from include import __main__ as command
-from include import commands
+from include.cli import main as command
+from include.cli import registry_commands
+from include.cli.deadline import within
+from include.context.places import EVERYTHING, Place
 from include.errors import AwayError
-from include.places import EVERYTHING, Place
 from include.settings import PROJECT
-from include.within import within
 from tests.contract.bank import Said, ratchet
 from tests.serving.registries import MlflowServer, free_port
 
 PATIENCE = 1
 SECONDS = 15
 """Most that a command may take with so little patience, on a busy machine too."""
-assert commands, "imported here, because its seconds are no part of any waiting"
+assert registry_commands, "imported here, because its seconds are no part of any waiting"
 Handler = Callable[[socket.socket, int], None]
 """Called with a connection and the number of those before it."""
 
@@ -230,7 +230,7 @@ def test_without_the_bucket_a_command_ends_with_one_sentence(
 def test_a_disk_that_hangs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a network disk does whose server is away: the question itself never returns."""
     released = threading.Event()
-    monkeypatch.setattr("include.places.os.scandir", lambda _: released.wait(30))
+    monkeypatch.setattr("include.context.places.os.scandir", lambda _: released.wait(30))
     said, took = asked(tmp_path, "quarantine", "bank")
     released.set()
     assert said.code == 1
@@ -274,8 +274,8 @@ def test_who_does_not_hear_is_ended(tmp_path: Path) -> None:
     script.write_text(
         textwrap.dedent("""
         import signal, time
-        from include.places import Place
-        from include.within import within
+        from include.context.places import Place
+        from include.cli.deadline import within
         answers = iter([""])
         place = Place("the place", lambda _: next(answers, "gone"), "Go and look.")
         with within([place], 1, may_take_long=True):

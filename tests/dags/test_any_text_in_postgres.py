@@ -12,13 +12,13 @@ from airflow.models.xcom import XComModel
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.contract import Column, Contract
 from include.errors import FileRefusedError, NothingToDoError
-from include.intake import ingest_delivery
-from include.moves import Move, MoveKind
-from include.records import Batch, Form, Preflight, pack
-from include.spec import Spec
+from include.records.moves import Move, MoveKind
+from include.records.records import Batch, Form, Preflight, pack
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
+from include.steps.intake import ingest_delivery
 from tests.contract.bank import bank_at, deliver
 from tests.postgres import postgres
 

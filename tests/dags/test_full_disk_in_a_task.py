@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import task_call
 
-from include import steps
+from include.context.step_context import Workplace
 from include.errors import FullDiskError
-from include.spec import Spec
-from include.workplace import Workplace
+from include.spec.model_spec import Spec
+from include.steps import pipeline as pipeline_step
 
 
 def _full(_: Workplace) -> None:
@@ -24,7 +24,7 @@ def test_a_task_names_the_disk_that_is_full(
     task = SimpleNamespace(xcom_push=lambda *_: None, try_number=1, task_id="ingest")
     monkeypatch.setattr(task_call, "get_current_context", lambda: {"ti": task})
     monkeypatch.setattr(task_call, "spec_of_run", lambda *_: spec)
-    monkeypatch.setattr(steps, "ingest", _full)
+    monkeypatch.setattr(pipeline_step, "ingest", _full)
     monkeypatch.setenv("RATCHET_HOME", str(tmp_path))
     with pytest.raises(FullDiskError, match="no space is left on the disk with"):
         task_call.call("ingest", "pulsars.toml")

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import TriggerEvent
 from landing_trigger import LandingTrigger, connection_options
 
-from include.arrivals import Lookout
+from include.formats.completeness import Lookout
 from include.settings import read_settings
 from include.store import open_store
 from tests.logs import messages_of

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from include.errors import FileRefusedError
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
 
 MIB = 1 << 20

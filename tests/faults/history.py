@@ -15,14 +15,14 @@ from deltalake import DeltaTable
 from pydantic import TypeAdapter
 
 from demo.data import pulsar_rows
-from include import steps
 from include.adapters import landing as door
 from include.adapters.lake.sides import Sides
-from include.records import Batch, Intake, pack
+from include.context.step_context import Workplace, workplace
+from include.records.records import Batch, Intake, pack
 from include.settings import Settings, read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
+from include.steps import pipeline as pipeline_step
 from include.store import Folder, Store, open_store
-from include.workplace import Workplace, workplace
 
 ROWS = 400
 _ENVIRONMENT = "environment.json"
@@ -74,8 +74,8 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
     if not again:
         for file in kept.iterdir():
             file.unlink()
-    ingested = _once(kept / "1", lambda: steps.ingest(at))
-    deduped = _once(kept / "2", lambda: steps.dedup(at, ingested))
+    ingested = _once(kept / "1", lambda: pipeline_step.ingest(at))
+    deduped = _once(kept / "2", lambda: pipeline_step.dedup(at, ingested))
     _once(kept / "3", lambda: _split(at, deduped))
 
 
@@ -122,7 +122,7 @@ def _landing(home: Path, spec: Spec) -> Store:
 
 
 def _split(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
-    intake: Intake = steps.split(at, batches)
+    intake: Intake = pipeline_step.split(at, batches)
     return list(intake.batches)
 
 

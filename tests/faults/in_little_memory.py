@@ -14,13 +14,13 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from include import outgrown
-from include.dock import Dock, dock
-from include.records import Dataset
+from include.context.intake_context import Dock, dock
+from include.records.records import Dataset
 from include.settings import read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select as select_stage
+from include.steps import fit_out_of_memory as fit_out_of_memory_step
 from serving.bundle import Layout
 
 MIB = 2**20
@@ -85,7 +85,7 @@ def main() -> None:
 
 def _fit(at: Dock, dataset: Dataset, way: str) -> FixedThresholdClassifier:
     if way == "blocks":
-        model, rows = outgrown.fit(at, dataset, LAYOUT, _pipeline(), 0.3)
+        model, rows = fit_out_of_memory_step.fit(at, dataset, LAYOUT, _pipeline(), 0.3)
         if rows != dataset.train_rows:
             raise SystemExit(f"the model saw {rows} of {dataset.train_rows} rows")
         return model

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from include.spec import Spec, read_spec
+from include.spec.model_spec import Spec, read_spec
 from tests.faults import history
 
 DISK = "12m"

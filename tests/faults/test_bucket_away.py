@@ -10,7 +10,7 @@ import pytest
 
 from include.adapters.lake.table import Table
 from include.adapters.landing import Landing
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from tests.faults import history
 from tests.seaweed import Seaweed, seaweed
 from tests.suite_profile import PROFILE

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from tests.faults import history
 
 DAY = 86_400

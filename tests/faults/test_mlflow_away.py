@@ -13,11 +13,11 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include import steps
-from include.records import Form
+from include.context.step_context import Workplace, workplace
+from include.records.records import Form
 from include.settings import read_settings
-from include.spec import Spec
-from include.workplace import Workplace, workplace
+from include.spec.model_spec import Spec
+from include.steps import pipeline as pipeline_step
 from tests.contract.pipeline import DAG_RUNS, drop, state, take_in
 from tests.serving.registries import MlflowServer
 from tests.suite_profile import PROFILE
@@ -86,13 +86,15 @@ AWAY: dict[str, Away] = {"frozen": frozen, "killed": killed}
 def test_it_costs_the_time_it_is_away(at: Workplace, server: MlflowServer, how: str) -> None:
     """Fit, score and promote wait for it; one version, one move, one decision are recorded."""
     drop(at, pulsar_rows(700, seed=3))
-    plan = steps.plan(at, take_in(at), Form(), next(DAG_RUNS))
-    screened = [steps.screen(at, plan, family.name) for family in at.spec.families]
-    challenger = meanwhile(AWAY[how], server, lambda: steps.fit(at, plan, screened))
-    scores = meanwhile(AWAY[how], server, lambda: steps.score(at, plan, challenger))
-    meanwhile(AWAY[how], server, lambda: steps.promote(at, plan, challenger, scores, Form()))
+    plan = pipeline_step.plan(at, take_in(at), Form(), next(DAG_RUNS))
+    screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
+    challenger = meanwhile(AWAY[how], server, lambda: pipeline_step.fit(at, plan, screened))
+    scores = meanwhile(AWAY[how], server, lambda: pipeline_step.score(at, plan, challenger))
+    meanwhile(
+        AWAY[how], server, lambda: pipeline_step.promote(at, plan, challenger, scores, Form())
+    )
     before = state(at)
     assert [move.version for move in at.registry.moves()] == ["1"]
     assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
-    steps.promote(at, plan, challenger, scores, Form())
+    pipeline_step.promote(at, plan, challenger, scores, Form())
     assert state(at) == before

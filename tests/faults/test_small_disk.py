@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include.settings import PROJECT
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from tests.faults import history
 
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]

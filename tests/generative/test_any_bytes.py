@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, outside, raw_texts, seen, stated, with_seen
 
 # Random bytes rarely get past a file's first lines, so flips of good files come beside them. The

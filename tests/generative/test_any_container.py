@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, raw_texts, stated
 
 

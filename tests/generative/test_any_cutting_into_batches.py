@@ -9,8 +9,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.contract import Column, Contract
-from include.spec import Split
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Split
 from include.stages.dedup import dedup, with_keys
 from include.stages.split import HOLDOUT, Standing, split
 

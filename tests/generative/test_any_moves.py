@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import RollBackError
-from include.moves import Move, MoveKind
+from include.records.moves import Move, MoveKind
 from include.stages.roll_back import target, withdrawn
 
 # True promotes a new version, a number goes back so many steps where there are so many.

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include import intake
 from include.adapters import landing as door
-from include.arrivals import why_ignored
-from include.records import pack
-from include.showable import showable, showable_name, showable_row
-from include.spreadsheet import neutral, restored
+from include.context.step_context import Workplace
+from include.formats.completeness import why_ignored
+from include.records.records import pack
+from include.steps import intake as intake_step
 from include.store.keys import key_part, name_of
-from include.workplace import Workplace
+from include.text.showable import showable, showable_name, showable_row
+from include.text.spreadsheet_cells import neutral, restored
 from tests.contract.bank import bank_at
 
 ODD = st.sampled_from(
@@ -91,13 +91,13 @@ def test_any_names_go_from_landing_to_their_end(names: set[bytes]) -> None:
 def taken_in(at: Workplace) -> None:
     """Bring what waits to its end, without the lake; what a task would hand on is text."""
     for delivery in at.landing.claim():
-        batch = intake.ingest_delivery(at, delivery)
+        batch = intake_step.ingest_delivery(at, delivery)
         text = json.dumps(pack(batch), ensure_ascii=False)
         assert text.isprintable()
         assert text.encode()
         if not batch.note:
             at.landing.archive(delivery)
-    for batch in intake.left_alone(at):
+    for batch in intake_step.left_alone(at):
         assert json.dumps(pack(batch), ensure_ascii=False).isprintable()
 
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import pytest
 
-from include.contract import Contract
 from include.errors import FileRefusedError
-from include.spec import Spec
+from include.spec.contract import Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, seen, with_seen
 from tests.suite_profile import PROFILE
 

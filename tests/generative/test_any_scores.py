@@ -7,10 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from include.arrays import Labels, Probabilities
-from include.records import Agreement, Form, Proof, Scorecard, Scores, Verdict
-from include.spec import Gate, Selection
-from include.stages.promote import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, gains, promote
+from include.records.arrays import Labels, Probabilities
+from include.records.records import Agreement, Form, Proof, Scorecard, Scores, Verdict
+from include.spec.model_spec import Gate, Selection
+from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, gains, promote
 from include.stages.score import agree, score
 from include.stages.select import bagged_threshold, best_threshold, folded
 

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.arrays import Calls, Labels
-from include.stages.promote.swaps import swaps
+from include.records.arrays import Calls, Labels
+from include.stages.decide.swaps import swaps
 from include.stages.score import agree
 
 ROW = st.tuples(st.booleans(), st.booleans(), st.booleans())

@@ -7,13 +7,13 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.contract import Column, Contract
 from include.errors import FileRefusedError
 from include.formats import RefusedRow, Stated
 from include.formats.blocks import from_records
 from include.formats.header import read_header
 from include.formats.records import careful
-from include.spec import Spec
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, raw_texts
 from include.stages.ingest.halves import Edges, Judged
 from include.stages.ingest.rows import judged

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.contract import Contract
-from include.spec import Spec
+from include.spec.contract import Contract
+from include.spec.model_spec import Spec
 from include.stages.dedup import KEYS, with_keys
 from include.stages.ingest import ingest, seen, with_seen
 from serving.bundle import Layout, encode_column

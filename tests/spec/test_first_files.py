@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from include.contract import Contract
 from include.errors import BadRowsError, FileRefusedError
-from include.spec import Spec
+from include.spec.contract import Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import (
     Seen,
     ingest,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records import (
+from include.records.records import (
     AdoptionGround,
     CallCounts,
     Decision,
@@ -15,8 +15,8 @@ from include.records import (
     Scores,
     Verdict,
 )
-from include.spec import Gate
-from include.stages.promote import asked, counts_everywhere, promote
+from include.spec.model_spec import Gate
+from include.stages.decide import asked, counts_everywhere, promote
 from include.stages.score import agree, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900

@@ -3,7 +3,7 @@
 import pytest
 
 from include.errors import RollBackError
-from include.moves import Move, MoveKind
+from include.records.moves import Move, MoveKind
 from include.stages.roll_back import target, withdrawn
 
 KINDS = {"P": MoveKind.PROMOTION, "B": MoveKind.ROLL_BACK, "H": MoveKind.BY_HAND}

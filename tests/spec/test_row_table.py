@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from include.contract import Column, Contract
 from include.errors import FileRefusedError
-from include.spec import Spec
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import Part, ingest, require_mostly_good
 from serving.values.spelling import SPELLING
 

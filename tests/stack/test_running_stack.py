@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from include.running_stack import runs, state_file, with_stack
+from include.context.running_stack import runs, state_file, with_stack
 from include.settings import read_settings
 from stack.state import read_state
 from tests.stack.standins import SLEEP, Held, component, until

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 import zstandard
 
-from include.arrivals import PATIENCE_SECONDS, Lookout, is_complete
+from include.formats.completeness import PATIENCE_SECONDS, Lookout, is_complete
 from include.store import Folder
 from tests.faults.bombs import packed, zip_of
 
@@ -141,7 +141,7 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.Monk
         read.append(name)
         return False
 
-    monkeypatch.setattr("include.arrivals.is_complete", unfinished)
+    monkeypatch.setattr("include.formats.completeness.is_complete", unfinished)
     lookout = Lookout(Folder(tmp_path))
     (tmp_path / "a.csv").write_bytes(json.dumps({}).encode())
     for _ in range(5):

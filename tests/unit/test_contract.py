@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include import contract as contracts
-from include.contract import Column, Contract
 from include.errors import ContractError, SpecError
-from include.spec import Slice, Spec
+from include.spec import contract as contracts
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Slice, Spec
 
 KINDS: dict[str, contracts.Kind] = {"age": "number", "job": "category", "ärger, %": "number"}
 

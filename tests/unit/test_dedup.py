@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 import xxhash
 
-from include.contract import Column, Contract
+from include.spec.contract import Column, Contract
 from include.stages.dedup import Unseen, dedup, with_keys
 
 NOTHING = pl.DataFrame(schema={"key_high": pl.Int64, "key_low": pl.Int64, "label": pl.Int8})

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.utils import _param_validation as sklearn_rules
 
-from include.accepted import accepts
-from include.estimators import (
+from include.cli.trusted_names import _ways
+from include.spec.estimators import (
     CLASSIFIERS,
     ESTIMATOR_VALUED,
     KERNELS,
@@ -23,8 +23,8 @@ from include.estimators import (
     paths,
     resolve,
 )
-from include.family_check import problems
-from include.trusted_names import _ways
+from include.spec.family_check import problems
+from include.spec.parameter_values import accepts
 
 SCALER, LINEAR = "sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"
 FOREST, BAYES = "sklearn.ensemble.RandomForestClassifier", "sklearn.naive_bayes.GaussianNB"

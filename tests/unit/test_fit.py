@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from include.arrays import Matrix
+from include.records.arrays import Matrix
 from include.settings import PROJECT
-from include.spec import Family, read_spec
+from include.spec.model_spec import Family, read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
 from serving.bundle import Layout

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.arrays import Block
-from include.records import Candidate
-from include.spec import Family
+from include.records.arrays import Block
+from include.records.records import Candidate
+from include.spec.model_spec import Family
 from include.stages.fit import fit, fit_blocks, part, reads_blocks
 from include.stages.select import build
 from serving.bundle import Layout

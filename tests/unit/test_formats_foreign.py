@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from include.errors import FileRefusedError
-from include.spec import Spec
+from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
 from tests.faults.bombs import SPEC
 

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.contract import Contract
 from include.errors import FileRefusedError
 from include.formats import Stated
-from include.spec import Spec
+from include.spec.contract import Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import Ingested, ingest, raw_texts
 
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 from deltalake.exceptions import DeltaError
 
+from include.context.full_disk import require_room, room_required
 from include.errors import FullDiskError
-from include.full_disk import require_room, room_required
 from include.settings import read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 
 def room(monkeypatch: pytest.MonkeyPatch, *, blocks: int, files: int) -> None:

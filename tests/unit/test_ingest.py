@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 import zstandard
 
-from include.contract import Column, Contract
 from include.errors import FileRefusedError
 from include.formats import Stated
-from include.spec import Spec
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Spec
 from include.stages.ingest import (
     Ingested,
     RefusedRow,

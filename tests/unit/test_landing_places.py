@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from include.dock import dock
+from include.context.intake_context import dock
+from include.context.landing_places import misplaced
 from include.errors import SpecError
-from include.landing_places import misplaced
 from include.settings import Settings, read_settings
-from include.spec import Spec
+from include.spec.model_spec import Spec
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from include.scoring import TIMED_ROWS, WARM_UPS, latency_ms
+from include.steps.score import TIMED_ROWS, WARM_UPS, latency_ms
 from serving.bundle import Bundle, Layout, Manifest
 
 MANIFEST = Manifest("pulsar-model", "slow", Layout(("a", "b")), 0.5, ("0", "1"), 3)

@@ -11,7 +11,9 @@ from serving import bundle
 HEAVY = ("sklearn", "scipy", "pandas", "mlflow", "xgboost")
 
 
-@pytest.mark.parametrize("module", ["include.dock", "include.replay", "include.recover"])
+@pytest.mark.parametrize(
+    "module", ["include.context.intake_context", "include.steps.replay", "include.steps.recover"]
+)
 def test_a_command_about_rows_imports_no_learning_library(module: str) -> None:
     """It would be most of its seconds, a minute on a machine that is busy."""
     code = f"import sys, {module}; print(*sorted({{*{HEAVY}}} & {{*sys.modules}}))"

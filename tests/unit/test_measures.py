@@ -7,17 +7,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from include import measures
-from include.measures import Seen, State
-from include.moves import Move, MoveKind
-from include.readings import (
+from include.monitoring import prometheus_page
+from include.monitoring.prometheus_page import Seen, State
+from include.records.ledger_state import (
     Arrival,
     LakeReading,
     LandingReading,
     RegistryReading,
     TrainingRun,
 )
-from include.records import Dataset
+from include.records.moves import Move, MoveKind
+from include.records.records import Dataset
 
 DATASET = Dataset(7, {"negative": 80, "positive": 8}, {"negative": 20, "positive": 2}, grown=6)
 LANDING = LandingReading(2, 1, oldest=50.0, refused_files=1, refused_rows=3, quarantine_bytes=99)
@@ -40,7 +40,7 @@ def shown(states: Sequence[State]) -> dict[str, float]:
 
     class Page:
         def collect(self) -> object:
-            return measures.page(states)
+            return prometheus_page.page(states)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Page())  # type: ignore[arg-type]

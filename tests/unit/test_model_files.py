@@ -24,9 +24,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
-from include import model_files
+from include.adapters import model_files
+from include.adapters.model_files import open_model_file
 from include.errors import AdoptionError
-from include.model_files import open_model_file
 from tests.unit.test_bundle_trust import FORBIDDEN, LISTED_NAMES_ALONE, STEPS, Calls, Made, X, Y
 
 TEXTS = np.where(Y, "yes", "no").astype(object)

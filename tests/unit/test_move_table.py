@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.move_table import rows
-from include.moves import Move, MoveKind
-from include.showable import showable_name
+from include.records.moves import Move, MoveKind
+from include.reports.move_table import rows
+from include.text.showable import showable_name
 
 FIRST = Move(
     MoveKind.PROMOTION,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.nearest import did_you_mean, nearest_name
+from include.text.nearest import did_you_mean, nearest_name
 
 
 @pytest.mark.parametrize(

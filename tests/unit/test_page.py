@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from include.page import render
-from include.records import Batch, Decision, Fate, Form, Proof, Scores
-from include.refusals import CONFLICT
-from include.spec import Gate
-from include.stages.promote import promote
+from include.records.records import Batch, Decision, Fate, Form, Proof, Scores
+from include.records.refusals import CONFLICT
+from include.reports.decision_page import render
+from include.spec.model_spec import Gate
+from include.stages.decide import promote
 from include.stages.score import agree, score, score_slice
 
 RNG = np.random.default_rng(2)

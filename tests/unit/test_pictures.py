@@ -1,6 +1,6 @@
 import numpy as np
 
-from include.pictures import Contender, draw
+from include.reports.pictures import Contender, draw
 
 RNG = np.random.default_rng(5)
 Y = (RNG.random(400) < 0.2).astype(np.int8)

@@ -6,7 +6,7 @@ import pytest
 
 from include.errors import SpecError
 from include.settings import PROJECT
-from include.spec import Data, Spec, read_spec, read_specs
+from include.spec.model_spec import Data, Spec, read_spec, read_specs
 
 OLD = '[[slices]]\nname = "old"\ncolumn = "age"\n'
 SANTANDER = PROJECT / "include" / "specs" / "santander.toml"
@@ -211,7 +211,7 @@ def test_a_family_names_supported_classes_and_their_parameters(
 def test_reading_a_spec_imports_no_learning_library() -> None:
     """The Dag processor reads every spec every few seconds."""
     code = (
-        "import sys; from pathlib import Path; from include.spec import read_spec;"
+        "import sys; from pathlib import Path; from include.spec.model_spec import read_spec;"
         f"read_spec(Path({str(SANTANDER)!r}));"
         "sys.exit(int(bool({'sklearn', 'xgboost', 'numpy'} & set(sys.modules))))"
     )

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from include.records import Batch, pack
-from include.refusals import MOST_KEPT, ReasonTally, RefusalReason, sentence
+from include.records.records import Batch, pack
+from include.records.refusals import MOST_KEPT, ReasonTally, RefusalReason, sentence
 
 PRICE = RefusalReason("not a number", "price", 4871, 2, "$60,000.00")
 AGE = RefusalReason("missing value", "age", 12, 40, ",1,2")

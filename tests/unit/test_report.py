@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.accounts import Account, Failure, Told, told
-from include.records import Batch, Fate, Form, Scores, Served
-from include.refusals import CONFLICT
-from include.spec import Gate
-from include.stages.promote import promote
-from include.stages.report import NOTE, bounded, report
+from include.records.records import Batch, Fate, Form, Scores, Served
+from include.records.refusals import CONFLICT
+from include.reports.account import Account, Failure, Told, told
+from include.reports.run_report import NOTE, bounded, report
+from include.spec.model_spec import Gate
+from include.stages.decide import promote
 from tests.unit.test_page import SCORES
 
 BATCH = Batch(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from include.arrays import Matrix
-from include.spec import Slice
+from include.records.arrays import Matrix
+from include.spec.model_spec import Slice
 from include.stages.score import calibration_error, members, score, score_slice
 from serving.bundle import Layout
 

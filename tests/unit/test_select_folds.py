@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from include.spec import Selection
+from include.spec.model_spec import Selection
 from include.stages.select import Folded, fold_order, folded
 
 RULE = Selection(folds=5, seed=3)

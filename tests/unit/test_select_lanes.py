@@ -5,8 +5,8 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from include.records import Candidate
-from include.spec import Family, Selection
+from include.records.records import Candidate
+from include.spec.model_spec import Family, Selection
 from include.stages.select import Fold, Lane, Preparation, build, candidates, folded, lanes, run
 from serving.bundle import Layout
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from include.errors import SpecError
-from include.records import Candidate
-from include.spec import Family
+from include.records.records import Candidate
+from include.spec.model_spec import Family
 from include.stages.select import build, candidates
 from serving.bundle import Layout
 

@@ -6,7 +6,7 @@ import pytest
 
 from include.errors import SpecError
 from include.settings import PROJECT, read_settings
-from include.spec import Spec, read_spec, read_specs, spec_names
+from include.spec.model_spec import Spec, read_spec, read_specs, spec_names
 
 
 @pytest.mark.parametrize("form", ["byte order mark", "Windows line ends", "both"])

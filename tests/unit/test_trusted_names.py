@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from include.estimators import PARAMETERS_FILE
+from include.cli.trusted_names import models, names, parameters, sorted_out
 from include.settings import PROJECT
-from include.trusted_names import models, names, parameters, sorted_out
+from include.spec.estimators import PARAMETERS_FILE
 from serving.bundle.rebuilding import REBUILDERS
 from serving.bundle.trust import NAMES_FILE, trusted_names
 
@@ -20,7 +20,7 @@ def test_the_list_names_what_every_supported_estimator_is_made_of_and_no_more() 
     What this release of the libraries does not need and older bundles may hold stands apart.
     """
     listed = json.loads(NAMES_FILE.read_text())
-    assert sorted_out(names(models())) == listed, "run `python -m include.trusted_names`"
+    assert sorted_out(names(models())) == listed, "run `python -m include.cli.trusted_names`"
 
 
 def test_all_that_is_called_is_called_by_something_that_looks_at_its_arguments() -> None:

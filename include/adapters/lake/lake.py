@@ -10,7 +10,6 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from include import contract as contracts
 from include.adapters.lake import compaction, reading
 from include.adapters.lake.actions import committed, counted
 from include.adapters.lake.commits import Commit
@@ -20,10 +19,11 @@ from include.adapters.lake.schemas import KEYS, SIDES, first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import Table
-from include.arrays import Block, Labels, Matrix
-from include.contract import Contract
 from include.errors import ContractError, DataFileError, DataVersionError, reason_of
-from include.records import Counts, Dataset
+from include.records.arrays import Block, Labels, Matrix
+from include.records.records import Counts, Dataset
+from include.spec import contract as contracts
+from include.spec.contract import Contract
 from include.store import open_store
 from serving.bundle import Layout, Value
 

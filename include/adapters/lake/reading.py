@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from include.adapters.lake.schemas import KEYS
-from include.arrays import Block, Labels, Matrix
-from include.contract import Contract
-from include.records import Counts
+from include.records.arrays import Block, Labels, Matrix
+from include.records.records import Counts
+from include.spec.contract import Contract
 from serving.bundle import Layout, Value
 from serving.values.notation import PLAIN
 

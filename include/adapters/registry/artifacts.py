@@ -19,7 +19,7 @@ from mlflow.utils.rest_utils import http_request
 
 from include.adapters.registry.connection import DIGEST, Connection
 from include.errors import ModelRefusedError
-from include.readings import Artifact, ArtifactsReading
+from include.records.ledger_state import Artifact, ArtifactsReading
 
 _MANIFEST, _MODEL = "bundle.json", "model.joblib"
 _ALIASES = ("champion", "previous_champion", "challenger", "canary", "shadow")

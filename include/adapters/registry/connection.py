@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from include.adapters.registry.healing import ABSENT, TAKEN, HealingClient, is_deleted
 from include.adapters.registry.timed_retry import wait_by_the_clock
 from include.errors import TakenError
-from include.showable import showable_values
+from include.text.showable import showable_values
 
 log = logging.getLogger("ratchet")
 

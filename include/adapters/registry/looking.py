@@ -12,8 +12,8 @@ from mlflow.entities import Run
 
 from include.adapters.registry.connection import ARRIVALS, MOVES, RUN, VERDICT, Connection
 from include.adapters.registry.log_run import CHAMPION, moves_in
-from include.moves import Move
-from include.readings import RUN_METRICS, Arrival, RegistryReading, TrainingRun
+from include.records.ledger_state import RUN_METRICS, Arrival, RegistryReading, TrainingRun
+from include.records.moves import Move
 
 _NEWEST_FIRST = ["attributes.start_time DESC"]
 _WHOLE_SECONDS = 3600.0

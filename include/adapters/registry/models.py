@@ -11,7 +11,7 @@ from mlflow.exceptions import MlflowException
 from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NOTE, SPEC, Connection
 from include.adapters.registry.healing import TAKEN
 from include.errors import TakenError
-from include.moves import Move
+from include.records.moves import Move
 
 log = logging.getLogger("ratchet")
 MOVES_NOTE = (

@@ -35,9 +35,9 @@ from include.adapters.registry.log_run import (
 )
 from include.adapters.registry.models import Made, made
 from include.errors import ChampionMovedError, GoneError, ModelRefusedError
-from include.moves import Move, MoveKind, succession
-from include.records import Decision, ModelVersion
-from include.showable import showable, showable_values
+from include.records.moves import Move, MoveKind, succession
+from include.records.records import Decision, ModelVersion
+from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")
 # Longer than another process needs between its entry and the aliases.

@@ -34,10 +34,10 @@ from include.adapters.registry.connection import (
     Connection,
     asking_for,
 )
-from include.arrays import Probabilities
 from include.errors import GoneError
-from include.records import Batch, ModelVersion, Proof, Scorecard, Scores, Trial
-from include.showable import showable, showable_values
+from include.records.arrays import Probabilities
+from include.records.records import Batch, ModelVersion, Proof, Scorecard, Scores, Trial
+from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")
 BATCHES = "batches.json"

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from include.contract import Contract
 from include.errors import BadRowsError
 from include.formats import BLOCK_BYTES, RefusedRow, raw_texts
-from include.refusals import OTHER_NOTATION
-from include.spec import Data, Spec
+from include.records.refusals import OTHER_NOTATION
+from include.spec.contract import Contract
+from include.spec.model_spec import Data, Spec
 from include.stages.ingest.columns import (
     listed,
     require_columns,

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from include.contract import Column, Contract
 from include.errors import FileRefusedError
 from include.formats import Held, Table
-from include.showable import showable_name
-from include.spec import Data
+from include.spec.contract import Column, Contract
+from include.spec.model_spec import Data
+from include.text.showable import showable_name
 
 OWN_COLUMNS = frozenset({"line", "label", "key_high", "key_low", "side", "batch"})
 """Columns that a row gets beside its features, on its way and in the lake."""

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from include.contract import Contract, Kind, first
 from include.errors import FileRefusedError
 from include.formats import Chunk, Held, Table
-from include.nearest import nearest_name
-from include.showable import showable_name
-from include.spec import Data, Spec, is_index, matches
+from include.spec.contract import Contract, Kind, first
+from include.spec.model_spec import Data, Spec, is_index, matches
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.notations import as_stated, notation_of
 from include.stages.ingest.numbers import as_number, as_text
 from include.stages.ingest.parts import Source, has_values, typed_numbers
+from include.text.nearest import nearest_name
+from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
 from serving.values.spelling import SPELLING
 

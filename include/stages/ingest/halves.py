@@ -15,8 +15,8 @@ from itertools import chain, pairwise
 
 import polars as pl
 
-from include.contract import Column, Contract
 from include.formats import RAGGED, STRAY, UNCLOSED, Chunk, RefusedRow
+from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.part import Part
 from serving.values.notation import number_reader

@@ -9,9 +9,9 @@ import polars as pl
 
 from include.errors import BadRowsError
 from include.formats import RefusedRow
-from include.refusals import UNKNOWN_LABEL, counted
-from include.showable import showable_name
-from include.spec import Data, Label
+from include.records.refusals import UNKNOWN_LABEL, counted
+from include.spec.model_spec import Data, Label
+from include.text.showable import showable_name
 from serving.values.spelling import spelled
 
 _MOST_VALUES = 1_000

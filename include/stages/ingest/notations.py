@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from include.errors import FileRefusedError
-from include.showable import showable_name
 from include.stages.ingest.numbers import MISSING
+from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import AROUND, truth
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from include.contract import Column, Contract
 from include.formats import Chunk, RefusedRow
-from include.refusals import OTHER_NOTATION, UNKNOWN_LABEL
+from include.records.refusals import OTHER_NOTATION, UNKNOWN_LABEL
+from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.notations import is_other_number
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from include.contract import Column, Contract
-from include.showable import showable_name
+from include.spec.contract import Column, Contract
 from include.stages.ingest.first_file import MOST_CATEGORIES
+from include.text.showable import showable_name
 
 _LARGEST_EXACT = 1 << 24
 """Up to here float32 tells every whole number from the next."""

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from include.contract import Contract
-from include.refusals import ReasonTally
-from include.showable import showable_name
+from include.records.refusals import ReasonTally
+from include.spec.contract import Contract
 from include.stages.ingest.labels import LabelTally
 from include.stages.ingest.part import Part
 from include.stages.ingest.seen import Seen, outside, seen
+from include.text.showable import showable_name
 
 _ENOUGH_ROWS = 20
 """Fewer may lack a value of a column by chance."""

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from include.arrays import Labels, Matrix, RowNumbers
-from include.spec import Selection
+from include.records.arrays import Labels, Matrix, RowNumbers
+from include.spec.model_spec import Selection
 
 LEAST_VALIDATION = 4_000
 """Rows that a small part is validated on at least, where a fold has them: asking is cheap, and F1

@@ -21,8 +21,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.arrays import Matrix, Outcome
-from include.records import Candidate
+from include.records.arrays import Matrix, Outcome
+from include.records.records import Candidate
 from include.stages.select.folds import Fold
 
 Staged = NDArray[np.float64]

@@ -20,9 +20,9 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
 from include.errors import SpecError
-from include.estimators import ESTIMATOR_VALUED, TUPLE_VALUED, is_path, resolve, step_names
-from include.records import Candidate
-from include.spec import Family
+from include.records.records import Candidate
+from include.spec.estimators import ESTIMATOR_VALUED, TUPLE_VALUED, is_path, resolve, step_names
+from include.spec.model_spec import Family
 from serving.bundle import Layout
 
 _WIDEST = 100  # columns that one feature's categories may take: memory is rows times this

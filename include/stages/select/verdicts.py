@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from include.arrays import Calls, Labels, Probabilities
-from include.records import Candidate, Trial
+from include.records.arrays import Calls, Labels, Probabilities
+from include.records.records import Candidate, Trial
 
 _RESAMPLES = 200
 CERTAINTY = 2.326

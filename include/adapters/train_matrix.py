@@ -1,0 +1,105 @@
+"""Train sides laid out on this machine's disk, once for all tasks that fit on them.
+
+A matrix is one memory-mapped file: tasks of one machine share its pages and none copies it. A
+machine that has no file of a data version yet, as a second worker, makes it from the lake. Files
+are whole or absent; one task makes a file while others wait for it.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from include.records.arrays import Labels, Matrix, RowNumbers
+from serving.bundle import Layout, read_layout
+
+_ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A train side and the order in which its rows are to stand."""
+
+    layout: Layout
+    X: Matrix
+    y: Labels
+    order: RowNumbers
+    """Row numbers, some of them more than once."""
+    bounds: tuple[int, ...]
+    """Where each fold begins in that order, and after the last one the number of rows."""
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """A train side as it stands on disk: read-only, its pages shared."""
+
+    layout: Layout
+    X: Matrix
+    y: Labels
+    bounds: tuple[int, ...]
+
+
+class TrainSides:
+    """The files of one spec."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is made when the first file is."""
+        self._folder = folder
+
+    def open(self, name: str, make: Callable[[], Arranged]) -> LaidOut:
+        """Return a train side, laid out first when this machine does not have it.
+
+        `name` says everything that the matrix follows from. Those of other names are removed then:
+        who has one open keeps it.
+        """
+        place = self._folder / hashlib.sha256(name.encode()).hexdigest()[:16]
+        if not place.is_dir():
+            with self._alone():
+                if not place.is_dir():
+                    self._forget()
+                    _lay_out(make(), place)
+        return _read(place)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _forget(self) -> None:
+        for place in self._folder.iterdir():
+            if place.is_dir():
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _lay_out(side: Arranged, place: Path) -> None:
+    draft = place.with_suffix(".part")
+    draft.mkdir()
+    np.save(draft / "y.npy", side.y[side.order])
+    told = {"layout": asdict(side.layout), "bounds": side.bounds}
+    (draft / "side.json").write_text(json.dumps(told))
+    shape = (len(side.order), side.X.shape[1])
+    with (draft / "X.npy").open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for at in range(0, len(side.order), _ROWS_AT_ONCE):
+            file.write(side.X[side.order[at : at + _ROWS_AT_ONCE]].tobytes())
+    draft.rename(place)
+
+
+def _read(place: Path) -> LaidOut:
+    told = json.loads((place / "side.json").read_text())
+    return LaidOut(
+        read_layout(told["layout"]),
+        # A plain array over the mapped file: scikit-learn copies what a memmap's own class asks.
+        np.asarray(np.load(place / "X.npy", mmap_mode="r")),
+        np.load(place / "y.npy"),
+        tuple(told["bounds"]),
+    )

@@ -1,0 +1,1 @@
+"""`./ratchet`: landing, quarantine, contract and champions from the command line."""

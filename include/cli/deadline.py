@@ -1,0 +1,155 @@
+"""Holds a command to seconds: what it needs is asked before it begins, and again all the while.
+
+The libraries that a command calls wait for a server that is away for minutes, each in options of
+its own, which is right for a step at night and wrong for a person. So the command does not depend
+on them: a thread asks the places beside it, and ends it with a sentence when one does not answer
+any more. A command may be ended at any instruction, as a step may.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from include.context.places import Place, is_about_a_server, said_by_a_library
+from include.errors import AwayError, RatchetError
+from include.text.showable import showable
+
+_PAUSE_SECONDS = 1.0
+_GRACE_SECONDS = 2.0
+"""How long a command may take to end that was told to."""
+_LOOKS = 6
+"""A command that only looks something up may take so many times the patience."""
+_SIGNAL = signal.SIGUSR1
+
+
+class _Lost(BaseException):
+    """Nothing that a library expects, so that none takes it for an answer and tries again."""
+
+
+@contextmanager
+def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> Iterator[None]:
+    """Raise AwayError when a place does not answer, at the start or while the block runs.
+
+    One that is refused at the start is not waited for; one that is lost later is, for `patience`
+    seconds. A block that may not take long has an end, too, should all places answer. What fails
+    in the block is told as the failure of a place where one does not answer any more.
+    """
+    _require(places, patience)
+    guard = _Guard(places, patience, None if may_take_long else _LOOKS * patience)
+    try:
+        with guard.watching():
+            yield
+    except _Lost:
+        raise AwayError(guard.sentence) from None
+    except Exception as error:
+        # A sentence of ours that came from no other failure is about something else.
+        if not isinstance(error, RatchetError) or error.__cause__ is not None:
+            _require(places, patience)
+        _tell(places, error)
+        raise
+
+
+@contextmanager
+def answering(places: Sequence[Place], patience: float) -> Iterator[None]:
+    """Raise AwayError where a block fails in asking a server and a place does not answer.
+
+    For a step, whose libraries have waited long before; nothing is asked while all goes well.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_about_a_server(error):
+            _require(places, patience)
+        raise
+
+
+def _require(places: Sequence[Place], patience: float) -> None:
+    """Ask all at once; AwayError with those that do not answer."""
+    with ThreadPoolExecutor(max_workers=max(1, len(places))) as pool:
+        problems = list(pool.map(lambda place: place.problem(patience), places))
+    told = [place.sentence(why) for place, why in zip(places, problems, strict=True) if why]
+    if told:
+        raise AwayError("; ".join(told))
+
+
+def _tell(places: Sequence[Place], error: Exception) -> None:
+    """Raise AwayError for what a library says of a place that answers, but not to this."""
+    words = "" if isinstance(error, RatchetError) else said_by_a_library(error)
+    if words:
+        names = " and ".join(one.name for one in places)
+        raise AwayError(
+            f"{names}: there was an answer, but not to all that was asked: {words}. Try again, "
+            "and look at the log there"
+        ) from error
+
+
+class _Guard:
+    """Asks places for as long as a block runs, and ends the block when one is lost."""
+
+    def __init__(self, places: Sequence[Place], patience: float, longest: float | None) -> None:
+        self.sentence = ""
+        self._places = places
+        self._patience = patience
+        self._longest = longest
+        self._over = threading.Event()
+        self._telling = threading.Lock()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Raise _Lost in the block, in the main thread, when a place is lost."""
+        before = signal.signal(_SIGNAL, self._raise)
+        threads = [threading.Thread(target=self._ask, args=(one,)) for one in self._places]
+        threads.append(threading.Thread(target=self._count))
+        for thread in threads:
+            thread.daemon = True
+            thread.start()
+        try:
+            yield
+        finally:
+            with self._telling:
+                self._over.set()
+            signal.signal(_SIGNAL, before)
+
+    def _ask(self, place: Place) -> None:
+        """Ask again and again; two questions in a row may fail only within the patience.
+
+        One alone tells nothing: a person who stops a command with Ctrl-Z lets it run out of time.
+        """
+        failing_since, failed = 0.0, 0
+        while not self._over.wait(_PAUSE_SECONDS):
+            began = time.monotonic()
+            problem = place.problem(self._patience / 2)
+            failing_since = failing_since if failed else began
+            failed = failed + 1 if problem else 0
+            if failed > 1 and time.monotonic() - failing_since >= self._patience:
+                self._end(place.sentence(problem))
+                return
+
+    def _count(self) -> None:
+        if self._longest is not None and not self._over.wait(self._longest):
+            names = ", ".join(one.name for one in self._places)
+            self._end(
+                f"this was not done within {self._longest:g} s, although an answer comes from "
+                f"{names}: they or this machine are busy, so try again later, or with a larger "
+                "RATCHET_PATIENCE"
+            )
+
+    def _end(self, sentence: str) -> None:
+        with self._telling:
+            if self._over.is_set() or self.sentence:
+                return
+            self.sentence = sentence
+            signal.pthread_kill(threading.main_thread().ident or 0, _SIGNAL)
+        if not self._over.wait(_GRACE_SECONDS):  # a library in C does not hear it
+            sys.stderr.write(f"{showable(sentence)}\n")
+            sys.stderr.flush()
+            os._exit(1)
+
+    def _raise(self, *_: object) -> None:
+        if not self._over.is_set():
+            raise _Lost

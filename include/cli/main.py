@@ -1,0 +1,253 @@
+"""`./ratchet`: landing, quarantine, contract and champions from the command line."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from include.cli import completion
+from include.cli.command_line import CommandParser, parsed, share, steps_back, whole_number, words
+from include.cli.deadline import within
+from include.context.full_disk import room_required
+from include.context.places import EVERYTHING, Need, ask_neighbours_directly, places
+from include.context.running_stack import with_stack
+from include.errors import NothingToDoError, RatchetError, SpecError, reason_of
+from include.formats.completeness import why_ignored
+from include.settings import Settings, read_settings
+from include.spec.model_spec import Spec, read_spec, read_specs, spec_path
+from include.text.showable import showable, showable_name
+
+if TYPE_CHECKING:
+    from include.context.intake_context import Dock
+
+    _Commands = argparse._SubParsersAction[CommandParser]  # noqa: SLF001 - it has no other name
+_Does = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
+_SPEC = "the name of a spec, without `.toml`"
+
+
+def main() -> int:
+    """Do what the arguments say and return the exit code: 0, or 1 with a sentence."""
+    parser = _parser()
+    arguments = parsed(parser, sys.argv[1:])
+    try:
+        settings = read_settings(with_stack())
+        ask_neighbours_directly(settings.host)
+        if "shell" in arguments:
+            _say(sys.stdout, completion.script(arguments.shell, parser, settings.specs).rstrip())
+        else:
+            _do(_spec(settings.specs, arguments.spec), settings, arguments)
+    except BrokenPipeError:
+        raise
+    except (RatchetError, ValueError, OSError) as error:
+        _say(sys.stderr, reason_of(error))
+        return 1
+    return 0
+
+
+def _spec(folder: Path, name: str) -> Spec:
+    """Read a spec; who names a model in its place is told whose it is."""
+    try:
+        return read_spec(spec_path(folder, name))
+    except SpecError as error:
+        read = read_specs(folder).values()
+        owners = [one.name for one in read if isinstance(one, Spec) and one.model == name]
+        if not owners or (folder / f"{name}.toml").exists():
+            raise
+        raise SpecError(
+            f"{name} is the model of the spec {owners[0]}: give the name of the spec"
+        ) from error
+
+
+def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
+    """Do it within seconds; what fails for want of room is told as that."""
+    needed = places(arguments.needs, spec, settings)
+    may_take_long = arguments.may_take_long
+    with (
+        room_required(spec, settings),
+        within(needed, settings.patience, may_take_long=may_take_long),
+    ):
+        for line in arguments.do(spec, settings, arguments):
+            _say(sys.stdout, line)
+
+
+def _say(stream: TextIO, words: str) -> None:
+    """Write what may have come from anywhere: a terminal does what some characters tell it."""
+    text = f"{showable(words, sys.maxsize - 1)}\n"
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser(prog="./ratchet", description=__doc__)
+    # What a command does not say of itself: it needs every place, and looks something up.
+    parser.set_defaults(needs=EVERYTHING, may_take_long=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_dock_commands(commands)
+    _add_model_commands(commands)
+    _add_transfer_command(commands)
+    shell = commands.add_parser("completion", help="print a script that lets a shell complete")
+    shell.add_argument("shell", choices=completion.SHELLS, help="which shell")
+    return parser
+
+
+def _add_dock_commands(commands: "_Commands") -> None:
+    drop = commands.add_parser("drop", help="put a file where the spec's files land")
+    drop.add_argument("spec", help=_SPEC)
+    drop.add_argument("file", type=Path, help="`-` reads standard input")
+    drop.add_argument("--name", help="its name there; with standard input it needs one")
+    drop.set_defaults(do=_at_dock(_drop), needs={Need.LANDING}, may_take_long=True)
+    listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
+    again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
+    agreed = commands.add_parser("contract", help="show the contract, or change it")
+    for command, do in ((listing, _quarantine), (again, _replay), (agreed, _contract)):
+        command.add_argument("spec", help=_SPEC)
+        command.set_defaults(do=_at_dock(do), needs={Need.LAKE})
+    again.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+    listing.add_argument(
+        "--all", action="store_true", help="also what was mended and taken in meanwhile"
+    )
+    again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
+    again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
+    agreed.add_argument(
+        "--change", type=words, metavar="REASON", help="make what the spec says the contract"
+    )
+    lacking = commands.add_parser("recover", help="take in again what the table has lost")
+    lacking.add_argument("spec", help=_SPEC)
+    lacking.add_argument("--yes", action="store_true", help="do it; without, say what it would do")
+    lacking.add_argument("--give-up", action="store_true", help="rows that nothing brings back")
+    lacking.set_defaults(do=_at_dock(_recover), needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+
+
+def _add_model_commands(commands: "_Commands") -> None:
+    past = commands.add_parser("promotions", help="list who was champion from when, and why")
+    back = commands.add_parser("roll-back", help="make an earlier champion the champion again")
+    taken = commands.add_parser("adopt", help="register a model from elsewhere")
+    again = commands.add_parser("judge", help="judge a registered version on today's holdout")
+    whole = commands.add_parser("doctor", help="hold all that there is against one another")
+    for command in (past, back, taken, again, whole):
+        command.add_argument("spec", help=_SPEC)
+        command.set_defaults(do=_at_registry(command.prog.split()[-1]), needs={Need.REGISTRY})
+    for command in (taken, again):
+        command.set_defaults(needs={Need.REGISTRY, Need.LAKE}, may_take_long=True)
+    # It asks its places by itself, and says which do not answer.
+    whole.set_defaults(needs=frozenset(), may_take_long=True)
+    for command in (back, taken, again):
+        command.add_argument("--reason", type=words, required=True, help="why; it is written down")
+    back.add_argument(
+        "--steps", type=steps_back, default=1, help="how many promotions, 1 by default"
+    )
+    taken.add_argument(
+        "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"
+    )
+    taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
+    taken.add_argument("--threshold", type=share, default=0.5, help="positive from here, 0.5")
+    again.add_argument("version", type=whole_number, help="the number of the version")
+    again.add_argument("--approve", action="store_true", help="where the spec asks a person")
+    again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
+
+
+def _add_transfer_command(commands: "_Commands") -> None:
+    over = commands.add_parser("transfer", help="hand a registered model over to another spec")
+    over.add_argument("model", help="the name of the registered model")
+    over.add_argument("--to", dest="spec", metavar="SPEC", required=True, help=_SPEC)
+    over.set_defaults(do=_at_registry("transfer"), needs={Need.REGISTRY})
+
+
+def _at_dock(do: Callable[["Dock", argparse.Namespace], Iterable[str]]) -> _Does:
+    def do_it(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
+        # What reads and writes tables takes a second to import, which usage and help do without.
+        from include.context.intake_context import dock
+
+        return do(dock(spec, settings), arguments)
+
+    return do_it
+
+
+def _at_registry(name: str) -> _Does:
+    def do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
+        # What a registry needs takes seconds to import, which the others do without.
+        from include.cli import registry_commands as commands
+
+        return commands.run(name, spec, settings, arguments)
+
+    return do
+
+
+def _drop(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from_input = str(arguments.file) == "-"
+    name = arguments.name or ("" if from_input else arguments.file.name)
+    _require_name(name)
+    with tempfile.TemporaryDirectory() as folder:
+        file = arguments.file
+        if from_input:
+            file = Path(folder, "file")
+            with file.open("wb") as copy:
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+        if not file.is_file():
+            raise NothingToDoError(f"{file} is no file")
+        at.landing.drop(name, file)
+    return [f"{showable_name(name)} lies in {at.landing.url}; a run starts within seconds"]
+
+
+def _require_name(name: str) -> None:
+    """Raise NothingToDoError for a name that landing would ignore, and that leads elsewhere."""
+    why = "a name has neither slashes nor NUL" if {"/", "\0"} & {*name} else why_ignored(name)
+    if why or not name:
+        raise NothingToDoError(
+            f"{showable_name(name) or 'nothing'} is no name for a file in landing"
+            f"{': ' * bool(why)}{why}. Give another with --name"
+        )
+
+
+def _quarantine(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include.steps import replay as replay_step
+
+    found = replay_step.quarantined(at, settled=arguments.all)
+    if not found:
+        return ["quarantine is empty" if arguments.all else "nothing waits in quarantine"]
+    lines = [
+        f"{one.digest[:12]}  {one.rows or 'all':>7}  {one.since:%Y-%m-%d %H:%M}  "
+        f"{one.name or 'unknown'}: {one.reason}{f' in {one.column}' * bool(one.column)}"
+        f"{' (mended and taken in)' * one.settled}"
+        for one in found
+    ]
+    return ["batch            rows  since (UTC)       file and reason", *lines]
+
+
+def _replay(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include.steps import replay as replay_step
+
+    mended = _read(arguments.rows) if arguments.rows else None
+    name = replay_step.replay(at, arguments.digest, mended)
+    return [f"{showable_name(name)} lies in {at.landing.url}; the next run judges it again"]
+
+
+def _recover(at: "Dock", arguments: argparse.Namespace) -> Iterable[str]:
+    from include.steps import recover as recover_step
+
+    return recover_step.recover(at, yes=arguments.yes, give_up=arguments.give_up)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NothingToDoError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _contract(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+    from include.spec import contract as contracts
+
+    agreed = at.lake.require_contract()
+    if arguments.change:
+        agreed = contracts.changed(agreed, at.spec, arguments.change)
+        at.lake.write_contract(agreed)
+    told = [f"# differs from the spec: {line}" for line in contracts.differences(agreed, at.spec)]
+    return [*told, contracts.dumps(agreed)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""`python -m include.cli.trusted_names`: write down what models are made of, by fitting them all.
+
+Every supported estimator is fitted in the ways that change what it is made of: on numbers, with
+gaps, behind one-hot columns, on few rows and on many, inside the estimators that take others. The
+names that their pickles hold become `serving/bundle/trusted_names.json`, and their parameters, with
+the values that these take, `include/spec/estimators.json`. The same versions of the libraries write the
+same files; read what changed before it is committed.
+"""
+
+import io
+import json
+import pickle
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from include.records.arrays import Labels, Matrix
+from include.records.records import Candidate
+from include.spec.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, paths, resolve
+from include.spec.model_spec import Family
+from include.spec.signatures import signatures
+from include.stages.fit import fit
+from include.stages.select import build, soft_vote
+from serving.bundle import Layout
+from serving.bundle.rebuilding import ARGUMENTS, IGNORED, KEPT, REBUILDERS
+from serving.bundle.trust import NAMES_FILE
+
+Name = tuple[str, str]
+KINDS = ("arguments", "classes", "ignored", "kept", "rebuilt", "values")
+_WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: such a class can be made empty without harm
+_LINEAR = "sklearn.linear_model.LogisticRegression"
+_BAYES = "sklearn.naive_bayes.GaussianNB"
+_TREE = "sklearn.tree.DecisionTreeClassifier"
+_SCALER = "sklearn.preprocessing.StandardScaler"
+_TWO = [["one", _LINEAR], ["two", _BAYES]]
+_OWN: Mapping[str, Mapping[str, Any]] = {
+    "BaggingClassifier": {"n_estimators": 2},
+    "ColumnTransformer": {"transformers": [["one", _SCALER, [0, 1]]], "remainder": "passthrough"},
+    "FeatureUnion": {"transformer_list": [["one", _SCALER]]},
+    "GaussianRandomProjection": {"n_components": 2},
+    "GaussianProcessClassifier": {"max_iter_predict": 5},
+    "GenericUnivariateSelect": {"mode": "k_best", "param": 1},
+    "MissingIndicator": {"features": "all"},
+    "MLPClassifier": {"hidden_layer_sizes": [4]},
+    "OneVsOneClassifier": {"estimator": _LINEAR},
+    "OneVsRestClassifier": {"estimator": _LINEAR},
+    "QuadraticDiscriminantAnalysis": {"reg_param": 0.1},
+    "RadiusNeighborsClassifier": {"radius": 1000.0},
+    "RFE": {"estimator": _LINEAR},
+    "RFECV": {"estimator": _LINEAR},
+    "SelectFromModel": {"estimator": _LINEAR},
+    "SelectKBest": {"k": 2},
+    "SelfTrainingClassifier": {"estimator": _LINEAR},
+    "SequentialFeatureSelector": {"estimator": _BAYES},
+    "SparseRandomProjection": {"n_components": 2},
+    "StackingClassifier": {"estimators": _TWO},
+    "VotingClassifier": {"estimators": _TWO, "voting": "soft"},
+    "XGBClassifier": {"n_estimators": 3, "n_jobs": 1},
+    "XGBRFClassifier": {"n_estimators": 3, "n_jobs": 1},
+}
+"""What each class cannot be fitted without, or is slow without."""
+_VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "AdaBoostClassifier": ({"estimator": _TREE},),
+    "BaggingClassifier": ({"estimator": _LINEAR}, {"oob_score": True, "n_estimators": 40}),
+    "CalibratedClassifierCV": (
+        {"estimator": _BAYES, "method": "isotonic"},
+        {"estimator": _LINEAR, "method": "temperature"},
+        {"estimator": "xgboost.XGBClassifier", "ensemble": False},
+    ),
+    "ColumnTransformer": ({"transformers": [["one", "drop", [0]]], "remainder": _SCALER},),
+    "GaussianProcessClassifier": tuple({"kernel": path} for path in paths(KERNELS)),
+    "GradientBoostingClassifier": (
+        {"loss": "exponential"},
+        {"init": _LINEAR},
+        {"init": "zero", "n_iter_no_change": 2},
+    ),
+    "HistGradientBoostingClassifier": ({"early_stopping": True}, {"categorical_features": [3]}),
+    "KBinsDiscretizer": ({"encode": "ordinal"}, {"encode": "onehot-dense"}),
+    "KNeighborsClassifier": (
+        {"algorithm": "ball_tree"},
+        {"algorithm": "brute"},
+        {"metric": "manhattan"},
+        {"metric": "chebyshev"},
+        {"p": 3},
+        {"metric": "cosine"},
+    ),
+    "LinearDiscriminantAnalysis": (
+        {"solver": "lsqr", "shrinkage": "auto"},
+        {"solver": "eigen", "shrinkage": "auto"},
+    ),
+    "LogisticRegression": (
+        {"solver": "liblinear"},
+        {"solver": "saga", "l1_ratio": 0.5},
+        {"class_weight": "balanced"},
+    ),
+    "MLPClassifier": ({"solver": "lbfgs"}, {"solver": "sgd"}, {"early_stopping": True}),
+    "OneHotEncoder": ({"drop": "first"}, {"max_categories": 5, "dtype": "float32"}),
+    "PCA": ({"n_components": 2, "svd_solver": "randomized"},),
+    "Perceptron": ({"penalty": "l2"},),
+    "PassiveAggressiveClassifier": ({"loss": "squared_hinge"},),
+    "RandomForestClassifier": ({"oob_score": True},),
+    "SGDClassifier": tuple(
+        {"loss": loss, "average": loss == "hinge", "early_stopping": loss == "log_loss"}
+        for loss in (
+            "hinge",
+            "log_loss",
+            "modified_huber",
+            "squared_hinge",
+            "perceptron",
+            "squared_error",
+            "huber",
+            "epsilon_insensitive",
+            "squared_epsilon_insensitive",
+        )
+    ),
+    "SelectFromModel": ({"estimator": _TREE},),
+    "SimpleImputer": ({"strategy": "median", "add_indicator": True},),
+    "SplineTransformer": ({"knots": "quantile", "extrapolation": "periodic"},),
+    "StackingClassifier": ({"estimators": _TWO, "final_estimator": "xgboost.XGBClassifier"},),
+    "SVC": ({"kernel": "linear"},),
+    "KNNImputer": ({"add_indicator": True},),
+    "XGBClassifier": (
+        {"booster": "dart"},
+        {"booster": "gblinear"},
+        {"eval_metric": "aucpr"},
+    ),
+}
+"""Parameters with which the same class comes to be made of others."""
+_PROTOCOLS = (pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL)  # of joblib and of a bundle
+_FEW, _MANY = 120, 12_000
+_COLUMNS = ("one", "two", "three", "four")
+_NUMBERS = Layout(_COLUMNS)
+_MIXED = Layout(_COLUMNS, {"four": ("blue", "green", "red")}, ("two", "four"))
+
+
+def main() -> None:
+    """Write both files."""
+    PARAMETERS_FILE.write_text(_compact(parameters()))  # a spec is held to these: they come first
+    NAMES_FILE.write_text(_text(sorted_out(names(models()))))
+    sys.stdout.write(f"{NAMES_FILE} and {PARAMETERS_FILE} are written\n")
+
+
+def models() -> Iterator[BaseEstimator]:
+    """Yield fitted models which together are made of all that a model can be made of."""
+    for path in paths(CLASSIFIERS):
+        for params in _ways(path):
+            for layout in (_NUMBERS, _MIXED):
+                yield _fitted((path,), params, layout, _FEW)
+    for path in sorted(set(paths()) - set(paths(CLASSIFIERS)) - set(paths(KERNELS))):
+        for params in _ways(path):
+            yield _fitted((path, _LINEAR), params, _NUMBERS, _FEW)
+    yield _fitted(("sklearn.preprocessing.OneHotEncoder", _LINEAR), {}, _NUMBERS, _FEW)
+    yield _fitted(("sklearn.ensemble.HistGradientBoostingClassifier",), {}, _MIXED, _MANY)
+    yield _watched(*_rows(_NUMBERS, _FEW))
+    members = [_unfitted((path,), {}, _MIXED) for path in (_LINEAR, _BAYES, _TREE)]
+    yield fit(soft_vote(members), 0.5, *_rows(_MIXED, _FEW))
+
+
+def names(fitted: Iterable[BaseEstimator]) -> set[Name]:
+    """Return what the pickles of models name."""
+    found: set[Name] = set()
+
+    class Noting(pickle.Unpickler):
+        def find_class(self, module: str, name: str, /) -> Any:
+            found.add((module, name))
+            return super().find_class(module, name)
+
+    for model in fitted:
+        for protocol in _PROTOCOLS:
+            Noting(io.BytesIO(pickle.dumps(model, protocol))).load()  # it was made just now
+    return found
+
+
+def _text(listed: Mapping[str, Any]) -> str:
+    return json.dumps(listed, indent=1, sort_keys=True) + "\n"
+
+
+def _compact(listed: Mapping[str, Any]) -> str:
+    """Return JSON with a line a parameter, so that a change of one is a line of a diff."""
+    text = _text(listed)
+    return re.sub(r"\n {4,}|\n {3}(?=[\]}])", " ", text)
+
+
+def sorted_out(found: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
+    """Return names by what an opener does with them, as the file holds them."""
+    kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
+    for module, name in sorted({*found, *KEPT}):
+        kinds[_kind(module, name)].setdefault(module, []).append(name)
+    return kinds
+
+
+def parameters() -> dict[str, Any]:
+    """Return what the installed classes take of a spec, as their file holds it."""
+    return signatures()
+
+
+def _kind(module: str, name: str) -> str:
+    if (module, name) in REBUILDERS:
+        return "rebuilt"
+    if (module, name) in ARGUMENTS:
+        return "arguments"
+    if (module, name) in IGNORED:
+        return "ignored"
+    if (module, name) in KEPT:
+        return "kept"
+    value = getattr(import_module(module), name)
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return "values"
+    if isinstance(value, type) and value.__flags__ & _WRITTEN_IN_PYTHON:
+        return "classes"
+    raise ValueError(f"{module}.{name} is compiled, or a function: say how it is rebuilt")
+
+
+def _ways(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the parameters to fit a class with, in the names of a spec."""
+    name = path.rpartition(".")[2]
+    for variant in ({}, *_VARIANTS.get(name, ())):
+        own = {**_OWN.get(name, {}), **variant}
+        yield {f"{name.lower()}__{key}": value for key, value in own.items()}
+
+
+def _fitted(
+    pipeline: Sequence[str], params: Mapping[str, Any], layout: Layout, rows: int
+) -> BaseEstimator:
+    X, y = _rows(layout, rows)
+    return fit(_unfitted(pipeline, params, layout), 0.5, X, y)
+
+
+def _watched(X: Matrix, y: Labels) -> BaseEstimator:
+    """Fit as people do whose models are adopted: XGBoost keeps what it saw of other rows."""
+    found: BaseEstimator = resolve("xgboost.XGBClassifier")(
+        n_estimators=3, n_jobs=1, early_stopping_rounds=1
+    )
+    return found.fit(X, y, eval_set=[(X, y)], verbose=False)
+
+
+def _unfitted(pipeline: Sequence[str], params: Mapping[str, Any], layout: Layout) -> Pipeline:
+    # Not validated: a model from elsewhere may end in a class that gives no probabilities.
+    family = Family.model_construct(name="any", pipeline=tuple(pipeline), params=dict(params))
+    return build(Candidate("any", {}), family, 0, layout)
+
+
+def _rows(layout: Layout, count: int) -> tuple[Matrix, Labels]:
+    """Return numbers that are not negative, where the layout has them with categories and gaps."""
+    chance = np.random.default_rng(0)
+    X = np.abs(chance.normal(size=(count, len(layout.features)))).round(2).astype(np.float32)
+    y = (X[:, 0] + chance.normal(size=count) > 1).astype(np.int8)
+    for place, feature in enumerate(layout.features):
+        if feature in layout.categories:
+            X[:, place] = chance.integers(len(layout.categories[feature]), size=count)
+        if feature in layout.missing:
+            X[chance.integers(10, size=count) == 0, place] = np.nan
+    return X, y
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a step is handed: a spec, the settings, and the adapters that it goes through."""

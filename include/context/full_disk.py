@@ -1,0 +1,77 @@
+"""Tells when what failed is a disk that is full, and which.
+
+Libraries say it in words of their own, or not at all: a write through an open file carries no name,
+and one in Rust no number. So the places that are written to are looked at.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from include.errors import FullDiskError
+from include.settings import Settings
+from include.spec.model_spec import Spec
+
+_NONE_LEFT = {errno.ENOSPC, errno.EDQUOT}
+_ROOM_BYTES = 1 << 16
+"""A disk with less room takes no file of ours."""
+
+
+def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
+    """Raise FullDiskError when a failure is that a disk of a spec's places is full."""
+    numbers = {one.errno for one in _causes(error) if isinstance(one, OSError)}
+    is_system = any(isinstance(one, OSError) for one in _causes(error))
+    if not _NONE_LEFT & numbers and numbers - {None}:
+        return  # the system gave another reason
+    stated = [settings.landing_url(spec.name, spec.landing or None), settings.lake_url]
+    folders = [Path(one) for one in stated if "://" not in one]
+    full = _full([*folders, settings.home, Path(tempfile.gettempdir())])
+    if _NONE_LEFT & numbers or (full and (is_system or _is_foreign(error))):
+        raise FullDiskError(
+            f"no space is left on the disk with {' and '.join(full) or _named(error)}: nothing is "
+            "half there; free some space there, then do this again"
+        ) from error
+
+
+@contextmanager
+def room_required(spec: Spec, settings: Settings) -> Iterator[None]:
+    """Raise FullDiskError where a block fails because a disk of a spec's places is full."""
+    try:
+        yield
+    except Exception as error:
+        require_room(error, spec, settings)
+        raise
+
+
+def _full(folders: Iterable[Path]) -> list[str]:
+    """Return the folders, each disk once, that have no room."""
+    found: dict[int, str] = {}
+    for folder in folders:
+        there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+        try:
+            disk, device = os.statvfs(there), there.stat().st_dev
+        except OSError:
+            continue
+        room = disk.f_bavail * disk.f_frsize
+        if room < _ROOM_BYTES or (disk.f_files and not disk.f_favail):
+            found.setdefault(device, str(folder))
+    return list(found.values())
+
+
+def _named(error: BaseException) -> str:
+    names = (one.filename for one in _causes(error) if isinstance(one, OSError) and one.filename)
+    return str(next(names, "this command's files (its owner's share may be used up)"))
+
+
+def _is_foreign(error: BaseException) -> bool:
+    return not type(error).__module__.startswith(("include", "builtins"))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    causes = [error]
+    while (reason := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(reason)
+    return causes

@@ -1,0 +1,42 @@
+"""Where deliveries come in: a spec, its landing place and its lake.
+
+Apart from the workplace, because taking rows in needs neither models nor a registry, and importing
+those costs seconds and memory.
+"""
+
+from dataclasses import dataclass
+
+from include.adapters.lake import Lake
+from include.adapters.landing import Landing
+from include.adapters.refusal_ledger import RefusalLedger
+from include.adapters.sender_notes import SenderNotes
+from include.context.landing_places import require_own_place
+from include.settings import Settings
+from include.spec.model_spec import Spec
+
+
+@dataclass(frozen=True)
+class Dock:
+    """Everything that taking a delivery in reads from and writes to."""
+
+    spec: Spec
+    settings: Settings
+    landing: Landing
+    lake: Lake
+    ledger: RefusalLedger
+    notes: SenderNotes
+
+
+def dock(spec: Spec, settings: Settings) -> Dock:
+    """Open the doors that deliveries of a spec come through; SpecError where none may land."""
+    require_own_place(spec, settings)
+    lake_url = f"{settings.lake_url}/{spec.name}"
+    landing_url = settings.landing_url(spec.name, spec.landing)
+    return Dock(
+        spec,
+        settings,
+        Landing(landing_url, lake_url, settings.s3, settings.scratch),
+        Lake(lake_url, settings.s3, settings.scratch),
+        RefusalLedger(lake_url, settings.s3),
+        SenderNotes(landing_url, settings.s3),
+    )

@@ -1,0 +1,73 @@
+"""Landing places held against one another and against what Ratchet keeps.
+
+Files are taken from directly in a landing place. What stands below it is Ratchet's own: claimed
+files and notes to senders. A landing place there, or in a table's folder, among specs or logs,
+would take these for deliveries.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from os.path import normpath
+
+from include.errors import SpecError
+from include.formats.completeness import CLAIMED, NOTES
+from include.settings import Settings
+from include.spec.model_spec import Spec
+
+_OWN_FOLDERS = ("airflow", "logs", "mlflow", "scratch", "serving", "stack")
+"""What a stack writes to, below its home."""
+
+
+def place_of(spec: Spec, settings: Settings) -> str:
+    """Return where files of a spec land, in one form for each way to write it."""
+    return _one_form(settings.landing_url(spec.name, spec.landing))
+
+
+def require_own_place(spec: Spec, settings: Settings) -> None:
+    """Raise SpecError where files of a spec would land where no file may, for all it says itself.
+
+    Other specs are not asked: where this one takes in what is theirs, `misplaced` says so.
+    """
+    if error := misplaced((spec,), settings).get(spec.name):
+        raise error
+
+
+def misplaced(specs: Collection[Spec], settings: Settings) -> Mapping[str, SpecError]:
+    """Return, by its name, why a spec may not run whose files would land where no file may."""
+    refused: dict[str, SpecError] = {}
+    for spec in specs:
+        for folder, meaning in _kept(specs, settings):
+            if _is_in(place_of(spec, settings), folder):
+                refused[spec.name] = _refusal(spec, settings, f"Ratchet keeps {meaning}")
+        for keeper in specs:
+            if any(_is_in(place_of(spec, settings), one) for one in _below(keeper, settings)):
+                # Who states no place has the usual one, so the other has to give way.
+                wrong, other = (spec, keeper) if spec.landing else (keeper, spec)
+                own = f"claimed files of {other.name} and notes to its senders would mix with files"
+                refused[wrong.name] = _refusal(wrong, settings, own)
+    return refused
+
+
+def _refusal(spec: Spec, settings: Settings, whose: str) -> SpecError:
+    place = place_of(spec, settings)
+    return SpecError(f"{spec.name}.toml: landing: {place} is where {whose}: name another place")
+
+
+def _is_in(place: str, folder: str) -> bool:
+    return place == folder or place.startswith(f"{folder}/")
+
+
+def _below(spec: Spec, settings: Settings) -> Iterator[str]:
+    yield from (f"{place_of(spec, settings)}/{folder}" for folder in (NOTES, CLAIMED))
+
+
+def _kept(specs: Collection[Spec], settings: Settings) -> Iterator[tuple[str, str]]:
+    yield _one_form(str(settings.specs)), "specs"
+    for name in _OWN_FOLDERS:
+        yield _one_form(str(settings.home / name)), "what the stack writes"
+    for spec in specs:
+        yield f"{_one_form(settings.lake_url)}/{spec.name}", f"table and archive of {spec.name}"
+
+
+def _one_form(url: str) -> str:
+    scheme, parted, rest = url.partition("://")
+    return f"{scheme}://{normpath(rest)}" if parted else normpath(url)

@@ -1,0 +1,189 @@
+"""What a command needs outside of its own process, and whether it answers.
+
+Each place is asked a small question of the kind that the command is going to ask, so that a server
+that is up and cannot reach its own database does not count as one that answers.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from urllib.parse import urlsplit
+
+from include.context import running_stack
+from include.settings import Settings
+from include.spec.model_spec import Spec
+from include.store import bucket_problem
+
+_LISTED = "api/2.0/mlflow/experiments/search"
+_ANSWER_BYTES = 1 << 20
+_ASKS_WHO = {401, 403}
+"""What a server answers that wants to know who asks: MLflow's own client says who."""
+_SERVER_ERROR = 500
+_HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpcore"}
+_LIBRARIES = {"mlflow", "obstore", "deltalake", "_internal", "polars"}
+"""The packages whose exceptions are about what stands in a place; `_internal` is deltalake's."""
+
+
+class Need(Enum):
+    """A kind of place."""
+
+    LANDING = "landing"
+    LAKE = "lake"
+    REGISTRY = "registry"
+
+
+EVERYTHING = frozenset(Need)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place that a command needs."""
+
+    name: str
+    """What it is and where."""
+    ask: Callable[[float], str]
+    """Ask it for so many seconds; why it does not answer, empty when it does."""
+    advice: str
+    """What to do when it does not."""
+
+    def problem(self, seconds: float) -> str:
+        """Return why it does not answer, empty when it does, after so many seconds at most."""
+        answers: Queue[str] = Queue()
+        # In a thread, because a disk that hangs, a name server and a server that sends a byte a
+        # second keep to no timeout.
+        Thread(target=lambda: answers.put(self._said(seconds)), daemon=True).start()
+        try:
+            return answers.get(timeout=seconds)
+        except Empty:
+            return f"no answer within {seconds:g} s"
+
+    def sentence(self, problem: str) -> str:
+        """Return a problem of it for a person."""
+        return f"{self.name} does not answer: {problem}. {self.advice}"
+
+    def _said(self, seconds: float) -> str:
+        try:
+            return self.ask(seconds)
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is a problem
+            return plain(error)
+
+
+def places(needs: Iterable[Need], spec: Spec, settings: Settings) -> list[Place]:
+    """Return the places of a spec; one that serves two needs once."""
+    found = [_place(need, spec, settings) for need in sorted(needs, key=lambda one: one.value)]
+    return list({one.name: one for one in found}.values())
+
+
+def ask_neighbours_directly(host: str) -> None:
+    """Let no company proxy be asked for this machine's own addresses, whichever client asks."""
+    direct = ",".join(filter(None, ("127.0.0.1,localhost", host, os.environ.get("NO_PROXY"))))
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = direct
+
+
+def plain(error: BaseException) -> str:
+    """Return why something failed in the system's own words, where it was the system."""
+    words = (one.strerror for one in _causes(error) if isinstance(one, OSError) and one.strerror)
+    return next(words, str(error) or type(error).__name__)
+
+
+def said_by_a_library(error: BaseException) -> str:
+    """Return what a library that asks places says of a failure; empty for a failure of our own."""
+    named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
+    if named & _HTTP_CLIENTS:  # whose words are addresses, options and classes
+        return "an answer did not come in time, or broke off"
+    return str(error).partition("\n")[0] if named & _LIBRARIES else ""
+
+
+def is_about_a_server(error: BaseException) -> bool:
+    """Say whether a failure came from asking MLflow, in whichever library's words."""
+    named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
+    return bool(named & (_HTTP_CLIENTS | {"mlflow"}))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, the one that it came from, and so on."""
+    reason: BaseException | None = error
+    while reason is not None:
+        yield reason
+        reason = reason.__cause__ or reason.__context__
+
+
+def _place(need: Need, spec: Spec, settings: Settings) -> Place:
+    if need is Need.REGISTRY:
+        url = settings.registry_url
+        name = f"MLflow at {_without_password(url)}"
+        return Place(name, lambda seconds: _registry_problem(url, seconds), _advice(settings))
+    landing = need is Need.LANDING
+    url = settings.landing_url(spec.name, spec.landing or None) if landing else settings.lake_url
+    if "://" not in url:
+        return Place(f"the disk with {url}", lambda _: _folder_problem(Path(url)), _DISK)
+    bucket = url.removeprefix("s3://").partition("/")[0]
+    server = settings.s3.get("AWS_ENDPOINT_URL", "AWS")
+    ask: Callable[[float], str] = lambda seconds: bucket_problem(url, settings.s3, seconds)  # noqa: E731
+    return Place(f"the bucket s3://{bucket} at {server}", ask, _BUCKET)
+
+
+_DISK = "Look whether it is mounted and whole"
+_BUCKET = "Look whether the server of AWS_ENDPOINT_URL runs and takes AWS_ACCESS_KEY_ID"
+
+
+def _advice(settings: Settings) -> str:
+    if settings.registry:
+        return "Look whether that server runs, or name another with RATCHET_MLFLOW_URL"
+    if running_stack.runs(settings.home):
+        log = settings.home / "logs" / "mlflow.log"
+        return f"The stack is up: `make status` shows it, {log} says more"
+    return (
+        f"No stack runs in {settings.home}: run: make up; one that runs elsewhere is named by "
+        "RATCHET_HOME"
+    )
+
+
+def _registry_problem(url: str, seconds: float) -> str:
+    import httpx
+
+    # No certificate is held to anything: nothing is told here but that somebody asks.
+    with (
+        httpx.Client(verify=False, timeout=seconds) as client,  # noqa: S501 - the reason above
+        client.stream("GET", f"{url}/{_LISTED}", params={"max_results": 1}) as answer,
+    ):
+        if answer.status_code in _ASKS_WHO:
+            return ""
+        if answer.status_code >= _SERVER_ERROR:
+            return f"its answer is an error, {answer.status_code}"
+        body = b""
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > _ANSWER_BYTES:
+                break
+    return "" if _is_listing(answer.status_code, body) else "another program listens there"
+
+
+def _is_listing(status: int, body: bytes) -> bool:
+    import json
+
+    try:
+        return status == 200 and isinstance(json.loads(body), dict)  # noqa: PLR2004 - it is said
+    except ValueError:
+        return False
+
+
+def _folder_problem(folder: Path) -> str:
+    """Return why a folder cannot be looked into; one that is not there yet is no problem."""
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

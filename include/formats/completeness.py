@@ -1,0 +1,188 @@
+"""Tells when the writer of a file is done.
+
+A `NAME.done` marker says so. Without one, two looks a poll apart have to see the same file, nobody
+on this machine may have it open for writing, and it has to be complete: a text's last line has its
+end, or as many fields as the header; compressed data, archives and Parquet have theirs. What stays
+incomplete but still for a minute is taken all the same: reading it will tell what is wrong. An
+object in a bucket is whole when it is listed. The triggerer imports this module, so it imports
+nothing heavy.
+"""
+
+import csv
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from include.errors import FileRefusedError
+from include.formats.foreign import PARQUET_MAGIC, foreign_data, foreign_text
+from include.formats.packed import TooMuchInsideError, has_bzip2_end, unpacked
+from include.formats.suffixes import SEPARATORS, Format, format_of, packing
+from include.formats.zipped import has_end as has_zip_end
+from include.store import Entry, Folder, Store
+
+POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0
+DONE = ".done"
+NOTES = "refused"
+"""The folder of a landing place in which its senders are told what was refused."""
+CLAIMED = ".claimed"
+"""The folder of a landing place that holds the files of the run in progress."""
+_TEMPORARY = (".part", ".tmp", "~", DONE)
+_LONGEST_NAME = 255
+"""In bytes: what a disk takes, and every delivery may come to stand on one."""
+_WINDOW = 2**20
+
+
+class Lookout:
+    """Looks at one landing place again and again and remembers what it saw."""
+
+    def __init__(self, store: Store) -> None:
+        """`store` need not be there yet."""
+        self._store = store
+        self._before: dict[str, Entry] = {}
+        self._complete: dict[Entry, bool] = {}
+
+    def look(self) -> list[Entry]:
+        """Return the deliveries that may be taken: settled, or marked as done; oldest first."""
+        seen = self._store.look()
+        now = {entry.name: entry for entry in seen if not why_ignored(entry.name)}
+        marked = {entry.name.removesuffix(DONE) for entry in seen if entry.name.endswith(DONE)}
+        self._complete = {e: known for e, known in self._complete.items() if e in now.values()}
+        settled = [
+            entry
+            for name, entry in now.items()
+            if name in marked or (self._before.get(name) == entry and self._is_done(entry))
+        ]
+        self._before = now
+        return sorted(settled, key=lambda entry: (entry.modified, entry.name))
+
+    def seen(self) -> int:
+        """Return how many deliveries the last look saw, settled or not."""
+        return len(self._before)
+
+    def _is_done(self, entry: Entry) -> bool:
+        if not isinstance(self._store, Folder):
+            return True
+        try:
+            with self._store.open(entry.name) as file:
+                if _open_for_writing(file.fileno()):
+                    return False
+                # Either sign: a clock that was set back must not hold a file for ever.
+                still = abs(time.time() - entry.modified / 1e9) > PATIENCE_SECONDS
+                return still or self._is_complete(entry, file)
+        except OSError:  # withdrawn while we looked, or not to be read: that harms no other file
+            return False
+
+    def _is_complete(self, entry: Entry, file: BinaryIO) -> bool:
+        if entry not in self._complete:
+            self._complete[entry] = is_complete(entry.name, file)
+        return self._complete[entry]
+
+
+def why_ignored(name: str) -> str:
+    """Say why a name in a landing place is that of no delivery; empty when it is that of one."""
+    if name.startswith("."):
+        return "names that begin with a dot are hidden"
+    ending = next((one for one in _TEMPORARY if name.endswith(one)), None)
+    if ending is not None:
+        return f"names that end with {ending} are those of files that are still being written"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        return f"names have {_LONGEST_NAME} bytes at most"
+    return ""
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether a name is one that writers hide behind, so that nobody misses what bears it."""
+    return name.startswith(".") or name.endswith(_TEMPORARY)
+
+
+def is_complete(name: str, file: BinaryIO) -> bool:
+    """Say whether a file's data reach their end, as far as its kind lets one tell."""
+    packed, kind = packing(name), format_of(name)
+    if packed == "zip":
+        return has_zip_end(_ends(file)[1])
+    if packed == "bz2":
+        return has_bzip2_end(_ends(file)[1])
+    if not packed:
+        return _reaches_its_end(kind, *_ends(file))
+    try:
+        return _reaches_its_end(kind, *_ends_of(unpacked(file, packed, _WINDOW)))
+    except TooMuchInsideError:  # reading it will tell
+        return True
+    except FileRefusedError:
+        return False
+
+
+def _open_for_writing(descriptor: int) -> bool:
+    """Say whether a process on this machine may still write to a file; False where none can tell.
+
+    Linux grants a read lease only on a file that nobody has open for writing.
+    """
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        # Who opens the file while we hold the lease makes the kernel signal us: one that is
+        # ignored by default, instead of one that ends the process.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:  # not our file, or a disk without leases
+        return False
+    return False
+
+
+def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
+    """Judge a file by its first and its last megabyte."""
+    if kind == "parquet":
+        return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
+    # In two or four bytes a letter zeros may follow the line end.
+    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head):
+        return True
+    if b"\0" not in head and foreign_text(head):
+        return True
+    last = tail.rpartition(b"\n")[2]
+    if kind == "json":
+        return _is_json(last)
+    header = head.partition(b"\n")[0]
+    separator = chr(max(SEPARATORS, key=header.count))
+    # A header that is all there is says nothing of what should follow.
+    return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _fields(line: bytes, separator: str) -> int:
+    text = line.decode("utf-8-sig", "replace").rstrip("\r")
+    try:
+        return len(next(csv.reader([text], delimiter=separator, strict=True), []))
+    except csv.Error:  # within quotes, or a field beyond all measure
+        return 0
+
+
+def _ends(file: BinaryIO) -> tuple[bytes, bytes]:
+    head = file.read(_WINDOW)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _WINDOW))
+    return head, file.read()
+
+
+def _ends_of(pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
+    head, tail = b"", bytearray()
+    for piece in pieces:
+        if len(head) < _WINDOW:
+            head += piece[: _WINDOW - len(head)]
+        tail += piece
+        if len(tail) > 2 * _WINDOW:
+            del tail[:-_WINDOW]
+    return head, bytes(tail)

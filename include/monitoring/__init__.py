@@ -1,0 +1,1 @@
+"""Both ledgers as figures for whoever watches."""

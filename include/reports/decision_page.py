@@ -1,0 +1,227 @@
+"""A decision as a page that a person reads: one HTML file that needs nothing beside it.
+
+Everything that came from a person or a model is escaped; pictures are inside the file, so it can
+be mailed, and opened years later.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from io import BytesIO
+
+from matplotlib.figure import Figure
+
+from include.records.records import Batch, Check, Decision, Scores, SliceScore, Verdict
+from include.reports.pictures import draw_gains
+from include.stages.decide import FEW_DISAGREEMENTS, gains
+from include.text.showable import showable
+
+_COLOURS = {Verdict.PROMOTE: "#1a7f37", Verdict.HOLD: "#9a6700", Verdict.REJECT: "#cf222e"}
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1f2328; background: #fff;
+       max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid #d1d9e0; }
+.verdict { color: #fff; border-radius: .4rem; padding: .1rem .7rem; margin-right: .6rem; }
+.reason { font-size: 1.05rem; max-width: 52rem; }
+.facts, caption { color: #59636e; text-align: left; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { padding: .3rem .7rem .3rem 0; text-align: left; border-bottom: 1px solid #eaeef2;
+         vertical-align: top; }
+th { color: #59636e; font-weight: 600; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
+                       white-space: nowrap; }
+.passed { color: #1a7f37; } .failed { color: #cf222e; font-weight: 600; }
+.pictures { display: grid; gap: 1rem;
+            grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); }
+img { max-width: 100%; }
+"""
+
+
+def render(
+    title: str, decision: Decision, pictures: Mapping[str, bytes], batches: Sequence[Batch] = ()
+) -> str:
+    """Return the page of a decision; `pictures` are PNG files by name, `batches` what its run took.
+
+    A decision without a run, as on an adopted model, has no batches.
+    """
+    sections = (
+        _head(title, decision),
+        _section("Deliveries", _deliveries(batches)),
+        _section("Checks", _checks(decision.checks)),
+        _section("On the holdout", _scorecards(decision.scores)),
+        _section("On its slices", _slices(decision.scores.slices)),
+        _section("Chance", _chance(decision)),
+        _section("Pictures", _pictures(pictures)),
+    )
+    name = f"{_html(decision.verdict)}: {_html(title)}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
+        f"<style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
+    )
+
+
+def _head(title: str, decision: Decision) -> str:
+    scores = decision.scores
+    version = scores.challenger.model_version
+    facts = [f"data version {scores.challenger.data_version}", f"{scores.looks} earlier looks"]
+    if decision.smallest_gain is not None:
+        facts.append(f"smallest gain to be seen here about {decision.smallest_gain:.4f} F1")
+    if decision.forced:
+        facts.append("forced")
+    note = f"<p>Note: {_html(decision.note)}</p>" if decision.note else ""
+    badge = f'<span class="verdict" style="background:{_COLOURS[decision.verdict]}">'
+    return (
+        f"<h1>{badge}{_html(decision.verdict)}</span>{_html(title)}, version {_html(version)}"
+        f'</h1><p class="reason">{_html(_sentence(decision.reason))}</p>'
+        f'<p class="facts">{_html(" · ".join(facts))}</p>{note}'
+    )
+
+
+def _deliveries(batches: Sequence[Batch]) -> str:
+    rows = (
+        (
+            _html(batch.name),
+            *(f"{count:,}" for count in (batch.read, batch.new, batch.duplicates, batch.conflicts)),
+            f"{batch.refused - batch.conflicts:,}",
+            _html(batch.note or _reasons(batch.reasons)),
+        )
+        for batch in batches
+    )
+    heads = ("file", "rows in", "new", "duplicate", "conflict", "refused", "why")
+    return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if batches else ""
+
+
+def _reasons(counted: Mapping[str, int]) -> str:
+    """Return reasons with their rows, the commonest first."""
+    common = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    return "; ".join(f"{rows:,} with: {reason}" for reason, rows in common)
+
+
+def _checks(checks: Sequence[Check]) -> str:
+    rows = (
+        (
+            _mark(check),
+            _html(check.name),
+            _number(check.value),
+            f"{_side(check)} {_number(check.bound)}",
+            _html(_sentence(check.sentence)),
+        )
+        for check in checks
+    )
+    return _table(("", "check", "value", "bound", "in words"), rows, numbers={2, 3})
+
+
+def _side(check: Check) -> str:
+    """Say where a value has to lie of its bound."""
+    if check.ceiling:
+        return "at most"
+    return "at least" if check.inclusive else "over"
+
+
+def _mark(check: Check) -> str:
+    word = "passed" if check.passed else "failed"
+    return f'<span class="{word}">{word}</span>'
+
+
+def _scorecards(scores: Scores) -> str:
+    mine = asdict(scores.challenger)
+    theirs = asdict(scores.champion) if scores.champion else {}
+    rows = (
+        (_html(name.replace("_", " ")), *_beside(value, theirs.get(name)))
+        for name, value in mine.items()
+        if name not in {"model_version", "data_version"}
+    )
+    champion = f"champion ({scores.champion.model_version})" if scores.champion else "no champion"
+    challenger = f"challenger ({scores.challenger.model_version})"
+    return _table(("", challenger, champion, "difference"), rows, numbers={1, 2, 3})
+
+
+def _slices(slices: Sequence[SliceScore]) -> str:
+    rows = (
+        (
+            _html(one.name),
+            f"{one.rows:,}",
+            f"{one.positives:,}",
+            *_slice_figures(one),
+        )
+        for one in slices
+    )
+    heads = ("slice", "rows", "positives", "challenger F1", "champion F1", "difference")
+    return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if slices else ""
+
+
+def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
+    """Return both F1, or where no row is positive, and so every F1 is 0, both false calls."""
+    if part.agreement is None or part.agreement.has_hits:
+        return _beside(part.challenger_f1, part.champion_f1)
+    mine, theirs = part.agreement.false_calls
+    return f"{mine:,} false calls", f"{theirs:,} false calls", f"{mine - theirs:+,}"
+
+
+def _chance(decision: Decision) -> str:
+    asked = [check.bound for check in decision.checks if check.name == "beyond_noise"]
+    agreement = decision.scores.agreement
+    if agreement is None or not asked or agreement.disagreements < FEW_DISAGREEMENTS:
+        return ""
+    drawn = _image("gains", _png(draw_gains(gains(agreement), asked[0])))
+    caption = (
+        f"The gain in F1 on resampled holdouts. {asked[0]:.1%} of them have to be above zero: the "
+        "dashed line, which so many reach, to the right of the solid one."
+    )
+    return f'{drawn}<p class="facts">{caption}</p>'
+
+
+def _pictures(pictures: Mapping[str, bytes]) -> str:
+    drawn = "".join(_image(name, png) for name, png in pictures.items())
+    return f'<div class="pictures">{drawn}</div>' if drawn else ""
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<h2>{heading}</h2>{content}" if content else ""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
+    """Return a table of cells that are HTML already; heads are text."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        kinds = (' class="number"' if at in numbers else "" for at in range(len(cells)))
+        return "".join(
+            f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
+        )
+
+    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
+    return f"<table><tr>{line([_html(head) for head in heads], 'th')}</tr>{body}</table>"
+
+
+def _beside(mine: float, theirs: float | None) -> tuple[str, str, str]:
+    if theirs is None:
+        return _number(mine), "", ""
+    sign = "+" if mine > theirs else ""
+    return _number(mine), _number(theirs), f"{sign}{_number(mine - theirs)}"
+
+
+def _number(value: float) -> str:
+    """Return a whole number as it is, anything else to four places."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
+
+
+def _html(words: str) -> str:
+    """Return what a person, a file or a model said as HTML that does nothing."""
+    return escape(showable(words))
+
+
+def _sentence(clauses: str) -> str:
+    return f"{clauses[:1].upper()}{clauses[1:].rstrip('.')}."
+
+
+def _image(name: str, png: bytes) -> str:
+    data = b64encode(png).decode()
+    return f'<img alt="{_html(name)}" src="data:image/png;base64,{data}">'
+
+
+def _png(figure: Figure) -> bytes:
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return file.getvalue()

@@ -1,0 +1,252 @@
+"""What the deliveries of a spec have agreed to: columns, kinds, labels and the rule of the split.
+
+The first batch fixes it, with the spec's word above what the batch shows; it stands as a TOML file
+beside the table, a file a version. Later batches are held to it. A spec that has come to say
+something else stops the run until somebody changes the contract on purpose: silently judging the
+next file by another rule is how half a column ends in quarantine.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+import tomli_w
+
+from include.errors import ContractError, SpecError, reason_of
+from include.spec.model_spec import Data, Label, Spec, is_index
+from include.text.showable import showable
+from serving.values.notation import PLAIN, Notation, read_notation
+from serving.values.spelling import SPELLING
+
+Kind = Literal["number", "category"]
+_SLICED: dict[Kind, tuple[str, str]] = {
+    "number": ("numbers", "at_least, below or numbers as values"),
+    "category": ("categories", "texts as values"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A feature column."""
+
+    name: str
+    kind: Kind
+    missing: bool = False
+    """Whether a value may be absent."""
+    accepted: tuple[float, float] | None = None
+    """Lowest and highest number that a row may have, where the spec states them."""
+    seen: tuple[float, float] | None = None
+    """Lowest and highest number of the batch that fixed the contract."""
+    categories: tuple[str, ...] = ()
+    """Categories of that batch, sorted."""
+    notation: Notation = PLAIN
+    """How texts write its numbers."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One version of what deliveries are held to."""
+
+    version: int
+    since: str
+    """Digest of the batch that fixed it, or why it was changed."""
+    target: str
+    positive: Label
+    negative: Label | tuple[Label, ...]
+    id: str | None
+    holdout: float
+    """Share of the holdout in new rows."""
+    salt: str
+    columns: tuple[Column, ...]
+    """The features, in the order of the first batch."""
+    spelling: int = 1
+    """How categories are spelled, see `serving.values.spelling`: 1 in contracts of 0.1.0."""
+
+    @property
+    def negatives(self) -> tuple[Label, ...]:
+        """The negative labels."""
+        return self.negative if isinstance(self.negative, tuple) else (self.negative,)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features, in their order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the features that hold categories."""
+        return tuple(column.name for column in self.columns if column.kind == "category")
+
+
+def first(
+    spec: Spec,
+    kinds: Mapping[str, Kind],
+    since: str,
+    notations: Mapping[str, Notation] = MappingProxyType({}),
+) -> Contract:
+    """Return the contract of a first batch whose features have these kinds, in this order.
+
+    `notations` are those of numbers that are not plainly written.
+    """
+    columns = tuple(
+        _column(spec.data, Column(name, kind, notation=notations.get(name, PLAIN)))
+        for name, kind in kinds.items()
+    )
+    return _under(spec, 1, since, columns)
+
+
+def require_slices(contract: Contract, spec: Spec) -> None:
+    """Raise SpecError when a slice names a column or a kind of value that no row has."""
+    kinds = {column.name: column.kind for column in contract.columns}
+    for part in spec.slices:
+        kind = kinds.get(part.column)
+        if kind is None:
+            listed = ", ".join(contract.features[:10])
+            raise SpecError(
+                f"{spec.name}.toml: slice '{part.name}' names column '{part.column}', which the "
+                f"rows do not have; the features start {listed}"
+            )
+        texts = any(isinstance(value, str) for value in part.values)
+        if (kind == "category") != texts:
+            held, mend = _SLICED[kind]
+            raise SpecError(
+                f"{spec.name}.toml: slice '{part.name}': column '{part.column}' holds {held}: "
+                f"name {mend}"
+            )
+
+
+def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
+    """Return the next version, as the spec says now.
+
+    Raises ContractError when the spec selects other features or makes categories of numbers:
+    the keys of all history rest on those, so that is another table.
+    """
+    fixed = [line for line in _differences(contract, spec) if line.startswith("column ")]
+    if fixed:
+        raise ContractError(
+            f"{'; '.join(fixed)}: the keys of every row rest on this. Copy the spec to a new name "
+            "with these columns and drop the archived files again"
+        )
+    columns = tuple(_column(spec.data, column) for column in contract.columns)
+    now = _under(spec, contract.version + 1, showable(reason), columns)
+    return replace(now, spelling=contract.spelling)
+
+
+def require_agreement(contract: Contract, spec: Spec) -> None:
+    """Raise ContractError when the spec has come to say something that the contract does not."""
+    lines = list(_differences(contract, spec))
+    if lines:
+        raise ContractError(
+            f"{spec.name}.toml and version {contract.version} of its contract differ: "
+            f"{'; '.join(lines)}. Put the spec back, or change the contract: "
+            f"./ratchet contract {spec.name} --change REASON"
+        )
+
+
+def differences(contract: Contract, spec: Spec) -> list[str]:
+    """Return a line for everything that the spec says otherwise than the contract."""
+    return list(_differences(contract, spec))
+
+
+def dumps(contract: Contract) -> str:
+    """Return the contract as TOML."""
+    fields = {key: value for key, value in asdict(contract).items() if value is not None}
+    fields["columns"] = [_told(column) for column in contract.columns]
+    return tomli_w.dumps(fields)
+
+
+def loads(text: str) -> Contract:
+    """Read a contract from TOML; ContractError when it cannot be read."""
+    try:
+        fields = tomllib.loads(text)
+        columns = tuple(_read_column(column) for column in fields.pop("columns"))
+        return Contract(**{"id": None} | _tupled(fields), columns=columns)
+    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+        raise ContractError(f"the contract cannot be read: {reason_of(error)}") from error
+
+
+def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) -> Contract:
+    data, rule = spec.data, spec.split
+    return Contract(
+        version=version,
+        since=since,
+        target=data.target,
+        positive=data.positive,
+        negative=data.negative,
+        id=data.id,
+        holdout=rule.holdout,
+        salt=rule.salt,
+        columns=columns,
+        spelling=SPELLING,
+    )
+
+
+def _column(data: Data, column: Column) -> Column:
+    """Return a column as the spec has it now; gaps that it has had it keeps unless forbidden."""
+    name = column.name
+    missing = data.may_be_missing(name) or (column.missing and not data.must_be_there(name))
+    stated = data.notation_of(name) if column.kind == "number" else None
+    return replace(
+        column,
+        missing=missing,
+        accepted=data.accepted(name),
+        notation=column.notation if stated is None else stated,
+    )
+
+
+def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
+    now = _under(spec, 0, "", ())
+    for field in ("target", "positive", "negative", "id", "holdout", "salt"):
+        was, says = getattr(contract, field), getattr(now, field)
+        if was != says or type(was) is not type(says):
+            yield f"{field} was {_shown(was)} and is {_shown(says)}"
+    for column in contract.columns:
+        yield from _column_differences(column, spec.data)
+
+
+def _column_differences(column: Column, data: Data) -> Iterator[str]:
+    # 0.1.0 took the index that pandas writes for a feature.
+    if not data.selects(column.name) and not is_index(column.name):
+        yield f"column {column.name} is no feature any more"
+        return
+    category = data.is_category(column.name)
+    if category is not None and category != (column.kind == "category"):
+        yield f"column {column.name} was of kind {column.kind}"
+    if data.may_be_missing(column.name) and not column.missing:
+        yield f"{column.name} may be missing"
+    if data.must_be_there(column.name) and column.missing:
+        yield f"{column.name} may no longer be missing"
+    stated = data.notation_of(column.name)
+    if stated is not None and column.kind == "number" and stated != column.notation:
+        yield f"the notation of {column.name} is another"
+    if data.accepted(column.name) != column.accepted:
+        ends = data.accepted(column.name)
+        now = f"{ends[0]:g} to {ends[1]:g}" if ends else "open"
+        yield f"the accepted range of {column.name} is {now}"
+
+
+def _told(column: Column) -> dict[str, Any]:
+    fields = asdict(column) | {"notation": column.notation.told}
+    return {key: value for key, value in fields.items() if value not in (None, (), {})}
+
+
+def _read_column(fields: dict[str, Any]) -> Column:
+    notation = read_notation(fields.pop("notation", {}))
+    return Column(**_tupled(fields), notation=notation)
+
+
+def _shown(value: Any) -> str:
+    """Return a field as a person writes it in TOML."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, str):
+        return f"'{value}'"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _tupled(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }

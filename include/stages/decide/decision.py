@@ -1,0 +1,64 @@
+"""The verdict on a challenger."""
+
+from collections.abc import Iterable
+
+from include.records.records import Check, Decision, Form, Preflight, Scores, Verdict
+from include.spec.model_spec import Gate
+from include.stages.decide.comparison import compare
+from include.stages.decide.fitness import BY_ROWS, fitness, flown
+from include.stages.decide.proven import proof_of
+from include.stages.decide.rows import enough_rows
+
+_HEADLINES = ("champion_f1", "beyond_noise")
+
+
+def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None = None) -> Decision:
+    """Decide on a challenger scored on the same holdout as the champion, if there is one.
+
+    A form with `force` promotes past HOLD, never past REJECT. `preflight` is what the endpoint did
+    with the challenger, once it has been asked.
+    """
+    alone = (*fitness(scores, rule), *flown(preflight))
+    enough = enough_rows(scores.challenger)
+    if not all(check.passed for check in alone):
+        return _refuse(alone, enough, scores, form)
+    pair = compare(scores, rule)
+    verdict, reason, forced = _judge(scores, form, (enough, *pair.checks))
+    checks = (*alone, enough, *pair.checks)
+    return Decision(verdict, reason, checks, scores, forced, form.note, pair.smallest_gain)
+
+
+def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form) -> Decision:
+    """Return the decision on an unfit challenger, which no force passes.
+
+    It is not rejected for what too few rows say, or cannot say: the next ones may.
+    """
+    checks = (*alone, enough)
+    failed = [check for check in checks if not check.passed]
+    by_rows = {enough.name} if enough.passed else {enough.name, *BY_ROWS}
+    if proof_of(scores, scores.challenger.model_version).waits:
+        by_rows.add("challenger_leak")
+    verdict = Verdict.HOLD if all(check.name in by_rows for check in failed) else Verdict.REJECT
+    return Decision(verdict, _told(failed), checks, scores, note=form.note)
+
+
+def _judge(scores: Scores, form: Form, pair: tuple[Check, ...]) -> tuple[Verdict, str, bool]:
+    """Return the verdict on a fit challenger, its reason, and whether it took force."""
+    reason = _told(check for check in pair if check.name in _HEADLINES or not check.passed)
+    if all(check.passed for check in pair):
+        return Verdict.PROMOTE, reason or _unopposed(scores), False
+    if form.force:
+        return Verdict.PROMOTE, f"forced from the trigger form, although {reason}", True
+    return Verdict.HOLD, reason, False
+
+
+def _unopposed(scores: Scores) -> str:
+    card = scores.challenger
+    skill = f"F1 {card.f1:.4f} beats the {card.no_skill_f1:.4f} of calling every row positive"
+    if scores.unfit_champion is None:
+        return f"the first model with skill: {skill}"
+    return f"champion version {scores.unfit_champion} cannot answer rows as they are now; {skill}"
+
+
+def _told(checks: Iterable[Check]) -> str:
+    return "; ".join(check.sentence for check in checks)

@@ -1,0 +1,32 @@
+"""The leak proof of a contender as a check."""
+
+from include.records.records import Check, Proof, Scores
+from include.stages.decide.adopted import agreement, grounds
+
+
+def proven(scores: Scores, contender: str, version: str) -> Check:
+    """Check that a model version was fitted on no row of the holdout; no proof is no."""
+    title = f"{contender} version {version}"
+    proof = proof_of(scores, version)
+    sentence = f"{title} was fitted on {proof.fitted_rows} rows, none of them in the holdout"
+    if proof.problem:
+        sentence = f"nothing proves that {title} was fitted on no holdout row: {proof.problem}"
+    elif proof.shared_rows:
+        sentence = f"{title} was fitted on {proof.shared_rows} rows of the holdout"
+    elif proof.adopted:
+        sentence = grounds(title, proof.adopted)
+    shared = float(proof.shared_rows)
+    return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
+
+
+def agreeing(scores: Scores, contender: str, version: str) -> tuple[Check, ...]:
+    """Check that an adopted model does on older rows as on later ones, where older ones count."""
+    ground = proof_of(scores, version).adopted
+    check = None if ground is None else agreement(contender, ground)
+    return (check,) if check is not None and check.passed else ()
+
+
+def proof_of(scores: Scores, version: str) -> Proof:
+    """Return the proof of a model version; that nobody looked is one that does not hold."""
+    found = (proof for proof in scores.proofs if proof.model_version == version)
+    return next(found, Proof(version, 0, 0, "nobody looked"))

@@ -1,0 +1,29 @@
+"""Whether there are rows enough to judge anybody by."""
+
+from collections.abc import Mapping
+
+from include.records.records import Check, Scorecard
+
+LEAST_OF_A_CLASS = 10
+"""Holdout rows of each class without which figures say next to nothing."""
+
+
+def enough_rows(card: Scorecard) -> Check:
+    """Check that there are holdout rows of each class to judge anybody by."""
+    counts = {"positive": card.positives, "negative": card.rows - card.positives}
+    fewest, bound = min(counts.values()), LEAST_OF_A_CLASS
+    sentence = (
+        f"the holdout has {card.positives} positive and {card.rows - card.positives} negative "
+        f"rows, at least {bound} of each are needed"
+    )
+    if more := missing(counts):
+        sentence += f": it takes {more} ones before anybody is judged by it"
+    name = "rows_of_a_class"
+    return Check(name, fewest >= bound, float(fewest), float(bound), sentence, inclusive=True)
+
+
+def missing(counts: Mapping[str, int]) -> str:
+    """Say how many more rows of a class it takes, empty when there are enough; counts by class."""
+    least = LEAST_OF_A_CLASS
+    wanting = ((least - counts[name], name) for name in ("positive", "negative"))
+    return " and ".join(f"{rows} more {name}" for rows, name in wanting if rows > 0)

@@ -1,0 +1,179 @@
+"""A model from elsewhere becomes a version like any other, and says what it was fitted on.
+
+It enters with the rows it was fitted on, whose keys are kept and held against the holdout at every
+judgement, or without them: then it gives up the holdout as it stands and is judged on rows that
+come later. Its file is opened without running what is in it, see `include.adapters.model_files`.
+"""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from include.adapters.model_files import open_model_file
+from include.context.step_context import Workplace
+from include.errors import AdoptionError, FileRefusedError, reason_of
+from include.records.records import Dataset, ModelVersion, Origin
+from include.stages import dedup as dedup_stage
+from include.stages import ingest as ingest_stage
+from include.stages.split import HOLDOUT
+from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, libraries, load, save
+
+_EXAMPLE_ROWS = 5
+_TRIED_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A model that somebody wants to be adopted."""
+
+    model: Path
+    """A scikit-learn classifier, written with joblib or pickle."""
+    by: str
+    """Who wants it."""
+    reason: str
+    threshold: float = 0.5
+    """The probability from which it calls a row positive."""
+    fitted: Path | None = None
+    """The rows it was fitted on, in any format that landing takes."""
+
+
+def adopt(at: Workplace, offer: Offer) -> ModelVersion:
+    """Check a model and register it as a version; the same file again is the same version.
+
+    Raises AdoptionError with what it lacks. The champion stays who it is.
+    """
+    dataset = at.lake.dataset()
+    if dataset is None:
+        raise AdoptionError(
+            f"{at.spec.name} has no rows yet, so there is no layout to ask a model with: drop a "
+            "file first"
+        )
+    digest = _digest(*filter(None, (offer.model, offer.fitted)))
+    model = _opened(offer.model)
+    manifest = _manifest(at, dataset, offer.threshold)
+    _require_answers(at, Bundle(manifest, model), dataset)
+    _require_opens(model, manifest)
+    tags = _audited(offer)
+    keys = None if offer.fitted is None else _keys(at, offer.fitted)
+    run_id = at.registry.open_adoption(digest, tags)
+    if keys is not None:
+        tags |= {
+            "ratchet.origin": Origin.ADOPTED_PROVED,
+            "ratchet.fitted_keys": at.registry.keep_fitted_keys(run_id, keys),
+        }
+    requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
+    tags["ratchet.table"] = at.lake.identity()
+    return at.registry.register(run_id, model, manifest, requirements, tags)
+
+
+def _audited(offer: Offer) -> dict[str, str]:
+    return {
+        "ratchet.origin": Origin.ADOPTED_UNPROVED,
+        "ratchet.adopted_by": offer.by,
+        "ratchet.adopted_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "ratchet.adopted_from": str(offer.model),
+        "ratchet.adopted_because": offer.reason,
+    }
+
+
+def _opened(path: Path) -> Any:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model = open_model_file(path)
+    if foreign := [str(one.message) for one in told if "version" in str(one.message)]:
+        raise AdoptionError(
+            f"{path} was written with other libraries than these: {foreign[0]}. Write it again "
+            "with the versions of requirements.txt"
+        )
+    return model
+
+
+def _manifest(at: Workplace, dataset: Dataset, threshold: float) -> Manifest:
+    layout = at.lake.layout(dataset.version, at.lake.require_contract())
+    rows = at.lake.sample(dataset.version, HOLDOUT, layout, _EXAMPLE_ROWS)
+    return Manifest(
+        name=at.spec.model,
+        family="adopted",
+        layout=layout,
+        threshold=threshold,
+        labels=at.spec.data.label_names,
+        data_version=dataset.version,
+        example=tuple(map(tuple, rows)),
+        libraries=libraries(),
+    )
+
+
+def _require_answers(at: Workplace, bundle: Bundle, dataset: Dataset) -> None:
+    """Ask the model about some rows, or raise AdoptionError with what is wrong with its answers."""
+    layout = bundle.manifest.layout
+    X, _ = at.lake.matrix(dataset.version, HOLDOUT, layout)
+    asked = X[:_TRIED_ROWS]
+    try:
+        answers = np.asarray(bundle.model.predict_proba(asked), dtype=np.float64)
+    except Exception as error:  # whatever somebody's own class raises
+        raise AdoptionError(
+            f"it cannot answer rows as they are here, {_described(layout)}: {error}"
+        ) from error
+    if answers.shape != (len(asked), 2):
+        raise AdoptionError(
+            f"predict_proba answered {len(asked)} rows with the shape {answers.shape}; a column a "
+            "class is expected, the positive one last"
+        )
+    if not (np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()):
+        raise AdoptionError("predict_proba answered with what are no probabilities")
+
+
+def _require_opens(model: Any, manifest: Manifest) -> None:
+    """Open it as a server will, or raise AdoptionError with what no bundle may be made of."""
+    with TemporaryDirectory() as folder:
+        try:
+            load(Path(folder), save(Path(folder), model, manifest))
+        except BundleRefusedError as error:
+            raise AdoptionError(
+                f"no server would open it: {error}. What a model may be made of is what the "
+                "estimators are made of that a spec may name"
+            ) from error
+        except Exception as error:  # a class that cannot be written is somebody else's
+            raise AdoptionError(f"it cannot be written as a bundle: {error}") from error
+
+
+def _described(layout: Layout) -> str:
+    return f"{len(layout.features)} float32 columns in the order {', '.join(layout.features)}"
+
+
+def _keys(at: Workplace, path: Path) -> pl.DataFrame:
+    """Return the keys of the rows of a file, as the lake makes them."""
+    contract = at.lake.require_contract()
+    found, refused = [], 0
+    try:
+        with path.open("rb") as file:
+            for part in ingest_stage.ingest(file, path.name, at.spec, contract).parts:
+                keyed = dedup_stage.with_keys(part.frame, contract)
+                found.append(keyed.select(dedup_stage.KEYS))
+                refused += len(part.refused)
+    except (FileRefusedError, OSError) as error:
+        raise AdoptionError(f"{path}: {reason_of(error)}") from error
+    if refused or not sum(frame.height for frame in found):
+        raise AdoptionError(
+            f"{path} proves nothing: {refused} of its rows do not hold to the contract, so their "
+            "keys are not known. Send rows as landing takes them"
+        )
+    return pl.concat(found).unique()
+
+
+def _digest(*paths: Path) -> str:
+    """Return the SHA-256 of files, one after another."""
+    digest = hashlib.sha256()
+    try:
+        for path in paths:
+            digest.update(path.read_bytes())
+    except OSError as error:
+        raise AdoptionError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""Archived files on their way back to the landing place."""
+
+from include.adapters.landing import sha256
+from include.context.intake_context import Dock
+
+_SHOWN = 12
+# A disk takes names of 255 bytes; the end of a name tells the format.
+_NAME_END = 50
+
+
+class Archived:
+    """The archived files of batches; each is read once to see that it is what was delivered."""
+
+    def __init__(self, at: Dock) -> None:
+        """Nothing is read yet."""
+        self._at = at
+        self._names: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+
+    def problem(self, digest: str) -> str:
+        """Return why a batch cannot come again, empty when it can."""
+        if digest not in self._problems:
+            self._problems[digest] = self._looked_at(digest)
+        return self._problems[digest]
+
+    def name(self, digest: str) -> str:
+        """Return under which name it lands: its own, unless another batch lands under that."""
+        name = self._names[digest]
+        alone = list(self._names.values()).count(name) == 1
+        return name if alone else f"{digest[:_SHOWN]}-{name[-_NAME_END:]}"
+
+    def size(self, digest: str) -> int:
+        """Return the bytes of a file, 0 when there is none."""
+        self.problem(digest)
+        return self._sizes.get(digest, 0)
+
+    def land(self, digest: str) -> None:
+        """Copy it to the landing place."""
+        with self._at.landing.open_archived(digest) as (_, file):
+            self._at.landing.drop(self.name(digest), file)
+
+    def _looked_at(self, digest: str) -> str:
+        try:
+            with self._at.landing.open_archived(digest) as (name, file):
+                self._names[digest] = name
+                actual = sha256(file)
+                self._sizes[digest] = file.tell()
+        except FileNotFoundError:
+            return f"batch {digest} has no file in the archive: drop the file that was delivered"
+        if actual == digest:
+            return ""
+        return (
+            f"the archived file of batch {digest} is not what was delivered, its digest is {actual}"
+            ": drop the file that was delivered"
+        )

@@ -1,0 +1,130 @@
+"""What a judgement rests on beside the scores: which rows, which proof, what was seen before.
+
+A model that saw a holdout row is not judged on it. So before anything is compared the keys of the
+rows that each contender was fitted on are held against those of the holdout, as the table has both
+now; a version's word for it is not enough.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from include.context.step_context import Workplace
+from include.errors import DataVersionError
+from include.records.records import AdoptionGround, Counts, ModelVersion, Origin, Plan, Proof
+from include.stages import roll_back as roll_back_stage
+from include.stages.decide import (
+    LEAST_OF_A_CLASS,
+    counts_everywhere,
+    missing,
+    reservation,
+)
+from include.stages.split import HOLDOUT
+from include.steps import adopted_rows as adopted_rows_step
+from serving.bundle import Manifest
+
+log = logging.getLogger("ratchet")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The holdout rows that both contenders are scored on."""
+
+    batches: tuple[str, ...] | None = None
+    """Digests of the batches they came in; None for the whole holdout."""
+    problem: str = ""
+    """Why a contender that only later rows count for cannot be judged yet."""
+    adopted: Mapping[str, AdoptionGround] = field(default_factory=dict)
+    """Of the contenders that were adopted, by model version."""
+
+
+def ground(at: Workplace, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
+    """Return the rows to score on: where older ones do not count for an adopted contender, later.
+
+    Those that came after the adoption of every such contender.
+    """
+    adopted = {
+        one.version: adopted_rows_step.adopted(at, plan, one)
+        for one in versions
+        if one.origin is not Origin.FITTED
+    }
+    grounds = {version: one.ground for version, one in adopted.items()}
+    limited = [one for one in adopted.values() if not counts_everywhere(one.ground)]
+    if not limited:
+        return Ground(adopted=grounds)
+    everyones = set.intersection(*(set(one.later) for one in limited))
+    counts = at.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
+    if more := missing(counts):
+        since = max(one.ground.data_version for one in limited)
+        return Ground(problem=_too_few(since, counts, more), adopted=grounds)
+    return Ground(tuple(sorted(everyones)), adopted=grounds)
+
+
+def _too_few(since: int, counts: Counts, more: str) -> str:
+    return (
+        f"since its adoption at data version {since} the holdout has grown by "
+        f"{counts['positive']} positive and {counts['negative']} negative rows that may judge it, "
+        f"at least {LEAST_OF_A_CLASS} of each are needed: it takes {more} ones"
+    )
+
+
+def proof(
+    at: Workplace, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
+) -> Proof:
+    """Hold what a contender was fitted on against the holdout; log and record what was found."""
+    found = _proof(at, plan, version, manifest, ground)
+    log.info("leak proof of version %s: %s", version.version, found)
+    return found
+
+
+def barred(at: Workplace, plan: Plan) -> str:
+    """Return why the data of a run may bring forth no champion, empty when they may.
+
+    A model of the same data was rolled back: training again would only bring it back.
+    """
+    for one in reversed(roll_back_stage.withdrawn(at.registry.moves())):
+        version = at.registry.moved_to(one.champion)
+        if version is not None and plan.dataset.grown <= version.data_version:
+            why = f" ({one.by.reason})" if one.by.reason else ""
+            return (
+                f"version {version.version} was rolled back on {one.by.at[:10]}{why}, and no row "
+                f"is new since data version {version.data_version} that it was fitted on: a model "
+                "of the same data does not take its place"
+            )
+    return ""
+
+
+def _proof(
+    at: Workplace, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
+) -> Proof:
+    problem = _contradiction(at, version, manifest)
+    if problem:
+        return Proof(version.version, 0, 0, problem)
+    if version.version in ground.adopted:
+        return _word(version, ground)
+    try:
+        fitted, shared = at.lake.shared_keys(version.data_version, plan.dataset.version)
+    except DataVersionError as error:
+        return Proof(version.version, 0, 0, str(error))
+    return Proof(version.version, fitted, shared)
+
+
+def _word(version: ModelVersion, ground: Ground) -> Proof:
+    """Return what the word of an operator is worth: rows that came later need none."""
+    adopted = ground.adopted[version.version]
+    named, shared = adopted.named_rows, adopted.shared_rows
+    if ground.problem and not counts_everywhere(adopted):
+        problem = f"{reservation(adopted)}, and {ground.problem}"
+        return Proof(version.version, named, shared, problem, waits=True, adopted=adopted)
+    return Proof(version.version, named, 0, adopted=adopted)
+
+
+def _contradiction(at: Workplace, version: ModelVersion, manifest: Manifest) -> str:
+    if manifest.data_version != version.data_version:
+        return (
+            f"the registry says that it was fitted on data version {version.data_version}, its own "
+            f"bundle says {manifest.data_version}"
+        )
+    if version.table and version.table != at.lake.identity():
+        return f"{at.lake.url} holds another table than the one that it was fitted on"
+    return ""

@@ -1,0 +1,90 @@
+"""`./ratchet recover`: what the table lost comes back, as far as that needs no person."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from include.context.intake_context import Dock
+from include.steps.archived_files import Archived
+from include.steps.lost_batches import listed, lost
+
+_MOST_PROBLEMS = 100
+
+
+def recover(at: Dock, *, yes: bool, give_up: bool = False) -> Iterator[str]:
+    """Bring back what the table lost, and say each step; without `yes` nothing is changed.
+
+    A log that cannot be relied on is taken back to the version before, damaged data files are taken
+    out of the table, and the files of the batches that it lacks then go from the archive to the
+    landing place, where the next run takes them in. What a batch without a file in the archive
+    brought stays, unless it is to be given up.
+    """
+    recovery = _Recovery(at, yes, give_up)
+    steps = 0
+    for said in recovery.steps():
+        yield said
+        steps += 1
+    if not steps:
+        yield "the table lacks nothing that was ingested"
+    elif not yes:
+        yield f"nothing was changed yet: ./ratchet recover {at.spec.name} --yes does it"
+
+
+@dataclass
+class _Recovery:
+    at: Dock
+    yes: bool
+    give_up: bool
+    again: set[str] = field(default_factory=set)
+    """Batches that come again, beside those that the table knows no more."""
+
+    def __post_init__(self) -> None:
+        self._files = Archived(self.at)
+
+    def steps(self) -> Iterator[str]:
+        for _ in range(_MOST_PROBLEMS):  # one may hide another
+            found = self.at.lake.repair.log_problem()
+            if found is None:
+                break
+            problem, sentence = found
+            gone = self._cannot_come(self.at.lake.repair.batches_from(problem.version))
+            yield sentence
+            if gone and not self.give_up:
+                yield _kept("the log as it is", gone)
+                return
+            if not self.yes:
+                return
+            yield self.at.lake.repair.mend(problem)
+        yield from self._take_out_damaged()
+        yield from self._land()
+
+    def _take_out_damaged(self) -> Iterator[str]:
+        for path, batches in self.at.lake.repair.damaged().items():
+            gone = self._cannot_come(batches)
+            what = f"the data file {path}, which is gone or was changed"
+            if (gone or not batches) and not self.give_up:
+                yield _kept(what, gone)
+                continue
+            self.again |= batches
+            yield f"{'taken' if self.yes else 'to be taken'} out of the table: {what}"
+            if self.yes:
+                self.at.lake.repair.take_out([path])
+
+    def _land(self) -> Iterator[str]:
+        verb = "brought" if self.yes else "to be brought"
+        # A batch of a data file that stays has its rows there, as far as anybody knows.
+        short = set() if self.at.lake.repair.damaged() else self.at.lake.repair.short()
+        for digest in sorted(lost(self.at) | self.again | short):
+            problem = self._files.problem(digest)
+            yield problem or f"{verb} to {self.at.landing.url}: {self._files.name(digest)}"
+            if self.yes and not problem:
+                self._files.land(digest)
+
+    def _cannot_come(self, batches: Iterable[str]) -> list[str]:
+        return [digest for digest in sorted(batches) if self._files.problem(digest)]
+
+
+def _kept(what: str, gone: list[str]) -> str:
+    return (
+        f"left alone: {what}, because batch {listed(gone) or 'unknown'} cannot come again: put it "
+        "back from a backup, or give up its rows with --give-up"
+    )

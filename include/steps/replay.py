@@ -1,0 +1,210 @@
+"""Quarantine looked into, and sent back through landing.
+
+Nothing in quarantine is lost and nothing goes around the contract: what is replayed lands as a
+file like any other and is judged again, by the contract as it stands now.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import BinaryIO
+
+from include.adapters.landing import Landing
+from include.context.intake_context import Dock
+from include.errors import NothingToDoError
+from include.formats import open_table, raw_texts
+from include.formats.blocks import UNDECODABLE
+from include.formats.suffixes import bare
+from include.stages.ingest import stated
+from include.steps.quarantined_rows import read_rows, rows_of
+from include.steps.settle import OWN_NAME, unsettled
+from include.text.encodings import BOM, UTF_8
+from include.text.nearest import did_you_mean
+from include.text.showable import showable_name, showable_row
+
+_SHOWN = 12
+_LINE = re.compile(r"[0-9]{1,18}")
+_DIGEST_START = re.compile(r"[0-9a-f]{1,64}")
+# Of a name of any length its end is kept, which tells the format; a disk takes 255 bytes.
+_NAME_END = 50
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """What quarantine holds of one batch for one reason."""
+
+    digest: str
+    name: str
+    """Of the file, to be shown; empty where nobody knows it any more."""
+    since: datetime
+    reason: str
+    rows: int
+    """0 for a file that was refused whole."""
+    column: str = ""
+    """The one that the reason is about; empty for the row or the file as a whole."""
+    settled: bool = False
+    """Whether it was brought again, mended, and taken in."""
+
+
+def quarantined(at: Dock, *, settled: bool = False) -> list[Quarantined]:
+    """Return what is in quarantine and why, the newest first; if asked also what is settled."""
+    found: list[Quarantined] = []
+    for digest, nanoseconds in at.landing.quarantined_at().items():
+        since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
+        found += _held(at, digest, since)
+    return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
+
+
+def _newest_first(one: Quarantined) -> tuple[float, str, int, str, str]:
+    return -one.since.timestamp(), one.digest, -one.rows, one.reason, one.column
+
+
+def _held(at: Dock, digest: str, since: datetime) -> Iterator[Quarantined]:
+    kept = at.landing.read_quarantine(digest)
+    known = at.ledger.about(digest)
+    name = known.name if known else kept.name or at.landing.archived_name(digest)
+    settled = at.ledger.settled(digest)
+    held = partial(Quarantined, digest, showable_name(name), since)
+    if kept.reason is not None:
+        yield held(kept.reason, 0, settled=settled.everything)
+        return
+    counts = Counter(
+        (row["reason"], row.get("column", ""), settled.holds(row.get("line", "")))
+        for row in read_rows(kept.rows or b"")
+    )
+    for (reason, column, is_settled), rows in counts.items():
+        yield held(reason, rows, column, settled=is_settled)
+
+
+def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
+    """Drop what is in quarantine under a digest, or its start, and return the file's name.
+
+    A file that was refused whole is dropped as it came, and leaves quarantine when it is taken in.
+    Refused rows become a file of their own with the header of the one they came in, and stay in
+    quarantine; `mended` is a copy of their `rows.csv` whose column `raw` is repaired. Rows with
+    bytes that are not UTF-8 are sent only mended: their text is not what they were. The same rows
+    are the same file, so sending them again does nothing. NothingToDoError when none can be sent.
+    """
+    landing = at.landing
+    if not _DIGEST_START.fullmatch(start):
+        raise NothingToDoError(
+            f"{showable_name(start) or 'nothing'} is not the start of a digest: "
+            "`./ratchet quarantine SPEC` lists them"
+        )
+    digest = _whole_digest(landing, start)
+    kept = landing.read_quarantine(digest)
+    if kept.name is not None and mended is not None:
+        raise NothingToDoError(
+            f"{showable_name(kept.name)} was refused whole, so that mended rows alone would leave "
+            "its other rows behind: mend the file itself and drop that, or send it again as it is "
+            "without --rows when the spec has changed"
+        )
+    if kept.name is not None:
+        return _drop_file(landing, digest)
+    held = rows_of(landing, digest)
+    rows = _sendable(held, unsettled(at, digest) if mended is None else read_rows(mended))
+    if held and mended is None and not unsettled(at, digest):
+        raise NothingToDoError(f"all rows of {digest[:_SHOWN]} were mended and taken in before")
+    if not rows:
+        raise NothingToDoError(
+            f"quarantine has no rows of {digest[:_SHOWN]} to send; those with {UNDECODABLE} have "
+            "to be mended in a copy of its rows.csv: --rows FILE"
+        )
+    return _drop_rows(at, digest, rows)
+
+
+def _whole_digest(landing: Landing, start: str) -> str:
+    found = [digest for digest in landing.quarantined() if digest.startswith(start)]
+    if len(found) != 1:
+        known = [digest[:_SHOWN] for digest in landing.quarantined()]
+        near = "" if found else did_you_mean(start[:_SHOWN], known)
+        many = f"{len(found)} batches begin" if found else "no batch in quarantine begins"
+        raise NothingToDoError(f"{many} with {start}{near}: `./ratchet quarantine SPEC` lists them")
+    return found[0]
+
+
+def _drop_file(landing: Landing, digest: str) -> str:
+    with landing.open_refused(digest) as (name, file):
+        new = _new_name(digest, OWN_NAME.sub("", name)[-_NAME_END:])
+        landing.drop(new, file)
+    return new
+
+
+def _sendable(
+    held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]
+) -> list[dict[str, str]]:
+    unreadable = {row["raw"] for row in held if row["reason"] == UNDECODABLE}
+    return [row for row in rows if row["raw"] not in unreadable]
+
+
+def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
+    try:
+        with at.landing.open_archived(digest) as (original, file):
+            raw = _as_they_came(at, original, file, rows)
+            file.seek(0)
+            table = open_table(file, original, stated(at.spec.data))
+    except FileNotFoundError as error:
+        raise NothingToDoError(
+            f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
+            "then replay"
+        ) from error
+    is_json = table.start is None
+    lines = [_with_all(table.columns, text) for text in raw] if is_json else raw
+    content = "".join([table.start or "", *(f"{line}\n" for line in lines)]).encode()
+    if at.spec.data.encoding != UTF_8:
+        content = BOM + content
+    new = hashlib.sha256(content).hexdigest()
+    # Before it lands: a run may be faster than this process.
+    at.ledger.promise(new, digest, {int(row["line"]) for row in rows if _has_line(row)})
+    name = _new_name(digest, f"{new[:6]}-{_unpacked(original, is_json=is_json)}")
+    at.landing.drop(name, content)
+    return name
+
+
+def _as_they_came(
+    at: Dock, original: str, file: BinaryIO, rows: Sequence[dict[str, str]]
+) -> list[str]:
+    """Return the texts of rows, those that were shown with escapes and not mended as they came."""
+    lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
+    came = raw_texts(file, original, {*lines} - {0}, stated(at.spec.data))
+    texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
+    return [
+        text if showable_row(text) == row["raw"] else row["raw"]
+        for text, row in zip(texts, rows, strict=True)
+    ]
+
+
+def _has_line(row: Mapping[str, str | None]) -> bool:
+    return _LINE.fullmatch(row.get("line") or "") is not None
+
+
+def _with_all(columns: Sequence[str], text: str) -> str:
+    """Name the keys that a JSON object leaves out: alone in a file it still has every column."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    absent = dict.fromkeys(
+        name for name in columns if isinstance(found, dict) and name not in found
+    )
+    if not absent:
+        return text
+    # By hand, because a number written anew may have other digits.
+    inside = [text.strip()[1:-1]] if found else []
+    return f"{{{', '.join([*inside, json.dumps(absent)[1:-1]])}}}"
+
+
+def _new_name(digest: str, name: str) -> str:
+    """Return a name that no other file has: none that waits in landing is overwritten."""
+    return f"replay-{digest[:_SHOWN]}-{name}"
+
+
+def _unpacked(name: str, *, is_json: bool) -> str:
+    own = OWN_NAME.sub("", name)
+    plain = bare(own)
+    return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]

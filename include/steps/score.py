@@ -1,0 +1,150 @@
+"""Challenger and champion on the same holdout rows, in the same run.
+
+A stored score is never compared: rows have landed since. Both models answer now, each on the rows
+laid out as it was fitted on them, and what one answer costs is measured beside how good it is.
+"""
+
+import logging
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from threadpoolctl import threadpool_limits
+
+from include.context.step_context import Workplace
+from include.records.arrays import Calls, Labels, Matrix
+from include.records.records import ModelVersion, Plan, Proof, Scorecard, Scores, SliceScore
+from include.reports import pictures
+from include.spec.model_spec import Slice
+from include.stages import score as score_stage
+from include.stages import split as split_stage
+from include.steps import leak_proof as leak_proof_step
+from serving.bundle import Bundle, single_thread
+
+log = logging.getLogger("ratchet")
+WARM_UPS, TIMED_ROWS = 3, 30
+
+
+def score_contenders(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
+    """Score both contenders; record scorecards, slices, grounds and pictures in MLflow."""
+    champion = at.registry.opponent(challenger)
+    ground = leak_proof_step.ground(at, plan, [challenger, *([champion] if champion else [])])
+    mine = _answer(at, plan, challenger, ground, at.spec.slices)
+    theirs = None if champion is None else _answer_if_fit(at, plan, champion, ground)
+    drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
+    at.registry.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
+    slices = tuple(_slices(at, mine, theirs))
+    at.registry.log(plan.run_id, metrics=_slice_metrics(slices))
+    scores = Scores(
+        _scorecard(at, plan, "challenger", challenger, mine),
+        slices=slices,
+        proofs=tuple(one.proof for one in (mine, theirs) if one),
+        looks=at.registry.looks(challenger, len(mine.y)),
+        barred=leak_proof_step.barred(at, plan),
+    )
+    if champion is not None and theirs is None:
+        scores = replace(scores, unfit_champion=champion.version)
+    if champion is not None and theirs is not None:
+        card = _scorecard(at, plan, "champion", champion, theirs)
+        agreement = score_stage.agree(mine.y, mine.contender.calls, theirs.contender.calls)
+        scores = replace(scores, champion=card, agreement=agreement)
+    at.registry.log_grounds(plan.run_id, scores)
+    return scores
+
+
+def latency_ms(bundle: Bundle, X: Matrix) -> float:
+    """Return the median cost of predicting one row through a bundle, in milliseconds.
+
+    On one thread, which the bundle keeps to from then on, as a server does. X needs a row; the
+    first predictions warm libraries and caches and are not counted.
+    """
+    single_thread(bundle.model)
+    with threadpool_limits(1):
+        rows = (X[[number % len(X)]] for number in range(WARM_UPS + TIMED_ROWS))
+        seconds = [_cost(bundle, row) for row in rows]
+    return statistics.median(seconds[WARM_UPS:]) * 1000
+
+
+def _cost(bundle: Bundle, row: Matrix) -> float:
+    """Return the seconds that one prediction takes, without those that others took from it.
+
+    On a busy host the wall clock runs while the process waits for a core, and the clock of the
+    process also counts its other threads: the smaller one is the nearer to the model's own time.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    bundle.probability(row)
+    return min(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model says of the holdout, and what one answer costs; the matrix is let go."""
+
+    y: Labels
+    contender: pictures.Contender
+    latency_ms: float
+    size_bytes: int
+    inside: tuple[Calls, ...]
+    """Of each slice that was asked for, the rows that belong to it."""
+    proof: Proof
+
+
+def _answer(
+    at: Workplace,
+    plan: Plan,
+    version: ModelVersion,
+    ground: leak_proof_step.Ground,
+    slices: tuple[Slice, ...] = (),
+) -> _Answers:
+    bundle = at.registry.bundle(version)
+    # The same rows in the same order, each laid out as the model was fitted on them.
+    layout = bundle.manifest.layout
+    X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
+    return _Answers(
+        y,
+        pictures.Contender(bundle.probability(X), bundle.manifest.threshold),
+        latency_ms(bundle, X),
+        bundle.size_bytes,
+        tuple(score_stage.members(X, layout, part) for part in slices),
+        leak_proof_step.proof(at, plan, version, bundle.manifest, ground),
+    )
+
+
+def _answer_if_fit(
+    at: Workplace, plan: Plan, champion: ModelVersion, ground: leak_proof_step.Ground
+) -> _Answers | None:
+    try:
+        return _answer(at, plan, champion, ground)
+    except ValueError as error:
+        log.warning("champion %s cannot answer these rows: %s", champion.version, error)
+        return None
+
+
+def _scorecard(
+    at: Workplace, plan: Plan, name: str, version: ModelVersion, answers: _Answers
+) -> Scorecard:
+    said, data_version = answers.contender, plan.dataset.version
+    quality = score_stage.score(
+        answers.y, said.probability, said.threshold, version.version, data_version
+    )
+    card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
+    log.info("%s: %s", name, card)
+    at.registry.log_scorecard(plan.run_id, name, card)
+    return card
+
+
+def _slices(at: Workplace, mine: _Answers, theirs: _Answers | None) -> Iterator[SliceScore]:
+    for part, inside in zip(at.spec.slices, mine.inside, strict=True):
+        other = theirs.contender.calls[inside] if theirs else None
+        one = score_stage.score_slice(
+            part.name, mine.y[inside], mine.contender.calls[inside], other
+        )
+        log.info("slice %s: %s", part.name, one)
+        yield one
+
+
+def _slice_metrics(slices: tuple[SliceScore, ...]) -> dict[str, float]:
+    figures = {f"challenger_f1_slice_{one.name}": one.challenger_f1 for one in slices}
+    known = ((one.name, one.champion_f1) for one in slices)
+    return figures | {f"champion_f1_slice_{name}": f1 for name, f1 in known if f1 is not None}

@@ -1,0 +1,69 @@
+"""The champion on rows that nobody was fitted on yet: each batch, when it comes.
+
+Prequential, after Dawid (Statistical Theory: The Prequential Approach, JRSS A 147, 1984): first
+predict, then learn. All of a batch counts, both sides of it, and so do batches that start no
+training. A fall is the first sign of drift. Nothing is decided by it, so whatever the champion
+cannot do here is a line in the log and no more.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from include.context.step_context import Workplace
+from include.errors import RatchetError
+from include.records.records import Batch, ModelVersion, Scorecard, in_words
+from include.stages import score as score_stage
+from include.stages.decide import LEAST_OF_A_CLASS
+from include.stages.split import HOLDOUT, TRAIN
+
+log = logging.getLogger("ratchet")
+
+
+def score_arrivals(at: Workplace, batches: Sequence[Batch]) -> None:
+    """Score the champion on each batch that was committed after the rows it was fitted on."""
+    champion = at.registry.champion()
+    if champion is None:
+        return
+    unseen = [one for one in batches if one.new and (one.committed or 0) > champion.data_version]
+    known = at.registry.arrivals() if unseen else set()
+    for batch in unseen:
+        if batch.committed not in known:
+            _score_arrival(at, champion, batch)
+
+
+def _score_arrival(at: Workplace, champion: ModelVersion, batch: Batch) -> None:
+    try:
+        card = _scorecard(at, champion, batch)
+    except (ValueError, RatchetError) as error:
+        log.warning("champion %s was not scored on %s: %s", champion.version, batch.name, error)
+        return
+    at.registry.log_arrival(card)
+    usual = at.registry.figure(champion.run_id, "challenger_f1")
+    log.info(
+        "champion %s on %d rows of %s that it has never seen: F1 %.4f; on the holdout that it was "
+        "promoted on: %s",
+        champion.version,
+        card.rows,
+        batch.name,
+        card.f1,
+        "unknown" if usual is None else f"{usual:.4f}",
+    )
+
+
+def _scorecard(at: Workplace, champion: ModelVersion, batch: Batch) -> Scorecard:
+    """Score the champion on a batch; ValueError when that cannot be done, and why."""
+    version = batch.committed or 0
+    counts = [at.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
+    rows = {name: sum(count[name] for count in counts) for name in counts[0]}
+    if min(rows.values()) < LEAST_OF_A_CLASS:
+        raise ValueError(
+            f"too few rows of a class: {in_words(rows)}, at least {LEAST_OF_A_CLASS} are needed"
+        )
+    bundle = at.registry.bundle(champion)
+    layout = bundle.manifest.layout
+    sides = [at.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)]
+    X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
+    threshold = bundle.manifest.threshold
+    return score_stage.score(y, bundle.probability(X), threshold, champion.version, version)

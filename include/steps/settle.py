@@ -1,0 +1,158 @@
+"""Refusals from the first to the end: noted for the sender, and settled by what is mended.
+
+Rows in quarantine are settled when another delivery brought them again and was taken in: one that
+`./ratchet replay` made of them, or one of the same file name that is plainly the mended file.
+"""
+
+import errno
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from include.context.intake_context import Dock
+from include.errors import NothingToDoError
+from include.records.ledger_state import LandingReading
+from include.records.records import Batch, Fate
+from include.records.refusals import Refusal, counted, listed
+from include.steps.quarantined_rows import rows_of
+from include.text.showable import showable_name
+
+log = logging.getLogger("ratchet")
+OWN_NAME = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
+"""How the name of a file begins that a replay has made."""
+_IN_THE_WAY = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
+_MOST_LISTED = 100
+_LONGEST_LISTED = 160
+"""Of a row in a note, in characters: its line tells where the whole of it is."""
+_SHARE_AGAIN = 0.5
+"""A mended file brings at least this share of the good rows again; tomorrow's file brings none."""
+
+
+def look(at: Dock) -> LandingReading:
+    """Return what waits in the landing place, and what waits in quarantine for somebody."""
+    return at.landing.look(at.ledger.closed())
+
+
+def note_refusal(at: Dock, batch: Batch, name: str, why: str = "") -> None:
+    """Write down what was refused of a file, and tell its sender; `why` is that of a whole file."""
+    known = at.ledger.about(batch.digest)
+    # The name of a replay has the end of the file's own: what it was first refused as is whole.
+    shown = known.name if known and OWN_NAME.match(name) else OWN_NAME.sub("", name)
+    whole = batch.fate is Fate.REFUSED
+    refusal = Refusal(batch.digest, shown, batch.read, batch.refused, whole=whole)
+    if refusal == known and not whole and not _has_waiting_rows(at, batch.digest):
+        # A batch that the table had lost comes again: its bad rows were mended long ago.
+        return
+    at.ledger.remember(refusal)
+    with _no_note_is_worth_a_file(batch.name, "written"):
+        at.notes.write(refusal, _note(at, batch, refusal, why))
+
+
+def promise(at: Dock, batch: Batch, name: str) -> None:
+    """Write down, before a file is committed, which refused rows it brings again."""
+    if OWN_NAME.match(name):  # what a replay brings again was written down when it was made
+        return
+    for refusal in at.ledger.named(name):
+        if refusal.digest != batch.digest and _brings_again(batch, refusal):
+            at.ledger.promise(batch.digest, refusal.digest, None)
+
+
+def settle(at: Dock, digest: str) -> None:
+    """Settle what a file has brought again that is taken in now, and remove the notes of that."""
+    for of in at.ledger.promises(digest):
+        at.ledger.settle(of, digest)
+        other = at.ledger.about(of)
+        is_settled = at.ledger.settled(of).everything
+        if other is not None and (is_settled or not (other.whole or _has_waiting_rows(at, of))):
+            _close(at, other)
+        at.ledger.forget_promise(of, digest)
+    own = at.ledger.about(digest)
+    if own is not None and not _has_waiting_rows(at, digest):
+        _close(at, own)
+
+
+def unsettled(at: Dock, digest: str) -> list[dict[str, str]]:
+    """Return the refused rows of a batch that no other has brought again."""
+    settled = at.ledger.settled(digest)
+    held = rows_of(at.landing, digest)
+    return [row for row in held if not settled.holds(row.get("line", ""))]
+
+
+def _has_waiting_rows(at: Dock, digest: str) -> bool:
+    try:
+        return bool(unsettled(at, digest))
+    except NothingToDoError:  # a person has written into the table itself
+        return True
+
+
+def _close(at: Dock, refusal: Refusal) -> None:
+    with _no_note_is_worth_a_file(showable_name(refusal.name), "removed"):
+        at.notes.delete(refusal)
+    at.ledger.close(refusal)
+
+
+@contextmanager
+def _no_note_is_worth_a_file(name: str, what: str) -> Iterator[None]:
+    """Let what stands in a note's way stop no file; a disk that is full stops everything."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        log.warning("%s: the note for its sender cannot be %s: %s", name, what, error.strerror)
+
+
+def _brings_again(batch: Batch, refusal: Refusal) -> bool:
+    """Say whether a file of the same name is the mended one, and not just the next one."""
+    if refusal.whole:
+        return True
+    good = refusal.read - refusal.refused
+    if good and batch.duplicates >= _SHARE_AGAIN * good:
+        return True
+    return not batch.refused and batch.read == refusal.refused
+
+
+def _note(at: Dock, batch: Batch, refusal: Refusal, why: str) -> str:
+    name, when = showable_name(refusal.name), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    place = at.landing.quarantine_url(batch.digest)
+    if refusal.whole:
+        return (
+            f"refused the whole of {name} on {when}. No row of it was taken in.\n\n"
+            f"Why\n{why}\n\n"
+            f"What to do\nMend the file and put it here again, under the same name: not into this "
+            f"folder, but into the one above.\n\n{_end(at, place, batch.digest)}"
+        )
+    good = counted(batch.read - batch.refused, "other row")
+    return (
+        f"refused {batch.refused:,} of {counted(batch.read, 'row')} of {name} on {when}. {good} "
+        f"went on.\n\nWhy\n{listed(batch.refused_for, batch.other_reasons)}\n\n"
+        f"Which rows\n{_rows_of_note(at, batch)}\n\n"
+        f"What to do\nMend these rows and put the whole file here again, under the same name: not "
+        "into this folder, but into the one above. Rows that went in before are known and do not "
+        f"count twice. A file with the header and just these rows, mended, does as well.\n\n"
+        f"{_end(at, place, batch.digest)}"
+    )
+
+
+def _rows_of_note(at: Dock, batch: Batch) -> str:
+    rows = rows_of(at.landing, batch.digest)
+    lines = [
+        f"line {row['line']}{', ' * bool(row['column'])}{row['column']}: "
+        f"{showable_name(row['raw'], _LONGEST_LISTED)}"
+        for row in rows[:_MOST_LISTED]
+    ]
+    more = len(rows) - len(lines)
+    return "\n".join([*lines, f"and {counted(more, 'more row')}"] if more else lines)
+
+
+def _end(at: Dock, place: str, digest: str) -> str:
+    return (
+        "This note goes when the mended file has been taken in. It may be deleted before.\n\n"
+        f"For the operators: {place}, ./ratchet quarantine {at.spec.name}. Is the file right as it "
+        "is, and the spec was wrong? Then mend the spec and send it again: "
+        f"./ratchet replay {at.spec.name} {digest[:12]}"
+    )
