@@ -23,7 +23,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from include.context.intake_context import Dock, dock
+from include.context.intake_context import IntakeContext, intake_context
 from include.settings import read_settings
 from include.spec.contract import first
 from include.spec.model_spec import Spec
@@ -124,15 +124,15 @@ def _apart(folder: Path, seed: int) -> Figure:
 
 def _batch(folder: Path) -> Figure:
     """Take the batch that waits in, and tell what it took."""
-    at = _open(folder)
-    at.landing.drop("batch.csv.done", b"")
+    context = _open(folder)
+    context.landing.drop("batch.csv.done", b"")
     began = time.perf_counter()
-    (delivery,) = at.landing.claim()
-    batch = intake_step.ingest_delivery(at, delivery)
+    (delivery,) = context.landing.claim()
+    batch = intake_step.ingest_delivery(context, delivery)
     looked = time.perf_counter()
-    batch = intake_step.dedup_batch(at, batch)
+    batch = intake_step.dedup_batch(context, batch)
     look_seconds = time.perf_counter() - looked
-    batch = intake_step.split_batch(at, batch)
+    batch = intake_step.split_batch(context, batch)
     seconds = time.perf_counter() - began
     if batch.new != BATCH:
         raise SystemExit(f"{BATCH} rows should have been new: {batch}")
@@ -145,8 +145,8 @@ def _peak_mib() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def _open(folder: Path) -> Dock:
-    return dock(SPEC, read_settings({"RATCHET_HOME": str(folder)}))
+def _open(folder: Path) -> IntakeContext:
+    return intake_context(SPEC, read_settings({"RATCHET_HOME": str(folder)}))
 
 
 def _rows(count: int, seed: int) -> pl.DataFrame:

@@ -86,14 +86,14 @@ def _peak_mib() -> float:
 
 def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
     """Take the files in one after another and return the seconds of each."""
-    from include.context.intake_context import dock
+    from include.context.intake_context import intake_context
     from include.settings import read_settings
     from include.spec.model_spec import read_spec
     from include.steps import intake as intake_step
 
     home.mkdir()
     (home / "santander.toml").write_text(SPEC)
-    at = dock(
+    context = intake_context(
         read_spec(home / "santander.toml"), read_settings({"RATCHET_HOME": str(home / "home")})
     )
     landing = home / "home" / "landing" / "santander"
@@ -103,9 +103,9 @@ def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
         (landing / file.name).hardlink_to(file)
         (landing / f"{file.name}.done").touch()
         began = time.perf_counter()
-        for delivery in at.landing.claim():
-            batch = intake_step.ingest_delivery(at, delivery)
-            batch = intake_step.split_batch(at, intake_step.dedup_batch(at, batch))
+        for delivery in context.landing.claim():
+            batch = intake_step.ingest_delivery(context, delivery)
+            batch = intake_step.split_batch(context, intake_step.dedup_batch(context, batch))
             if not batch.new:
                 raise SystemExit(f"nothing was taken in: {batch}")
         seconds.append(time.perf_counter() - began)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include.context.intake_context import dock
+from include.context.intake_context import intake_context
 from include.settings import read_settings
 from include.spec.model_spec import read_spec
 from include.stages.ingest import ingest
@@ -48,7 +48,7 @@ def _costs(home: Path, path: Path) -> dict[str, float]:
     costs: dict[str, float] = {}
     with path.open("rb") as file, _timed("read", costs):
         costs["rows"] = sum(part.frame.height for part in ingest(file, path.name, spec, None).parts)
-    context: Any = dock(spec, read_settings({"RATCHET_HOME": str(home / "home")}))
+    context: Any = intake_context(spec, read_settings({"RATCHET_HOME": str(home / "home")}))
     landing = home / "home" / "landing" / "forms"
     landing.mkdir(parents=True)
     (landing / path.name).hardlink_to(path)

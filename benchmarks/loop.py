@@ -27,7 +27,7 @@ from demo.data import drop, pulsar_rows
 from demo.follow import Followed, Started, follow
 from demo.free_ports import free_ports
 from demo.specs import PULSARS
-from include.context.step_context import workplace
+from include.context.step_context import step_context
 from include.records.records import Form
 from include.settings import Settings, read_settings
 from include.spec.model_spec import read_spec
@@ -120,23 +120,27 @@ def _through_airflow(settings: Settings) -> Callable[[int], Followed]:
 def _by_hand(settings: Settings) -> Callable[[int], float]:
     path = settings.home / f"{PEER}.toml"
     path.write_text(_spec_text().replace('"pulsars"', f'"{PEER}"'))
-    at = workplace(read_spec(path), settings)
+    context = step_context(read_spec(path), settings)
     landing = Path(settings.landing_url(PEER))
     landing.mkdir(parents=True)
 
     def deliver(seed: int) -> float:
         since = drop(landing, f"batch_{seed}.csv", pulsar_rows(ROWS, seed).write_csv())
-        intake = pipeline_step.split(at, pipeline_step.dedup(at, pipeline_step.ingest(at)))
-        plan = pipeline_step.plan(at, intake, Form(), f"round {seed}")
-        screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
-        for heat in pipeline_step.shortlist(at, plan, screened):
-            pipeline_step.heat(at, plan, heat)
-        for heat in pipeline_step.finalists(at, plan, screened):
-            pipeline_step.heat(at, plan, heat)
-        challenger = pipeline_step.fit(at, plan, screened)
-        scores = pipeline_step.score(at, plan, challenger)
-        pipeline_step.promote(at, plan, challenger, scores, Form())
-        pipeline_step.serve(at, plan)
+        intake = pipeline_step.split(
+            context, pipeline_step.dedup(context, pipeline_step.ingest(context))
+        )
+        plan = pipeline_step.plan(context, intake, Form(), f"round {seed}")
+        screened = [
+            pipeline_step.screen(context, plan, family.name) for family in context.spec.families
+        ]
+        for heat in pipeline_step.shortlist(context, plan, screened):
+            pipeline_step.heat(context, plan, heat)
+        for heat in pipeline_step.finalists(context, plan, screened):
+            pipeline_step.heat(context, plan, heat)
+        challenger = pipeline_step.fit(context, plan, screened)
+        scores = pipeline_step.score(context, plan, challenger)
+        pipeline_step.promote(context, plan, challenger, scores, Form())
+        pipeline_step.serve(context, plan)
         return time.time() - since
 
     return deliver

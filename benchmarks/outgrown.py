@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from include.context.intake_context import Dock, dock
+from include.context.intake_context import IntakeContext, intake_context
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
@@ -72,22 +72,22 @@ def main() -> None:
     print(json.dumps(told | {"held_mib": HELD_MIB, **figures}))
 
 
-def _fit(at: Dock, way: str) -> Figure:
+def _fit(context: IntakeContext, way: str) -> Figure:
     """Fit one way and tell what it took; the clock runs from the table to the model."""
-    dataset = at.lake.dataset()
+    dataset = context.lake.dataset()
     if dataset is None:
-        raise SystemExit(f"nothing was committed to {at.lake.url}")
+        raise SystemExit(f"nothing was committed to {context.lake.url}")
     imported = _status_mib("VmRSS")
     family = SPEC.families[0]
     pipeline = select_stage.build(select_stage.candidates(family)[0], family, 0, LAYOUT)
     began = time.perf_counter()
     if way == "blocks":
-        model, _ = fit_out_of_memory_step.fit(at, dataset, LAYOUT, pipeline, 0.5)
+        model, _ = fit_out_of_memory_step.fit(context, dataset, LAYOUT, pipeline, 0.5)
     else:
-        X, y = at.lake.matrix(dataset.version, "train", LAYOUT)
+        X, y = context.lake.matrix(dataset.version, "train", LAYOUT)
         model = fit_stage.fit(pipeline, 0.5, X, y)
     seconds, peak = time.perf_counter() - began, _status_mib("VmHWM") - imported
-    X, y = at.lake.matrix(dataset.version, "holdout", LAYOUT)
+    X, y = context.lake.matrix(dataset.version, "holdout", LAYOUT)
     auc = float(roc_auc_score(y, model.predict_proba(X)[:, 1]))
     return {"seconds": seconds, "peak_mib": peak, "auc": auc}
 
@@ -100,7 +100,7 @@ def _apart(folder: Path, way: str) -> Figure:
     return figure
 
 
-def _lay_out(at: Dock) -> None:
+def _lay_out(context: IntakeContext) -> None:
     for batch in range(BATCHES):
         draw = np.random.default_rng(batch)
         values = draw.standard_normal((FEATURES, BATCH_ROWS))
@@ -113,12 +113,12 @@ def _lay_out(at: Dock) -> None:
             key_low=pl.Series(keys[1]),
             side=pl.when(held).then(pl.lit("holdout")).otherwise(pl.lit("train")),
         )
-        at.lake.commit(f"batch {batch}", [rows], at.lake.version())
+        context.lake.commit(f"batch {batch}", [rows], context.lake.version())
 
 
-def _open(home: Path) -> Dock:
+def _open(home: Path) -> IntakeContext:
     held = {"RATCHET_FIT_MEMORY": str(HELD_MIB)}
-    return dock(SPEC, read_settings({"RATCHET_HOME": str(home)} | held))
+    return intake_context(SPEC, read_settings({"RATCHET_HOME": str(home)} | held))
 
 
 def _status_mib(field: str) -> float:

@@ -90,7 +90,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include.cli.deadline import answering
     from include.context.full_disk import room_required
     from include.context.places import Need, places
-    from include.context.step_context import workplace
+    from include.context.step_context import step_context
     from include.errors import NothingToDoError
     from include.records.records import pack
     from include.steps import pipeline as pipeline_step
@@ -100,20 +100,20 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     try:
         with words_kept():
             spec = spec_of_run(Path(spec_path), task_instance)
-            at = workplace(spec, reachable(spec, read_settings()))
+            context = step_context(spec, reachable(spec, read_settings()))
             # Before a file is claimed, and once the first version is registered.
             asked = task_instance.task_id in {FIRST, "score"}
-            if asked and (owner := at.registry.owner_if_told()):
+            if asked and (owner := context.registry.owner_if_told()):
                 remember(spec.model, owner)
             step: Callable[..., Any] = getattr(steps, step_name)
             checked = validate_call(config={"arbitrary_types_allowed": True})(step)
             started = time.time()
-            registry = places([Need.REGISTRY], spec, at.settings)
+            registry = places([Need.REGISTRY], spec, context.settings)
             with (
-                room_required(spec, at.settings),
-                answering(registry, at.settings.patience),
+                room_required(spec, context.settings),
+                answering(registry, context.settings.patience),
             ):
-                return pack(checked(at, *arguments))
+                return pack(checked(context, *arguments))
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))
         raise AirflowSkipException(str(error)) from error

@@ -14,7 +14,7 @@ from include.adapters.endpoint import CHAMPION, Standing, Wanted
 from include.adapters.registry import Artifacts, Looking
 from include.context import running_stack
 from include.context.places import Need, places, plain
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import RatchetError, UnhealthyError
 from include.records.ledger_state import ArtifactsReading, RegistryReading
 from include.records.records import ModelVersion
@@ -61,21 +61,25 @@ class _Table:
     identity: str
 
 
-def doctor(at: Workplace) -> Iterator[str]:
+def doctor(context: StepContext) -> Iterator[str]:
     """Say what is found, a sentence each, then raise UnhealthyError where that was anything."""
     findings = 0
-    for line in _looked_at(at):
+    for line in _looked_at(context):
         findings += line.is_finding
         yield f"{'! ' if line.is_finding else '  '}{line.words}"
     if findings:
-        raise UnhealthyError(f"{findings} findings about {at.spec.name}, each with a ! before it")
+        raise UnhealthyError(
+            f"{findings} findings about {context.spec.name}, each with a ! before it"
+        )
 
 
 class _Source(Generic[R]):
     """One source that is being asked."""
 
-    def __init__(self, at: Workplace, name: str, need: Need | None, ask: Callable[[], R]) -> None:
-        self._at, self._name, self._need, self._ask = at, name, need, ask
+    def __init__(
+        self, context: StepContext, name: str, need: Need | None, ask: Callable[[], R]
+    ) -> None:
+        self._at, self._name, self._need, self._ask = context, name, need, ask
         self._answers: Queue[R | _Line] = Queue()
         Thread(target=lambda: self._answers.put(self._answer()), daemon=True).start()
 
@@ -101,33 +105,33 @@ class _Source(Generic[R]):
             return _Line(f"not looked at to the end, the {self._name}: {plain(error)}")
 
 
-def _looked_at(at: Workplace) -> Iterator[_Line]:
-    lake = _Source(at, "lake", Need.LAKE, lambda: list(_lake(at)))
-    table = _Source(at, "lake's table", Need.LAKE, lambda: _table(at))
-    landing = _Source(at, "landing place", Need.LANDING, lambda: list(_landing(at)))
-    models = _Source(at, "registry", Need.REGISTRY, lambda: _models(at))
-    files = _Source(at, "model files", Need.REGISTRY, lambda: _artifacts(at))
-    serving = _Source(at, "endpoint", None, lambda: _standings(at))
+def _looked_at(context: StepContext) -> Iterator[_Line]:
+    lake = _Source(context, "lake", Need.LAKE, lambda: list(_lake(context)))
+    table = _Source(context, "lake's table", Need.LAKE, lambda: _table(context))
+    landing = _Source(context, "landing place", Need.LANDING, lambda: list(_landing(context)))
+    models = _Source(context, "registry", Need.REGISTRY, lambda: _models(context))
+    files = _Source(context, "model files", Need.REGISTRY, lambda: _artifacts(context))
+    serving = _Source(context, "endpoint", None, lambda: _standings(context))
     of_lake = _lines(lake.answer())
     yield from of_lake
     yield from _lines(landing.answer())
     said, kept, held, newest = models.answer(), files.answer(), serving.answer(), table.answer()
-    yield from [said] if isinstance(said, _Line) else _of_registry(at, said)
+    yield from [said] if isinstance(said, _Line) else _of_registry(context, said)
     if isinstance(newest, _Line):
         yield from [] if any(line.is_finding for line in of_lake) else [newest]
     elif not isinstance(said, _Line):
-        yield from _of_data(at, said, newest)
-    yield from [kept] if isinstance(kept, _Line) else _of_artifacts(at, kept)
+        yield from _of_data(context, said, newest)
+    yield from [kept] if isinstance(kept, _Line) else _of_artifacts(context, kept)
     champion = None if isinstance(said, _Line) else said.wanted
-    yield from [held] if isinstance(held, _Line) else _of_serving(at, held, champion)
+    yield from [held] if isinstance(held, _Line) else _of_serving(context, held, champion)
 
 
 def _lines(answer: list[_Line] | _Line) -> list[_Line]:
     return [answer] if isinstance(answer, _Line) else answer
 
 
-def _lake(at: Workplace) -> Iterator[_Line]:
-    repair, recover = at.lake.repair, f"./ratchet recover {at.spec.name} --yes"
+def _lake(context: StepContext) -> Iterator[_Line]:
+    repair, recover = context.lake.repair, f"./ratchet recover {context.spec.name} --yes"
     broken = repair.log_problem()
     if broken is not None:
         yield _Line(broken[1])
@@ -136,40 +140,40 @@ def _lake(at: Workplace) -> Iterator[_Line]:
     for path, batches in damaged.items():
         which = listed(batches) or "unknown"
         yield _Line(
-            f"the data file {at.lake.url}/rows/{path} is gone or was changed; its rows came in "
+            f"the data file {context.lake.url}/rows/{path} is gone or was changed; its rows came in "
             f"batch {which}: put it back, or take its rows in again: {recover}"
         )
-    missing = lost(at) | (set() if damaged else repair.short())
+    missing = lost(context) | (set() if damaged else repair.short())
     if missing:
         yield _Line(
-            f"the table {at.lake.url}/rows lacks rows of {len(missing)} batches that were ingested "
+            f"the table {context.lake.url}/rows lacks rows of {len(missing)} batches that were ingested "
             f"before, {listed(missing)}: {recover}"
         )
-    yield from _contract(at)
-    yield from _archive(at)
-    dataset = at.lake.dataset()
+    yield from _contract(context)
+    yield from _archive(context)
+    dataset = context.lake.dataset()
     yield _Line(f"table: {dataset or 'no row has ever been committed'}", is_finding=False)
 
 
-def _table(at: Workplace) -> _Table:
-    return _Table(at.lake.version(), at.lake.identity())
+def _table(context: StepContext) -> _Table:
+    return _Table(context.lake.version(), context.lake.identity())
 
 
-def _contract(at: Workplace) -> Iterator[_Line]:
-    agreed = at.lake.contract()
+def _contract(context: StepContext) -> Iterator[_Line]:
+    agreed = context.lake.contract()
     if agreed is None:
         return
-    for line in contracts.differences(agreed, at.spec):
+    for line in contracts.differences(agreed, context.spec):
         yield _Line(
             f"spec and contract differ: {line}. Put the spec back, or change the contract: "
-            f"./ratchet contract {at.spec.name} --change REASON"
+            f"./ratchet contract {context.spec.name} --change REASON"
         )
 
 
-def _archive(at: Workplace) -> Iterator[_Line]:
+def _archive(context: StepContext) -> Iterator[_Line]:
     """Hold the archive and the quarantine against the batches of the table."""
-    batches, files = at.lake.repair.batches(), Archived(at)
-    archived = at.landing.archived_digests()
+    batches, files = context.lake.repair.batches(), Archived(context)
+    archived = context.landing.archived_digests()
     gone = batches - set(archived)
     if gone:
         yield _Line(
@@ -184,59 +188,59 @@ def _archive(at: Workplace) -> Iterator[_Line]:
                 yield _Line(f"{files.problem(digest)}, so that the table can be made again")
     if read > _MOST_BYTES:
         yield _Line("archive: not all files were read, they are too many bytes", is_finding=False)
-    refused = {digest for digest in at.landing.quarantined() if _is_refused(at, digest)}
+    refused = {digest for digest in context.landing.quarantined() if _is_refused(context, digest)}
     for digest in sorted(refused & batches):
         yield _Line(
             f"batch {digest} is in the table and, refused whole, in quarantine: the next run that "
             "meets its file again puts that right: ./ratchet replay "
-            f"{at.spec.name} {digest[:12]}"
+            f"{context.spec.name} {digest[:12]}"
         )
 
 
-def _is_refused(at: Workplace, digest: str) -> bool:
-    return at.landing.read_quarantine(digest).name is not None
+def _is_refused(context: StepContext, digest: str) -> bool:
+    return context.landing.read_quarantine(digest).name is not None
 
 
-def _landing(at: Workplace) -> Iterator[_Line]:
-    for one in at.landing.left_alone():
-        yield _Line(f"left alone in {at.landing.url}, {one.name}: {one.why}")
-    seen = settle_step.look(at)
+def _landing(context: StepContext) -> Iterator[_Line]:
+    for one in context.landing.left_alone():
+        yield _Line(f"left alone in {context.landing.url}, {one.name}: {one.why}")
+    seen = settle_step.look(context)
     yield _Line(
         f"landing place: {seen.waiting} files wait, {seen.claimed} are claimed by a run; in "
         f"quarantine {seen.refused_files} whole files and rows of {seen.refused_rows} batches "
-        f"(./ratchet quarantine {at.spec.name})",
+        f"(./ratchet quarantine {context.spec.name})",
         is_finding=False,
     )
 
 
-def _models(at: Workplace) -> _Models:
-    at.registry.require_owner()
-    reading = Looking(at.settings.registry_url, at.spec.name, at.spec.model).look()
+def _models(context: StepContext) -> _Models:
+    context.registry.require_owner()
+    reading = Looking(context.settings.registry_url, context.spec.name, context.spec.model).look()
     newest = reading.moves[-1].version if reading.moves else reading.champion
-    champion = None if newest is None else at.registry.version(newest)
-    return _Models(reading, champion, frozenset(at.registry.data_versions()))
+    champion = None if newest is None else context.registry.version(newest)
+    return _Models(reading, champion, frozenset(context.registry.data_versions()))
 
 
-def _artifacts(at: Workplace) -> ArtifactsReading:
-    return Artifacts(at.settings.registry_url, at.spec.name, at.spec.model).check()
+def _artifacts(context: StepContext) -> ArtifactsReading:
+    return Artifacts(context.settings.registry_url, context.spec.name, context.spec.model).check()
 
 
-def _of_registry(at: Workplace, models: _Models) -> Iterator[_Line]:
-    reading, settle = models.reading, f"./ratchet promotions {at.spec.name}"
+def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:
+    reading, settle = models.reading, f"./ratchet promotions {context.spec.name}"
     newest = reading.moves[-1].version if reading.moves else None
     if reading.champion is not None and not reading.moves:
         yield _Line(
-            f"{at.spec.model} has a champion, version {reading.champion}, and no log of moves: the "
+            f"{context.spec.model} has a champion, version {reading.champion}, and no log of moves: the "
             f"next run makes one, or say {settle} now"
         )
     elif newest != reading.champion:
         yield _Line(
-            f"the alias champion of {at.spec.model} names version {reading.champion or 'none'}, "
+            f"the alias champion of {context.spec.model} names version {reading.champion or 'none'}, "
             f"the log of moves says {newest or 'none'}: the next run settles it, or {settle} now"
         )
     if newest is not None and models.champion is None:
         yield _Line(
-            f"{at.spec.model} version {newest}, the champion by the log of moves, is deleted in "
+            f"{context.spec.model} version {newest}, the champion by the log of moves, is deleted in "
             f"MLflow: the next run goes back along the log, or {settle} now"
         )
     yield _Line(
@@ -246,69 +250,69 @@ def _of_registry(at: Workplace, models: _Models) -> Iterator[_Line]:
     )
 
 
-def _of_data(at: Workplace, models: _Models, table: _Table) -> Iterator[_Line]:
+def _of_data(context: StepContext, models: _Models, table: _Table) -> Iterator[_Line]:
     """Hold the data versions that models name against the table."""
     champion, newest = models.champion, table.version
     if champion is not None and champion.table and champion.table != table.identity:
         yield _Line(
-            f"{at.spec.model} version {champion.version}, the champion, was fitted on another "
-            f"table than {at.lake.url}/rows: nothing proves that it saw no holdout row, so force "
+            f"{context.spec.model} version {champion.version}, the champion, was fitted on another "
+            f"table than {context.lake.url}/rows: nothing proves that it saw no holdout row, so force "
             "the next promotion once"
         )
         return
     beyond = sorted(one for one in models.data_versions if newest is None or one > newest)
     if beyond:
         yield _Line(
-            f"models of {at.spec.model} were fitted on data versions "
+            f"models of {context.spec.model} were fitted on data versions "
             f"{', '.join(map(str, beyond))}, which the table does not have: bring its newest "
-            f"batches back: ./ratchet recover {at.spec.name}"
+            f"batches back: ./ratchet recover {context.spec.name}"
         )
-    elif champion is not None and at.lake.lacks_files(champion.data_version):
+    elif champion is not None and context.lake.lacks_files(champion.data_version):
         yield _Line(
-            f"{at.spec.model} version {champion.version}, the champion, was fitted on data version "
+            f"{context.spec.model} version {champion.version}, the champion, was fitted on data version "
             f"{champion.data_version}, whose data files are gone, as after a vacuum by another "
             "tool: nothing proves that it saw no holdout row. Put them back from a backup, or "
             "force the next promotion once"
         )
 
 
-def _of_artifacts(at: Workplace, files: ArtifactsReading) -> Iterator[_Line]:
+def _of_artifacts(context: StepContext, files: ArtifactsReading) -> Iterator[_Line]:
     for one in files.artifacts:
         if one.problem:
             yield _Line(
-                f"{at.spec.model} version {one.version} {one.problem}: restore the file from a "
-                f"backup, or go back: ./ratchet roll-back {at.spec.name} --reason R"
+                f"{context.spec.model} version {one.version} {one.problem}: restore the file from a "
+                f"backup, or go back: ./ratchet roll-back {context.spec.name} --reason R"
             )
     sound = sum(not one.problem for one in files.artifacts)
     yield _Line(f"model files: {sound} versions are as registered", is_finding=False)
 
 
-def _standings(at: Workplace) -> dict[str, Standing]:
-    return {one.url: one.standing() for one in at.endpoint.replicas()}
+def _standings(context: StepContext) -> dict[str, Standing]:
+    return {one.url: one.standing() for one in context.endpoint.replicas()}
 
 
-def _way_out(at: Workplace) -> str:
+def _way_out(context: StepContext) -> str:
     """Return what to do about an endpoint that does not answer."""
-    if not running_stack.runs(at.settings.home):
+    if not running_stack.runs(context.settings.home):
         return "Start it: make up"
-    log = at.settings.home / "logs" / "serving.log"
+    log = context.settings.home / "logs" / "serving.log"
     return f"The stack is up: `make status` shows it, {log} says more"
 
 
 def _of_serving(
-    at: Workplace, standings: dict[str, Standing], champion: Wanted | None
+    context: StepContext, standings: dict[str, Standing], champion: Wanted | None
 ) -> Iterator[_Line]:
     for url, one in standings.items():
         held = one.versions.get(CHAMPION)
         if one.problem:
-            yield _Line(f"not asked, the endpoint {url}: {one.problem}. {_way_out(at)}")
+            yield _Line(f"not asked, the endpoint {url}: {one.problem}. {_way_out(context)}")
         for role, no in one.refused.items():
             yield _Line(
-                f"{url} refuses version {no.version} of {at.spec.model} as {role}: {no.reason}"
+                f"{url} refuses version {no.version} of {context.spec.model} as {role}: {no.reason}"
             )
         if not one.problem and champion is not None and not one.holds(champion):
             yield _Line(
-                f"{url} serves version {held or 'none'} of {at.spec.model}"
+                f"{url} serves version {held or 'none'} of {context.spec.model}"
                 f"{' of another registration' * (held == champion.version)}, the registry names "
                 f"{champion.version}: look at its /v2/health/ready and its log"
             )

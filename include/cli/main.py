@@ -21,7 +21,7 @@ from include.spec.model_spec import Spec, read_spec, read_specs, spec_path
 from include.text.showable import showable, showable_name
 
 if TYPE_CHECKING:
-    from include.context.intake_context import Dock
+    from include.context.intake_context import IntakeContext
 
     _Commands = argparse._SubParsersAction[CommandParser]  # noqa: SLF001 - it has no other name
 _Does = Callable[[Spec, Settings, argparse.Namespace], Iterable[str]]
@@ -156,12 +156,12 @@ def _add_transfer_command(commands: "_Commands") -> None:
     over.set_defaults(do=_at_registry("transfer"), needs={Need.REGISTRY})
 
 
-def _at_dock(do: Callable[["Dock", argparse.Namespace], Iterable[str]]) -> _Does:
+def _at_dock(do: Callable[["IntakeContext", argparse.Namespace], Iterable[str]]) -> _Does:
     def do_it(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
         # What reads and writes tables takes a second to import, which usage and help do without.
-        from include.context.intake_context import dock
+        from include.context.intake_context import intake_context
 
-        return do(dock(spec, settings), arguments)
+        return do(intake_context(spec, settings), arguments)
 
     return do_it
 
@@ -176,7 +176,7 @@ def _at_registry(name: str) -> _Does:
     return do
 
 
-def _drop(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+def _drop(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from_input = str(arguments.file) == "-"
     name = arguments.name or ("" if from_input else arguments.file.name)
     _require_name(name)
@@ -188,8 +188,8 @@ def _drop(at: "Dock", arguments: argparse.Namespace) -> list[str]:
                 shutil.copyfileobj(sys.stdin.buffer, copy)
         if not file.is_file():
             raise NothingToDoError(f"{file} is no file")
-        at.landing.drop(name, file)
-    return [f"{showable_name(name)} lies in {at.landing.url}; a run starts within seconds"]
+        context.landing.drop(name, file)
+    return [f"{showable_name(name)} lies in {context.landing.url}; a run starts within seconds"]
 
 
 def _require_name(name: str) -> None:
@@ -202,10 +202,10 @@ def _require_name(name: str) -> None:
         )
 
 
-def _quarantine(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+def _quarantine(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from include.steps import replay as replay_step
 
-    found = replay_step.quarantined(at, settled=arguments.all)
+    found = replay_step.quarantined(context, settled=arguments.all)
     if not found:
         return ["quarantine is empty" if arguments.all else "nothing waits in quarantine"]
     lines = [
@@ -217,18 +217,18 @@ def _quarantine(at: "Dock", arguments: argparse.Namespace) -> list[str]:
     return ["batch            rows  since (UTC)       file and reason", *lines]
 
 
-def _replay(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+def _replay(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from include.steps import replay as replay_step
 
     mended = _read(arguments.rows) if arguments.rows else None
-    name = replay_step.replay(at, arguments.digest, mended)
-    return [f"{showable_name(name)} lies in {at.landing.url}; the next run judges it again"]
+    name = replay_step.replay(context, arguments.digest, mended)
+    return [f"{showable_name(name)} lies in {context.landing.url}; the next run judges it again"]
 
 
-def _recover(at: "Dock", arguments: argparse.Namespace) -> Iterable[str]:
+def _recover(context: "IntakeContext", arguments: argparse.Namespace) -> Iterable[str]:
     from include.steps import recover as recover_step
 
-    return recover_step.recover(at, yes=arguments.yes, give_up=arguments.give_up)
+    return recover_step.recover(context, yes=arguments.yes, give_up=arguments.give_up)
 
 
 def _read(path: Path) -> bytes:
@@ -238,14 +238,16 @@ def _read(path: Path) -> bytes:
         raise NothingToDoError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _contract(at: "Dock", arguments: argparse.Namespace) -> list[str]:
+def _contract(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from include.spec import contract as contracts
 
-    agreed = at.lake.require_contract()
+    agreed = context.lake.require_contract()
     if arguments.change:
-        agreed = contracts.changed(agreed, at.spec, arguments.change)
-        at.lake.write_contract(agreed)
-    told = [f"# differs from the spec: {line}" for line in contracts.differences(agreed, at.spec)]
+        agreed = contracts.changed(agreed, context.spec, arguments.change)
+        context.lake.write_contract(agreed)
+    told = [
+        f"# differs from the spec: {line}" for line in contracts.differences(agreed, context.spec)
+    ]
     return [*told, contracts.dumps(agreed)]
 
 

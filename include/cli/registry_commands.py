@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from include.adapters.registry import asking_for
 from include.cli import doctor
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.errors import AdoptionError, NothingToDoError, SpecError
 from include.records.moves import LONGEST_WORDS, Answer, RollBack
 from include.records.records import Decision, Form, ModelVersion, Plan
@@ -22,7 +22,7 @@ from include.text.showable import showable
 
 # Its key names the move that it comes after, too.
 _LONGEST_ASKED = LONGEST_WORDS - 50
-Command = Callable[[Workplace, argparse.Namespace], Iterator[str]]
+Command = Callable[[StepContext, argparse.Namespace], Iterator[str]]
 
 
 def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
@@ -36,71 +36,71 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
         "doctor": lambda at, _: doctor.doctor(at),
     }
     with asking_for(settings.patience):
-        at = workplace(spec, settings)
+        context = step_context(spec, settings)
         if name not in {"doctor", "transfer"}:  # doctor tells of it, transfer mends it
-            at.registry.require_owner()
-        yield from commands[name](at, arguments)
+            context.registry.require_owner()
+        yield from commands[name](context, arguments)
 
 
-def list_promotions(at: Workplace, _: argparse.Namespace) -> Iterator[str]:
+def list_promotions(context: StepContext, _: argparse.Namespace) -> Iterator[str]:
     """Say who was champion from when, moved by whom and why."""
-    moves = at.registry.moves()
+    moves = context.registry.moves()
     if not moves:
-        yield f"{at.spec.model} never had a champion"
+        yield f"{context.spec.model} never had a champion"
         return
     yield from move_table.rows(moves, shutil.get_terminal_size().columns)
 
 
-def roll_back(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Go back; the same words again while nothing else moved are the same roll back."""
     asked = showable(f"{arguments.steps} back by {_person()}: {arguments.reason}", _LONGEST_ASKED)
-    newest = at.registry.moves()[-1:]
+    newest = context.registry.moves()[-1:]
     repeated = [move.key for move in newest if move.key.endswith(asked)]
     after = newest[0].number if newest else 0
     key = repeated[0] if repeated else f"after move {after} {asked}"
     moved = promote_step.roll_back(
-        at, RollBack(key, arguments.steps, arguments.reason, by=_person())
+        context, RollBack(key, arguments.steps, arguments.reason, by=_person())
     )
-    yield f"{at.spec.model}: champion {moved.before} -> {moved.version} at {moved.at[:19]} UTC"
+    yield f"{context.spec.model}: champion {moved.before} -> {moved.version} at {moved.at[:19]} UTC"
     if repeated:
         yield "this was done before; to go further back give another reason"
-    yield f"{at.settings.serving_url}/v2/models/{at.spec.model} follows within seconds"
+    yield f"{context.settings.serving_url}/v2/models/{context.spec.model} follows within seconds"
 
 
-def adopt(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Register a model from elsewhere, then crown it where there is no champion, else judge it."""
     offer = adopt_step.Offer(
         arguments.model, _person(), arguments.reason, arguments.threshold, arguments.fitted
     )
-    adopted = adopt_step.adopt(at, offer)
-    yield f"{at.spec.model} version {adopted.version}: {adopted.origin}"
-    if at.registry.champion() is None:
-        promote_step.crown(at, adopted, offer.by, offer.reason)
+    adopted = adopt_step.adopt(context, offer)
+    yield f"{context.spec.model} version {adopted.version}: {adopted.origin}"
+    if context.registry.champion() is None:
+        promote_step.crown(context, adopted, offer.by, offer.reason)
         yield "it is the champion, because there was none"
-    elif at.registry.champion() != adopted:
-        yield from _judged(adopted, judge_version(at, adopted, Form(note=offer.reason)))
+    elif context.registry.champion() != adopted:
+        yield from _judged(adopted, judge_version(context, adopted, Form(note=offer.reason)))
 
 
-def judge(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+def judge(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Judge a version that is registered, on the holdout as it stands now."""
-    version = at.registry.version(str(arguments.version))
+    version = context.registry.version(str(arguments.version))
     if version is None:
-        raise AdoptionError(f"{at.spec.model} has no version {arguments.version}")
+        raise AdoptionError(f"{context.spec.model} has no version {arguments.version}")
     form = Form(force=arguments.force, note=arguments.reason)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     answer = Answer(approved=True, by=_person(), at=now) if arguments.approve else None
-    yield from _judged(version, judge_version(at, version, form, answer))
+    yield from _judged(version, judge_version(context, version, form, answer))
 
 
-def transfer(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
+def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Hand a registered model over to a spec that names it, as when a spec is renamed."""
-    name, model = at.spec.name, at.spec.model
+    name, model = context.spec.name, context.spec.model
     if model != arguments.model:
         raise SpecError(
             f"{name}.toml: model is {model}, not {arguments.model}: write model = "
             f'"{arguments.model}" into the file first'
         )
-    before = at.registry.transfer(_person())
+    before = context.registry.transfer(_person())
     if before == name:
         yield f"{model} belongs to the spec {name} already"
         return
@@ -108,22 +108,24 @@ def transfer(at: Workplace, arguments: argparse.Namespace) -> Iterator[str]:
     yield f"{before}.toml is refused from its next run on: remove it, or give it another model"
     yield (
         "table, archive, landing place and experiment stay with a spec: to go on with the rows of "
-        f"{before}, move {at.settings.lake_url}/{before} to {at.settings.lake_url}/{name} while "
+        f"{before}, move {context.settings.lake_url}/{before} to {context.settings.lake_url}/{name} while "
         "neither runs"
     )
     yield f"trigger the Dag {name} once, or wait for its night: Airflow learns of it by that"
 
 
 def judge_version(
-    at: Workplace, challenger: ModelVersion, form: Form, answer: Answer | None = None
+    context: StepContext, challenger: ModelVersion, form: Form, answer: Answer | None = None
 ) -> Decision:
     """Score and promote a registered version as if a run had just fitted it."""
-    dataset = at.lake.dataset()
+    dataset = context.lake.dataset()
     if dataset is None or min(dataset.holdout.values()) < 1:
-        raise NothingToDoError(f"{at.spec.name} has too few rows to judge a model on: {dataset}")
+        raise NothingToDoError(
+            f"{context.spec.name} has too few rows to judge a model on: {dataset}"
+        )
     plan = Plan(challenger.run_id, dataset)
-    scores = pipeline_step.score(at, plan, challenger)
-    return pipeline_step.promote(at, plan, challenger, scores, form, answer)
+    scores = pipeline_step.score(context, plan, challenger)
+    return pipeline_step.promote(context, plan, challenger, scores, form, answer)
 
 
 def _judged(version: ModelVersion, decision: Decision) -> Iterator[str]:

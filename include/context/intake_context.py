@@ -1,6 +1,6 @@
 """Where deliveries come in: a spec, its landing place and its lake.
 
-Apart from the workplace, because taking rows in needs neither models nor a registry, and importing
+Apart from the context, because taking rows in needs neither models nor a registry, and importing
 those costs seconds and memory.
 """
 
@@ -16,7 +16,7 @@ from include.spec.model_spec import Spec
 
 
 @dataclass(frozen=True)
-class Dock:
+class IntakeContext:
     """Everything that taking a delivery in reads from and writes to."""
 
     spec: Spec
@@ -27,12 +27,12 @@ class Dock:
     notes: SenderNotes
 
 
-def dock(spec: Spec, settings: Settings) -> Dock:
+def intake_context(spec: Spec, settings: Settings) -> IntakeContext:
     """Open the doors that deliveries of a spec come through; SpecError where none may land."""
     require_own_place(spec, settings)
     lake_url = f"{settings.lake_url}/{spec.name}"
     landing_url = settings.landing_url(spec.name, spec.landing)
-    return Dock(
+    return IntakeContext(
         spec,
         settings,
         Landing(landing_url, lake_url, settings.s3, settings.scratch),

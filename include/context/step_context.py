@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
 from include.adapters.train_matrix import TrainSides
-from include.context.intake_context import Dock, dock
+from include.context.intake_context import IntakeContext, intake_context
 from include.settings import Settings
 from include.spec.model_spec import Spec
 
 
 @dataclass(frozen=True)
-class Workplace(Dock):
+class StepContext(IntakeContext):
     """Everything that a step of one spec reads from and writes to."""
 
     registry: Registry
@@ -19,16 +19,16 @@ class Workplace(Dock):
     train_sides: TrainSides
 
 
-def workplace(spec: Spec, settings: Settings) -> Workplace:
+def step_context(spec: Spec, settings: Settings) -> StepContext:
     """Open the doors of a spec."""
-    at = dock(spec, settings)
-    return Workplace(
+    context = intake_context(spec, settings)
+    return StepContext(
         spec,
         settings,
-        at.landing,
-        at.lake,
-        at.ledger,
-        at.notes,
+        context.landing,
+        context.lake,
+        context.ledger,
+        context.notes,
         Registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model, settings.serving_key),
         TrainSides(settings.scratch / "train_sides" / spec.name),

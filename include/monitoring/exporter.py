@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from include.adapters import lake as lakes
 from include.adapters.registry import Artifacts, Looking, ask_once
-from include.context.intake_context import dock
+from include.context.intake_context import intake_context
 from include.context.places import said_by_a_library
 from include.errors import RatchetError, reason_of
 from include.monitoring import prometheus_page
@@ -187,13 +187,13 @@ class Watched:
 
 def watched(spec: Spec, settings: Settings) -> Watched:
     """Open the doors of a spec, to be looked through."""
-    at = dock(spec, settings)
+    context = intake_context(spec, settings)
     registry = Looking(settings.registry_url, spec.name, spec.model)
     artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
     return Watched(
         spec,
-        Watch(spec.name, "landing", partial(settle_step.look, at)),
-        Watch(spec.name, "lake", lakes.Looking(at.lake).look),
+        Watch(spec.name, "landing", partial(settle_step.look, context)),
+        Watch(spec.name, "lake", lakes.Looking(context.lake).look),
         Watch(spec.name, "registry", registry.look),
         ArtifactWatch(spec, artifacts.check),
     )

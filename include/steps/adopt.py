@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from include.adapters.model_files import open_model_file
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import AdoptionError, FileRefusedError, reason_of
 from include.records.records import Dataset, ModelVersion, Origin
 from include.stages import dedup as dedup_stage
@@ -44,33 +44,33 @@ class Offer:
     """The rows it was fitted on, in any format that landing takes."""
 
 
-def adopt(at: Workplace, offer: Offer) -> ModelVersion:
+def adopt(context: StepContext, offer: Offer) -> ModelVersion:
     """Check a model and register it as a version; the same file again is the same version.
 
     Raises AdoptionError with what it lacks. The champion stays who it is.
     """
-    dataset = at.lake.dataset()
+    dataset = context.lake.dataset()
     if dataset is None:
         raise AdoptionError(
-            f"{at.spec.name} has no rows yet, so there is no layout to ask a model with: drop a "
+            f"{context.spec.name} has no rows yet, so there is no layout to ask a model with: drop a "
             "file first"
         )
     digest = _digest(*filter(None, (offer.model, offer.fitted)))
     model = _opened(offer.model)
-    manifest = _manifest(at, dataset, offer.threshold)
-    _require_answers(at, Bundle(manifest, model), dataset)
+    manifest = _manifest(context, dataset, offer.threshold)
+    _require_answers(context, Bundle(manifest, model), dataset)
     _require_opens(model, manifest)
     tags = _audited(offer)
-    keys = None if offer.fitted is None else _keys(at, offer.fitted)
-    run_id = at.registry.open_adoption(digest, tags)
+    keys = None if offer.fitted is None else _keys(context, offer.fitted)
+    run_id = context.registry.open_adoption(digest, tags)
     if keys is not None:
         tags |= {
             "ratchet.origin": Origin.ADOPTED_PROVED,
-            "ratchet.fitted_keys": at.registry.keep_fitted_keys(run_id, keys),
+            "ratchet.fitted_keys": context.registry.keep_fitted_keys(run_id, keys),
         }
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    tags["ratchet.table"] = at.lake.identity()
-    return at.registry.register(run_id, model, manifest, requirements, tags)
+    tags["ratchet.table"] = context.lake.identity()
+    return context.registry.register(run_id, model, manifest, requirements, tags)
 
 
 def _audited(offer: Offer) -> dict[str, str]:
@@ -95,25 +95,25 @@ def _opened(path: Path) -> Any:
     return model
 
 
-def _manifest(at: Workplace, dataset: Dataset, threshold: float) -> Manifest:
-    layout = at.lake.layout(dataset.version, at.lake.require_contract())
-    rows = at.lake.sample(dataset.version, HOLDOUT, layout, _EXAMPLE_ROWS)
+def _manifest(context: StepContext, dataset: Dataset, threshold: float) -> Manifest:
+    layout = context.lake.layout(dataset.version, context.lake.require_contract())
+    rows = context.lake.sample(dataset.version, HOLDOUT, layout, _EXAMPLE_ROWS)
     return Manifest(
-        name=at.spec.model,
+        name=context.spec.model,
         family="adopted",
         layout=layout,
         threshold=threshold,
-        labels=at.spec.data.label_names,
+        labels=context.spec.data.label_names,
         data_version=dataset.version,
         example=tuple(map(tuple, rows)),
         libraries=libraries(),
     )
 
 
-def _require_answers(at: Workplace, bundle: Bundle, dataset: Dataset) -> None:
+def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> None:
     """Ask the model about some rows, or raise AdoptionError with what is wrong with its answers."""
     layout = bundle.manifest.layout
-    X, _ = at.lake.matrix(dataset.version, HOLDOUT, layout)
+    X, _ = context.lake.matrix(dataset.version, HOLDOUT, layout)
     asked = X[:_TRIED_ROWS]
     try:
         answers = np.asarray(bundle.model.predict_proba(asked), dtype=np.float64)
@@ -148,13 +148,13 @@ def _described(layout: Layout) -> str:
     return f"{len(layout.features)} float32 columns in the order {', '.join(layout.features)}"
 
 
-def _keys(at: Workplace, path: Path) -> pl.DataFrame:
+def _keys(context: StepContext, path: Path) -> pl.DataFrame:
     """Return the keys of the rows of a file, as the lake makes them."""
-    contract = at.lake.require_contract()
+    contract = context.lake.require_contract()
     found, refused = [], 0
     try:
         with path.open("rb") as file:
-            for part in ingest_stage.ingest(file, path.name, at.spec, contract).parts:
+            for part in ingest_stage.ingest(file, path.name, context.spec, contract).parts:
                 keyed = dedup_stage.with_keys(part.frame, contract)
                 found.append(keyed.select(dedup_stage.KEYS))
                 refused += len(part.refused)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
 from include.records.records import AdoptionGround, CallCounts, ModelVersion, Origin, Plan
 from include.stages import score as score_stage
@@ -29,31 +29,31 @@ class Adopted:
     """Digests of the batches that came after its adoption and have none of the rows it names."""
 
 
-def adopted(at: Workplace, plan: Plan, version: ModelVersion) -> Adopted:
+def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
     """Return what an adopted version may be judged on."""
     newest = plan.dataset.version
     since = version.data_version
-    came = at.lake.batches_after(since, newest)
-    later = tuple(one for one in came if at.lake.came_after(one, since))
+    came = context.lake.batches_after(since, newest)
+    later = tuple(one for one in came if context.lake.came_after(one, since))
     ground = AdoptionGround(since)
     if version.origin is Origin.ADOPTED_UNPROVED:
         return Adopted(ground, later)
     try:
-        keys = at.registry.fitted_keys(version)
+        keys = context.registry.fitted_keys(version)
     except ModelRefusedError as error:
         return Adopted(replace(ground, problem=str(error)), later)
-    ground, spoilt = _named(at, newest, keys, ground)
+    ground, spoilt = _named(context, newest, keys, ground)
     later = tuple(one for one in later if one not in spoilt)
     if names_known_rows(ground) and later:
-        ground = _compared(at, plan, version, ground, later)
+        ground = _compared(context, plan, version, ground, later)
     return Adopted(ground, later)
 
 
 def _named(
-    at: Workplace, newest: int, keys: pl.DataFrame, ground: AdoptionGround
+    context: StepContext, newest: int, keys: pl.DataFrame, ground: AdoptionGround
 ) -> tuple[AdoptionGround, set[str]]:
     """Return how the table knows the rows that a model names, and whose holdout rows they are."""
-    met = at.lake.matches(keys, newest)
+    met = context.lake.matches(keys, newest)
     train = met.filter(side=TRAIN).select("key_high", "key_low").unique().height
     known = replace(
         ground,
@@ -61,21 +61,21 @@ def _named(
         known_share=train / keys.height,
         shared_rows=met.filter(side=HOLDOUT).height,
     )
-    spoilt = at.lake.batches_with(keys, newest, HOLDOUT) if known.shared_rows else ()
+    spoilt = context.lake.batches_with(keys, newest, HOLDOUT) if known.shared_rows else ()
     return known, set(spoilt)
 
 
 def _compared(
-    at: Workplace,
+    context: StepContext,
     plan: Plan,
     version: ModelVersion,
     ground: AdoptionGround,
     later: Sequence[str],
 ) -> AdoptionGround:
-    every = at.lake.batches_after(-1, plan.dataset.version)
+    every = context.lake.batches_after(-1, plan.dataset.version)
     older = sorted(set(every) - set(later))
     try:
-        before, since = (_counted(at, plan, version, some) for some in (older, later))
+        before, since = (_counted(context, plan, version, some) for some in (older, later))
     except ValueError as error:
         log.warning("adopted version %s cannot answer these rows: %s", version.version, error)
         return ground
@@ -83,11 +83,11 @@ def _compared(
 
 
 def _counted(
-    at: Workplace, plan: Plan, version: ModelVersion, batches: Sequence[str]
+    context: StepContext, plan: Plan, version: ModelVersion, batches: Sequence[str]
 ) -> CallCounts:
-    bundle = at.registry.bundle(version)
+    bundle = context.registry.bundle(version)
     layout = bundle.manifest.layout
-    X, y = at.lake.matrix(plan.dataset.version, HOLDOUT, layout, batches)
+    X, y = context.lake.matrix(plan.dataset.version, HOLDOUT, layout, batches)
     if not len(y):
         return CallCounts(0, 0, 0, 0)
     return score_stage.count_calls(y, bundle.probability(X) >= bundle.manifest.threshold)

@@ -1,7 +1,7 @@
 """Archived files on their way back to the landing place."""
 
 from include.adapters.landing import sha256
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 
 _SHOWN = 12
 # A disk takes names of 255 bytes; the end of a name tells the format.
@@ -11,9 +11,9 @@ _NAME_END = 50
 class Archived:
     """The archived files of batches; each is read once to see that it is what was delivered."""
 
-    def __init__(self, at: Dock) -> None:
+    def __init__(self, context: IntakeContext) -> None:
         """Nothing is read yet."""
-        self._at = at
+        self._at = context
         self._names: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}

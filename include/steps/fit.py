@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include.adapters.registry.connection import FAMILY
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.records import ModelVersion, Plan, Trial
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory as fit_out_of_memory_step
@@ -22,39 +22,39 @@ EXAMPLE_ROWS = 5
 
 
 def fitted(
-    at: Workplace, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
+    context: StepContext, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
 ) -> ModelVersion:
     """Record the leaderboard, fit the winner and register it as a model version."""
     finish = select_step.finish(ran, screened)
-    _record(at, plan, finish)
+    _record(context, plan, finish)
     winner = finish.winner
     started = time.perf_counter()
-    model, rows = _fit(at, plan, ran, finish)
+    model, rows = _fit(context, plan, ran, finish)
     seconds = time.perf_counter() - started
     log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, rows, seconds)
     params = {"family": winner.candidate.family, "threshold": winner.threshold}
-    at.registry.log(
+    context.registry.log(
         plan.run_id,
         params=params | winner.candidate.params,
         metrics={"select_f1": winner.f1, "fit_seconds": seconds, "fitted_rows": rows},
     )
-    manifest = _manifest(at, plan, winner, ran.layout)
+    manifest = _manifest(context, plan, winner, ran.layout)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    tags = {FAMILY: winner.candidate.family, "ratchet.table": at.lake.identity()}
-    version = at.registry.register(plan.run_id, model, manifest, requirements, tags)
-    log.info("Model version: %s", at.registry.version_page(version))
+    tags = {FAMILY: winner.candidate.family, "ratchet.table": context.lake.identity()}
+    version = context.registry.register(plan.run_id, model, manifest, requirements, tags)
+    log.info("Model version: %s", context.registry.version_page(version))
     return version
 
 
-def _record(at: Workplace, plan: Plan, finish: Finish) -> None:
+def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
     """Record every line of the leaderboard, and of finalists the out-of-fold probabilities."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
     select_step.tell(finish.trials, "ran to the end")
     lines = {one.candidate.title: one for one in finish.trials}
     for lap in finish.laps:
         line = lines[lap.trial.candidate.title]
-        at.registry.log_trial(plan.run_id, line, lap.probability)
-    at.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, finish.trials)])
+        context.registry.log_trial(plan.run_id, line, lap.probability)
+    context.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, finish.trials)])
 
 
 def _line(trial: Trial) -> dict[str, Any]:
@@ -64,24 +64,24 @@ def _line(trial: Trial) -> dict[str, Any]:
 
 
 def _fit(
-    at: Workplace, plan: Plan, ran: Race, finish: Finish
+    context: StepContext, plan: Plan, ran: Race, finish: Finish
 ) -> tuple[FixedThresholdClassifier, int]:
     """Fit the winner; return it and how many rows it saw."""
-    if fit_out_of_memory_step.outgrows(at, plan.dataset, ran.layout):
+    if fit_out_of_memory_step.outgrows(context, plan.dataset, ran.layout):
         unfitted = select_step.winner(ran, finish)
         threshold = finish.winner.threshold
-        return fit_out_of_memory_step.fit(at, plan.dataset, ran.layout, unfitted, threshold)
+        return fit_out_of_memory_step.fit(context, plan.dataset, ran.layout, unfitted, threshold)
     return select_step.fit(ran, finish), ran.side.rows
 
 
-def _manifest(at: Workplace, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
-    rows = at.lake.sample(plan.dataset.version, TRAIN, layout, EXAMPLE_ROWS)
+def _manifest(context: StepContext, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
+    rows = context.lake.sample(plan.dataset.version, TRAIN, layout, EXAMPLE_ROWS)
     return Manifest(
-        name=at.spec.model,
+        name=context.spec.model,
         family=winner.candidate.family,
         layout=layout,
         threshold=winner.threshold,
-        labels=at.spec.data.label_names,
+        labels=context.spec.data.label_names,
         data_version=plan.dataset.version,
         example=tuple(map(tuple, rows)),
         libraries=libraries(),

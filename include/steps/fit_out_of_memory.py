@@ -15,7 +15,7 @@ from pathlib import Path
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.records.arrays import Block, Blocks
 from include.records.records import Dataset
 from include.stages import fit as fit_stage
@@ -29,61 +29,65 @@ _BLOCKS = 32
 is laid out and as the bins of the pages that XGBoost keeps at hand."""
 
 
-def rows_held(at: Dock, layout: Layout) -> int:
+def rows_held(context: IntakeContext, layout: Layout) -> int:
     """Return how many rows a fit may hold as one float32 matrix."""
-    return max(1, at.settings.fit_memory * MIB // (4 * len(layout.features)))
+    return max(1, context.settings.fit_memory * MIB // (4 * len(layout.features)))
 
 
-def outgrows(at: Dock, dataset: Dataset, layout: Layout) -> bool:
+def outgrows(context: IntakeContext, dataset: Dataset, layout: Layout) -> bool:
     """Say whether the train side is larger than a fit may hold."""
-    return dataset.train_rows > rows_held(at, layout)
+    return dataset.train_rows > rows_held(context, layout)
 
 
-def part(at: Dock, dataset: Dataset, layout: Layout) -> Block:
+def part(context: IntakeContext, dataset: Dataset, layout: Layout) -> Block:
     """Return a stratified part of a train side that outgrows a fit, as large as may be held."""
-    return _part(at, dataset, layout, rows_held(at, layout))
+    return _part(context, dataset, layout, rows_held(context, layout))
 
 
 def fit(
-    at: Dock, dataset: Dataset, layout: Layout, pipeline: BaseEstimator, threshold: float
+    context: IntakeContext,
+    dataset: Dataset,
+    layout: Layout,
+    pipeline: BaseEstimator,
+    threshold: float,
 ) -> tuple[FixedThresholdClassifier, int]:
     """Fit a pipeline on a train side that outgrows a fit; return it and how many rows it saw.
 
     It sees every row if it can be fitted block by block, else the part that may be held.
     """
     told = (
-        f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({at.settings.fit_memory} MiB) "
-        f"holds {rows_held(at, layout)}"
+        f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} MiB) "
+        f"holds {rows_held(context, layout)}"
     )
     if not fit_stage.reads_blocks(pipeline):
         log.warning("%s: the winner is fitted on a part; XGBoost would take all", told)
-        X, y = part(at, dataset, layout)
+        X, y = part(context, dataset, layout)
         return fit_stage.fit(pipeline, threshold, X, y), len(y)
     log.info("%s: XGBoost is fitted on all of them from a cache on disk", told)
-    some = _part(at, dataset, layout, _block_rows(at, layout))
-    with _cache(at) as folder:
-        blocks = _blocks(at, dataset, layout)
+    some = _part(context, dataset, layout, _block_rows(context, layout))
+    with _cache(context) as folder:
+        blocks = _blocks(context, dataset, layout)
         model = fit_stage.fit_blocks(pipeline, threshold, blocks, some, folder)
     return model, dataset.train_rows
 
 
-def _part(at: Dock, dataset: Dataset, layout: Layout, rows: int) -> Block:
-    return fit_stage.part(_blocks(at, dataset, layout), rows, dataset.train_rows)
+def _part(context: IntakeContext, dataset: Dataset, layout: Layout, rows: int) -> Block:
+    return fit_stage.part(_blocks(context, dataset, layout), rows, dataset.train_rows)
 
 
-def _blocks(at: Dock, dataset: Dataset, layout: Layout) -> Blocks:
-    rows = _block_rows(at, layout)
-    return partial(at.lake.blocks, dataset.version, split_stage.TRAIN, layout, rows)
+def _blocks(context: IntakeContext, dataset: Dataset, layout: Layout) -> Blocks:
+    rows = _block_rows(context, layout)
+    return partial(context.lake.blocks, dataset.version, split_stage.TRAIN, layout, rows)
 
 
-def _block_rows(at: Dock, layout: Layout) -> int:
-    return max(1, rows_held(at, layout) // _BLOCKS)
+def _block_rows(context: IntakeContext, layout: Layout) -> int:
+    return max(1, rows_held(context, layout) // _BLOCKS)
 
 
 @contextmanager
-def _cache(at: Dock) -> Iterator[Path]:
+def _cache(context: IntakeContext) -> Iterator[Path]:
     """Lend an empty folder; what a fit that was killed left in it goes first."""
-    folder = at.settings.scratch / "fit" / at.spec.name
+    folder = context.settings.scratch / "fit" / context.spec.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

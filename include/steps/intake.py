@@ -12,7 +12,7 @@ from dataclasses import replace
 import polars as pl
 
 from include.adapters.landing import Delivery
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.errors import BadRowsError, FileRefusedError
 from include.formats.read_ahead import ahead
 from include.records.records import Batch, Dataset, Fate
@@ -39,10 +39,10 @@ _SHOWN: dict[str, Callable[[str], str]] = {
 _KEYS = ["key_high", "key_low"]
 
 
-def left_alone(at: Dock) -> list[Batch]:
+def left_alone(context: IntakeContext) -> list[Batch]:
     """Return a batch of nothing for whatever the landing place holds that is not taken, and why."""
-    found = at.landing.left_alone()
-    where, fate = f"left alone in {at.landing.url}", Fate.LEFT_ALONE
+    found = context.landing.left_alone()
+    where, fate = f"left alone in {context.landing.url}", Fate.LEFT_ALONE
     batches = [
         Batch("", one.name, note=f"{where}: {one.why}", fate=fate)
         for one in found[:_MOST_LEFT_ALONE]
@@ -59,118 +59,118 @@ def twin(delivery: Delivery) -> Batch:
     return log_ending(Batch(delivery.digest, delivery.name, note=note, fate=Fate.KNOWN))
 
 
-def ingest_delivery(at: Dock, delivery: Delivery) -> Batch:
+def ingest_delivery(context: IntakeContext, delivery: Delivery) -> Batch:
     """Type one file part by part and stage the parts; the first file ever fixes the contract."""
     batch = Batch(delivery.digest, delivery.name)
-    if at.lake.holds(delivery.digest):
-        at.lake.keep_sides()  # which a run that died after the commit did not come to
-        at.lake.forget_staged(delivery.digest)
-        settle_step.settle(at, delivery.digest)
-        at.landing.archive(delivery)
+    if context.lake.holds(delivery.digest):
+        context.lake.keep_sides()  # which a run that died after the commit did not come to
+        context.lake.forget_staged(delivery.digest)
+        settle_step.settle(context, delivery.digest)
+        context.landing.archive(delivery)
         return _known(batch)
-    agreed = at.lake.contract()
+    agreed = context.lake.contract()
     if agreed is not None:
-        contracts.require_agreement(agreed, at.spec)
+        contracts.require_agreement(agreed, context.spec)
     tally = ingest_stage.Tally()
     try:
-        batch = _staged_in_parts(at, batch, delivery, agreed, tally)
+        batch = _staged_in_parts(context, batch, delivery, agreed, tally)
     except FileRefusedError as error:
-        refused = _refused(at, delivery, tally, error)
-        at.lake.forget_staged(delivery.digest)
+        refused = _refused(context, delivery, tally, error)
+        context.lake.forget_staged(delivery.digest)
         return log_ending(refused)
     return log_counts(batch)
 
 
-def dedup_batch(at: Dock, batch: Batch) -> Batch:
+def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
     """Subtract history as it stands now; stage what is new, put conflicts in quarantine.
 
     A batch that another attempt has brought to its end meanwhile has nothing left to do.
     """
-    delivery = at.landing.delivery(batch.digest)
+    delivery = context.landing.delivery(batch.digest)
     if delivery is None:
         return _known(batch)
     rows = pl.concat(
-        at.lake.staged(batch.digest, name, ["line", "label", *_KEYS]) for name in _parts(batch)
+        context.lake.staged(batch.digest, name, ["line", "label", *_KEYS]) for name in _parts(batch)
     )
-    looked_at = at.lake.version()
-    known = at.lake.matches(rows.select(_KEYS), looked_at)
-    unseen = dedup_stage.dedup(rows, known, at.spec.data.conflicts)
-    at.lake.stage(batch.digest, "unseen", unseen.frame)
-    texts = _texts_of(at, delivery, unseen.conflicts["line"].to_list())
-    judged = _with_conflicts(batch, at.spec.data.target, texts)
+    looked_at = context.lake.version()
+    known = context.lake.matches(rows.select(_KEYS), looked_at)
+    unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
+    context.lake.stage(batch.digest, "unseen", unseen.frame)
+    texts = _texts_of(context, delivery, unseen.conflicts["line"].to_list())
+    judged = _with_conflicts(batch, context.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.
-    if judged.refused or at.landing.read_quarantine(batch.digest).rows is not None:
-        at.landing.write_quarantine(batch.digest, _rows_table(at, batch, texts))
+    if judged.refused or context.landing.read_quarantine(batch.digest).rows is not None:
+        context.landing.write_quarantine(batch.digest, _rows_table(context, batch, texts))
     if judged.refused:
-        settle_step.note_refusal(at, judged, delivery.name)
+        settle_step.note_refusal(context, judged, delivery.name)
     judged = replace(
         judged,
         duplicates=unseen.duplicates,
         new=unseen.frame.height,
         looked_at=looked_at,
     )
-    settle_step.promise(at, judged, delivery.name)
+    settle_step.promise(context, judged, delivery.name)
     return log_counts(judged)
 
 
-def split_batch(at: Dock, batch: Batch) -> Batch:
+def split_batch(context: IntakeContext, batch: Batch) -> Batch:
     """Commit on exactly the version that was subtracted, then archive.
 
     When another batch was committed meanwhile, history is subtracted again first. A run that dies
     between commit and archive finds the commit and only archives.
     """
-    while batch.new and not batch.note and not _is_committed(at, batch):
-        if at.lake.version() != batch.looked_at:
-            batch = dedup_batch(at, batch)
+    while batch.new and not batch.note and not _is_committed(context, batch):
+        if context.lake.version() != batch.looked_at:
+            batch = dedup_batch(context, batch)
         else:
-            at.lake.commit(batch.digest, _sided(at, batch), batch.looked_at)
-    at.lake.keep_sides()
+            context.lake.commit(batch.digest, _sided(context, batch), batch.looked_at)
+    context.lake.keep_sides()
     # The file goes last: as long as it is claimed, a run that finds it tidies up behind a dead one.
-    at.lake.forget_staged(batch.digest)
-    settle_step.settle(at, batch.digest)
-    while (delivery := at.landing.delivery(batch.digest)) is not None:
-        at.landing.archive(delivery)
+    context.lake.forget_staged(batch.digest)
+    settle_step.settle(context, batch.digest)
+    while (delivery := context.landing.delivery(batch.digest)) is not None:
+        context.landing.archive(delivery)
     # Once, and not when history was subtracted: that is done again for every file beside it.
-    log_refused_rows(batch, at.spec.name, at.spec.data.max_refused_share)
-    return log_counts(replace(batch, committed=at.lake.committed(batch.digest)))
+    log_refused_rows(batch, context.spec.name, context.spec.data.max_refused_share)
+    return log_counts(replace(batch, committed=context.lake.committed(batch.digest)))
 
 
-def _is_committed(at: Dock, batch: Batch) -> bool:
+def _is_committed(context: IntakeContext, batch: Batch) -> bool:
     """Say whether the rows were committed after history was subtracted from them.
 
     An older commit of the batch is one whose rows the table has lost.
     """
-    version = at.lake.committed(batch.digest)
+    version = context.lake.committed(batch.digest)
     return version is not None and (batch.looked_at is None or version > batch.looked_at)
 
 
 def _staged_in_parts(
-    at: Dock,
+    context: IntakeContext,
     batch: Batch,
     delivery: Delivery,
     agreed: Contract | None,
     tally: ingest_stage.Tally,
 ) -> Batch:
     is_first = agreed is None
-    with at.landing.opened(delivery) as file:
-        ingested = ingest_stage.ingest(file, delivery.name, at.spec, agreed)
+    with context.landing.opened(delivery) as file:
+        ingested = ingest_stage.ingest(file, delivery.name, context.spec, agreed)
         contract = ingested.contract
         # The keys of one part are made while the next is parsed: two parts in memory, no more.
         for number, part in enumerate(ahead(ingested.parts)):
             tally.add(part, contract, is_first=is_first)
-            _stage_part(at, batch.digest, number, part, contract)
+            _stage_part(context, batch.digest, number, part, contract)
     if not tally.read:
         raise FileRefusedError("the file has a header and no row")
-    ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, at.spec.data)
+    ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, context.spec.data)
     ingest_stage.require_one_notation(tally.counts, tally.lines)
     ingest_stage.require_labels(tally.labels)
     unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
     unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent)
-    for words in (*unexpected, *_about_labels(at, tally.labels, is_first=is_first)):
+    for words in (*unexpected, *_about_labels(context, tally.labels, is_first=is_first)):
         log.warning("%s: %s", batch.name, words)
     if is_first:
         contract = replace(contract, since=f"batch {batch.digest}")
-        at.lake.write_contract(
+        context.lake.write_contract(
             ingest_stage.with_seen(contract, tally.seen) if tally.seen else contract
         )
     batch = replace(batch, extra=ingested.extra, contract=contract.version)
@@ -211,56 +211,58 @@ def _known(batch: Batch) -> Batch:
     return log_ending(replace(batch, note=KNOWN_BYTES, fate=Fate.KNOWN))
 
 
-def _about_labels(at: Dock, labels: ingest_stage.LabelTally, *, is_first: bool) -> Iterator[str]:
+def _about_labels(
+    context: IntakeContext, labels: ingest_stage.LabelTally, *, is_first: bool
+) -> Iterator[str]:
     """Say what is odd about the labels of a file that is taken in."""
     if labels.is_odd:
-        yield ingest_stage.labels_sentence(labels, at.spec.data, is_first=is_first)
-    dataset = at.lake.dataset()
+        yield ingest_stage.labels_sentence(labels, context.spec.data, is_first=is_first)
+    dataset = context.lake.dataset()
     before = None if dataset is None else dataset.positives / dataset.rows
-    if exchanged := ingest_stage.share_sentence(labels, at.spec.data, before):
+    if exchanged := ingest_stage.share_sentence(labels, context.spec.data, before):
         yield exchanged
 
 
 def _refused(
-    at: Dock, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
+    context: IntakeContext, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
 ) -> Batch:
     """Put a file and why into quarantine, with its bad rows where these are why."""
     batch = _with_tally(Batch(delivery.digest, delivery.name, fate=Fate.REFUSED), tally)
     why, rows = [str(error)], None
     if isinstance(error, BadRowsError):
-        rows = _rows_table(at, batch, {})
+        rows = _rows_table(context, batch, {})
         if tally.labels.is_odd:
-            is_first = at.lake.contract() is None
-            said = ingest_stage.labels_sentence(tally.labels, at.spec.data, is_first=is_first)
+            is_first = context.lake.contract() is None
+            said = ingest_stage.labels_sentence(tally.labels, context.spec.data, is_first=is_first)
             why.append(said)
         why.append(sentence(batch.refused_for, batch.other_reasons))
     reason = ". ".join(why)
-    settle_step.note_refusal(at, batch, delivery.name, reason)
-    kept = at.landing.refuse(delivery, reason, rows)
+    settle_step.note_refusal(context, batch, delivery.name, reason)
+    kept = context.landing.refuse(delivery, reason, rows)
     return replace(batch, note=f"file refused, kept as {kept}: {reason}")
 
 
 def _stage_part(
-    at: Dock, digest: str, number: int, part: ingest_stage.Part, contract: Contract
+    context: IntakeContext, digest: str, number: int, part: ingest_stage.Part, contract: Contract
 ) -> None:
-    at.lake.stage(digest, _part(number), dedup_stage.with_keys(part.frame, contract))
-    at.lake.stage(digest, _refused_part(number), _refused_frame(part.refused))
+    context.lake.stage(digest, _part(number), dedup_stage.with_keys(part.frame, contract))
+    context.lake.stage(digest, _refused_part(number), _refused_frame(part.refused))
 
 
-def _sided(at: Dock, batch: Batch) -> Iterator[pl.DataFrame]:
+def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
     """Yield the new rows with their sides, staged part by staged part."""
-    contract = at.lake.require_contract()
-    unseen = at.lake.staged(batch.digest, "unseen")
+    contract = context.lake.require_contract()
+    unseen = context.lake.staged(batch.digest, "unseen")
     twins = unseen.filter("twin").select(_KEYS)
-    forced = at.lake.matches(twins, batch.looked_at).select(*_KEYS, "side").unique()
-    kept = lost_batches_step.kept_sides(at, batch.digest).join(twins, on=_KEYS, how="anti")
+    forced = context.lake.matches(twins, batch.looked_at).select(*_KEYS, "side").unique()
+    kept = lost_batches_step.kept_sides(context, batch.digest).join(twins, on=_KEYS, how="anti")
     unseen = lost_batches_step.also_decided(unseen, kept)
     forced = pl.concat([forced, kept])
     sided = split_stage.split(
-        unseen, _standing(at.lake.dataset()), forced, contract.holdout, contract.salt
+        unseen, _standing(context.lake.dataset()), forced, contract.holdout, contract.salt
     ).sort("line")
     for name in _parts(batch):
-        rows = at.lake.staged(batch.digest, name)
+        rows = context.lake.staged(batch.digest, name)
         if rows.height:
             here = sided.filter(pl.col("line").is_between(rows["line"].min(), rows["line"].max()))
             is_new = pl.col("line").is_in(here["line"].implode())
@@ -279,26 +281,28 @@ def _standing(dataset: Dataset | None) -> dict[int, split_stage.Standing]:
     }
 
 
-def _texts_of(at: Dock, delivery: Delivery, lines: Sequence[int]) -> dict[int, str]:
+def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) -> dict[int, str]:
     """Return the raw texts of the rows of a delivery that start at these lines."""
     if not lines:
         return {}
-    stated = ingest_stage.stated(at.spec.data)
-    with at.landing.opened(delivery) as file:
+    stated = ingest_stage.stated(context.spec.data)
+    with context.landing.opened(delivery) as file:
         found = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
     return {line: found[line] for line in lines}
 
 
-def _rows_table(at: Dock, batch: Batch, conflicts: Mapping[int, str]) -> Iterator[bytes]:
+def _rows_table(
+    context: IntakeContext, batch: Batch, conflicts: Mapping[int, str]
+) -> Iterator[bytes]:
     """Yield refused rows and conflicts (text by line) as CSV, in the order of the file."""
     yield _refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
-        refused = at.lake.staged(batch.digest, _refused_part(number))
-        lines = at.lake.staged(batch.digest, _part(number), ["line"])["line"]
+        refused = context.lake.staged(batch.digest, _refused_part(number))
+        lines = context.lake.staged(batch.digest, _part(number), ["line"])["line"]
         here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
         others = _refused_frame(
             [
-                ingest_stage.RefusedRow(line, at.spec.data.target, CONFLICT, conflicts[line])
+                ingest_stage.RefusedRow(line, context.spec.data.target, CONFLICT, conflicts[line])
                 for line in here
             ]
         )

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import DataVersionError
 from include.records.records import AdoptionGround, Counts, ModelVersion, Origin, Plan, Proof
 from include.stages import roll_back as roll_back_stage
@@ -38,13 +38,13 @@ class Ground:
     """Of the contenders that were adopted, by model version."""
 
 
-def ground(at: Workplace, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
+def ground(context: StepContext, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
     """Return the rows to score on: where older ones do not count for an adopted contender, later.
 
     Those that came after the adoption of every such contender.
     """
     adopted = {
-        one.version: adopted_rows_step.adopted(at, plan, one)
+        one.version: adopted_rows_step.adopted(context, plan, one)
         for one in versions
         if one.origin is not Origin.FITTED
     }
@@ -53,7 +53,7 @@ def ground(at: Workplace, plan: Plan, versions: Sequence[ModelVersion]) -> Groun
     if not limited:
         return Ground(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
-    counts = at.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
+    counts = context.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
     if more := missing(counts):
         since = max(one.ground.data_version for one in limited)
         return Ground(problem=_too_few(since, counts, more), adopted=grounds)
@@ -69,21 +69,21 @@ def _too_few(since: int, counts: Counts, more: str) -> str:
 
 
 def proof(
-    at: Workplace, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
+    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
 ) -> Proof:
     """Hold what a contender was fitted on against the holdout; log and record what was found."""
-    found = _proof(at, plan, version, manifest, ground)
+    found = _proof(context, plan, version, manifest, ground)
     log.info("leak proof of version %s: %s", version.version, found)
     return found
 
 
-def barred(at: Workplace, plan: Plan) -> str:
+def barred(context: StepContext, plan: Plan) -> str:
     """Return why the data of a run may bring forth no champion, empty when they may.
 
     A model of the same data was rolled back: training again would only bring it back.
     """
-    for one in reversed(roll_back_stage.withdrawn(at.registry.moves())):
-        version = at.registry.moved_to(one.champion)
+    for one in reversed(roll_back_stage.withdrawn(context.registry.moves())):
+        version = context.registry.moved_to(one.champion)
         if version is not None and plan.dataset.grown <= version.data_version:
             why = f" ({one.by.reason})" if one.by.reason else ""
             return (
@@ -95,15 +95,15 @@ def barred(at: Workplace, plan: Plan) -> str:
 
 
 def _proof(
-    at: Workplace, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
+    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
 ) -> Proof:
-    problem = _contradiction(at, version, manifest)
+    problem = _contradiction(context, version, manifest)
     if problem:
         return Proof(version.version, 0, 0, problem)
     if version.version in ground.adopted:
         return _word(version, ground)
     try:
-        fitted, shared = at.lake.shared_keys(version.data_version, plan.dataset.version)
+        fitted, shared = context.lake.shared_keys(version.data_version, plan.dataset.version)
     except DataVersionError as error:
         return Proof(version.version, 0, 0, str(error))
     return Proof(version.version, fitted, shared)
@@ -119,12 +119,12 @@ def _word(version: ModelVersion, ground: Ground) -> Proof:
     return Proof(version.version, named, 0, adopted=adopted)
 
 
-def _contradiction(at: Workplace, version: ModelVersion, manifest: Manifest) -> str:
+def _contradiction(context: StepContext, version: ModelVersion, manifest: Manifest) -> str:
     if manifest.data_version != version.data_version:
         return (
             f"the registry says that it was fitted on data version {version.data_version}, its own "
             f"bundle says {manifest.data_version}"
         )
-    if version.table and version.table != at.lake.identity():
-        return f"{at.lake.url} holds another table than the one that it was fitted on"
+    if version.table and version.table != context.lake.identity():
+        return f"{context.lake.url} holds another table than the one that it was fitted on"
     return ""

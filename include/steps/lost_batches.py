@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from include.adapters.landing import Delivery
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.errors import DataFileError
 
 log = logging.getLogger("ratchet")
@@ -15,32 +15,32 @@ _KEYS = ["key_high", "key_low"]
 _SHOWN, _MOST = 12, 5
 
 
-def in_order(at: Dock, deliveries: Sequence[Delivery]) -> list[Delivery]:
+def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Return deliveries as they are to be taken in, and make room for those that come again.
 
     Batches that were in the table before go first, in the order of their commits, so that of equal
     rows the same one stays. A data file that is lost or changed is taken out of the table once
     every batch of its rows has landed again.
     """
-    at.lake.require_sound()
+    context.lake.require_sound()
     landed = {one.digest for one in deliveries}
-    _warn_of_lost(at, lost(at) - landed)
-    kept = at.lake.sides.digests()
-    again = {one.digest for one in deliveries if one.digest in kept and _is_lacking(at, one)}
+    _warn_of_lost(context, lost(context) - landed)
+    kept = context.lake.sides.digests()
+    again = {one.digest for one in deliveries if one.digest in kept and _is_lacking(context, one)}
     if again:
-        _take_out_damaged(at, again)
-    order = {digest: at.lake.sides.version(digest) for digest in again}
+        _take_out_damaged(context, again)
+    order = {digest: context.lake.sides.version(digest) for digest in again}
     return sorted(deliveries, key=lambda one: order.get(one.digest, math.inf))
 
 
-def lost(at: Dock) -> set[str]:
+def lost(context: IntakeContext) -> set[str]:
     """Return the batches that were committed once and that the table knows no more.
 
     Where no sides were kept, as by version 0.1.0, those with a file in the archive.
     """
-    if at.lake.sides.digests():
-        return at.lake.repair.lost()
-    return set(at.landing.archived_digests()) if at.lake.version() is None else set()
+    if context.lake.sides.digests():
+        return context.lake.repair.lost()
+    return set(context.landing.archived_digests()) if context.lake.version() is None else set()
 
 
 def listed(digests: Collection[str]) -> str:
@@ -50,45 +50,45 @@ def listed(digests: Collection[str]) -> str:
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
 
 
-def _is_lacking(at: Dock, delivery: Delivery) -> bool:
+def _is_lacking(context: IntakeContext, delivery: Delivery) -> bool:
     try:
-        return not at.lake.holds(delivery.digest)
+        return not context.lake.holds(delivery.digest)
     except DataFileError:
         return True
 
 
-def _warn_of_lost(at: Dock, digests: Collection[str]) -> None:
+def _warn_of_lost(context: IntakeContext, digests: Collection[str]) -> None:
     if digests:
         log.warning(
             "the table %s/rows lacks %d batches that were ingested before, %s: bring their files "
             "back from the archive: ./ratchet recover %s --yes",
-            at.lake.url,
+            context.lake.url,
             len(digests),
             listed(digests),
-            at.spec.name,
+            context.spec.name,
         )
 
 
-def _take_out_damaged(at: Dock, landed: Collection[str]) -> None:
-    for path, batches in at.lake.repair.damaged().items():
+def _take_out_damaged(context: IntakeContext, landed: Collection[str]) -> None:
+    for path, batches in context.lake.repair.damaged().items():
         if batches and batches.issubset(landed):
             log.warning(
                 "%s/rows/%s is gone or was changed: it is taken out of the table, and the batches "
                 "of its rows are taken in again: %s",
-                at.lake.url,
+                context.lake.url,
                 path,
                 ", ".join(sorted(batches)),
             )
-            at.lake.repair.take_out([path])
+            context.lake.repair.take_out([path])
 
 
-def kept_sides(at: Dock, digest: str) -> pl.DataFrame:
+def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
     """Return keys and sides of rows that the table once had and may have lost.
 
     `digest` is the batch that asks: where it was in the table before, all that is known counts.
     """
-    kept = at.lake.sides.digests()
-    return at.lake.sides.read(kept if digest in kept else at.lake.repair.lost())
+    kept = context.lake.sides.digests()
+    return context.lake.sides.read(kept if digest in kept else context.lake.repair.lost())
 
 
 def also_decided(unseen: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:

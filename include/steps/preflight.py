@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.adapters.endpoint import CHALLENGER
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import (
     EndpointError,
     NothingToDoError,
@@ -39,7 +39,9 @@ class _Golden:
     labels: list[str]
 
 
-def preflight(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Decision) -> Preflight:
+def preflight(
+    context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision
+) -> Preflight:
     """Let every replica hold a challenger beside the champion and answer golden rows with it.
 
     A replica that refuses it or answers otherwise fails the pre-flight. Raises EndpointError when
@@ -50,17 +52,17 @@ def preflight(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Dec
         return Preflight(
             needed=False, passed=True, sentence=f"not needed: {decision.verdict} anyhow"
         )
-    at.endpoint.require_any(ABSENCE_PATIENCE_SECONDS)
-    at.registry.put_up(challenger)
-    version, replicas = challenger.version, len(at.endpoint.replicas())
+    context.endpoint.require_any(ABSENCE_PATIENCE_SECONDS)
+    context.registry.put_up(challenger)
+    version, replicas = challenger.version, len(context.endpoint.replicas())
     try:
-        waited = at.endpoint.wait_for(
+        waited = context.endpoint.wait_for(
             version, SERVING_PATIENCE_SECONDS, CHALLENGER, challenger.digest
         )
     except VersionRefusedError as refused:
         return _flown(f"{refused}", replicas, rows=0, differences=1)
-    golden = _golden(at, plan.dataset.version, at.registry.bundle(challenger))
-    wrong = _differences(at, golden, version, by_number=True)
+    golden = _golden(context, plan.dataset.version, context.registry.bundle(challenger))
+    wrong = _differences(context, golden, version, by_number=True)
     sentence = (
         f"{replicas} of {replicas} replicas held version {version} after {waited:.1f} s and "
         f"answered {len(golden.rows)} golden rows "
@@ -69,32 +71,36 @@ def preflight(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Dec
     return _flown(sentence, replicas, len(golden.rows), len(wrong))
 
 
-def await_champion(at: Workplace, data_version: int) -> Served:
+def await_champion(context: StepContext, data_version: int) -> Served:
     """Wait for every replica, then compare its answers on golden rows.
 
     Raises EndpointError when one does not come to hold the champion, or answers otherwise.
     """
-    champion = at.registry.champion()
+    champion = context.registry.champion()
     if champion is None:
-        raise NothingToDoError(f"{at.spec.model} has no champion yet, so there is none to serve")
-    waited = at.endpoint.wait_for(
+        raise NothingToDoError(
+            f"{context.spec.model} has no champion yet, so there is none to serve"
+        )
+    waited = context.endpoint.wait_for(
         champion.version, SERVING_PATIENCE_SECONDS, digest=champion.digest
     )
-    golden = _golden(at, data_version, at.registry.bundle(champion))
-    wrong = _differences(at, golden, champion.version, by_number=False)
+    golden = _golden(context, data_version, context.registry.bundle(champion))
+    wrong = _differences(context, golden, champion.version, by_number=False)
     if wrong:
         raise EndpointError(
-            f"{at.spec.model} version {champion.version} answers {len(wrong)} golden rows "
+            f"{context.spec.model} version {champion.version} answers {len(wrong)} golden rows "
             f"otherwise than the pipeline, as {wrong[0]}: look at the serving log"
         )
-    log.info("%s version %s answers after %.1f s", at.spec.model, champion.version, waited)
-    replicas = len(at.endpoint.replicas())
-    return Served(at.spec.model, champion.version, len(golden.rows), waited, replicas)
+    log.info("%s version %s answers after %.1f s", context.spec.model, champion.version, waited)
+    replicas = len(context.endpoint.replicas())
+    return Served(context.spec.model, champion.version, len(golden.rows), waited, replicas)
 
 
-def _golden(at: Workplace, data_version: int, bundle: Bundle) -> _Golden:
+def _golden(context: StepContext, data_version: int, bundle: Bundle) -> _Golden:
     layout, manifest = bundle.manifest.layout, bundle.manifest
-    sampled = at.lake.sample_classes(data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL)
+    sampled = context.lake.sample_classes(
+        data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL
+    )
     rows = preflight_stage.golden_rows(sampled, bundle)
     with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done
         probability = bundle.probability(encode(layout, rows))
@@ -102,10 +108,12 @@ def _golden(at: Workplace, data_version: int, bundle: Bundle) -> _Golden:
     return _Golden(layout, rows, probability, [manifest.labels[int(one)] for one in positive])
 
 
-def _differences(at: Workplace, golden: _Golden, version: str, *, by_number: bool) -> list[str]:
+def _differences(
+    context: StepContext, golden: _Golden, version: str, *, by_number: bool
+) -> list[str]:
     """Return a sentence an answer that is not the pipeline's own, from every replica."""
     found: list[str] = []
-    for replica in at.endpoint.replicas():
+    for replica in context.endpoint.replicas():
         asked = version if by_number else None
         try:
             answered = replica.infer(golden.layout, golden.rows, asked)

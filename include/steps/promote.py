@@ -7,7 +7,7 @@ Whoever asks again, as after a kill, finds the entry and moves nothing.
 import logging
 from dataclasses import replace
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import (
     AdoptionError,
     ChampionMovedError,
@@ -23,7 +23,9 @@ from include.stages import roll_back as roll_back_stage
 log = logging.getLogger("ratchet")
 
 
-def make_champion(at: Workplace, plan: Plan, challenger: ModelVersion, decision: Decision) -> Move:
+def make_champion(
+    context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision
+) -> Move:
     """Move the champion alias to a challenger, or raise ChampionMovedError."""
     against = _judged_against(decision.scores)
     key = f"version {challenger.version} over {against} on data {plan.dataset.version}"
@@ -35,26 +37,26 @@ def make_champion(at: Workplace, plan: Plan, challenger: ModelVersion, decision:
         reason=decision.reason,
         made_in=challenger.run_id,
     )
-    return _told(at, at.registry.move(wanted, against))
+    return _told(context, context.registry.move(wanted, against))
 
 
-def roll_back(at: Workplace, asked: RollBack) -> Move:
+def roll_back(context: StepContext, asked: RollBack) -> Move:
     """Move the champion alias back as many promotions as asked, once for a key.
 
     Where that version was deleted, to the newest one before it that is left. Raises RollBackError
     when there were not so many or none is left, ChampionMovedError when somebody promoted in the
     same moment.
     """
-    moves = at.registry.moves()
+    moves = context.registry.moves()
     done = next((move for move in moves if move.key == asked.key), None)
     if done is not None:
-        return _told(at, done)
-    target = roll_back_stage.target(moves, asked.steps, at.registry.is_there)
+        return _told(context, done)
+    target = roll_back_stage.target(moves, asked.steps, context.registry.is_there)
     to = target.champion
     if target.gone:
         log.warning(
             "%s: %s %s deleted in MLflow, so the roll back goes on to version %s",
-            at.spec.model,
+            context.spec.model,
             f"version{'s' * (len(target.gone) > 1)} {', '.join(target.gone)}",
             "were" if len(target.gone) > 1 else "was",
             to.version,
@@ -62,16 +64,16 @@ def roll_back(at: Workplace, asked: RollBack) -> Move:
     wanted = Move(
         MoveKind.ROLL_BACK, to.version, asked.key, asked.by, asked.reason, made_in=to.made_in
     )
-    return _told(at, at.registry.move(wanted, moves[-1].version))
+    return _told(context, context.registry.move(wanted, moves[-1].version))
 
 
-def give_back(at: Workplace, plan: Plan, reason: str) -> None:
+def give_back(context: StepContext, plan: Plan, reason: str) -> None:
     """Put the champion back that the promotion of this run took over from.
 
     Nothing moves when the newest move is not a promotion by this run, when there was no champion
     before, or when somebody moves the alias in the same moment.
     """
-    newest = next(reversed(at.registry.moves()), None)
+    newest = next(reversed(context.registry.moves()), None)
     if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
         return
     if newest.before is None:
@@ -79,31 +81,31 @@ def give_back(at: Workplace, plan: Plan, reason: str) -> None:
         return
     key = f"move {newest.number} given back"
     try:
-        to = roll_back_stage.target(at.registry.moves(), 1, at.registry.is_there).champion
+        to = roll_back_stage.target(context.registry.moves(), 1, context.registry.is_there).champion
         wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
-        _told(at, at.registry.move(wanted, newest.version))
+        _told(context, context.registry.move(wanted, newest.version))
     except (ChampionMovedError, GoneError, RollBackError) as problem:
         log.warning("not given back: %s", problem)
 
 
-def require_not_given_back(at: Workplace, plan: Plan) -> None:
+def require_not_given_back(context: StepContext, plan: Plan) -> None:
     """Raise GivenBackError when the newest move is that this run gave its champion back."""
-    newest = next(reversed(at.registry.moves()), None)
+    newest = next(reversed(context.registry.moves()), None)
     if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
         raise GivenBackError(
-            f"{at.spec.model} version {newest.before} did not come to serve, so version "
+            f"{context.spec.model} version {newest.before} did not come to serve, so version "
             f"{newest.version} is champion again: {newest.reason}"
         )
 
 
-def crown(at: Workplace, adopted: ModelVersion, by: str, reason: str) -> Move:
+def crown(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
     """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
     key = f"adoption of version {adopted.version}"
     wanted = Move(
         MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id
     )
     try:
-        return _told(at, at.registry.move(wanted, None))
+        return _told(context, context.registry.move(wanted, None))
     except ChampionMovedError as error:
         raise AdoptionError(
             f"there is a champion by now, so it has to be judged: {error}"
@@ -131,10 +133,10 @@ def _judged_against(scores: Scores) -> str | None:
     return scores.champion.model_version if scores.champion else scores.unfit_champion
 
 
-def _told(at: Workplace, move: Move) -> Move:
+def _told(context: StepContext, move: Move) -> Move:
     log.info(
         "%s: champion %s -> %s (%s, move %d)",
-        at.spec.model,
+        context.spec.model,
         move.before,
         move.version,
         move.kind,

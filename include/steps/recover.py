@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.steps.archived_files import Archived
 from include.steps.lost_batches import listed, lost
 
 _MOST_PROBLEMS = 100
 
 
-def recover(at: Dock, *, yes: bool, give_up: bool = False) -> Iterator[str]:
+def recover(context: IntakeContext, *, yes: bool, give_up: bool = False) -> Iterator[str]:
     """Bring back what the table lost, and say each step; without `yes` nothing is changed.
 
     A log that cannot be relied on is taken back to the version before, damaged data files are taken
@@ -18,7 +18,7 @@ def recover(at: Dock, *, yes: bool, give_up: bool = False) -> Iterator[str]:
     landing place, where the next run takes them in. What a batch without a file in the archive
     brought stays, unless it is to be given up.
     """
-    recovery = _Recovery(at, yes, give_up)
+    recovery = _Recovery(context, yes, give_up)
     steps = 0
     for said in recovery.steps():
         yield said
@@ -26,12 +26,12 @@ def recover(at: Dock, *, yes: bool, give_up: bool = False) -> Iterator[str]:
     if not steps:
         yield "the table lacks nothing that was ingested"
     elif not yes:
-        yield f"nothing was changed yet: ./ratchet recover {at.spec.name} --yes does it"
+        yield f"nothing was changed yet: ./ratchet recover {context.spec.name} --yes does it"
 
 
 @dataclass
 class _Recovery:
-    at: Dock
+    at: IntakeContext
     yes: bool
     give_up: bool
     again: set[str] = field(default_factory=set)

@@ -15,7 +15,7 @@ from functools import partial
 from typing import BinaryIO
 
 from include.adapters.landing import Landing
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
 from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
@@ -51,12 +51,12 @@ class Quarantined:
     """Whether it was brought again, mended, and taken in."""
 
 
-def quarantined(at: Dock, *, settled: bool = False) -> list[Quarantined]:
+def quarantined(context: IntakeContext, *, settled: bool = False) -> list[Quarantined]:
     """Return what is in quarantine and why, the newest first; if asked also what is settled."""
     found: list[Quarantined] = []
-    for digest, nanoseconds in at.landing.quarantined_at().items():
+    for digest, nanoseconds in context.landing.quarantined_at().items():
         since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
-        found += _held(at, digest, since)
+        found += _held(context, digest, since)
     return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
 
 
@@ -64,11 +64,11 @@ def _newest_first(one: Quarantined) -> tuple[float, str, int, str, str]:
     return -one.since.timestamp(), one.digest, -one.rows, one.reason, one.column
 
 
-def _held(at: Dock, digest: str, since: datetime) -> Iterator[Quarantined]:
-    kept = at.landing.read_quarantine(digest)
-    known = at.ledger.about(digest)
-    name = known.name if known else kept.name or at.landing.archived_name(digest)
-    settled = at.ledger.settled(digest)
+def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[Quarantined]:
+    kept = context.landing.read_quarantine(digest)
+    known = context.ledger.about(digest)
+    name = known.name if known else kept.name or context.landing.archived_name(digest)
+    settled = context.ledger.settled(digest)
     held = partial(Quarantined, digest, showable_name(name), since)
     if kept.reason is not None:
         yield held(kept.reason, 0, settled=settled.everything)
@@ -81,7 +81,7 @@ def _held(at: Dock, digest: str, since: datetime) -> Iterator[Quarantined]:
         yield held(reason, rows, column, settled=is_settled)
 
 
-def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
+def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> str:
     """Drop what is in quarantine under a digest, or its start, and return the file's name.
 
     A file that was refused whole is dropped as it came, and leaves quarantine when it is taken in.
@@ -90,7 +90,7 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     bytes that are not UTF-8 are sent only mended: their text is not what they were. The same rows
     are the same file, so sending them again does nothing. NothingToDoError when none can be sent.
     """
-    landing = at.landing
+    landing = context.landing
     if not _DIGEST_START.fullmatch(start):
         raise NothingToDoError(
             f"{showable_name(start) or 'nothing'} is not the start of a digest: "
@@ -107,15 +107,15 @@ def replay(at: Dock, start: str, mended: bytes | None = None) -> str:
     if kept.name is not None:
         return _drop_file(landing, digest)
     held = rows_of(landing, digest)
-    rows = _sendable(held, unsettled(at, digest) if mended is None else read_rows(mended))
-    if held and mended is None and not unsettled(at, digest):
+    rows = _sendable(held, unsettled(context, digest) if mended is None else read_rows(mended))
+    if held and mended is None and not unsettled(context, digest):
         raise NothingToDoError(f"all rows of {digest[:_SHOWN]} were mended and taken in before")
     if not rows:
         raise NothingToDoError(
             f"quarantine has no rows of {digest[:_SHOWN]} to send; those with {UNDECODABLE} have "
             "to be mended in a copy of its rows.csv: --rows FILE"
         )
-    return _drop_rows(at, digest, rows)
+    return _drop_rows(context, digest, rows)
 
 
 def _whole_digest(landing: Landing, start: str) -> str:
@@ -142,12 +142,12 @@ def _sendable(
     return [row for row in rows if row["raw"] not in unreadable]
 
 
-def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
+def _drop_rows(context: IntakeContext, digest: str, rows: Sequence[dict[str, str]]) -> str:
     try:
-        with at.landing.open_archived(digest) as (original, file):
-            raw = _as_they_came(at, original, file, rows)
+        with context.landing.open_archived(digest) as (original, file):
+            raw = _as_they_came(context, original, file, rows)
             file.seek(0)
-            table = open_table(file, original, stated(at.spec.data))
+            table = open_table(file, original, stated(context.spec.data))
     except FileNotFoundError as error:
         raise NothingToDoError(
             f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
@@ -156,22 +156,22 @@ def _drop_rows(at: Dock, digest: str, rows: Sequence[dict[str, str]]) -> str:
     is_json = table.start is None
     lines = [_with_all(table.columns, text) for text in raw] if is_json else raw
     content = "".join([table.start or "", *(f"{line}\n" for line in lines)]).encode()
-    if at.spec.data.encoding != UTF_8:
+    if context.spec.data.encoding != UTF_8:
         content = BOM + content
     new = hashlib.sha256(content).hexdigest()
     # Before it lands: a run may be faster than this process.
-    at.ledger.promise(new, digest, {int(row["line"]) for row in rows if _has_line(row)})
+    context.ledger.promise(new, digest, {int(row["line"]) for row in rows if _has_line(row)})
     name = _new_name(digest, f"{new[:6]}-{_unpacked(original, is_json=is_json)}")
-    at.landing.drop(name, content)
+    context.landing.drop(name, content)
     return name
 
 
 def _as_they_came(
-    at: Dock, original: str, file: BinaryIO, rows: Sequence[dict[str, str]]
+    context: IntakeContext, original: str, file: BinaryIO, rows: Sequence[dict[str, str]]
 ) -> list[str]:
     """Return the texts of rows, those that were shown with escapes and not mended as they came."""
     lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
-    came = raw_texts(file, original, {*lines} - {0}, stated(at.spec.data))
+    came = raw_texts(file, original, {*lines} - {0}, stated(context.spec.data))
     texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
     return [
         text if showable_row(text) == row["raw"] else row["raw"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.arrays import Calls, Labels, Matrix
 from include.records.records import ModelVersion, Plan, Proof, Scorecard, Scores, SliceScore
 from include.reports import pictures
@@ -26,30 +26,30 @@ log = logging.getLogger("ratchet")
 WARM_UPS, TIMED_ROWS = 3, 30
 
 
-def score_contenders(at: Workplace, plan: Plan, challenger: ModelVersion) -> Scores:
+def score_contenders(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score both contenders; record scorecards, slices, grounds and pictures in MLflow."""
-    champion = at.registry.opponent(challenger)
-    ground = leak_proof_step.ground(at, plan, [challenger, *([champion] if champion else [])])
-    mine = _answer(at, plan, challenger, ground, at.spec.slices)
-    theirs = None if champion is None else _answer_if_fit(at, plan, champion, ground)
+    champion = context.registry.opponent(challenger)
+    ground = leak_proof_step.ground(context, plan, [challenger, *([champion] if champion else [])])
+    mine = _answer(context, plan, challenger, ground, context.spec.slices)
+    theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
     drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
-    at.registry.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
-    slices = tuple(_slices(at, mine, theirs))
-    at.registry.log(plan.run_id, metrics=_slice_metrics(slices))
+    context.registry.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
+    slices = tuple(_slices(context, mine, theirs))
+    context.registry.log(plan.run_id, metrics=_slice_metrics(slices))
     scores = Scores(
-        _scorecard(at, plan, "challenger", challenger, mine),
+        _scorecard(context, plan, "challenger", challenger, mine),
         slices=slices,
         proofs=tuple(one.proof for one in (mine, theirs) if one),
-        looks=at.registry.looks(challenger, len(mine.y)),
-        barred=leak_proof_step.barred(at, plan),
+        looks=context.registry.looks(challenger, len(mine.y)),
+        barred=leak_proof_step.barred(context, plan),
     )
     if champion is not None and theirs is None:
         scores = replace(scores, unfit_champion=champion.version)
     if champion is not None and theirs is not None:
-        card = _scorecard(at, plan, "champion", champion, theirs)
+        card = _scorecard(context, plan, "champion", champion, theirs)
         agreement = score_stage.agree(mine.y, mine.contender.calls, theirs.contender.calls)
         scores = replace(scores, champion=card, agreement=agreement)
-    at.registry.log_grounds(plan.run_id, scores)
+    context.registry.log_grounds(plan.run_id, scores)
     return scores
 
 
@@ -91,38 +91,38 @@ class _Answers:
 
 
 def _answer(
-    at: Workplace,
+    context: StepContext,
     plan: Plan,
     version: ModelVersion,
     ground: leak_proof_step.Ground,
     slices: tuple[Slice, ...] = (),
 ) -> _Answers:
-    bundle = at.registry.bundle(version)
+    bundle = context.registry.bundle(version)
     # The same rows in the same order, each laid out as the model was fitted on them.
     layout = bundle.manifest.layout
-    X, y = at.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
+    X, y = context.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
     return _Answers(
         y,
         pictures.Contender(bundle.probability(X), bundle.manifest.threshold),
         latency_ms(bundle, X),
         bundle.size_bytes,
         tuple(score_stage.members(X, layout, part) for part in slices),
-        leak_proof_step.proof(at, plan, version, bundle.manifest, ground),
+        leak_proof_step.proof(context, plan, version, bundle.manifest, ground),
     )
 
 
 def _answer_if_fit(
-    at: Workplace, plan: Plan, champion: ModelVersion, ground: leak_proof_step.Ground
+    context: StepContext, plan: Plan, champion: ModelVersion, ground: leak_proof_step.Ground
 ) -> _Answers | None:
     try:
-        return _answer(at, plan, champion, ground)
+        return _answer(context, plan, champion, ground)
     except ValueError as error:
         log.warning("champion %s cannot answer these rows: %s", champion.version, error)
         return None
 
 
 def _scorecard(
-    at: Workplace, plan: Plan, name: str, version: ModelVersion, answers: _Answers
+    context: StepContext, plan: Plan, name: str, version: ModelVersion, answers: _Answers
 ) -> Scorecard:
     said, data_version = answers.contender, plan.dataset.version
     quality = score_stage.score(
@@ -130,12 +130,12 @@ def _scorecard(
     )
     card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
     log.info("%s: %s", name, card)
-    at.registry.log_scorecard(plan.run_id, name, card)
+    context.registry.log_scorecard(plan.run_id, name, card)
     return card
 
 
-def _slices(at: Workplace, mine: _Answers, theirs: _Answers | None) -> Iterator[SliceScore]:
-    for part, inside in zip(at.spec.slices, mine.inside, strict=True):
+def _slices(context: StepContext, mine: _Answers, theirs: _Answers | None) -> Iterator[SliceScore]:
+    for part, inside in zip(context.spec.slices, mine.inside, strict=True):
         other = theirs.contender.calls[inside] if theirs else None
         one = score_stage.score_slice(
             part.name, mine.y[inside], mine.contender.calls[inside], other

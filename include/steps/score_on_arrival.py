@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import RatchetError
 from include.records.records import Batch, ModelVersion, Scorecard, in_words
 from include.stages import score as score_stage
@@ -21,26 +21,26 @@ from include.stages.split import HOLDOUT, TRAIN
 log = logging.getLogger("ratchet")
 
 
-def score_arrivals(at: Workplace, batches: Sequence[Batch]) -> None:
+def score_arrivals(context: StepContext, batches: Sequence[Batch]) -> None:
     """Score the champion on each batch that was committed after the rows it was fitted on."""
-    champion = at.registry.champion()
+    champion = context.registry.champion()
     if champion is None:
         return
     unseen = [one for one in batches if one.new and (one.committed or 0) > champion.data_version]
-    known = at.registry.arrivals() if unseen else set()
+    known = context.registry.arrivals() if unseen else set()
     for batch in unseen:
         if batch.committed not in known:
-            _score_arrival(at, champion, batch)
+            _score_arrival(context, champion, batch)
 
 
-def _score_arrival(at: Workplace, champion: ModelVersion, batch: Batch) -> None:
+def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -> None:
     try:
-        card = _scorecard(at, champion, batch)
+        card = _scorecard(context, champion, batch)
     except (ValueError, RatchetError) as error:
         log.warning("champion %s was not scored on %s: %s", champion.version, batch.name, error)
         return
-    at.registry.log_arrival(card)
-    usual = at.registry.figure(champion.run_id, "challenger_f1")
+    context.registry.log_arrival(card)
+    usual = context.registry.figure(champion.run_id, "challenger_f1")
     log.info(
         "champion %s on %d rows of %s that it has never seen: F1 %.4f; on the holdout that it was "
         "promoted on: %s",
@@ -52,18 +52,20 @@ def _score_arrival(at: Workplace, champion: ModelVersion, batch: Batch) -> None:
     )
 
 
-def _scorecard(at: Workplace, champion: ModelVersion, batch: Batch) -> Scorecard:
+def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Scorecard:
     """Score the champion on a batch; ValueError when that cannot be done, and why."""
     version = batch.committed or 0
-    counts = [at.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
+    counts = [context.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
     rows = {name: sum(count[name] for count in counts) for name in counts[0]}
     if min(rows.values()) < LEAST_OF_A_CLASS:
         raise ValueError(
             f"too few rows of a class: {in_words(rows)}, at least {LEAST_OF_A_CLASS} are needed"
         )
-    bundle = at.registry.bundle(champion)
+    bundle = context.registry.bundle(champion)
     layout = bundle.manifest.layout
-    sides = [at.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)]
+    sides = [
+        context.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)
+    ]
     X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
     threshold = bundle.manifest.threshold
     return score_stage.score(y, bundle.probability(X), threshold, champion.version, version)

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from include.adapters.race_results import Board
 from include.adapters.train_matrix import Arranged
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import SpecError
 from include.records.records import Candidate, Heat, Plan, Trial
 from include.spec.model_spec import Spec
@@ -87,27 +87,27 @@ class Finish:
         return self.trials[0]
 
 
-def enter(at: Workplace, plan: Plan) -> Race:
+def enter(context: StepContext, plan: Plan) -> Race:
     """Open the race of a run; the first to come on a machine lays the train side out.
 
     Of a train side that outgrows a fit, a stratified part.
     """
-    version, rule = plan.dataset.version, at.spec.selection
+    version, rule = plan.dataset.version, context.spec.selection
 
     def arranged() -> Arranged:
-        layout = at.lake.layout(version, at.lake.require_contract())
-        if fit_out_of_memory_step.outgrows(at, plan.dataset, layout):
-            X, y = fit_out_of_memory_step.part(at, plan.dataset, layout)
+        layout = context.lake.layout(version, context.lake.require_contract())
+        if fit_out_of_memory_step.outgrows(context, plan.dataset, layout):
+            X, y = fit_out_of_memory_step.part(context, plan.dataset, layout)
         else:
-            X, y = at.lake.matrix(version, TRAIN, layout)
+            X, y = context.lake.matrix(version, TRAIN, layout)
         order, bounds = select.fold_order(y, rule)
         return Arranged(layout, X, y, select.doubled(order, bounds), bounds)
 
-    name = f"{at.lake.url} {version} {rule.folds} {rule.seed} {at.settings.fit_memory}"
-    side = at.train_sides.open(name, arranged)
-    board = Board(f"{at.lake.url}/races", plan.run_id, at.settings.s3)
+    name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
+    side = context.train_sides.open(name, arranged)
+    board = Board(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
     rows = Folded(side.X, side.y, side.bounds)
-    return Race(at.spec, side.layout, rows, board, at.settings.cores)
+    return Race(context.spec, side.layout, rows, board, context.settings.cores)
 
 
 def screen(race: Race, family: str) -> list[Trial]:

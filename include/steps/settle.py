@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from include.context.intake_context import Dock
+from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
 from include.records.ledger_state import LandingReading
 from include.records.records import Batch, Fate
@@ -32,67 +32,69 @@ _SHARE_AGAIN = 0.5
 """A mended file brings at least this share of the good rows again; tomorrow's file brings none."""
 
 
-def look(at: Dock) -> LandingReading:
+def look(context: IntakeContext) -> LandingReading:
     """Return what waits in the landing place, and what waits in quarantine for somebody."""
-    return at.landing.look(at.ledger.closed())
+    return context.landing.look(context.ledger.closed())
 
 
-def note_refusal(at: Dock, batch: Batch, name: str, why: str = "") -> None:
+def note_refusal(context: IntakeContext, batch: Batch, name: str, why: str = "") -> None:
     """Write down what was refused of a file, and tell its sender; `why` is that of a whole file."""
-    known = at.ledger.about(batch.digest)
+    known = context.ledger.about(batch.digest)
     # The name of a replay has the end of the file's own: what it was first refused as is whole.
     shown = known.name if known and OWN_NAME.match(name) else OWN_NAME.sub("", name)
     whole = batch.fate is Fate.REFUSED
     refusal = Refusal(batch.digest, shown, batch.read, batch.refused, whole=whole)
-    if refusal == known and not whole and not _has_waiting_rows(at, batch.digest):
+    if refusal == known and not whole and not _has_waiting_rows(context, batch.digest):
         # A batch that the table had lost comes again: its bad rows were mended long ago.
         return
-    at.ledger.remember(refusal)
+    context.ledger.remember(refusal)
     with _no_note_is_worth_a_file(batch.name, "written"):
-        at.notes.write(refusal, _note(at, batch, refusal, why))
+        context.notes.write(refusal, _note(context, batch, refusal, why))
 
 
-def promise(at: Dock, batch: Batch, name: str) -> None:
+def promise(context: IntakeContext, batch: Batch, name: str) -> None:
     """Write down, before a file is committed, which refused rows it brings again."""
     if OWN_NAME.match(name):  # what a replay brings again was written down when it was made
         return
-    for refusal in at.ledger.named(name):
+    for refusal in context.ledger.named(name):
         if refusal.digest != batch.digest and _brings_again(batch, refusal):
-            at.ledger.promise(batch.digest, refusal.digest, None)
+            context.ledger.promise(batch.digest, refusal.digest, None)
 
 
-def settle(at: Dock, digest: str) -> None:
+def settle(context: IntakeContext, digest: str) -> None:
     """Settle what a file has brought again that is taken in now, and remove the notes of that."""
-    for of in at.ledger.promises(digest):
-        at.ledger.settle(of, digest)
-        other = at.ledger.about(of)
-        is_settled = at.ledger.settled(of).everything
-        if other is not None and (is_settled or not (other.whole or _has_waiting_rows(at, of))):
-            _close(at, other)
-        at.ledger.forget_promise(of, digest)
-    own = at.ledger.about(digest)
-    if own is not None and not _has_waiting_rows(at, digest):
-        _close(at, own)
+    for of in context.ledger.promises(digest):
+        context.ledger.settle(of, digest)
+        other = context.ledger.about(of)
+        is_settled = context.ledger.settled(of).everything
+        if other is not None and (
+            is_settled or not (other.whole or _has_waiting_rows(context, of))
+        ):
+            _close(context, other)
+        context.ledger.forget_promise(of, digest)
+    own = context.ledger.about(digest)
+    if own is not None and not _has_waiting_rows(context, digest):
+        _close(context, own)
 
 
-def unsettled(at: Dock, digest: str) -> list[dict[str, str]]:
+def unsettled(context: IntakeContext, digest: str) -> list[dict[str, str]]:
     """Return the refused rows of a batch that no other has brought again."""
-    settled = at.ledger.settled(digest)
-    held = rows_of(at.landing, digest)
+    settled = context.ledger.settled(digest)
+    held = rows_of(context.landing, digest)
     return [row for row in held if not settled.holds(row.get("line", ""))]
 
 
-def _has_waiting_rows(at: Dock, digest: str) -> bool:
+def _has_waiting_rows(context: IntakeContext, digest: str) -> bool:
     try:
-        return bool(unsettled(at, digest))
+        return bool(unsettled(context, digest))
     except NothingToDoError:  # a person has written into the table itself
         return True
 
 
-def _close(at: Dock, refusal: Refusal) -> None:
+def _close(context: IntakeContext, refusal: Refusal) -> None:
     with _no_note_is_worth_a_file(showable_name(refusal.name), "removed"):
-        at.notes.delete(refusal)
-    at.ledger.close(refusal)
+        context.notes.delete(refusal)
+    context.ledger.close(refusal)
 
 
 @contextmanager
@@ -116,30 +118,30 @@ def _brings_again(batch: Batch, refusal: Refusal) -> bool:
     return not batch.refused and batch.read == refusal.refused
 
 
-def _note(at: Dock, batch: Batch, refusal: Refusal, why: str) -> str:
+def _note(context: IntakeContext, batch: Batch, refusal: Refusal, why: str) -> str:
     name, when = showable_name(refusal.name), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    place = at.landing.quarantine_url(batch.digest)
+    place = context.landing.quarantine_url(batch.digest)
     if refusal.whole:
         return (
             f"refused the whole of {name} on {when}. No row of it was taken in.\n\n"
             f"Why\n{why}\n\n"
             f"What to do\nMend the file and put it here again, under the same name: not into this "
-            f"folder, but into the one above.\n\n{_end(at, place, batch.digest)}"
+            f"folder, but into the one above.\n\n{_end(context, place, batch.digest)}"
         )
     good = counted(batch.read - batch.refused, "other row")
     return (
         f"refused {batch.refused:,} of {counted(batch.read, 'row')} of {name} on {when}. {good} "
         f"went on.\n\nWhy\n{listed(batch.refused_for, batch.other_reasons)}\n\n"
-        f"Which rows\n{_rows_of_note(at, batch)}\n\n"
+        f"Which rows\n{_rows_of_note(context, batch)}\n\n"
         f"What to do\nMend these rows and put the whole file here again, under the same name: not "
         "into this folder, but into the one above. Rows that went in before are known and do not "
         f"count twice. A file with the header and just these rows, mended, does as well.\n\n"
-        f"{_end(at, place, batch.digest)}"
+        f"{_end(context, place, batch.digest)}"
     )
 
 
-def _rows_of_note(at: Dock, batch: Batch) -> str:
-    rows = rows_of(at.landing, batch.digest)
+def _rows_of_note(context: IntakeContext, batch: Batch) -> str:
+    rows = rows_of(context.landing, batch.digest)
     lines = [
         f"line {row['line']}{', ' * bool(row['column'])}{row['column']}: "
         f"{showable_name(row['raw'], _LONGEST_LISTED)}"
@@ -149,10 +151,10 @@ def _rows_of_note(at: Dock, batch: Batch) -> str:
     return "\n".join([*lines, f"and {counted(more, 'more row')}"] if more else lines)
 
 
-def _end(at: Dock, place: str, digest: str) -> str:
+def _end(context: IntakeContext, place: str, digest: str) -> str:
     return (
         "This note goes when the mended file has been taken in. It may be deleted before.\n\n"
-        f"For the operators: {place}, ./ratchet quarantine {at.spec.name}. Is the file right as it "
+        f"For the operators: {place}, ./ratchet quarantine {context.spec.name}. Is the file right as it "
         "is, and the spec was wrong? Then mend the spec and send it again: "
-        f"./ratchet replay {at.spec.name} {digest[:12]}"
+        f"./ratchet replay {context.spec.name} {digest[:12]}"
     )

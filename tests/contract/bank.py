@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from include.cli import main as command
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.records.records import Batch
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -90,16 +90,16 @@ def bank_rows(rows: int, seed: int) -> pl.DataFrame:
     ).unique(["age", "balance", "job"], keep="first", maintain_order=True)
 
 
-def bank_at(home: Path, environment: Mapping[str, str] | None = None, **data: Any) -> Workplace:
-    """Open the workplace of the spec, as changed, in a home or where the environment says."""
+def bank_at(home: Path, environment: Mapping[str, str] | None = None, **data: Any) -> StepContext:
+    """Open the context of the spec, as changed, in a home or where the environment says."""
     settings = read_settings({"RATCHET_HOME": str(home), **(environment or {})})
-    return workplace(bank_spec(**data), settings)
+    return step_context(bank_spec(**data), settings)
 
 
-def deliver(at: Workplace, content: str | bytes, name: str = "batch.csv") -> Batch:
+def deliver(context: StepContext, content: str | bytes, name: str = "batch.csv") -> Batch:
     """Drop one file, run, and return what became of it."""
-    at.landing.drop(name, content.encode() if isinstance(content, str) else content)
-    (batch,) = take_in(at).batches
+    context.landing.drop(name, content.encode() if isinstance(content, str) else content)
+    (batch,) = take_in(context).batches
     return batch
 
 

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from include.adapters import landing as door
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from tests.contract.lost_rows import PARTS
@@ -24,30 +24,30 @@ def _looks_often() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def new_workplace(
+def new_context(
     spec: Spec, mlflow_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Workplace]:
-    """Return a function that opens a workplace of a spec that was never trained."""
+) -> Callable[[], StepContext]:
+    """Return a function that opens a context of a spec that was never trained."""
 
-    def opened() -> Workplace:
+    def opened() -> StepContext:
         name = next(NAMES)
         home, port = tmp_path_factory.mktemp("home"), mlflow_url.rpartition(":")[2]
         settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": port})
-        return workplace(spec.model_copy(update={"name": name, "model": name}), settings)
+        return step_context(spec.model_copy(update={"name": name, "model": name}), settings)
 
     return opened
 
 
 @pytest.fixture
-def at(new_workplace: Callable[[], Workplace]) -> Workplace:
-    """Return a workplace that no other test has seen."""
-    return new_workplace()
+def context(new_context: Callable[[], StepContext]) -> StepContext:
+    """Return a context that no other test has seen."""
+    return new_context()
 
 
 @pytest.fixture
-def filled(at: Workplace) -> Workplace:
-    """Return a workplace into which three deliveries were taken one after the other."""
+def filled(context: StepContext) -> StepContext:
+    """Return a context into which three deliveries were taken one after the other."""
     for number, part in enumerate(PARTS):
-        drop(at, part, f"{number}.csv")
-        take_in(at)
-    return at
+        drop(context, part, f"{number}.csv")
+        take_in(context)
+    return context

@@ -15,7 +15,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from include.cli import registry_commands
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import ModelRefusedError, NotOwnerError, RatchetError, TakenError
 from include.records.moves import Move, MoveKind, RollBack
 from include.records.records import Decision, Form, Intake, ModelVersion, Plan
@@ -30,11 +30,11 @@ SPEC, MOVES = "ratchet.spec", "ratchet.moves"
 class World:
     """A spec with an experiment and a registered model, and the MLflow server behind them."""
 
-    at: Workplace
+    at: StepContext
     intake: Intake
     home: Path
     """The folder of the server."""
-    fit: Callable[[Workplace, Plan], ModelVersion]
+    fit: Callable[[StepContext, Plan], ModelVersion]
     """Registers a model as the task `fit` does, only sooner."""
     watchers: Sequence[Callable[[], object]] = ()
     """Those who only look, as the exporter does: none of them may stumble over a deed."""

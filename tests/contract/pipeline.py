@@ -8,7 +8,7 @@ from typing import Any
 import mlflow
 import polars as pl
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.records import (
     Batch,
     Decision,
@@ -39,33 +39,36 @@ class Run:
     decision: Decision
 
 
-def drop(at: Workplace, rows: pl.DataFrame | str, name: str = "batch.csv") -> str:
+def drop(context: StepContext, rows: pl.DataFrame | str, name: str = "batch.csv") -> str:
     """Put a file into the landing folder and return its text."""
     text = rows if isinstance(rows, str) else rows.write_csv()
-    at.landing.drop(name, text.encode())
+    context.landing.drop(name, text.encode())
     return text
 
 
-def take_in(at: Workplace) -> Intake:
+def take_in(context: StepContext) -> Intake:
     """Run the steps that bring files into the lake."""
-    return pipeline_step.split(at, pipeline_step.dedup(at, pipeline_step.ingest(at)))
+    return pipeline_step.split(context, pipeline_step.dedup(context, pipeline_step.ingest(context)))
 
 
-def run(at: Workplace, form: Form | None = None) -> Run:
+def run(context: StepContext, form: Form | None = None) -> Run:
     """Run every step up to the decision."""
     form = form or Form()
-    batches = pipeline_step.dedup(at, pipeline_step.ingest(at))
-    intake = pipeline_step.split(at, batches)
-    plan = pipeline_step.plan(at, intake, form, next(DAG_RUNS))
-    screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
-    for heat in pipeline_step.shortlist(at, plan, screened):
-        pipeline_step.heat(at, plan, heat)
-    heats = [
-        pipeline_step.heat(at, plan, heat) for heat in pipeline_step.finalists(at, plan, screened)
+    batches = pipeline_step.dedup(context, pipeline_step.ingest(context))
+    intake = pipeline_step.split(context, batches)
+    plan = pipeline_step.plan(context, intake, form, next(DAG_RUNS))
+    screened = [
+        pipeline_step.screen(context, plan, family.name) for family in context.spec.families
     ]
-    challenger = pipeline_step.fit(at, plan, screened)
-    scores = pipeline_step.score(at, plan, challenger)
-    decision = pipeline_step.promote(at, plan, challenger, scores, form)
+    for heat in pipeline_step.shortlist(context, plan, screened):
+        pipeline_step.heat(context, plan, heat)
+    heats = [
+        pipeline_step.heat(context, plan, heat)
+        for heat in pipeline_step.finalists(context, plan, screened)
+    ]
+    challenger = pipeline_step.fit(context, plan, screened)
+    scores = pipeline_step.score(context, plan, challenger)
+    decision = pipeline_step.promote(context, plan, challenger, scores, form)
     return Run(batches, intake, plan, screened, heats, challenger, scores, decision)
 
 
@@ -77,23 +80,23 @@ def leaderboard(done: Run) -> list[dict[str, Any]]:
     return listed
 
 
-def rows(at: Workplace) -> pl.DataFrame:
+def rows(context: StepContext) -> pl.DataFrame:
     """Return every row of the table."""
-    return pl.read_delta(f"{at.lake.url}/rows")
+    return pl.read_delta(f"{context.lake.url}/rows")
 
 
-def state(at: Workplace) -> tuple[object, ...]:
+def state(context: StepContext) -> tuple[object, ...]:
     """Return all that a repeated step must leave alone: rows, versions, aliases, runs, files."""
     client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(at.spec.name)
+    experiment = client.get_experiment_by_name(context.spec.name)
     assert experiment is not None
-    versions = client.search_model_versions(f"name='{at.spec.model}'")
-    places = (at.landing.url, f"{at.lake.url}/quarantine")
+    versions = client.search_model_versions(f"name='{context.spec.model}'")
+    places = (context.landing.url, f"{context.lake.url}/quarantine")
     files = [path for place in places for path in Path(place).rglob("*.csv")]
     return (
-        rows(at).sort("key_high", "key_low").rows(),
+        rows(context).sort("key_high", "key_low").rows(),
         sorted((one.version, str(sorted(one.tags.items()))) for one in versions),
-        dict(client.get_registered_model(at.spec.model).aliases),
+        dict(client.get_registered_model(context.spec.model).aliases),
         sorted(one.info.run_id for one in client.search_runs([experiment.experiment_id])),
         sorted(map(str, files)),
     )

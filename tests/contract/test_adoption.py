@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from demo.data import pulsar_rows
 from include.cli import main as ratchet
 from include.cli.registry_commands import judge_version
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.errors import AdoptionError, ModelRefusedError
 from include.records.moves import Move, MoveKind
 from include.records.records import Form, Origin, Verdict
@@ -73,25 +73,27 @@ def offer(model: Path, fitted_on: Path | None = None) -> adopt_step.Offer:
     return adopt_step.Offer(model, "Ada", "it ran last year", 0.3, fitted_on)
 
 
-def test_it_is_a_version_like_any_other_with_its_papers(at: Workplace, elsewhere: Path) -> None:
+def test_it_is_a_version_like_any_other_with_its_papers(
+    context: StepContext, elsewhere: Path
+) -> None:
     """Threshold, layout and who, when and why; the same file again is the same version."""
-    drop(at, ROWS)
-    run(at)
-    adopted = adopt_step.adopt(at, offer(elsewhere))
-    assert adopt_step.adopt(at, offer(elsewhere)) == adopted
+    drop(context, ROWS)
+    run(context)
+    adopted = adopt_step.adopt(context, offer(elsewhere))
+    assert adopt_step.adopt(context, offer(elsewhere)) == adopted
     assert adopted.origin is Origin.ADOPTED_UNPROVED
-    manifest = at.registry.bundle(adopted).manifest
+    manifest = context.registry.bundle(adopted).manifest
     assert (manifest.threshold, manifest.family, len(manifest.example)) == (0.3, "adopted", 5)
     tags = mlflow.MlflowClient().get_model_version(adopted.name, adopted.version).tags
     assert tags["ratchet.adopted_by"] == "Ada"
     assert tags["ratchet.adopted_because"] == "it ran last year"
-    assert at.registry.champion() != adopted
+    assert context.registry.champion() != adopted
 
 
-def train_rows(at: Workplace) -> pl.DataFrame:
+def train_rows(context: StepContext) -> pl.DataFrame:
     """Return the train side as a file has it."""
     own = ("key_high", "key_low", "batch", "side")
-    return rows(at).filter(side="train").drop(own).rename({"label": "class"})
+    return rows(context).filter(side="train").drop(own).rename({"label": "class"})
 
 
 def named(folder: Path, frame: pl.DataFrame) -> Path:
@@ -101,9 +103,9 @@ def named(folder: Path, frame: pl.DataFrame) -> Path:
     return path
 
 
-def holdout_rows(at: Workplace) -> int:
+def holdout_rows(context: StepContext) -> int:
     """Return how many rows the holdout has."""
-    return rows(at).filter(side="holdout").height
+    return rows(context).filter(side="holdout").height
 
 
 def memorised(frame: pl.DataFrame) -> DecisionTreeClassifier:
@@ -115,128 +117,132 @@ def memorised(frame: pl.DataFrame) -> DecisionTreeClassifier:
 
 
 def test_older_rows_count_when_its_rows_are_known_and_it_does_as_well_on_later_ones(
-    at: Workplace, tmp_path: Path
+    context: StepContext, tmp_path: Path
 ) -> None:
     """Until enough came later it is held; of rows in the holdout none may be named."""
-    drop(at, ROWS)
-    take_in(at)
-    train = train_rows(at)
+    drop(context, ROWS)
+    take_in(context)
+    train = train_rows(context)
     model = written(tmp_path, fitted(train))
-    honest = adopt_step.adopt(at, offer(model, named(tmp_path, train)))
-    leaky = adopt_step.adopt(at, offer(model, named(tmp_path, ROWS)))
-    early = judge_version(at, honest, Form())
+    honest = adopt_step.adopt(context, offer(model, named(tmp_path, train)))
+    leaky = adopt_step.adopt(context, offer(model, named(tmp_path, ROWS)))
+    early = judge_version(context, honest, Form())
     assert early.verdict is Verdict.HOLD
     assert "it takes 10 more positive and 10 more negative ones" in early.reason
-    before = holdout_rows(at)
-    assert judge_version(at, leaky, Form()).scores.proofs[0].shared_rows == before
-    drop(at, pulsar_rows(900, seed=7), "many.csv")
-    take_in(at)
-    late = judge_version(at, honest, Form())
+    before = holdout_rows(context)
+    assert judge_version(context, leaky, Form()).scores.proofs[0].shared_rows == before
+    drop(context, pulsar_rows(900, seed=7), "many.csv")
+    take_in(context)
+    late = judge_version(context, honest, Form())
     assert late.verdict is Verdict.PROMOTE
-    assert late.scores.challenger.rows == holdout_rows(at)
+    assert late.scores.challenger.rows == holdout_rows(context)
     assert late.scores.proofs[0].fitted_rows == train.height
     (agreed,) = (check for check in late.checks if check.name == "challenger_agreement")
     assert agreed.passed
     assert "agrees with the" in agreed.sentence
-    there = judge_version(at, leaky, Form())
-    assert there.scores.challenger.rows == holdout_rows(at) - before
+    there = judge_version(context, leaky, Form())
+    assert there.scores.challenger.rows == holdout_rows(context) - before
     assert f"of the rows that it names {before} are in the holdout" in there.checks[0].sentence
 
 
 def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
-    at: Workplace, tmp_path: Path
+    context: StepContext, tmp_path: Path
 ) -> None:
     """Whatever ten rows it names: honest challengers meet it on rows that came later."""
-    drop(at, ROWS)
-    take_in(at)
-    ten = named(tmp_path, train_rows(at)[:10])
-    champion = adopt_step.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
-    promote_step.crown(at, champion, "Ada", "it is perfect")
-    drop(at, pulsar_rows(60, seed=8), "few.csv")
-    held = run(at).decision
+    drop(context, ROWS)
+    take_in(context)
+    ten = named(tmp_path, train_rows(context)[:10])
+    champion = adopt_step.adopt(context, offer(written(tmp_path, memorised(ROWS)), ten))
+    promote_step.crown(context, champion, "Ada", "it is perfect")
+    drop(context, pulsar_rows(60, seed=8), "few.csv")
+    held = run(context).decision
     assert held.verdict is Verdict.HOLD
     assert "more positive ones, until then it is not judged against: wait" in held.reason
-    before = holdout_rows(at)
-    drop(at, pulsar_rows(900, seed=7), "many.csv")
-    decision = run(at).decision
+    before = holdout_rows(context)
+    drop(context, pulsar_rows(900, seed=7), "many.csv")
+    decision = run(context).decision
     assert decision.scores.champion is not None
-    assert before - 120 < holdout_rows(at) - decision.scores.champion.rows < before
+    assert before - 120 < holdout_rows(context) - decision.scores.champion.rows < before
     assert decision.scores.champion.f1 < 0.2
     assert decision.verdict is Verdict.PROMOTE
 
 
 def test_a_challenger_that_knows_the_holdout_by_heart_does_not_win(
-    at: Workplace, tmp_path: Path
+    context: StepContext, tmp_path: Path
 ) -> None:
     """Neither before nor after rows came later, however well known the ten rows that it names."""
-    drop(at, ROWS)
-    run(at)
-    ten = named(tmp_path, train_rows(at)[:10])
-    adopted = adopt_step.adopt(at, offer(written(tmp_path, memorised(ROWS)), ten))
+    drop(context, ROWS)
+    run(context)
+    ten = named(tmp_path, train_rows(context)[:10])
+    adopted = adopt_step.adopt(context, offer(written(tmp_path, memorised(ROWS)), ten))
     for form in (Form(), Form(force=True)):
-        early = judge_version(at, adopted, form)
+        early = judge_version(context, adopted, form)
         assert early.scores.challenger.f1 == 1
         assert early.verdict is Verdict.HOLD
-    before = holdout_rows(at)
-    drop(at, pulsar_rows(900, seed=7), "many.csv")
-    take_in(at)
-    late = judge_version(at, adopted, Form(force=True))
-    assert late.scores.challenger.rows == holdout_rows(at) - before
+    before = holdout_rows(context)
+    drop(context, pulsar_rows(900, seed=7), "many.csv")
+    take_in(context)
+    late = judge_version(context, adopted, Form(force=True))
+    assert late.scores.challenger.rows == holdout_rows(context) - before
     assert late.verdict is Verdict.REJECT
     assert "from before its adoption, 1.0000, is above the" in late.checks[0].sentence
 
 
 def test_kept_keys_that_were_altered_prove_nothing(
-    at: Workplace, elsewhere: Path, tmp_path: Path
+    context: StepContext, elsewhere: Path, tmp_path: Path
 ) -> None:
     """Their digest stands with the version; the scores say so, and nothing fails."""
-    drop(at, ROWS)
-    take_in(at)
+    drop(context, ROWS)
+    take_in(context)
     mine = tmp_path / "mine.csv"
     ROWS[:300].write_csv(mine)
-    adopted = adopt_step.adopt(at, offer(elsewhere, mine))
-    at.registry.keep_fitted_keys(adopted.run_id, at.registry.fitted_keys(adopted).head(1))
+    adopted = adopt_step.adopt(context, offer(elsewhere, mine))
+    context.registry.keep_fitted_keys(adopted.run_id, context.registry.fitted_keys(adopted).head(1))
     with pytest.raises(ModelRefusedError, match=r"changed after .* was adopted"):
-        at.registry.fitted_keys(adopted)
-    proof = judge_version(at, adopted, Form()).scores.proofs[0]
+        context.registry.fitted_keys(adopted)
+    proof = judge_version(context, adopted, Form()).scores.proofs[0]
     assert "proves nothing: adopt the model again" in proof.problem
-    drop(at, pulsar_rows(900, seed=7), "many.csv")
-    take_in(at)
-    assert judge_version(at, adopted, Form()).scores.proofs[0].holds
+    drop(context, pulsar_rows(900, seed=7), "many.csv")
+    take_in(context)
+    assert judge_version(context, adopted, Form()).scores.proofs[0].holds
 
 
-def test_without_them_only_rows_that_come_later_count(at: Workplace, elsewhere: Path) -> None:
+def test_without_them_only_rows_that_come_later_count(
+    context: StepContext, elsewhere: Path
+) -> None:
     """Both contenders meet on those alone; as long as they are few, the proof is missing."""
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    adopted = adopt_step.adopt(at, offer(elsewhere))
-    drop(at, ROWS[300:330], "few.csv")
-    take_in(at)
-    early = judge_version(at, adopted, Form())
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    adopted = adopt_step.adopt(context, offer(elsewhere))
+    drop(context, ROWS[300:330], "few.csv")
+    take_in(context)
+    early = judge_version(context, adopted, Form())
     assert "names no rows that it was fitted on, and since" in early.scores.proofs[0].problem
     assert early.verdict is Verdict.HOLD
-    drop(at, pulsar_rows(900, seed=7), "many.csv")
-    take_in(at)
-    late = judge_version(at, adopted, Form())
+    drop(context, pulsar_rows(900, seed=7), "many.csv")
+    take_in(context)
+    late = judge_version(context, adopted, Form())
     assert late.scores.proofs[0].holds
     before = sum(first.plan.dataset.holdout.values())
-    came_later = rows(at).filter(side="holdout").height - before
+    came_later = rows(context).filter(side="holdout").height - before
     assert late.scores.challenger.rows == came_later
     assert late.scores.champion is not None
     assert late.scores.champion.rows == came_later
-    for digest in at.lake.batches_after(0, 2):  # as if it had been lost and had come again
-        at.lake.sides.keep(digest, rows(at).filter(batch=digest), 0)
-    assert judge_version(at, adopted, Form()).scores.proofs[0].waits
+    for digest in context.lake.batches_after(0, 2):  # as if it had been lost and had come again
+        context.lake.sides.keep(digest, rows(context).filter(batch=digest), 0)
+    assert judge_version(context, adopted, Form()).scores.proofs[0].waits
 
 
-def test_a_judged_adoption_does_not_stand_for_the_data(at: Workplace, elsewhere: Path) -> None:
+def test_a_judged_adoption_does_not_stand_for_the_data(
+    context: StepContext, elsewhere: Path
+) -> None:
     """Rows that no run has trained on are trained on, whatever was adopted meanwhile."""
-    drop(at, ROWS[:300])
-    run(at)
-    drop(at, ROWS[300:], "more.csv")
-    take_in(at)
-    judge_version(at, adopt_step.adopt(at, offer(elsewhere)), Form())
-    assert at.registry.decided_data_version("nobody") == 0
+    drop(context, ROWS[:300])
+    run(context)
+    drop(context, ROWS[300:], "more.csv")
+    take_in(context)
+    judge_version(context, adopt_step.adopt(context, offer(elsewhere)), Form())
+    assert context.registry.decided_data_version("nobody") == 0
 
 
 def altered(name: str, value: Any) -> LogisticRegression:
@@ -268,28 +274,30 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("case", UNFIT)
-def test_what_cannot_answer_is_not_adopted(at: Workplace, tmp_path: Path, case: str) -> None:
+def test_what_cannot_answer_is_not_adopted(context: StepContext, tmp_path: Path, case: str) -> None:
     """The sentence says what is wrong, and nothing is registered."""
     model, sentence = UNFIT[case]
     path = written(tmp_path, model)
     if isinstance(model, bytes):
         path.write_bytes(model)
-    drop(at, ROWS)
-    run(at)
+    drop(context, ROWS)
+    run(context)
     with pytest.raises(AdoptionError, match=sentence):
-        adopt_step.adopt(at, offer(path))
+        adopt_step.adopt(context, offer(path))
     assert not Path("it-ran").exists()
-    assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
+    assert len(mlflow.MlflowClient().search_model_versions(f"name='{context.spec.model}'")) == 1
 
 
-def test_a_proof_with_bad_rows_is_no_proof(at: Workplace, elsewhere: Path, tmp_path: Path) -> None:
+def test_a_proof_with_bad_rows_is_no_proof(
+    context: StepContext, elsewhere: Path, tmp_path: Path
+) -> None:
     """A row that cannot be keyed could be anything."""
-    drop(at, ROWS)
-    run(at)
+    drop(context, ROWS)
+    run(context)
     spoilt = tmp_path / "spoilt.csv"
     spoilt.write_text(ROWS[:50].write_csv() + ",".join(["x"] * ROWS.width) + "\n")
     with pytest.raises(AdoptionError, match="proves nothing: 1 of its rows"):
-        adopt_step.adopt(at, offer(elsewhere, spoilt))
+        adopt_step.adopt(context, offer(elsewhere, spoilt))
 
 
 @pytest.fixture
@@ -298,7 +306,7 @@ def told(
     capsys: pytest.CaptureFixture[str],
     mlflow_url: str,
     tmp_path: Path,
-) -> tuple[Workplace, Command]:
+) -> tuple[StepContext, Command]:
     """Return a function that runs `./ratchet` and returns its exit code and words."""
     name = "commanded"
     specs = tmp_path / "specs"
@@ -315,27 +323,27 @@ def told(
         return code, said.out + said.err
 
     settings = read_settings()
-    return workplace(read_spec(specs / f"{name}.toml"), settings), run_command
+    return step_context(read_spec(specs / f"{name}.toml"), settings), run_command
 
 
 def test_people_adopt_judge_and_roll_back_from_the_command_line(
-    told: tuple[Workplace, Command], elsewhere: Path
+    told: tuple[StepContext, Command], elsewhere: Path
 ) -> None:
     """The first is crowned because there is none; a roll back said twice moves once."""
-    at, command = told
+    context, command = told
     assert command("promotions") == (0, "commanded never had a champion\n")
     adopt = ("adopt", str(elsewhere), "--reason", "it ran")
     code, words = command(*adopt)
     assert (code, "has no rows yet" in words) == (1, True)
-    drop(at, ROWS)
-    take_in(at)
+    drop(context, ROWS)
+    take_in(context)
     for said in ("it is the champion, because there was none", "version 1: adopted without"):
         code, words = command(*adopt)
         assert (code, said in words) == (0, True)
     other = written(elsewhere.parent, fitted(ROWS[300:]))
     _, words = command("adopt", str(other), "--reason", "another")
     if "version 2: PROMOTE" not in words:
-        at.registry.move(Move(MoveKind.PROMOTION, "2", "another"), "1")
+        context.registry.move(Move(MoveKind.PROMOTION, "2", "another"), "1")
     for reason, code, said in (
         ("worse", 0, "champion 2 -> 1"),
         ("worse", 0, "this was done before"),

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.records import Form
 from include.steps import pipeline as pipeline_step
@@ -17,12 +17,12 @@ from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
 ROWS = pulsar_rows(600, seed=1)
 
 
-def curve(at: Workplace, name: str = "f1") -> list[tuple[int, float]]:
+def curve(context: StepContext, name: str = "f1") -> list[tuple[int, float]]:
     """Return the points of a spec's curve: data version and value."""
-    experiment = mlflow.get_experiment_by_name(at.spec.name)
+    experiment = mlflow.get_experiment_by_name(context.spec.name)
     assert experiment is not None
     runs = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id], f"tags.`ratchet.arrivals` = '{at.spec.name}'"
+        [experiment.experiment_id], f"tags.`ratchet.arrivals` = '{context.spec.name}'"
     )
     if not runs:
         return []
@@ -33,73 +33,75 @@ def curve(at: Workplace, name: str = "f1") -> list[tuple[int, float]]:
 
 
 def test_each_batch_is_a_point_of_one_curve(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its whole batch, before training; beside the champion's holdout F1 in the log."""
     caplog.set_level(logging.INFO)
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    assert curve(at) == []  # there was no champion
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    assert curve(context) == []  # there was no champion
     for number in (1, 2):
-        drop(at, ROWS[number * 150 + 150 : number * 150 + 300], f"{number}.csv")
-        run(at, Form(force=True))
-    champion = at.registry.champion()
+        drop(context, ROWS[number * 150 + 150 : number * 150 + 300], f"{number}.csv")
+        run(context, Form(force=True))
+    champion = context.registry.champion()
     assert champion is not None
-    assert curve(at, "rows") == [(1, 150), (2, 150)]
-    assert curve(at, "champion_version") == [(1, 1), (2, int(champion.version) - 1)]
+    assert curve(context, "rows") == [(1, 150), (2, 150)]
+    assert curve(context, "champion_version") == [(1, 1), (2, int(champion.version) - 1)]
     usual = f"on the holdout that it was promoted on: {first.scores.challenger.f1:.4f}"
     assert any("150 rows of 1.csv" in line and usual in line for line in caplog.messages)
 
 
-def test_a_repeated_plan_adds_no_point(at: Workplace) -> None:
+def test_a_repeated_plan_adds_no_point(context: StepContext) -> None:
     """What was scored on arrival stays, even when the champion is another by then."""
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    drop(at, ROWS[300:], "more.csv")
-    second = run(at, Form(force=True))
-    points = curve(at)
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    drop(context, ROWS[300:], "more.csv")
+    second = run(context, Form(force=True))
+    points = curve(context)
     assert len(points) == 1
-    pipeline_step.plan(at, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
+    pipeline_step.plan(context, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
     score_on_arrival_step.score_arrivals(
-        at, first.batches
+        context, first.batches
     )  # a batch that the champion was fitted on
-    assert curve(at) == points
+    assert curve(context) == points
 
 
-def test_a_run_that_skips_training_scores_what_came(at: Workplace) -> None:
+def test_a_run_that_skips_training_scores_what_came(context: StepContext) -> None:
     """Drift shows although nothing is trained: here a run has decided on later rows already."""
-    drop(at, ROWS[:300])
-    run(at, Form(force=True))
-    drop(at, ROWS[300:], "more.csv")
-    intake = take_in(at)
+    drop(context, ROWS[:300])
+    run(context, Form(force=True))
+    drop(context, ROWS[300:], "more.csv")
+    intake = take_in(context)
     nothing = replace(intake, dataset=None)
     with pytest.raises(NothingToDoError):
-        pipeline_step.plan(at, nothing, Form(), next(DAG_RUNS))
-    assert [step for step, _ in curve(at)] == [1]
+        pipeline_step.plan(context, nothing, Form(), next(DAG_RUNS))
+    assert [step for step, _ in curve(context)] == [1]
 
 
-def test_too_few_rows_of_a_class_say_so(at: Workplace, caplog: pytest.LogCaptureFixture) -> None:
+def test_too_few_rows_of_a_class_say_so(
+    context: StepContext, caplog: pytest.LogCaptureFixture
+) -> None:
     """A dozen rows are no point of a curve."""
-    drop(at, ROWS[:500])
-    run(at, Form(force=True))
-    drop(at, ROWS[500:512], "dozen.csv")
-    run(at)
-    assert curve(at) == []
+    drop(context, ROWS[:500])
+    run(context, Form(force=True))
+    drop(context, ROWS[500:512], "dozen.csv")
+    run(context)
+    assert curve(context) == []
     assert any("not scored on dozen.csv: too few rows" in line for line in caplog.messages)
 
 
 def test_a_champion_that_cannot_answer_fails_no_run(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    context: StepContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The sentence is in the log and the run goes on."""
-    drop(at, ROWS[:300])
-    run(at, Form(force=True))
-    drop(at, ROWS[300:], "more.csv")
-    intake = take_in(at)
+    drop(context, ROWS[:300])
+    run(context, Form(force=True))
+    drop(context, ROWS[300:], "more.csv")
+    intake = take_in(context)
 
     def refuses(*_: object) -> None:
         raise ValueError("Input X contains NaN")
 
     monkeypatch.setattr("include.steps.score_on_arrival.score_stage.score", refuses)
-    pipeline_step.plan(at, intake, Form(), next(DAG_RUNS))
+    pipeline_step.plan(context, intake, Form(), next(DAG_RUNS))
     assert any("not scored on more.csv: Input X contains NaN" in one for one in caplog.messages)

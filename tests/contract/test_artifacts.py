@@ -11,7 +11,7 @@ import pytest
 
 from demo.data import pulsar_rows
 from include.adapters.registry import Artifacts
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.monitoring.exporter import ARTIFACTS_SECONDS, ArtifactWatch
 from include.records.ledger_state import Artifact, ArtifactsReading
 from stack.artifacts import altered
@@ -19,20 +19,20 @@ from tests.contract.pipeline import drop, run
 from tests.contract.test_exporter import Clock, Source
 from tests.logs import messages_of
 
-Deed = Callable[[Workplace, Path], None]
+Deed = Callable[[StepContext, Path], None]
 
 
 @pytest.fixture(scope="module")
-def promoted(new_workplace: Callable[[], Workplace]) -> Workplace:
-    """Return a workplace with a champion."""
-    at = new_workplace()
-    drop(at, pulsar_rows(600, seed=9))
-    run(at)
-    return at
+def promoted(new_context: Callable[[], StepContext]) -> StepContext:
+    """Return a context with a champion."""
+    context = new_context()
+    drop(context, pulsar_rows(600, seed=9))
+    run(context)
+    return context
 
 
 @pytest.fixture
-def folder(promoted: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(promoted: StepContext, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return where the server keeps the files of the champion."""
     uri = mlflow.MlflowClient().get_model_version_download_uri(promoted.spec.model, "1")
     path = urlsplit(uri).path.strip("/")
@@ -46,61 +46,70 @@ def append(file: Path) -> None:
         opened.write(b" ")
 
 
-def foreign(at: Workplace, folder: Path) -> None:
+def foreign(context: StepContext, folder: Path) -> None:
     """Take the tag away that the registration wrote."""
     del folder
-    mlflow.MlflowClient().delete_model_version_tag(at.spec.model, "1", "ratchet.digest")
+    mlflow.MlflowClient().delete_model_version_tag(context.spec.model, "1", "ratchet.digest")
 
 
-def restored(at: Workplace, digest: str) -> None:
+def restored(context: StepContext, digest: str) -> None:
     """Write the tag again."""
-    mlflow.MlflowClient().set_model_version_tag(at.spec.model, "1", "ratchet.digest", digest)
+    mlflow.MlflowClient().set_model_version_tag(context.spec.model, "1", "ratchet.digest", digest)
 
 
 DEEDS: dict[str, tuple[Deed, str]] = {
-    "model changed": (lambda _, at: append(at / "model.joblib"), "model.joblib was changed"),
-    "manifest changed": (lambda _, at: append(at / "bundle.json"), "bundle.json was changed"),
-    "model emptied": (lambda _, at: os.truncate(at / "model.joblib", 0), "model.joblib was"),
-    "model gone": (lambda _, at: (at / "model.joblib").unlink(), "model.joblib is gone"),
-    "manifest gone": (lambda _, at: (at / "bundle.json").unlink(), "bundle.json is gone"),
+    "model changed": (
+        lambda _, context: append(context / "model.joblib"),
+        "model.joblib was changed",
+    ),
+    "manifest changed": (
+        lambda _, context: append(context / "bundle.json"),
+        "bundle.json was changed",
+    ),
+    "model emptied": (
+        lambda _, context: os.truncate(context / "model.joblib", 0),
+        "model.joblib was",
+    ),
+    "model gone": (lambda _, context: (context / "model.joblib").unlink(), "model.joblib is gone"),
+    "manifest gone": (lambda _, context: (context / "bundle.json").unlink(), "bundle.json is gone"),
     "another tool's": (foreign, "has no tag ratchet.digest"),
 }
 
 
 @pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS.keys())
 def test_a_deed_is_seen_by_both_and_its_mend_too(
-    promoted: Workplace, folder: Path, deed: tuple[Deed, str]
+    promoted: StepContext, folder: Path, deed: tuple[Deed, str]
 ) -> None:
     """The exporter says which file and what of it, `make status` says that it is so."""
-    at, (does, sentence) = promoted, deed
-    settings = replace(at.settings, metrics_port=1)
-    watching = Artifacts(at.settings.registry_url, at.spec.name, at.spec.model)
-    digest = mlflow.MlflowClient().get_model_version(at.spec.model, "1").tags["ratchet.digest"]
+    context, (does, sentence) = promoted, deed
+    settings = replace(context.settings, metrics_port=1)
+    watching = Artifacts(context.settings.registry_url, context.spec.name, context.spec.model)
+    digest = mlflow.MlflowClient().get_model_version(context.spec.model, "1").tags["ratchet.digest"]
     kept = {one: one.read_bytes() for one in folder.iterdir() if one.is_file()}
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
-    assert not any(at.spec.model in line for line in altered(settings))
-    does(at, folder)
+    assert not any(context.spec.model in line for line in altered(settings))
+    does(context, folder)
     (found,) = watching.check().artifacts
     assert sentence in found.problem
-    assert any(f"{at.spec.model} version 1 in MLflow" in line for line in altered(settings))
+    assert any(f"{context.spec.model} version 1 in MLflow" in line for line in altered(settings))
     for file, content in kept.items():
         file.write_bytes(content)
-    restored(at, digest)
+    restored(context, digest)
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
-    assert not any(at.spec.model in line for line in altered(settings))
+    assert not any(context.spec.model in line for line in altered(settings))
 
 
-def test_a_model_that_is_not_there_yet_has_no_files(new_workplace: Callable[[], Workplace]) -> None:
+def test_a_model_that_is_not_there_yet_has_no_files(new_context: Callable[[], StepContext]) -> None:
     """Nor has one that no alias names."""
-    at = new_workplace()
-    watching = Artifacts(at.settings.registry_url, at.spec.name, at.spec.model)
+    context = new_context()
+    watching = Artifacts(context.settings.registry_url, context.spec.name, context.spec.model)
     assert watching.check() == ArtifactsReading(())
-    mlflow.MlflowClient().create_registered_model(at.spec.model)
+    mlflow.MlflowClient().create_registered_model(context.spec.model)
     assert watching.check() == ArtifactsReading(())
 
 
 def test_what_is_altered_is_logged_once(
-    promoted: Workplace, caplog: pytest.LogCaptureFixture
+    promoted: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Not at each look; it is read seldom, but soon again while it cannot be read at all."""
     said, source = ArtifactsReading((Artifact("1", "model.joblib is gone"),)), Source()

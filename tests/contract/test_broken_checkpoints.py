@@ -7,65 +7,65 @@ from pathlib import Path
 import pytest
 from deltalake.exceptions import DeltaError
 
-from include.context.intake_context import dock
-from include.context.step_context import Workplace
+from include.context.intake_context import intake_context
+from include.context.step_context import StepContext
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import sided, table
 
 
 @pytest.fixture
-def filled(tmp_path: Path) -> Workplace:
-    """Return a workplace with a few versions of its table, the last of which has a checkpoint."""
-    at = bank_at(tmp_path)
+def filled(tmp_path: Path) -> StepContext:
+    """Return a context with a few versions of its table, the last of which has a checkpoint."""
+    context = bank_at(tmp_path)
     for seed in range(3):
-        deliver(at, bank_rows(50, seed).write_csv(), f"{seed}.csv")
-    opened = at.lake.repair._table.open()
+        deliver(context, bank_rows(50, seed).write_csv(), f"{seed}.csv")
+    opened = context.lake.repair._table.open()
     assert opened is not None
     opened.create_checkpoint()
-    return at
+    return context
 
 
-def checkpoints(at: Workplace) -> list[Path]:
+def checkpoints(context: StepContext) -> list[Path]:
     """Return the checkpoints of the table."""
-    return sorted((table(at) / "_delta_log").glob("*.checkpoint.parquet"))
+    return sorted((table(context) / "_delta_log").glob("*.checkpoint.parquet"))
 
 
-def hint(at: Workplace) -> Path:
+def hint(context: StepContext) -> Path:
     """Return the file that names the newest."""
-    return table(at) / "_delta_log" / "_last_checkpoint"
+    return table(context) / "_delta_log" / "_last_checkpoint"
 
 
-def lose(at: Workplace) -> None:
+def lose(context: StepContext) -> None:
     """Delete it; the hint still names it."""
-    for path in checkpoints(at):
+    for path in checkpoints(context):
         path.unlink()
 
 
-def cut(at: Workplace) -> None:
+def cut(context: StepContext) -> None:
     """Leave a part of it, as on a full disk."""
-    for path in checkpoints(at):
+    for path in checkpoints(context):
         path.write_bytes(path.read_bytes()[:100])
 
 
-def overwrite(at: Workplace) -> None:
+def overwrite(context: StepContext) -> None:
     """Write something else in its place."""
-    for path in checkpoints(at):
+    for path in checkpoints(context):
         path.write_text("garbage")
 
 
-def mislead(at: Workplace) -> None:
+def mislead(context: StepContext) -> None:
     """Let the hint name one that never was."""
-    hint(at).write_text('{"version": 1, "size": 3}')
+    hint(context).write_text('{"version": 1, "size": 3}')
 
 
 @pytest.mark.parametrize("damage", [lose, cut, overwrite, mislead])
 def test_a_table_with_a_broken_checkpoint_is_read_by_its_log(
-    filled: Workplace, caplog: pytest.LogCaptureFixture, damage: Callable[[Workplace], None]
+    filled: StepContext, caplog: pytest.LogCaptureFixture, damage: Callable[[StepContext], None]
 ) -> None:
     """It is set aside with a warning, and the next delivery goes on behind every row."""
     before = sided(filled)
     damage(filled)
-    again = dock(filled.spec, filled.settings)
+    again = intake_context(filled.spec, filled.settings)
     with caplog.at_level(logging.WARNING, "ratchet"):
         dataset = again.lake.dataset()
     assert dataset is not None
@@ -78,7 +78,7 @@ def test_a_table_with_a_broken_checkpoint_is_read_by_its_log(
     assert before.join(sided(filled), on=before.columns, how="anti").is_empty()
 
 
-def test_a_version_that_never_was_is_no_broken_checkpoint(filled: Workplace) -> None:
+def test_a_version_that_never_was_is_no_broken_checkpoint(filled: StepContext) -> None:
     """Nothing is set aside for a question about it."""
     with pytest.raises(DeltaError):
         filled.lake.repair._table.open(99)

@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import ChampionMovedError, RollBackError
 from include.records.moves import Answer, MoveKind, RollBack
 from include.records.records import Decision, Form, Scores, Verdict
@@ -24,11 +24,11 @@ NO = replace(YES, approved=False)
 
 
 @pytest.fixture
-def asking(at: Workplace) -> Workplace:
-    """Return a workplace whose spec asks for an approval, with its first rows dropped."""
-    gate = at.spec.gate.model_copy(update={"approval": True})
-    drop(at, ROWS)
-    return replace(at, spec=at.spec.model_copy(update={"gate": gate}))
+def asking(context: StepContext) -> StepContext:
+    """Return a context whose spec asks for an approval, with its first rows dropped."""
+    gate = context.spec.gate.model_copy(update={"approval": True})
+    drop(context, ROWS)
+    return replace(context, spec=context.spec.model_copy(update={"gate": gate}))
 
 
 def back(key: str, steps_back: int = 1) -> RollBack:
@@ -36,44 +36,44 @@ def back(key: str, steps_back: int = 1) -> RollBack:
     return RollBack(key, steps_back, reason="it calls everything positive", by="Ada")
 
 
-def promoted(at: Workplace, count: int) -> list[Run]:
+def promoted(context: StepContext, count: int) -> list[Run]:
     """Promote one model after another, each on rows of its own, and return their runs."""
     share = ROWS.height // count
     runs = []
     for number in range(count):
-        drop(at, ROWS[number * share : (number + 1) * share], f"{number}.csv")
-        runs.append(run(at, FORCED))
-        assert at.registry.champion() == runs[-1].challenger
+        drop(context, ROWS[number * share : (number + 1) * share], f"{number}.csv")
+        runs.append(run(context, FORCED))
+        assert context.registry.champion() == runs[-1].challenger
     return runs
 
 
-def champions(at: Workplace) -> list[str | None]:
+def champions(context: StepContext) -> list[str | None]:
     """Return the champions there were, the present one last."""
-    return [move.version for move in at.registry.moves()]
+    return [move.version for move in context.registry.moves()]
 
 
-def test_who_lost_the_race_is_judged_again_by_itself(at: Workplace) -> None:
+def test_who_lost_the_race_is_judged_again_by_itself(context: StepContext) -> None:
     """Scores against a champion that is gone are not acted on; the new one is the opponent."""
-    first, second = promoted(at, 2)
+    first, second = promoted(context, 2)
     stale: Scores = second.scores
-    late = run(at, Form(no_new_data="retrain"))
+    late = run(context, Form(no_new_data="retrain"))
     assert late.scores.champion is not None
     card, proofs = late.scores.challenger, (late.scores.proofs[0], stale.proofs[1])
     decision: Decision = pipeline_step.promote(
-        at, late.plan, late.challenger, replace(stale, challenger=card, proofs=proofs), FORCED
+        context, late.plan, late.challenger, replace(stale, challenger=card, proofs=proofs), FORCED
     )
     assert stale.champion is not None
     assert stale.champion.model_version == first.challenger.version
     assert decision.scores.champion is not None
     assert decision.scores.champion.model_version == second.challenger.version
-    assert champions(at) == [one.challenger.version for one in (first, second, late)]
+    assert champions(context) == [one.challenger.version for one in (first, second, late)]
 
 
 def test_a_champion_that_never_stands_still_is_an_error_in_the_end(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Judging again is bounded, and nothing has moved."""
-    first, second = promoted(at, 2)
+    first, second = promoted(context, 2)
     asked: list[Scores] = []
 
     def always_stale(*_: object) -> Scores:
@@ -84,61 +84,61 @@ def test_a_champion_that_never_stands_still_is_an_error_in_the_end(
     monkeypatch.setattr(pipeline_step, "score", always_stale)
     third = replace(second.challenger, version="99")
     with pytest.raises(ChampionMovedError, match="the champion moved 5 times"):
-        pipeline_step.promote(at, second.plan, third, always_stale(), FORCED)
+        pipeline_step.promote(context, second.plan, third, always_stale(), FORCED)
     assert len(asked) == 1 + pipeline_step.JUDGEMENTS
-    assert at.registry.champion() == second.challenger
+    assert context.registry.champion() == second.challenger
 
 
-def test_roll_back_goes_along_the_promotions_that_really_happened(at: Workplace) -> None:
+def test_roll_back_goes_along_the_promotions_that_really_happened(context: StepContext) -> None:
     """Any number of steps, what was rolled back before is passed over, a repeat moves nothing."""
-    one, two, three = (each.challenger.version for each in promoted(at, 3))
+    one, two, three = (each.challenger.version for each in promoted(context, 3))
     for _ in range(2):
-        moved = pipeline_step.roll_back(at, back("run 1"))
+        moved = pipeline_step.roll_back(context, back("run 1"))
         assert (moved.kind, moved.before, moved.version) == (MoveKind.ROLL_BACK, three, two)
-        assert champions(at) == [one, two, three, two]
-    aliases = mlflow.MlflowClient().get_registered_model(at.spec.model).aliases
+        assert champions(context) == [one, two, three, two]
+    aliases = mlflow.MlflowClient().get_registered_model(context.spec.model).aliases
     assert aliases == {"champion": two, "previous_champion": three}
-    drop(at, pulsar_rows(200, seed=9), "more.csv")
-    four = run(at, FORCED).challenger.version
-    assert pipeline_step.roll_back(at, back("run 2", 2)).version == one
-    assert champions(at) == [one, two, three, two, four, one]
+    drop(context, pulsar_rows(200, seed=9), "more.csv")
+    four = run(context, FORCED).challenger.version
+    assert pipeline_step.roll_back(context, back("run 2", 2)).version == one
+    assert champions(context) == [one, two, three, two, four, one]
     with pytest.raises(RollBackError, match=f"no going back 1: .* are {one}, the newest last"):
-        pipeline_step.roll_back(at, back("run 3"))
+        pipeline_step.roll_back(context, back("run 3"))
     assert (
-        pipeline_step.roll_back(at, back("run 1")).version == two
+        pipeline_step.roll_back(context, back("run 1")).version == two
     )  # a retry of the first, much later
-    assert champions(at)[-1] == one
+    assert champions(context)[-1] == one
 
 
-def test_each_move_says_by_whom_and_why(at: Workplace) -> None:
+def test_each_move_says_by_whom_and_why(context: StepContext) -> None:
     """The log names the run and its decision, or the person and the reason."""
-    first, _ = promoted(at, 2)
-    pipeline_step.roll_back(at, back("run 1"))
-    promotion, _, rolled_back = at.registry.moves()
+    first, _ = promoted(context, 2)
+    pipeline_step.roll_back(context, back("run 1"))
+    promotion, _, rolled_back = context.registry.moves()
     assert promotion.by == first.plan.run_id
     assert promotion.reason == first.decision.reason
     assert (rolled_back.by, rolled_back.reason) == ("Ada", "it calls everything positive")
     assert promotion.at < rolled_back.at
 
 
-def test_a_rolled_back_model_is_barred_until_a_row_is_new(at: Workplace) -> None:
+def test_a_rolled_back_model_is_barred_until_a_row_is_new(context: StepContext) -> None:
     """Training again on the same data says so in its scores; on new data it does not."""
-    _, second = promoted(at, 2)
+    _, second = promoted(context, 2)
     assert second.scores.barred == ""
-    pipeline_step.roll_back(at, back("run 1"))
-    barred = leak_proof_step.barred(at, second.plan)
+    pipeline_step.roll_back(context, back("run 1"))
+    barred = leak_proof_step.barred(context, second.plan)
     assert f"version {second.challenger.version} was rolled back on 20" in barred
     assert "(it calls everything positive), and no row is new since data version 1" in barred
-    again = run(at, Form(no_new_data="retrain"))
+    again = run(context, Form(no_new_data="retrain"))
     assert again.scores.barred == barred
     assert mlflow.get_run(again.plan.run_id).data.tags["ratchet.barred"] == barred
-    drop(at, pulsar_rows(100, seed=9), "more.csv")
-    assert run(at).scores.barred == ""
+    drop(context, pulsar_rows(100, seed=9), "more.csv")
+    assert run(context).scores.barred == ""
 
 
-def test_both_contenders_prove_what_they_were_fitted_on(at: Workplace) -> None:
+def test_both_contenders_prove_what_they_were_fitted_on(context: StepContext) -> None:
     """The keys of their train rows are counted and held against the holdout, for both anew."""
-    first, second = promoted(at, 2)
+    first, second = promoted(context, 2)
     for done in (first, second):
         assert all(proof.holds for proof in done.scores.proofs)
     challenger, champion = second.scores.proofs
@@ -151,21 +151,21 @@ def test_both_contenders_prove_what_they_were_fitted_on(at: Workplace) -> None:
     assert "0 holdout rows are among" in record.tags["ratchet.challenger_proof"]
 
 
-def leaked(at: Workplace) -> None:
+def leaked(context: StepContext) -> None:
     """Commit holdout rows once more, on the train side, as no step would."""
-    held = rows(at).filter(side="holdout").drop("batch").head(7)
-    at.lake.commit(
+    held = rows(context).filter(side="holdout").drop("batch").head(7)
+    context.lake.commit(
         "leak", [held.with_columns(side=held["side"].str.replace("holdout", "train"))], 0
     )
 
 
-def vanished(at: Workplace) -> None:
+def vanished(context: StepContext) -> None:
     """Take away what the data version of the model consists of."""
-    for path in at.settings.home.glob("lake/*/rows/side=train/**/*.parquet"):
+    for path in context.settings.home.glob("lake/*/rows/side=train/**/*.parquet"):
         path.unlink()
 
 
-SPOILT: dict[str, tuple[Callable[[Workplace], None] | None, dict[str, Any], str]] = {
+SPOILT: dict[str, tuple[Callable[[StepContext], None] | None, dict[str, Any], str]] = {
     "nothing": (None, {}, ""),
     "another version in the registry": (None, {"data_version": 5}, "its own bundle says 0"),
     "another table": (None, {"table": "another"}, "holds another table than the one"),
@@ -174,39 +174,42 @@ SPOILT: dict[str, tuple[Callable[[Workplace], None] | None, dict[str, Any], str]
 
 
 @pytest.mark.parametrize("case", SPOILT)
-def test_without_a_proof_the_scores_say_why(at: Workplace, case: str) -> None:
+def test_without_a_proof_the_scores_say_why(context: StepContext, case: str) -> None:
     """A word that is contradicted, a table that was replaced, a version that is gone."""
     spoil, changes, sentence = SPOILT[case]
-    drop(at, ROWS)
-    done = run(at)
+    drop(context, ROWS)
+    done = run(context)
     if spoil:
-        spoil(at)
-    manifest = at.registry.bundle(done.challenger).manifest
+        spoil(context)
+    manifest = context.registry.bundle(done.challenger).manifest
     version = replace(done.challenger, **changes)
-    proof = leak_proof_step.proof(at, done.plan, version, manifest, leak_proof_step.Ground())
+    proof = leak_proof_step.proof(context, done.plan, version, manifest, leak_proof_step.Ground())
     assert proof.holds == (not sentence)
     assert re.search(sentence, proof.problem)
 
 
-def test_rows_on_both_sides_are_counted(at: Workplace) -> None:
+def test_rows_on_both_sides_are_counted(context: StepContext) -> None:
     """A model that was fitted on holdout rows has no proof, and the number says how many."""
-    drop(at, ROWS)
-    done = run(at)
-    leaked(at)
-    dataset = at.lake.dataset()
+    drop(context, ROWS)
+    done = run(context)
+    leaked(context)
+    dataset = context.lake.dataset()
     assert dataset is not None
-    assert at.lake.shared_keys(0, dataset.version) == (sum(done.plan.dataset.train.values()), 0)
-    assert at.lake.shared_keys(1, dataset.version)[1] == 7
+    assert context.lake.shared_keys(0, dataset.version) == (
+        sum(done.plan.dataset.train.values()),
+        0,
+    )
+    assert context.lake.shared_keys(1, dataset.version)[1] == 7
 
 
-def test_looks_count_the_challengers_that_this_holdout_has_judged(at: Workplace) -> None:
+def test_looks_count_the_challengers_that_this_holdout_has_judged(context: StepContext) -> None:
     """Each run that decided since the holdout doubled counts; a repeat of the own does not."""
-    drop(at, ROWS[:200])
-    runs = [run(at)] + [run(at, Form(no_new_data="retrain")) for _ in range(2)]
+    drop(context, ROWS[:200])
+    runs = [run(context)] + [run(context, Form(no_new_data="retrain")) for _ in range(2)]
     assert [done.scores.looks for done in runs] == [0, 1, 2]
-    assert pipeline_step.score(at, runs[1].plan, runs[1].challenger).looks == 2
-    drop(at, ROWS[200:], "more.csv")
-    assert run(at).scores.looks == 0
+    assert pipeline_step.score(context, runs[1].plan, runs[1].challenger).looks == 2
+    drop(context, ROWS[200:], "more.csv")
+    assert run(context).scores.looks == 0
     assert mlflow.get_run(runs[2].plan.run_id).data.metrics["looks"] == 2
 
 
@@ -218,7 +221,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("case", ANSWERS)
-def test_an_approval_is_written_into_the_decision(asking: Workplace, case: str) -> None:
+def test_an_approval_is_written_into_the_decision(asking: StepContext, case: str) -> None:
     """Only with a yes the champion moves; who said what and when is part of the reason."""
     answer, verdict, words = ANSWERS[case]
     done = run(replace(asking, spec=asking.spec), Form(note="before the answer"))
@@ -233,7 +236,7 @@ def test_an_approval_is_written_into_the_decision(asking: Workplace, case: str) 
     assert (asking.registry.champion() is not None) == (verdict is Verdict.PROMOTE)
 
 
-def test_an_approval_does_not_hold_for_another_champion(asking: Workplace) -> None:
+def test_an_approval_does_not_hold_for_another_champion(asking: StepContext) -> None:
     """Who approved saw a comparison with a champion that is gone; a person has to look again."""
     unasked = replace(
         asking, spec=asking.spec.model_copy(update={"gate": type(asking.spec.gate)()})

@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from demo.data import pulsar_rows
 from include.adapters.lake import Lake
 from include.adapters.registry import Artifacts, Looking, Registry, promotions
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.errors import (
     ChampionMovedError,
     GoneError,
@@ -135,7 +135,7 @@ def world_in(
     spec: Spec, store: MlflowStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[MlflowStore | MlflowServer], World]:
     """Return a function that opens a world with two promotions behind it, in such an MLflow."""
-    base = workplace(spec, read_settings({"RATCHET_HOME": str(tmp_path_factory.mktemp("home"))}))
+    base = step_context(spec, read_settings({"RATCHET_HOME": str(tmp_path_factory.mktemp("home"))}))
     base = replace(base, registry=Registry(store.url, spec.name, spec.model))
     drop(base, pulsar_rows(700, seed=1))
     intake = take_in(base)
@@ -146,21 +146,21 @@ def world_in(
     still = Still(base.lake)
     example = tuple(map(tuple, base.lake.sample(intake.dataset.version, TRAIN, layout, 2)))
 
-    def fitted(at: Workplace, plan: Plan) -> ModelVersion:
+    def fitted(context: StepContext, plan: Plan) -> ModelVersion:
         manifest = Manifest(
-            at.spec.model, "bayes", layout, 0.3, ("0", "1"), plan.dataset.version, example
+            context.spec.model, "bayes", layout, 0.3, ("0", "1"), plan.dataset.version, example
         )
-        tags = {"ratchet.table": at.lake.identity()}
-        return at.registry.register(plan.run_id, model, manifest, [], tags)
+        tags = {"ratchet.table": context.lake.identity()}
+        return context.registry.register(plan.run_id, model, manifest, [], tags)
 
     def opened(place: MlflowStore | MlflowServer) -> World:
         name = next(NAMES)
         own = base.spec.model_copy(update={"name": name, "model": name})
         registry = Registry(place.url, name, name)
         doors: dict[str, Any] = {"lake": still, "endpoint": Following(), "registry": registry}
-        at = replace(base, spec=own, **doors)
+        context = replace(base, spec=own, **doors)
         watchers = Looking(place.url, name, name).look, Artifacts(place.url, name, name).check
-        world = World(at, intake, place.home, fitted, watchers)
+        world = World(context, intake, place.home, fitted, watchers)
         world.promote()
         world.promote()
         return world

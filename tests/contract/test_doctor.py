@@ -12,7 +12,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.adapters.endpoint import Endpoint
 from include.cli.doctor import doctor
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import UnhealthyError
 from serving.app import make_app, make_server
 from serving.following.registry import MlflowRegistry
@@ -35,7 +35,7 @@ from tests.contract.pipeline import drop, run, state, take_in
 from tests.serving.parts import on_a_port
 from tests.serving.registries import MlflowServer
 
-Deed = Callable[[Workplace], None]
+Deed = Callable[[StepContext], None]
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -50,33 +50,33 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def promoted(
-    new_workplace: Callable[[], Workplace],
+    new_context: Callable[[], StepContext],
     mlflow_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Workplace]:
-    """Return a workplace with a champion that a real server holds."""
-    at = new_workplace()
-    drop(at, pulsar_rows(600, seed=9))
-    run(at)
+) -> Iterator[StepContext]:
+    """Return a context with a champion that a real server holds."""
+    context = new_context()
+    drop(context, pulsar_rows(600, seed=9))
+    run(context)
     holder, shelf = Holder(), Shelf(tmp_path_factory.mktemp("serving"))
     watch = Watch(MlflowRegistry(mlflow_url), holder, shelf)
     settings = read_settings({"SERVING_GRPC_PORT": "0", "SERVING_POLL_SECONDS": "0.1"})
     with on_a_port(make_app(make_server(settings, holder, watch, Drain(0.0)))) as url:
-        served = replace(at, endpoint=Endpoint(url, at.spec.model))
+        served = replace(context, endpoint=Endpoint(url, context.spec.model))
         served.endpoint.wait_for("1", 60)
         yield served
 
 
-def found(at: Workplace) -> list[str]:
+def found(context: StepContext) -> list[str]:
     """Return the findings."""
     said: list[str] = []
     with suppress(UnhealthyError):
-        for line in doctor(at):
+        for line in doctor(context):
             said.append(line)  # noqa: PERF402 - what was said before an error counts
     return [line.removeprefix("! ") for line in said if line.startswith("! ")]
 
 
-def test_what_agrees_is_healthy_and_looking_changes_nothing(promoted: Workplace) -> None:
+def test_what_agrees_is_healthy_and_looking_changes_nothing(promoted: StepContext) -> None:
     """Every source is named with what it holds."""
     before = state(promoted)
     said = list(doctor(promoted))
@@ -87,7 +87,7 @@ def test_what_agrees_is_healthy_and_looking_changes_nothing(promoted: Workplace)
 
 
 def test_what_the_registry_and_the_endpoint_say_is_held_against_each_other(
-    promoted: Workplace,
+    promoted: StepContext,
 ) -> None:
     """An alias that the log does not know of, a server elsewhere, files that were changed."""
     client, model = mlflow.MlflowClient(), promoted.spec.model
@@ -103,25 +103,25 @@ def test_what_the_registry_and_the_endpoint_say_is_held_against_each_other(
     client.set_model_version_tag(model, "1", "ratchet.digest", digest)
 
 
-def lose_an_archived_file(at: Workplace) -> None:
+def lose_an_archived_file(context: StepContext) -> None:
     """Delete what a batch came in."""
-    next(Path(at.lake.url, "archive").glob("[!.]*/0.csv")).unlink()
+    next(Path(context.lake.url, "archive").glob("[!.]*/0.csv")).unlink()
 
 
-def change_an_archived_file(at: Workplace) -> None:
+def change_an_archived_file(context: StepContext) -> None:
     """Write over what a batch came in."""
-    next(Path(at.lake.url, "archive").glob("[!.]*/0.csv")).write_text("changed\n")
+    next(Path(context.lake.url, "archive").glob("[!.]*/0.csv")).write_text("changed\n")
 
 
-def put_a_folder_into_landing(at: Workplace) -> None:
+def put_a_folder_into_landing(context: StepContext) -> None:
     """Make what no run takes."""
-    Path(at.landing.url, "monday").mkdir()
+    Path(context.landing.url, "monday").mkdir()
 
 
-def take_a_data_file_out(at: Workplace) -> None:
+def take_a_data_file_out(context: StepContext) -> None:
     """Leave a batch with fewer rows than it brought."""
-    lose_a_data_file(at)
-    at.lake.repair.take_out(list(at.lake.repair.damaged()))
+    lose_a_data_file(context)
+    context.lake.repair.take_out(list(context.lake.repair.damaged()))
 
 
 DEEDS: dict[Deed, str] = {
@@ -139,7 +139,7 @@ DEEDS: dict[Deed, str] = {
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_what_is_wrong_with_rows_is_said_with_what_to_do(filled: Workplace, deed: Deed) -> None:
+def test_what_is_wrong_with_rows_is_said_with_what_to_do(filled: StepContext, deed: Deed) -> None:
     """A sentence each, by whoever holds what is missing."""
     before = found(filled)
     deed(filled)
@@ -149,21 +149,21 @@ def test_what_is_wrong_with_rows_is_said_with_what_to_do(filled: Workplace, deed
 
 
 def test_a_champion_whose_rows_cannot_be_looked_up_any_more_is_said(
-    new_workplace: Callable[[], Workplace],
+    new_context: Callable[[], StepContext],
 ) -> None:
     """The newest version is whole, the one that it was fitted on is not: as after a vacuum."""
-    at = new_workplace()
-    drop(at, pulsar_rows(600, seed=9))
-    run(at)
-    lose_a_data_file(at)
-    at.lake.repair.take_out(list(at.lake.repair.damaged()))
-    land_again(at)
-    take_in(at)
+    context = new_context()
+    drop(context, pulsar_rows(600, seed=9))
+    run(context)
+    lose_a_data_file(context)
+    context.lake.repair.take_out(list(context.lake.repair.damaged()))
+    land_again(context)
+    take_in(context)
     told = "version 1, the champion, was fitted on data version 0, whose data files are gone"
-    assert [told in line for line in found(at)].count(True) == 1
+    assert [told in line for line in found(context)].count(True) == 1
 
 
-def test_a_spec_that_says_otherwise_than_the_contract_is_said(filled: Workplace) -> None:
+def test_a_spec_that_says_otherwise_than_the_contract_is_said(filled: StepContext) -> None:
     """As the next run will, before it comes to that."""
     data = filled.spec.data.model_copy(update={"missing": ("profile_1",)})
     other = replace(filled, spec=filled.spec.model_copy(update={"data": data}))

@@ -18,7 +18,7 @@ from demo.data import pulsar_rows
 from include.adapters import endpoint as door
 from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.errors import EndpointError, GivenBackError
 from include.records.moves import MoveKind, RollBack
 from include.records.records import Form, Preflight, Verdict
@@ -66,28 +66,28 @@ def url(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 
 @pytest.fixture
-def served(at: Workplace, url: str) -> Workplace:
-    """Return a workplace whose endpoint is the server."""
-    drop(at, ROWS)
-    return replace(at, endpoint=Endpoint(url, at.spec.model, poll_seconds=0.05))
+def served(context: StepContext, url: str) -> StepContext:
+    """Return a context whose endpoint is the server."""
+    drop(context, ROWS)
+    return replace(context, endpoint=Endpoint(url, context.spec.model, poll_seconds=0.05))
 
 
-def aliases(at: Workplace) -> dict[str, str]:
+def aliases(context: StepContext) -> dict[str, str]:
     """Return the aliases of the registered model."""
-    return dict(mlflow.MlflowClient().get_registered_model(at.spec.model).aliases)
+    return dict(mlflow.MlflowClient().get_registered_model(context.spec.model).aliases)
 
 
-def workplace_registry(at: Workplace) -> Registry:
+def workplace_registry(context: StepContext) -> Registry:
     """Return a registry that remembers nothing, as the next task has one."""
-    return Registry(str(mlflow.get_tracking_uri()), at.spec.name, at.spec.model)
+    return Registry(str(mlflow.get_tracking_uri()), context.spec.name, context.spec.model)
 
 
-def flown(at: Workplace, done: Run) -> Preflight:
+def flown(context: StepContext, done: Run) -> Preflight:
     """Run the step on what a run has decided."""
-    return pipeline_step.preflight(at, done.plan, done.challenger, done.decision)
+    return pipeline_step.preflight(context, done.plan, done.challenger, done.decision)
 
 
-def test_the_server_holds_and_answers_a_challenger_first(served: Workplace) -> None:
+def test_the_server_holds_and_answers_a_challenger_first(served: StepContext) -> None:
     """Every golden row comes back as the pipeline's own; the alias is there only meanwhile."""
     done = run(served)
     first = flown(served, done)
@@ -136,23 +136,23 @@ def test_a_champion_with_categories_answers_one_that_it_does_not_know(
     )
     port = mlflow_url.rpartition(":")[2]
     settings = pipeline_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": port})
-    at = replace(workplace(spec, settings), endpoint=Endpoint(url, name, poll_seconds=0.05))
-    drop(at, plants(seed=1))
-    done = run(at)
-    first = flown(at, done)
+    context = replace(step_context(spec, settings), endpoint=Endpoint(url, name, poll_seconds=0.05))
+    drop(context, plants(seed=1))
+    done = run(context)
+    first = flown(context, done)
     assert first.passed, first.sentence
     decision = pipeline_step.promote(
-        at, done.plan, done.challenger, done.scores, Form(), flown=first
+        context, done.plan, done.challenger, done.scores, Form(), flown=first
     )
     assert decision.verdict is Verdict.PROMOTE
-    assert pipeline_step.serve(at, done.plan).version == done.challenger.version
+    assert pipeline_step.serve(context, done.plan).version == done.challenger.version
     odd = [{"a": 1, "b": 2, "c": 3, "kind": kind} for kind in ("zzz", "", "x\u0000")]
     answer = httpx.post(f"{url}/v2/models/{name}/infer", json={"rows": odd}, trust_env=False)
     assert answer.status_code == 200, answer.text
 
 
 def test_another_answer_than_the_pipelines_is_a_reject(
-    served: Workplace, monkeypatch: pytest.MonkeyPatch
+    served: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Label by label; `force` does not pass it, and nothing moves."""
     done = run(served)
@@ -178,7 +178,7 @@ def test_another_answer_than_the_pipelines_is_a_reject(
 
 
 def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
-    served: Workplace, monkeypatch: pytest.MonkeyPatch
+    served: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server's own sentence stands in the decision."""
 
@@ -193,7 +193,7 @@ def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
     assert "too large for this server" in found.sentence
 
 
-def test_a_model_without_the_tag_that_servers_know_it_by_gets_it(served: Workplace) -> None:
+def test_a_model_without_the_tag_that_servers_know_it_by_gets_it(served: StepContext) -> None:
     """Made empty by a person, or the tag taken away later: nothing is waited for in vain."""
     client = mlflow.MlflowClient()
     client.create_registered_model(served.spec.model)
@@ -202,7 +202,7 @@ def test_a_model_without_the_tag_that_servers_know_it_by_gets_it(served: Workpla
     assert flown(served, done).passed
 
 
-def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: Workplace) -> None:
+def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: StepContext) -> None:
     """Its version 1 is not the version 1 that the server holds: it is tried, promoted, served."""
     digests = []
     for seed in (1, 2):
@@ -223,12 +223,12 @@ def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: Workplace
 
 
 def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says what to do, and does not put the alias up; what is not to be promoted needs none."""
     monkeypatch.setattr(preflight_step, "ABSENCE_PATIENCE_SECONDS", 0.2)
-    drop(at, ROWS)
-    away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
+    drop(context, ROWS)
+    away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
     done = run(away)
     with pytest.raises(EndpointError, match="no endpoint is running"):
         flown(away, done)
@@ -240,7 +240,7 @@ def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
 
 
 @pytest.fixture
-def promoted(served: Workplace, monkeypatch: pytest.MonkeyPatch) -> tuple[Workplace, Run, Run]:
+def promoted(served: StepContext, monkeypatch: pytest.MonkeyPatch) -> tuple[StepContext, Run, Run]:
     """Return two runs that promoted, and an endpoint that is gone since."""
     monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
     first, second = run(served), run(served, FORCED)
@@ -250,14 +250,14 @@ def promoted(served: Workplace, monkeypatch: pytest.MonkeyPatch) -> tuple[Workpl
 
 
 def test_a_champion_that_does_not_serve_is_given_back_once(
-    promoted: tuple[Workplace, Run, Run],
+    promoted: tuple[StepContext, Run, Run],
 ) -> None:
     """The move is in the log with the reason; retries of serve and of promote move nothing more."""
-    at, first, second = promoted
+    context, first, second = promoted
     for _ in range(2):
         with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
-            pipeline_step.serve(at, second.plan)
-        moves = at.registry.moves()
+            pipeline_step.serve(context, second.plan)
+        moves = context.registry.moves()
         assert [(move.kind, move.version) for move in moves] == [
             (MoveKind.PROMOTION, "1"),
             (MoveKind.PROMOTION, "2"),
@@ -265,30 +265,30 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
         ]
     assert moves[-1].by == second.plan.run_id
     assert "no answer" in moves[-1].reason
-    assert aliases(at)["champion"] == first.challenger.version
-    pipeline_step.promote(at, second.plan, second.challenger, second.scores, FORCED)
-    assert at.registry.moves() == moves
-    assert "rolled back" in pipeline_step.score(at, second.plan, second.challenger).barred
+    assert aliases(context)["champion"] == first.challenger.version
+    pipeline_step.promote(context, second.plan, second.challenger, second.scores, FORCED)
+    assert context.registry.moves() == moves
+    assert "rolled back" in pipeline_step.score(context, second.plan, second.challenger).barred
 
 
-def test_what_somebody_else_moved_is_left_alone(promoted: tuple[Workplace, Run, Run]) -> None:
+def test_what_somebody_else_moved_is_left_alone(promoted: tuple[StepContext, Run, Run]) -> None:
     """A roll back in the meantime stands; only the run's own promotion is undone."""
-    at, _, second = promoted
-    pipeline_step.roll_back(at, RollBack("by a person", 1, reason="it is slow", by="Ada"))
-    moves = at.registry.moves()
+    context, _, second = promoted
+    pipeline_step.roll_back(context, RollBack("by a person", 1, reason="it is slow", by="Ada"))
+    moves = context.registry.moves()
     for plan in (second.plan, None):
         with pytest.raises(EndpointError, match="should hold version 1"):
-            pipeline_step.serve(at, plan)
-    assert at.registry.moves() == moves
+            pipeline_step.serve(context, plan)
+    assert context.registry.moves() == moves
 
 
 def test_a_first_champion_has_nobody_to_give_back_to(
-    at: Workplace, monkeypatch: pytest.MonkeyPatch
+    context: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stays, and the task says what is wrong."""
     monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
-    drop(at, ROWS)
-    away = replace(at, endpoint=Endpoint(NOWHERE, at.spec.model, poll_seconds=0.05))
+    drop(context, ROWS)
+    away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
     done = run(away)
     with pytest.raises(EndpointError, match="should hold version 1 as champion"):
         pipeline_step.serve(away, done.plan)

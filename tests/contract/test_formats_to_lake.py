@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.records.records import Verdict
 from include.settings import read_settings
 from serving.bundle import encode
@@ -74,10 +74,10 @@ FORMS: dict[str, Callable[[pl.DataFrame], bytes]] = {
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Return the table after a comma-separated file."""
-    at = bank_at(tmp_path_factory.mktemp("expected"))
-    at.landing.drop("comma.csv", FORMS["comma.csv"](ROWS))
-    take_in(at)
-    return _table(at)
+    context = bank_at(tmp_path_factory.mktemp("expected"))
+    context.landing.drop("comma.csv", FORMS["comma.csv"](ROWS))
+    take_in(context)
+    return _table(context)
 
 
 def test_what_lands_is_what_the_table_holds(expected: pl.DataFrame) -> None:
@@ -92,18 +92,18 @@ def test_what_lands_is_what_the_table_holds(expected: pl.DataFrame) -> None:
 @pytest.mark.parametrize("first", FORMS)
 def test_every_form_of_the_same_rows(tmp_path: Path, expected: pl.DataFrame, first: str) -> None:
     """Whichever form comes first is committed; of every other form each row is a duplicate."""
-    at = bank_at(tmp_path)
-    at.landing.drop(first, FORMS[first](ROWS))
-    (batch,) = take_in(at).batches
+    context = bank_at(tmp_path)
+    context.landing.drop(first, FORMS[first](ROWS))
+    (batch,) = take_in(context).batches
     assert (batch.read, batch.new, batch.refused, batch.note) == (ROWS.height, ROWS.height, 0, "")
     for name, form in FORMS.items():
         if name != first:
-            at.landing.drop(name, form(ROWS))
-    later = take_in(at).batches
+            context.landing.drop(name, form(ROWS))
+    later = take_in(context).batches
     assert {one.name: (one.new, one.refused, one.duplicates, one.note) for one in later} == {
         name: (0, 0, ROWS.height, "") for name in FORMS if name != first
     }
-    assert _sorted(_table(at)) == _sorted(expected)
+    assert _sorted(_table(context)) == _sorted(expected)
 
 
 def test_a_history_in_a_bucket_is_the_one_on_disk(tmp_path: Path, bucket: Bucket) -> None:
@@ -125,15 +125,15 @@ def test_a_history_in_a_bucket_is_the_one_on_disk(tmp_path: Path, bucket: Bucket
 
 
 @pytest.fixture(scope="module")
-def trained(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """Return a workplace without rows on a real MLflow."""
+def trained(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> StepContext:
+    """Return a context without rows on a real MLflow."""
     port = mlflow_url.rpartition(":")[2]
     home = tmp_path_factory.mktemp("trained")
     settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": port})
-    return workplace(bank_spec("bank-of-three"), settings)
+    return step_context(bank_spec("bank-of-three"), settings)
 
 
-def test_categories_and_gaps_reach_the_model(trained: Workplace) -> None:
+def test_categories_and_gaps_reach_the_model(trained: StepContext) -> None:
     """Three families are fitted on them; the registered one knows the categories."""
     at = trained
     at.landing.drop("batch.jsonl", FORMS["b.jsonl"](bank_rows(900, seed=2)))
@@ -155,7 +155,7 @@ def test_categories_and_gaps_reach_the_model(trained: Workplace) -> None:
     assert probability[1] == probability[2]
 
 
-def _history(at: Workplace) -> None:
+def _history(context: StepContext) -> None:
     some, more = bank_rows(300, seed=3), bank_rows(100, seed=4)
     flipped = some[:9].with_columns(
         y=pl.when(pl.col("y") == "yes").then(pl.lit("no")).otherwise(pl.lit("yes"))
@@ -169,14 +169,14 @@ def _history(at: Workplace) -> None:
         "6.csv": FORMS["semicolon.csv"](more[:3]) + b"old;1;admin;yes\n",
     }
     for name, content in files.items():
-        at.landing.drop(name, content)
-        take_in(at)
+        context.landing.drop(name, content)
+        take_in(context)
 
 
-def _table(at: Workplace) -> pl.DataFrame:
-    version = at.lake.version()
+def _table(context: StepContext) -> pl.DataFrame:
+    version = context.lake.version()
     assert version is not None
-    return pl.read_delta(f"{at.lake.url}/rows", storage_options=dict(at.settings.s3))
+    return pl.read_delta(f"{context.lake.url}/rows", storage_options=dict(context.settings.s3))
 
 
 def _sorted(rows: pl.DataFrame) -> list[tuple[object, ...]]:

@@ -229,7 +229,9 @@ NAMES = ("a b", 'q"x', "o'k", "d.t", "ünï", "p%41", "s/l", "c,d;{}()=", "`tick
 
 def test_any_column_name_is_kept_and_other_readers_read_it(lake: Lake) -> None:
     """Names are the data's; nothing in them is taken for a path or an escape."""
-    values = {name: pl.Series([at, None], dtype=pl.Float64) for at, name in enumerate(NAMES)}
+    values = {
+        name: pl.Series([context, None], dtype=pl.Float64) for context, name in enumerate(NAMES)
+    }
     texts = {f"{name} text": pl.Series(["x", None]) for name in NAMES}
     frame = rows(0, 2).drop("a", "b").with_columns(**values).with_columns(**texts)
     lake.commit("d1", [frame], None)

@@ -14,7 +14,7 @@ from demo.data import pulsar_rows
 from include.adapters import lake as lakes
 from include.adapters.landing import Landing
 from include.adapters.registry import Looking, looking
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
 from include.records.moves import RollBack
 from include.records.records import Form
@@ -46,9 +46,9 @@ def part(key: int, side: str = "train") -> pl.DataFrame:
     ).with_columns(label=pl.lit(1, pl.Int8))
 
 
-def reading(at: Workplace) -> RegistryReading:
+def reading(context: StepContext) -> RegistryReading:
     """Return what somebody sees who has never looked before."""
-    return Looking(at.settings.registry_url, at.spec.name, at.spec.model).look()
+    return Looking(context.settings.registry_url, context.spec.name, context.spec.model).look()
 
 
 @contextmanager
@@ -135,30 +135,30 @@ def test_a_look_reads_new_commits_alone(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_registry_before_anything_was_trained(
-    new_workplace: Callable[[], Workplace], monkeypatch: pytest.MonkeyPatch
+    new_context: Callable[[], StepContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing, and looking makes no experiment either."""
-    at = new_workplace()
-    seen = Looking(at.settings.registry_url, at.spec.name, at.spec.model)
+    context = new_context()
+    seen = Looking(context.settings.registry_url, context.spec.name, context.spec.model)
     with requests_counted(seen, monkeypatch):
         assert seen.look() == RegistryReading(None, (), (), None)
-    assert mlflow.MlflowClient().get_experiment_by_name(at.spec.name) is None
+    assert mlflow.MlflowClient().get_experiment_by_name(context.spec.name) is None
 
 
 def test_runs_decisions_moves_and_arrivals_are_what_the_pipeline_recorded(
-    new_workplace: Callable[[], Workplace],
+    new_context: Callable[[], StepContext],
 ) -> None:
     """Two trainings, a forced promotion, a roll back and a batch that trained nothing."""
-    at = new_workplace()
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    drop(at, ROWS[300:600], "more.csv")
-    second = run(at, Form(force=True))
-    roll_back(at, RollBack("back", 1, "worse", "Ada"))
-    seen = reading(at)
+    context = new_context()
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    drop(context, ROWS[300:600], "more.csv")
+    second = run(context, Form(force=True))
+    roll_back(context, RollBack("back", 1, "worse", "Ada"))
+    seen = reading(context)
     assert seen.champion == "1"
     assert [str(move.kind) for move in seen.moves] == ["promotion", "promotion", "roll back"]
-    assert seen.moves == at.registry.moves()
+    assert seen.moves == context.registry.moves()
     assert [one.verdict for one in seen.runs] == ["PROMOTE", "PROMOTE"]
     newest = seen.runs[0]
     assert newest.metrics["challenger_f1"] == second.scores.challenger.f1
@@ -173,12 +173,12 @@ def test_runs_decisions_moves_and_arrivals_are_what_the_pipeline_recorded(
 
 
 def test_a_look_that_finds_nothing_new_asks_for_the_newest_runs_alone(
-    new_workplace: Callable[[], Workplace], monkeypatch: pytest.MonkeyPatch
+    new_context: Callable[[], StepContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four questions; older runs are read when those before them changed, or after an hour."""
-    at = new_workplace()
-    ids = [at.registry.open_run(f"manual__{number}", number, {}) for number in range(25)]
-    seen = Looking(at.settings.registry_url, at.spec.name, at.spec.model)
+    context = new_context()
+    ids = [context.registry.open_run(f"manual__{number}", number, {}) for number in range(25)]
+    seen = Looking(context.settings.registry_url, context.spec.name, context.spec.model)
     assert [one.verdict for one in seen.look().runs] == [""] * 25
 
     def decide(run_id: str) -> None:
@@ -204,12 +204,12 @@ def test_a_look_that_finds_nothing_new_asks_for_the_newest_runs_alone(
 
 
 def test_take_in_without_a_training_is_in_the_lake_alone(
-    new_workplace: Callable[[], Workplace],
+    new_context: Callable[[], StepContext],
 ) -> None:
     """Batches count when they are committed, not when something is fitted on them."""
-    at = new_workplace()
-    drop(at, ROWS[:300])
-    take_in(at)
-    look = lakes.Looking(at.lake).look()
+    context = new_context()
+    drop(context, ROWS[:300])
+    take_in(context)
+    look = lakes.Looking(context.lake).look()
     assert (look.batches, look.dataset and look.dataset.rows) == (1, 300)
-    assert reading(at).runs == ()
+    assert reading(context).runs == ()

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.serving_model import NAME
 from benchmarks.serving_process import HEADERS
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.moves import RollBack
 from include.records.records import Form
 from include.settings import PROJECT
@@ -42,22 +42,22 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 
 
 @pytest.fixture(scope="module")
-def exporter_page(new_workplace: Callable[[], Workplace]) -> str:
+def exporter_page(new_context: Callable[[], StepContext]) -> str:
     """Return the page of an exporter beside a lake and an MLflow that have seen two trainings."""
-    at, rows = new_workplace(), pulsar_rows(600, seed=5)
-    drop(at, rows[:300])
-    run(at, Form(force=True))
+    context, rows = new_context(), pulsar_rows(600, seed=5)
+    drop(context, rows[:300])
+    run(context, Form(force=True))
     broken = rows[300:].write_csv().splitlines()
     broken[1] = "x" + broken[1]
-    drop(at, "\n".join(broken) + "\n", "more.csv")
-    run(at, Form(force=True))
-    roll_back(at, RollBack("back", 1, "worse", "Ada"))
-    at.landing.drop("waits.csv", b"a\n")
-    (at.settings.home / "specs").mkdir()
-    text = PULSARS.replace('"pulsar-model"', f'"{at.spec.model}"')
-    (at.settings.home / "specs" / f"{at.spec.name}.toml").write_text(text)
-    port = at.settings.registry_url.rpartition(":")[2]
-    with exporting(at.settings.home, RATCHET_MLFLOW_PORT=port) as (url, _):
+    drop(context, "\n".join(broken) + "\n", "more.csv")
+    run(context, Form(force=True))
+    roll_back(context, RollBack("back", 1, "worse", "Ada"))
+    context.landing.drop("waits.csv", b"a\n")
+    (context.settings.home / "specs").mkdir()
+    text = PULSARS.replace('"pulsar-model"', f'"{context.spec.model}"')
+    (context.settings.home / "specs" / f"{context.spec.name}.toml").write_text(text)
+    port = context.settings.registry_url.rpartition(":")[2]
+    with exporting(context.settings.home, RATCHET_MLFLOW_PORT=port) as (url, _):
         up = re.compile(r"^ratchet_up\{.*\} (.*)$", re.MULTILINE)
         until(lambda: up.findall(page(url)) == ["1.0"] * 4 and "artifact_intact{" in page(url))
         return page(url)

@@ -12,7 +12,7 @@ import pytest
 
 from include.adapters import landing as door
 from include.adapters.landing import Landing
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.records import pack
 from include.steps import intake as intake_step
@@ -39,17 +39,17 @@ KINDS = {
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Workplace:
-    """Return a workplace whose landing folder is there."""
-    at = bank_at(tmp_path / "home")
-    Path(at.landing.url).mkdir(parents=True)
-    return at
+def context(tmp_path: Path) -> StepContext:
+    """Return a context whose landing folder is there."""
+    context = bank_at(tmp_path / "home")
+    Path(context.landing.url).mkdir(parents=True)
+    return context
 
 
 @pytest.fixture
-def place(at: Workplace) -> Path:
+def place(context: StepContext) -> Path:
     """Return its landing folder."""
-    return Path(at.landing.url)
+    return Path(context.landing.url)
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def files_of(at: Workplace) -> str:
+def files_of(context: StepContext) -> str:
     """Return all that came to stand in the lake's place, as one text."""
-    home = Path(at.lake.url)
+    home = Path(context.lake.url)
     return "".join(path.read_text("latin-1") for path in home.rglob("*") if path.is_file())
 
 
 def test_all_that_is_no_file_is_left_alone_and_named(
-    at: Workplace, place: Path, secret: Path
+    context: StepContext, place: Path, secret: Path
 ) -> None:
     """Links, loops, pipes, sockets, devices and folders: the file beside them is taken."""
     (place / "link.csv").symlink_to(secret)
@@ -79,38 +79,40 @@ def test_all_that_is_no_file_is_left_alone_and_named(
     (place / "march" / "inside.csv").write_bytes(ROWS)
     with socket.socket(socket.AF_UNIX) as here:
         here.bind(str(place / "socket.csv"))
-        at.landing.drop("good.csv", ROWS)
-        batches = take_in(at).batches
+        context.landing.drop("good.csv", ROWS)
+        batches = take_in(context).batches
     told = {batch.name: batch.note for batch in batches}
     assert told.pop("good.csv") == ""
     for name, kind in KINDS.items():
         assert told.pop(name).startswith(f"left alone in {place}: a {kind}")
     assert not told
     assert sum(batch.new for batch in batches) == 20
-    assert "do not read" not in files_of(at)
+    assert "do not read" not in files_of(context)
     assert (place / "link.csv").is_symlink()
     assert json.loads(json.dumps(pack(list(batches))))
-    assert [batch.name for batch in intake_step.left_alone(at)] == sorted(KINDS)
+    assert [batch.name for batch in intake_step.left_alone(context)] == sorted(KINDS)
 
 
-def test_a_run_of_nothing_else_is_skipped_with_their_names(at: Workplace, place: Path) -> None:
+def test_a_run_of_nothing_else_is_skipped_with_their_names(
+    context: StepContext, place: Path
+) -> None:
     """Its sender reads there why nothing happens."""
     (place / "march").mkdir()
     with pytest.raises(NothingToDoError, match=r"march: left alone in .*a folder"):
-        plan_step.require_trainable(at.spec, take_in(at))
+        plan_step.require_trainable(context.spec, take_in(context))
 
 
-def test_many_of_them_are_counted(at: Workplace, place: Path) -> None:
+def test_many_of_them_are_counted(context: StepContext, place: Path) -> None:
     """What a run tells has a bound."""
     for number in range(30):
         (place / f"{number:02}").mkdir()
-    batches = pipeline_step.ingest(at)
+    batches = pipeline_step.ingest(context)
     assert len(batches) == 21
     assert batches[-1].name == "10 more"
 
 
 def test_a_link_put_in_a_files_place_is_not_followed(
-    at: Workplace, place: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
+    context: StepContext, place: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not between two looks, not between the look and the claim, not after the claim."""
     monkeypatch.setattr(door, "POLL_SECONDS", 0.01)
@@ -121,25 +123,25 @@ def test_a_link_put_in_a_files_place_is_not_followed(
         (place / "a.csv").symlink_to(secret)
         take(landing, entry)
 
-    at.landing.drop("a.csv", ROWS)
+    context.landing.drop("a.csv", ROWS)
     with monkeypatch.context() as patch:
         patch.setattr(Landing, "_take", swapped)
-        assert [batch.digest for batch in pipeline_step.ingest(at)] == [""]
+        assert [batch.digest for batch in pipeline_step.ingest(context)] == [""]
     assert (place / "a.csv").is_symlink()
     (place / "a.csv").unlink()
-    at.landing.drop("b.csv", ROWS)
-    (delivery,) = at.landing.claim()
+    context.landing.drop("b.csv", ROWS)
+    (delivery,) = context.landing.claim()
     claimed = place / ".claimed" / delivery.claim / "b.csv"
     claimed.unlink()
     claimed.symlink_to(secret)
-    with pytest.raises(FileNotFoundError), at.landing.opened(delivery):
+    with pytest.raises(FileNotFoundError), context.landing.opened(delivery):
         pass
-    assert take_in(at).batches == ()
-    assert "do not read" not in files_of(at)
+    assert take_in(context).batches == ()
+    assert "do not read" not in files_of(context)
 
 
 def test_folders_below_the_place_are_not_followed(
-    at: Workplace, place: Path, secret: Path, tmp_path: Path
+    context: StepContext, place: Path, secret: Path, tmp_path: Path
 ) -> None:
     """Where claims go, and the temporary names that files are written under."""
     elsewhere = tmp_path / "elsewhere"
@@ -147,10 +149,10 @@ def test_folders_below_the_place_are_not_followed(
     claim.mkdir(parents=True)
     (claim / "stolen.csv").write_text(SECRET)
     (place / ".claimed").symlink_to(elsewhere)
-    assert at.landing.claim() == []
+    assert context.landing.claim() == []
     for number in range(2):
-        at.landing.drop("a.csv", ROWS)
-        assert [one.name for one in at.landing.claim()] == ["a.csv"] * (number + 1)
+        context.landing.drop("a.csv", ROWS)
+        assert [one.name for one in context.landing.claim()] == ["a.csv"] * (number + 1)
     assert [path.name for path in elsewhere.iterdir()] == [claim.name]
     folder = Folder(tmp_path / "written")
     folder.write("x.csv", b"1")
@@ -166,15 +168,15 @@ def test_folders_below_the_place_are_not_followed(
             folder.write(name, b"")
 
 
-def test_a_file_where_claims_go_is_put_aside(at: Workplace, place: Path) -> None:
+def test_a_file_where_claims_go_is_put_aside(context: StepContext, place: Path) -> None:
     """Whoever drops one stops nobody."""
     (place / ".claimed").write_text("odd")
-    at.landing.drop("a.csv", ROWS)
-    assert [one.name for one in at.landing.claim()] == ["a.csv"]
+    context.landing.drop("a.csv", ROWS)
+    assert [one.name for one in context.landing.claim()] == ["a.csv"]
     assert [path.read_text() for path in place.glob(".claimed-*")] == ["odd"]
 
 
-def test_the_place_itself_may_be_a_link(at: Workplace, place: Path, tmp_path: Path) -> None:
+def test_the_place_itself_may_be_a_link(context: StepContext, place: Path, tmp_path: Path) -> None:
     """Operators put it on the disk that they like."""
     place.rmdir()
     disk = tmp_path / "disk"
@@ -182,13 +184,15 @@ def test_the_place_itself_may_be_a_link(at: Workplace, place: Path, tmp_path: Pa
     place.symlink_to(disk)
     (disk / "a.csv").write_bytes(ROWS)
     os.utime(disk / "a.csv", (1_700_000_000, 1_700_000_000))
-    assert [batch.new for batch in take_in(at).batches] == [20]
+    assert [batch.new for batch in take_in(context).batches] == [20]
 
 
-def test_what_somebody_wrote_among_the_claims_leads_nowhere(at: Workplace, place: Path) -> None:
+def test_what_somebody_wrote_among_the_claims_leads_nowhere(
+    context: StepContext, place: Path
+) -> None:
     """Neither odd names nor a digest that is a path: the file is known by its bytes."""
-    at.landing.drop("a.csv", ROWS)
-    (delivery,) = at.landing.claim()
+    context.landing.drop("a.csv", ROWS)
+    (delivery,) = context.landing.claim()
     claims = place / ".claimed"
     (claims / "loose.csv").write_bytes(ROWS)
     (claims / "no-claim").mkdir()
@@ -197,15 +201,15 @@ def test_what_somebody_wrote_among_the_claims_leads_nowhere(at: Workplace, place
     forged = json.loads(marker.read_text()) | {"digest": "../../../x"}
     for text in (json.dumps(forged), "nonsense", "[]", "{}"):
         marker.write_text(text)
-        assert at.landing.claim() == [delivery]
+        assert context.landing.claim() == [delivery]
 
 
 def test_a_file_that_nobody_may_read_is_named(
-    at: Workplace, place: Path, monkeypatch: pytest.MonkeyPatch
+    context: StepContext, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It holds up no other, in landing and once claimed; it is taken when it can be read."""
     for name in ("a.csv", "b.csv"):
-        at.landing.drop(name, ROWS + name.encode() * (name == "b.csv") + b",,,\n")
+        context.landing.drop(name, ROWS + name.encode() * (name == "b.csv") + b",,,\n")
     open_ = Folder.open
 
     def refusing(folder: Folder, name: str) -> Any:
@@ -215,15 +219,15 @@ def test_a_file_that_nobody_may_read_is_named(
 
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "open", refusing)
-        assert [(one.name, bool(one.digest)) for one in pipeline_step.ingest(at)] == [
+        assert [(one.name, bool(one.digest)) for one in pipeline_step.ingest(context)] == [
             ("b.csv", True),
             ("a.csv", False),
         ]
-        assert "cannot be read: Permission denied" in intake_step.left_alone(at)[0].note
+        assert "cannot be read: Permission denied" in intake_step.left_alone(context)[0].note
         (place / "a.csv.done").touch()
-        assert "a.csv" in [one.name for one in pipeline_step.ingest(at)]
+        assert "a.csv" in [one.name for one in pipeline_step.ingest(context)]
         assert not (place / "a.csv").exists()
-    assert "a.csv" in [one.name for one in pipeline_step.ingest(at) if one.digest]
+    assert "a.csv" in [one.name for one in pipeline_step.ingest(context) if one.digest]
 
 
 def test_keys_that_no_client_can_name_are_left_alone(bucket: Bucket, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from tests.contract.bank import bank_at, deliver
 from tests.logs import records_of
 
@@ -13,8 +13,8 @@ HEADER = "age,balance,job,y\n"
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Workplace:
-    """Return a workplace that has seen no file."""
+def context(tmp_path: Path) -> StepContext:
+    """Return a context that has seen no file."""
     return bank_at(tmp_path)
 
 
@@ -34,79 +34,79 @@ def warned(caplog: pytest.LogCaptureFixture) -> str:
 
 
 @pytest.mark.parametrize("called", ["Y", "Y_", "yy"])
-def test_a_target_under_a_near_name_is_named(at: Workplace, called: str) -> None:
+def test_a_target_under_a_near_name_is_named(context: StepContext, called: str) -> None:
     """With what to write in the file, or in the spec."""
     text = HEADER.replace(",y\n", f",{called}\n") + body("yes", "no")
-    note = deliver(at, text).note
+    note = deliver(context, text).note
     assert "no target column 'y'; the header starts age, balance, job" in note
     assert f"did you mean {called}? Call it y in the file, or write target = " in note
     assert note.endswith(f'target = "{called}" under [data] in the spec')
 
 
-def test_a_target_under_no_near_name_is_guessed_at_by_nobody(at: Workplace) -> None:
+def test_a_target_under_no_near_name_is_guessed_at_by_nobody(context: StepContext) -> None:
     """A wrong file is called that and nothing else."""
-    note = deliver(at, "left,right\n1,2\n").note
+    note = deliver(context, "left,right\n1,2\n").note
     assert note.endswith("no target column 'y'; the header starts left, right")
 
 
 def test_a_missing_column_beside_a_new_one_is_asked_about(tmp_path: Path) -> None:
     """Where the column may not be missing, too."""
-    at = bank_at(tmp_path, missing=(), required=("age",))
-    deliver(at, HEADER + body(*["yes", "no"] * 20))
-    note = deliver(at, HEADER.replace("age", "Age") + body("yes", "no", start=90)).note
+    context = bank_at(tmp_path, missing=(), required=("age",))
+    deliver(context, HEADER + body(*["yes", "no"] * 20))
+    note = deliver(context, HEADER.replace("age", "Age") + body("yes", "no", start=90)).note
     assert note.endswith(
         "1 of 3 feature columns are missing: age; new are Age: where one was renamed, give it its "
         "old name"
     )
 
 
-def test_a_target_that_is_empty_in_every_row_is_called_empty(at: Workplace) -> None:
+def test_a_target_that_is_empty_in_every_row_is_called_empty(context: StepContext) -> None:
     """In the refusal, and in the note for its sender."""
-    batch = deliver(at, HEADER + body(*[""] * 40), "march.csv")
+    batch = deliver(context, HEADER + body(*[""] * 40), "march.csv")
     why = 'The target y is empty in 40 rows: each needs "yes" (positive) or "no" (negative) there'
     assert why in batch.note
-    assert why in Path(at.landing.url, "refused", "march.csv.txt").read_text()
+    assert why in Path(context.landing.url, "refused", "march.csv.txt").read_text()
 
 
 def test_a_first_file_without_a_positive_row_is_told(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Before a run skips for want of them."""
-    deliver(at, HEADER + body(*["no"] * 40))
+    deliver(context, HEADER + body(*["no"] * 40))
     assert 'no row is positive (y = "yes"): nothing can be learned until some come' in warned(
         caplog
     )
 
 
 def test_a_later_file_without_a_positive_row_is_as_usual(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Small files often have none."""
-    deliver(at, HEADER + body(*["yes", "no", "no"] * 20))
-    deliver(at, HEADER + body(*["no"] * 5, start=500))
+    deliver(context, HEADER + body(*["yes", "no", "no"] * 20))
+    deliver(context, HEADER + body(*["no"] * 5, start=500))
     assert "positive" not in warned(caplog)
 
 
 @pytest.mark.parametrize("which", ["first", "later"])
 def test_a_column_without_any_value_is_told(
-    at: Workplace, caplog: pytest.LogCaptureFixture, which: str
+    context: StepContext, caplog: pytest.LogCaptureFixture, which: str
 ) -> None:
     """A feature that nobody fills teaches a model nothing."""
     if which == "later":
-        deliver(at, HEADER + body(*["yes", "no", "no"] * 20))
+        deliver(context, HEADER + body(*["yes", "no", "no"] * 20))
         assert "has no value" not in warned(caplog)
-    batch = deliver(at, HEADER + body(*["no", "no", "yes"] * 10, balance=""), "march.csv")
+    batch = deliver(context, HEADER + body(*["no", "no", "yes"] * 10, balance=""), "march.csv")
     assert batch.new
     assert "march.csv: column balance has no value in any row" in warned(caplog)
 
 
 @pytest.mark.parametrize("labels", [("1", "0"), ("true", "false"), ("Y", "N"), ("1", "-1")])
 def test_the_label_that_affirms_is_proposed_as_the_positive_one(
-    at: Workplace, labels: tuple[str, str]
+    context: StepContext, labels: tuple[str, str]
 ) -> None:
     """Whichever comes first or is the rarer."""
     positive, negative = labels
     for rows in ([positive, negative] * 20, [negative] * 5 + [positive] * 35):
-        note = deliver(at, HEADER + body(*rows, start=len(set(rows[:3])))).note
+        note = deliver(context, HEADER + body(*rows, start=len(set(rows[:3])))).note
         shown = [word if word.strip("-").isdigit() else f'"{word}"' for word in labels]
         assert f"for example positive = {shown[0]} and negative = {shown[1]}" in note

@@ -14,7 +14,7 @@ import pytest
 from demo.data import pulsar_rows
 from demo.free_ports import free_ports
 from include.cli import registry_commands
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.errors import NothingToDoError, NotOwnerError
 from include.records.moves import RollBack
 from include.records.records import Form
@@ -28,42 +28,42 @@ MORE = pulsar_rows(400, seed=12)
 
 
 @pytest.fixture(scope="module")
-def owner(new_workplace: Callable[[], Workplace]) -> Workplace:
-    """Return the workplace of a spec that has a champion."""
-    at = new_workplace()
-    drop(at, ROWS)
-    run(at)
-    return at
+def owner(new_context: Callable[[], StepContext]) -> StepContext:
+    """Return the context of a spec that has a champion."""
+    context = new_context()
+    drop(context, ROWS)
+    run(context)
+    return context
 
 
 @pytest.fixture
-def newcomer(owner: Workplace) -> Workplace:
-    """Return the workplace of a copy of that spec under a name that sorts earlier."""
+def newcomer(owner: StepContext) -> StepContext:
+    """Return the context of a copy of that spec under a name that sorts earlier."""
     return copy_of(owner)
 
 
-def copy_of(at: Workplace) -> Workplace:
-    """Return a workplace of the same spec under another name."""
-    copied = at.spec.model_copy(update={"name": f"a-{at.spec.name}"})
-    return workplace(copied, at.settings)
+def copy_of(context: StepContext) -> StepContext:
+    """Return a context of the same spec under another name."""
+    copied = context.spec.model_copy(update={"name": f"a-{context.spec.name}"})
+    return step_context(copied, context.settings)
 
 
-def refusal(at: Workplace, owner: str) -> str:
+def refusal(context: StepContext, owner: str) -> str:
     """Return what a newcomer is told, as a pattern."""
     return (
-        rf"{at.spec.name}\.toml: model: {at.spec.model} belongs to the spec {owner}.*"
-        rf"\./ratchet transfer {at.spec.model} --to {at.spec.name}"
+        rf"{context.spec.name}\.toml: model: {context.spec.model} belongs to the spec {owner}.*"
+        rf"\./ratchet transfer {context.spec.model} --to {context.spec.name}"
     )
 
 
-def test_the_first_to_register_owns_the_model(owner: Workplace) -> None:
+def test_the_first_to_register_owns_the_model(owner: StepContext) -> None:
     """Before that it is nobody's."""
     assert owner.registry.owner() == owner.spec.name
     owner.registry.require_owner()
 
 
 def test_a_newcomer_is_refused_before_its_file_is_claimed(
-    owner: Workplace, newcomer: Workplace
+    owner: StepContext, newcomer: StepContext
 ) -> None:
     """By name, in its first task; the file waits in its landing place."""
     drop(newcomer, MORE, "waiting.csv")
@@ -73,7 +73,7 @@ def test_a_newcomer_is_refused_before_its_file_is_claimed(
     assert Path(newcomer.landing.url, "waiting.csv").exists()
 
 
-def test_a_newcomer_moves_nothing(owner: Workplace, newcomer: Workplace) -> None:
+def test_a_newcomer_moves_nothing(owner: StepContext, newcomer: StepContext) -> None:
     """Neither by a run that got as far, nor by a person's command."""
     told = refusal(newcomer, owner.spec.name)
     intake = take_in(owner)
@@ -89,7 +89,7 @@ def test_a_newcomer_moves_nothing(owner: Workplace, newcomer: Workplace) -> None
 
 
 def test_a_registry_without_the_tag_knows_by_its_runs(
-    owner: Workplace, newcomer: Workplace, caplog: pytest.LogCaptureFixture
+    owner: StepContext, newcomer: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever asks first, the tag is written for the spec that made the first version."""
     mlflow.MlflowClient().delete_registered_model_tag(owner.spec.model, "ratchet.spec")
@@ -100,7 +100,7 @@ def test_a_registry_without_the_tag_knows_by_its_runs(
 
 
 @pytest.mark.parametrize("value", ["", "  "])
-def test_a_tag_that_says_nothing_is_as_good_as_none(owner: Workplace, value: str) -> None:
+def test_a_tag_that_says_nothing_is_as_good_as_none(owner: StepContext, value: str) -> None:
     """Nobody is told that the model belongs to a spec without a name."""
     mlflow.MlflowClient().set_registered_model_tag(owner.spec.model, "ratchet.spec", value)
     assert owner.registry.owner() == owner.spec.name
@@ -108,9 +108,9 @@ def test_a_tag_that_says_nothing_is_as_good_as_none(owner: Workplace, value: str
     assert tags["ratchet.spec"] == owner.spec.name
 
 
-def test_a_model_is_handed_over(new_workplace: Callable[[], Workplace]) -> None:
+def test_a_model_is_handed_over(new_context: Callable[[], StepContext]) -> None:
     """The new owner trains and promotes; the old one is told whose the model is now."""
-    old = new_workplace()
+    old = new_context()
     drop(old, ROWS)
     run(old)
     new = copy_of(old)
@@ -127,31 +127,31 @@ def test_a_model_is_handed_over(new_workplace: Callable[[], Workplace]) -> None:
     assert done.challenger.version == "2"
 
 
-def test_nobody_owns_what_is_not_registered(at: Workplace) -> None:
+def test_nobody_owns_what_is_not_registered(context: StepContext) -> None:
     """A transfer says so; the first run becomes the owner by itself."""
-    assert at.registry.owner() is None
+    assert context.registry.owner() is None
     with pytest.raises(NothingToDoError, match="so it is nobody's"):
-        at.registry.transfer("Ada")
+        context.registry.transfer("Ada")
 
 
-def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(at: Workplace) -> None:
+def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(context: StepContext) -> None:
     """With MLflow away ingest goes on at once: `plan` waits and looks again."""
     port = free_ports()["RATCHET_MLFLOW_PORT"]
-    away = read_settings({"RATCHET_HOME": str(at.settings.home), "RATCHET_MLFLOW_PORT": port})
-    alone = workplace(at.spec, away)
-    drop(at, ROWS)
+    away = read_settings({"RATCHET_HOME": str(context.settings.home), "RATCHET_MLFLOW_PORT": port})
+    alone = step_context(context.spec, away)
+    drop(context, ROWS)
     began = time.monotonic()
     (batch,) = pipeline_step.ingest(alone)
     assert batch.read == len(ROWS)
     assert time.monotonic() - began < 10
-    mlflow.set_tracking_uri(at.settings.registry_url)
+    mlflow.set_tracking_uri(context.settings.registry_url)
 
 
 def test_the_command_hands_over_and_says_what_to_do(
-    new_workplace: Callable[[], Workplace], tmp_path: Path
+    new_context: Callable[[], StepContext], tmp_path: Path
 ) -> None:
     """As typed: for another model, for a spec that is not there, and right."""
-    old = new_workplace()
+    old = new_context()
     drop(old, ROWS)
     run(old)
     from tests.conftest import PULSARS

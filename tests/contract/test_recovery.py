@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from demo.data import pulsar_rows
 from include.adapters.lake import compaction
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import DataFileError, TableRefusedError
 from include.records.records import Intake
 from include.steps import pipeline as pipeline_step
@@ -37,12 +37,12 @@ from tests.contract.pipeline import drop, take_in
 from tests.logs import warnings_of
 from tests.seaweed import Bucket
 
-Deed = Callable[[Workplace], None]
+Deed = Callable[[StepContext], None]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
 def test_archived_files_that_land_again_bring_lost_rows_back_on_their_sides(
-    filled: Workplace, lose: Deed
+    filled: StepContext, lose: Deed
 ) -> None:
     """In whatever order they come back; and each stands in the archive as it did."""
     before = sided(filled)
@@ -57,7 +57,7 @@ def test_archived_files_that_land_again_bring_lost_rows_back_on_their_sides(
     assert sided(filled).equals(before)
 
 
-def test_a_lost_row_that_comes_in_another_file_keeps_its_side(filled: Workplace) -> None:
+def test_a_lost_row_that_comes_in_another_file_keeps_its_side(filled: StepContext) -> None:
     """Whoever delivers between the loss and the recovery moves no row to the other side."""
     before = sided(filled)
     lose_table(filled)
@@ -70,7 +70,7 @@ def test_a_lost_row_that_comes_in_another_file_keeps_its_side(filled: Workplace)
     assert now.join(before, on=before.columns, how="semi").height == before.height
 
 
-def test_rows_that_the_table_has_are_not_taken_in_again(filled: Workplace) -> None:
+def test_rows_that_the_table_has_are_not_taken_in_again(filled: StepContext) -> None:
     """An archived file whose rows are all there changes nothing."""
     before = filled.lake.version()
     land_again(filled)
@@ -78,7 +78,7 @@ def test_rows_that_the_table_has_are_not_taken_in_again(filled: Workplace) -> No
     assert filled.lake.version() == before
 
 
-def test_a_lost_data_file_is_said_with_its_batches_and_what_to_do(filled: Workplace) -> None:
+def test_a_lost_data_file_is_said_with_its_batches_and_what_to_do(filled: StepContext) -> None:
     """A new delivery stops, and nothing of it is lost."""
     lose_a_data_file(filled)
     drop(filled, pulsar_rows(20, seed=9), "new.csv")
@@ -89,7 +89,7 @@ def test_a_lost_data_file_is_said_with_its_batches_and_what_to_do(filled: Workpl
 
 
 def test_a_data_file_goes_once_all_of_its_batches_are_back(
-    filled: Workplace, monkeypatch: pytest.MonkeyPatch
+    filled: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then whoever reads says which are missing, and no row is given up."""
     monkeypatch.setattr(compaction, "MERGED_FILES", 4)
@@ -107,7 +107,7 @@ def test_a_data_file_goes_once_all_of_its_batches_are_back(
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_recover_does_by_itself_what_needs_no_person(filled: Workplace, lose: Deed) -> None:
+def test_recover_does_by_itself_what_needs_no_person(filled: StepContext, lose: Deed) -> None:
     """First it says what it would do; done, the next run makes the table what it was."""
     before = sided(filled)
     lose(filled)
@@ -119,7 +119,7 @@ def test_recover_does_by_itself_what_needs_no_person(filled: Workplace, lose: De
     assert list(recover(filled, yes=True)) == ["the table lacks nothing that was ingested"]
 
 
-def test_rows_that_nothing_brings_back_are_given_up_only_on_purpose(filled: Workplace) -> None:
+def test_rows_that_nothing_brings_back_are_given_up_only_on_purpose(filled: StepContext) -> None:
     """A batch whose archived file is lost or changed too is named, and its data file stays."""
     archived = {path.name: path for path in Path(filled.lake.url, "archive").glob("[!.]*/*")}
     archived["0.csv"].unlink()
@@ -142,7 +142,7 @@ def test_rows_that_nothing_brings_back_are_given_up_only_on_purpose(filled: Work
 
 
 def test_a_run_says_which_batches_the_table_lacks(
-    filled: Workplace, caplog: pytest.LogCaptureFixture
+    filled: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether or not anything lands: a table that was lost does not begin anew in silence."""
     pipeline_step.ingest(filled)
@@ -154,7 +154,7 @@ def test_a_run_says_which_batches_the_table_lacks(
     assert f"./ratchet recover {filled.spec.name} --yes" in said
 
 
-def test_a_table_without_kept_sides_gets_them_with_the_next_batch(filled: Workplace) -> None:
+def test_a_table_without_kept_sides_gets_them_with_the_next_batch(filled: StepContext) -> None:
     """As one that was made before they were kept."""
     before = sided(filled)
     shutil.rmtree(Path(filled.lake.url, "archive", ".sides"))
@@ -172,7 +172,7 @@ def _new(intake: Intake) -> dict[str, int]:
 
 @pytest.mark.parametrize("deed", BROKEN_LOGS)
 def test_a_log_that_cannot_be_read_is_said_and_made_whole_from_the_archive(
-    filled: Workplace, deed: Deed
+    filled: StepContext, deed: Deed
 ) -> None:
     """No batch is lost in silence; a run stops before anything is built on what is left."""
     before = sided(filled)
@@ -185,7 +185,7 @@ def test_a_log_that_cannot_be_read_is_said_and_made_whole_from_the_archive(
 
 @pytest.mark.parametrize("deed", FOREIGN_COMMITS)
 def test_a_commit_of_another_tool_is_refused_and_restored_away(
-    filled: Workplace, deed: Deed
+    filled: StepContext, deed: Deed
 ) -> None:
     """The sentence names the version, what was done, and the version to go back to."""
     before = sided(filled)
@@ -199,7 +199,7 @@ def test_a_commit_of_another_tool_is_refused_and_restored_away(
     _recovered(filled, before)
 
 
-def test_a_version_that_another_tool_restored_is_read(filled: Workplace) -> None:
+def test_a_version_that_another_tool_restored_is_read(filled: StepContext) -> None:
     """Who follows the sentence by hand is done; what came after that version comes again."""
     before = sided(filled)
     delete_rows(filled)
@@ -209,7 +209,7 @@ def test_a_version_that_another_tool_restored_is_read(filled: Workplace) -> None
     assert sided(filled).equals(before)
 
 
-def test_a_foreign_commit_whose_past_is_gone_sets_the_table_aside(filled: Workplace) -> None:
+def test_a_foreign_commit_whose_past_is_gone_sets_the_table_aside(filled: StepContext) -> None:
     """Where the version before cannot be restored, all of it comes from the archive."""
     before = sided(filled)
     delete_rows(filled)
@@ -220,7 +220,7 @@ def test_a_foreign_commit_whose_past_is_gone_sets_the_table_aside(filled: Workpl
     assert list(Path(filled.lake.url, "set-aside").glob("*/rows/_delta_log/*.json"))
 
 
-def test_a_vacuum_of_another_tool_harms_nothing(filled: Workplace) -> None:
+def test_a_vacuum_of_another_tool_harms_nothing(filled: StepContext) -> None:
     """It deletes what the newest version does not name."""
     before = sided(filled)
     DeltaTable(table(filled)).vacuum(
@@ -231,7 +231,7 @@ def test_a_vacuum_of_another_tool_harms_nothing(filled: Workplace) -> None:
     assert sided(filled).height == before.height + 20
 
 
-def test_a_log_is_kept_where_a_batch_cannot_come_again(filled: Workplace) -> None:
+def test_a_log_is_kept_where_a_batch_cannot_come_again(filled: StepContext) -> None:
     """Unless a person gives it up."""
     bring_foreign_rows_and_go_on(filled)
     lose_archive = Path(filled.lake.url, "archive")
@@ -244,13 +244,13 @@ def test_a_log_is_kept_where_a_batch_cannot_come_again(filled: Workplace) -> Non
     assert sum(batch.new for batch in take_in(filled).batches) == 150
 
 
-def _recovered(at: Workplace, before: pl.DataFrame) -> None:
+def _recovered(context: StepContext, before: pl.DataFrame) -> None:
     """Recover, take in what comes again, and expect the rows of before, and nothing left to do."""
-    assert list(recover(at, yes=False))[-1].startswith("nothing was changed yet")
-    assert list(recover(at, yes=True))
-    take_in(at)
-    assert sided(at).equals(before)
-    assert list(recover(at, yes=True)) == ["the table lacks nothing that was ingested"]
+    assert list(recover(context, yes=False))[-1].startswith("nothing was changed yet")
+    assert list(recover(context, yes=True))
+    take_in(context)
+    assert sided(context).equals(before)
+    assert list(recover(context, yes=True)) == ["the table lacks nothing that was ingested"]
 
 
 def test_a_bucket_is_held_to_the_same(bucket: Bucket, tmp_path: Path) -> None:

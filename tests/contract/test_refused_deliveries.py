@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.records import Fate
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
@@ -18,11 +18,11 @@ HEADER = "age,balance,job,y\n"
 
 
 @pytest.fixture
-def at(tmp_path: Path) -> Workplace:
-    """Return a workplace whose contract and table a good file has fixed."""
-    at = bank_at(tmp_path)
-    deliver(at, FIRST.write_csv(), "first.csv")
-    return at
+def context(tmp_path: Path) -> StepContext:
+    """Return a context whose contract and table a good file has fixed."""
+    context = bank_at(tmp_path)
+    deliver(context, FIRST.write_csv(), "first.csv")
+    return context
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -39,12 +39,12 @@ def lines(*labels: str, start: int = 0) -> str:
 
 
 def test_a_file_refused_for_its_rows_says_why(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the warning, the record, reason.txt and the list; every bad row is in rows.csv."""
     text = HEADER + "".join(f'"$60,{n:03}.00",{n},admin,no\n' for n in range(50))
     caplog.clear()
-    batch = deliver(at, text + "41,2,,maybe\n42,3,,no\n", "march.csv")
+    batch = deliver(context, text + "41,2,,maybe\n42,3,,no\n", "march.csv")
     why = (
         "51 of 52 lines are in bad rows, more than the share of 0.5 that the spec allows. "
         "50 rows: column age holds a number in another notation than it should be, "
@@ -56,34 +56,34 @@ def test_a_file_refused_for_its_rows_says_why(
     assert batch.note.endswith(why)
     assert (batch.fate, batch.read, batch.refused) == (Fate.REFUSED, 52, 51)
     assert [(one.column, one.rows) for one in batch.refused_for] == [("age", 50), ("y", 1)]
-    kept = at.landing.read_quarantine(batch.digest)
+    kept = context.landing.read_quarantine(batch.digest)
     assert kept.reason == why
     listed = pl.read_csv(kept.rows or b"", infer_schema=False)
     assert listed["line"].to_list() == [str(number) for number in range(2, 53)]
-    assert why in ratchet(at.settings.home, "quarantine", "bank").out
-    said = ratchet(at.settings.home, "replay", "bank", batch.digest, "--rows", __file__)
+    assert why in ratchet(context.settings.home, "quarantine", "bank").out
+    said = ratchet(context.settings.home, "replay", "bank", batch.digest, "--rows", __file__)
     assert "march.csv was refused whole" in said.err
 
 
-def test_a_file_refused_for_another_reason_has_no_rows_beside_it(at: Workplace) -> None:
+def test_a_file_refused_for_another_reason_has_no_rows_beside_it(context: StepContext) -> None:
     """Nor those of an earlier try."""
-    batch = deliver(at, lines(*["maybe"] * 3), "a.csv")
-    assert at.landing.read_quarantine(batch.digest).rows
-    ratchet(at.settings.home, "replay", "bank", batch.digest)
-    (again,) = take_in(bank_at(at.settings.home, columns=("age", "y"))).batches
-    kept = at.landing.read_quarantine(again.digest)
+    batch = deliver(context, lines(*["maybe"] * 3), "a.csv")
+    assert context.landing.read_quarantine(batch.digest).rows
+    ratchet(context.settings.home, "replay", "bank", batch.digest)
+    (again,) = take_in(bank_at(context.settings.home, columns=("age", "y"))).batches
+    kept = context.landing.read_quarantine(again.digest)
     assert "the first row has 4 fields" in (kept.reason or "")
     assert kept.rows is None
 
 
 @pytest.mark.parametrize("bad", [1, 37])
 def test_rows_refused_in_part_are_a_warning(
-    at: Workplace, caplog: pytest.LogCaptureFixture, bad: int
+    context: StepContext, caplog: pytest.LogCaptureFixture, bad: int
 ) -> None:
     """The file goes on; the sentence says how many did not, why, and where to look."""
     ages = pl.when(pl.int_range(100) < bad).then(pl.lit("old")).otherwise(pl.col("age"))
     caplog.clear()
-    batch = deliver(at, MORE.with_columns(age=ages).write_csv(), "march.csv")
+    batch = deliver(context, MORE.with_columns(age=ages).write_csv(), "march.csv")
     rows_ = "rows" if bad > 1 else "row"
     assert warnings(caplog) == [
         (
@@ -96,13 +96,13 @@ def test_rows_refused_in_part_are_a_warning(
 
 
 def test_a_conflict_is_told_like_any_reason(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With its row as it came, once, however often history is subtracted."""
     first = FIRST.row(0, named=True)
     other = {"yes": "no", "no": "yes"}[first["y"]]
     text = pl.concat([FIRST[:1].with_columns(y=pl.lit(other)), MORE]).write_csv()
-    batch = deliver(at, text, "again.csv")
+    batch = deliver(context, text, "again.csv")
     (reason,) = batch.refused_for
     assert (reason.column, reason.rows, reason.line) == ("y", 1, 2)
     assert reason.text == text.splitlines()[1]
@@ -137,11 +137,11 @@ FIRST_LABELS = {
 def test_a_target_without_the_two_labels_is_told(tmp_path: Path, kind: str) -> None:
     """With the values found and the line to write; the file fixes no contract."""
     labels, said = FIRST_LABELS[kind]
-    at = bank_at(tmp_path)
-    batch = deliver(at, lines(*labels))
+    context = bank_at(tmp_path)
+    batch = deliver(context, lines(*labels))
     assert said in batch.note
     assert batch.fate is Fate.REFUSED
-    assert at.lake.contract() is None
+    assert context.lake.contract() is None
 
 
 def test_the_line_that_is_said_is_the_line_that_helps(tmp_path: Path) -> None:
@@ -155,29 +155,29 @@ def test_the_line_that_is_said_is_the_line_that_helps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [["1"] * 10 + ["2"] * 10, ["1"] * 98 + ["2"] * 2])
 def test_labels_of_another_coding_are_refused(tmp_path: Path, labels: list[str]) -> None:
     """1 and 2 where 1 and 0 belong: the half that looks good would all be positive."""
-    at = bank_at(tmp_path, positive=1, negative=0)
-    deliver(at, lines(*["0"] * 18, "1", "1"), "first.csv")
-    batch = deliver(at, lines(*labels, start=100), "coded.csv")
+    context = bank_at(tmp_path, positive=1, negative=0)
+    deliver(context, lines(*["0"] * 18, "1", "1"), "first.csv")
+    batch = deliver(context, lines(*labels, start=100), "coded.csv")
     assert batch.fate is Fate.REFUSED
     for label in ("1", "2"):
         assert f"{label} ({labels.count(label)} rows)" in batch.note
     assert "made with positive = 1 and negative = 0: write the labels of this file so" in batch.note
-    assert rows(at).height == 20
+    assert rows(context).height == 20
 
 
-def test_a_slip_of_the_pen_refuses_its_row_alone(at: Workplace) -> None:
+def test_a_slip_of_the_pen_refuses_its_row_alone(context: StepContext) -> None:
     """One odd label in a file of one class says nothing about the others."""
-    batch = deliver(at, lines(*["no"] * 19, "maybe", start=500))
+    batch = deliver(context, lines(*["no"] * 19, "maybe", start=500))
     assert (batch.fate, batch.new, batch.refused) == (Fate.GOES_ON, 19, 1)
 
 
 def test_a_third_value_is_told_though_the_file_is_taken_in(
-    at: Workplace, caplog: pytest.LogCaptureFixture
+    context: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Half of the rows, as many as are still allowed: that is said, too."""
     caplog.clear()
     half = ["yes"] * 2 + ["no"] * 8 + ["unknown"] * 10
-    batch = deliver(at, lines(*half, start=500), "half.csv")
+    batch = deliver(context, lines(*half, start=500), "half.csv")
     assert (batch.fate, batch.new) == (Fate.GOES_ON, 10)
     about_labels, refused = warnings(caplog)
     assert "holds 3 values" in about_labels
@@ -193,11 +193,11 @@ def test_exchanged_labels_are_a_warning(
 ) -> None:
     """A later file with the mirrored share of positives is taken in, and asked about."""
     caplog.set_level(logging.WARNING)
-    at = bank_at(tmp_path)
-    deliver(at, lines(*["yes"] * 3, *["no"] * 27), "first.csv")
+    context = bank_at(tmp_path)
+    deliver(context, lines(*["yes"] * 3, *["no"] * 27), "first.csv")
     assert warnings(caplog) == []
     labels = ["yes"] * positives + ["no"] * (20 - positives)
-    batch = deliver(at, lines(*labels, start=100), "later.csv")
+    batch = deliver(context, lines(*labels, start=100), "later.csv")
     assert batch.new == 20
     asked = "were the labels of this file exchanged?"
     assert [asked in one for one in warnings(caplog)] == [True] * warned

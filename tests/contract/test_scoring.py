@@ -6,7 +6,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import SpecError
 from include.records.records import Form
 from include.spec.model_spec import Slice
@@ -18,24 +18,24 @@ HIGH = Slice(name="high", column="profile_0", at_least=1.0)
 LOW = Slice(name="low", column="profile_0", below=1.0)
 
 
-def sliced(at: Workplace, *slices: Slice) -> Workplace:
-    """Return the workplace with slices in its spec."""
-    return replace(at, spec=at.spec.model_copy(update={"slices": slices}))
+def sliced(context: StepContext, *slices: Slice) -> StepContext:
+    """Return the context with slices in its spec."""
+    return replace(context, spec=context.spec.model_copy(update={"slices": slices}))
 
 
-def twice(at: Workplace) -> Run:
+def twice(context: StepContext) -> Run:
     """Return a run against a champion that an earlier run made."""
-    drop(at, ROWS[:400])
-    first = run(at)
+    drop(context, ROWS[:400])
+    first = run(context)
     client = mlflow.MlflowClient()
-    client.set_registered_model_alias(at.spec.model, "champion", first.challenger.version)
-    drop(at, ROWS[400:])
-    return run(at)
+    client.set_registered_model_alias(context.spec.model, "champion", first.challenger.version)
+    drop(context, ROWS[400:])
+    return run(context)
 
 
-def test_both_contenders_are_scored_on_every_slice(at: Workplace) -> None:
+def test_both_contenders_are_scored_on_every_slice(context: StepContext) -> None:
     """The slices of the spec, in its order, as records and as metrics; here they share the rows."""
-    done = twice(sliced(at, HIGH, LOW))
+    done = twice(sliced(context, HIGH, LOW))
     high, low = done.scores.slices
     card, champion = done.scores.challenger, done.scores.champion
     assert champion is not None
@@ -54,16 +54,16 @@ def test_both_contenders_are_scored_on_every_slice(at: Workplace) -> None:
     assert tuple(map(sum, parts)) == done.scores.agreement.positives
 
 
-def test_what_an_answer_costs_is_measured(at: Workplace) -> None:
+def test_what_an_answer_costs_is_measured(context: StepContext) -> None:
     """Milliseconds for one row and bytes of the model file are figures of the scorecard."""
-    drop(at, ROWS)
-    done = run(at)
+    drop(context, ROWS)
+    done = run(context)
     card = done.scores.challenger
     assert 0 < card.latency_ms < 1000
     (file,) = (
         one
         for one in mlflow.artifacts.list_artifacts(
-            f"models:/{at.spec.model}/{done.challenger.version}"
+            f"models:/{context.spec.model}/{done.challenger.version}"
         )
         if one.path.endswith("model.joblib")
     )
@@ -73,9 +73,9 @@ def test_what_an_answer_costs_is_measured(at: Workplace) -> None:
     assert metrics["challenger_size_bytes"] == card.size_bytes
 
 
-def test_the_page_of_a_decision_lies_beside_it(at: Workplace) -> None:
+def test_the_page_of_a_decision_lies_beside_it(context: StepContext) -> None:
     """With the verdict, the reason and the four pictures of the run."""
-    done = twice(at)
+    done = twice(context)
     page = mlflow.artifacts.load_text(f"runs:/{done.plan.run_id}/decision.html")
     assert done.decision.verdict in page
     assert done.challenger.version in page
@@ -91,10 +91,10 @@ def test_the_page_of_a_decision_lies_beside_it(at: Workplace) -> None:
     ],
 )
 def test_a_slice_of_what_no_row_has_stops_the_run_before_it_trains(
-    at: Workplace, part: Slice, sentence: str
+    context: StepContext, part: Slice, sentence: str
 ) -> None:
     """The sentence names the spec, the slice and the column."""
-    drop(at, ROWS)
-    intake = take_in(at)
-    with pytest.raises(SpecError, match=rf"{at.spec.name}\.toml: .*{sentence}"):
-        pipeline_step.plan(sliced(at, part), intake, Form(), next(DAG_RUNS))
+    drop(context, ROWS)
+    intake = take_in(context)
+    with pytest.raises(SpecError, match=rf"{context.spec.name}\.toml: .*{sentence}"):
+        pipeline_step.plan(sliced(context, part), intake, Form(), next(DAG_RUNS))

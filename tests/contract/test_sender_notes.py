@@ -11,7 +11,7 @@ from obstore.exceptions import PermissionDeniedError
 
 from include.adapters import landing as door
 from include.adapters import sender_notes
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.records.records import Batch, Fate
 from include.steps import intake as intake_step
 from include.steps import pipeline as pipeline_step
@@ -39,70 +39,70 @@ WHOLE = file_of(*BAD)
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def at(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workplace]:
-    """Return a workplace whose files land in a place of each kind; the lake is a folder."""
+def context(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StepContext]:
+    """Return a context whose files land in a place of each kind; the lake is a folder."""
     environment: dict[str, str] = {}
     if request.param == "bucket":
         bucket: Bucket = request.getfixturevalue("bucket")
         environment = {"RATCHET_LANDING": f"{bucket.url}/in", **bucket.options}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(door, "POLL_SECONDS", 0.02)
-        at = bank_at(tmp_path, environment)
-        send(at, FIRST, "first.csv")
-        yield at
+        context = bank_at(tmp_path, environment)
+        send(context, FIRST, "first.csv")
+        yield context
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
-    """Return a workplace in folders."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StepContext:
+    """Return a context in folders."""
     monkeypatch.setattr(door, "POLL_SECONDS", 0.02)
-    at = bank_at(tmp_path)
-    send(at, FIRST, "first.csv")
-    return at
+    context = bank_at(tmp_path)
+    send(context, FIRST, "first.csv")
+    return context
 
 
-def place(at: Workplace) -> Store:
+def place(context: StepContext) -> Store:
     """Return the landing place."""
-    return open_store(at.landing.url, at.settings.s3)
+    return open_store(context.landing.url, context.settings.s3)
 
 
-def notes(at: Workplace) -> dict[str, str]:
+def notes(context: StepContext) -> dict[str, str]:
     """Return the notes by their names."""
-    store = place(at).at("refused")
+    store = place(context).at("refused")
     return {one.name: store.read(one.name).decode() for one in store.look() if one.size}
 
 
-def send(at: Workplace, content: bytes, name: str = "march.csv") -> Batch:
+def send(context: StepContext, content: bytes, name: str = "march.csv") -> Batch:
     """Drop a file, run, and return what became of it."""
-    at.landing.drop(name, content)
-    (batch,) = take_in(at).batches
+    context.landing.drop(name, content)
+    (batch,) = take_in(context).batches
     return batch
 
 
-def waiting(at: Workplace) -> list[tuple[str, int]]:
+def waiting(context: StepContext) -> list[tuple[str, int]]:
     """Return what waits in quarantine, by file."""
-    return [(one.name, one.rows) for one in replay_step.quarantined(at)]
+    return [(one.name, one.rows) for one in replay_step.quarantined(context)]
 
 
-def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(at: Workplace) -> None:
+def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(context: StepContext) -> None:
     """In a folder and in a bucket, for rows and for a whole file; no run takes a note for data."""
-    partly = send(at, PARTLY)
-    (text,) = notes(at).values()
+    partly = send(context, PARTLY)
+    (text,) = notes(context).values()
     assert text.startswith("Ratchet refused 3 of 43 rows of march.csv on ")
     assert "- 3 rows: column age holds a text where a number belongs, first on line 22: old" in text
     assert "line 23, age: old,1.5,admin,no\nline 24, age: old,2.5,admin,no\n" in text
     assert "put the whole file here again" in text
-    assert f"./ratchet replay {at.spec.name} {partly.digest[:12]}\n" in text
-    assert pipeline_step.ingest(at) == []
-    assert waiting(at) == [("march.csv", 3)]
-    assert send(at, file_of(*GOOD, *MENDED)).new == 3
-    assert (notes(at), waiting(at)) == ({}, [])
-    assert send(at, WHOLE, "april.csv").fate is Fate.REFUSED
-    assert "Ratchet refused the whole of april.csv" in notes(at)["april.csv.txt"]
-    assert "first on line 2: old" in notes(at)["april.csv.txt"]
-    assert send(at, file_of("88,3,,no", "88,4,,no"), "april.csv").new == 2
-    assert (notes(at), waiting(at)) == ({}, [])
-    assert [one.settled for one in replay_step.quarantined(at, settled=True)] == [True, True]
+    assert f"./ratchet replay {context.spec.name} {partly.digest[:12]}\n" in text
+    assert pipeline_step.ingest(context) == []
+    assert waiting(context) == [("march.csv", 3)]
+    assert send(context, file_of(*GOOD, *MENDED)).new == 3
+    assert (notes(context), waiting(context)) == ({}, [])
+    assert send(context, WHOLE, "april.csv").fate is Fate.REFUSED
+    assert "Ratchet refused the whole of april.csv" in notes(context)["april.csv.txt"]
+    assert "first on line 2: old" in notes(context)["april.csv.txt"]
+    assert send(context, file_of("88,3,,no", "88,4,,no"), "april.csv").new == 2
+    assert (notes(context), waiting(context)) == ({}, [])
+    assert [one.settled for one in replay_step.quarantined(context, settled=True)] == [True, True]
 
 
 MENDS: dict[str, tuple[bytes, bool]] = {
@@ -118,7 +118,7 @@ MENDS: dict[str, tuple[bytes, bool]] = {
 
 
 @pytest.mark.parametrize("kind", MENDS)
-def test_the_mended_file_is_told_from_the_next_one(folder: Workplace, kind: str) -> None:
+def test_the_mended_file_is_told_from_the_next_one(folder: StepContext, kind: str) -> None:
     """Senders use one name every day: only rows that come again settle what was refused."""
     content, settles = MENDS[kind]
     first = send(folder, PARTLY)
@@ -128,7 +128,7 @@ def test_the_mended_file_is_told_from_the_next_one(folder: Workplace, kind: str)
     assert (NOTE not in notes(folder)) == settles
 
 
-def test_what_is_mended_in_part_leaves_the_rest(folder: Workplace) -> None:
+def test_what_is_mended_in_part_leaves_the_rest(folder: StepContext) -> None:
     """The note of the first file goes; that of the second names what is still wrong."""
     send(folder, PARTLY)
     send(folder, file_of(*GOOD, *MENDED[:2], BAD[2]))
@@ -137,7 +137,7 @@ def test_what_is_mended_in_part_leaves_the_rest(folder: Workplace) -> None:
     assert "refused 1 of 43 rows" in text
 
 
-def test_replayed_rows_leave_the_list_one_by_one(folder: Workplace) -> None:
+def test_replayed_rows_leave_the_list_one_by_one(folder: StepContext) -> None:
     """And the note with the last; a replay without a mend sends what still waits."""
     batch = send(folder, PARTLY)
     table = folder.landing.read_quarantine(batch.digest).rows or b""
@@ -152,7 +152,7 @@ def test_replayed_rows_leave_the_list_one_by_one(folder: Workplace) -> None:
     assert "were mended and taken in before" in said.err
 
 
-def test_rows_replayed_and_refused_again_wait_under_their_new_batch(folder: Workplace) -> None:
+def test_rows_replayed_and_refused_again_wait_under_their_new_batch(folder: StepContext) -> None:
     """Once, with the note of their own; the mended whole file settles both."""
     batch = send(folder, PARTLY)
     table = folder.landing.read_quarantine(batch.digest).rows or b""
@@ -165,7 +165,7 @@ def test_rows_replayed_and_refused_again_wait_under_their_new_batch(folder: Work
     assert (notes(folder), waiting(folder)) == ({}, [])
 
 
-def test_a_file_replayed_as_it_came_takes_its_note_along(folder: Workplace) -> None:
+def test_a_file_replayed_as_it_came_takes_its_note_along(folder: StepContext) -> None:
     """Under a spec that allows more; what is still bad has a note under the file's own name."""
     name = f"{'n' * 100}.csv"
     batch = send(folder, file_of(*GOOD[:2], *BAD), name)
@@ -188,7 +188,7 @@ OTHERS: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_a_note_overwrites_nothing(folder: Workplace, kind: str) -> None:
+def test_a_note_overwrites_nothing(folder: StepContext, kind: str) -> None:
     """What stands under its name stays, and the note has another; both ends are tried."""
     path = Path(folder.landing.url, "refused", NOTE)
     path.parent.mkdir(parents=True)
@@ -204,7 +204,7 @@ def test_a_note_overwrites_nothing(folder: Workplace, kind: str) -> None:
     assert (now.st_ino, now.st_mode, now.st_size, now.st_mtime_ns) == same
 
 
-def test_two_refused_files_of_one_name_have_two_notes(folder: Workplace) -> None:
+def test_two_refused_files_of_one_name_have_two_notes(folder: StepContext) -> None:
     """And the same file again still one."""
     for content in (WHOLE, WHOLE, file_of(*BAD, "older,1,,no")):
         send(folder, content)
@@ -214,7 +214,7 @@ def test_two_refused_files_of_one_name_have_two_notes(folder: Workplace) -> None
 
 
 def test_where_no_note_can_be_written_the_file_is_taken_in_all_the_same(
-    folder: Workplace, caplog: pytest.LogCaptureFixture
+    folder: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A link in place of the folder leads nowhere; that is said."""
     place_ = Path(folder.landing.url)
@@ -229,7 +229,7 @@ def test_where_no_note_can_be_written_the_file_is_taken_in_all_the_same(
     ("number", "stops"), [(errno.EACCES, False), (errno.ENOSPC, True), (errno.EROFS, True)]
 )
 def test_a_note_that_cannot_be_written_is_told_from_a_disk_that_is_full(
-    folder: Workplace, monkeypatch: pytest.MonkeyPatch, number: int, *, stops: bool
+    folder: StepContext, monkeypatch: pytest.MonkeyPatch, number: int, *, stops: bool
 ) -> None:
     """Of the latter the run fails, as of any write, and the next one writes the note."""
 
@@ -249,7 +249,7 @@ def test_a_note_that_cannot_be_written_is_told_from_a_disk_that_is_full(
 
 
 def test_a_bucket_that_forbids_notes_stops_no_file(
-    folder: Workplace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: StepContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its policy may allow the claims and nothing else."""
 
@@ -261,7 +261,7 @@ def test_a_bucket_that_forbids_notes_stops_no_file(
     assert "cannot be written: the bucket does not allow it" in caplog.text
 
 
-def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: Workplace) -> None:
+def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: StepContext) -> None:
     """Who moves a file called `refused` moves it in there."""
     send(folder, PARTLY)
     Path(folder.landing.url, "refused", "april.csv").write_bytes(PARTLY)
@@ -270,7 +270,7 @@ def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: Workplace) -> 
     assert "in the folder of notes" in told.note
 
 
-def test_notes_are_bounded(folder: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notes_are_bounded(folder: StepContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest goes; what is no note does not count and stays."""
     monkeypatch.setattr(sender_notes, "MOST_NOTES", 2)
     for number in range(3):
@@ -281,7 +281,7 @@ def test_notes_are_bounded(folder: Workplace, monkeypatch: pytest.MonkeyPatch) -
     assert sorted(notes(folder)) == ["1.csv.txt", "2.csv.txt", "mine.txt"]
 
 
-def test_a_note_has_an_end(folder: Workplace) -> None:
+def test_a_note_has_an_end(folder: StepContext) -> None:
     """However many rows are bad, and however long they are."""
     long = [f"old,{n},{'x' * 1000},no" for n in range(300)]
     send(folder, file_of(*long, *(f"50,{n},,no" for n in range(300))))
@@ -291,17 +291,17 @@ def test_a_note_has_an_end(folder: Workplace) -> None:
 
 
 @pytest.mark.parametrize("name", [f"{'ü' * 125}.csv", "a b'c%.csv", "100%25 #.csv"])
-def test_a_note_stands_under_any_name(at: Workplace, name: str) -> None:
+def test_a_note_stands_under_any_name(context: StepContext, name: str) -> None:
     """Also one that has no room for a suffix."""
-    send(at, PARTLY, name)
-    assert len(notes(at)) == 1
-    send(at, file_of(*GOOD, *MENDED), name)
-    assert notes(at) == {}
+    send(context, PARTLY, name)
+    assert len(notes(context)) == 1
+    send(context, file_of(*GOOD, *MENDED), name)
+    assert notes(context) == {}
 
 
 @pytest.mark.parametrize("die_in", ["settle", "archive", "close", "delete"])
 def test_killed_on_the_way_a_file_settles_the_same(
-    folder: Workplace, monkeypatch: pytest.MonkeyPatch, die_in: str
+    folder: StepContext, monkeypatch: pytest.MonkeyPatch, die_in: str
 ) -> None:
     """The next run goes on where the dead one stopped."""
     send(folder, PARTLY)
@@ -320,7 +320,7 @@ def test_killed_on_the_way_a_file_settles_the_same(
     assert (notes(folder), waiting(folder)) == ({}, [])
 
 
-def test_the_list_names_file_and_date_with_the_newest_first(folder: Workplace) -> None:
+def test_the_list_names_file_and_date_with_the_newest_first(folder: StepContext) -> None:
     """And with --all what is settled, said as such."""
     for month, name in (("01", "january.csv"), ("02", "february.csv")):
         batch = send(folder, file_of(*BAD, f"older,{month},,no"), name)
@@ -338,7 +338,7 @@ def test_the_list_names_file_and_date_with_the_newest_first(folder: Workplace) -
 
 
 def test_a_batch_that_comes_again_brings_no_old_note_back(
-    folder: Workplace, monkeypatch: pytest.MonkeyPatch
+    folder: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table may lose a batch whose bad rows were mended: those stay settled."""
     send(folder, PARTLY)
@@ -349,7 +349,7 @@ def test_a_batch_that_comes_again_brings_no_old_note_back(
     assert (notes(folder), waiting(folder)) == ({}, [])
 
 
-def test_a_file_refused_whole_is_told_as_often_as_it_comes(folder: Workplace) -> None:
+def test_a_file_refused_whole_is_told_as_often_as_it_comes(folder: StepContext) -> None:
     """Whoever sends the bad file once more after the good one is told once more."""
     for content in (WHOLE, file_of("90,1,,no"), WHOLE):
         send(folder, content)
@@ -357,7 +357,7 @@ def test_a_file_refused_whole_is_told_as_often_as_it_comes(folder: Workplace) ->
     assert waiting(folder) == [("march.csv", 0)]
 
 
-def test_a_table_that_a_person_has_broken_stops_nothing(folder: Workplace) -> None:
+def test_a_table_that_a_person_has_broken_stops_nothing(folder: StepContext) -> None:
     """rows.csv edited in place, by a spreadsheet: the next file is taken in."""
     batch = send(folder, PARTLY)
     Path(folder.landing.quarantine_url(batch.digest), "rows.csv").write_text("line;column\n1;2\n")

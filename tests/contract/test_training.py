@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import DeliveryRefusedError, NothingToDoError
 from include.records.records import Candidate, Form, Intake, Verdict
 from include.reports.account import Account
@@ -27,16 +27,16 @@ ROWS = pulsar_rows(600, seed=1)
 
 
 @pytest.fixture(scope="module")
-def trained(new_workplace: Callable[[], Workplace]) -> tuple[Workplace, Run]:
-    """Return a workplace with 600 rows and a champion, and the run that made it."""
-    at = new_workplace()
-    drop(at, ROWS)
-    return at, run(at)
+def trained(new_context: Callable[[], StepContext]) -> tuple[StepContext, Run]:
+    """Return a context with 600 rows and a champion, and the run that made it."""
+    context = new_context()
+    drop(context, ROWS)
+    return context, run(context)
 
 
-def test_the_first_drop_becomes_a_champion(trained: tuple[Workplace, Run]) -> None:
+def test_the_first_drop_becomes_a_champion(trained: tuple[StepContext, Run]) -> None:
     """Rows are split and committed, candidates judged, and the first model with skill promoted."""
-    at, first = trained
+    context, first = trained
     (batch,) = first.intake.batches
     assert (batch.read, batch.new, batch.duplicates, batch.refused) == (600, 600, 0, 0)
     assert batch.committed == 0
@@ -45,11 +45,11 @@ def test_the_first_drop_becomes_a_champion(trained: tuple[Workplace, Run]) -> No
     assert first.decision.verdict is Verdict.PROMOTE
     assert first.scores.champion is None
     assert first.scores.challenger.rows == sum(first.plan.dataset.holdout.values())
-    assert at.registry.champion() == first.challenger
+    assert context.registry.champion() == first.challenger
     assert first.challenger.data_version == 0
 
 
-def test_finalists_are_judged_on_every_train_row(trained: tuple[Workplace, Run]) -> None:
+def test_finalists_are_judged_on_every_train_row(trained: tuple[StepContext, Run]) -> None:
     """All start on a part; who is left at the end runs over all folds of all rows."""
     _, first = trained
     train = sum(first.plan.dataset.train.values())
@@ -61,14 +61,14 @@ def test_finalists_are_judged_on_every_train_row(trained: tuple[Workplace, Run])
     assert {one.family for heat in first.heats for one in heat.candidates} <= ran
 
 
-def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
+def test_mlflow_holds_the_whole_story(trained: tuple[StepContext, Run]) -> None:
     """Counts, leaderboard, pictures, scorecards and the decision are on the run of the Dag."""
-    at, first = trained
+    context, first = trained
     client = mlflow.MlflowClient()
     record = client.get_run(first.plan.run_id).data
     assert record.metrics["batch_new"] == 600
     assert record.metrics["challenger_f1"] == first.scores.challenger.f1
-    assert record.params["family"] in {family.name for family in at.spec.families}
+    assert record.params["family"] in {family.name for family in context.spec.families}
     assert record.tags["ratchet.data_version"] == "0"
     assert "ratchet.library.scikit-learn" in record.tags
     files = {file.path for file in client.list_artifacts(first.plan.run_id)}
@@ -85,21 +85,21 @@ def test_mlflow_holds_the_whole_story(trained: tuple[Workplace, Run]) -> None:
     assert first.challenger.family == record.params["family"]
 
 
-def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[Workplace, Run]) -> None:
+def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[StepContext, Run]) -> None:
     """Its name begins with score and verdict; its page opens as that of a training."""
-    at, first = trained
+    context, first = trained
     named = mlflow.get_run(first.plan.run_id).info.run_name
     f1 = first.scores.challenger.f1
-    assert named == f"f1 {f1:.4f} promote, {at.spec.name} data 0"
-    page = at.registry.page(first.plan.run_id)
+    assert named == f"f1 {f1:.4f} promote, {context.spec.name} data 0"
+    page = context.registry.page(first.plan.run_id)
     assert page.endswith(f"/runs/{first.plan.run_id}?workflowType=machine_learning")
 
 
-def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[Workplace, Run]) -> None:
+def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[StepContext, Run]) -> None:
     """A filter by the tag leaves trainings alone; the experiment opens as one of trainings."""
-    at, first = trained
+    context, first = trained
     client = mlflow.MlflowClient()
-    experiment = client.get_experiment_by_name(at.spec.name)
+    experiment = client.get_experiment_by_name(context.spec.name)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     kinds: dict[str, set[str]] = {}
     for one in client.search_runs([experiment.experiment_id]):
@@ -107,20 +107,20 @@ def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[Workplace,
     assert kinds["ledger"] == {"promotions"}
     assert all(name.startswith("f1 ") for name in kinds["training"])
     assert kinds.keys() == {"ledger", "training", "candidate"}
-    listed = urlsplit(at.registry.trainings_page().replace("#/", ""))
+    listed = urlsplit(context.registry.trainings_page().replace("#/", ""))
     (only,) = parse_qs(listed.query)["searchFilter"]
     shown = client.search_runs([listed.path.split("/")[-2]], only)
     assert {one.data.tags["ratchet.kind"] for one in shown} == {"training"}
-    page = at.registry.version_page(first.challenger)
-    assert page.endswith(f"/#/models/{at.spec.model}/versions/1?workflowType=machine_learning")
+    page = context.registry.version_page(first.challenger)
+    assert page.endswith(f"/#/models/{context.spec.model}/versions/1?workflowType=machine_learning")
 
 
 def test_mlflow_writes_nothing_to_the_error_stream(
-    at: Workplace, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    context: StepContext, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its warnings go where all logs go, as warnings; what it says of every model goes nowhere."""
-    drop(at, ROWS)
-    run(at)
+    drop(context, ROWS)
+    run(context)
     logging.getLogger("mlflow").warning("a word")
     assert "mlflow" not in capfd.readouterr().err
     warned = [one.getMessage() for one in caplog.records if one.name.startswith("mlflow")]
@@ -128,7 +128,7 @@ def test_mlflow_writes_nothing_to_the_error_stream(
     assert "a word" in warned
 
 
-def test_the_page_of_the_decision_lists_what_came(trained: tuple[Workplace, Run]) -> None:
+def test_the_page_of_the_decision_lists_what_came(trained: tuple[StepContext, Run]) -> None:
     """Each file of the run with its rows."""
     _, first = trained
     page = mlflow.artifacts.load_text(f"runs:/{first.plan.run_id}/decision.html")
@@ -137,116 +137,117 @@ def test_the_page_of_the_decision_lists_what_came(trained: tuple[Workplace, Run]
 
 
 def test_a_run_is_described_in_mlflow_as_in_its_note(
-    trained: tuple[Workplace, Run], caplog: pytest.LogCaptureFixture
+    trained: tuple[StepContext, Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The verdict first; a run that was deleted there costs a warning and nothing else."""
-    at, first = trained
+    context, first = trained
     account = Account(batches=first.intake.batches, is_settled=True, decision=first.decision)
-    told = pipeline_step.report(at, account, first.plan)
+    told = pipeline_step.report(context, account, first.plan)
     described = mlflow.get_run(first.plan.run_id).data.tags["mlflow.note.content"]
     assert described.startswith(f"{told.sentences[0]}\n")
     assert "600 rows in, 600 new, 0 duplicate, 0 in conflict, 0 refused." in described
     with caplog.at_level(logging.WARNING, logger="ratchet"):
-        assert pipeline_step.report(at, account, replace(first.plan, run_id="0" * 32)) == told
+        assert pipeline_step.report(context, account, replace(first.plan, run_id="0" * 32)) == told
     (sentence,) = warnings_of(caplog, "ratchet")
     assert sentence.startswith(f"The description of MLflow run {'0' * 32} was not written: ")
     assert (
-        pipeline_step.report(at, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
+        pipeline_step.report(context, Account(skipped_because="no row"), None).sentences[0]
+        == "SKIPPED."
     )
 
 
-def test_a_refused_delivery_is_an_error_of_its_own_task(at: Workplace) -> None:
+def test_a_refused_delivery_is_an_error_of_its_own_task(context: StepContext) -> None:
     """It names each file with its reason; rows that were refused are none."""
-    drop(at, "what,is,this\n1,2,3\n", "bad.csv")
-    drop(at, ROWS, "good.csv")
-    taken_in = take_in(at)
+    drop(context, "what,is,this\n1,2,3\n", "bad.csv")
+    drop(context, ROWS, "good.csv")
+    taken_in = take_in(context)
     with pytest.raises(DeliveryRefusedError, match=r"^bad\.csv: .*no target column 'class'"):
-        pipeline_step.refusals(at, taken_in)
+        pipeline_step.refusals(context, taken_in)
     fine = tuple(batch for batch in taken_in.batches if batch.name == "good.csv")
-    assert pipeline_step.refusals(at, Intake(fine, taken_in.dataset)) == []
+    assert pipeline_step.refusals(context, Intake(fine, taken_in.dataset)) == []
 
 
-def test_the_same_bytes_again_are_a_no_op(trained: tuple[Workplace, Run]) -> None:
+def test_the_same_bytes_again_are_a_no_op(trained: tuple[StepContext, Run]) -> None:
     """Under another name too; the run then ends early and says why."""
-    at, first = trained
-    before = state(at)
-    drop(at, ROWS, "again.csv")
-    intake = take_in(at)
+    context, first = trained
+    before = state(context)
+    drop(context, ROWS, "again.csv")
+    intake = take_in(context)
     assert "ingested before" in intake.batches[0].note
     assert intake.dataset == first.plan.dataset
     with pytest.raises(NothingToDoError, match="no row is new since data version 0"):
-        pipeline_step.plan(at, intake, Form(), next(DAG_RUNS))
-    assert state(at) == before
+        pipeline_step.plan(context, intake, Form(), next(DAG_RUNS))
+    assert state(context) == before
 
 
-def test_the_form_can_ask_for_a_retrain(trained: tuple[Workplace, Run]) -> None:
+def test_the_form_can_ask_for_a_retrain(trained: tuple[StepContext, Run]) -> None:
     """Without a new row a run trains again when it is told to, and holds an equal model."""
-    at, first = trained
-    again = run(at, Form(no_new_data="retrain", note="try again"))
+    context, first = trained
+    again = run(context, Form(no_new_data="retrain", note="try again"))
     assert again.batches == []
     assert again.plan.dataset == first.plan.dataset
     assert again.decision.verdict is Verdict.HOLD
     assert again.decision.note == "try again"
     assert again.scores.champion is not None
     assert again.scores.champion.f1 == again.scores.challenger.f1
-    assert at.registry.champion() == first.challenger
+    assert context.registry.champion() == first.challenger
 
 
-def test_later_rows_and_a_forced_promotion(at: Workplace) -> None:
+def test_later_rows_and_a_forced_promotion(context: StepContext) -> None:
     """Old rows keep their sides, repeated ones count once, both models meet the same holdout."""
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    sides = rows(at)
-    drop(at, ROWS[200:])
-    second = run(at, Form(force=True))
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    sides = rows(context)
+    drop(context, ROWS[200:])
+    second = run(context, Form(force=True))
     assert (second.batches[0].new, second.batches[0].duplicates) == (300, 100)
     assert second.plan.dataset.version == 1
-    known = rows(at)
+    known = rows(context)
     assert known.height == 600
     assert known.join(sides, on=["key_high", "key_low", "label", "side"], how="inner").height == 300
     assert second.scores.champion is not None
     assert second.scores.champion.model_version == first.challenger.version
     assert second.scores.champion.rows == second.scores.challenger.rows
-    assert at.registry.champion() == second.challenger
-    aliases = mlflow.MlflowClient().get_registered_model(at.spec.model).aliases
+    assert context.registry.champion() == second.challenger
+    aliases = mlflow.MlflowClient().get_registered_model(context.spec.model).aliases
     assert aliases["previous_champion"] == first.challenger.version
 
 
-REPEATS: dict[str, Callable[[Workplace, Run], object]] = {
-    "ingest": lambda at, _: pipeline_step.ingest(at),
-    "dedup": lambda at, run: pipeline_step.dedup(at, run.batches),
-    "split": lambda at, run: pipeline_step.split(at, run.batches),
-    "screen": lambda at, run: pipeline_step.screen(at, run.plan, "naive_bayes"),
-    "shortlist": lambda at, run: pipeline_step.shortlist(at, run.plan, run.screened),
-    "finalists": lambda at, run: pipeline_step.finalists(at, run.plan, run.screened),
-    "heat": lambda at, run: pipeline_step.heat(at, run.plan, run.heats[0]),
-    "fit": lambda at, run: pipeline_step.fit(at, run.plan, run.screened),
-    "score": lambda at, run: pipeline_step.score(at, run.plan, run.challenger),
-    "promote": lambda at, run: pipeline_step.promote(
-        at, run.plan, run.challenger, run.scores, Form()
+REPEATS: dict[str, Callable[[StepContext, Run], object]] = {
+    "ingest": lambda context, _: pipeline_step.ingest(context),
+    "dedup": lambda context, run: pipeline_step.dedup(context, run.batches),
+    "split": lambda context, run: pipeline_step.split(context, run.batches),
+    "screen": lambda context, run: pipeline_step.screen(context, run.plan, "naive_bayes"),
+    "shortlist": lambda context, run: pipeline_step.shortlist(context, run.plan, run.screened),
+    "finalists": lambda context, run: pipeline_step.finalists(context, run.plan, run.screened),
+    "heat": lambda context, run: pipeline_step.heat(context, run.plan, run.heats[0]),
+    "fit": lambda context, run: pipeline_step.fit(context, run.plan, run.screened),
+    "score": lambda context, run: pipeline_step.score(context, run.plan, run.challenger),
+    "promote": lambda context, run: pipeline_step.promote(
+        context, run.plan, run.challenger, run.scores, Form()
     ),
 }
 
 
-def test_a_step_repeated_after_success_changes_nothing(at: Workplace) -> None:
+def test_a_step_repeated_after_success_changes_nothing(context: StepContext) -> None:
     """Rows, model versions, aliases, runs and quarantine stay as they are, step by step."""
-    drop(at, ROWS)
-    drop(at, ROWS[:40].write_csv() + "1,2,3\n", "spoilt.csv")
-    done = run(at)
-    before = state(at)
+    drop(context, ROWS)
+    drop(context, ROWS[:40].write_csv() + "1,2,3\n", "spoilt.csv")
+    done = run(context)
+    before = state(context)
     for name, repeat in REPEATS.items():
-        repeat(at, done)
-        assert state(at) == before, name
+        repeat(context, done)
+        assert state(context) == before, name
 
 
-def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(at: Workplace) -> None:
+def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(context: StepContext) -> None:
     """It stands last on the leaderboard with its reason, and the run goes on without it."""
     neighbours = Family(
         name="k_nearest_neighbours",
         pipeline=("sklearn.neighbors.KNeighborsClassifier",),
         grid={"kneighborsclassifier__n_neighbors": (5, 5000)},
     )
-    picky = replace(at, spec=at.spec.model_copy(update={"families": (neighbours,)}))
+    picky = replace(context, spec=context.spec.model_copy(update={"families": (neighbours,)}))
     drop(picky, ROWS)
     done = run(picky)
     (fitted, unfit) = sorted(done.screened[0], key=lambda trial: bool(trial.failure))
@@ -257,13 +258,15 @@ def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(at: Workplace
 
 
 @pytest.mark.parametrize("family", ["xgboost", "naive_bayes"])
-def test_a_train_side_that_outgrows_a_fit_gives_a_champion(at: Workplace, family: str) -> None:
+def test_a_train_side_that_outgrows_a_fit_gives_a_champion(
+    context: StepContext, family: str
+) -> None:
     """XGBoost is fitted on every row all the same, another family on the rows that may be held."""
     path = {"xgboost": "xgboost.XGBClassifier", "naive_bayes": "sklearn.naive_bayes.GaussianNB"}
-    alone = at.spec.model_copy(
+    alone = context.spec.model_copy(
         update={"families": (Family(name=family, pipeline=(path[family],)),)}
     )
-    small = replace(at, spec=alone, settings=replace(at.settings, fit_memory=1))
+    small = replace(context, spec=alone, settings=replace(context.settings, fit_memory=1))
     held = 2**20 // (4 * 8)
     drop(small, pulsar_rows(45_000, seed=2))
     done = run(small)
@@ -276,37 +279,37 @@ def test_a_train_side_that_outgrows_a_fit_gives_a_champion(at: Workplace, family
     assert not list((small.settings.scratch / "fit").glob("*"))
 
 
-def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[Workplace, Run]) -> None:
+def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[StepContext, Run]) -> None:
     """Whoever dropped it reads why, although the run had nothing to train."""
-    at, _ = trained
-    drop(at, "profile_0,class\n1,0\n", "half.csv")
+    context, _ = trained
+    drop(context, "profile_0,class\n1,0\n", "half.csv")
     with pytest.raises(NothingToDoError, match=r"no row is new .*half\.csv: file refused, kept as"):
-        pipeline_step.plan(at, take_in(at), Form(), next(DAG_RUNS))
+        pipeline_step.plan(context, take_in(context), Form(), next(DAG_RUNS))
 
 
-def test_a_whole_run_repeated_is_one_run(at: Workplace) -> None:
+def test_a_whole_run_repeated_is_one_run(context: StepContext) -> None:
     """The same steps twice over, as after a kill at every boundary, end as if run once."""
-    drop(at, pulsar_rows(300, seed=5))
-    batches = pipeline_step.ingest(at)
-    assert pipeline_step.ingest(at) == batches
-    judged = pipeline_step.dedup(at, batches)
-    assert pipeline_step.dedup(at, batches) == judged
-    intake = pipeline_step.split(at, judged)
-    assert pipeline_step.split(at, judged) == intake
-    plan = pipeline_step.plan(at, intake, Form(), "manual__twice")
-    assert pipeline_step.plan(at, intake, Form(), "manual__twice") == plan
-    assert rows(at).height == 300
+    drop(context, pulsar_rows(300, seed=5))
+    batches = pipeline_step.ingest(context)
+    assert pipeline_step.ingest(context) == batches
+    judged = pipeline_step.dedup(context, batches)
+    assert pipeline_step.dedup(context, batches) == judged
+    intake = pipeline_step.split(context, judged)
+    assert pipeline_step.split(context, judged) == intake
+    plan = pipeline_step.plan(context, intake, Form(), "manual__twice")
+    assert pipeline_step.plan(context, intake, Form(), "manual__twice") == plan
+    assert rows(context).height == 300
 
 
-def test_a_champion_that_cannot_answer_gapped_rows_gives_way(at: Workplace) -> None:
+def test_a_champion_that_cannot_answer_gapped_rows_gives_way(context: StepContext) -> None:
     """After a contract change that lets a column be missing, the next model with skill takes over.
 
     The old one was fitted without gaps, and its family takes none.
     """
-    drop(at, ROWS[:300])
-    first = run(at, Form(force=True))
-    data = at.spec.data.model_copy(update={"missing": ("profile_7",)})
-    now = replace(at, spec=at.spec.model_copy(update={"data": data}))
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    data = context.spec.data.model_copy(update={"missing": ("profile_7",)})
+    now = replace(context, spec=context.spec.model_copy(update={"data": data}))
     now.lake.write_contract(contracts.changed(now.lake.require_contract(), now.spec, "gaps"))
     gapped = pl.when(pl.int_range(pl.len()) % 3 > 0).then("profile_7").alias("profile_7")
     drop(now, ROWS[300:].with_columns(gapped))
@@ -315,4 +318,4 @@ def test_a_champion_that_cannot_answer_gapped_rows_gives_way(at: Workplace) -> N
     assert second.scores.unfit_champion == first.challenger.version
     assert second.decision.verdict is Verdict.PROMOTE
     assert "cannot answer rows as they are now" in second.decision.reason
-    assert at.registry.champion() == second.challenger
+    assert context.registry.champion() == second.challenger

@@ -113,16 +113,16 @@ def written(row: dict[str, int], file: str) -> bytes:
 
 def test_a_column_whose_name_has_a_nul(database: sa.Connection, tmp_path: Path) -> None:
     """An extra one is ignored and told without its NUL; a first file with it is refused."""
-    at = bank_at(tmp_path)
+    context = bank_at(tmp_path)
     text = "age,balance,job,y,d{}\n" + "".join(
         f"{n},1,x,{'yes' if n % 2 else 'no'},1\n" for n in range(20)
     )
     odd = text.format("\0x")
-    refused = deliver(at, odd)
+    refused = deliver(context, odd)
     assert r"that cannot be shown: d\x00x" in refused.note
-    deliver(at, text.replace(",d{}", "").replace(",1\n", "\n").format())
-    at.landing.drop("odd.csv", odd.encode().replace(b"0,1", b"0,2"))
-    (delivery,) = at.landing.claim()
-    batch = ingest_delivery(at, delivery)
+    deliver(context, text.replace(",d{}", "").replace(",1\n", "\n").format())
+    context.landing.drop("odd.csv", odd.encode().replace(b"0,1", b"0,2"))
+    (delivery,) = context.landing.claim()
+    batch = ingest_delivery(context, delivery)
     assert (batch.extra, batch.note) == ((r"d\x00x",), "")
     assert stored(database, pack(batch)) == pack(batch)

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import task_call
 
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.errors import FullDiskError
 from include.spec.model_spec import Spec
 from include.steps import pipeline as pipeline_step
 
 
-def _full(_: Workplace) -> None:
+def _full(_: StepContext) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from demo.data import pulsar_rows
 from include.adapters import landing as door
 from include.adapters.lake.sides import Sides
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.records.records import Batch, Intake, pack
 from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
@@ -68,15 +68,15 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
     itself.
     """
     pytest.MonkeyPatch().setattr(door, "POLL_SECONDS", 0.01)
-    at = _mortal(workplace(spec, settings(home)), die_at)
+    context = _mortal(step_context(spec, settings(home)), die_at)
     kept = home / "kept" / run
     kept.mkdir(parents=True, exist_ok=True)
     if not again:
         for file in kept.iterdir():
             file.unlink()
-    ingested = _once(kept / "1", lambda: pipeline_step.ingest(at))
-    deduped = _once(kept / "2", lambda: pipeline_step.dedup(at, ingested))
-    _once(kept / "3", lambda: _split(at, deduped))
+    ingested = _once(kept / "1", lambda: pipeline_step.ingest(context))
+    deduped = _once(kept / "2", lambda: pipeline_step.dedup(context, ingested))
+    _once(kept / "3", lambda: _split(context, deduped))
 
 
 def waiting(home: Path, spec: Spec) -> bool:
@@ -121,8 +121,8 @@ def _landing(home: Path, spec: Spec) -> Store:
     return open_store(where.landing_url(spec.name, spec.landing), where.s3)
 
 
-def _split(at: Workplace, batches: Sequence[Batch]) -> list[Batch]:
-    intake: Intake = pipeline_step.split(at, batches)
+def _split(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
+    intake: Intake = pipeline_step.split(context, batches)
     return list(intake.batches)
 
 
@@ -159,13 +159,13 @@ class _Mortal:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _mortal(at: Workplace, die_at: int | None) -> Workplace:
+def _mortal(context: StepContext, die_at: int | None) -> StepContext:
     if die_at is None:
-        return at
+        return context
     calls: list[int] = []
     doors = ("landing", "lake", "ledger", "notes")
-    mortal = {name: cast("Any", _Mortal(getattr(at, name), calls, die_at)) for name in doors}
-    return replace(at, **mortal)
+    mortal = {name: cast("Any", _Mortal(getattr(context, name), calls, die_at)) for name in doors}
+    return replace(context, **mortal)
 
 
 def _digests(store: Store) -> dict[str, str]:

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from include.context.intake_context import Dock, dock
+from include.context.intake_context import IntakeContext, intake_context
 from include.records.records import Dataset
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -47,12 +47,14 @@ SPEC = Spec.model_validate(
 )
 
 
-def opened(home: Path) -> Dock:
+def opened(home: Path) -> IntakeContext:
     """Open the place of the table in a home."""
-    return dock(SPEC, read_settings({"RATCHET_HOME": str(home), "RATCHET_FIT_MEMORY": "32"}))
+    return intake_context(
+        SPEC, read_settings({"RATCHET_HOME": str(home), "RATCHET_FIT_MEMORY": "32"})
+    )
 
 
-def lay_out(at: Dock) -> None:
+def lay_out(context: IntakeContext) -> None:
     """Commit the batches, the second class one row in six."""
     for batch in range(BATCHES):
         draw = np.random.default_rng(batch)
@@ -66,7 +68,7 @@ def lay_out(at: Dock) -> None:
             key_low=pl.Series(keys[1]),
             side=pl.when(held).then(pl.lit("holdout")).otherwise(pl.lit("train")),
         )
-        at.lake.commit(f"batch {batch}", [rows], at.lake.version())
+        context.lake.commit(f"batch {batch}", [rows], context.lake.version())
 
 
 def main() -> None:
@@ -83,13 +85,13 @@ def main() -> None:
     sys.stdout.write(json.dumps({"peak_mib": peak, "auc": auc}))
 
 
-def _fit(at: Dock, dataset: Dataset, way: str) -> FixedThresholdClassifier:
+def _fit(context: IntakeContext, dataset: Dataset, way: str) -> FixedThresholdClassifier:
     if way == "blocks":
-        model, rows = fit_out_of_memory_step.fit(at, dataset, LAYOUT, _pipeline(), 0.3)
+        model, rows = fit_out_of_memory_step.fit(context, dataset, LAYOUT, _pipeline(), 0.3)
         if rows != dataset.train_rows:
             raise SystemExit(f"the model saw {rows} of {dataset.train_rows} rows")
         return model
-    return fit_stage.fit(_pipeline(), 0.3, *at.lake.matrix(dataset.version, "train", LAYOUT))
+    return fit_stage.fit(_pipeline(), 0.3, *context.lake.matrix(dataset.version, "train", LAYOUT))
 
 
 def _pipeline() -> Pipeline:

@@ -13,7 +13,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include.context.step_context import Workplace, workplace
+from include.context.step_context import StepContext, step_context
 from include.records.records import Form
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -39,11 +39,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
 
 
 @pytest.fixture
-def at(server: MlflowServer, spec: Spec, tmp_path: Path) -> Workplace:
-    """Return a workplace on that server."""
+def context(server: MlflowServer, spec: Spec, tmp_path: Path) -> StepContext:
+    """Return a context on that server."""
     name, port = next(NAMES), server.url.rpartition(":")[2]
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": port})
-    return workplace(spec.model_copy(update={"name": name, "model": name}), settings)
+    return step_context(spec.model_copy(update={"name": name, "model": name}), settings)
 
 
 def frozen(server: MlflowServer) -> None:
@@ -83,18 +83,20 @@ AWAY: dict[str, Away] = {"frozen": frozen, "killed": killed}
 
 
 @pytest.mark.parametrize("how", AWAY)
-def test_it_costs_the_time_it_is_away(at: Workplace, server: MlflowServer, how: str) -> None:
+def test_it_costs_the_time_it_is_away(context: StepContext, server: MlflowServer, how: str) -> None:
     """Fit, score and promote wait for it; one version, one move, one decision are recorded."""
-    drop(at, pulsar_rows(700, seed=3))
-    plan = pipeline_step.plan(at, take_in(at), Form(), next(DAG_RUNS))
-    screened = [pipeline_step.screen(at, plan, family.name) for family in at.spec.families]
-    challenger = meanwhile(AWAY[how], server, lambda: pipeline_step.fit(at, plan, screened))
-    scores = meanwhile(AWAY[how], server, lambda: pipeline_step.score(at, plan, challenger))
+    drop(context, pulsar_rows(700, seed=3))
+    plan = pipeline_step.plan(context, take_in(context), Form(), next(DAG_RUNS))
+    screened = [
+        pipeline_step.screen(context, plan, family.name) for family in context.spec.families
+    ]
+    challenger = meanwhile(AWAY[how], server, lambda: pipeline_step.fit(context, plan, screened))
+    scores = meanwhile(AWAY[how], server, lambda: pipeline_step.score(context, plan, challenger))
     meanwhile(
-        AWAY[how], server, lambda: pipeline_step.promote(at, plan, challenger, scores, Form())
+        AWAY[how], server, lambda: pipeline_step.promote(context, plan, challenger, scores, Form())
     )
-    before = state(at)
-    assert [move.version for move in at.registry.moves()] == ["1"]
-    assert len(mlflow.MlflowClient().search_model_versions(f"name='{at.spec.model}'")) == 1
-    pipeline_step.promote(at, plan, challenger, scores, Form())
-    assert state(at) == before
+    before = state(context)
+    assert [move.version for move in context.registry.moves()] == ["1"]
+    assert len(mlflow.MlflowClient().search_model_versions(f"name='{context.spec.model}'")) == 1
+    pipeline_step.promote(context, plan, challenger, scores, Form())
+    assert state(context) == before

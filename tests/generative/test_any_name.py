@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.adapters import landing as door
-from include.context.step_context import Workplace
+from include.context.step_context import StepContext
 from include.formats.completeness import why_ignored
 from include.records.records import pack
 from include.steps import intake as intake_step
@@ -68,18 +68,21 @@ def test_any_names_go_from_landing_to_their_end(names: set[bytes]) -> None:
     """Every delivery is taken, each under its own name; nothing else is; what is told is text."""
     folder = Path(tempfile.mkdtemp())
     try:
-        at = bank_at(folder)
-        place = Path(at.landing.url)
+        context = bank_at(folder)
+        place = Path(context.landing.url)
         place.mkdir(parents=True)
         for number, name in enumerate(sorted(names)):
             path = place / os.fsdecode(name)
             path.write_bytes(GOOD + b"%d,2,x,no\n" % number)
             # What says by its name that it is packed, and is not, waits for a minute.
             os.utime(path, (LONG_AGO, LONG_AGO))
-        taken_in(at)
+        taken_in(context)
         expected = {os.fsdecode(name) for name in names}
         taken = {name for name in expected if not why_ignored(name)}
-        ends = [*Path(at.lake.url).glob("archive/*/*"), *Path(at.lake.url).glob("quarantine/*/*")]
+        ends = [
+            *Path(context.lake.url).glob("archive/*/*"),
+            *Path(context.lake.url).glob("quarantine/*/*"),
+        ]
         # The archive keeps the contracts beside the deliveries.
         delivered = {path.name for path in ends if not path.parent.name.startswith(".")}
         assert delivered - {"reason.txt"} == taken
@@ -88,16 +91,16 @@ def test_any_names_go_from_landing_to_their_end(names: set[bytes]) -> None:
         shutil.rmtree(folder)
 
 
-def taken_in(at: Workplace) -> None:
+def taken_in(context: StepContext) -> None:
     """Bring what waits to its end, without the lake; what a task would hand on is text."""
-    for delivery in at.landing.claim():
-        batch = intake_step.ingest_delivery(at, delivery)
+    for delivery in context.landing.claim():
+        batch = intake_step.ingest_delivery(context, delivery)
         text = json.dumps(pack(batch), ensure_ascii=False)
         assert text.isprintable()
         assert text.encode()
         if not batch.note:
-            at.landing.archive(delivery)
-    for batch in intake_step.left_alone(at):
+            context.landing.archive(delivery)
+    for batch in intake_step.left_alone(context):
         assert json.dumps(pack(batch), ensure_ascii=False).isprintable()
 
 

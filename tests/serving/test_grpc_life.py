@@ -74,9 +74,9 @@ async def test_a_taken_port_is_told(holder: Holder, shelf: Shelf) -> None:
     around = server_around(holder)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        at = replace(AT, port=port)
+        context = replace(AT, port=port)
         with pytest.raises(OSError, match=f"port {port} is not to be had for gRPC"):
-            await start_grpc(around.service, shelf, at, around.guard.keys, around.memory)
+            await start_grpc(around.service, shelf, context, around.guard.keys, around.memory)
 
 
 def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Shelf) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.context.intake_context import dock
+from include.context.intake_context import intake_context
 from include.context.landing_places import misplaced
 from include.errors import SpecError
 from include.settings import Settings, read_settings
@@ -87,4 +87,4 @@ def test_a_bucket_is_held_to_the_same(spec: Spec, tmp_path: Path) -> None:
 def test_nothing_is_taken_in_from_its_own_lake(spec: Spec, settings: Settings) -> None:
     """Whoever runs a step or a command for it is told, without the other specs."""
     with pytest.raises(SpecError, match="table and archive of new"):
-        dock(named(spec, "new", f"{settings.lake_url}/new/quarantine"), settings)
+        intake_context(named(spec, "new", f"{settings.lake_url}/new/quarantine"), settings)
