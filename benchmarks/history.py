@@ -27,7 +27,9 @@ from include.context.intake_context import IntakeContext, intake_context
 from include.settings import read_settings
 from include.spec.contract import first
 from include.spec.model_spec import Spec
-from include.steps import intake as intake_step
+from include.steps.dedup import dedup_batch
+from include.steps.ingest import ingest_delivery
+from include.steps.split import split_batch
 
 QUICK = bool(os.environ.get("QUICK"))
 SIZES = (100_000, 300_000, 1_000_000) if QUICK else (1_000_000, 3_000_000, 10_000_000)
@@ -128,11 +130,11 @@ def _batch(folder: Path) -> Figure:
     context.landing.drop("batch.csv.done", b"")
     began = time.perf_counter()
     (delivery,) = context.landing.claim()
-    batch = intake_step.ingest_delivery(context, delivery)
+    batch = ingest_delivery(context, delivery)
     looked = time.perf_counter()
-    batch = intake_step.dedup_batch(context, batch)
+    batch = dedup_batch(context, batch)
     look_seconds = time.perf_counter() - looked
-    batch = intake_step.split_batch(context, batch)
+    batch = split_batch(context, batch)
     seconds = time.perf_counter() - began
     if batch.new != BATCH:
         raise SystemExit(f"{BATCH} rows should have been new: {batch}")

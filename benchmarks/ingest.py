@@ -89,7 +89,9 @@ def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
     from include.context.intake_context import intake_context
     from include.settings import read_settings
     from include.spec.model_spec import read_spec
-    from include.steps import intake as intake_step
+    from include.steps.dedup import dedup_batch
+    from include.steps.ingest import ingest_delivery
+    from include.steps.split import split_batch
 
     home.mkdir()
     (home / "santander.toml").write_text(SPEC)
@@ -104,8 +106,8 @@ def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
         (landing / f"{file.name}.done").touch()
         began = time.perf_counter()
         for delivery in context.landing.claim():
-            batch = intake_step.ingest_delivery(context, delivery)
-            batch = intake_step.split_batch(context, intake_step.dedup_batch(context, batch))
+            batch = ingest_delivery(context, delivery)
+            batch = split_batch(context, dedup_batch(context, batch))
             if not batch.new:
                 raise SystemExit(f"nothing was taken in: {batch}")
         seconds.append(time.perf_counter() - began)

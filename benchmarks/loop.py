@@ -31,7 +31,7 @@ from include.context.step_context import step_context
 from include.records.records import Form
 from include.settings import Settings, read_settings
 from include.spec.model_spec import read_spec
-from include.steps import pipeline as pipeline_step
+from include.steps import step_named
 from stack.client import running
 from stack.processes import marked, memory
 from stack.views import live_progress
@@ -126,21 +126,21 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
 
     def deliver(seed: int) -> float:
         since = drop(landing, f"batch_{seed}.csv", pulsar_rows(ROWS, seed).write_csv())
-        intake = pipeline_step.split(
-            context, pipeline_step.dedup(context, pipeline_step.ingest(context))
+        intake = step_named("split")(
+            context, step_named("dedup")(context, step_named("ingest")(context))
         )
-        plan = pipeline_step.plan(context, intake, Form(), f"round {seed}")
+        plan = step_named("plan")(context, intake, Form(), f"round {seed}")
         screened = [
-            pipeline_step.screen(context, plan, family.name) for family in context.spec.families
+            step_named("screen")(context, plan, family.name) for family in context.spec.families
         ]
-        for heat in pipeline_step.shortlist(context, plan, screened):
-            pipeline_step.heat(context, plan, heat)
-        for heat in pipeline_step.finalists(context, plan, screened):
-            pipeline_step.heat(context, plan, heat)
-        challenger = pipeline_step.fit(context, plan, screened)
-        scores = pipeline_step.score(context, plan, challenger)
-        pipeline_step.promote(context, plan, challenger, scores, Form())
-        pipeline_step.serve(context, plan)
+        for heat in step_named("shortlist")(context, plan, screened):
+            step_named("heat")(context, plan, heat)
+        for heat in step_named("finalists")(context, plan, screened):
+            step_named("heat")(context, plan, heat)
+        challenger = step_named("fit")(context, plan, screened)
+        scores = step_named("score")(context, plan, challenger)
+        step_named("promote")(context, plan, challenger, scores, Form())
+        step_named("serve")(context, plan)
         return time.time() - since
 
     return deliver

@@ -33,8 +33,8 @@ from include.records.arrays import Labels, Matrix, Probabilities
 from include.settings import PROJECT
 from include.spec.model_spec import Spec, read_spec
 from include.stages import select
-from include.steps import select as select_step
-from include.steps.select import Race
+from include.steps import race
+from include.steps.race import Race
 from serving.bundle import Layout, encode_column
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -77,14 +77,14 @@ def select_and_fit(
     with tempfile.TemporaryDirectory() as folder:
         side = select.folded(X, y, spec.selection)
         ran = Race(spec, layout, side, Board(folder, "run", {}), cores=CORES)
-        screened = [select_step.screen(ran, family.name) for family in spec.families]
-        for heat in select_step.shortlist(ran, screened).heats:
-            select_step.run(ran, replace(heat, threads=CORES))
-        for heat in select_step.finalists(ran, screened).heats:
-            select_step.run(ran, replace(heat, threads=CORES))
-        finish = select_step.finish(ran, screened)
+        screened = [race.screen(ran, family.name) for family in spec.families]
+        for heat in race.shortlist(ran, screened).heats:
+            race.run(ran, replace(heat, threads=CORES))
+        for heat in race.finalists(ran, screened).heats:
+            race.run(ran, replace(heat, threads=CORES))
+        finish = race.finish(ran, screened)
     sys.stderr.write(f"{spec.name}: {finish.winner.candidate.title}\n")
-    return select_step.fit(ran, finish), finish.winner.threshold
+    return race.fit(ran, finish), finish.winner.threshold
 
 
 @dataclass(frozen=True)

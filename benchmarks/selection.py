@@ -52,8 +52,8 @@ from include.adapters.train_matrix import Arranged, TrainSides
 from include.records.records import Heat, Trial
 from include.spec.model_spec import Spec
 from include.stages import select
-from include.steps import select as select_step
-from include.steps.select import Finish, Race
+from include.steps import race
+from include.steps.race import Finish, Race
 from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -169,11 +169,11 @@ class _Place:
 
 
 def _screen(place: _Place, family: str) -> list[Trial]:
-    return select_step.screen(place.enter(), family)
+    return race.screen(place.enter(), family)
 
 
 def _heat(place: _Place, heat: Heat) -> Heat:
-    return select_step.run(place.enter(), heat)
+    return race.run(place.enter(), heat)
 
 
 def _lay_out(place: _Place) -> None:
@@ -206,9 +206,9 @@ def raced(X: Matrix, y: Labels, asked: Spec) -> tuple[Finish, Race, dict[str, fl
             families = [family.name for family in asked.families]
             screened = list(pool.map(partial(_screen, place), families))
             ran = place.enter()
-            list(pool.map(partial(_heat, place), select_step.shortlist(ran, screened).heats))
-            list(pool.map(partial(_heat, place), select_step.finalists(ran, screened).heats))
-            finish = select_step.finish(ran, screened)
+            list(pool.map(partial(_heat, place), race.shortlist(ran, screened).heats))
+            list(pool.map(partial(_heat, place), race.finalists(ran, screened).heats))
+            finish = race.finish(ran, screened)
             seconds = time.perf_counter() - began
     shutil.rmtree(folder)
     return finish, ran, {"seconds": seconds, "peak_mib": memory["peak"]}
@@ -354,8 +354,8 @@ def _chosen(data: _Data, seed: int, peers: Path) -> dict[str, Any]:
         "seed": seed,
         "race_winner": finish.winner.candidate.title,
         "exhaustive_winner": whole.winner.candidate.title,
-        "race_f1": data.f1(select_step.fit(ran, finish), finish.winner.threshold),
-        "exhaustive_f1": data.f1(select_step.fit(all_ran, whole), whole.winner.threshold),
+        "race_f1": data.f1(race.fit(ran, finish), finish.winner.threshold),
+        "exhaustive_f1": data.f1(race.fit(all_ran, whole), whole.winner.threshold),
         "race_seconds": took["seconds"],
         "exhaustive_seconds": whole_took["seconds"],
         **_halving(data, asked),

@@ -43,6 +43,7 @@ from include.errors import (
 )
 from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
+from include.steps import step_named
 
 _FOR_A_PERSON = (
     SpecError,
@@ -80,7 +81,7 @@ def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
-    """Run a step of `include.steps.pipeline` on a spec and return its result as JSON values.
+    """Run a step of `include.steps` on a spec and return its result as JSON values.
 
     Arguments arrive as the JSON of an earlier result and become the records that the step's
     annotations name.
@@ -93,7 +94,6 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include.context.step_context import step_context
     from include.errors import NothingToDoError
     from include.records.records import pack
-    from include.steps import pipeline as pipeline_step
 
     task_instance = get_current_context()["ti"]
     started = time.time()
@@ -105,8 +105,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
             asked = task_instance.task_id in {FIRST, "score"}
             if asked and (owner := context.registry.owner_if_told()):
                 remember(spec.model, owner)
-            step: Callable[..., Any] = getattr(steps, step_name)
-            checked = validate_call(config={"arbitrary_types_allowed": True})(step)
+            checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
             started = time.time()
             registry = places([Need.REGISTRY], spec, context.settings)
             with (

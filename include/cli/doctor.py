@@ -140,14 +140,14 @@ def _lake(context: StepContext) -> Iterator[_Line]:
     for path, batches in damaged.items():
         which = listed(batches) or "unknown"
         yield _Line(
-            f"the data file {context.lake.url}/rows/{path} is gone or was changed; its rows came in "
-            f"batch {which}: put it back, or take its rows in again: {recover}"
+            f"the data file {context.lake.url}/rows/{path} is gone or was changed; its rows came "
+            f"in batch {which}: put it back, or take its rows in again: {recover}"
         )
     missing = lost(context) | (set() if damaged else repair.short())
     if missing:
         yield _Line(
-            f"the table {context.lake.url}/rows lacks rows of {len(missing)} batches that were ingested "
-            f"before, {listed(missing)}: {recover}"
+            f"the table {context.lake.url}/rows lacks rows of {len(missing)} batches that were "
+            f"ingested before, {listed(missing)}: {recover}"
         )
     yield from _contract(context)
     yield from _archive(context)
@@ -230,8 +230,8 @@ def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:
     newest = reading.moves[-1].version if reading.moves else None
     if reading.champion is not None and not reading.moves:
         yield _Line(
-            f"{context.spec.model} has a champion, version {reading.champion}, and no log of moves: the "
-            f"next run makes one, or say {settle} now"
+            f"{context.spec.model} has a champion, version {reading.champion}, and no log of "
+            f"moves: the next run makes one, or say {settle} now"
         )
     elif newest != reading.champion:
         yield _Line(
@@ -240,8 +240,8 @@ def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:
         )
     if newest is not None and models.champion is None:
         yield _Line(
-            f"{context.spec.model} version {newest}, the champion by the log of moves, is deleted in "
-            f"MLflow: the next run goes back along the log, or {settle} now"
+            f"{context.spec.model} version {newest}, the champion by the log of moves, is deleted "
+            f"in MLflow: the next run goes back along the log, or {settle} now"
         )
     yield _Line(
         f"registry: champion {reading.champion or 'none'}, {len(reading.moves)} moves, "
@@ -256,8 +256,8 @@ def _of_data(context: StepContext, models: _Models, table: _Table) -> Iterator[_
     if champion is not None and champion.table and champion.table != table.identity:
         yield _Line(
             f"{context.spec.model} version {champion.version}, the champion, was fitted on another "
-            f"table than {context.lake.url}/rows: nothing proves that it saw no holdout row, so force "
-            "the next promotion once"
+            f"table than {context.lake.url}/rows: nothing proves that it saw no holdout row, so "
+            "force the next promotion once"
         )
         return
     beyond = sorted(one for one in models.data_versions if newest is None or one > newest)
@@ -269,10 +269,10 @@ def _of_data(context: StepContext, models: _Models, table: _Table) -> Iterator[_
         )
     elif champion is not None and context.lake.lacks_files(champion.data_version):
         yield _Line(
-            f"{context.spec.model} version {champion.version}, the champion, was fitted on data version "
-            f"{champion.data_version}, whose data files are gone, as after a vacuum by another "
-            "tool: nothing proves that it saw no holdout row. Put them back from a backup, or "
-            "force the next promotion once"
+            f"{context.spec.model} version {champion.version}, the champion, was fitted on data "
+            f"version {champion.data_version}, whose data files are gone, as after a vacuum by "
+            "another tool: nothing proves that it saw no holdout row. Put them back from a backup, "
+            "or force the next promotion once"
         )
 
 
@@ -280,8 +280,8 @@ def _of_artifacts(context: StepContext, files: ArtifactsReading) -> Iterator[_Li
     for one in files.artifacts:
         if one.problem:
             yield _Line(
-                f"{context.spec.model} version {one.version} {one.problem}: restore the file from a "
-                f"backup, or go back: ./ratchet roll-back {context.spec.name} --reason R"
+                f"{context.spec.model} version {one.version} {one.problem}: restore the file from "
+                f"a backup, or go back: ./ratchet roll-back {context.spec.name} --reason R"
             )
     sound = sum(not one.problem for one in files.artifacts)
     yield _Line(f"model files: {sound} versions are as registered", is_finding=False)

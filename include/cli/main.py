@@ -249,7 +249,3 @@ def _contract(context: "IntakeContext", arguments: argparse.Namespace) -> list[s
         f"# differs from the spec: {line}" for line in contracts.differences(agreed, context.spec)
     ]
     return [*told, contracts.dumps(agreed)]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,8 +16,9 @@ from include.reports import move_table
 from include.settings import Settings
 from include.spec.model_spec import Spec
 from include.steps import adopt as adopt_step
-from include.steps import pipeline as pipeline_step
-from include.steps import promote as promote_step
+from include.steps import roll_back as roll_back_step
+from include.steps.promote import promote
+from include.steps.score import score
 from include.text.showable import showable
 
 # Its key names the move that it comes after, too.
@@ -58,7 +59,7 @@ def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[s
     repeated = [move.key for move in newest if move.key.endswith(asked)]
     after = newest[0].number if newest else 0
     key = repeated[0] if repeated else f"after move {after} {asked}"
-    moved = promote_step.roll_back(
+    moved = roll_back_step.roll_back(
         context, RollBack(key, arguments.steps, arguments.reason, by=_person())
     )
     yield f"{context.spec.model}: champion {moved.before} -> {moved.version} at {moved.at[:19]} UTC"
@@ -75,7 +76,7 @@ def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     adopted = adopt_step.adopt(context, offer)
     yield f"{context.spec.model} version {adopted.version}: {adopted.origin}"
     if context.registry.champion() is None:
-        promote_step.crown(context, adopted, offer.by, offer.reason)
+        adopt_step.crown(context, adopted, offer.by, offer.reason)
         yield "it is the champion, because there was none"
     elif context.registry.champion() != adopted:
         yield from _judged(adopted, judge_version(context, adopted, Form(note=offer.reason)))
@@ -108,8 +109,8 @@ def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[st
     yield f"{before}.toml is refused from its next run on: remove it, or give it another model"
     yield (
         "table, archive, landing place and experiment stay with a spec: to go on with the rows of "
-        f"{before}, move {context.settings.lake_url}/{before} to {context.settings.lake_url}/{name} while "
-        "neither runs"
+        f"{before}, move {context.settings.lake_url}/{before} to "
+        f"{context.settings.lake_url}/{name} while neither runs"
     )
     yield f"trigger the Dag {name} once, or wait for its night: Airflow learns of it by that"
 
@@ -124,8 +125,8 @@ def judge_version(
             f"{context.spec.name} has too few rows to judge a model on: {dataset}"
         )
     plan = Plan(challenger.run_id, dataset)
-    scores = pipeline_step.score(context, plan, challenger)
-    return pipeline_step.promote(context, plan, challenger, scores, form, answer)
+    scores = score(context, plan, challenger)
+    return promote(context, plan, challenger, scores, form, answer)
 
 
 def _judged(version: ModelVersion, decision: Decision) -> Iterator[str]:

@@ -3,8 +3,8 @@
 Every supported estimator is fitted in the ways that change what it is made of: on numbers, with
 gaps, behind one-hot columns, on few rows and on many, inside the estimators that take others. The
 names that their pickles hold become `serving/bundle/trusted_names.json`, and their parameters, with
-the values that these take, `include/spec/estimators.json`. The same versions of the libraries write the
-same files; read what changed before it is committed.
+the values that these take, `include/spec/estimators.json`. The same versions of the libraries write
+the same files; read what changed before it is committed.
 """
 
 import io

@@ -2,8 +2,8 @@
 
 Everything that makes one model different from another stands in its spec; the code knows none of
 them. Reading a spec imports no learning library, because the Dag processor does it every few
-seconds; estimator classes are named by their import path, held to the list of `include.spec.estimators`
-here, and imported when selection runs.
+seconds; estimator classes are named by their import path, held to the list of
+`include.spec.estimators` here, and imported when selection runs.
 """
 
 import re

@@ -18,8 +18,10 @@ import polars as pl
 
 from include.adapters.model_files import open_model_file
 from include.context.step_context import StepContext
-from include.errors import AdoptionError, FileRefusedError, reason_of
+from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, reason_of
+from include.records.moves import Move, MoveKind
 from include.records.records import Dataset, ModelVersion, Origin
+from include.reports.move_log import log_move
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.stages.split import HOLDOUT
@@ -52,8 +54,8 @@ def adopt(context: StepContext, offer: Offer) -> ModelVersion:
     dataset = context.lake.dataset()
     if dataset is None:
         raise AdoptionError(
-            f"{context.spec.name} has no rows yet, so there is no layout to ask a model with: drop a "
-            "file first"
+            f"{context.spec.name} has no rows yet, so there is no layout to ask a model with: drop "
+            "a file first"
         )
     digest = _digest(*filter(None, (offer.model, offer.fitted)))
     model = _opened(offer.model)
@@ -177,3 +179,17 @@ def _digest(*paths: Path) -> str:
     except OSError as error:
         raise AdoptionError(f"{error.filename} cannot be read: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def crown(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
+    """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
+    key = f"adoption of version {adopted.version}"
+    wanted = Move(
+        MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id
+    )
+    try:
+        return log_move(context.spec.model, context.registry.move(wanted, None))
+    except ChampionMovedError as error:
+        raise AdoptionError(
+            f"there is a champion by now, so it has to be judged: {error}"
+        ) from error

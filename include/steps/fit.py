@@ -1,4 +1,4 @@
-"""The winner of a race: recorded, fitted on the whole train side, registered."""
+"""Fits the winner of the race on the whole train side and registers it as a model version."""
 
 import logging
 import time
@@ -10,14 +10,27 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from include.adapters.registry.connection import FAMILY
 from include.context.step_context import StepContext
-from include.records.records import ModelVersion, Plan, Trial
+from include.records.records import (
+    ModelVersion,
+    Plan,
+    Trial,
+)
 from include.stages.split import TRAIN
-from include.steps import fit_out_of_memory as fit_out_of_memory_step
-from include.steps import select as select_step
-from include.steps.select import Finish, Race
+from include.steps import fit_out_of_memory, race
+from include.steps.race import Finish, Race
 from serving.bundle import Layout, Manifest, libraries
 
 log = logging.getLogger("ratchet")
+
+
+def fit(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> ModelVersion:
+    """Fit the winner of the race on the whole train side and register it as a model version."""
+    ran = race.enter(context, plan)
+    version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, screened)
+    ran.board.clear()
+    return version
+
+
 EXAMPLE_ROWS = 5
 
 
@@ -25,7 +38,7 @@ def fitted(
     context: StepContext, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
 ) -> ModelVersion:
     """Record the leaderboard, fit the winner and register it as a model version."""
-    finish = select_step.finish(ran, screened)
+    finish = race.finish(ran, screened)
     _record(context, plan, finish)
     winner = finish.winner
     started = time.perf_counter()
@@ -49,7 +62,7 @@ def fitted(
 def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
     """Record every line of the leaderboard, and of finalists the out-of-fold probabilities."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
-    select_step.tell(finish.trials, "ran to the end")
+    race.tell(finish.trials, "ran to the end")
     lines = {one.candidate.title: one for one in finish.trials}
     for lap in finish.laps:
         line = lines[lap.trial.candidate.title]
@@ -67,11 +80,11 @@ def _fit(
     context: StepContext, plan: Plan, ran: Race, finish: Finish
 ) -> tuple[FixedThresholdClassifier, int]:
     """Fit the winner; return it and how many rows it saw."""
-    if fit_out_of_memory_step.outgrows(context, plan.dataset, ran.layout):
-        unfitted = select_step.winner(ran, finish)
+    if fit_out_of_memory.outgrows(context, plan.dataset, ran.layout):
+        unfitted = race.winner(ran, finish)
         threshold = finish.winner.threshold
-        return fit_out_of_memory_step.fit(context, plan.dataset, ran.layout, unfitted, threshold)
-    return select_step.fit(ran, finish), ran.side.rows
+        return fit_out_of_memory.fit(context, plan.dataset, ran.layout, unfitted, threshold)
+    return race.fit(ran, finish), ran.side.rows
 
 
 def _manifest(context: StepContext, plan: Plan, winner: Trial, layout: Layout) -> Manifest:

@@ -56,8 +56,8 @@ def fit(
     It sees every row if it can be fitted block by block, else the part that may be held.
     """
     told = (
-        f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} MiB) "
-        f"holds {rows_held(context, layout)}"
+        f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} "
+        f"MiB) holds {rows_held(context, layout)}"
     )
     if not fit_stage.reads_blocks(pipeline):
         log.warning("%s: the winner is fitted on a part; XGBoost would take all", told)

@@ -1,15 +1,64 @@
-"""Whether there is anything to train on, and what a run took in."""
+"""Opens the MLflow run of a training, where there is anything to train on."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 
-from include.errors import NothingToDoError
-from include.records.records import Batch, Dataset, Intake, in_words
+from include.adapters.registry import BATCHES
+from include.context.step_context import StepContext
+from include.errors import (
+    NothingToDoError,
+)
+from include.records.records import (
+    Batch,
+    Dataset,
+    Form,
+    Intake,
+    Plan,
+    in_words,
+)
+from include.settings import code_version
+from include.spec.contract import require_slices
 from include.spec.model_spec import Spec
+from include.steps import race, score_on_arrival
+from serving.bundle import libraries
+
+log = logging.getLogger("ratchet")
+
+
+def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Plan:
+    """Open the MLflow run of this training, or say why there is nothing to train."""
+    context.registry.require_owner()
+    score_on_arrival.score_arrivals(context, taken_in.batches)
+    dataset = require_trainable(context.spec, taken_in)
+    require_slices(context.lake.require_contract(), context.spec)
+    decided = context.registry.decided_data_version(dag_run)
+    if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
+        raise NothingToDoError(
+            f"no row is new since data version {decided}, on which a run has decided. "
+            f"{noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' "
+            "set to 'retrain'"
+        )
+    tags = {"ratchet.code": code_version(context.settings), "ratchet.note": form.note}
+    tags |= {f"ratchet.library.{name}": installed for name, installed in libraries().items()}
+    run_id = context.registry.open_run(dag_run, dataset.version, tags)
+    context.registry.log(run_id, metrics=totals(dataset, taken_in.batches))
+    log.info("MLflow run: %s", context.registry.page(run_id))
+    log.info("all trainings: %s", context.registry.trainings_page())
+    context.registry.log_dataset(run_id, context.lake.url, dataset.version)
+    context.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
+    plan = Plan(run_id, dataset)
+    # Lays the train side out before many tasks ask for it at once.
+    race.enter(context, plan).board.clear_others()
+    return plan
+
 
 _LONGEST_NAME = 200
 """Of a metric, in characters; MLflow takes 250."""
+
+
 _BATCH = ("read", "new", "duplicates", "refused")
 
 

@@ -1,26 +1,79 @@
-"""Moving the champion: by a decision, by a person's word, and back.
+"""Moves the champion alias to a challenger that earned it, and records the decision.
 
 Every move is an entry of the registry's log, with the run or the person that asked and the reason.
 Whoever asks again, as after a kill, finds the entry and moves nothing.
 """
 
 import logging
-from dataclasses import replace
 
 from include.context.step_context import StepContext
 from include.errors import (
-    AdoptionError,
     ChampionMovedError,
-    GivenBackError,
-    GoneError,
-    RollBackError,
 )
-from include.records.moves import Answer, Move, MoveKind, RollBack
-from include.records.records import Decision, ModelVersion, Plan, Scores, Verdict
-from include.spec.model_spec import Gate
-from include.stages import roll_back as roll_back_stage
+from include.records.moves import Answer, Move, MoveKind
+from include.records.records import (
+    Decision,
+    Form,
+    ModelVersion,
+    Plan,
+    Preflight,
+    Scores,
+    Verdict,
+)
+from include.reports import decision_page
+from include.reports.move_log import log_move
+from include.steps.decide import answered, decide
+from include.steps.score import score
 
 log = logging.getLogger("ratchet")
+
+
+JUDGEMENTS = 5
+"""How often a challenger is judged when the champion keeps moving."""
+
+
+def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
+    context: StepContext,
+    plan: Plan,
+    challenger: ModelVersion,
+    scores: Scores,
+    form: Form,
+    answer: Answer | None = None,
+    flown: Preflight | None = None,
+) -> Decision:
+    """Decide, move the champion alias if the challenger earned it, and record the decision.
+
+    A champion that was promoted meanwhile is judged against in its turn, a few times over. But an
+    approval holds for what was shown: there ChampionMovedError asks for another look. `answer` is
+    a person's, where the spec asks for one; `flown` is what the endpoint did with the challenger,
+    None where it was not asked, as by a command. Whatever the verdict, the servers let it go.
+    """
+    context.registry.require_run(
+        plan.run_id
+    )  # before anything moves that could not be written down
+    for _ in range(JUDGEMENTS):
+        decided = decide(context, scores, form, flown)
+        decision = answered(decided, answer, context.spec.gate)
+        if decision.verdict is not Verdict.PROMOTE:
+            break
+        try:
+            make_champion(context, plan, challenger, decision)
+            break
+        except ChampionMovedError as moved:
+            if context.spec.gate.approval:
+                raise
+            log.warning("%s: judging again", moved)
+            scores = score(context, plan, challenger)
+    else:
+        raise ChampionMovedError(f"the champion moved {JUDGEMENTS} times while it was judged")
+    drawn = context.registry.figures(plan.run_id)
+    came = context.registry.batches(plan.run_id)
+    context.registry.log_page(
+        plan.run_id, decision_page.render(context.spec.title, decision, drawn, came)
+    )
+    context.registry.log_decision(plan.run_id, challenger, decision)
+    context.registry.take_down(challenger)
+    return decision
 
 
 def make_champion(
@@ -37,109 +90,8 @@ def make_champion(
         reason=decision.reason,
         made_in=challenger.run_id,
     )
-    return _told(context, context.registry.move(wanted, against))
-
-
-def roll_back(context: StepContext, asked: RollBack) -> Move:
-    """Move the champion alias back as many promotions as asked, once for a key.
-
-    Where that version was deleted, to the newest one before it that is left. Raises RollBackError
-    when there were not so many or none is left, ChampionMovedError when somebody promoted in the
-    same moment.
-    """
-    moves = context.registry.moves()
-    done = next((move for move in moves if move.key == asked.key), None)
-    if done is not None:
-        return _told(context, done)
-    target = roll_back_stage.target(moves, asked.steps, context.registry.is_there)
-    to = target.champion
-    if target.gone:
-        log.warning(
-            "%s: %s %s deleted in MLflow, so the roll back goes on to version %s",
-            context.spec.model,
-            f"version{'s' * (len(target.gone) > 1)} {', '.join(target.gone)}",
-            "were" if len(target.gone) > 1 else "was",
-            to.version,
-        )
-    wanted = Move(
-        MoveKind.ROLL_BACK, to.version, asked.key, asked.by, asked.reason, made_in=to.made_in
-    )
-    return _told(context, context.registry.move(wanted, moves[-1].version))
-
-
-def give_back(context: StepContext, plan: Plan, reason: str) -> None:
-    """Put the champion back that the promotion of this run took over from.
-
-    Nothing moves when the newest move is not a promotion by this run, when there was no champion
-    before, or when somebody moves the alias in the same moment.
-    """
-    newest = next(reversed(context.registry.moves()), None)
-    if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
-        return
-    if newest.before is None:
-        log.warning("there was no champion before version %s to give back to", newest.version)
-        return
-    key = f"move {newest.number} given back"
-    try:
-        to = roll_back_stage.target(context.registry.moves(), 1, context.registry.is_there).champion
-        wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
-        _told(context, context.registry.move(wanted, newest.version))
-    except (ChampionMovedError, GoneError, RollBackError) as problem:
-        log.warning("not given back: %s", problem)
-
-
-def require_not_given_back(context: StepContext, plan: Plan) -> None:
-    """Raise GivenBackError when the newest move is that this run gave its champion back."""
-    newest = next(reversed(context.registry.moves()), None)
-    if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
-        raise GivenBackError(
-            f"{context.spec.model} version {newest.before} did not come to serve, so version "
-            f"{newest.version} is champion again: {newest.reason}"
-        )
-
-
-def crown(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
-    """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
-    key = f"adoption of version {adopted.version}"
-    wanted = Move(
-        MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id
-    )
-    try:
-        return _told(context, context.registry.move(wanted, None))
-    except ChampionMovedError as error:
-        raise AdoptionError(
-            f"there is a champion by now, so it has to be judged: {error}"
-        ) from error
-
-
-def answered(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
-    """Return a decision with what a person said to it, where the spec asks a person.
-
-    Refused, or not asked, PROMOTE becomes HOLD.
-    """
-    if not rule.approval or decision.verdict is not Verdict.PROMOTE:
-        return decision
-    if answer is None:
-        told = "held because the spec asks for an approval and nobody was asked"
-    else:
-        verb = "approved" if answer.approved else "refused"
-        told = f"{verb} by {answer.by} at {answer.at}"
-    if answer is not None and answer.approved:
-        return replace(decision, reason=f"{decision.reason}; {told}")
-    return replace(decision, verdict=Verdict.HOLD, reason=f"{told}, although {decision.reason}")
+    return log_move(context.spec.model, context.registry.move(wanted, against))
 
 
 def _judged_against(scores: Scores) -> str | None:
     return scores.champion.model_version if scores.champion else scores.unfit_champion
-
-
-def _told(context: StepContext, move: Move) -> Move:
-    log.info(
-        "%s: champion %s -> %s (%s, move %d)",
-        context.spec.model,
-        move.before,
-        move.version,
-        move.kind,
-        move.number,
-    )
-    return move

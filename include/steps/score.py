@@ -19,17 +19,17 @@ from include.reports import pictures
 from include.spec.model_spec import Slice
 from include.stages import score as score_stage
 from include.stages import split as split_stage
-from include.steps import leak_proof as leak_proof_step
+from include.steps import leak_proof
 from serving.bundle import Bundle, single_thread
 
 log = logging.getLogger("ratchet")
 WARM_UPS, TIMED_ROWS = 3, 30
 
 
-def score_contenders(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
+def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score both contenders; record scorecards, slices, grounds and pictures in MLflow."""
     champion = context.registry.opponent(challenger)
-    ground = leak_proof_step.ground(context, plan, [challenger, *([champion] if champion else [])])
+    ground = leak_proof.ground(context, plan, [challenger, *([champion] if champion else [])])
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
     theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
     drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
@@ -41,7 +41,7 @@ def score_contenders(context: StepContext, plan: Plan, challenger: ModelVersion)
         slices=slices,
         proofs=tuple(one.proof for one in (mine, theirs) if one),
         looks=context.registry.looks(challenger, len(mine.y)),
-        barred=leak_proof_step.barred(context, plan),
+        barred=leak_proof.barred(context, plan),
     )
     if champion is not None and theirs is None:
         scores = replace(scores, unfit_champion=champion.version)
@@ -94,7 +94,7 @@ def _answer(
     context: StepContext,
     plan: Plan,
     version: ModelVersion,
-    ground: leak_proof_step.Ground,
+    ground: leak_proof.Ground,
     slices: tuple[Slice, ...] = (),
 ) -> _Answers:
     bundle = context.registry.bundle(version)
@@ -107,12 +107,12 @@ def _answer(
         latency_ms(bundle, X),
         bundle.size_bytes,
         tuple(score_stage.members(X, layout, part) for part in slices),
-        leak_proof_step.proof(context, plan, version, bundle.manifest, ground),
+        leak_proof.proof(context, plan, version, bundle.manifest, ground),
     )
 
 
 def _answer_if_fit(
-    context: StepContext, plan: Plan, champion: ModelVersion, ground: leak_proof_step.Ground
+    context: StepContext, plan: Plan, champion: ModelVersion, ground: leak_proof.Ground
 ) -> _Answers | None:
     try:
         return _answer(context, plan, champion, ground)

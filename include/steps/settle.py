@@ -154,7 +154,7 @@ def _rows_of_note(context: IntakeContext, batch: Batch) -> str:
 def _end(context: IntakeContext, place: str, digest: str) -> str:
     return (
         "This note goes when the mended file has been taken in. It may be deleted before.\n\n"
-        f"For the operators: {place}, ./ratchet quarantine {context.spec.name}. Is the file right as it "
-        "is, and the spec was wrong? Then mend the spec and send it again: "
+        f"For the operators: {place}, ./ratchet quarantine {context.spec.name}. Is the file right "
+        "as it is, and the spec was wrong? Then mend the spec and send it again: "
         f"./ratchet replay {context.spec.name} {digest[:12]}"
     )

@@ -19,7 +19,7 @@ from include.context.step_context import StepContext
 from include.errors import ModelRefusedError, NotOwnerError, RatchetError, TakenError
 from include.records.moves import Move, MoveKind, RollBack
 from include.records.records import Decision, Form, Intake, ModelVersion, Plan
-from include.steps import pipeline as pipeline_step
+from tests import steps
 
 RUNS = (f"deed__{number}" for number in count())
 FORM = Form(force=True, no_new_data="retrain")
@@ -59,24 +59,22 @@ class World:
                     look()
 
         now("before plan")
-        self.plan = pipeline_step.plan(self.at, self.intake, FORM, next(RUNS))
+        self.plan = steps.plan(self.at, self.intake, FORM, next(RUNS))
         now("before fit")
         self.challenger = self.fit(self.at, self.plan)
         now("before score")
-        scores = pipeline_step.score(self.at, self.plan, self.challenger)
-        decision = pipeline_step.decide(self.at, scores, FORM)
-        held = pipeline_step.preflight(self.at, self.plan, self.challenger, decision)
+        scores = steps.score(self.at, self.plan, self.challenger)
+        decision = steps.decide(self.at, scores, FORM)
+        held = steps.preflight(self.at, self.plan, self.challenger, decision)
         now("before promote")
-        decision = pipeline_step.promote(
-            self.at, self.plan, self.challenger, scores, FORM, flown=held
-        )
+        decision = steps.promote(self.at, self.plan, self.challenger, scores, FORM, flown=held)
         now("before serve")
-        pipeline_step.serve(self.at, self.plan)
+        steps.serve(self.at, self.plan)
         now("before roll back")
         if moment == "before roll back":
             asked = RollBack(f"back {next(RUNS)}", 1, "worse", "Ada")
-            pipeline_step.roll_back(self.at, asked)
-            pipeline_step.serve(self.at, None)
+            steps.roll_back(self.at, asked)
+            steps.serve(self.at, None)
         return decision
 
     def promote(self) -> None:

@@ -20,7 +20,7 @@ from include.records.records import (
     Scores,
     Trial,
 )
-from include.steps import pipeline as pipeline_step
+from tests import steps
 
 DAG_RUNS = (f"manual__{number}" for number in count())
 
@@ -48,27 +48,22 @@ def drop(context: StepContext, rows: pl.DataFrame | str, name: str = "batch.csv"
 
 def take_in(context: StepContext) -> Intake:
     """Run the steps that bring files into the lake."""
-    return pipeline_step.split(context, pipeline_step.dedup(context, pipeline_step.ingest(context)))
+    return steps.split(context, steps.dedup(context, steps.ingest(context)))
 
 
 def run(context: StepContext, form: Form | None = None) -> Run:
     """Run every step up to the decision."""
     form = form or Form()
-    batches = pipeline_step.dedup(context, pipeline_step.ingest(context))
-    intake = pipeline_step.split(context, batches)
-    plan = pipeline_step.plan(context, intake, form, next(DAG_RUNS))
-    screened = [
-        pipeline_step.screen(context, plan, family.name) for family in context.spec.families
-    ]
-    for heat in pipeline_step.shortlist(context, plan, screened):
-        pipeline_step.heat(context, plan, heat)
-    heats = [
-        pipeline_step.heat(context, plan, heat)
-        for heat in pipeline_step.finalists(context, plan, screened)
-    ]
-    challenger = pipeline_step.fit(context, plan, screened)
-    scores = pipeline_step.score(context, plan, challenger)
-    decision = pipeline_step.promote(context, plan, challenger, scores, form)
+    batches = steps.dedup(context, steps.ingest(context))
+    intake = steps.split(context, batches)
+    plan = steps.plan(context, intake, form, next(DAG_RUNS))
+    screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
+    for heat in steps.shortlist(context, plan, screened):
+        steps.heat(context, plan, heat)
+    heats = [steps.heat(context, plan, heat) for heat in steps.finalists(context, plan, screened)]
+    challenger = steps.fit(context, plan, screened)
+    scores = steps.score(context, plan, challenger)
+    decision = steps.promote(context, plan, challenger, scores, form)
     return Run(batches, intake, plan, screened, heats, challenger, scores, decision)
 
 

@@ -25,7 +25,6 @@ from include.records.records import Form, Origin, Verdict
 from include.settings import read_settings
 from include.spec.model_spec import read_spec
 from include.steps import adopt as adopt_step
-from include.steps import promote as promote_step
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, rows, run, take_in
 
@@ -153,7 +152,7 @@ def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
     take_in(context)
     ten = named(tmp_path, train_rows(context)[:10])
     champion = adopt_step.adopt(context, offer(written(tmp_path, memorised(ROWS)), ten))
-    promote_step.crown(context, champion, "Ada", "it is perfect")
+    adopt_step.crown(context, champion, "Ada", "it is perfect")
     drop(context, pulsar_rows(60, seed=8), "few.csv")
     held = run(context).decision
     assert held.verdict is Verdict.HOLD

@@ -10,8 +10,8 @@ from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.records import Form
-from include.steps import pipeline as pipeline_step
 from include.steps import score_on_arrival as score_on_arrival_step
+from tests import steps
 from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
 
 ROWS = pulsar_rows(600, seed=1)
@@ -59,7 +59,7 @@ def test_a_repeated_plan_adds_no_point(context: StepContext) -> None:
     second = run(context, Form(force=True))
     points = curve(context)
     assert len(points) == 1
-    pipeline_step.plan(context, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
+    steps.plan(context, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
     score_on_arrival_step.score_arrivals(
         context, first.batches
     )  # a batch that the champion was fitted on
@@ -74,7 +74,7 @@ def test_a_run_that_skips_training_scores_what_came(context: StepContext) -> Non
     intake = take_in(context)
     nothing = replace(intake, dataset=None)
     with pytest.raises(NothingToDoError):
-        pipeline_step.plan(context, nothing, Form(), next(DAG_RUNS))
+        steps.plan(context, nothing, Form(), next(DAG_RUNS))
     assert [step for step, _ in curve(context)] == [1]
 
 
@@ -103,5 +103,5 @@ def test_a_champion_that_cannot_answer_fails_no_run(
         raise ValueError("Input X contains NaN")
 
     monkeypatch.setattr("include.steps.score_on_arrival.score_stage.score", refuses)
-    pipeline_step.plan(context, intake, Form(), next(DAG_RUNS))
+    steps.plan(context, intake, Form(), next(DAG_RUNS))
     assert any("not scored on more.csv: Input X contains NaN" in one for one in caplog.messages)

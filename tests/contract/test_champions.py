@@ -14,7 +14,8 @@ from include.errors import ChampionMovedError, RollBackError
 from include.records.moves import Answer, MoveKind, RollBack
 from include.records.records import Decision, Form, Scores, Verdict
 from include.steps import leak_proof as leak_proof_step
-from include.steps import pipeline as pipeline_step
+from include.steps import promote as promote_step
+from tests import steps
 from tests.contract.pipeline import Run, drop, rows, run
 
 ROWS = pulsar_rows(600, seed=1)
@@ -59,7 +60,7 @@ def test_who_lost_the_race_is_judged_again_by_itself(context: StepContext) -> No
     late = run(context, Form(no_new_data="retrain"))
     assert late.scores.champion is not None
     card, proofs = late.scores.challenger, (late.scores.proofs[0], stale.proofs[1])
-    decision: Decision = pipeline_step.promote(
+    decision: Decision = steps.promote(
         context, late.plan, late.challenger, replace(stale, challenger=card, proofs=proofs), FORCED
     )
     assert stale.champion is not None
@@ -81,11 +82,11 @@ def test_a_champion_that_never_stands_still_is_an_error_in_the_end(
         card, proofs = second.scores.challenger, second.scores.proofs[:1]
         return replace(first.scores, challenger=card, proofs=proofs)
 
-    monkeypatch.setattr(pipeline_step, "score", always_stale)
+    monkeypatch.setattr(promote_step, "score", always_stale)
     third = replace(second.challenger, version="99")
     with pytest.raises(ChampionMovedError, match="the champion moved 5 times"):
-        pipeline_step.promote(context, second.plan, third, always_stale(), FORCED)
-    assert len(asked) == 1 + pipeline_step.JUDGEMENTS
+        steps.promote(context, second.plan, third, always_stale(), FORCED)
+    assert len(asked) == 1 + promote_step.JUDGEMENTS
     assert context.registry.champion() == second.challenger
 
 
@@ -93,19 +94,19 @@ def test_roll_back_goes_along_the_promotions_that_really_happened(context: StepC
     """Any number of steps, what was rolled back before is passed over, a repeat moves nothing."""
     one, two, three = (each.challenger.version for each in promoted(context, 3))
     for _ in range(2):
-        moved = pipeline_step.roll_back(context, back("run 1"))
+        moved = steps.roll_back(context, back("run 1"))
         assert (moved.kind, moved.before, moved.version) == (MoveKind.ROLL_BACK, three, two)
         assert champions(context) == [one, two, three, two]
     aliases = mlflow.MlflowClient().get_registered_model(context.spec.model).aliases
     assert aliases == {"champion": two, "previous_champion": three}
     drop(context, pulsar_rows(200, seed=9), "more.csv")
     four = run(context, FORCED).challenger.version
-    assert pipeline_step.roll_back(context, back("run 2", 2)).version == one
+    assert steps.roll_back(context, back("run 2", 2)).version == one
     assert champions(context) == [one, two, three, two, four, one]
     with pytest.raises(RollBackError, match=f"no going back 1: .* are {one}, the newest last"):
-        pipeline_step.roll_back(context, back("run 3"))
+        steps.roll_back(context, back("run 3"))
     assert (
-        pipeline_step.roll_back(context, back("run 1")).version == two
+        steps.roll_back(context, back("run 1")).version == two
     )  # a retry of the first, much later
     assert champions(context)[-1] == one
 
@@ -113,7 +114,7 @@ def test_roll_back_goes_along_the_promotions_that_really_happened(context: StepC
 def test_each_move_says_by_whom_and_why(context: StepContext) -> None:
     """The log names the run and its decision, or the person and the reason."""
     first, _ = promoted(context, 2)
-    pipeline_step.roll_back(context, back("run 1"))
+    steps.roll_back(context, back("run 1"))
     promotion, _, rolled_back = context.registry.moves()
     assert promotion.by == first.plan.run_id
     assert promotion.reason == first.decision.reason
@@ -125,7 +126,7 @@ def test_a_rolled_back_model_is_barred_until_a_row_is_new(context: StepContext) 
     """Training again on the same data says so in its scores; on new data it does not."""
     _, second = promoted(context, 2)
     assert second.scores.barred == ""
-    pipeline_step.roll_back(context, back("run 1"))
+    steps.roll_back(context, back("run 1"))
     barred = leak_proof_step.barred(context, second.plan)
     assert f"version {second.challenger.version} was rolled back on 20" in barred
     assert "(it calls everything positive), and no row is new since data version 1" in barred
@@ -207,7 +208,7 @@ def test_looks_count_the_challengers_that_this_holdout_has_judged(context: StepC
     drop(context, ROWS[:200])
     runs = [run(context)] + [run(context, Form(no_new_data="retrain")) for _ in range(2)]
     assert [done.scores.looks for done in runs] == [0, 1, 2]
-    assert pipeline_step.score(context, runs[1].plan, runs[1].challenger).looks == 2
+    assert steps.score(context, runs[1].plan, runs[1].challenger).looks == 2
     drop(context, ROWS[200:], "more.csv")
     assert run(context).scores.looks == 0
     assert mlflow.get_run(runs[2].plan.run_id).data.metrics["looks"] == 2
@@ -226,10 +227,8 @@ def test_an_approval_is_written_into_the_decision(asking: StepContext, case: str
     answer, verdict, words = ANSWERS[case]
     done = run(replace(asking, spec=asking.spec), Form(note="before the answer"))
     assert done.decision.verdict is Verdict.HOLD
-    assert pipeline_step.decide(asking, done.scores, Form()).verdict is Verdict.PROMOTE
-    decision = pipeline_step.promote(
-        asking, done.plan, done.challenger, done.scores, Form(), answer
-    )
+    assert steps.decide(asking, done.scores, Form()).verdict is Verdict.PROMOTE
+    decision = steps.promote(asking, done.plan, done.challenger, done.scores, Form(), answer)
     assert decision.verdict is verdict
     assert words in decision.reason
     assert mlflow.get_run(done.plan.run_id).data.tags["mlflow.note.content"] == decision.reason
@@ -243,9 +242,9 @@ def test_an_approval_does_not_hold_for_another_champion(asking: StepContext) -> 
     )
     first = run(unasked)
     second = run(asking, FORCED)
-    pipeline_step.promote(asking, second.plan, second.challenger, second.scores, FORCED, YES)
+    steps.promote(asking, second.plan, second.challenger, second.scores, FORCED, YES)
     third = run(asking, FORCED)
     stale = replace(third.scores, champion=first.scores.challenger)
     with pytest.raises(ChampionMovedError, match="clear the score task"):
-        pipeline_step.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
+        steps.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
     assert asking.registry.champion() == second.challenger

@@ -38,10 +38,10 @@ from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages.fit import fit
 from include.stages.split import TRAIN
-from include.steps import pipeline as pipeline_step
+from include.steps import race
 from include.steps import score as score_step
-from include.steps import select as select_step
 from serving.bundle import Manifest
+from tests import steps
 from tests.contract.deed_world import World
 from tests.contract.deeds import DEEDS, MOMENTS
 from tests.contract.mlflow_store import MlflowStore
@@ -140,7 +140,7 @@ def world_in(
     drop(base, pulsar_rows(700, seed=1))
     intake = take_in(base)
     assert intake.dataset is not None
-    layout = select_step.enter(base, Plan("", intake.dataset)).layout
+    layout = race.enter(base, Plan("", intake.dataset)).layout
     X, y = base.lake.matrix(intake.dataset.version, TRAIN, layout)
     model = fit(make_pipeline(GaussianNB()), 0.3, X, y)
     still = Still(base.lake)
@@ -298,7 +298,7 @@ def test_a_champion_that_was_deleted_is_followed_by_the_one_before(
     assert "no earlier champion is left" in said(caplog)
     assert world.deliver().scores.champion is None
     with pytest.raises(RollBackError, match="of the champions before the present one 1 were del"):
-        pipeline_step.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
+        steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
 
 
 def test_a_roll_back_passes_over_what_was_deleted(
@@ -308,7 +308,7 @@ def test_a_roll_back_passes_over_what_was_deleted(
     world = new_world()
     world.deliver()
     world.client.delete_model_version(world.model, "2")
-    moved = pipeline_step.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
+    moved = steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
     assert (moved.before, moved.version) == ("3", "1")
     assert world.alias() == "1"
     assert "version 2 was deleted in MLflow, so the roll back goes on to version 1" in said(caplog)
@@ -332,13 +332,13 @@ def test_a_log_that_is_gone_for_good_is_made_anew(
     """The same champions in the same order, also after a roll back; what is lost is said."""
     world = new_world()
     world.deliver()
-    pipeline_step.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
+    steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
     DEEDS["log of moves deleted for good"](world)
     moves = world.at.registry.moves()
     assert [move.version for move in moves] == ["1", "2", "3", "2"]
     assert {move.kind for move in moves} == {MoveKind.RECOVERED}
     assert "was deleted in MLflow for good: it is made anew" in said(caplog)
-    assert pipeline_step.roll_back(world.at, RollBack("again", 1, "worse", "Ada")).version == "1"
+    assert steps.roll_back(world.at, RollBack("again", 1, "worse", "Ada")).version == "1"
 
 
 def test_versions_of_a_model_that_was_made_again_are_others(
@@ -382,7 +382,7 @@ def test_the_name_of_another_tools_model_stops_a_run_before_it_trains(
     world = new_world()
     DEEDS["model deleted and made by another tool"](world)
     with pytest.raises(TakenError, match=rf"{world.model}\.toml: another tool made the reg"):
-        pipeline_step.plan(world.at, world.intake, Form(no_new_data="retrain"), "manual__taken")
+        steps.plan(world.at, world.intake, Form(no_new_data="retrain"), "manual__taken")
 
 
 def test_a_renamed_experiment_goes_on_under_its_new_name(
@@ -404,7 +404,7 @@ def test_a_log_of_release_0_1_0_is_read(new_world: Callable[[], World]) -> None:
     world = new_world()
     log_of_0_1_0(world, LATER)
     assert [move.version for move in world.at.registry.moves()] == ["1", "2"]
-    assert pipeline_step.roll_back(world.at, RollBack("back", 1, "worse", "Ada")).version == "1"
+    assert steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada")).version == "1"
     log_of_0_1_0(world, EARLIER)
     newest = world.at.registry.moves()[-1]
     assert (newest.kind, newest.version) == (MoveKind.BY_HAND, "1")

@@ -24,7 +24,6 @@ from include.records.moves import MoveKind, RollBack
 from include.records.records import Form, Preflight, Verdict
 from include.settings import read_settings as pipeline_settings
 from include.spec.model_spec import Spec
-from include.steps import pipeline as pipeline_step
 from include.steps import preflight as preflight_step
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
@@ -35,6 +34,7 @@ from serving.following.watch import Watch
 from serving.guard.drain import Drain
 from serving.models.holder import Holder
 from serving.settings import read_settings
+from tests import steps
 from tests.contract.bank import FAMILIES
 from tests.contract.pipeline import Run, drop, run
 from tests.serving.parts import on_a_port
@@ -84,7 +84,7 @@ def workplace_registry(context: StepContext) -> Registry:
 
 def flown(context: StepContext, done: Run) -> Preflight:
     """Run the step on what a run has decided."""
-    return pipeline_step.preflight(context, done.plan, done.challenger, done.decision)
+    return steps.preflight(context, done.plan, done.challenger, done.decision)
 
 
 def test_the_server_holds_and_answers_a_challenger_first(served: StepContext) -> None:
@@ -97,15 +97,13 @@ def test_the_server_holds_and_answers_a_challenger_first(served: StepContext) ->
     assert first.rows > sum(done.plan.dataset.holdout.values())
     assert aliases(served)["challenger"] == done.challenger.version
     assert flown(served, done).passed
-    decision = pipeline_step.promote(
-        served, done.plan, done.challenger, done.scores, Form(), flown=first
-    )
+    decision = steps.promote(served, done.plan, done.challenger, done.scores, Form(), flown=first)
     assert decision.verdict is Verdict.PROMOTE
     assert [check.name for check in decision.checks].count("preflight") == 1
     assert "challenger" not in aliases(served)
-    answer = pipeline_step.serve(served, done.plan)
+    answer = steps.serve(served, done.plan)
     assert (answer.version, answer.rows_checked) == (done.challenger.version, first.rows)
-    assert pipeline_step.serve(served, None).version == answer.version
+    assert steps.serve(served, None).version == answer.version
 
 
 def plants(seed: int) -> pl.DataFrame:
@@ -141,11 +139,9 @@ def test_a_champion_with_categories_answers_one_that_it_does_not_know(
     done = run(context)
     first = flown(context, done)
     assert first.passed, first.sentence
-    decision = pipeline_step.promote(
-        context, done.plan, done.challenger, done.scores, Form(), flown=first
-    )
+    decision = steps.promote(context, done.plan, done.challenger, done.scores, Form(), flown=first)
     assert decision.verdict is Verdict.PROMOTE
-    assert pipeline_step.serve(context, done.plan).version == done.challenger.version
+    assert steps.serve(context, done.plan).version == done.challenger.version
     odd = [{"a": 1, "b": 2, "c": 3, "kind": kind} for kind in ("zzz", "", "x\u0000")]
     answer = httpx.post(f"{url}/v2/models/{name}/infer", json={"rows": odd}, trust_env=False)
     assert answer.status_code == 200, answer.text
@@ -168,9 +164,7 @@ def test_another_answer_than_the_pipelines_is_a_reject(
     assert found.differences > 0
     assert "otherwise, as row " in found.sentence
     before = served.registry.moves()
-    decision = pipeline_step.promote(
-        served, done.plan, done.challenger, done.scores, FORCED, flown=found
-    )
+    decision = steps.promote(served, done.plan, done.challenger, done.scores, FORCED, flown=found)
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == found.sentence
     assert served.registry.moves() == before
@@ -211,8 +205,8 @@ def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: StepConte
         done = run(fresh)
         assert done.challenger.version == "1"
         assert flown(fresh, done).passed
-        pipeline_step.promote(fresh, done.plan, done.challenger, done.scores, Form())
-        assert pipeline_step.serve(fresh, done.plan).version == "1"
+        steps.promote(fresh, done.plan, done.challenger, done.scores, Form())
+        assert steps.serve(fresh, done.plan).version == "1"
         state = httpx.get(f"{served.endpoint.replicas()[0].url}/v2/health/ready", trust_env=False)
         roles = state.json()["models"][served.spec.model]["roles"]
         digests.append((roles["champion"]["digest"], done.challenger.digest))
@@ -256,7 +250,7 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     context, first, second = promoted
     for _ in range(2):
         with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
-            pipeline_step.serve(context, second.plan)
+            steps.serve(context, second.plan)
         moves = context.registry.moves()
         assert [(move.kind, move.version) for move in moves] == [
             (MoveKind.PROMOTION, "1"),
@@ -266,19 +260,19 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     assert moves[-1].by == second.plan.run_id
     assert "no answer" in moves[-1].reason
     assert aliases(context)["champion"] == first.challenger.version
-    pipeline_step.promote(context, second.plan, second.challenger, second.scores, FORCED)
+    steps.promote(context, second.plan, second.challenger, second.scores, FORCED)
     assert context.registry.moves() == moves
-    assert "rolled back" in pipeline_step.score(context, second.plan, second.challenger).barred
+    assert "rolled back" in steps.score(context, second.plan, second.challenger).barred
 
 
 def test_what_somebody_else_moved_is_left_alone(promoted: tuple[StepContext, Run, Run]) -> None:
     """A roll back in the meantime stands; only the run's own promotion is undone."""
     context, _, second = promoted
-    pipeline_step.roll_back(context, RollBack("by a person", 1, reason="it is slow", by="Ada"))
+    steps.roll_back(context, RollBack("by a person", 1, reason="it is slow", by="Ada"))
     moves = context.registry.moves()
     for plan in (second.plan, None):
         with pytest.raises(EndpointError, match="should hold version 1"):
-            pipeline_step.serve(context, plan)
+            steps.serve(context, plan)
     assert context.registry.moves() == moves
 
 
@@ -291,5 +285,5 @@ def test_a_first_champion_has_nobody_to_give_back_to(
     away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
     done = run(away)
     with pytest.raises(EndpointError, match="should hold version 1 as champion"):
-        pipeline_step.serve(away, done.plan)
+        steps.serve(away, done.plan)
     assert away.registry.champion() == done.challenger

@@ -7,7 +7,7 @@ from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.records import Form, Intake
-from include.steps import pipeline as pipeline_step
+from tests import steps
 from tests.contract.pipeline import drop, rows, take_in
 
 
@@ -64,7 +64,7 @@ def test_two_files_of_the_same_bytes_in_one_run_count_once(context: StepContext)
     drop(context, same, "two.csv")
     assert sum(batch.new for batch in take_in(context).batches) == 50
     assert rows(context).height == 50
-    assert pipeline_step.ingest(context) == []
+    assert steps.ingest(context) == []
 
 
 def test_files_of_the_first_run_agree_on_their_columns(context: StepContext) -> None:
@@ -88,7 +88,7 @@ def test_with_nothing_landed_ever_a_run_ends_early(context: StepContext) -> None
     intake = take_in(context)
     assert intake == Intake((), None)
     with pytest.raises(NothingToDoError, match="no row has ever landed"):
-        pipeline_step.plan(context, intake, Form(), "manual__empty")
+        steps.plan(context, intake, Form(), "manual__empty")
 
 
 def test_too_few_rows_of_a_class_end_a_run_with_the_counts(context: StepContext) -> None:
@@ -96,12 +96,12 @@ def test_too_few_rows_of_a_class_end_a_run_with_the_counts(context: StepContext)
     many = pulsar_rows(300, seed=4)
     drop(context, pl.concat([many.filter(pl.col("class") == side)[:5] for side in (0, 1)]))
     with pytest.raises(NothingToDoError, match=r"too few .* for 5 folds: train .*4 positive"):
-        pipeline_step.plan(context, take_in(context), Form(), "manual__few")
+        steps.plan(context, take_in(context), Form(), "manual__few")
 
 
 def test_a_run_that_died_after_ingest_loses_nothing(context: StepContext) -> None:
     """The next run claims what the dead one had claimed, and commits it."""
     drop(context, pulsar_rows(50, seed=3))
-    pipeline_step.ingest(context)
+    steps.ingest(context)
     (batch,) = take_in(context).batches
     assert (batch.new, rows(context).height) == (50, 50)

@@ -18,7 +18,7 @@ from include.context.step_context import StepContext
 from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
 from include.records.moves import RollBack
 from include.records.records import Form
-from include.steps.promote import roll_back
+from include.steps.roll_back import roll_back
 from tests.contract.pipeline import drop, run, take_in
 from tests.seaweed import Bucket
 

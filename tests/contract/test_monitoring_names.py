@@ -16,7 +16,7 @@ from include.context.step_context import StepContext
 from include.records.moves import RollBack
 from include.records.records import Form
 from include.settings import PROJECT
-from include.steps.promote import roll_back
+from include.steps.roll_back import roll_back
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, run
 from tests.contract.test_exporter import exporting, page

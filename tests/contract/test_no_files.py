@@ -15,10 +15,10 @@ from include.adapters.landing import Landing
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.records import pack
-from include.steps import intake as intake_step
-from include.steps import pipeline as pipeline_step
+from include.steps import ingest as ingest_step
 from include.steps import plan as plan_step
 from include.store import Folder, open_store
+from tests import steps
 from tests.contract.bank import bank_at, bank_rows
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
@@ -90,7 +90,7 @@ def test_all_that_is_no_file_is_left_alone_and_named(
     assert "do not read" not in files_of(context)
     assert (place / "link.csv").is_symlink()
     assert json.loads(json.dumps(pack(list(batches))))
-    assert [batch.name for batch in intake_step.left_alone(context)] == sorted(KINDS)
+    assert [batch.name for batch in ingest_step.left_alone(context)] == sorted(KINDS)
 
 
 def test_a_run_of_nothing_else_is_skipped_with_their_names(
@@ -106,7 +106,7 @@ def test_many_of_them_are_counted(context: StepContext, place: Path) -> None:
     """What a run tells has a bound."""
     for number in range(30):
         (place / f"{number:02}").mkdir()
-    batches = pipeline_step.ingest(context)
+    batches = steps.ingest(context)
     assert len(batches) == 21
     assert batches[-1].name == "10 more"
 
@@ -126,7 +126,7 @@ def test_a_link_put_in_a_files_place_is_not_followed(
     context.landing.drop("a.csv", ROWS)
     with monkeypatch.context() as patch:
         patch.setattr(Landing, "_take", swapped)
-        assert [batch.digest for batch in pipeline_step.ingest(context)] == [""]
+        assert [batch.digest for batch in steps.ingest(context)] == [""]
     assert (place / "a.csv").is_symlink()
     (place / "a.csv").unlink()
     context.landing.drop("b.csv", ROWS)
@@ -219,15 +219,15 @@ def test_a_file_that_nobody_may_read_is_named(
 
     with monkeypatch.context() as patch:
         patch.setattr(Folder, "open", refusing)
-        assert [(one.name, bool(one.digest)) for one in pipeline_step.ingest(context)] == [
+        assert [(one.name, bool(one.digest)) for one in steps.ingest(context)] == [
             ("b.csv", True),
             ("a.csv", False),
         ]
-        assert "cannot be read: Permission denied" in intake_step.left_alone(context)[0].note
+        assert "cannot be read: Permission denied" in ingest_step.left_alone(context)[0].note
         (place / "a.csv.done").touch()
-        assert "a.csv" in [one.name for one in pipeline_step.ingest(context)]
+        assert "a.csv" in [one.name for one in steps.ingest(context)]
         assert not (place / "a.csv").exists()
-    assert "a.csv" in [one.name for one in pipeline_step.ingest(context) if one.digest]
+    assert "a.csv" in [one.name for one in steps.ingest(context) if one.digest]
 
 
 def test_keys_that_no_client_can_name_are_left_alone(bucket: Bucket, tmp_path: Path) -> None:

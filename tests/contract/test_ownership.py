@@ -19,7 +19,7 @@ from include.errors import NothingToDoError, NotOwnerError
 from include.records.moves import RollBack
 from include.records.records import Form
 from include.settings import PROJECT, read_settings
-from include.steps import pipeline as pipeline_step
+from tests import steps
 from tests.contract.pipeline import drop, run, take_in
 from tests.logs import messages_of
 
@@ -68,7 +68,7 @@ def test_a_newcomer_is_refused_before_its_file_is_claimed(
     """By name, in its first task; the file waits in its landing place."""
     drop(newcomer, MORE, "waiting.csv")
     with pytest.raises(NotOwnerError, match=refusal(newcomer, owner.spec.name)) as refused:
-        pipeline_step.ingest(newcomer)
+        steps.ingest(newcomer)
     assert (refused.value.model, refused.value.owner) == (owner.spec.model, owner.spec.name)
     assert Path(newcomer.landing.url, "waiting.csv").exists()
 
@@ -79,9 +79,9 @@ def test_a_newcomer_moves_nothing(owner: StepContext, newcomer: StepContext) -> 
     intake = take_in(owner)
     before = owner.registry.moves()
     with pytest.raises(NotOwnerError, match=told):
-        pipeline_step.plan(newcomer, intake, Form(), "manual__newcomer")
+        steps.plan(newcomer, intake, Form(), "manual__newcomer")
     with pytest.raises(NotOwnerError, match=told):
-        pipeline_step.roll_back(newcomer, RollBack("key", 1, "why", by="Ada"))
+        steps.roll_back(newcomer, RollBack("key", 1, "why", by="Ada"))
     for command in ("promotions", "roll-back", "adopt", "judge"):
         with pytest.raises(NotOwnerError, match=told):
             list(registry_commands.run(command, newcomer.spec, newcomer.settings, None))  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ def test_a_model_is_handed_over(new_context: Callable[[], StepContext]) -> None:
     assert f"from {old.spec.name} to {new.spec.name} by Ada" in tags["ratchet.transferred"]
     drop(old, MORE)
     with pytest.raises(NotOwnerError, match=refusal(old, new.spec.name)):
-        pipeline_step.ingest(old)
+        steps.ingest(old)
     drop(new, MORE)
     done = run(new, Form(force=True))
     assert new.registry.moves()[0].version == "1"
@@ -141,7 +141,7 @@ def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(context: Step
     alone = step_context(context.spec, away)
     drop(context, ROWS)
     began = time.monotonic()
-    (batch,) = pipeline_step.ingest(alone)
+    (batch,) = steps.ingest(alone)
     assert batch.read == len(ROWS)
     assert time.monotonic() - began < 10
     mlflow.set_tracking_uri(context.settings.registry_url)

@@ -16,8 +16,8 @@ import pytest
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.settings import PROJECT
-from include.steps import pipeline as pipeline_step
 from include.steps import replay as replay_step
+from tests import steps
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 
@@ -156,7 +156,7 @@ def test_a_row_is_not_in_quarantine_and_in_the_table(tmp_path: Path) -> None:
     strict = bank_at(tmp_path, missing=())
     deliver(strict, GOOD.drop_nulls().write_csv(), "first.csv")
     strict.landing.drop("gap.csv", b"age,balance,job,y\n40,,admin,no\n41,2,admin,no\n")
-    assert pipeline_step.dedup(strict, pipeline_step.ingest(strict))[0].refused == 1
+    assert steps.dedup(strict, steps.ingest(strict))[0].refused == 1
     assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
     assert [batch.new for batch in take_in(bank_at(tmp_path)).batches] == [2]
     assert replay_step.quarantined(strict) == []

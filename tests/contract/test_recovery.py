@@ -13,10 +13,10 @@ from include.adapters.lake import compaction
 from include.context.step_context import StepContext
 from include.errors import DataFileError, TableRefusedError
 from include.records.records import Intake
-from include.steps import pipeline as pipeline_step
-from include.steps.intake import KNOWN_BYTES
 from include.steps.recover import recover
+from include.steps.staged_rows import KNOWN_BYTES
 from include.store import open_store
+from tests import steps
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import (
     BROKEN_LOGS,
@@ -100,7 +100,7 @@ def test_a_data_file_goes_once_all_of_its_batches_are_back(
     largest.unlink()
     land_again(filled, "0.csv")
     with pytest.raises(DataFileError, match=f"{largest.name} is gone"):
-        pipeline_step.ingest(filled)
+        steps.ingest(filled)
     land_again(filled)
     take_in(filled)
     assert sided(filled).equals(before)
@@ -145,10 +145,10 @@ def test_a_run_says_which_batches_the_table_lacks(
     filled: StepContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whether or not anything lands: a table that was lost does not begin anew in silence."""
-    pipeline_step.ingest(filled)
+    steps.ingest(filled)
     assert not warnings_of(caplog, "ratchet")
     lose_the_newest_entries(filled)
-    pipeline_step.ingest(filled)
+    steps.ingest(filled)
     (said,) = warnings_of(caplog, "ratchet")
     assert "lacks 2 batches that were ingested before" in said
     assert f"./ratchet recover {filled.spec.name} --yes" in said

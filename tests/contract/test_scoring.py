@@ -10,7 +10,7 @@ from include.context.step_context import StepContext
 from include.errors import SpecError
 from include.records.records import Form
 from include.spec.model_spec import Slice
-from include.steps import pipeline as pipeline_step
+from tests import steps
 from tests.contract.pipeline import DAG_RUNS, Run, drop, run, take_in
 
 ROWS = pulsar_rows(600, seed=3)
@@ -97,4 +97,4 @@ def test_a_slice_of_what_no_row_has_stops_the_run_before_it_trains(
     drop(context, ROWS)
     intake = take_in(context)
     with pytest.raises(SpecError, match=rf"{context.spec.name}\.toml: .*{sentence}"):
-        pipeline_step.plan(sliced(context, part), intake, Form(), next(DAG_RUNS))
+        steps.plan(sliced(context, part), intake, Form(), next(DAG_RUNS))

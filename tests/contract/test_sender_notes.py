@@ -13,10 +13,10 @@ from include.adapters import landing as door
 from include.adapters import sender_notes
 from include.context.step_context import StepContext
 from include.records.records import Batch, Fate
-from include.steps import intake as intake_step
-from include.steps import pipeline as pipeline_step
+from include.steps import ingest as ingest_step
 from include.steps import replay as replay_step
 from include.store import Store, open_store
+from tests import steps
 from tests.contract.bank import bank_at, ratchet
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
@@ -93,7 +93,7 @@ def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(context: Ste
     assert "line 23, age: old,1.5,admin,no\nline 24, age: old,2.5,admin,no\n" in text
     assert "put the whole file here again" in text
     assert f"./ratchet replay {context.spec.name} {partly.digest[:12]}\n" in text
-    assert pipeline_step.ingest(context) == []
+    assert steps.ingest(context) == []
     assert waiting(context) == [("march.csv", 3)]
     assert send(context, file_of(*GOOD, *MENDED)).new == 3
     assert (notes(context), waiting(context)) == ({}, [])
@@ -265,7 +265,7 @@ def test_a_file_dropped_into_the_folder_of_notes_is_named(folder: StepContext) -
     """Who moves a file called `refused` moves it in there."""
     send(folder, PARTLY)
     Path(folder.landing.url, "refused", "april.csv").write_bytes(PARTLY)
-    (told,) = intake_step.left_alone(folder)
+    (told,) = ingest_step.left_alone(folder)
     assert told.name == "refused/april.csv"
     assert "in the folder of notes" in told.note
 

@@ -19,7 +19,7 @@ from include.records.records import Candidate, Form, Intake, Verdict
 from include.reports.account import Account
 from include.spec import contract as contracts
 from include.spec.model_spec import Family
-from include.steps import pipeline as pipeline_step
+from tests import steps
 from tests.contract.pipeline import DAG_RUNS, Run, drop, leaderboard, rows, run, state, take_in
 from tests.logs import warnings_of
 
@@ -142,18 +142,15 @@ def test_a_run_is_described_in_mlflow_as_in_its_note(
     """The verdict first; a run that was deleted there costs a warning and nothing else."""
     context, first = trained
     account = Account(batches=first.intake.batches, is_settled=True, decision=first.decision)
-    told = pipeline_step.report(context, account, first.plan)
+    told = steps.report(context, account, first.plan)
     described = mlflow.get_run(first.plan.run_id).data.tags["mlflow.note.content"]
     assert described.startswith(f"{told.sentences[0]}\n")
     assert "600 rows in, 600 new, 0 duplicate, 0 in conflict, 0 refused." in described
     with caplog.at_level(logging.WARNING, logger="ratchet"):
-        assert pipeline_step.report(context, account, replace(first.plan, run_id="0" * 32)) == told
+        assert steps.report(context, account, replace(first.plan, run_id="0" * 32)) == told
     (sentence,) = warnings_of(caplog, "ratchet")
     assert sentence.startswith(f"The description of MLflow run {'0' * 32} was not written: ")
-    assert (
-        pipeline_step.report(context, Account(skipped_because="no row"), None).sentences[0]
-        == "SKIPPED."
-    )
+    assert steps.report(context, Account(skipped_because="no row"), None).sentences[0] == "SKIPPED."
 
 
 def test_a_refused_delivery_is_an_error_of_its_own_task(context: StepContext) -> None:
@@ -162,9 +159,9 @@ def test_a_refused_delivery_is_an_error_of_its_own_task(context: StepContext) ->
     drop(context, ROWS, "good.csv")
     taken_in = take_in(context)
     with pytest.raises(DeliveryRefusedError, match=r"^bad\.csv: .*no target column 'class'"):
-        pipeline_step.refusals(context, taken_in)
+        steps.refusals(context, taken_in)
     fine = tuple(batch for batch in taken_in.batches if batch.name == "good.csv")
-    assert pipeline_step.refusals(context, Intake(fine, taken_in.dataset)) == []
+    assert steps.refusals(context, Intake(fine, taken_in.dataset)) == []
 
 
 def test_the_same_bytes_again_are_a_no_op(trained: tuple[StepContext, Run]) -> None:
@@ -176,7 +173,7 @@ def test_the_same_bytes_again_are_a_no_op(trained: tuple[StepContext, Run]) -> N
     assert "ingested before" in intake.batches[0].note
     assert intake.dataset == first.plan.dataset
     with pytest.raises(NothingToDoError, match="no row is new since data version 0"):
-        pipeline_step.plan(context, intake, Form(), next(DAG_RUNS))
+        steps.plan(context, intake, Form(), next(DAG_RUNS))
     assert state(context) == before
 
 
@@ -214,16 +211,16 @@ def test_later_rows_and_a_forced_promotion(context: StepContext) -> None:
 
 
 REPEATS: dict[str, Callable[[StepContext, Run], object]] = {
-    "ingest": lambda context, _: pipeline_step.ingest(context),
-    "dedup": lambda context, run: pipeline_step.dedup(context, run.batches),
-    "split": lambda context, run: pipeline_step.split(context, run.batches),
-    "screen": lambda context, run: pipeline_step.screen(context, run.plan, "naive_bayes"),
-    "shortlist": lambda context, run: pipeline_step.shortlist(context, run.plan, run.screened),
-    "finalists": lambda context, run: pipeline_step.finalists(context, run.plan, run.screened),
-    "heat": lambda context, run: pipeline_step.heat(context, run.plan, run.heats[0]),
-    "fit": lambda context, run: pipeline_step.fit(context, run.plan, run.screened),
-    "score": lambda context, run: pipeline_step.score(context, run.plan, run.challenger),
-    "promote": lambda context, run: pipeline_step.promote(
+    "ingest": lambda context, _: steps.ingest(context),
+    "dedup": lambda context, run: steps.dedup(context, run.batches),
+    "split": lambda context, run: steps.split(context, run.batches),
+    "screen": lambda context, run: steps.screen(context, run.plan, "naive_bayes"),
+    "shortlist": lambda context, run: steps.shortlist(context, run.plan, run.screened),
+    "finalists": lambda context, run: steps.finalists(context, run.plan, run.screened),
+    "heat": lambda context, run: steps.heat(context, run.plan, run.heats[0]),
+    "fit": lambda context, run: steps.fit(context, run.plan, run.screened),
+    "score": lambda context, run: steps.score(context, run.plan, run.challenger),
+    "promote": lambda context, run: steps.promote(
         context, run.plan, run.challenger, run.scores, Form()
     ),
 }
@@ -284,20 +281,20 @@ def test_a_refused_file_is_named_in_the_reason_to_skip(trained: tuple[StepContex
     context, _ = trained
     drop(context, "profile_0,class\n1,0\n", "half.csv")
     with pytest.raises(NothingToDoError, match=r"no row is new .*half\.csv: file refused, kept as"):
-        pipeline_step.plan(context, take_in(context), Form(), next(DAG_RUNS))
+        steps.plan(context, take_in(context), Form(), next(DAG_RUNS))
 
 
 def test_a_whole_run_repeated_is_one_run(context: StepContext) -> None:
     """The same steps twice over, as after a kill at every boundary, end as if run once."""
     drop(context, pulsar_rows(300, seed=5))
-    batches = pipeline_step.ingest(context)
-    assert pipeline_step.ingest(context) == batches
-    judged = pipeline_step.dedup(context, batches)
-    assert pipeline_step.dedup(context, batches) == judged
-    intake = pipeline_step.split(context, judged)
-    assert pipeline_step.split(context, judged) == intake
-    plan = pipeline_step.plan(context, intake, Form(), "manual__twice")
-    assert pipeline_step.plan(context, intake, Form(), "manual__twice") == plan
+    batches = steps.ingest(context)
+    assert steps.ingest(context) == batches
+    judged = steps.dedup(context, batches)
+    assert steps.dedup(context, batches) == judged
+    intake = steps.split(context, judged)
+    assert steps.split(context, judged) == intake
+    plan = steps.plan(context, intake, Form(), "manual__twice")
+    assert steps.plan(context, intake, Form(), "manual__twice") == plan
     assert rows(context).height == 300
 
 

@@ -18,7 +18,7 @@ from include.records.records import Batch, Form, Preflight, pack
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
-from include.steps.intake import ingest_delivery
+from include.steps.ingest import ingest_delivery
 from tests.contract.bank import bank_at, deliver
 from tests.postgres import postgres
 

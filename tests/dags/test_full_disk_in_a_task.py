@@ -10,7 +10,6 @@ import task_call
 from include.context.step_context import StepContext
 from include.errors import FullDiskError
 from include.spec.model_spec import Spec
-from include.steps import pipeline as pipeline_step
 
 
 def _full(_: StepContext) -> None:
@@ -24,7 +23,7 @@ def test_a_task_names_the_disk_that_is_full(
     task = SimpleNamespace(xcom_push=lambda *_: None, try_number=1, task_id="ingest")
     monkeypatch.setattr(task_call, "get_current_context", lambda: {"ti": task})
     monkeypatch.setattr(task_call, "spec_of_run", lambda *_: spec)
-    monkeypatch.setattr(pipeline_step, "ingest", _full)
+    monkeypatch.setattr(task_call, "step_named", lambda _: _full)
     monkeypatch.setenv("RATCHET_HOME", str(tmp_path))
     with pytest.raises(FullDiskError, match="no space is left on the disk with"):
         task_call.call("ingest", "pulsars.toml")

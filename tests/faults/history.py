@@ -21,8 +21,8 @@ from include.context.step_context import StepContext, step_context
 from include.records.records import Batch, Intake, pack
 from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
-from include.steps import pipeline as pipeline_step
 from include.store import Folder, Store, open_store
+from tests import steps
 
 ROWS = 400
 _ENVIRONMENT = "environment.json"
@@ -74,8 +74,8 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
     if not again:
         for file in kept.iterdir():
             file.unlink()
-    ingested = _once(kept / "1", lambda: pipeline_step.ingest(context))
-    deduped = _once(kept / "2", lambda: pipeline_step.dedup(context, ingested))
+    ingested = _once(kept / "1", lambda: steps.ingest(context))
+    deduped = _once(kept / "2", lambda: steps.dedup(context, ingested))
     _once(kept / "3", lambda: _split(context, deduped))
 
 
@@ -122,7 +122,7 @@ def _landing(home: Path, spec: Spec) -> Store:
 
 
 def _split(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
-    intake: Intake = pipeline_step.split(context, batches)
+    intake: Intake = steps.split(context, batches)
     return list(intake.batches)
 
 

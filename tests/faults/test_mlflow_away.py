@@ -17,7 +17,7 @@ from include.context.step_context import StepContext, step_context
 from include.records.records import Form
 from include.settings import read_settings
 from include.spec.model_spec import Spec
-from include.steps import pipeline as pipeline_step
+from tests import steps
 from tests.contract.pipeline import DAG_RUNS, drop, state, take_in
 from tests.serving.registries import MlflowServer
 from tests.suite_profile import PROFILE
@@ -86,17 +86,13 @@ AWAY: dict[str, Away] = {"frozen": frozen, "killed": killed}
 def test_it_costs_the_time_it_is_away(context: StepContext, server: MlflowServer, how: str) -> None:
     """Fit, score and promote wait for it; one version, one move, one decision are recorded."""
     drop(context, pulsar_rows(700, seed=3))
-    plan = pipeline_step.plan(context, take_in(context), Form(), next(DAG_RUNS))
-    screened = [
-        pipeline_step.screen(context, plan, family.name) for family in context.spec.families
-    ]
-    challenger = meanwhile(AWAY[how], server, lambda: pipeline_step.fit(context, plan, screened))
-    scores = meanwhile(AWAY[how], server, lambda: pipeline_step.score(context, plan, challenger))
-    meanwhile(
-        AWAY[how], server, lambda: pipeline_step.promote(context, plan, challenger, scores, Form())
-    )
+    plan = steps.plan(context, take_in(context), Form(), next(DAG_RUNS))
+    screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
+    challenger = meanwhile(AWAY[how], server, lambda: steps.fit(context, plan, screened))
+    scores = meanwhile(AWAY[how], server, lambda: steps.score(context, plan, challenger))
+    meanwhile(AWAY[how], server, lambda: steps.promote(context, plan, challenger, scores, Form()))
     before = state(context)
     assert [move.version for move in context.registry.moves()] == ["1"]
     assert len(mlflow.MlflowClient().search_model_versions(f"name='{context.spec.model}'")) == 1
-    pipeline_step.promote(context, plan, challenger, scores, Form())
+    steps.promote(context, plan, challenger, scores, Form())
     assert state(context) == before

@@ -18,7 +18,7 @@ from include.adapters import landing as door
 from include.context.step_context import StepContext
 from include.formats.completeness import why_ignored
 from include.records.records import pack
-from include.steps import intake as intake_step
+from include.steps import ingest as ingest_step
 from include.store.keys import key_part, name_of
 from include.text.showable import showable, showable_name, showable_row
 from include.text.spreadsheet_cells import neutral, restored
@@ -94,13 +94,13 @@ def test_any_names_go_from_landing_to_their_end(names: set[bytes]) -> None:
 def taken_in(context: StepContext) -> None:
     """Bring what waits to its end, without the lake; what a task would hand on is text."""
     for delivery in context.landing.claim():
-        batch = intake_step.ingest_delivery(context, delivery)
+        batch = ingest_step.ingest_delivery(context, delivery)
         text = json.dumps(pack(batch), ensure_ascii=False)
         assert text.isprintable()
         assert text.encode()
         if not batch.note:
             context.landing.archive(delivery)
-    for batch in intake_step.left_alone(context):
+    for batch in ingest_step.left_alone(context):
         assert json.dumps(pack(batch), ensure_ascii=False).isprintable()
 
 

@@ -15,8 +15,8 @@ from include.records.arrays import Outcome
 from include.records.records import Trial
 from include.spec.model_spec import Spec
 from include.stages.select import folded
-from include.steps import select as select_step
-from include.steps.select import Finish, Race
+from include.steps import race
+from include.steps.race import Finish, Race
 from serving.bundle import Layout
 
 RUNS = count()
@@ -82,17 +82,17 @@ def started(tmp_path: Path) -> Callable[..., Race]:
 
 def screened(run: Race) -> list[list[Trial]]:
     """Screen every family."""
-    return [select_step.screen(run, family.name) for family in run.spec.families]
+    return [race.screen(run, family.name) for family in run.spec.families]
 
 
 def ran(run: Race) -> Finish:
     """Run a race to its end, as the tasks do."""
     trials = screened(run)
-    for heat in select_step.shortlist(run, trials).heats:
-        select_step.run(run, heat)
-    for heat in select_step.finalists(run, trials).heats:
-        select_step.run(run, heat)
-    return select_step.finish(run, trials)
+    for heat in race.shortlist(run, trials).heats:
+        race.run(run, heat)
+    for heat in race.finalists(run, trials).heats:
+        race.run(run, heat)
+    return race.finish(run, trials)
 
 
 def told(finish: Finish) -> list[Trial]:
@@ -152,18 +152,18 @@ def test_a_race_over_few_rows_has_no_semifinal(started: Callable[..., Race]) -> 
     run = started(spec(screened_rows=5000))
     trials = screened(run)
     assert {one.rows for family in trials for one in family} == {ROWS}
-    assert select_step.shortlist(run, trials).heats == ()
-    assert {heat.folds for heat in select_step.finalists(run, trials).heats} == {(0, 1, 2, 3, 4)}
-    assert select_step.finish(run, trials).winner.rows == ROWS
+    assert race.shortlist(run, trials).heats == ()
+    assert {heat.folds for heat in race.finalists(run, trials).heats} == {(0, 1, 2, 3, 4)}
+    assert race.finish(run, trials).winner.rows == ROWS
 
 
 def test_only_so_many_finalists_run_over_all_rows(started: Callable[..., Race]) -> None:
     """The spec bounds the fits of the final; who is one too many is told so."""
     run = started(spec(screened_rows=500, finalists=1))
     trials = screened(run)
-    for heat in select_step.shortlist(run, trials).heats:
-        select_step.run(run, heat)
-    field = select_step.finalists(run, trials)
+    for heat in race.shortlist(run, trials).heats:
+        race.run(run, heat)
+    field = race.finalists(run, trials)
     assert len(field.lanes) == 1
     assert any("not among the best 1" in one.left for one in field.trials)
 
@@ -195,7 +195,7 @@ def test_a_race_with_a_cleared_board_can_still_be_finished(started: Callable[...
     trials = screened(run)
     first = ran(run)
     run.board.clear()
-    assert told(select_step.finish(run, trials)) == told(first)
+    assert told(race.finish(run, trials)) == told(first)
 
 
 def test_without_a_candidate_that_fits_there_is_no_race(started: Callable[..., Race]) -> None:
@@ -207,7 +207,7 @@ def test_without_a_candidate_that_fits_there_is_no_race(started: Callable[..., R
     }
     run = started(spec([neighbours], screened_rows=500))
     with pytest.raises(SpecError, match="none of 1 candidates could be fitted: Expected n_neigh"):
-        select_step.shortlist(run, screened(run))
+        race.shortlist(run, screened(run))
     fine = ran(started(spec([neighbours, FAMILIES[0]], screened_rows=500)))
     assert fine.winner.candidate.family == "logistic"
     assert "n_neighbors" in fine.trials[-1].failure
@@ -217,7 +217,7 @@ def test_the_winner_is_fitted_on_every_train_row(started: Callable[..., Race]) -
     """It calls a row positive at the threshold that was tuned out of fold."""
     run = started(spec(screened_rows=500))
     finish = ran(run)
-    model = select_step.fit(run, finish)
+    model = race.fit(run, finish)
     probability = model.predict_proba(X)[:, 1]
     assert np.array_equal(model.predict(X), probability >= finish.winner.threshold)
     assert model.estimator.estimator.n_features_in_ == 6
@@ -232,11 +232,11 @@ def test_who_fits_a_part_but_nothing_larger_leaves_a_sentence(started: Callable[
     }
     run = started(spec([picky], screened_rows=500))
     trials = screened(run)
-    (lane,) = select_step.shortlist(run, trials).lanes
+    (lane,) = race.shortlist(run, trials).lanes
     part = run.course.semifinal
     assert part is not None
     for fold in part.folds:
         name = f"{lane.key}-{part.rows}-{fold}.npz"
         run.board.keep(name, Outcome(np.empty((0, 0)), 0.1, "the rows are too many"))
     with pytest.raises(SpecError, match="none of 1 candidates could be fitted: the rows are too"):
-        select_step.finalists(run, trials)
+        race.finalists(run, trials)

@@ -1,0 +1,87 @@
+"""Subtracts from each batch what history holds already, and what contradicts it.
+
+May be killed at any instruction and called again: what it wrote is whole or absent, and a second
+attempt writes the same.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from include.adapters.landing import Delivery
+from include.context.intake_context import IntakeContext
+from include.context.step_context import StepContext
+from include.records.records import (
+    Batch,
+)
+from include.records.refusals import CONFLICT, RefusalReason
+from include.reports.delivery_log import log_counts
+from include.stages import dedup as dedup_stage
+from include.stages import ingest as ingest_stage
+from include.steps import settle as settle_step
+from include.steps.staged_rows import KEYS, already_known, part_names, rows_table, with_reasons
+
+log = logging.getLogger("ratchet")
+
+
+def dedup(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
+    """Subtract all history from each batch."""
+    return [batch if batch.note else dedup_batch(context, batch) for batch in batches]
+
+
+def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
+    """Subtract history as it stands now; stage what is new, put conflicts in quarantine.
+
+    A batch that another attempt has brought to its end meanwhile has nothing left to do.
+    """
+    delivery = context.landing.delivery(batch.digest)
+    if delivery is None:
+        return already_known(batch)
+    rows = pl.concat(
+        context.lake.staged(batch.digest, name, ["line", "label", *KEYS])
+        for name in part_names(batch)
+    )
+    looked_at = context.lake.version()
+    known = context.lake.matches(rows.select(KEYS), looked_at)
+    unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
+    context.lake.stage(batch.digest, "unseen", unseen.frame)
+    texts = _texts_of(context, delivery, unseen.conflicts["line"].to_list())
+    judged = _with_conflicts(batch, context.spec.data.target, texts)
+    # Rows that an attempt under an older contract refused may be good by now.
+    if judged.refused or context.landing.read_quarantine(batch.digest).rows is not None:
+        context.landing.write_quarantine(batch.digest, rows_table(context, batch, texts))
+    if judged.refused:
+        settle_step.note_refusal(context, judged, delivery.name)
+    judged = replace(
+        judged,
+        duplicates=unseen.duplicates,
+        new=unseen.frame.height,
+        looked_at=looked_at,
+    )
+    settle_step.promise(context, judged, delivery.name)
+    return log_counts(judged)
+
+
+def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batch:
+    """Count these rows beside the refused ones, in place of the conflicts of an earlier look."""
+    counts = Counter({kind: rows for kind, rows in batch.reasons.items() if kind != CONFLICT})
+    reasons = [one for one in batch.refused_for if one.kind != CONFLICT]
+    if texts:
+        first = min(texts)
+        counts[CONFLICT] = len(texts)
+        reasons.append(RefusalReason(CONFLICT, target, len(texts), first, texts[first]))
+    counted = replace(batch, refused=counts.total(), reasons=dict(sorted(counts.items())))
+    return with_reasons(counted, reasons)
+
+
+def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) -> dict[int, str]:
+    """Return the raw texts of the rows of a delivery that start at these lines."""
+    if not lines:
+        return {}
+    stated = ingest_stage.stated(context.spec.data)
+    with context.landing.opened(delivery) as file:
+        found = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
+    return {line: found[line] for line in lines}

@@ -1,0 +1,72 @@
+"""Golden rows: the endpoint answers them as the pipeline does, or it does not.
+
+Every replica is asked. They learn of a challenger as they learn of a champion, by its alias in the
+registry, so nobody has to know how many processes there are or where.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.context.step_context import StepContext
+from include.errors import (
+    EndpointError,
+    VersionRefusedError,
+)
+from include.records.arrays import Probabilities
+from include.stages import preflight as preflight_stage
+from include.stages.split import HOLDOUT
+from serving.bundle import Bundle, Layout, encode
+
+log = logging.getLogger("ratchet")
+
+
+SERVING_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class GoldenRows:
+    """Rows to ask, and the pipeline's own answers."""
+
+    layout: Layout
+    rows: Sequence[preflight_stage.Row]
+    probability: Probabilities
+    labels: list[str]
+
+
+def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> GoldenRows:
+    """Return sampled rows and rows at the edges, with the answers of a bundle to them."""
+    layout, manifest = bundle.manifest.layout, bundle.manifest
+    sampled = context.lake.sample_classes(
+        data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL
+    )
+    rows = preflight_stage.golden_rows(sampled, bundle)
+    with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done
+        probability = bundle.probability(encode(layout, rows))
+    positive = probability >= manifest.threshold
+    return GoldenRows(layout, rows, probability, [manifest.labels[int(one)] for one in positive])
+
+
+def differences(
+    context: StepContext, golden: GoldenRows, version: str, *, by_number: bool
+) -> list[str]:
+    """Return a sentence an answer that is not the pipeline's own, from every replica."""
+    found: list[str] = []
+    for replica in context.endpoint.replicas():
+        asked = version if by_number else None
+        try:
+            answered = replica.infer(golden.layout, golden.rows, asked)
+        except VersionRefusedError as refused:
+            found.append(str(refused))
+            continue
+        if answered.version != version:
+            raise EndpointError(
+                f"{replica.url} answered as version {answered.version} where {version} was asked"
+            )
+        wrong = preflight_stage.differences(
+            golden.probability, golden.labels, answered.probability, answered.label
+        )
+        found += [f"{sentence} (at {replica.url})" for sentence in wrong]
+    return found

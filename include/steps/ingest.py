@@ -1,0 +1,190 @@
+"""Claims what waits in the landing place and types its rows; bad ones are refused.
+
+May be killed at any instruction and called again: what it wrote is whole or absent, and a second
+attempt writes the same. No function holds the
+features of a whole delivery.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from include.adapters import landing
+from include.adapters.landing import Delivery
+from include.context.intake_context import IntakeContext
+from include.context.step_context import StepContext
+from include.errors import BadRowsError, FileRefusedError
+from include.formats.read_ahead import ahead
+from include.records.records import (
+    Batch,
+    Fate,
+)
+from include.records.refusals import sentence
+from include.reports.delivery_log import log_counts, log_ending
+from include.spec import contract as contracts
+from include.spec.contract import Contract
+from include.stages import dedup as dedup_stage
+from include.stages import ingest as ingest_stage
+from include.steps import lost_batches as lost_batches_step
+from include.steps import settle as settle_step
+from include.steps.staged_rows import (
+    already_known,
+    part_name,
+    refused_frame,
+    refused_part_name,
+    rows_table,
+    with_reasons,
+)
+
+log = logging.getLogger("ratchet")
+
+
+def ingest(
+    context: StepContext, dag_run: str = "", is_stopped: Callable[[str], bool] = landing.never
+) -> list[Batch]:
+    """Claim what waits in the landing place and type its rows; bad ones are refused.
+
+    What stands there and is no file that can be taken is named, and stops nothing. A file that a
+    run had taken which `is_stopped` stays where it is, and is named too. Raises NotOwnerError
+    before a file is claimed for a spec whose model is another's, unless MLflow is away: `plan`
+    looks again.
+    """
+    context.registry.require_own(context.registry.owner_if_told())
+    batches: list[Batch] = []
+    for delivery in lost_batches_step.in_order(context, context.landing.claim(dag_run, is_stopped)):
+        if any(batch.digest == delivery.digest and not batch.note for batch in batches):
+            batches.append(twin(delivery))
+        else:
+            batches.append(ingest_delivery(context, delivery))
+    batches += left_alone(context)
+    if not batches:
+        log.info("nothing is waiting in %s", context.landing.url)
+    return batches
+
+
+_MOST_LEFT_ALONE = 20
+
+
+def left_alone(context: IntakeContext) -> list[Batch]:
+    """Return a batch of nothing for whatever the landing place holds that is not taken, and why."""
+    found = context.landing.left_alone()
+    where, fate = f"left alone in {context.landing.url}", Fate.LEFT_ALONE
+    batches = [
+        Batch("", one.name, note=f"{where}: {one.why}", fate=fate)
+        for one in found[:_MOST_LEFT_ALONE]
+    ]
+    if len(found) > len(batches):
+        rest = len(found) - len(batches)
+        batches.append(Batch("", f"{rest} more", note=where, fate=fate))
+    return [log_ending(batch) for batch in batches]
+
+
+def twin(delivery: Delivery) -> Batch:
+    """Return the batch of a file whose bytes another file of the same run has."""
+    note = "the same bytes as another file"
+    return log_ending(Batch(delivery.digest, delivery.name, note=note, fate=Fate.KNOWN))
+
+
+def ingest_delivery(context: IntakeContext, delivery: Delivery) -> Batch:
+    """Type one file part by part and stage the parts; the first file ever fixes the contract."""
+    batch = Batch(delivery.digest, delivery.name)
+    if context.lake.holds(delivery.digest):
+        context.lake.keep_sides()  # which a run that died after the commit did not come to
+        context.lake.forget_staged(delivery.digest)
+        settle_step.settle(context, delivery.digest)
+        context.landing.archive(delivery)
+        return already_known(batch)
+    agreed = context.lake.contract()
+    if agreed is not None:
+        contracts.require_agreement(agreed, context.spec)
+    tally = ingest_stage.Tally()
+    try:
+        batch = _staged_in_parts(context, batch, delivery, agreed, tally)
+    except FileRefusedError as error:
+        refused = _refused(context, delivery, tally, error)
+        context.lake.forget_staged(delivery.digest)
+        return log_ending(refused)
+    return log_counts(batch)
+
+
+def _staged_in_parts(
+    context: IntakeContext,
+    batch: Batch,
+    delivery: Delivery,
+    agreed: Contract | None,
+    tally: ingest_stage.Tally,
+) -> Batch:
+    is_first = agreed is None
+    with context.landing.opened(delivery) as file:
+        ingested = ingest_stage.ingest(file, delivery.name, context.spec, agreed)
+        contract = ingested.contract
+        # The keys of one part are made while the next is parsed: two parts in memory, no more.
+        for number, part in enumerate(ahead(ingested.parts)):
+            tally.add(part, contract, is_first=is_first)
+            _stage_part(context, batch.digest, number, part, contract)
+    if not tally.read:
+        raise FileRefusedError("the file has a header and no row")
+    ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, context.spec.data)
+    ingest_stage.require_one_notation(tally.counts, tally.lines)
+    ingest_stage.require_labels(tally.labels)
+    unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
+    unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent)
+    for words in (*unexpected, *_about_labels(context, tally.labels, is_first=is_first)):
+        log.warning("%s: %s", batch.name, words)
+    if is_first:
+        contract = replace(contract, since=f"batch {batch.digest}")
+        context.lake.write_contract(
+            ingest_stage.with_seen(contract, tally.seen) if tally.seen else contract
+        )
+    batch = replace(batch, extra=ingested.extra, contract=contract.version)
+    return _with_tally(batch, tally)
+
+
+def _with_tally(batch: Batch, tally: ingest_stage.Tally) -> Batch:
+    counted = replace(
+        batch,
+        read=tally.read,
+        refused=tally.counts.total(),
+        reasons=dict(sorted(tally.counts.items())),
+        outside=dict(sorted(tally.outside.items())),
+        parts=tally.parts,
+    )
+    return with_reasons(counted, tally.reasons.reasons())
+
+
+def _about_labels(
+    context: IntakeContext, labels: ingest_stage.LabelTally, *, is_first: bool
+) -> Iterator[str]:
+    """Say what is odd about the labels of a file that is taken in."""
+    if labels.is_odd:
+        yield ingest_stage.labels_sentence(labels, context.spec.data, is_first=is_first)
+    dataset = context.lake.dataset()
+    before = None if dataset is None else dataset.positives / dataset.rows
+    if exchanged := ingest_stage.share_sentence(labels, context.spec.data, before):
+        yield exchanged
+
+
+def _refused(
+    context: IntakeContext, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
+) -> Batch:
+    """Put a file and why into quarantine, with its bad rows where these are why."""
+    batch = _with_tally(Batch(delivery.digest, delivery.name, fate=Fate.REFUSED), tally)
+    why, rows = [str(error)], None
+    if isinstance(error, BadRowsError):
+        rows = rows_table(context, batch, {})
+        if tally.labels.is_odd:
+            is_first = context.lake.contract() is None
+            said = ingest_stage.labels_sentence(tally.labels, context.spec.data, is_first=is_first)
+            why.append(said)
+        why.append(sentence(batch.refused_for, batch.other_reasons))
+    reason = ". ".join(why)
+    settle_step.note_refusal(context, batch, delivery.name, reason)
+    kept = context.landing.refuse(delivery, reason, rows)
+    return replace(batch, note=f"file refused, kept as {kept}: {reason}")
+
+
+def _stage_part(
+    context: IntakeContext, digest: str, number: int, part: ingest_stage.Part, contract: Contract
+) -> None:
+    context.lake.stage(digest, part_name(number), dedup_stage.with_keys(part.frame, contract))
+    context.lake.stage(digest, refused_part_name(number), refused_frame(part.refused))

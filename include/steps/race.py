@@ -1,0 +1,277 @@
+"""One race on its way: who is fitted on what, and who drops out.
+
+    enter       the train side as it is laid out on this machine, and the board of the run
+    screen      every candidate of a family on two small parts, one fold
+    shortlist   who may still be the best on all rows: they meet on a larger part, two folds
+    finalists   who may still be the best after that: they run over all folds of all rows
+    run         one heat of either: some candidates over some folds
+    finish      the leaderboard, and who won
+    fit         the winner, on the whole train side
+
+Every fit is written on the board as soon as it has ended and looked for there before it begins. So
+each function may be killed at any instruction and called again, and a later one finds what the
+earlier ones rested on. Who drops out does not depend on the clock.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from include.adapters.race_results import Board
+from include.adapters.train_matrix import Arranged
+from include.context.step_context import StepContext
+from include.errors import SpecError
+from include.records.records import Candidate, Heat, Plan, Trial
+from include.spec.model_spec import Spec
+from include.stages import fit as fit_stage
+from include.stages import select
+from include.stages.select import Cut, Folded, Lane, Lap, Part, Standing
+from include.stages.split import TRAIN
+from include.steps import fit_out_of_memory
+from serving.bundle import Layout
+
+log = logging.getLogger("ratchet")
+Screened = Sequence[Sequence[Trial]]
+"""What `screen` said of each family."""
+
+
+@dataclass(frozen=True)
+class Race:
+    """What the candidates of a spec run on."""
+
+    spec: Spec
+    layout: Layout
+    side: Folded
+    board: Board
+    cores: int
+    """Of one machine."""
+
+    @property
+    def course(self) -> select.Course:
+        """The parts that are run over."""
+        return select.course(self.side.rows, self.spec.selection)
+
+
+@dataclass(frozen=True)
+class Field:
+    """Who is still in a race."""
+
+    trials: tuple[Trial, ...]
+    """Of every candidate, also of those that dropped out."""
+    lanes: tuple[Lane, ...]
+    """Those that go on."""
+    heats: tuple[Heat, ...]
+    """What they run next; none when there is no semifinal."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How a race ended."""
+
+    trials: list[Trial]
+    """The leaderboard: every candidate, the winner first."""
+    laps: list[Lap]
+    """Over all folds of all rows: of the finalists, and of votes of them."""
+    members: tuple[Candidate, ...]
+    """The winner, or whose vote it is."""
+
+    @property
+    def winner(self) -> Trial:
+        """The first of the leaderboard."""
+        return self.trials[0]
+
+
+def enter(context: StepContext, plan: Plan) -> Race:
+    """Open the race of a run; the first to come on a machine lays the train side out.
+
+    Of a train side that outgrows a fit, a stratified part.
+    """
+    version, rule = plan.dataset.version, context.spec.selection
+
+    def arranged() -> Arranged:
+        layout = context.lake.layout(version, context.lake.require_contract())
+        if fit_out_of_memory.outgrows(context, plan.dataset, layout):
+            X, y = fit_out_of_memory.part(context, plan.dataset, layout)
+        else:
+            X, y = context.lake.matrix(version, TRAIN, layout)
+        order, bounds = select.fold_order(y, rule)
+        return Arranged(layout, X, y, select.doubled(order, bounds), bounds)
+
+    name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
+    side = context.train_sides.open(name, arranged)
+    board = Board(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
+    rows = Folded(side.X, side.y, side.bounds)
+    return Race(context.spec, side.layout, rows, board, context.settings.cores)
+
+
+def screen(race: Race, family: str) -> list[Trial]:
+    """Judge every candidate of a family on the small parts."""
+    lanes = _lanes(race, family)
+    trials = [Trial.unjudged(one) for lane in lanes for one in lane.candidates]
+    threads = max(1, race.cores // len(race.spec.families))
+    for part in race.course.screening:
+        trials = _newest(trials, _over(race, lanes, part, threads))
+    ranked = select.leaderboard(trials)
+    tell(ranked)
+    return ranked
+
+
+def shortlist(race: Race, screened: Screened) -> Field:
+    """Drop who could not win on all rows; the others meet in the semifinal, if there is one.
+
+    Raises SpecError when no candidate could be fitted.
+    """
+    trials = [trial for family in screened for trial in family]
+    lanes = [lane for lane in _all_lanes(race) if _is_in(lane, trials)]
+    course = race.course
+    most = len(lanes) if course.semifinal else race.spec.selection.finalists
+    return _dropped(race, trials, lanes, course.screening, course.semifinal, most)
+
+
+def finalists(race: Race, screened: Screened) -> Field:
+    """Drop who could not win after the semifinal; the others run over all folds of all rows.
+
+    Raises SpecError when no candidate is left that could be fitted.
+    """
+    field, course = shortlist(race, screened), race.course
+    run_so_far = course.screening[-1:]
+    if course.semifinal:
+        run_so_far = (*run_so_far, course.semifinal)
+    most = race.spec.selection.finalists if course.screening else len(field.lanes)
+    return _dropped(race, field.trials, field.lanes, run_so_far, course.final, most)
+
+
+def run(race: Race, heat: Heat) -> Heat:
+    """Run a heat; what its candidates came to stands on the board."""
+    lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
+    _over(race, lanes, Part(heat.rows, heat.folds), heat.threads)
+    return heat
+
+
+def finish(race: Race, screened: Screened) -> Finish:
+    """Rank everyone, and give the winner the threshold that it is served with.
+
+    The winner is the best finalist or the best vote of them, whichever has the better F1. Raises
+    SpecError when no finalist could be fitted on all rows.
+    """
+    field = finalists(race, screened)
+    standings = _over(race, field.lanes, race.course.final, race.cores)
+    trials = _newest(field.trials, standings)
+    laps = select.best_first(lap for one in standings for lap in one.laps)
+    if not laps:
+        raise SpecError(f"no finalist could be fitted on all rows: {trials[0].failure}")
+    votes = select.votes(laps)
+    best, members = select.winner(laps, votes)
+    every, seed = [*laps, *(vote.lap for vote in votes)], race.spec.selection.seed
+    served = [select.with_served_threshold(lap, seed) for lap in every]
+    ran = [one.candidate for one in served]
+    ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
+    # Of equals the one that is fitted: a vote with fewer members.
+    ranked.sort(key=lambda one: one.candidate != best.trial.candidate)
+    return Finish(ranked, every, members)
+
+
+def winner(race: Race, finish: Finish) -> BaseEstimator:
+    """Return the winner as it was before it was fitted on anything, to use every core."""
+    members = [select.use_threads(_pipeline(race, one), race.cores) for one in finish.members]
+    return members[0] if len(members) == 1 else select.soft_vote(members)
+
+
+def fit(race: Race, finish: Finish) -> FixedThresholdClassifier:
+    """Fit the winner on the whole train side, its threshold built in."""
+    X, y = race.side.whole
+    with threadpool_limits(race.cores):
+        return fit_stage.fit(winner(race, finish), finish.winner.threshold, X, y)
+
+
+def tell(trials: Sequence[Trial], outcome: str = "in the race") -> None:
+    """Log a leaderboard: who ran how far, and why who dropped out."""
+    for line in select.listed(trials, outcome):
+        log.info("%s", line)
+
+
+def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what comes
+    race: Race,
+    trials: Sequence[Trial],
+    lanes: Sequence[Lane],
+    parts: Sequence[Part],
+    coming: Part | None,
+    most: int,
+) -> Field:
+    """Compare lanes on the last parts they ran and return who goes on to what comes."""
+    standings = [_over(race, lanes, part, race.cores) for part in parts]
+    now, before = standings[-1] if standings else [], standings[-2] if standings[1:] else []
+    reasons = select.out(now, before, race.side.rows, most)
+    unfit = {one.lane.key for one in now if not one.laps}
+    left = tuple(one for one in lanes if one.key not in reasons and one.key not in unfit)
+    ranked = _newest(trials, now, reasons)
+    tell(select.leaderboard(ranked))
+    if not left:
+        failure = next(one.failure for one in ranked if one.failure)
+        raise SpecError(f"none of {len(ranked)} candidates could be fitted: {failure}")
+    so_far = [one for one in now if one.lane in left]
+    heats = select.heats(left, coming, so_far, race.cores) if coming else ()
+    return Field(tuple(ranked), left, heats)
+
+
+def _is_in(lane: Lane, trials: Sequence[Trial]) -> bool:
+    """Say whether a candidate of a lane is still in the race."""
+    return any(one.candidate in lane.candidates and not (one.left or one.failure) for one in trials)
+
+
+def _newest(
+    trials: Sequence[Trial],
+    standings: Sequence[Standing],
+    reasons: select.Reasons = MappingProxyType({}),
+) -> list[Trial]:
+    """Return the trials with those of the standings in place of older ones."""
+    new = [one for this in standings for one in this.trials(reasons.get(this.lane.key, ""))]
+    judged = [one.candidate for one in new]
+    return [*new, *(one for one in trials if one.candidate not in judged)]
+
+
+def _all_lanes(race: Race) -> list[Lane]:
+    return [lane for family in race.spec.families for lane in _lanes(race, family.name)]
+
+
+def _lanes(race: Race, family: str) -> list[Lane]:
+    """Group the candidates of a family by the fits that answer for them."""
+    listed = select.candidates(race.spec.family(family))
+    return select.lanes(listed, _pipeline(race, listed[0]))
+
+
+def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
+    family = race.spec.family(candidate.family)
+    return select.build(candidate, family, race.spec.selection.seed, race.layout)
+
+
+def _over(race: Race, lanes: Sequence[Lane], part: Part, threads: int) -> list[Standing]:
+    """Run lanes over a part, but for what stands on the board already."""
+    cut = Cut(part.rows, len(race.side.folds))
+    for fold in part.folds:
+        waiting = [one for one in lanes if race.board.find(_name(one, cut, fold)) is None]
+        if not waiting:
+            continue
+        shared = select.Preparation(race.side.fold(fold, cut.rows), threads)
+        for lane in waiting:
+            outcome = select.run(lane, _pipeline(race, lane.largest), shared)
+            race.board.keep(_name(lane, cut, fold), outcome)
+            told = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
+            log.info("fold %d of %d rows: %s", fold, cut.rows, told)
+    return [_standing(race, lane, cut, part.folds) for lane in lanes]
+
+
+def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> Standing:
+    found = [race.board.find(_name(lane, cut, fold)) for fold in folds]
+    labels = [race.side.validation_labels(fold, cut.rows) for fold in folds]
+    return select.standing(lane, cut, labels, [one for one in found if one is not None])
+
+
+def _name(lane: Lane, cut: Cut, fold: int) -> str:
+    return f"{lane.key}-{cut.rows}-{fold}.npz"

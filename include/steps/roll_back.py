@@ -1,0 +1,78 @@
+"""Moves the champion alias back: a person's word, or a champion that did not come to serve."""
+
+import logging
+
+from include.context.step_context import StepContext
+from include.errors import (
+    ChampionMovedError,
+    GivenBackError,
+    GoneError,
+    RollBackError,
+)
+from include.records.moves import Move, MoveKind, RollBack
+from include.records.records import (
+    Plan,
+)
+from include.reports.move_log import log_move
+from include.stages import roll_back as roll_back_stage
+
+log = logging.getLogger("ratchet")
+
+
+def roll_back(context: StepContext, asked: RollBack) -> Move:
+    """Move the champion alias back as many promotions as asked, once for a key.
+
+    Where that version was deleted, to the newest one before it that is left. Raises RollBackError
+    when there were not so many or none is left, ChampionMovedError when somebody promoted in the
+    same moment.
+    """
+    context.registry.require_owner()
+    moves = context.registry.moves()
+    done = next((move for move in moves if move.key == asked.key), None)
+    if done is not None:
+        return log_move(context.spec.model, done)
+    target = roll_back_stage.target(moves, asked.steps, context.registry.is_there)
+    to = target.champion
+    if target.gone:
+        log.warning(
+            "%s: %s %s deleted in MLflow, so the roll back goes on to version %s",
+            context.spec.model,
+            f"version{'s' * (len(target.gone) > 1)} {', '.join(target.gone)}",
+            "were" if len(target.gone) > 1 else "was",
+            to.version,
+        )
+    wanted = Move(
+        MoveKind.ROLL_BACK, to.version, asked.key, asked.by, asked.reason, made_in=to.made_in
+    )
+    return log_move(context.spec.model, context.registry.move(wanted, moves[-1].version))
+
+
+def give_back(context: StepContext, plan: Plan, reason: str) -> None:
+    """Put the champion back that the promotion of this run took over from.
+
+    Nothing moves when the newest move is not a promotion by this run, when there was no champion
+    before, or when somebody moves the alias in the same moment.
+    """
+    newest = next(reversed(context.registry.moves()), None)
+    if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
+        return
+    if newest.before is None:
+        log.warning("there was no champion before version %s to give back to", newest.version)
+        return
+    key = f"move {newest.number} given back"
+    try:
+        to = roll_back_stage.target(context.registry.moves(), 1, context.registry.is_there).champion
+        wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
+        log_move(context.spec.model, context.registry.move(wanted, newest.version))
+    except (ChampionMovedError, GoneError, RollBackError) as problem:
+        log.warning("not given back: %s", problem)
+
+
+def require_not_given_back(context: StepContext, plan: Plan) -> None:
+    """Raise GivenBackError when the newest move is that this run gave its champion back."""
+    newest = next(reversed(context.registry.moves()), None)
+    if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
+        raise GivenBackError(
+            f"{context.spec.model} version {newest.before} did not come to serve, so version "
+            f"{newest.version} is champion again: {newest.reason}"
+        )

@@ -1,0 +1,60 @@
+"""Waits until the endpoint holds the champion and answers as the pipeline does."""
+
+import logging
+
+from include.context.step_context import StepContext
+from include.errors import (
+    EndpointError,
+    NothingToDoError,
+)
+from include.records.records import (
+    Plan,
+    Served,
+)
+from include.steps.golden_rows import SERVING_PATIENCE_SECONDS, differences, golden_rows
+from include.steps.roll_back import give_back, require_not_given_back
+
+log = logging.getLogger("ratchet")
+
+
+def serve(context: StepContext, plan: Plan | None) -> Served:
+    """Wait until the endpoint holds the champion and answers as the pipeline does.
+
+    It is compared on holdout rows of the plan's data version, without a plan of the newest. With a
+    plan, a champion that its run promoted and that does not serve is given back: GivenBackError, as
+    also when an earlier try of the run did that. Else raises EndpointError.
+    """
+    if plan is None:
+        return await_champion(context, context.lake.version() or 0)
+    require_not_given_back(context, plan)
+    try:
+        return await_champion(context, plan.dataset.version)
+    except EndpointError as failure:
+        give_back(context, plan, str(failure))
+        require_not_given_back(context, plan)
+        raise
+
+
+def await_champion(context: StepContext, data_version: int) -> Served:
+    """Wait for every replica, then compare its answers on golden rows.
+
+    Raises EndpointError when one does not come to hold the champion, or answers otherwise.
+    """
+    champion = context.registry.champion()
+    if champion is None:
+        raise NothingToDoError(
+            f"{context.spec.model} has no champion yet, so there is none to serve"
+        )
+    waited = context.endpoint.wait_for(
+        champion.version, SERVING_PATIENCE_SECONDS, digest=champion.digest
+    )
+    golden = golden_rows(context, data_version, context.registry.bundle(champion))
+    wrong = differences(context, golden, champion.version, by_number=False)
+    if wrong:
+        raise EndpointError(
+            f"{context.spec.model} version {champion.version} answers {len(wrong)} golden rows "
+            f"otherwise than the pipeline, as {wrong[0]}: look at the serving log"
+        )
+    log.info("%s version %s answers after %.1f s", context.spec.model, champion.version, waited)
+    replicas = len(context.endpoint.replicas())
+    return Served(context.spec.model, champion.version, len(golden.rows), waited, replicas)

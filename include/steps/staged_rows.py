@@ -1,0 +1,93 @@
+"""What ingest, dedup and split hand on: rows staged part by part, and a batch's account of them.
+
+No function holds the features of a whole delivery.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from include.context.intake_context import IntakeContext
+from include.records.records import Batch, Fate
+from include.records.refusals import CONFLICT, MOST_KEPT, RefusalReason, ranked
+from include.reports.delivery_log import log_ending
+from include.stages import ingest as ingest_stage
+from include.text.showable import showable_name, showable_row
+from include.text.spreadsheet_cells import neutral
+
+log = logging.getLogger("ratchet")
+
+
+KNOWN_BYTES = "these bytes were ingested before; nothing to do"
+
+
+_SHOWN: dict[str, Callable[[str], str]] = {
+    "column": showable_name,
+    "reason": showable_name,
+    "raw": showable_row,
+}
+
+
+KEYS = ["key_high", "key_low"]
+
+
+def with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
+    """Return a batch with the commonest of these reasons, and how many others there are."""
+    told = ranked(reasons)
+    others = batch.other_reasons + len(told[MOST_KEPT:])
+    return replace(batch, refused_for=tuple(told[:MOST_KEPT]), other_reasons=others)
+
+
+def already_known(batch: Batch) -> Batch:
+    """Return a batch whose bytes were ingested before, after saying so."""
+    return log_ending(replace(batch, note=KNOWN_BYTES, fate=Fate.KNOWN))
+
+
+def rows_table(
+    context: IntakeContext, batch: Batch, conflicts: Mapping[int, str]
+) -> Iterator[bytes]:
+    """Yield refused rows and conflicts (text by line) as CSV, in the order of the file."""
+    yield refused_frame(()).write_csv().encode()
+    for number in range(batch.parts):
+        refused = context.lake.staged(batch.digest, refused_part_name(number))
+        lines = context.lake.staged(batch.digest, part_name(number), ["line"])["line"]
+        here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
+        others = refused_frame(
+            [
+                ingest_stage.RefusedRow(line, context.spec.data.target, CONFLICT, conflicts[line])
+                for line in here
+            ]
+        )
+        both = pl.concat([refused, others]).sort("line")
+        yield _for_people(both).write_csv(include_header=False).encode()
+
+
+def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return refused rows as `rows.csv` has them: to be shown anywhere, to be run nowhere."""
+    return rows.with_columns(
+        pl.Series(name, [neutral(show(text)) for text in rows[name].to_list()], pl.String)
+        for name, show in _SHOWN.items()
+    )
+
+
+def refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
+    """Return refused rows as a frame of their line, column, reason and raw text."""
+    schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
+    return pl.DataFrame({name: [getattr(row, name) for row in rows] for name in schema}, schema)
+
+
+def part_names(batch: Batch) -> list[str]:
+    """Return the names that the staged parts of a batch have."""
+    return [part_name(number) for number in range(batch.parts)]
+
+
+def part_name(number: int) -> str:
+    """Return the name of the staged part of this number."""
+    return f"part-{number:05}"
+
+
+def refused_part_name(number: int) -> str:
+    """Return the name of what was refused of the part of this number."""
+    return f"refused-{number:05}"
