@@ -1,6 +1,6 @@
 """MLflow's registry as far as the server asks it, over real HTTP, in a thread of its own.
 
-Guarantees the few requests of `serving.following.registry` with MLflow's own forms and nothing
+Guarantees the few requests of `serving.registry.registry` with MLflow's own forms and nothing
 else, so that a benchmark or a load test can move an alias in a microsecond and knows when it did.
 What MLflow itself answers is proved where the server is tested against it.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from serving.following.registry import DIGEST_TAG, SPEC_TAG
 from serving.models.holder import Role
+from serving.registry.registry import DIGEST_TAG, SPEC_TAG
 
 _API = "/api/2.0/mlflow/"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts/"

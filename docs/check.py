@@ -23,7 +23,7 @@ from include.spec.model_spec import Spec
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
 COMPOSE = PROJECT / "docker-compose.yaml"
 CONTAINERS = PROJECT / "docs" / "containers.md"
-SERVER_SETTINGS = PROJECT / "serving" / "settings.py"
+SERVER_SETTINGS = PROJECT / "serving" / "configuration" / "settings.py"
 SETTINGS = (PROJECT / "include" / "settings.py", SERVER_SETTINGS)
 OPTIONS = PROJECT / "stack" / "airflow_config.py"
 
@@ -197,7 +197,7 @@ def _fields(part: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]
         elif field.is_required():
             yield prefix + name, "required"
         else:
-            default = field.default
+            default = field.get_default(call_default_factory=True)
             written = list(default) if isinstance(default, tuple) else default
             yield prefix + name, "none" if default is None else f"`{json.dumps(written)}`"
 

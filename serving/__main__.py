@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from serving.guard.drain import Drain, stop_signals
-from serving.guard.logs import log_config
-from serving.listening import listen, require_free
-from serving.settings import Settings, read_settings
-from serving.workers import CANNOT_START, Workers, stop_with_parent
+from serving.configuration.settings import Settings, read_settings
+from serving.observing.logs import log_config
+from serving.process.listening import listen, require_free
+from serving.process.workers import CANNOT_START, Workers, stop_with_parent
+from serving.traffic.drain import Drain, stop_signals
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -69,7 +69,7 @@ def _serve(settings: Settings) -> int:
         _note(settings)
     drain = Drain(settings.drain_seconds)
     application = _application(settings, drain)
-    from serving.running import run
+    from serving.process.running import run
 
     run(application, listener, drain, settings)
     return 0
@@ -77,11 +77,11 @@ def _serve(settings: Settings) -> int:
 
 def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
-    from serving.following.asking import Bounds
-    from serving.following.registry import MlflowRegistry
-    from serving.following.shelf import Shelf
-    from serving.following.watch import Watch
     from serving.models.holder import Holder
+    from serving.registry.asking import Bounds
+    from serving.registry.registry import MlflowRegistry
+    from serving.registry.shelf import Shelf
+    from serving.registry.watch import Watch
 
     holder = Holder()
     bounds = Bounds(model_bytes=settings.model_limit_bytes)

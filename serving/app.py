@@ -9,25 +9,25 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from serving.body import Bodies
+from serving.configuration.settings import Settings
 from serving.connections.clients import Clients
 from serving.connections.limits import connection_limits
-from serving.following.repository import Repository
-from serving.following.watch import Watch
-from serving.following.webhook import Webhook
-from serving.front import Application, Front
-from serving.grpc_v2.server import Listening, start_grpc
-from serving.guard.drain import Drain
-from serving.guard.given_back import give_back_large_blocks
-from serving.guard.guard import Guard, make_guard
-from serving.guard.memory_budget import MemoryBudget
+from serving.grpc.server import Listening, start_grpc
 from serving.models.batcher import Batcher, Limits
 from serving.models.holder import Holder
 from serving.models.scoring import score
 from serving.protocol import metadata
-from serving.routes import Routes
+from serving.registry.repository import Repository
+from serving.registry.watch import Watch
+from serving.registry.webhook import Webhook
+from serving.rest.body import Bodies
+from serving.rest.front import Application, Front
+from serving.rest.routes import Routes
 from serving.service import Service
-from serving.settings import Settings
+from serving.traffic.drain import Drain
+from serving.traffic.given_back import give_back_large_blocks
+from serving.traffic.guard import Guard, make_guard
+from serving.traffic.memory_budget import MemoryBudget
 
 _TELL_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 5.0

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Manifest
-from serving.guard.canary import goes_to_canary
-from serving.guard.guard import Guard
-from serving.guard.logs import log_failed, log_refused
 from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder, Role
+from serving.observing.logs import log_failed, log_refused
 from serving.protocol.answers import Request
 from serving.refusals import RequestRefusedError
+from serving.traffic.canary import goes_to_canary
+from serving.traffic.guard import Guard
 
 FAILED = "the server failed on this request; its log has the traceback"
 _LARGE_BYTES = 2**18

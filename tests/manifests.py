@@ -206,7 +206,7 @@ def known_variables() -> set[str]:
         | accounts
         | texts(
             PROJECT / "include" / "settings.py",
-            PROJECT / "serving" / "settings.py",
+            PROJECT / "serving" / "configuration" / "settings.py",
             Path(mlflow.origin).with_name("environment_variables.py"),
         )
     )

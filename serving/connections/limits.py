@@ -4,7 +4,7 @@ import logging
 import resource
 from dataclasses import dataclass
 
-from serving.settings import ConnectionSettings
+from serving.configuration.settings import ConnectionSettings
 
 LOG = logging.getLogger("serving.connections")
 MOST_BY_DEFAULT = 4096

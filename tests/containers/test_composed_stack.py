@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.calls import SERVICES
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.calls import SERVICES
 from tests.containers.composed import Composed, until
 
 FIRST = pulsar_rows(3000, seed=1)

@@ -19,8 +19,8 @@ import polars as pl
 import pytest
 
 from include.settings import PROJECT
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.calls import SERVICES
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.calls import SERVICES
 from tests.containers.engine import HARDENED, Container, Docker
 from tests.seaweed import Seaweed
 from tests.serving.accounts import Account, GuardedMlflow
@@ -172,7 +172,7 @@ def test_it_holds_the_server_and_nothing_to_build_with(docker: Docker, serving_i
         )
     )
     code = {str(path.relative_to(PROJECT)) for path in (PROJECT / "serving").rglob("*.py")}
-    code -= {"serving/slim.py", "serving/grpc_v2/generate.py"}
+    code -= {"serving/image/slim.py", "serving/grpc/generate.py"}
     code |= {"serving/bundle/trusted_names.json"}
     assert set(seen.pop("folder")) == code
     assert seen == {

@@ -15,12 +15,12 @@ from include.cli.doctor import doctor
 from include.context.step_context import StepContext
 from include.errors import UnhealthyError
 from serving.app import make_app, make_server
-from serving.following.registry import MlflowRegistry
-from serving.following.shelf import Shelf
-from serving.following.watch import Watch
-from serving.guard.drain import Drain
+from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.settings import read_settings
+from serving.registry.registry import MlflowRegistry
+from serving.registry.shelf import Shelf
+from serving.registry.watch import Watch
+from serving.traffic.drain import Drain
 from tests.contract.bank import ratchet
 from tests.contract.lost_rows import (
     change_a_data_file,

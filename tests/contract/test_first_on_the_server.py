@@ -27,13 +27,13 @@ from include.spec.model_spec import Spec
 from include.steps import preflight as preflight_step
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
-from serving.following import opener as following
-from serving.following.registry import MlflowRegistry
-from serving.following.shelf import Shelf
-from serving.following.watch import Watch
-from serving.guard.drain import Drain
+from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.settings import read_settings
+from serving.registry import opener as following
+from serving.registry.registry import MlflowRegistry
+from serving.registry.shelf import Shelf
+from serving.registry.watch import Watch
+from serving.traffic.drain import Drain
 from tests import steps
 from tests.contract.bank import FAMILIES
 from tests.contract.pipeline import Run, drop, run

@@ -12,7 +12,7 @@ from grpc import aio
 from sklearn.dummy import DummyClassifier
 
 from serving.bundle import Bundle, Layout, Manifest, load, save
-from serving.grpc_v2.server import GrpcServer, start_grpc
+from serving.grpc.server import GrpcServer, start_grpc
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import AT, Ask, Shelf, call
 from tests.serving.parts import app_around, server_around

@@ -6,9 +6,9 @@ from typing import Any
 from grpc import aio
 
 from serving.connections.limits import Limits
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.calls import SERVICES
-from serving.grpc_v2.server import Listening
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.calls import SERVICES
+from serving.grpc.server import Listening
 from serving.refusals import RequestRefusedError
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]

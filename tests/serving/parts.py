@@ -10,12 +10,12 @@ from tempfile import mkdtemp
 import uvicorn
 
 from serving.app import Server, make_app, make_server
-from serving.following.shelf import Shelf
-from serving.following.watch import Watch
-from serving.front import Application
-from serving.guard.drain import Drain
+from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.settings import read_settings
+from serving.registry.shelf import Shelf
+from serving.registry.watch import Watch
+from serving.rest.front import Application
+from serving.traffic.drain import Drain
 from tests.serving.registries import FakeRegistry
 
 

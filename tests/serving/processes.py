@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from serving.following.shelf import Copy, Shelf
+from serving.registry.shelf import Copy, Shelf
 from tests.serving.registries import environment
 
 PROJECT = Path(__file__).parents[2]

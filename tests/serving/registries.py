@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import joblib
 
-from serving.following.registry import (
+from serving.models.holder import Role
+from serving.registry.registry import (
     DIGEST_TAG,
     SPEC_TAG,
     Identity,
@@ -30,7 +31,6 @@ from serving.following.registry import (
     UnprovenError,
     VersionGoneError,
 )
-from serving.models.holder import Role
 
 
 class Publisher(Protocol):

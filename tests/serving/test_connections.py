@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.configuration.setting_values import networks
 from serving.connections.clients import Clients
 from serving.connections.ended import TELL_SECONDS, Ended
 from serving.connections.limits import FILES_OF_ITS_OWN, Limits, connections_within
 from serving.connections.registry import LEAVE_SECONDS, Connection, Connections, Phase
 from serving.refusals import RequestRefusedError
-from serving.setting_values import networks
 from tests.logs import messages_of
 
 LIMITS = Limits(6, 4, 1000, head_seconds=10, body_seconds=30, idle_seconds=75)

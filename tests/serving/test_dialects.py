@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from grpc import aio
 
 from serving.bundle import Layout, Manifest
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.dialects import model_metadata
-from serving.grpc_v2.messages import decode
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.dialects import model_metadata
+from serving.grpc.messages import decode
 from serving.models.holder import Held, Holder
 from serving.protocol import metadata
 from serving.protocol.absent import CALLS

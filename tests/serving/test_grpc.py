@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from grpc import aio
 
-from serving.grpc_v2 import generate
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.calls import SERVICES
+from serving.grpc import generate
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.calls import SERVICES
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import ROWS, Ask, Shelf, question, raw_question
 

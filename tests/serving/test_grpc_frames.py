@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from serving.connections.clients import Clients
 from serving.connections.registry import Connections
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.call import Call, Headers, Sent
-from serving.grpc_v2.connection import Connection
-from serving.grpc_v2.fields import FieldReader, written
-from serving.grpc_v2.frames import ConnectionFault
-from serving.grpc_v2.messages import parsed
-from serving.grpc_v2.parse_cost import parse_cost
-from serving.grpc_v2.shared import Shared
-from serving.guard.memory_budget import MemoryBudget
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.call import Call, Headers, Sent
+from serving.grpc.connection import Connection
+from serving.grpc.fields import FieldReader, written
+from serving.grpc.frames import ConnectionFault
+from serving.grpc.messages import parsed
+from serving.grpc.parse_cost import parse_cost
+from serving.grpc.shared import Shared
 from serving.refusals import RequestRefusedError
+from serving.traffic.memory_budget import MemoryBudget
 from tests.serving.grpc_asked import LIMITS
 from tests.serving.grpc_raw import PREFACE, frame, prefixed
 

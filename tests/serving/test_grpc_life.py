@@ -12,8 +12,8 @@ import uvicorn
 import uvloop
 from grpc import aio
 
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.server import GrpcServer, start_grpc
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.server import GrpcServer, start_grpc
 from serving.models.batcher import Batcher
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import AT, LONGEST, ROWS, Ask, Shelf, call, question, raw_question

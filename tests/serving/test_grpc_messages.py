@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Layout, Manifest, encode
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.messages import decode, parsed
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.messages import decode, parsed
 from serving.refusals import RequestRefusedError
 
 WOODEN = Manifest(

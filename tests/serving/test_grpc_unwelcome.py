@@ -16,8 +16,8 @@ from grpc import aio
 
 from benchmarks.serving_grpc import METADATA
 from benchmarks.serving_model import NAME
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2.server import GrpcServer, Listening, start_grpc
+from serving.grpc import inference_pb2 as v2
+from serving.grpc.server import GrpcServer, Listening, start_grpc
 from serving.models.holder import Held, Holder
 from tests.serving.grpc_asked import AT, LIMITS, Shelf, call, question, raw_question
 from tests.serving.grpc_raw import (

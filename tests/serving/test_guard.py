@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.guard.guard import Guard, make_guard
+from serving.configuration.settings import read_settings
 from serving.models.holder import Held
 from serving.refusals import RequestRefusedError
-from serving.settings import read_settings
+from serving.traffic.guard import Guard, make_guard
 from tests.serving.conftest import Open
 from tests.serving.test_metrics import at, read
 

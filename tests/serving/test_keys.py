@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from serving.guard.keys import LARGEST_BYTES, LOOK_SECONDS, Keys
 from serving.refusals import RequestRefusedError
+from serving.traffic.keys import LARGEST_BYTES, LOOK_SECONDS, Keys
 from tests.logs import messages_of
 
 Header = tuple[bytes, bytes]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from serving.guard.logs import log_config, log_failed, log_refused, request_id
-from serving.settings import read_settings
+from serving.configuration.settings import read_settings
+from serving.observing.logs import log_config, log_failed, log_refused, request_id
 
 Configure = Callable[..., io.StringIO]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.guard.board import Board
-from serving.guard.metrics import Metrics
 from serving.models.holder import Held
+from serving.observing.board import Board
+from serving.observing.metrics import Metrics
 from tests.serving.conftest import Open
 
 Key = tuple[str, tuple[tuple[str, str], ...]]

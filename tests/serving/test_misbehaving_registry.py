@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from serving.following.asking import Bounds
-from serving.following.registry import MlflowRegistry, RegistryError
-from serving.following.shelf import Shelf
-from serving.following.watch import Watch
 from serving.models.holder import Holder, Role
+from serving.registry.asking import Bounds
+from serving.registry.registry import MlflowRegistry, RegistryError
+from serving.registry.shelf import Shelf
+from serving.registry.watch import Watch
 from tests.logs import records_of
 from tests.serving import misbehaving as bad
 from tests.serving.conftest import Save
@@ -294,7 +294,7 @@ async def test_at_the_start_the_last_good_copy_answers_while_the_registry_drips(
     path: str,
 ) -> None:
     """Whatever it is that does not come, what can be served is served soon, and then replaced."""
-    monkeypatch.setattr("serving.following.watch.FALL_BACK_SECONDS", 0.2)
+    monkeypatch.setattr("serving.registry.watch.FALL_BACK_SECONDS", 0.2)
     registry.publish("boxes", *save_bundle())
     first = Following(registry.url, tmp_path)
     await first.watch.poll()

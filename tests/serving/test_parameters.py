@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Layout, Manifest
-from serving.grpc_v2 import inference_pb2 as v2
-from serving.grpc_v2 import messages
+from serving.grpc import inference_pb2 as v2
+from serving.grpc import messages
 from serving.protocol import codecs
 from serving.protocol.answers import Request
 from serving.refusals import RequestRefusedError

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from serving.bundle import load
-from serving.following.registry import (
+from serving.models.holder import Role
+from serving.registry.registry import (
     MlflowRegistry,
     Named,
     Registry,
@@ -18,7 +19,6 @@ from serving.following.registry import (
     UnprovenError,
     VersionGoneError,
 )
-from serving.models.holder import Role
 from tests.serving.conftest import Save
 from tests.serving.registries import Publisher, free_port
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.following.registry import MlflowRegistry, RegistryError
-from serving.settings import read_settings
+from serving.configuration.settings import read_settings
+from serving.registry.registry import MlflowRegistry, RegistryError
 from tests.serving.accounts import Account, GuardedMlflow
 from tests.serving.conftest import Save, constant
 from tests.serving.parts import on_a_port

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from serving.bundle import Layout, encode
-from serving.guard.metrics import Metrics
-from serving.guard.request_log import RequestLog
+from serving.configuration.settings import RequestLogSettings
 from serving.models.holder import Held
-from serving.settings import RequestLogSettings
+from serving.observing.metrics import Metrics
+from serving.observing.request_log import RequestLog
 from tests.seaweed import Seaweed, seaweed
 from tests.serving.conftest import Open
 from tests.serving.processes import until

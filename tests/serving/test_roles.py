@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from serving.bundle import Bundle
-from serving.following.repository import Repository
 from serving.models.holder import Held, Holder, Role
 from serving.protocol import metadata
 from serving.refusals import RequestRefusedError
+from serving.registry.repository import Repository
 from tests.serving.conftest import Open, Save, constant
 from tests.serving.parts import app_around
 from tests.serving.test_watch import ROW, Stand

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serving.settings import Batching, Settings, read_settings
+from serving.configuration.settings import Batching, Settings, read_settings
 
 
 def test_nobody_is_served_from_outside_who_was_not_asked_in() -> None:

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.bundle import Layout
-from serving.guard.canary import goes_to_canary
-from serving.guard.metrics import Metrics
-from serving.guard.shadow import Shadow
 from serving.models.holder import Held
+from serving.observing.metrics import Metrics
+from serving.traffic.canary import goes_to_canary
+from serving.traffic.shadow import Shadow
 from tests.serving.conftest import Open, constant
 from tests.serving.test_metrics import at, read
 

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from serving import request
 from serving.bundle import Layout
-from serving.grpc_v2 import inference_pb2 as v2
+from serving.grpc import inference_pb2 as v2
 from serving.models.holder import Held, Holder
 from serving.protocol.codecs import HEADER_LENGTH
 from serving.values import notation as notations

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.guard.drain import LONGEST_SECONDS, Drain
+from serving.traffic.drain import LONGEST_SECONDS, Drain
 from tests.serving.conftest import Save
 from tests.serving.processes import Server, stock, until
 from tests.serving.registries import free_port

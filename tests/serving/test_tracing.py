@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serving.guard.tracing import Tracing
 from serving.models.holder import Held
+from serving.observing.tracing import Tracing
 from serving.refusals import RequestRefusedError
 from tests.serving.collector import Collector, collecting
 from tests.serving.conftest import Open
@@ -56,7 +56,7 @@ def test_a_refusal_is_no_error_and_a_failure_is(collector: Collector) -> None:
 def test_off_nothing_is_imported() -> None:
     """Without an endpoint a server does not even load the library."""
     code = (
-        "import sys; from serving.guard.tracing import Tracing\n"
+        "import sys; from serving.observing.tracing import Tracing\n"
         "with Tracing(None).span([]) as span: span.refused('boxes', 400, 'no')\n"
         "print(sum(name.startswith('opentelemetry') for name in sys.modules))"
     )

@@ -12,9 +12,9 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
-from serving.following.shelf import Shelf
-from serving.following.watch import Watch
 from serving.models.holder import Holder, Role
+from serving.registry.shelf import Shelf
+from serving.registry.watch import Watch
 from tests.logs import messages_of
 from tests.serving.conftest import Save, constant
 from tests.serving.parts import app_around

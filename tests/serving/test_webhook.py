@@ -13,8 +13,8 @@ import pytest
 from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
 from mlflow.webhooks import delivery
 
-from serving.following.webhook import DELIVERY, OLDEST_SECONDS, SIGNATURE, TIMESTAMP, Webhook
 from serving.refusals import RequestRefusedError
+from serving.registry.webhook import DELIVERY, OLDEST_SECONDS, SIGNATURE, TIMESTAMP, Webhook
 from tests.serving.conftest import Save
 from tests.serving.registries import MlflowPublisher
 

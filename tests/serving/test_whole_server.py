@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 
 from serving.app import Server, make_app
-from serving.body import Bodies
-from serving.guard.memory_budget import MemoryBudget
 from serving.models.holder import Held, Holder, Role
 from serving.refusals import RequestRefusedError
+from serving.rest.body import Bodies
+from serving.traffic.memory_budget import MemoryBudget
 from tests.serving.conftest import Open, constant
 from tests.serving.parts import server_around
 

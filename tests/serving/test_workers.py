@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from serving.guard.board import STALE_SECONDS, Board
+from serving.observing.board import STALE_SECONDS, Board
 from tests.serving.conftest import Save
 from tests.serving.processes import Server, stock, until
 from tests.serving.registries import free_port

@@ -94,11 +94,11 @@ def test_a_delivery_in_any_dress_gives_the_same_rows(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "packed"),
     [
-        ("x.CSV.GZ", gzip.compress(b"v1,v2,y\n1,2,1\n3,4,0\n")),
-        ("x.gz", gzip.compress(b"v1,v2,y\n1,2,1\n") + gzip.compress(b"3,4,0\n")),
+        ("x.CSV.GZ", gzip.compress(b"v1,v2,y\n1,2,1\n3,4,0\n", mtime=0)),
+        ("x.gz", gzip.compress(b"v1,v2,y\n1,2,1\n", mtime=0) + gzip.compress(b"3,4,0\n", mtime=0)),
         ("x.tsv.zst", zstandard.compress(b"v1\tv2\ty\n1\t2\t1\n") + zstandard.compress(b"3\t4\t0")),
         ("x.jsonl", b'{"v1":1,"v2":2,"y":1}\r\n\n{"y":false,"v2":"4","v1":3.0}\n'),
-        ("x.ndjson.gz", gzip.compress(b'{"v1":1,"v2":2,"y":1}\n{"y":0,"v2":4,"v1":3}\n')),
+        ("x.ndjson.gz", gzip.compress(b'{"v1":1,"v2":2,"y":1}\n{"y":0,"v2":4,"v1":3}\n', mtime=0)),
     ],
 )
 def test_a_delivery_in_any_packing_gives_the_same_rows(name: str, packed: bytes) -> None:

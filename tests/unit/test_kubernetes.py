@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from include.settings import PROJECT
-from serving.guard.drain import LONGEST_SECONDS, READY_PATH
-from serving.settings import read_settings
+from serving.configuration.settings import read_settings
+from serving.traffic.drain import LONGEST_SECONDS, READY_PATH
 from tests import manifests
 from tests.manifests import found
 
 VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 CLOSING_SECONDS = 3
-"""What serving/guard/drain.py allows for closing, after the last answer."""
+"""What serving/traffic/drain.py allows for closing, after the last answer."""
 PODS = {
     **manifests.pods(),
     "kserve": manifests.kserve_pod(),

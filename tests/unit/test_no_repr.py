@@ -11,13 +11,13 @@ import pytest
 from include.settings import PROJECT
 
 ROOMS = ("include", "stack", "dags", "plugins", "deploy", "serving")
-GENERATED = {"serving/grpc_v2/inference_pb2.py"}
+GENERATED = {"serving/grpc/inference_pb2.py"}
 EXCEPTIONS: dict[str, str] = {
     "include/stages/select/lanes.py:behind": "a key to find what was fitted before, read by nobody",
     "include/formats/packed.py:_bzip2_pieces": "Python's bz2 gives its own words and no number",
     "include/spec/model_spec.py:spec_text": "it tells the system's words apart itself",
     "include/adapters/registry/artifacts.py:_checked": "the error carries the name alone",
-    "serving/following/registry.py:_shown": "what cannot be shown is escaped, in quotes",
+    "serving/registry/registry.py:_shown": "what cannot be shown is escaped, in quotes",
     "serving/protocol/in_binary.py:numbers": "a shape, as the protocol writes it",
     "serving/protocol/in_json.py:_items": "a shape, as the protocol writes it",
 }

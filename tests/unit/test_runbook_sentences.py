@@ -11,7 +11,7 @@ from include.settings import PROJECT
 RUNBOOK = re.sub(r"\s+", " ", (PROJECT / "docs" / "runbook.md").read_text())
 SOURCES = [
     *sorted((PROJECT / "include" / "adapters" / "registry").glob("*.py")),
-    PROJECT / "include" / "promotions.py",
+    *(PROJECT / "include" / "steps" / f"{verb}.py" for verb in ("decide", "promote", "roll_back")),
 ]
 _LEAST, _MOST = 12, 40
 """Characters: what is shorter is said of many things; a person searches for no more."""

@@ -1,0 +1,1 @@
+"""What the environment and MLServer's files say, read once."""

@@ -1,0 +1,353 @@
+"""One HTTP/2 connection of gRPC callers (RFC 9113): bytes to frames, and what bounds them.
+
+Guarantees that what is kept for a connection has a size and an end: one frame, one block of
+header fields, and what its calls with a key were granted. Reading stops while the other side does
+not read, and takes turns with the other connections.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+from serving.connections.registry import Connection as Place
+from serving.connections.registry import Phase
+from serving.grpc import frames
+from serving.grpc.fields import FieldReader
+from serving.grpc.frames import ConnectionFault, Frame
+from serving.grpc.shared import Shared
+from serving.grpc.streams import MOST_STREAMS, Streams
+from serving.refusals import RequestRefusedError
+
+_WINDOW_BYTES = 2**22
+"""Of all calls together; each has a window of its own besides, and that is what holds memory."""
+_MOST_IN_A_TURN = 64
+"""Frames that are read before other connections have their turn."""
+_MOST_CONTINUATIONS = 16
+_MOST_STRIKES = 2**20
+_STRIKES_A_SECOND = 2**17
+_FRAME_STRIKES = 64
+"""A frame that carries no call, or a refused call besides its fields, counts as 64 bytes of fields
+do, unpacked: 200 refused calls a second are borne, and 1,500 at once."""
+_PUSH_STRIKES = 16
+"""For each open call, where a frame has all of them looked at."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection from its greeting to its end."""
+
+    def __init__(self, shared: Shared, everyone: "set[Connection]") -> None:
+        """Take part in what all connections share, and in the set of them while it is open."""
+        self._shared = shared
+        self._everyone = everyone
+        self._loop = asyncio.get_running_loop()
+        self.ended = self._loop.create_future()
+        """Done when the connection is gone."""
+        self._transport: asyncio.Transport | None = None
+        self._place = Place("", 0.0, is_proxy=False)
+        self._streams = Streams(shared, self)
+        self._fields = FieldReader(shared.limits.head_bytes)
+        self._received = b""
+        self._is_reading = False
+        self._is_greeted = False
+        self._whole_since = self._loop.time()
+        self._block: tuple[Frame, bytearray, int] | None = None
+        self._owed = 0
+        self._strikes = 0
+        self._kinds: dict[int, Callable[[Frame], None]] = {
+            frames.DATA: self._on_data,
+            frames.HEADERS: self._on_headers,
+            frames.CONTINUATION: self._on_continuation,
+            frames.RESET: self._on_reset,
+            frames.SETTINGS: self._on_settings,
+            frames.PING: self._on_ping,
+            frames.WINDOW: self._on_window,
+            frames.PUSH: self._on_push,
+        }
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, unless there are too many."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        try:
+            self._place = self._shared.connections.open(self, str(peer[0]) if peer else "")
+        except RequestRefusedError:  # who is told so in words needs a connection first
+            self._place.phase = Phase.LEAVING
+            self.drop()
+        else:
+            self._everyone.add(self)
+            head_bytes = self._shared.limits.head_bytes
+            self.write(frames.greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what is in flight: nobody hears it."""
+        del exc
+        self._transport = None
+        self._received = b""
+        self._streams.give_up_all()
+        self._shared.connections.close(self._place)
+        self._everyone.discard(self)
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._is_closing:
+            return
+        if not self._received:
+            self._whole_since = self._loop.time()
+        self._received += data
+        self._read()
+
+    def eof_received(self) -> bool:
+        """Close: a caller that sends no more takes no answer either."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Read no more while the other side does not."""
+        self._place.blocked_since = self._shared.connections.clock()
+        self._pause()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._place.blocked_since = None
+        self._streams.push_all()
+        self._go_on()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is in flight."""
+        return not len(self._streams)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the other side does not read what was sent."""
+        return self._place.blocked_since is not None
+
+    def write(self, data: bytes) -> None:
+        """Send frames."""
+        if self._transport is not None and not self._is_closing:
+            self._transport.write(data)
+
+    def prove(self) -> None:
+        """Note that somebody has shown a key."""
+        if not self._place.is_proven:
+            self._shared.connections.prove(self._place)
+        self._strikes = 0
+
+    def bear(self, strikes: int) -> None:
+        """Count what a frame cost; raises ConnectionFault when it has become much."""
+        self._strikes += strikes + _FRAME_STRIKES
+        if self._strikes > _MOST_STRIKES:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many frames and refused calls")
+
+    def work(self) -> None:
+        """Note that a call is in flight."""
+        if not self._is_closing:
+            self._place.phase = Phase.ANSWER
+
+    def rest(self) -> None:
+        """Note that no call is left, and go where it is time to."""
+        if self._is_closing:
+            return
+        self._await(Phase.IDLE)
+        if self._streams.is_leaving:
+            self._close()
+
+    def leave(self) -> None:
+        """Take no new calls and end with the last one."""
+        self._streams.is_leaving = True
+        self.write(frames.goaway(self._streams.last, frames.NO_ERROR))
+        if self.is_idle:
+            self._close()
+
+    def drop(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def give_way(self) -> None:
+        """End at once, in favour of another."""
+        self.drop()
+
+    def expire(self) -> None:
+        """End, because nothing came or nothing was taken for too long."""
+        if self.is_blocked or self._is_closing:
+            self.drop()
+        else:
+            self.leave()
+
+    def look(self, now: float) -> None:
+        """End what takes too long within a call or a frame; `now` is the loop's time."""
+        self._strikes = max(0, self._strikes - _STRIKES_A_SECOND)
+        self._streams.look(now)
+        if self._received and not self._is_closing and not self.is_blocked and self._is_stuck(now):
+            self.drop()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether a frame, or a block of fields, is too long on its way."""
+        limits = self._shared.limits
+        is_message = self._block is None and not self.is_idle
+        patience = limits.body_seconds if is_message else limits.head_seconds
+        return now - self._whole_since > patience
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._place.phase is Phase.LEAVING
+
+    def _await(self, phase: Phase) -> None:
+        self._place.phase = phase
+        self._place.since = self._shared.connections.clock()
+
+    def _read(self) -> None:
+        data, place = self._received, 0
+        try:
+            if not self._is_greeted:
+                if not self._is_greeting(data):
+                    return
+                place = len(frames.PREFACE)
+            for _ in range(_MOST_IN_A_TURN):
+                size = self._next(data, place)
+                if size is None:
+                    break
+                place += size
+            else:
+                self._pause()
+                self._loop.call_soon(self._go_on)
+        except ConnectionFault as fault:
+            self._fail(fault)
+            return
+        if place:
+            self._received = data[place:]
+            if self._block is None:
+                self._whole_since = self._loop.time()
+
+    def _go_on(self) -> None:
+        self._resume()
+        if self._transport is not None and not self._is_closing and not self.is_blocked:
+            self._read()
+
+    def _is_greeting(self, data: bytes) -> bool:
+        whole = frames.PREFACE
+        if data[: len(whole)] != whole[: len(data)]:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2")
+        self._is_greeted = len(data) >= len(whole)
+        return self._is_greeted
+
+    def _next(self, data: bytes, place: int) -> int | None:
+        """Read the frame at a place and return its size; None when it is not whole."""
+        payload = place + frames.HEAD_BYTES
+        if len(data) < payload:
+            return None
+        size = int.from_bytes(data[place : place + 3])
+        if size > frames.MOST_FRAME_BYTES:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame is too large")
+        if len(data) < payload + size:
+            return None
+        kind, flags = data[place + 3], data[place + 4]
+        stream = int.from_bytes(data[place + 5 : payload]) & frames.MOST_WINDOW
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "a block of header fields is cut off")
+        reads = self._kinds.get(kind)
+        if reads is None:
+            self.bear(0)
+        else:
+            reads(Frame(kind, flags, stream, data[payload : payload + size]))
+        return frames.HEAD_BYTES + size
+
+    def _on_data(self, frame: Frame) -> None:
+        size = len(frame.payload)
+        if not size:
+            self.bear(0)
+        self._owed += size
+        if self._owed > _WINDOW_BYTES // 2:
+            self.write(frames.more_window(0, self._owed))
+            self._owed = 0
+        piece = frames.unpadded(frame)
+        is_ended = bool(frame.flags & frames.END_STREAM)
+        self._streams.take(frame.stream, piece, size, is_ended=is_ended)
+
+    def _on_headers(self, frame: Frame) -> None:
+        block = bytearray(frames.unpadded(frame))
+        if frame.flags & frames.END_HEADERS:
+            self._end_block(frame, block)
+        else:
+            self._block = (frame, block, 0)
+
+    def _on_continuation(self, frame: Frame) -> None:
+        if self._block is None or frame.stream != self._block[0].stream:
+            raise ConnectionFault(frames.PROTOCOL_ERROR, "a continuation of nothing")
+        first, block, count = self._block
+        block += frame.payload
+        if count >= _MOST_CONTINUATIONS or len(block) > self._shared.limits.head_bytes:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "the header fields are too large")
+        self._block = (first, block, count + 1)
+        if frame.flags & frames.END_HEADERS:
+            self._block = None
+            self._end_block(first, block)
+
+    def _end_block(self, frame: Frame, block: bytearray) -> None:
+        fields = self._fields.read(bytes(block))
+        is_ended = bool(frame.flags & frames.END_STREAM)
+        self._streams.begin(frame.stream, fields, is_ended=is_ended, size=self._fields.size)
+
+    def _on_reset(self, frame: Frame) -> None:
+        frames.number_in(frame)
+        self.bear(0)
+        self._streams.give_up(frame.stream)
+
+    def _on_settings(self, frame: Frame) -> None:
+        self.bear(len(frame.payload) + self._push_strikes)
+        if frame.flags & frames.ACK:
+            return
+        first_window = frames.settings_in(frame).get(frames.INITIAL_WINDOW_SETTING)
+        if first_window is not None:
+            self._streams.first_window(first_window)
+        self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
+
+    def _on_ping(self, frame: Frame) -> None:
+        self.bear(0)
+        if len(frame.payload) != frames.PING_BYTES:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a PING has another length")
+        if not frame.flags & frames.ACK:
+            self.write(frames.frame(frames.PING, frames.ACK, 0, frame.payload))
+
+    @property
+    def _push_strikes(self) -> int:
+        """What it costs to look which answers may go on."""
+        return _PUSH_STRIKES * len(self._streams)
+
+    def _on_window(self, frame: Frame) -> None:
+        if not self._place.is_proven:  # who is sent long answers sends many of these
+            self.bear(self._push_strikes)
+        self._streams.widen(frame.stream, frames.number_in(frame))
+
+    def _on_push(self, frame: Frame) -> None:
+        raise ConnectionFault(frames.PROTOCOL_ERROR, f"a caller pushes on {frame.stream}")
+
+    def _pause(self) -> None:
+        if self._transport is not None and not self._is_closing:
+            with contextlib.suppress(RuntimeError):  # paused already
+                self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is None or self._is_closing:
+            return
+        if not self.is_blocked:
+            self._transport.resume_reading()
+
+    def _fail(self, fault: ConnectionFault) -> None:
+        self._received = b""
+        self._streams.is_leaving = True
+        self.write(frames.goaway(self._streams.last, fault.code, str(fault)))
+        self._close()
+        self._streams.give_up_all()
+
+    def _close(self) -> None:
+        """Close this side, and let the other one: an answer on its way is not lost by that."""
+        if self._transport is not None and not self._is_closing:
+            self._await(Phase.LEAVING)
+            try:
+                self._transport.write_eof()
+            except OSError:  # the other side is gone already
+                self._transport.abort()

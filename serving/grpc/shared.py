@@ -1,0 +1,75 @@
+"""What the connections of one gRPC server have in common, and what is sent in every answer."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from serving.connections.limits import Limits
+from serving.connections.registry import Connections
+from serving.grpc import frames
+from serving.grpc.call import Finds, grpc_status
+from serving.grpc.fields import written
+from serving.grpc.message import ENCODINGS
+from serving.refusals import RequestRefusedError
+from serving.traffic.memory_budget import MemoryBudget
+
+_BEGINNING = written(
+    [
+        (b":status", b"200"),
+        (b"content-type", b"application/grpc"),
+        (b"grpc-accept-encoding", ENCODINGS),
+    ]
+)
+_SUCCEEDED = written([(b"grpc-status", b"0")])
+_NO_GRPC = written([(b":status", b"415")])
+_LEGIBLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
+"""Besides letters, digits and `_.-~`: what gRPC lets stand in a sentence as it is."""
+
+_LONGEST_SENTENCE = 1000
+"""Which fits into a frame, however it has to be written."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What a connection needs besides itself."""
+
+    calls: Finds
+    memory: MemoryBudget
+    connections: Connections
+
+    @property
+    def limits(self) -> Limits:
+        """What a connection may take: a head is a call's header fields, a body its message."""
+        return self.connections.limits
+
+
+def beginning(stream: int) -> bytes:
+    """Return the frame that an answer begins with."""
+    return frames.frame(frames.HEADERS, frames.END_HEADERS, stream, _BEGINNING)
+
+
+def ending(stream: int, request_id: str) -> bytes:
+    """Return the frame that follows the message of an answer."""
+    fields = _SUCCEEDED + _named(request_id)
+    return frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, fields)
+
+
+def refusal(stream: int, request_id: str, refused: RequestRefusedError) -> bytes:
+    """Return the frame that is all of a refused call's answer."""
+    sentence = quote(str(refused)[:_LONGEST_SENTENCE], safe=_LEGIBLE).encode()
+    status = str(grpc_status(refused)).encode()
+    fields = written([(b"grpc-status", status), (b"grpc-message", sentence)])
+    return frames.frame(
+        frames.HEADERS,
+        frames.END_HEADERS | frames.END_STREAM,
+        stream,
+        _BEGINNING + fields + _named(request_id),
+    )
+
+
+def no_grpc(stream: int) -> bytes:
+    """Return the answer to a request that is none of gRPC."""
+    return frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, _NO_GRPC)
+
+
+def _named(request_id: str) -> bytes:
+    return written([(b"x-request-id", request_id.encode())])

@@ -1,0 +1,58 @@
+"""One call on a connection: what of it has come, and what of its answer is still to go."""
+
+import asyncio
+
+from serving.grpc import frames
+from serving.grpc.call import Call, Headers
+from serving.grpc.message import Incoming
+from serving.observing.logs import request_id
+
+_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_MOST_DIGITS = 8
+
+
+class Stream:
+    """One call."""
+
+    __slots__ = (
+        "allowed",
+        "call",
+        "headers",
+        "incoming",
+        "is_ended",
+        "number",
+        "pending",
+        "request_id",
+        "since",
+        "task",
+        "timer",
+        "window",
+    )
+
+    def __init__(self, number: int, call: Call, headers: Headers, incoming: Incoming) -> None:
+        """Begin with nothing received and nothing to send."""
+        self.number = number
+        self.call = call
+        self.headers = headers
+        self.incoming = incoming
+        self.request_id = request_id(headers)
+        self.is_ended = False
+        """Whether the caller has sent all."""
+        self.since = 0.0
+        """When its header fields came, or its answer was made."""
+        self.allowed = frames.FIRST_WINDOW
+        """What the caller may still send."""
+        self.window = frames.FIRST_WINDOW
+        """What may be sent to the caller."""
+        self.pending: memoryview | None = None
+        """What is left to send of the answer."""
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+def seconds_in(timeout: bytes) -> float | None:
+    """Return the seconds that a `grpc-timeout` says; None where it says none."""
+    digits, unit = timeout[:-1], _UNITS.get(timeout[-1:])
+    if unit is None or not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        return None
+    return int(digits) * unit

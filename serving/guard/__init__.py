@@ -1,1 +1,0 @@
-"""What stands between the models and the world: keys, logs, metrics, and copies of the traffic."""

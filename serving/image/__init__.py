@@ -1,0 +1,1 @@
+"""What only the container's image needs: small packages, and whether the server is live."""

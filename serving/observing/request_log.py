@@ -1,0 +1,174 @@
+"""What was asked and what was answered, kept as Parquet, to be joined to labels when they come.
+
+The one who answers pays for a note in a queue and no more: arrays are kept by reference and a
+thread of its own writes them. What is not written yet is bounded in bytes; beyond that, rows are
+dropped and counted. A place that is away is named in the log once, what is waiting is tried again,
+and serving goes on. The last notes are written at the stop.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.configuration.settings import RequestLogSettings
+from serving.models.holder import Held
+from serving.observing.metrics import Metrics
+from serving.observing.request_files import Place, file_name, table
+
+LOG = logging.getLogger("serving.request_log")
+FILE_ROWS = 100_000
+"""A file is written when so many rows wait, or when half of the memory is used."""
+STOP_SECONDS = 2.5
+_NOTE_BYTES = 500
+
+
+class Note(NamedTuple):
+    """One answered request."""
+
+    held: Held
+    request_id: str
+    role: str
+    """Of what answered: champion, canary or challenger."""
+    time: float
+    """Seconds since the epoch, UTC."""
+    matrix: NDArray[np.float32]
+    """Shape (rows, features)."""
+    probability: NDArray[np.float64]
+    """Shape (rows,)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that this note keeps from being freed, about."""
+        return self.matrix.nbytes + self.probability.nbytes + _NOTE_BYTES
+
+
+class RequestLog:
+    """Takes notes from one thread, the event loop's, and writes them on another."""
+
+    def __init__(
+        self,
+        settings: RequestLogSettings,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Start the thread; ValueError when the place cannot be one. `clock` gives UTC seconds."""
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._chance = chance
+        self._place = Place(settings.place)
+        self._queue: SimpleQueue[Note | None] = SimpleQueue()
+        # Two counters with one writer each need no lock; their difference is what is in memory.
+        self._taken = 0
+        self._released = 0
+        self._is_failing = False
+        self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
+        self._thread.start()
+
+    def note(
+        self,
+        held: Held,
+        request_id: str,
+        matrix: NDArray[np.float32],
+        probability: NDArray[np.float64],
+        role: str = "champion",
+    ) -> None:
+        """Keep this answer, or drop and count it; never waits. The arrays must not change later."""
+        if self._chance() >= self._settings.sample:
+            return
+        note = Note(held, request_id, role, self._clock(), matrix, probability)
+        size = note.size
+        if self._taken - self._released + size > self._settings.limit_bytes:
+            self._metrics.log_dropped(len(probability))
+            return
+        self._taken += size
+        self._queue.put(note)
+
+    def close(self) -> None:
+        """Write what waits, for at most a few seconds, and end; what is left then is lost."""
+        self._queue.put(None)
+        self._thread.join(STOP_SECONDS)
+        if self._thread.is_alive():
+            LOG.warning("%s did not take the last rows in time; they are lost", self._place)
+
+    def _run(self) -> None:
+        waiting: list[Note] = []
+        is_open = True
+        due = time.monotonic() + self._settings.seconds
+        while is_open:
+            is_open = self._gather(waiting, due)
+            waiting = self._write(waiting)
+            due = time.monotonic() + self._settings.seconds
+        self._lose(waiting)
+
+    def _gather(self, waiting: list[Note], due: float) -> bool:
+        """Collect notes until there is reason to write; False when no more will come."""
+        rows = sum(len(note.probability) for note in waiting)
+        size = sum(note.size for note in waiting)
+        while True:
+            try:
+                note = self._queue.get(timeout=max(0.0, due - time.monotonic()))
+            except Empty:
+                return True
+            if note is None:
+                return False
+            waiting.append(note)
+            rows += len(note.probability)
+            size += note.size
+            is_enough = rows >= FILE_ROWS or size >= self._settings.limit_bytes // 2
+            if is_enough and not self._is_failing:
+                return True
+
+    def _write(self, waiting: list[Note]) -> list[Note]:
+        """Write a file for each version and day, and return the notes that have to wait."""
+        groups = groupby(sorted(waiting, key=_file), key=_file)
+        files = [list(group) for _, group in groups]
+        for place, notes in enumerate(files):
+            try:
+                self._place.write(file_name(notes), table(notes))
+            except OSError as error:
+                self._fail(error)
+                return [note for group in files[place:] for note in group]
+            except Exception:
+                # It would fail again: the rows are at fault and not the place.
+                LOG.exception("rows of %s cannot be written and are lost", notes[0].held.name)
+                self._lose(notes)
+            else:
+                self._succeed(notes)
+        return []
+
+    def _succeed(self, notes: list[Note]) -> None:
+        if self._is_failing:
+            LOG.info("%s takes the request log again", self._place)
+        self._is_failing = False
+        self._release(notes)
+        self._metrics.log_written(sum(len(note.probability) for note in notes))
+
+    def _fail(self, error: OSError) -> None:
+        if not self._is_failing:
+            why = " ".join(str(error).split())[:300]
+            LOG.warning(
+                "%s does not take the request log, rows wait and may be lost: %s", self._place, why
+            )
+        self._is_failing = True
+
+    def _lose(self, notes: list[Note]) -> None:
+        self._release(notes)
+        self._metrics.log_dropped(sum(len(note.probability) for note in notes))
+
+    def _release(self, notes: list[Note]) -> None:
+        self._released += sum(note.size for note in notes)
+
+
+def _file(note: Note) -> tuple[str, str, int, int]:
+    """Return what notes of one file share: the model as it was opened, and the day."""
+    return note.held.name, note.held.version, id(note.held), int(note.time // 86_400)

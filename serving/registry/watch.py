@@ -1,0 +1,483 @@
+"""Follows the registry's aliases: new before old, and what serves keeps serving.
+
+A look at the aliases is short: it gives roles to versions that are held and begins to open those
+that are not. Each version is opened by itself, so that one that takes long, or for ever, delays
+neither another nor the next look. In the end it has every role that its aliases then give it, or it
+was refused, the reason is kept and what had the role keeps it. A version under several aliases is
+loaded once, and one that changes its role is not loaded again. What goes wrong under another alias
+never touches the champion, and a registry that is away, or that no longer names a champion, takes
+nothing down.
+
+A number alone is no version: a model that is deleted and made again counts from 1. What is held for
+a number has a role on as long as the registry means the same by it, see `_Proof`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+from serving.bundle import Bundle, BundleRefusedError
+from serving.models.holder import Held, Holder, Refusal, Role
+from serving.models.scoring import UnscorableError
+from serving.registry.opener import Opener
+from serving.registry.registry import (
+    Named,
+    Registry,
+    RegistryError,
+    UnprovenError,
+    VersionGoneError,
+)
+from serving.registry.shelf import Copy, Shelf
+from serving.registry.telling import Troubles, told
+
+LOG = logging.getLogger("serving")
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
+FALL_BACK_SECONDS = 3.0
+"""Until a copy of the last good version answers where nothing else does yet."""
+PROVEN_SECONDS, QUESTIONS_A_SECOND = 30.0, 10.0
+"""After the first it is asked again what a number stands for: a tag can be changed without a trace.
+With many versions later, so that a registry is not kept busy by it."""
+_REGISTRY, _COPIES = "the registry", "the server's copies"
+_DELETED = "?"
+"""In place of a version: what is under way is the question what became of a champion."""
+
+
+@dataclass(frozen=True)
+class _Retry:
+    failures: int
+    due: float
+    refusal: Refusal
+    stamp: str
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What is held is what the registry means by its number, while the model's stamp is this."""
+
+    held: Held
+    stamp: str
+    asked: float
+
+
+class Watch:
+    """One registry, one holder, one shelf; `poll` is one look and `run` looks for ever."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        holder: Holder,
+        shelf: Shelf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the parts; `clock` gives seconds and only ever moves forward."""
+        self._registry = registry
+        self._holder = holder
+        self._shelf = shelf
+        self._opener = Opener(registry, shelf)
+        self._clock = clock
+        self._troubles = Troubles()
+        self._named: dict[str, Named] = {}
+        self._retries: dict[tuple[str, str], _Retry] = {}
+        self._proofs: dict[tuple[str, str], _Proof] = {}
+        self._recorded: dict[str, Held] = {}
+        self._restored: set[str] = set()
+        # What is under way: by name and version what is opened, by name and "" what else there is.
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._follows: bool | None = None  # None before the first look
+        self._looking = asyncio.Lock()
+        self._poked = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self, pause_seconds: float) -> None:
+        """Look again and again until cancelled: after each pause, or as soon as poked."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            while True:
+                self._poked.clear()
+                await self._look()
+                self._looked.set()
+                await self._pause(pause_seconds)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await self._settled()
+            await self._registry.close()
+
+    async def first_look(self, patience_seconds: float) -> None:
+        """Return when all that the first look began has ended, or when the patience is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_seconds):
+                await self._looked.wait()
+                await self._settled()
+
+    def poke(self) -> None:
+        """Let `run` look at once; callable from any thread, does nothing while nobody runs."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._poked.set)
+
+    async def poll(self) -> None:
+        """Look once; return when every version that an alias names has its role or was refused."""
+        await self._look()
+        await self._settled()
+
+    async def poll_afresh(self, name: str) -> None:
+        """Look once; a version of this name that was refused is tried again without its pause."""
+        self._retries = {key: one for key, one in self._retries.items() if key[0] != name}
+        self._restored.discard(name)
+        await self._look()
+        await self._settled(name)
+
+    async def _look(self) -> None:
+        async with self._looking:
+            try:
+                named = await self._asked()
+            except RegistryError as error:
+                self._registry_away(str(error))
+            except Exception as error:  # noqa: BLE001 - let out, it would end the following for good
+                self._troubles.met(_REGISTRY, "it could not be asked", error)
+                self._registry_away(f"asking the registry failed: {told(error)}")
+            else:
+                self._registry_back(named)
+                self._follow_all(named)
+
+    async def _asked(self) -> Mapping[str, Named | RegistryError]:
+        """Ask for the aliases; at the first time copies answer while the registry does not."""
+        asking = asyncio.ensure_future(self._registry.named())
+        try:
+            if self._follows is None:
+                await asyncio.wait({asking}, timeout=FALL_BACK_SECONDS)
+                if not asking.done():
+                    self._restore_all()
+            return await asking
+        finally:
+            asking.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._poked.wait(), seconds)
+
+    async def _settled(self, name: str | None = None) -> None:
+        """Return when nothing is under way, for one name or for all."""
+        while under_way := {one for key, one in self._tasks.items() if name in (None, key[0])}:
+            await asyncio.wait(under_way)
+
+    def _begin(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
+        """Let something go on beside the looks; whatever it raises is logged."""
+
+        async def watched() -> None:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - it must not be lost, nor be met by others
+                self._troubles.met(key[0], told(error), error)
+
+        task = asyncio.ensure_future(watched())
+        self._tasks[key] = task
+        task.add_done_callback(lambda _done: self._tasks.pop(key))
+
+    def _registry_away(self, problem: str) -> None:
+        is_news = self._follows is not False
+        self._follows = False
+        self._holder.registry_problem = problem
+        restoring = self._restore_all()
+        if is_news and (_REGISTRY, "") not in self._tasks:
+            self._begin((_REGISTRY, ""), partial(self._tell_away, problem, restoring))
+
+    async def _tell_away(self, problem: str, restoring: set[asyncio.Task[None]]) -> None:
+        if restoring:
+            await asyncio.wait(restoring)
+        kept = ", ".join(f"{held.name} {held.version}" for held in self._holder.loaded())
+        LOG.warning("%s; still serving: %s", problem, kept or "nothing")
+
+    def _registry_back(self, named: Mapping[str, Named | RegistryError]) -> None:
+        if not self._follows:
+            LOG.info("the registry answers; it has %d models to follow", len(named))
+        self._troubles.over(_REGISTRY)
+        self._follows = True
+        self._holder.registry_problem = None
+        champions = {
+            name: None if isinstance(one, RegistryError) else one.versions.get(Role.CHAMPION)
+            for name, one in named.items()
+        }
+        self._holder.follow(champions)
+
+    def _follow_all(self, named: Mapping[str, Named | RegistryError]) -> None:
+        gone: dict[str, Named] = {name: Named() for name in self._holder.names()}
+        for name, one in {**gone, **named}.items():
+            if isinstance(one, RegistryError):
+                self._troubles.met(name, told(one))
+                self._holder.refuse(name, Refusal("?", told(one), _kind(one)))
+                continue
+            try:
+                self._follow(name, one)
+                if name in named and Role.CHAMPION not in one.versions:
+                    self._restore_unnamed(name)
+                self._keep_house(name)
+            except Exception as error:  # noqa: BLE001 - one model's trouble is not another's
+                expected = isinstance(error, OSError | ValueError)
+                self._troubles.met(name, told(error), None if expected else error)
+            else:
+                self._troubles.over(name)
+
+    def _follow(self, name: str, named: Named) -> None:
+        is_withdrawn = self._holder.is_withdrawn(name)
+        self._named[name] = Named() if is_withdrawn else named
+        wanted = {"", _DELETED, *self._named[name].versions.values()}
+        for key, task in self._tasks.items():
+            if key[0] == name and key[1] not in wanted:
+                task.cancel()
+        if is_withdrawn:
+            return
+        # As they stand before any role changes hands: two roles may swap their versions.
+        held = frozenset(self._holder.lineup(name).roles().values())
+        for role in Role:
+            version = named.versions.get(role)
+            if version is not None:
+                self._fill(name, role, version, held)
+            elif role is Role.CHAMPION:
+                self._note_no_champion(name)
+            else:
+                self._release(name, role)
+
+    def _fill(self, name: str, role: Role, version: str, held: Collection[Held]) -> None:
+        key, stamp = (name, version), self._named[name].stamp
+        proof = self._proofs.get(key)
+        if proof is not None and proof.stamp == stamp and proof.held in held:
+            is_news = self._holder.lineup(name).under(role) is not proof.held
+            self._holder.hold(proof.held, role)
+            if is_news:
+                LOG.info("%s: version %s is %s now", name, version, role)
+            if key not in self._tasks and self._is_old(proof):
+                self._begin(key, partial(self._prove_again, key, proof))
+        elif key in self._tasks:
+            return
+        elif self._is_due(key, stamp):
+            self._begin(key, partial(self._try, name, version, stamp))
+        else:
+            self._holder.refuse(name, self._retries[key].refusal, role)
+
+    def _is_old(self, proof: _Proof) -> bool:
+        lasts = max(PROVEN_SECONDS, len(self._proofs) / QUESTIONS_A_SECOND)
+        return self._clock() - proof.asked > lasts
+
+    async def _prove_again(self, key: tuple[str, str], proof: _Proof) -> None:
+        """Forget what is held for a number when the registry means another version by now.
+
+        A registry that cannot say so leaves it as it is: the next look but some asks again.
+        """
+        self._proofs[key] = replace(proof, asked=self._clock())
+        try:
+            copy = await self._opener.identify(*key)
+        except (UnprovenError, VersionGoneError):
+            is_other = True
+        except RegistryError:
+            return
+        else:
+            is_other = copy.is_other_than(_copy_of(proof.held))
+        if is_other:
+            self._proofs.pop(key, None)
+
+    def _release(self, name: str, role: Role) -> None:
+        before = self._holder.lineup(name).under(role)
+        self._holder.release(name, role)
+        if before is not None:
+            LOG.info("%s: version %s is %s no more", name, before.version, role)
+
+    def _note_no_champion(self, name: str) -> None:
+        held, key = self._holder.find(name), (name, _DELETED)
+        if held is not None and self._holder.refusal(name) is None and key not in self._tasks:
+            self._begin(key, partial(self._tell_no_champion, held))
+
+    async def _tell_no_champion(self, held: Held) -> None:
+        """Say once why the registry names no champion; it is a refusal of nothing, so counted."""
+        reason = "the registry names no champion any more; the last one keeps answering"
+        try:
+            copy = await self._opener.identify(held.name, held.version)
+        except VersionGoneError:
+            reason = _was_deleted(held)
+        except RegistryError:
+            pass
+        else:
+            reason = _was_deleted(held) if copy.is_other_than(_copy_of(held)) else reason
+        if Role.CHAMPION not in self._named[held.name].versions:
+            self._holder.refuse(held.name, Refusal(held.version, reason, "registry"))
+            LOG.warning("%s %s: %s", held.name, held.version, reason)
+
+    def _restore_unnamed(self, name: str) -> None:
+        """Serve the last good copy of a model that has a champion no more; not of one that is gone.
+
+        A deleted alias is put back by the pipeline, and until then a restart takes nothing down.
+        """
+        if name in self._restored or (name, "") in self._tasks or self._holder.is_withdrawn(name):
+            return
+        if self._holder.find(name) is None and self._shelf.last_good(name) is not None:
+            self._begin((name, ""), partial(self._restore, name))
+
+    def _is_due(self, key: tuple[str, str], stamp: str) -> bool:
+        retry = self._retries.get(key)
+        return retry is None or retry.stamp != stamp or self._clock() >= retry.due
+
+    async def _try(self, name: str, version: str, stamp: str) -> None:
+        later = asyncio.ensure_future(self._fall_back(name, version))
+        try:
+            copy = await self._opener.identify(name, version)
+            held = self._known(copy) or _held(copy, await self._opener.open(copy))
+        except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
+            self._refuse(name, version, stamp, error)
+            if Role.CHAMPION in self._roles(name, version):
+                await self._restore(name)
+        else:
+            self._retries.pop((name, version), None)
+            self._proofs[name, version] = _Proof(held, stamp, self._clock())
+            self._serve(held, self._roles(name, version))
+        finally:
+            later.cancel()
+            await asyncio.wait({later})
+        self._keep_house(name)
+
+    def _roles(self, name: str, version: str) -> list[Role]:
+        """Return what the aliases gave a version at the last look."""
+        named = self._named.get(name, Named()).versions
+        return [role for role in Role if named.get(role) == version]
+
+    def _known(self, copy: Copy) -> Held | None:
+        """Return what is held for a number when it is the version that is meant."""
+        held = self._holder.lineup(copy.name).roles().values()
+        same = (one for one in held if not copy.is_other_than(_copy_of(one)))
+        return next(same, None)
+
+    def _serve(self, held: Held, roles: list[Role]) -> None:
+        if self._holder.is_withdrawn(held.name):
+            return
+        for role in roles:
+            is_news = self._holder.lineup(held.name).under(role) is not held
+            self._holder.hold(held, role)
+            if is_news:
+                LOG.info("%s: version %s is %s now", held.name, held.version, role)
+
+    def _refuse(self, name: str, version: str, stamp: str, error: Exception) -> None:
+        reason = told(error)
+        before = self._retries.get((name, version))
+        failures = before.failures + 1 if before else 1
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
+        refusal = Refusal(version, reason, _kind(error))
+        self._retries[name, version] = _Retry(failures, self._clock() + pause, refusal, stamp)
+        roles = self._roles(name, version)
+        for role in roles:
+            self._holder.refuse(name, refusal, role)
+        if before is None or before.refusal != refusal:
+            sentence = "%s: version %s refused as %s, tried again within %.0f s: %s"
+            LOG.warning(sentence, name, version, " and ".join(roles), LONGEST_PAUSE_SECONDS, reason)
+
+    def _keep_house(self, name: str) -> None:
+        """Drop what is known of versions that no alias names any more, and have copies follow."""
+        wanted = self._wanted(name)
+        for known in (self._retries, self._proofs):
+            for key in [key for key in known if key[0] == name and key[1] not in wanted]:
+                del known[key]
+        try:
+            is_in_order = self._to_record(name) is None and self._shelf.is_tidy(name, wanted)
+        except OSError as error:
+            self._troubles.met(f"{_COPIES} of {name}", told(error))
+            return
+        if not is_in_order and (name, "") not in self._tasks:
+            self._begin((name, ""), partial(self._put_in_order, name))
+
+    def _wanted(self, name: str) -> set[str]:
+        named = self._named.get(name, Named()).versions
+        return set(named.values()) | set(self._holder.lineup(name).versions())
+
+    def _to_record(self, name: str) -> Held | None:
+        """Return the champion that a restart may fall back on, unless that is noted already."""
+        held = self._holder.find(name)
+        is_noted = held is None or self._recorded.get(name) is held or not held.digest
+        return None if is_noted else held
+
+    async def _put_in_order(self, name: str) -> None:
+        """Let trouble with the disk be a warning: what is held answers all the same."""
+        about = f"{_COPIES} of {name}"
+        try:
+            async with self._shelf.writing(name):
+                champion = self._to_record(name)
+                if champion is not None:
+                    self._shelf.record(_copy_of(champion))
+                    self._recorded[name] = champion
+                self._shelf.tidy(name, self._wanted(name))
+        except OSError as error:
+            self._troubles.met(about, told(error))
+        else:
+            self._troubles.over(about)
+
+    def _restore_all(self) -> set[asyncio.Task[None]]:
+        """Begin to serve the last good copies of all names; return what that takes."""
+        try:
+            names = self._shelf.names()
+        except OSError as error:
+            self._troubles.met(_COPIES, told(error))
+            return set()
+        self._troubles.over(_COPIES)
+        for name in names:
+            if name not in self._restored and (name, "") not in self._tasks:
+                self._begin((name, ""), partial(self._restore, name))
+        return {self._tasks[name, ""] for name in names if (name, "") in self._tasks}
+
+    async def _fall_back(self, name: str, version: str) -> None:
+        """Serve the last good copy if the champion does not even arrive."""
+        await asyncio.sleep(FALL_BACK_SECONDS)
+        if Role.CHAMPION in self._roles(name, version) and not self._opener.is_loading(name):
+            await self._restore(name)
+
+    async def _restore(self, name: str) -> None:
+        """Serve the last good copy of a name that nothing answers for; tried once."""
+        copy = self._shelf.last_good(name)
+        if copy is None or name in self._restored or self._holder.find(name) is not None:
+            return
+        self._restored.add(name)
+        try:
+            bundle = await self._opener.reopen(copy)
+        except asyncio.CancelledError:
+            self._restored.discard(name)
+            raise
+        except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
+            LOG.warning(
+                "%s: the copy of version %s is no help: %s", name, copy.version, told(error)
+            )
+            return
+        if self._holder.find(name) is None:
+            refusal = self._holder.refusal(name)
+            held = self._recorded[name] = _held(copy, bundle)
+            self._serve(held, [Role.CHAMPION])
+            if refusal is not None:
+                self._holder.refuse(name, refusal)
+
+
+def _held(copy: Copy, bundle: Bundle) -> Held:
+    return Held(copy.name, copy.version, bundle, digest=copy.digest, source=copy.source)
+
+
+def _copy_of(held: Held) -> Copy:
+    return Copy(held.name, held.version, held.digest, held.source)
+
+
+def _was_deleted(held: Held) -> str:
+    return (
+        f"version {held.version}, which answers, was deleted in the registry, and no champion is "
+        "named; the server's own copy keeps answering"
+    )
+
+
+_KINDS = {
+    UnprovenError: "bundle",
+    RegistryError: "registry",
+    BundleRefusedError: "bundle",
+    UnscorableError: "model",
+}
+
+
+def _kind(error: Exception) -> str:
+    return next((kind for one, kind in _KINDS.items() if isinstance(error, one)), "other")

@@ -1,0 +1,349 @@
+"""uvicorn's HTTP protocol, within limits: what a caller sends costs time and memory that is known.
+
+uvicorn takes any number of connections, waits for ever for a request to be complete, keeps whatever
+has come of a head, counts trailers as headers, parses a whole read at once however many requests
+are in it, and logs a line for each that is none. Here a head is bounded in bytes, fields and
+seconds, a body in seconds and pieces; no more is parsed than can be answered; an answer goes out
+before the rest of a body that it does not depend on; and the registry says who gives way.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from serving.connections.registry import Connection, Connections, Phase
+from serving.refusals import RequestRefusedError
+from serving.rest.front import CONNECTION, refusal_answer
+from serving.rest.one_write import OneWriteProtocol
+
+_PIECE = 2**12
+"""Bytes that are parsed at once: as many requests as fit are started in one go."""
+_PIECE_OF_A_BODY = 2**16
+_NOTHING = memoryview(b"")
+_MOST_FIELDS = 128
+_MOST_BODY_PIECES = 2**16
+_LEFT_UNREAD_BYTES = 2**18
+"""Of what is still coming after the last answer; it is read and dropped, because many clients read
+no answer before they have sent all, and a closed connection makes their system lose it."""
+# Looked up for every request.
+_IDLE, _HEAD, _BODY, _ANSWER, _LEAVING = Phase
+_OF_AN_UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
+
+
+class _Flow(FlowControl):
+    """Reading stays paused while there is something left to parse."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self.is_held:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        self.is_held = True
+        self.pause_reading()
+
+    def let_go(self) -> None:
+        self.is_held = False
+        self.resume_reading()
+
+
+class BoundedProtocol(OneWriteProtocol):
+    """One connection."""
+
+    flow: _Flow
+    _connection: Connection
+
+    def __init__(self, connections: Connections, **given: Any) -> None:
+        """Take a place among the connections when one is made; the rest is uvicorn's."""
+        super().__init__(**given)
+        self._connections = connections
+        self._extensions: dict[str, Any] = {CONNECTION: self}
+        self._unparsed = _NOTHING
+        self._bytes_in_vain = 0
+        """Since a head was complete or a piece of a body came."""
+        self._body_pieces = 0
+        self._left_unread = 0
+        self._asks_for_upgrade = False
+        self._keeps_alive = True
+        """Whether the connection outlives the answer, if the request is complete by then."""
+        self._refusal: RequestRefusedError | None = None
+        """What is answered when the requests before are."""
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or turn it away with a sentence."""
+        super().connection_made(transport)
+        self.flow = _Flow(self.transport)
+        host = self.client[0] if self.client else ""
+        try:
+            self._connection = self._connections.open(self, host)
+        except RequestRefusedError as refused:
+            self._connection = Connection(host, self._connections.clock(), is_proxy=False)
+            self._write_refusal(refused)
+            self._await(_LEAVING)
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._connections.close(self._connection)
+        self._connection.phase = _LEAVING
+        self._unparsed = _NOTHING
+        self._extensions.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, or as much of it as can be answered."""
+        if self._connection.phase is _LEAVING:
+            self._drop(data)
+        elif self._unparsed or len(data) > _PIECE:
+            self._unparsed = memoryview(b"".join((self._unparsed, data)))
+            self._parse_on()
+        else:
+            self._parse(data)
+
+    def pause_writing(self) -> None:
+        """Note since when the client takes no answer."""
+        self._connection.blocked_since = self._connections.clock()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that it does again."""
+        self._connection.blocked_since = None
+        super().resume_writing()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Await a head."""
+        super().on_message_begin()
+        self.scope["extensions"] = self._extensions
+        self._await(_HEAD)
+
+    def on_headers_complete(self) -> None:
+        """Start to answer, and await a body."""
+        if self.parser.should_upgrade():
+            self._asks_for_upgrade = True
+            return  # parsed again as what it is without that: see `_parse`
+        if len(self.headers) > _MOST_FIELDS:
+            raise RequestRefusedError(431, f"the request has over {_MOST_FIELDS} header fields")
+        if self._connection.is_proxy:
+            self._connections.ask_for(self._connection, self.headers)
+        super().on_headers_complete()
+        self.headers = []  # what comes after the body is no header of the request
+        # An answer that is complete before the body is leaves the rest of it unread.
+        self._keeps_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+        self._bytes_in_vain = self._body_pieces = 0
+        self._await(_BODY)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._bytes_in_vain = 0
+        self._body_pieces += 1
+        if self._body_pieces > _MOST_BODY_PIECES:
+            raise RequestRefusedError(
+                413, f"the body comes in over {_MOST_BODY_PIECES} pieces: send larger chunks"
+            )
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """Await the answer."""
+        cycle = self.cycle
+        if self._asks_for_upgrade or cycle.response_complete:
+            return
+        self._bytes_in_vain = 0
+        cycle.keep_alive = self._keeps_alive
+        cycle.more_body = False
+        cycle.message_event.set()
+        self._connection.phase = _ANSWER
+
+    # What the answering of a request calls.
+
+    def prove(self) -> None:
+        """Note that a request on this connection showed a key."""
+        self._connections.prove(self._connection)
+        self._extensions.clear()  # once is enough
+
+    def on_response_complete(self) -> None:
+        """Begin the next request, or await it; uvicorn's own sets a timer each time."""
+        self.server_state.total_requests += 1
+        if self._connection.is_proxy:
+            self._connections.asks_no_more(self._connection)
+        if self.transport.is_closing():
+            self._hear_no_more()
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal is not None:
+            self._write_refusal(self._refusal)
+            self._leave()
+        elif self._connection.phase is _ANSWER:
+            self._await(_IDLE)
+        else:
+            self._connection.since = self._connections.now  # of a head that waited until now
+        if self._unparsed:
+            self.loop.call_soon(self._parse_on)
+
+    def shutdown(self) -> None:
+        """Answer what is in flight and close (uvicorn's way out)."""
+        self._keeps_alive = False
+        if not self._is_answering:
+            self._hear_no_more()
+        super().shutdown()
+
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether nothing more is coming of a request whose answer was given."""
+        return self._connection.phase not in {_HEAD, _BODY}
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    # What the registry calls.
+
+    def give_way(self) -> None:
+        """End at once."""
+        self.transport.abort()
+
+    def expire(self) -> None:
+        """End, because what was awaited did not come in time."""
+        connection, limits = self._connection, self._connections.limits
+        if connection.blocked_since is not None:
+            self._connections.ended.count("closed with an answer that was not taken")
+            self.transport.abort()
+        elif connection.phase is _LEAVING:
+            is_read = not self.transport.get_write_buffer_size()
+            if is_read or self._connections.clock() - connection.since > limits.body_seconds:
+                self.transport.abort()
+        elif connection.phase is _HEAD:
+            self._refuse(_late("head"))
+        elif connection.phase is _BODY:
+            self._refuse(_late("body"))
+        else:
+            if not connection.is_proven:
+                self._connections.ended.count("closed because nothing came")
+            self._leave()
+
+    # What is done with bytes.
+
+    def _await(self, phase: Phase) -> None:
+        connection = self._connection
+        connection.phase = phase
+        connection.since = self._connections.now
+
+    def _parse_on(self) -> None:
+        """Parse what is there, piece by piece, until a request has begun or must be waited for."""
+        connection = self._connection
+        while self._unparsed and not self.pipeline and connection.phase is not _LEAVING:
+            cycle = self.cycle
+            size = _PIECE_OF_A_BODY if connection.phase is _BODY else _PIECE
+            piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+            self._parse(piece)
+            if self.cycle is not cycle and self._unparsed:
+                # The request first: it may be refused for what its head says.
+                self.loop.call_soon(self._parse_on)
+                break
+        if self._unparsed:
+            self.flow.hold()
+        elif self.flow.is_held:
+            self.flow.let_go()
+
+    def _parse(self, piece: bytes | memoryview) -> None:
+        self._bytes_in_vain += len(piece)
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(piece[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(_refusal(error))
+        if self._bytes_in_vain > self._connections.limits.head_bytes:
+            self._refuse(RequestRefusedError(431, "the head of the request is too long"))
+
+    def _parse_without_upgrade(self, rest: bytes | memoryview) -> None:
+        """Take a request that asks for another protocol as what it is without that.
+
+        The parser takes what follows such a head for the other protocol, where it is a body.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(RequestRefusedError(400, "this server is no proxy"))
+            return
+        head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name not in _OF_AN_UPGRADE:
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self._bytes_in_vain = 0
+        self._asks_for_upgrade = False
+        self._unparsed = memoryview(b"".join([*head, b"\r\n", rest, self._unparsed]))
+        self.loop.call_soon(self._parse_on)
+
+    def _refuse(self, refused: RequestRefusedError) -> None:
+        """Answer what is no request, after the requests before it, and hear no more."""
+        cycle = self.cycle
+        if self._connection.phase is _LEAVING or self._refusal is not None:
+            return
+        if self._connection.phase is _BODY:
+            cycle.disconnected = True  # for what reads the body
+            cycle.message_event.set()
+            is_answering = bool(self.pipeline)
+            if is_answering:
+                self.pipeline.popleft()
+            elif cycle.response_started:
+                self.transport.abort()
+                return
+        else:
+            is_answering = self._is_answering
+        if is_answering:
+            self._refusal = refused
+            self._unparsed = _NOTHING
+            self._await(_ANSWER)
+            self.flow.hold()
+        else:
+            self._write_refusal(refused)
+            self._leave()
+
+    def _write_refusal(self, refused: RequestRefusedError) -> None:
+        self._connections.ended.count(f"refused with {refused.status}")
+        status, body, headers = refusal_answer(refused)
+        fields = dict([*self.server_state.default_headers, *headers])
+        fields |= {b"content-length": b"%d" % len(body), b"connection": b"close"}
+        head = b"".join(b"%s: %s\r\n" % field for field in fields.items())
+        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
+
+    def _leave(self) -> None:
+        self.gathering.linger()
+        self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
+        self._await(_LEAVING)
+        self._unparsed = _NOTHING
+        self.flow.let_go()
+
+    def _drop(self, data: bytes) -> None:
+        self._left_unread += len(data)
+        if self._left_unread > _LEFT_UNREAD_BYTES:
+            self.transport.abort()
+
+
+def _late(part: str) -> RequestRefusedError:
+    return RequestRefusedError(408, f"the {part} of the request was not complete in time")
+
+
+def _refusal(error: httptools.HttpParserError) -> RequestRefusedError:
+    cause = error.__context__
+    if isinstance(cause, RequestRefusedError):
+        return cause
+    return RequestRefusedError(400, "this is no HTTP/1.1 request: it cannot be read")

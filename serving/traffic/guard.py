@@ -1,0 +1,89 @@
+"""All that guards a server, made from its settings: one object for the application to hold."""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+
+from serving.configuration.settings import Settings
+from serving.models.holder import Held, Refusal, Role
+from serving.observing.board import PUBLISH_SECONDS, Board
+from serving.observing.metrics import Metrics
+from serving.observing.request_log import RequestLog
+from serving.observing.tracing import Tracing
+from serving.traffic.keys import Keys
+from serving.traffic.shadow import Predict, Shadow
+
+CLOSE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Who may ask, what is counted, and where copies of the traffic go."""
+
+    keys: Keys
+    metrics: Metrics
+    tracing: Tracing
+    shadow: Shadow
+    request_log: RequestLog | None
+    """None where nothing is kept."""
+    board: Board | None
+    """Where the readiness of other workers stands; None without others."""
+
+    def given(self, held: Held, role: Role) -> None:
+        """Count a version that took a role."""
+        self.metrics.swapped(held.name, role.value)
+
+    def refused(self, name: str, refusal: Refusal) -> None:
+        """Count a version that was not taken."""
+        self.metrics.version_refused(name, refusal.kind)
+
+    def loaded(self, versions: list[tuple[str, str, str]]) -> None:
+        """Count for these (name, version, role) from now on, and for no others."""
+        self.metrics.holds(versions)
+
+    async def publish(self) -> None:
+        """Tell the other workers of this one's numbers until cancelled."""
+        while self.board is not None:
+            self.metrics.publish()
+            await asyncio.sleep(PUBLISH_SECONDS)
+
+    def close(self) -> None:
+        """Write what waits and end the threads; call it when no request is in flight.
+
+        All at once and for at most a few seconds: a bucket or a collector that is away must not
+        keep the process.
+        """
+        ends = [self.shadow.close, self.tracing.close]
+        if self.request_log is not None:
+            ends.append(self.request_log.close)
+        threads = [threading.Thread(target=end, daemon=True) for end in ends]
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def make_guard(settings: Settings, predict: Predict) -> Guard:
+    """Return what guards a server with these settings; ValueError with a sentence.
+
+    `predict` scores a matrix with a version; it is called from a thread of the shadow's own.
+    """
+    metrics = Metrics(_board(settings, "metrics"))
+    log = settings.request_log
+    return Guard(
+        keys=Keys(settings.api_key, settings.api_keys_file),
+        metrics=metrics,
+        tracing=Tracing(settings.otlp_endpoint),
+        shadow=Shadow(predict, metrics),
+        request_log=None if log is None else RequestLog(log, metrics),
+        board=_board(settings, "readiness"),
+    )
+
+
+def _board(settings: Settings, what: str) -> Board | None:
+    if settings.worker is None:
+        return None
+    # No model's folder: a name's dots are written otherwise on the shelf.
+    return Board(settings.home / ".workers" / what, settings.worker)

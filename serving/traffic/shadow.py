@@ -1,0 +1,181 @@
+"""A copy of the traffic for a version that answers nobody.
+
+The copies wait in a bounded queue for a thread of their own, so that a slow shadow costs the one
+who answers nothing but a note; what it is too far behind for is dropped and counted.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Full, Queue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.models.holder import Held
+from serving.observing.metrics import Metrics
+
+LOG = logging.getLogger("serving.shadow")
+QUEUE_REQUESTS = 256
+QUEUE_BYTES = 64 * 2**20
+LOG_SECONDS = 60.0
+STOP_SECONDS = 2.0
+
+Predict = Callable[[Held, NDArray[np.float32]], NDArray[np.float64]]
+"""Scores a matrix (n, features) with a version, off the event loop: probabilities (n,)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a shadow's answers differ from those that were given."""
+
+    rows: int
+    disagreements: int
+    """Rows with another label, each at its own version's threshold."""
+    total: float
+    """Sum of |difference in probability|."""
+    largest: float
+
+    @property
+    def mean(self) -> float:
+        """Mean |difference in probability|."""
+        return self.total / self.rows if self.rows else 0.0
+
+    def plus(self, other: "Comparison") -> "Comparison":
+        """Return both as one."""
+        return Comparison(
+            self.rows + other.rows,
+            self.disagreements + other.disagreements,
+            self.total + other.total,
+            max(self.largest, other.largest),
+        )
+
+
+NOTHING_COMPARED = Comparison(0, 0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class _Copy:
+    shadow: Held
+    answering: Held
+    matrix: NDArray[np.float32]
+    probability: NDArray[np.float64]
+
+
+class Shadow:
+    """Takes copies from one thread, the event loop's, and predicts them on another."""
+
+    def __init__(
+        self,
+        predict: Predict,
+        metrics: Metrics,
+        log_seconds: float = LOG_SECONDS,
+        queue_requests: int = QUEUE_REQUESTS,
+    ) -> None:
+        """Start no thread before the first copy."""
+        self._predict = predict
+        self._metrics = metrics
+        self._log_seconds = log_seconds
+        self._queue: Queue[_Copy | None] = Queue(queue_requests)
+        self._taken = 0
+        self._released = 0
+        self._thread: threading.Thread | None = None
+        self._seen: dict[tuple[str, str], Comparison] = {}
+        self._said = time.monotonic()
+        self._is_failing = False
+
+    def copy(
+        self,
+        shadow: Held,
+        answering: Held,
+        matrix: NDArray[np.float32],
+        probability: NDArray[np.float64],
+    ) -> None:
+        """Let the shadow predict what `answering` gave these probabilities, (n,); never waits.
+
+        A shadow that lays rows out otherwise cannot be asked with this matrix: dropped, counted.
+        """
+        size = matrix.nbytes
+        is_alike = shadow.bundle.manifest.layout == answering.bundle.manifest.layout
+        if not is_alike or self._taken - self._released + size > QUEUE_BYTES:
+            self._metrics.shadow_dropped(shadow.name)
+            return
+        try:
+            self._queue.put_nowait(_Copy(shadow, answering, matrix, probability))
+        except Full:
+            self._metrics.shadow_dropped(shadow.name)
+            return
+        self._taken += size
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Leave what waits, say what was seen, and end."""
+        if self._thread is None:
+            return
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put(None)
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while (copy := self._queue.get()) is not None:
+            self._released += copy.matrix.nbytes
+            try:
+                self._compare(copy)
+            except Exception as error:  # noqa: BLE001 - a model on trial can raise anything
+                self._fail(copy.shadow, error)
+            if time.monotonic() - self._said >= self._log_seconds:
+                self._say()
+        self._say()
+
+    def _compare(self, copy: _Copy) -> None:
+        found = compare(
+            copy.shadow, copy.answering, copy.probability, self._predict(copy.shadow, copy.matrix)
+        )
+        key = (copy.shadow.name, copy.shadow.version)
+        self._seen[key] = self._seen.get(key, NOTHING_COMPARED).plus(found)
+        self._metrics.shadow_compared(
+            copy.shadow, found.rows, found.disagreements, found.total, found.largest
+        )
+
+    def _fail(self, shadow: Held, error: Exception) -> None:
+        self._metrics.shadow_dropped(shadow.name)
+        if not self._is_failing:
+            LOG.warning("the shadow %s %s cannot predict: %s", shadow.name, shadow.version, error)
+        self._is_failing = True
+
+    def _say(self) -> None:
+        for (name, version), seen in self._seen.items():
+            LOG.info(
+                "shadow %s %s: %d rows, %d with another label, mean difference %.6f, largest %.6f",
+                name,
+                version,
+                seen.rows,
+                seen.disagreements,
+                seen.mean,
+                seen.largest,
+            )
+        self._seen = {}
+        self._said = time.monotonic()
+        self._is_failing = False
+
+
+def compare(
+    shadow: Held,
+    answering: Held,
+    given: NDArray[np.float64],
+    found: NDArray[np.float64],
+) -> Comparison:
+    """Compare probabilities that were given with those that the shadow finds, both (n,)."""
+    labels = answering.bundle.label(given) != shadow.bundle.label(found)
+    differences = np.abs(found - given)
+    return Comparison(
+        len(given),
+        int(np.count_nonzero(labels)),
+        float(differences.sum()),
+        float(differences.max(initial=0.0)),
+    )
