@@ -88,7 +88,7 @@ def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:
     """Take the files in one after another and return the seconds of each."""
     from include.context.intake_context import intake_context
     from include.settings import read_settings
-    from include.spec.model_spec import read_spec
+    from include.spec.spec_files import read_spec
     from include.steps.dedup import dedup_batch
     from include.steps.ingest import ingest_delivery
     from include.steps.split import split_batch

@@ -15,7 +15,7 @@ from typing import Any
 
 from include.context.intake_context import intake_context
 from include.settings import read_settings
-from include.spec.model_spec import read_spec
+from include.spec.spec_files import read_spec
 from include.stages.ingest import ingest
 from include.steps import intake as intake_step
 

@@ -28,9 +28,9 @@ from demo.follow import Followed, Started, follow
 from demo.free_ports import free_ports
 from demo.specs import PULSARS
 from include.context.step_context import step_context
-from include.records.records import Form
+from include.records.training import Form
 from include.settings import Settings, read_settings
-from include.spec.model_spec import read_spec
+from include.spec.spec_files import read_spec
 from include.steps import step_named
 from stack.client import running
 from stack.processes import marked, memory

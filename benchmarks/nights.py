@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.records.arrays import Calls, Labels
-from include.records.records import Form, Proof, Scorecard, Scores, Verdict
+from include.records.judging import Proof, Scorecard, Scores, Verdict
+from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import promote
 from include.stages.score import agree, score

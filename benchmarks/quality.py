@@ -31,7 +31,8 @@ from demo.data import POSITIVE_SHARE, santander_moments, santander_rows
 from include.adapters.race_results import Board
 from include.records.arrays import Labels, Matrix, Probabilities
 from include.settings import PROJECT
-from include.spec.model_spec import Spec, read_spec
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec
 from include.stages import select
 from include.steps import race
 from include.steps.race import Race

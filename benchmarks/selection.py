@@ -49,7 +49,7 @@ from sklearn.pipeline import Pipeline
 from demo.data import pulsar_rows, santander_rows
 from include.adapters.race_results import Board
 from include.adapters.train_matrix import Arranged, TrainSides
-from include.records.records import Heat, Trial
+from include.records.training import Heat, Trial
 from include.spec.model_spec import Spec
 from include.stages import select
 from include.steps import race

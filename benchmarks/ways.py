@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.settings import PROJECT
-from include.spec.model_spec import Family, read_spec
+from include.spec.model_spec import Family
+from include.spec.spec_files import read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates
 from serving.bundle import Bundle, Layout, Manifest

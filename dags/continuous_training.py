@@ -38,7 +38,8 @@ from task_call import (
 
 from include.errors import SpecError
 from include.settings import Settings, read_settings
-from include.spec.model_spec import OWN_DAGS, Spec, is_name, read_specs
+from include.spec.model_spec import OWN_DAGS, Spec
+from include.spec.spec_files import is_name, read_specs
 
 TRAINING_POOL = "training"
 # What computes for long goes to workers of its own, so that a new file never waits behind a fit.

@@ -7,7 +7,8 @@ from airflow.sdk import DAG, Param, chain, dag, get_current_context
 from task_call import PATIENCE, SHOWABLE, call, run_id, stage_task
 
 from include.settings import Settings, read_settings
-from include.spec.model_spec import Spec, read_specs, spec_path
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_specs, spec_path
 
 
 def roll_back_dag(specs: list[str], settings: Settings) -> DAG:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import SpecError
-from include.spec.model_spec import Spec, parse_spec, spec_text
+from include.spec.model_spec import Spec
+from include.spec.spec_files import parse_spec, spec_text
 
 FIRST, PLAN = "data.ingest", "plan"
 _INTAKE = frozenset({FIRST, "data.dedup", "data.split", PLAN})

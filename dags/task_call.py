@@ -93,7 +93,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     from include.context.places import Need, places
     from include.context.step_context import step_context
     from include.errors import NothingToDoError
-    from include.records.records import pack
+    from include.records.packing import pack
 
     task_instance = get_current_context()["ti"]
     started = time.time()

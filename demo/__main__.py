@@ -21,7 +21,7 @@ from demo.free_ports import free_ports
 from demo.telling import Teller, leaderboard, summary
 from include.adapters.endpoint import Endpoint
 from include.settings import PROJECT, Settings, read_settings
-from include.spec.model_spec import read_spec
+from include.spec.spec_files import read_spec
 from serving.bundle import Layout
 from stack.client import running, urls
 from stack.errors import StackError

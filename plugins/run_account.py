@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from include.records.data import Batch, Intake
+from include.records.judging import Decision
+from include.records.models import Served
 from include.records.moves import Move
-from include.records.records import Batch, Decision, Intake, Served
 from include.reports.account import Account, Failure
 
 WORDS = "words"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from include.spec.model_spec import Spec, read_spec
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec
 from tests.groups import GroupScheduling, is_quick, largest_first
 from tests.seaweed import Bucket, Seaweed, seaweed
 from tests.suite_profile import PROFILE

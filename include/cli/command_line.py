@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from include.context.running_stack import with_stack
 from include.settings import read_settings
-from include.spec.model_spec import spec_names
+from include.spec.spec_files import spec_names
 from include.text.nearest import did_you_mean
 from include.text.showable import showable_name
 

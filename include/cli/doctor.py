@@ -17,7 +17,7 @@ from include.context.places import Need, places, plain
 from include.context.step_context import StepContext
 from include.errors import RatchetError, UnhealthyError
 from include.records.ledger_state import ArtifactsReading, RegistryReading
-from include.records.records import ModelVersion
+from include.records.models import ModelVersion
 from include.spec import contract as contracts
 from include.steps import settle as settle_step
 from include.steps.archived_files import Archived

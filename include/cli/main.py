@@ -17,7 +17,8 @@ from include.context.running_stack import with_stack
 from include.errors import NothingToDoError, RatchetError, SpecError, reason_of
 from include.formats.completeness import why_ignored
 from include.settings import Settings, read_settings
-from include.spec.model_spec import Spec, read_spec, read_specs, spec_path
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec, read_specs, spec_path
 from include.text.showable import showable, showable_name
 
 if TYPE_CHECKING:

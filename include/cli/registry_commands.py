@@ -10,8 +10,10 @@ from include.adapters.registry import asking_for
 from include.cli import doctor
 from include.context.step_context import StepContext, step_context
 from include.errors import AdoptionError, NothingToDoError, SpecError
+from include.records.judging import Decision
+from include.records.models import ModelVersion
 from include.records.moves import LONGEST_WORDS, Answer, RollBack
-from include.records.records import Decision, Form, ModelVersion, Plan
+from include.records.training import Form, Plan
 from include.reports import move_table
 from include.settings import Settings
 from include.spec.model_spec import Spec

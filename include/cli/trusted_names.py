@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from include.records.arrays import Labels, Matrix
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, paths, resolve
 from include.spec.model_spec import Family
 from include.spec.signatures import signatures

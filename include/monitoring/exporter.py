@@ -34,7 +34,8 @@ from include.records.ledger_state import (
     RegistryReading,
 )
 from include.settings import Settings, read_settings
-from include.spec.model_spec import Spec, read_specs
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_specs
 from include.steps import settle as settle_step
 from include.text.showable import showable_name
 

@@ -13,6 +13,7 @@ from itertools import groupby
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from include.records.judging import Verdict
 from include.records.ledger_state import (
     ArtifactsReading,
     LakeReading,
@@ -21,7 +22,6 @@ from include.records.ledger_state import (
     TrainingRun,
 )
 from include.records.moves import Move, MoveKind
-from include.records.records import Verdict
 
 UNDECIDED = "undecided"
 _OUTCOMES = (*(str(verdict) for verdict in Verdict), UNDECIDED)

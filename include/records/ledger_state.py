@@ -1,13 +1,13 @@
 """What a look at each ledger tells of its state, for whoever watches: counts, times and versions.
 
-Frozen and plain, as those of `include.records.records`. Times are seconds since 1970.
+Frozen and plain, as those of `include.records`. Times are seconds since 1970.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from include.records.data import Dataset
 from include.records.moves import Move
-from include.records.records import Dataset
 
 
 @dataclass(frozen=True)

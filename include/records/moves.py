@@ -1,6 +1,6 @@
 """The records of what moves the champion: the move itself, and what people ask and answer.
 
-Frozen and plain, as those of `include.records.records`.
+Frozen and plain, as those of `include.records`.
 """
 
 from collections.abc import Sequence

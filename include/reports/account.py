@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from include.records.data import Batch, Fate
+from include.records.judging import Decision
+from include.records.models import Served
 from include.records.moves import Move
-from include.records.records import Batch, Decision, Fate, Served
 
 
 @dataclass(frozen=True)

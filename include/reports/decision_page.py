@@ -12,7 +12,8 @@ from io import BytesIO
 
 from matplotlib.figure import Figure
 
-from include.records.records import Batch, Check, Decision, Scores, SliceScore, Verdict
+from include.records.data import Batch
+from include.records.judging import Check, Decision, Scores, SliceScore, Verdict
 from include.reports.pictures import draw_gains
 from include.stages.decide import FEW_DISAGREEMENTS, gains
 from include.text.showable import showable

@@ -2,7 +2,7 @@
 
 import logging
 
-from include.records.records import Batch, Fate
+from include.records.data import Batch, Fate
 from include.records.refusals import counted, sentence
 
 log = logging.getLogger("ratchet")

@@ -6,7 +6,8 @@ out, never cut, and what is left out is counted.
 
 from collections.abc import Iterator, Sequence
 
-from include.records.records import Batch, Decision, Fate, Verdict
+from include.records.data import Batch, Fate
+from include.records.judging import Decision, Verdict
 from include.reports.account import Account, Told, as_sentence, told
 
 NOTE = 1_000

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import tomli_w
 
 from include.errors import ContractError, SpecError, reason_of
-from include.spec.model_spec import Data, Label, Spec, is_index
+from include.spec.data_spec import Data, Label, is_index
+from include.spec.model_spec import Spec
 from include.text.showable import showable
 from serving.values.notation import PLAIN, Notation, read_notation
 from serving.values.spelling import SPELLING

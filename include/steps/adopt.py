@@ -19,8 +19,9 @@ import polars as pl
 from include.adapters.model_files import open_model_file
 from include.context.step_context import StepContext
 from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, reason_of
+from include.records.data import Dataset
+from include.records.models import ModelVersion, Origin
 from include.records.moves import Move, MoveKind
-from include.records.records import Dataset, ModelVersion, Origin
 from include.reports.move_log import log_move
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage

@@ -12,7 +12,9 @@ import polars as pl
 
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
-from include.records.records import AdoptionGround, CallCounts, ModelVersion, Origin, Plan
+from include.records.judging import AdoptionGround, CallCounts
+from include.records.models import ModelVersion, Origin
+from include.records.training import Plan
 from include.stages import score as score_stage
 from include.stages.decide import names_known_rows
 from include.stages.split import HOLDOUT, TRAIN

@@ -4,14 +4,9 @@ import logging
 from dataclasses import replace
 
 from include.context.step_context import StepContext
+from include.records.judging import Decision, Preflight, Scores, Verdict
 from include.records.moves import Answer
-from include.records.records import (
-    Decision,
-    Form,
-    Preflight,
-    Scores,
-    Verdict,
-)
+from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages import decide as decide_stage
 

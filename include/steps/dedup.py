@@ -14,9 +14,7 @@ import polars as pl
 from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
-from include.records.records import (
-    Batch,
-)
+from include.records.data import Batch
 from include.records.refusals import CONFLICT, RefusalReason
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage

@@ -10,11 +10,8 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from include.adapters.registry.connection import FAMILY
 from include.context.step_context import StepContext
-from include.records.records import (
-    ModelVersion,
-    Plan,
-    Trial,
-)
+from include.records.models import ModelVersion
+from include.records.training import Plan, Trial
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory, race
 from include.steps.race import Finish, Race

@@ -17,7 +17,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from include.context.intake_context import IntakeContext
 from include.records.arrays import Block, Blocks
-from include.records.records import Dataset
+from include.records.data import Dataset
 from include.stages import fit as fit_stage
 from include.stages import split as split_stage
 from serving.bundle import Layout

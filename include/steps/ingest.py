@@ -15,10 +15,7 @@ from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.errors import BadRowsError, FileRefusedError
 from include.formats.read_ahead import ahead
-from include.records.records import (
-    Batch,
-    Fate,
-)
+from include.records.data import Batch, Fate
 from include.records.refusals import sentence
 from include.reports.delivery_log import log_counts, log_ending
 from include.spec import contract as contracts

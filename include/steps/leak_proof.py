@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 from include.context.step_context import StepContext
 from include.errors import DataVersionError
-from include.records.records import AdoptionGround, Counts, ModelVersion, Origin, Plan, Proof
+from include.records.data import Counts
+from include.records.judging import AdoptionGround, Proof
+from include.records.models import ModelVersion, Origin
+from include.records.training import Plan
 from include.stages import roll_back as roll_back_stage
 from include.stages.decide import (
     LEAST_OF_A_CLASS,

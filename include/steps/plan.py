@@ -11,14 +11,8 @@ from include.context.step_context import StepContext
 from include.errors import (
     NothingToDoError,
 )
-from include.records.records import (
-    Batch,
-    Dataset,
-    Form,
-    Intake,
-    Plan,
-    in_words,
-)
+from include.records.data import Batch, Dataset, Intake, in_words
+from include.records.training import Form, Plan
 from include.settings import code_version
 from include.spec.contract import require_slices
 from include.spec.model_spec import Spec

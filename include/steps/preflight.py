@@ -7,7 +7,9 @@ from include.context.step_context import StepContext
 from include.errors import (
     VersionRefusedError,
 )
-from include.records.records import Decision, ModelVersion, Plan, Preflight, Verdict
+from include.records.judging import Decision, Preflight, Verdict
+from include.records.models import ModelVersion
+from include.records.training import Plan
 from include.steps.golden_rows import SERVING_PATIENCE_SECONDS, differences, golden_rows
 
 log = logging.getLogger("ratchet")

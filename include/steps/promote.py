@@ -10,16 +10,10 @@ from include.context.step_context import StepContext
 from include.errors import (
     ChampionMovedError,
 )
+from include.records.judging import Decision, Preflight, Scores, Verdict
+from include.records.models import ModelVersion
 from include.records.moves import Answer, Move, MoveKind
-from include.records.records import (
-    Decision,
-    Form,
-    ModelVersion,
-    Plan,
-    Preflight,
-    Scores,
-    Verdict,
-)
+from include.records.training import Form, Plan
 from include.reports import decision_page
 from include.reports.move_log import log_move
 from include.steps.decide import answered, decide

@@ -27,7 +27,7 @@ from include.adapters.race_results import Board
 from include.adapters.train_matrix import Arranged
 from include.context.step_context import StepContext
 from include.errors import SpecError
-from include.records.records import Candidate, Heat, Plan, Trial
+from include.records.training import Candidate, Heat, Plan, Trial
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select

@@ -6,11 +6,7 @@ from include.context.step_context import StepContext
 from include.errors import (
     DeliveryRefusedError,
 )
-from include.records.records import (
-    Batch,
-    Fate,
-    Intake,
-)
+from include.records.data import Batch, Fate, Intake
 from include.reports.account import told
 
 log = logging.getLogger("ratchet")

@@ -3,9 +3,7 @@
 import logging
 
 from include.context.step_context import StepContext
-from include.records.records import (
-    Plan,
-)
+from include.records.training import Plan
 from include.reports import run_report
 from include.reports.account import Account, Told
 from include.text.showable import LONGEST

@@ -10,9 +10,7 @@ from include.errors import (
     RollBackError,
 )
 from include.records.moves import Move, MoveKind, RollBack
-from include.records.records import (
-    Plan,
-)
+from include.records.training import Plan
 from include.reports.move_log import log_move
 from include.stages import roll_back as roll_back_stage
 

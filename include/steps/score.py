@@ -14,7 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from include.context.step_context import StepContext
 from include.records.arrays import Calls, Labels, Matrix
-from include.records.records import ModelVersion, Plan, Proof, Scorecard, Scores, SliceScore
+from include.records.judging import Proof, Scorecard, Scores, SliceScore
+from include.records.models import ModelVersion
+from include.records.training import Plan
 from include.reports import pictures
 from include.spec.model_spec import Slice
 from include.stages import score as score_stage

@@ -13,7 +13,9 @@ import numpy as np
 
 from include.context.step_context import StepContext
 from include.errors import RatchetError
-from include.records.records import Batch, ModelVersion, Scorecard, in_words
+from include.records.data import Batch, in_words
+from include.records.judging import Scorecard
+from include.records.models import ModelVersion
 from include.stages import score as score_stage
 from include.stages.decide import LEAST_OF_A_CLASS
 from include.stages.split import HOLDOUT, TRAIN

@@ -5,11 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from include.context.step_context import StepContext
-from include.records.records import (
-    Heat,
-    Plan,
-    Trial,
-)
+from include.records.training import Heat, Plan, Trial
 from include.steps import race
 
 log = logging.getLogger("ratchet")

@@ -7,10 +7,8 @@ from include.errors import (
     EndpointError,
     NothingToDoError,
 )
-from include.records.records import (
-    Plan,
-    Served,
-)
+from include.records.models import Served
+from include.records.training import Plan
 from include.steps.golden_rows import SERVING_PATIENCE_SECONDS, differences, golden_rows
 from include.steps.roll_back import give_back, require_not_given_back
 

@@ -12,11 +12,7 @@ import polars as pl
 
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
-from include.records.records import (
-    Batch,
-    Dataset,
-    Intake,
-)
+from include.records.data import Batch, Dataset, Intake
 from include.reports.delivery_log import log_counts, log_refused_rows
 from include.stages import split as split_stage
 from include.steps import lost_batches as lost_batches_step

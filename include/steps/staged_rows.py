@@ -10,7 +10,7 @@ from dataclasses import replace
 import polars as pl
 
 from include.context.intake_context import IntakeContext
-from include.records.records import Batch, Fate
+from include.records.data import Batch, Fate
 from include.records.refusals import CONFLICT, MOST_KEPT, RefusalReason, ranked
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage

@@ -13,7 +13,7 @@ import pytest
 
 from include.cli import main as command
 from include.context.step_context import StepContext, step_context
-from include.records.records import Batch
+from include.records.data import Batch
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from tests.contract.pipeline import take_in

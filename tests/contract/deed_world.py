@@ -17,8 +17,11 @@ from mlflow.exceptions import MlflowException
 from include.cli import registry_commands
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError, NotOwnerError, RatchetError, TakenError
+from include.records.data import Intake
+from include.records.judging import Decision
+from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind, RollBack
-from include.records.records import Decision, Form, Intake, ModelVersion, Plan
+from include.records.training import Form, Plan
 from tests import steps
 
 RUNS = (f"deed__{number}" for number in count())

@@ -9,17 +9,10 @@ import mlflow
 import polars as pl
 
 from include.context.step_context import StepContext
-from include.records.records import (
-    Batch,
-    Decision,
-    Form,
-    Heat,
-    Intake,
-    ModelVersion,
-    Plan,
-    Scores,
-    Trial,
-)
+from include.records.data import Batch, Intake
+from include.records.judging import Decision, Scores
+from include.records.models import ModelVersion
+from include.records.training import Form, Heat, Plan, Trial
 from tests import steps
 
 DAG_RUNS = (f"manual__{number}" for number in count())

@@ -20,10 +20,12 @@ from include.cli import main as ratchet
 from include.cli.registry_commands import judge_version
 from include.context.step_context import StepContext, step_context
 from include.errors import AdoptionError, ModelRefusedError
+from include.records.judging import Verdict
+from include.records.models import Origin
 from include.records.moves import Move, MoveKind
-from include.records.records import Form, Origin, Verdict
+from include.records.training import Form
 from include.settings import read_settings
-from include.spec.model_spec import read_spec
+from include.spec.spec_files import read_spec
 from include.steps import adopt as adopt_step
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, rows, run, take_in

@@ -9,7 +9,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
-from include.records.records import Form
+from include.records.training import Form
 from include.steps import score_on_arrival as score_on_arrival_step
 from tests import steps
 from tests.contract.pipeline import DAG_RUNS, drop, run, take_in

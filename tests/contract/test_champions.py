@@ -11,8 +11,9 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import ChampionMovedError, RollBackError
+from include.records.judging import Decision, Scores, Verdict
 from include.records.moves import Answer, MoveKind, RollBack
-from include.records.records import Decision, Form, Scores, Verdict
+from include.records.training import Form
 from include.steps import leak_proof as leak_proof_step
 from include.steps import promote as promote_step
 from tests import steps

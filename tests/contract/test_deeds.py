@@ -31,8 +31,9 @@ from include.errors import (
     RollBackError,
     TakenError,
 )
+from include.records.models import ModelVersion
 from include.records.moves import MoveKind, RollBack
-from include.records.records import Form, ModelVersion, Plan
+from include.records.training import Form, Plan
 from include.reports import decision_page, pictures
 from include.settings import read_settings
 from include.spec.model_spec import Spec

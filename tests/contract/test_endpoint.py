@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from include.adapters import endpoint as endpoint_module
 from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
 from include.errors import EndpointError, VersionRefusedError
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.model_spec import Family
 from include.stages.fit import fit
 from include.stages.select import build

@@ -20,8 +20,9 @@ from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
 from include.context.step_context import StepContext, step_context
 from include.errors import EndpointError, GivenBackError
+from include.records.judging import Preflight, Verdict
 from include.records.moves import MoveKind, RollBack
-from include.records.records import Form, Preflight, Verdict
+from include.records.training import Form
 from include.settings import read_settings as pipeline_settings
 from include.spec.model_spec import Spec
 from include.steps import preflight as preflight_step

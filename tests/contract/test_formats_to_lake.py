@@ -13,7 +13,7 @@ import pytest
 import zstandard
 
 from include.context.step_context import StepContext, step_context
-from include.records.records import Verdict
+from include.records.judging import Verdict
 from include.settings import read_settings
 from serving.bundle import encode
 from tests.contract.bank import FAMILIES, JOBS, bank_at, bank_rows, bank_spec

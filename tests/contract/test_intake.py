@@ -6,7 +6,8 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
-from include.records.records import Form, Intake
+from include.records.data import Intake
+from include.records.training import Form
 from tests import steps
 from tests.contract.pipeline import drop, rows, take_in
 

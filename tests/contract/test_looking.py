@@ -17,7 +17,7 @@ from include.adapters.registry import Looking, looking
 from include.context.step_context import StepContext
 from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
 from include.records.moves import RollBack
-from include.records.records import Form
+from include.records.training import Form
 from include.steps.roll_back import roll_back
 from tests.contract.pipeline import drop, run, take_in
 from tests.seaweed import Bucket

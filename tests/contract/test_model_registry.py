@@ -13,17 +13,10 @@ from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
 from include.errors import ChampionMovedError, ModelRefusedError
+from include.records.judging import Check, Decision, Scorecard, Scores, Verdict
+from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind
-from include.records.records import (
-    Candidate,
-    Check,
-    Decision,
-    ModelVersion,
-    Scorecard,
-    Scores,
-    Trial,
-    Verdict,
-)
+from include.records.training import Candidate, Trial
 from include.spec.model_spec import Family
 from include.stages.fit import fit
 from include.stages.score import score

@@ -14,7 +14,7 @@ from benchmarks.serving_process import HEADERS
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.records.moves import RollBack
-from include.records.records import Form
+from include.records.training import Form
 from include.settings import PROJECT
 from include.steps.roll_back import roll_back
 from tests.conftest import PULSARS

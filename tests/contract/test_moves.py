@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 
 from include.adapters.registry import Registry
 from include.errors import ChampionMovedError
+from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind
-from include.records.records import ModelVersion
 from include.stages.fit import fit
 from serving.bundle import Layout, Manifest
 

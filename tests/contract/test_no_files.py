@@ -14,7 +14,7 @@ from include.adapters import landing as door
 from include.adapters.landing import Landing
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
-from include.records.records import pack
+from include.records.packing import pack
 from include.steps import ingest as ingest_step
 from include.steps import plan as plan_step
 from include.store import Folder, open_store

@@ -17,7 +17,7 @@ from include.cli import registry_commands
 from include.context.step_context import StepContext, step_context
 from include.errors import NothingToDoError, NotOwnerError
 from include.records.moves import RollBack
-from include.records.records import Form
+from include.records.training import Form
 from include.settings import PROJECT, read_settings
 from tests import steps
 from tests.contract.pipeline import drop, run, take_in

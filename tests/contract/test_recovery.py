@@ -12,7 +12,7 @@ from demo.data import pulsar_rows
 from include.adapters.lake import compaction
 from include.context.step_context import StepContext
 from include.errors import DataFileError, TableRefusedError
-from include.records.records import Intake
+from include.records.data import Intake
 from include.steps.recover import recover
 from include.steps.staged_rows import KNOWN_BYTES
 from include.store import open_store

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from include.context.step_context import StepContext
-from include.records.records import Fate
+from include.records.data import Fate
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 from tests.logs import records_of

@@ -8,7 +8,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import SpecError
-from include.records.records import Form
+from include.records.training import Form
 from include.spec.model_spec import Slice
 from tests import steps
 from tests.contract.pipeline import DAG_RUNS, Run, drop, run, take_in

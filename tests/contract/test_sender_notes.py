@@ -12,7 +12,7 @@ from obstore.exceptions import PermissionDeniedError
 from include.adapters import landing as door
 from include.adapters import sender_notes
 from include.context.step_context import StepContext
-from include.records.records import Batch, Fate
+from include.records.data import Batch, Fate
 from include.steps import ingest as ingest_step
 from include.steps import replay as replay_step
 from include.store import Store, open_store

@@ -15,7 +15,9 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import DeliveryRefusedError, NothingToDoError
-from include.records.records import Candidate, Form, Intake, Verdict
+from include.records.data import Intake
+from include.records.judging import Verdict
+from include.records.training import Candidate, Form
 from include.reports.account import Account
 from include.spec import contract as contracts
 from include.spec.model_spec import Family

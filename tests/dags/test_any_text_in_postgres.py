@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import FileRefusedError, NothingToDoError
+from include.records.data import Batch
+from include.records.judging import Preflight
 from include.records.moves import Move, MoveKind
-from include.records.records import Batch, Form, Preflight, pack
+from include.records.packing import pack
+from include.records.training import Form
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest

@@ -11,7 +11,7 @@ from airflow.dag_processing.dagbag import DagBag
 
 from include.errors import NotOwnerError
 from include.settings import read_settings
-from include.spec.model_spec import read_specs
+from include.spec.spec_files import read_specs
 
 Parse = Callable[[Path], DagBag]
 

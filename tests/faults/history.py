@@ -18,7 +18,8 @@ from demo.data import pulsar_rows
 from include.adapters import landing as door
 from include.adapters.lake.sides import Sides
 from include.context.step_context import StepContext, step_context
-from include.records.records import Batch, Intake, pack
+from include.records.data import Batch, Intake
+from include.records.packing import pack
 from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
 from include.store import Folder, Store, open_store

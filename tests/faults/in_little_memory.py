@@ -15,7 +15,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
 from include.context.intake_context import IntakeContext, intake_context
-from include.records.records import Dataset
+from include.records.data import Dataset
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from include.spec.model_spec import Spec, read_spec
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec
 from tests.faults import history
 
 DISK = "12m"

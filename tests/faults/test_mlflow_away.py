@@ -14,7 +14,7 @@ import pytest
 
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext, step_context
-from include.records.records import Form
+from include.records.training import Form
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from tests import steps

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from include.adapters import landing as door
 from include.context.step_context import StepContext
 from include.formats.completeness import why_ignored
-from include.records.records import pack
+from include.records.packing import pack
 from include.steps import ingest as ingest_step
 from include.store.keys import key_part, name_of
 from include.text.showable import showable, showable_name, showable_row

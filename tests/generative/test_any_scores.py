@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from include.records.arrays import Labels, Probabilities
-from include.records.records import Agreement, Form, Proof, Scorecard, Scores, Verdict
+from include.records.judging import Agreement, Proof, Scorecard, Scores, Verdict
+from include.records.training import Form
 from include.spec.model_spec import Gate, Selection
 from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, gains, promote
 from include.stages.score import agree, score

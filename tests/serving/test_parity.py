@@ -10,9 +10,10 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from include.records.arrays import Matrix, Probabilities
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.settings import PROJECT
-from include.spec.model_spec import Family, read_spec
+from include.spec.model_spec import Family
+from include.spec.spec_files import read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
 from serving.bundle import (

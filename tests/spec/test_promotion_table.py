@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records.records import (
-    AdoptionGround,
-    CallCounts,
-    Decision,
-    Form,
-    Proof,
-    Scores,
-    Verdict,
-)
+from include.records.judging import AdoptionGround, CallCounts, Decision, Proof, Scores, Verdict
+from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import asked, counts_everywhere, promote
 from include.stages.score import agree, score, score_slice

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from include.records.arrays import Matrix
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.model_spec import Family, Selection
 from include.stages.select import Lane, Preparation, build, folded, run
 from serving.bundle import Layout

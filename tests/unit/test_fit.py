@@ -7,7 +7,8 @@ from sklearn.pipeline import Pipeline
 
 from include.records.arrays import Matrix
 from include.settings import PROJECT
-from include.spec.model_spec import Family, read_spec
+from include.spec.model_spec import Family
+from include.spec.spec_files import read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
 from serving.bundle import Layout

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from include.records.arrays import Block
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.model_spec import Family
 from include.stages.fit import fit, fit_blocks, part, reads_blocks
 from include.stages.select import build

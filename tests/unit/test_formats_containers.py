@@ -13,7 +13,8 @@ import zstandard
 
 from include.errors import FileRefusedError, SpecError
 from include.formats.packed import FREE_BYTES
-from include.spec.model_spec import Spec, read_spec
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec
 from include.stages.ingest import Part, ingest
 
 CSV = b"a,c,y\n1,x,1\n2,z,0\n"

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from include.monitoring import prometheus_page
 from include.monitoring.prometheus_page import Seen, State
+from include.records.data import Dataset
 from include.records.ledger_state import (
     Arrival,
     LakeReading,
@@ -17,7 +18,6 @@ from include.records.ledger_state import (
     TrainingRun,
 )
 from include.records.moves import Move, MoveKind
-from include.records.records import Dataset
 
 DATASET = Dataset(7, {"negative": 80, "positive": 8}, {"negative": 20, "positive": 2}, grown=6)
 LANDING = LandingReading(2, 1, oldest=50.0, refused_files=1, refused_rows=3, quarantine_bytes=99)

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from include.records.records import Batch, Decision, Fate, Form, Proof, Scores
+from include.records.data import Batch, Fate
+from include.records.judging import Decision, Proof, Scores
 from include.records.refusals import CONFLICT
+from include.records.training import Form
 from include.reports.decision_page import render
 from include.spec.model_spec import Gate
 from include.stages.decide import promote

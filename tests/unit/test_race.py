@@ -12,7 +12,7 @@ import pytest
 from include.adapters.race_results import Board
 from include.errors import SpecError
 from include.records.arrays import Outcome
-from include.records.records import Trial
+from include.records.training import Trial
 from include.spec.model_spec import Spec
 from include.stages.select import folded
 from include.steps import race

@@ -6,7 +6,9 @@ import pytest
 
 from include.errors import SpecError
 from include.settings import PROJECT
-from include.spec.model_spec import Data, Spec, read_spec, read_specs
+from include.spec.data_spec import Data
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec, read_specs
 
 OLD = '[[slices]]\nname = "old"\ncolumn = "age"\n'
 SANTANDER = PROJECT / "include" / "specs" / "santander.toml"

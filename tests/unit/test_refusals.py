@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from pydantic import TypeAdapter
 
-from include.records.records import Batch, pack
+from include.records.data import Batch
+from include.records.packing import pack
 from include.records.refusals import MOST_KEPT, ReasonTally, RefusalReason, sentence
 
 PRICE = RefusalReason("not a number", "price", 4871, 2, "$60,000.00")

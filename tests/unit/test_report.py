@@ -3,8 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.records.records import Batch, Fate, Form, Scores, Served
+from include.records.data import Batch, Fate
+from include.records.judging import Scores
+from include.records.models import Served
 from include.records.refusals import CONFLICT
+from include.records.training import Form
 from include.reports.account import Account, Failure, Told, told
 from include.reports.run_report import NOTE, bounded, report
 from include.spec.model_spec import Gate

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from include.records.records import Candidate, Heat
+from include.records.training import Candidate, Heat
 from include.stages.select import Cut, Lane, Part, Standing, heats, judge
 
 Y = np.array([0, 1] * 50, np.int8)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.model_spec import Family, Selection
 from include.stages.select import Fold, Lane, Preparation, build, candidates, folded, lanes, run
 from serving.bundle import Layout

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from include.records.arrays import Outcome
-from include.records.records import Candidate, Trial
+from include.records.training import Candidate, Trial
 from include.stages.select import Cut, Lane, listed, standing
 
 FITTED = Trial(Candidate("forest", {}), 5000, 0.51, (0.5, 0.52), 0.3, 1.0, best_f1=0.53)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from include.errors import SpecError
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.model_spec import Family
 from include.stages.select import build, candidates
 from serving.bundle import Layout

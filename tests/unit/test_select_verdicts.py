@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from include.records.records import Candidate, Trial
+from include.records.training import Candidate, Trial
 from include.stages.select import (
     Cut,
     Lap,

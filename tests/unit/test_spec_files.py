@@ -6,7 +6,8 @@ import pytest
 
 from include.errors import SpecError
 from include.settings import PROJECT, read_settings
-from include.spec.model_spec import Spec, read_spec, read_specs, spec_names
+from include.spec.model_spec import Spec
+from include.spec.spec_files import read_spec, read_specs, spec_names
 
 
 @pytest.mark.parametrize("form", ["byte order mark", "Windows line ends", "both"])

@@ -8,7 +8,7 @@ from deltalake.transaction import RemoveAction
 
 from include.adapters.lake.commits import GROWTH
 from include.adapters.lake.schemas import SIDES
-from include.records.records import Counts, Dataset
+from include.records.data import Counts, Dataset
 
 _CLASSES = {0: "negative", 1: "positive"}
 

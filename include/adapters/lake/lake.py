@@ -21,7 +21,7 @@ from include.adapters.lake.staging import Staging
 from include.adapters.lake.table import Table
 from include.errors import ContractError, DataFileError, DataVersionError, reason_of
 from include.records.arrays import Block, Labels, Matrix
-from include.records.records import Counts, Dataset
+from include.records.data import Counts, Dataset
 from include.spec import contract as contracts
 from include.spec.contract import Contract
 from include.store import open_store

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.lake import Lake
+from include.records.data import Dataset
 from include.records.ledger_state import LakeReading
-from include.records.records import Dataset
 
 _EMPTY = LakeReading(None, 0, None)
 

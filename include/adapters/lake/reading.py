@@ -8,7 +8,7 @@ import polars as pl
 
 from include.adapters.lake.schemas import KEYS
 from include.records.arrays import Block, Labels, Matrix
-from include.records.records import Counts
+from include.records.data import Counts
 from include.spec.contract import Contract
 from serving.bundle import Layout, Value
 from serving.values.notation import PLAIN

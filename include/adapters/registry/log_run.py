@@ -18,8 +18,8 @@ from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NO
 from include.adapters.registry.healing import is_deleted
 from include.adapters.registry.models import MOVES_NOTE
 from include.adapters.registry.versions import Versions
+from include.records.judging import Verdict
 from include.records.moves import Move, MoveKind
-from include.records.records import Verdict
 
 log = logging.getLogger("ratchet")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"

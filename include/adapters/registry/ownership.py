@@ -14,8 +14,8 @@ from mlflow.exceptions import MlflowException
 from include.adapters.registry.connection import SPEC, asking_for
 from include.adapters.registry.promotions import Promotions
 from include.errors import NothingToDoError, NotOwnerError
+from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind
-from include.records.records import ModelVersion
 
 log = logging.getLogger("ratchet")
 TRANSFERRED = "ratchet.transferred"

@@ -35,8 +35,9 @@ from include.adapters.registry.log_run import (
 )
 from include.adapters.registry.models import Made, made
 from include.errors import ChampionMovedError, GoneError, ModelRefusedError
+from include.records.judging import Decision
+from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind, succession
-from include.records.records import Decision, ModelVersion
 from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")

@@ -36,7 +36,10 @@ from include.adapters.registry.connection import (
 )
 from include.errors import GoneError
 from include.records.arrays import Probabilities
-from include.records.records import Batch, ModelVersion, Proof, Scorecard, Scores, Trial
+from include.records.data import Batch
+from include.records.judging import Proof, Scorecard, Scores
+from include.records.models import ModelVersion
+from include.records.training import Trial
 from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")

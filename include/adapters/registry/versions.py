@@ -28,7 +28,7 @@ from include.adapters.registry.connection import (
 )
 from include.adapters.registry.models import RegisteredModel
 from include.errors import GoneError, ModelRefusedError
-from include.records.records import ModelVersion, Origin
+from include.records.models import ModelVersion, Origin
 from include.text.showable import showable_values
 from serving.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
 

@@ -9,7 +9,7 @@ the older ones is not above its F1 on the later ones beyond noise.
 import numpy as np
 from numpy.typing import NDArray
 
-from include.records.records import AdoptionGround, CallCounts, Check
+from include.records.judging import AdoptionGround, CallCounts, Check
 from include.stages.decide.rows import LEAST_OF_A_CLASS
 
 KNOWN_SHARE = 0.95

@@ -6,7 +6,7 @@ from math import ceil, log2
 import numpy as np
 from scipy.special import bdtr
 
-from include.records.records import Agreement, Check, Scorecard, Scores, SliceScore
+from include.records.judging import Agreement, Check, Scorecard, Scores, SliceScore
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreeing, proof_of, proven
 from include.stages.decide.resampling import asked, gains, win_share

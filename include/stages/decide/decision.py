@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from include.records.records import Check, Decision, Form, Preflight, Scores, Verdict
+from include.records.judging import Check, Decision, Preflight, Scores, Verdict
+from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
 from include.stages.decide.fitness import BY_ROWS, fitness, flown

@@ -1,6 +1,6 @@
 """What a challenger has to be by itself: the checks whose failure is a REJECT."""
 
-from include.records.records import Check, Preflight, Scorecard, Scores
+from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreeing, proven
 

@@ -1,6 +1,6 @@
 """The leak proof of a contender as a check."""
 
-from include.records.records import Check, Proof, Scores
+from include.records.judging import Check, Proof, Scores
 from include.stages.decide.adopted import agreement, grounds
 
 

@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from include.records.records import Agreement
+from include.records.judging import Agreement
 
 DRAWS = 10_000
 # A decision made again from the same scores has to come out the same.

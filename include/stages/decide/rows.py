@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from include.records.records import Check, Scorecard
+from include.records.judging import Check, Scorecard
 
 LEAST_OF_A_CLASS = 10
 """Holdout rows of each class without which figures say next to nothing."""

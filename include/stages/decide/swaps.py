@@ -19,7 +19,7 @@ from fractions import Fraction
 from itertools import product
 from math import comb
 
-from include.records.records import Agreement
+from include.records.judging import Agreement
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from include.errors import BadRowsError
 from include.formats import BLOCK_BYTES, RefusedRow, raw_texts
 from include.records.refusals import OTHER_NOTATION
 from include.spec.contract import Contract
-from include.spec.model_spec import Data, Spec
+from include.spec.data_spec import Data
+from include.spec.model_spec import Spec
 from include.stages.ingest.columns import (
     listed,
     require_columns,

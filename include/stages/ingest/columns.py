@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from include.errors import FileRefusedError
 from include.formats import Held, Table
 from include.spec.contract import Column, Contract
-from include.spec.model_spec import Data
+from include.spec.data_spec import Data
 from include.text.showable import showable_name
 
 OWN_COLUMNS = frozenset({"line", "label", "key_high", "key_low", "side", "batch"})

@@ -8,7 +8,8 @@ import polars as pl
 from include.errors import FileRefusedError
 from include.formats import Chunk, Held, Table
 from include.spec.contract import Contract, Kind, first
-from include.spec.model_spec import Data, Spec, is_index, matches
+from include.spec.data_spec import Data, is_index, matches
+from include.spec.model_spec import Spec
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.notations import as_stated, notation_of
 from include.stages.ingest.numbers import as_number, as_text

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from include.spec.contract import Contract
-from include.spec.model_spec import ANYTHING_ELSE, Label
+from include.spec.data_spec import ANYTHING_ELSE, Label
 from include.stages.ingest.numbers import MISSING, as_number
 from serving.values.spelling import canonical, truth
 

@@ -10,7 +10,7 @@ import polars as pl
 from include.errors import BadRowsError
 from include.formats import RefusedRow
 from include.records.refusals import UNKNOWN_LABEL, counted
-from include.spec.model_spec import Data, Label
+from include.spec.data_spec import Data, Label
 from include.text.showable import showable_name
 from serving.values.spelling import spelled
 

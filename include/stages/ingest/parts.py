@@ -8,7 +8,7 @@ import polars as pl
 
 from include.formats import Chunk, Stated, Table, all_columns, open_table
 from include.spec.contract import Column, Contract
-from include.spec.model_spec import Data
+from include.spec.data_spec import Data
 from include.stages.ingest.halves import Edges, Judged
 from include.stages.ingest.numbers import MISSING
 from include.stages.ingest.part import Part

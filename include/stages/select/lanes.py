@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from include.records.arrays import Matrix, Outcome
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.stages.select.folds import Fold
 
 Staged = NDArray[np.float64]

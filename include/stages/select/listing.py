@@ -6,7 +6,7 @@ every candidate, and each by another amount. Only who ran over all rows has the 
 
 from collections.abc import Iterator, Sequence
 
-from include.records.records import Trial
+from include.records.training import Trial
 
 _HEAD = f"{'':>3}  {'F1 as served':>12}  {'F1 at best':>10}  {'rows':>9}  candidate"
 

@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
 
 from include.errors import SpecError
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.spec.estimators import ESTIMATOR_VALUED, TUPLE_VALUED, is_path, resolve, step_names
 from include.spec.model_spec import Family
 from serving.bundle import Layout

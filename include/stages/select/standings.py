@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from include.records.arrays import Labels, Outcome
-from include.records.records import Heat, Trial
+from include.records.training import Heat, Trial
 from include.spec.model_spec import Selection
 from include.stages.select.lanes import Lane
 from include.stages.select.verdicts import Cut, Lap, beaten, gap_between, gap_on_all, judge

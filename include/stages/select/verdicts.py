@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from include.records.arrays import Calls, Labels, Probabilities
-from include.records.records import Candidate, Trial
+from include.records.training import Candidate, Trial
 
 _RESAMPLES = 200
 CERTAINTY = 2.326

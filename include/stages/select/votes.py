@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 
-from include.records.records import Candidate
+from include.records.training import Candidate
 from include.stages.select.verdicts import Cut, Lap, judge
 
 SOFT_VOTE = "soft_vote"

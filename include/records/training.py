@@ -1,0 +1,84 @@
+"""What a run is asked for, plans, and races."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from include.records.data import Dataset
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the trigger form can ask of a run; the defaults are what a file or the night asks."""
+
+    no_new_data: str = "skip"
+    """`skip` or `retrain`: what to do when no row is new since the last decision."""
+    force: bool = False
+    """Promote the challenger even if it is not better."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to train on, and the MLflow run that records it."""
+
+    run_id: str
+    """The MLflow run."""
+    dataset: Dataset
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model family with one set of hyper-parameters."""
+
+    family: str
+    params: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """Name the candidate in a leaderboard."""
+        listed = ", ".join(f"{name.split('__')[-1]}={value}" for name, value in self.params.items())
+        return f"{self.family}({listed})"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one candidate did over the folds: a line of the leaderboard."""
+
+    candidate: Candidate
+    rows: int
+    """Train rows that were cut into folds; 0 for a candidate that has not been fitted yet."""
+    f1: float
+    """Mean over the folds of F1 at the threshold."""
+    fold_f1: tuple[float, ...]
+    threshold: float
+    """Of a finalist that which it would be served with; else the one with the best F1 on all
+    out-of-fold probabilities."""
+    seconds: float
+    run_id: str = ""
+    """The nested MLflow run with its out-of-fold probabilities."""
+    failure: str = ""
+    """Why the candidate could not be fitted to this data; it is out of the race then."""
+    left: str = ""
+    """By whom it was clearly beaten, and on how many rows; empty while it is in the race."""
+    best_f1: float | None = None
+    """Of a finalist its F1 at the threshold with the best F1; None where `f1` is that."""
+    ended_early: int | None = None
+    """Rounds after which boosting ended by itself, before this candidate's number of them."""
+
+    @classmethod
+    def unjudged(cls, candidate: Candidate) -> "Trial":
+        """Return the line of a candidate that nobody has fitted yet."""
+        return cls(candidate, 0, 0.0, (), 0.5, 0.0)
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Candidates over some folds: what one task runs."""
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    rows: int
+    """Train rows that are cut into folds."""
+    folds: tuple[int, ...]
+    threads: int
+    """Threads that each fit may use: heats that run at once share the cores."""
