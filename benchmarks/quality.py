@@ -28,7 +28,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 
 from demo.data import POSITIVE_SHARE, santander_moments, santander_rows
-from include.adapters.race_results import Board
+from include.adapters.race_results import RaceResults
 from include.records.arrays import Labels, Matrix, Probabilities
 from include.settings import PROJECT
 from include.spec.model_spec import Spec
@@ -77,7 +77,7 @@ def select_and_fit(
     """Return the fitted winner of a race, and the threshold that is built into it."""
     with tempfile.TemporaryDirectory() as folder:
         side = select.folded(X, y, spec.selection)
-        ran = Race(spec, layout, side, Board(folder, "run", {}), cores=CORES)
+        ran = Race(spec, layout, side, RaceResults(folder, "run", {}), cores=CORES)
         screened = [race.screen(ran, family.name) for family in spec.families]
         for heat in race.shortlist(ran, screened).heats:
             race.run(ran, replace(heat, threads=CORES))

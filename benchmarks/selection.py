@@ -47,7 +47,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from demo.data import pulsar_rows, santander_rows
-from include.adapters.race_results import Board
+from include.adapters.race_results import RaceResults
 from include.adapters.train_matrix import Arranged, TrainSides
 from include.records.training import Heat, Trial
 from include.spec.model_spec import Spec
@@ -158,7 +158,7 @@ class _Place:
         """Open the race, laying its train side out when it is not there yet."""
         side = TrainSides(self.folder / "sides").open("train", self._arranged)
         rows = select.Folded(side.X, side.y, side.bounds)
-        board = Board(str(self.folder / "races"), "run", {})
+        board = RaceResults(str(self.folder / "races"), "run", {})
         return Race(self.spec, side.layout, rows, board, PROCESSES)
 
     def _arranged(self) -> Arranged:

@@ -78,9 +78,9 @@ def _serve(settings: Settings) -> int:
 def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
     from serving.models.holder import Holder
-    from serving.registry.asking import Bounds
+    from serving.registry.bounded_requests import Bounds
+    from serving.registry.local_copies import Shelf
     from serving.registry.registry import MlflowRegistry
-    from serving.registry.shelf import Shelf
     from serving.registry.watch import Watch
 
     holder = Holder()

@@ -13,7 +13,7 @@ from serving.configuration.settings import Settings
 from serving.connections.clients import Clients
 from serving.connections.limits import connection_limits
 from serving.grpc.server import Listening, start_grpc
-from serving.models.batcher import Batcher, Limits
+from serving.models.batcher import Batcher, BatchLimits
 from serving.models.holder import Holder
 from serving.models.scoring import score
 from serving.protocol import metadata
@@ -82,8 +82,8 @@ def make_app(server: Server, follow: Background | None = None) -> Application:
     return Front(server.service, guard.keys, bodies, rest, settings.max_rows)
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> BatchLimits:
+    return BatchLimits(
         batch_size=lambda name: settings.batching(name).max_batch_size,
         batch_rows=settings.max_batch_rows,
         queue=settings.queue_limit,

@@ -56,7 +56,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReplicaState:
     """What one replica says of a model."""
 
     problem: str = ""
@@ -113,18 +113,18 @@ class Replica:
     key: str = field(default="", repr=False)
     """The API key to ask with; empty where none is asked for."""
 
-    def standing(self) -> Standing:
+    def standing(self) -> ReplicaState:
         """Return which versions of the model it holds under which roles."""
         try:
             answer = self._send("GET", "/v2/health/ready", _LOOK_SECONDS)
             state = answer.json()["models"].get(self.model)
             if state is None:
-                return Standing(f"it knows no model {self.model}")
+                return ReplicaState(f"it knows no model {self.model}")
             return _standing(state)
         except httpx.HTTPError as error:
-            return Standing(f"no answer ({error or type(error).__name__})")
+            return ReplicaState(f"no answer ({error or type(error).__name__})")
         except _NO_FORM:
-            return Standing(f"{answer.status_code} {_said(answer)}")
+            return ReplicaState(f"{answer.status_code} {_said(answer)}")
 
     def infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None = None
@@ -280,7 +280,7 @@ class Endpoint:
                 )
             time.sleep(self._poll_seconds)
 
-    def _standings(self) -> dict[str, Standing]:
+    def _standings(self) -> dict[str, ReplicaState]:
         return {one.url: one.standing() for one in self.replicas()}
 
 
@@ -289,9 +289,9 @@ def _said(answer: httpx.Response) -> str:
     return "".join(one if one.isprintable() else " " for one in answer.text[:500])
 
 
-def _standing(state: Mapping[str, Any]) -> Standing:
+def _standing(state: Mapping[str, Any]) -> ReplicaState:
     roles, refused = state["roles"].items(), state.get("refused", {}).items()
-    return Standing(
+    return ReplicaState(
         versions={role: one["version"] for role, one in roles},
         digests={role: str(one.get("digest", "")) for role, one in roles},
         refused={
@@ -301,7 +301,7 @@ def _standing(state: Mapping[str, Any]) -> Standing:
     )
 
 
-def _refusals(standings: Mapping[str, Standing], wanted: Wanted) -> list[str]:
+def _refusals(standings: Mapping[str, ReplicaState], wanted: Wanted) -> list[str]:
     reasons = ((url, one.refusal(wanted)) for url, one in standings.items())
     return [
         f"{url} refuses version {wanted.version} as {wanted.role}: {why.reason}"
@@ -310,7 +310,7 @@ def _refusals(standings: Mapping[str, Standing], wanted: Wanted) -> list[str]:
     ]
 
 
-def _late(standings: Mapping[str, Standing], wanted: Wanted, waited: float) -> str:
+def _late(standings: Mapping[str, ReplicaState], wanted: Wanted, waited: float) -> str:
     late = {url: one for url, one in standings.items() if not one.holds(wanted)}
     told = "; ".join(f"{url} still says: {one.told(wanted)}" for url, one in late.items())
     return (

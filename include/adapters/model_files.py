@@ -23,9 +23,9 @@ from include.errors import AdoptionError
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
 from serving.bundle import BundleRefusedError
 from serving.bundle.arrays import from_buffer
-from serving.bundle.looking import is_shape
+from serving.bundle.part_checks import is_shape
 from serving.bundle.rebuilding import REBUILDERS, Rebuilder
-from serving.bundle.refusals import require
+from serving.bundle.refused_bundle import require
 from serving.bundle.trust import Bounded, CheckedUnpickler, Name
 
 MOST_BYTES = 8 << 30

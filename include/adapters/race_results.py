@@ -13,7 +13,7 @@ from include.records.arrays import Outcome
 from include.store import open_store
 
 
-class Board:
+class RaceResults:
     """Outcomes of one training run, a file each."""
 
     def __init__(self, url: str, run_id: str, options: Mapping[str, str]) -> None:

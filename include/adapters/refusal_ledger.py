@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from include.records.refusals import Refusal, Settled
+from include.records.refusal_reasons import Refusal, Settled
 from include.store import Store, open_store
 
 _MOST_LOOKED_AT = 50

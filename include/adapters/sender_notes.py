@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from include.formats.completeness import NOTES
-from include.records.refusals import Refusal
+from include.records.refusal_reasons import Refusal
 from include.store import Folder, open_store
 
 MOST_NOTES = 100

@@ -10,8 +10,8 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Generic, TypeVar
 
-from include.adapters.endpoint import CHAMPION, Standing, Wanted
-from include.adapters.registry import Artifacts, Looking
+from include.adapters.endpoint import CHAMPION, ReplicaState, Wanted
+from include.adapters.registry import Artifacts, RegistryWatch
 from include.context import running_stack
 from include.context.places import Need, places, plain
 from include.context.step_context import StepContext
@@ -215,7 +215,9 @@ def _landing(context: StepContext) -> Iterator[_Line]:
 
 def _models(context: StepContext) -> _Models:
     context.registry.require_owner()
-    reading = Looking(context.settings.registry_url, context.spec.name, context.spec.model).look()
+    reading = RegistryWatch(
+        context.settings.registry_url, context.spec.name, context.spec.model
+    ).look()
     newest = reading.moves[-1].version if reading.moves else reading.champion
     champion = None if newest is None else context.registry.version(newest)
     return _Models(reading, champion, frozenset(context.registry.data_versions()))
@@ -235,8 +237,8 @@ def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:
         )
     elif newest != reading.champion:
         yield _Line(
-            f"the alias champion of {context.spec.model} names version {reading.champion or 'none'}, "
-            f"the log of moves says {newest or 'none'}: the next run settles it, or {settle} now"
+            f"the alias champion of {context.spec.model} names version {reading.champion or 'none'}"
+            f", the log of moves says {newest or 'none'}: the next run settles it, or {settle} now"
         )
     if newest is not None and models.champion is None:
         yield _Line(
@@ -287,7 +289,7 @@ def _of_artifacts(context: StepContext, files: ArtifactsReading) -> Iterator[_Li
     yield _Line(f"model files: {sound} versions are as registered", is_finding=False)
 
 
-def _standings(context: StepContext) -> dict[str, Standing]:
+def _standings(context: StepContext) -> dict[str, ReplicaState]:
     return {one.url: one.standing() for one in context.endpoint.replicas()}
 
 
@@ -300,7 +302,7 @@ def _way_out(context: StepContext) -> str:
 
 
 def _of_serving(
-    context: StepContext, standings: dict[str, Standing], champion: Wanted | None
+    context: StepContext, standings: dict[str, ReplicaState], champion: Wanted | None
 ) -> Iterator[_Line]:
     for url, one in standings.items():
         held = one.versions.get(CHAMPION)

@@ -8,9 +8,9 @@ import polars as pl
 
 from include.formats.bits import Places
 from include.formats.marks import regular
+from include.formats.parsed_table import Chunk, RefusedRow
 from include.formats.records import Record
 from include.formats.survey import Flags, Survey
-from include.formats.table import Chunk, RefusedRow
 from include.text.encodings import BOM
 
 UNDECODABLE = "bytes that are not UTF-8"

@@ -27,16 +27,7 @@ from include.formats.blocks import (
     sieved,
 )
 from include.formats.header import read_start
-from include.formats.read_ahead import ahead
-from include.formats.records import (
-    LONGEST_FIELD,
-    Record,
-    careful,
-    split_lines,
-    too_long,
-)
-from include.formats.survey import MOST_STRAY, Survey, rows_end, survey
-from include.formats.table import (
+from include.formats.parsed_table import (
     FIRST_BLOCK_BYTES,
     HEADER_BYTES,
     LONGEST_ROW_BYTES,
@@ -46,6 +37,15 @@ from include.formats.table import (
     Chunk,
     Stated,
 )
+from include.formats.read_ahead import ahead
+from include.formats.records import (
+    LONGEST_FIELD,
+    Record,
+    careful,
+    split_lines,
+    too_long,
+)
+from include.formats.survey import MOST_STRAY, Survey, rows_end, survey
 from include.text.encodings import BOM
 
 _LINE_ENDS = b"\r\n"

@@ -7,9 +7,9 @@ from itertools import islice
 
 from include.errors import FileRefusedError
 from include.formats.blocks import decodable, shown
+from include.formats.parsed_table import HEADER_BYTES, Stated
 from include.formats.records import Record, careful
 from include.formats.suffixes import SEPARATORS
-from include.formats.table import HEADER_BYTES, Stated
 
 _NAMES = {ord("\t"): "a tab"}
 _SAID = re.compile(rb'"?sep=([^\w"\r\n])\1*+"?(?:\1| )*+(\r\n|\n|\r|$)', re.IGNORECASE)

@@ -10,8 +10,7 @@ import polars as pl
 
 from include.errors import FileRefusedError
 from include.formats.blocks import UNDECODABLE, decodable, shown
-from include.formats.records import too_long
-from include.formats.table import (
+from include.formats.parsed_table import (
     FIRST_BLOCK_BYTES,
     LONGEST_ROW_BYTES,
     OBJECT_BYTES,
@@ -20,6 +19,7 @@ from include.formats.table import (
     RefusedRow,
     require_few_columns,
 )
+from include.formats.records import too_long
 from include.text.encodings import BOM
 
 NOT_JSON = "not JSON"

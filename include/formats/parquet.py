@@ -16,8 +16,8 @@ from pyarrow import types
 from include.errors import FileRefusedError
 from include.formats import typed
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
+from include.formats.parsed_table import Chunk, Held, require_few_columns
 from include.formats.records import LONGEST_FIELD
-from include.formats.table import Chunk, Held, require_few_columns
 
 _CELL_BYTES = 8
 _LEAST_CELL_BYTES = 2

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from include.errors import FileRefusedError
-from include.formats.table import LONGEST_ROW_BYTES
+from include.formats.parsed_table import LONGEST_ROW_BYTES
 
 LONGEST_FIELD = 131_072
 """In characters; the csv module's own limit. An unclosed quote makes the rest of a file one."""

@@ -21,12 +21,12 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from include.adapters import lake as lakes
-from include.adapters.registry import Artifacts, Looking, ask_once
+from include.adapters.registry import Artifacts, RegistryWatch, ask_once
 from include.context.intake_context import intake_context
 from include.context.places import said_by_a_library
 from include.errors import RatchetError, reason_of
 from include.monitoring import prometheus_page
-from include.monitoring.prometheus_page import Seen, State
+from include.monitoring.prometheus_page import LookedAt, State
 from include.records.ledger_state import (
     ArtifactsReading,
     LakeReading,
@@ -98,10 +98,10 @@ class Watch(Generic[R]):
             log.warning("the %s is read again", self._title)
         self._problem, self._at = "", self._clock()
 
-    def seen(self) -> Seen:
+    def seen(self) -> LookedAt:
         """Say how the source is."""
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
-        return Seen(self._source, fresh and not self._problem, self._at)
+        return LookedAt(self._source, fresh and not self._problem, self._at)
 
     def read_at(self) -> float | None:
         """Return when a look last went well, in seconds since 1970."""
@@ -177,7 +177,7 @@ class Watched:
         return State(
             self.spec.name,
             self.spec.model,
-            (Seen("spec", up=True, at=None), *(watch.seen() for watch in watches)),
+            (LookedAt("spec", up=True, at=None), *(watch.seen() for watch in watches)),
             self.landing.reading,
             self.lake.reading,
             self.registry.reading,
@@ -189,12 +189,12 @@ class Watched:
 def watched(spec: Spec, settings: Settings) -> Watched:
     """Open the doors of a spec, to be looked through."""
     context = intake_context(spec, settings)
-    registry = Looking(settings.registry_url, spec.name, spec.model)
+    registry = RegistryWatch(settings.registry_url, spec.name, spec.model)
     artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
     return Watched(
         spec,
         Watch(spec.name, "landing", partial(settle_step.look, context)),
-        Watch(spec.name, "lake", lakes.Looking(context.lake).look),
+        Watch(spec.name, "lake", lakes.LakeWatch(context.lake).look),
         Watch(spec.name, "registry", registry.look),
         ArtifactWatch(spec, artifacts.check),
     )
@@ -224,7 +224,7 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the page from what was seen last."""
-        broken = [State(name, "", (Seen("spec", up=False, at=None),)) for name in self._broken]
+        broken = [State(name, "", (LookedAt("spec", up=False, at=None),)) for name in self._broken]
         return prometheus_page.page([*(one.state() for one in self._watched.values()), *broken])
 
     def _opened(self, spec: Spec) -> Watched | None:

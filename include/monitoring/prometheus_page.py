@@ -30,7 +30,7 @@ _REFUSED = "refused_"
 
 
 @dataclass(frozen=True)
-class Seen:
+class LookedAt:
     """When and how a source was looked at."""
 
     source: str
@@ -48,7 +48,7 @@ class State:
     spec: str
     model: str
     """The registered model; empty for a spec that cannot be read."""
-    seen: tuple[Seen, ...]
+    seen: tuple[LookedAt, ...]
     landing: LandingReading | None = None
     lake: LakeReading | None = None
     registry: RegistryReading | None = None

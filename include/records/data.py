@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from include.records.refusals import CONFLICT, RefusalReason
+from include.records.refusal_reasons import CONFLICT, RefusalReason
 from include.text.showable import showable_name, showable_values
 
 Counts = dict[str, int]

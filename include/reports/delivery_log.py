@@ -3,7 +3,7 @@
 import logging
 
 from include.records.data import Batch, Fate
-from include.records.refusals import counted, sentence
+from include.records.refusal_reasons import counted, sentence
 
 log = logging.getLogger("ratchet")
 

@@ -49,7 +49,7 @@ def is_index(column: str) -> bool:
     return bool(_INDEX.fullmatch(column))
 
 
-class Written(Section):
+class ColumnNotation(Section):
     """How the texts of a column write its values; see `Notation`."""
 
     decimal: Literal[".", ","] = "."
@@ -66,7 +66,7 @@ class Written(Section):
             raise ValueError(f"'{self.decimal}' cannot both be the decimal and part thousands")
         numbers = self.model_dump(
             exclude={"date", "boolean"}
-        ) != Written.model_construct().model_dump(exclude={"date", "boolean"})
+        ) != ColumnNotation.model_construct().model_dump(exclude={"date", "boolean"})
         if bool(self.date) + self.boolean + numbers > 1:
             raise ValueError("a column holds numbers, dates or truths: state one of them")
         return self
@@ -99,7 +99,7 @@ class Data(Section):
     """Shell patterns of features that may be empty, beside those with gaps in the first batch."""
     required: tuple[str, ...] = ()
     """Shell patterns of features that may not be empty, whatever the first batch shows."""
-    notation: dict[str, Written] = {}
+    notation: dict[str, ColumnNotation] = {}
     """Shell pattern to how its texts write numbers, dates or truths."""
     ranges: dict[str, tuple[float, float]] = {}
     """Shell pattern to the lowest and highest number that is accepted."""

@@ -26,7 +26,7 @@ Order = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Standing:
+class ClassCounts:
     """How many rows of one class history has, and how many of them are holdout."""
 
     rows: int = 0
@@ -43,7 +43,7 @@ class _Free:
 
 def split(
     frame: pl.DataFrame,
-    standing: Mapping[int, Standing],
+    standing: Mapping[int, ClassCounts],
     forced: pl.DataFrame,
     holdout: float,
     salt: str,
@@ -118,14 +118,14 @@ def _paired(frame: pl.DataFrame) -> NDArray[np.bool_]:
 
 
 def _lacking(
-    standing: Mapping[int, Standing],
+    standing: Mapping[int, ClassCounts],
     labels: NDArray[np.int8],
     held: NDArray[np.bool_],
     label: int,
     share: float,
 ) -> float:
     """How many rows a class's holdout lacks to its share once the forced rows are in."""
-    was, mine = standing.get(label, Standing()), labels == label
+    was, mine = standing.get(label, ClassCounts()), labels == label
     return share * (was.rows + int(mine.sum())) - was.holdout - int((held & mine).sum())
 
 

@@ -15,7 +15,7 @@ from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.records.data import Batch
-from include.records.refusals import CONFLICT, RefusalReason
+from include.records.refusal_reasons import CONFLICT, RefusalReason
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage

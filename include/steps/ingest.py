@@ -16,7 +16,7 @@ from include.context.step_context import StepContext
 from include.errors import BadRowsError, FileRefusedError
 from include.formats.read_ahead import ahead
 from include.records.data import Batch, Fate
-from include.records.refusals import sentence
+from include.records.refusal_reasons import sentence
 from include.reports.delivery_log import log_counts, log_ending
 from include.spec import contract as contracts
 from include.spec.contract import Contract
@@ -181,7 +181,11 @@ def _refused(
 
 
 def _stage_part(
-    context: IntakeContext, digest: str, number: int, part: ingest_stage.Part, contract: Contract
+    context: IntakeContext,
+    digest: str,
+    number: int,
+    part: ingest_stage.TypedPart,
+    contract: Contract,
 ) -> None:
     context.lake.stage(digest, part_name(number), dedup_stage.with_keys(part.frame, contract))
     context.lake.stage(digest, refused_part_name(number), refused_frame(part.refused))

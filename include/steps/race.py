@@ -23,7 +23,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.adapters.race_results import Board
+from include.adapters.race_results import RaceResults
 from include.adapters.train_matrix import Arranged
 from include.context.step_context import StepContext
 from include.errors import SpecError
@@ -31,7 +31,7 @@ from include.records.training import Candidate, Heat, Plan, Trial
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select
-from include.stages.select import Cut, Folded, Lane, Lap, Part, Standing
+from include.stages.select import Cut, Folded, Lane, Lap, RacePart, RaceStanding
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory
 from serving.bundle import Layout
@@ -48,7 +48,7 @@ class Race:
     spec: Spec
     layout: Layout
     side: Folded
-    board: Board
+    board: RaceResults
     cores: int
     """Of one machine."""
 
@@ -105,7 +105,7 @@ def enter(context: StepContext, plan: Plan) -> Race:
 
     name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
     side = context.train_sides.open(name, arranged)
-    board = Board(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
+    board = RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
     rows = Folded(side.X, side.y, side.bounds)
     return Race(context.spec, side.layout, rows, board, context.settings.cores)
 
@@ -150,7 +150,7 @@ def finalists(race: Race, screened: Screened) -> Field:
 def run(race: Race, heat: Heat) -> Heat:
     """Run a heat; what its candidates came to stands on the board."""
     lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
-    _over(race, lanes, Part(heat.rows, heat.folds), heat.threads)
+    _over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
     return heat
 
 
@@ -200,8 +200,8 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
     race: Race,
     trials: Sequence[Trial],
     lanes: Sequence[Lane],
-    parts: Sequence[Part],
-    coming: Part | None,
+    parts: Sequence[RacePart],
+    coming: RacePart | None,
     most: int,
 ) -> Field:
     """Compare lanes on the last parts they ran and return who goes on to what comes."""
@@ -227,7 +227,7 @@ def _is_in(lane: Lane, trials: Sequence[Trial]) -> bool:
 
 def _newest(
     trials: Sequence[Trial],
-    standings: Sequence[Standing],
+    standings: Sequence[RaceStanding],
     reasons: select.Reasons = MappingProxyType({}),
 ) -> list[Trial]:
     """Return the trials with those of the standings in place of older ones."""
@@ -251,7 +251,7 @@ def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
     return select.build(candidate, family, race.spec.selection.seed, race.layout)
 
 
-def _over(race: Race, lanes: Sequence[Lane], part: Part, threads: int) -> list[Standing]:
+def _over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> list[RaceStanding]:
     """Run lanes over a part, but for what stands on the board already."""
     cut = Cut(part.rows, len(race.side.folds))
     for fold in part.folds:
@@ -267,7 +267,7 @@ def _over(race: Race, lanes: Sequence[Lane], part: Part, threads: int) -> list[S
     return [_standing(race, lane, cut, part.folds) for lane in lanes]
 
 
-def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> Standing:
+def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> RaceStanding:
     found = [race.board.find(_name(lane, cut, fold)) for fold in folds]
     labels = [race.side.validation_labels(fold, cut.rows) for fold in folds]
     return select.standing(lane, cut, labels, [one for one in found if one is not None])

@@ -17,8 +17,8 @@ from typing import BinaryIO
 from include.adapters.landing import Landing
 from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
-from include.formats import open_table, raw_texts
 from include.formats.blocks import UNDECODABLE
+from include.formats.opening import open_table, raw_texts
 from include.formats.suffixes import bare
 from include.stages.ingest import stated
 from include.steps.quarantined_rows import read_rows, rows_of

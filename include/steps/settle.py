@@ -15,7 +15,7 @@ from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
 from include.records.data import Batch, Fate
 from include.records.ledger_state import LandingReading
-from include.records.refusals import Refusal, counted, listed
+from include.records.refusal_reasons import Refusal, counted, listed
 from include.steps.quarantined_rows import rows_of
 from include.text.showable import showable_name
 

@@ -88,11 +88,11 @@ def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
             yield new.drop("line").with_columns(here["side"])
 
 
-def _standing(dataset: Dataset | None) -> dict[int, split_stage.Standing]:
+def _standing(dataset: Dataset | None) -> dict[int, split_stage.ClassCounts]:
     if dataset is None:
         return {}
     return {
-        label: split_stage.Standing(
+        label: split_stage.ClassCounts(
             dataset.train[name] + dataset.holdout[name], dataset.holdout[name]
         )
         for label, name in ((0, "negative"), (1, "positive"))

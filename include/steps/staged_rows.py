@@ -11,7 +11,7 @@ import polars as pl
 
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
-from include.records.refusals import CONFLICT, MOST_KEPT, RefusalReason, ranked
+from include.records.refusal_reasons import CONFLICT, MOST_KEPT, RefusalReason, ranked
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
 from include.text.showable import showable_name, showable_row

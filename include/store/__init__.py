@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from include.store.bucket import Bucket, bucket_problem, connect
-from include.store.door import PIECE, Entry, LeftAlone, Store
 from include.store.folder import Folder, whole
+from include.store.interface import PIECE, Entry, LeftAlone, Store
 
 __all__ = [
     "PIECE",

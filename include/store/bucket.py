@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
-from include.store.door import PIECE, Entry, LeftAlone
 from include.store.folder import whole
+from include.store.interface import PIECE, Entry, LeftAlone
 from include.store.keys import key_part, listed_by_boto, name_of
 
 _LARGEST_COPY = 5 * 10**9

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from include.store.door import PIECE, Entry, LeftAlone
+from include.store.interface import PIECE, Entry, LeftAlone
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 """Errors that mean that no file of this name can be here."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         stand_in,
     )
     from serving.bundle.probing import Answers, answers, bounded, odd_rows
-    from serving.bundle.refusals import BundleRefusedError
+    from serving.bundle.refused_bundle import BundleRefusedError
     from serving.bundle.threads import single_thread
 
 __all__ = [
@@ -77,7 +77,7 @@ _MADE_IN = {
     "answers": "probing",
     "bounded": "probing",
     "odd_rows": "probing",
-    "BundleRefusedError": "refusals",
+    "BundleRefusedError": "refused_bundle",
     "single_thread": "threads",
 }
 """Where each name is. A module is imported when a name of it is first asked for: who only reads

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle.looking import is_flat, is_int, is_shape
-from serving.bundle.refusals import require
+from serving.bundle.part_checks import is_flat, is_int, is_shape
+from serving.bundle.refused_bundle import require
 
 _PLAIN = re.compile(r"b1|[iu][1248]|f[248]|c8|c16|O8|[SU][1-9][0-9]{0,3}|V[1-9][0-9]{0,3}")
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.random import MT19937, PCG64, Generator, RandomState
 
-from serving.bundle.looking import imported, is_array, is_int, is_shape
-from serving.bundle.refusals import require
+from serving.bundle.part_checks import imported, is_array, is_int, is_shape
+from serving.bundle.refused_bundle import require
 
 
 def seed_sequence(cls: Any, checksum: Any, state: Any) -> Any:

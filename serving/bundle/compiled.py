@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle.boosters import require_booster
-from serving.bundle.looking import imported, is_array, is_int, require_children_below
-from serving.bundle.refusals import require
+from serving.bundle.part_checks import imported, is_array, is_int, require_children_below
+from serving.bundle.refused_bundle import require
 
 
 def tree_arguments(features: Any, classes: Any, outputs: Any) -> tuple[int, NDArray[np.int64], int]:

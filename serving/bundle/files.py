@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
-from serving.bundle.refusals import BundleRefusedError, shown
+from serving.bundle.refused_bundle import BundleRefusedError, shown
 from serving.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"

@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 from serving.bundle import arrays, chance, compiled
-from serving.bundle.looking import imported, is_array, is_shape, require_children_below
-from serving.bundle.refusals import require, shown
+from serving.bundle.part_checks import imported, is_array, is_shape, require_children_below
+from serving.bundle.refused_bundle import require, shown
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from serving.bundle.rebuilding import REBUILDERS, Function, Rebuilder, set_attributes
-from serving.bundle.refusals import BundleRefusedError, require, shown
+from serving.bundle.refused_bundle import BundleRefusedError, require, shown
 
 NAMES_FILE = Path(__file__).with_name("trusted_names.json")
 

@@ -61,7 +61,7 @@ class ModelFile:
 
 
 @dataclass(frozen=True)
-class Files:
+class MLServerFiles:
     """What MLServer's files say, in the words of this server's variables."""
 
     server: Mapping[str, str]
@@ -73,10 +73,10 @@ class Files:
     """One sentence for each field that is left aside."""
 
 
-NOTHING = Files(MappingProxyType({}), MappingProxyType({}), (), ())
+NOTHING = MLServerFiles(MappingProxyType({}), MappingProxyType({}), (), ())
 
 
-def read_files(folder: Path) -> Files:
+def read_files(folder: Path) -> MLServerFiles:
     """Read what is below a folder; ValueError when it is no folder or a file cannot be read."""
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: name the one that holds {SETTINGS_FILE}")
@@ -90,7 +90,7 @@ def read_files(folder: Path) -> Files:
     for one, said in found:
         notes += _unknown(one, said, {"name", "max_batch_size", "max_batch_time"})
     places = {ours: f"{theirs} in {path}" for theirs, ours in _OURS.items() if ours in server}
-    return Files(MappingProxyType(server), MappingProxyType(places), models, tuple(notes))
+    return MLServerFiles(MappingProxyType(server), MappingProxyType(places), models, tuple(notes))
 
 
 def _translated(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from serving.configuration import setting_values as values
-from serving.configuration.mlserver_files import NOTHING, Files, read_files
+from serving.configuration.mlserver_files import NOTHING, MLServerFiles, read_files
 
 _Value = TypeVar("_Value")
 _USERNAME = "MLFLOW_TRACKING_USERNAME"
@@ -148,7 +148,7 @@ def read_settings(
     return settings
 
 
-def _settings(said: "_Said", files: Files) -> Settings:
+def _settings(said: "_Said", files: MLServerFiles) -> Settings:
     port = said.value("SERVING_PORT", "8090", values.port)
     return Settings(
         host=said.text("SERVING_HOST") or "127.0.0.1",
@@ -186,7 +186,7 @@ def _settings(said: "_Said", files: Files) -> Settings:
 class _Said:
     """What somebody said, and where, so that an error can name the place."""
 
-    def __init__(self, env: Mapping[str, str], files: Files) -> None:
+    def __init__(self, env: Mapping[str, str], files: MLServerFiles) -> None:
         self._env = env
         self._files = files
 
@@ -241,7 +241,7 @@ def _batching(said: _Said) -> Batching:
     )
 
 
-def _model_batching(said: _Said, files: Files) -> Mapping[str, Batching]:
+def _model_batching(said: _Said, files: MLServerFiles) -> Mapping[str, Batching]:
     size = said.in_environment("SERVING_MAX_BATCH_SIZE")
     wait = said.in_environment("SERVING_MAX_BATCH_TIME")
     return MappingProxyType(

@@ -14,7 +14,7 @@ _WANTED_FILES = 2 * MOST_BY_DEFAULT + FILES_OF_ITS_OWN
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """What connections over HTTP may take, in one process."""
 
     connections: int
@@ -31,7 +31,7 @@ class Limits:
     """Between two requests."""
 
 
-def connection_limits(settings: ConnectionSettings) -> Limits:
+def connection_limits(settings: ConnectionSettings) -> ConnectionLimits:
     """Return the limits that these settings ask for, within what the system lets be open."""
     possible = connections_within(raised_files())
     wanted = settings.most
@@ -43,7 +43,7 @@ def connection_limits(settings: ConnectionSettings) -> Limits:
             possible,
         )
     connections = min(possible, MOST_BY_DEFAULT if wanted is None else wanted)
-    return Limits(
+    return ConnectionLimits(
         connections,
         settings.most_of_a_client or max(1, connections * 3 // 4),
         settings.head_bytes,

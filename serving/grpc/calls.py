@@ -33,7 +33,7 @@ _LARGE_BYTES = 2**18
 _Asked = TypeVar("_Asked", bound=Message)
 
 
-class Repository(Protocol):
+class RepositoryCalls(Protocol):
     """What the repository calls ask; all raise RequestRefusedError with a status and a sentence."""
 
     async def index(self, *, ready: bool = False) -> Sequence[Mapping[str, str]]:
@@ -55,7 +55,7 @@ class Calls:
     def __init__(
         self,
         service: Service,
-        repository: Repository,
+        repository: RepositoryCalls,
         keys: Keys,
         max_rows: int,
         max_message_bytes: int,

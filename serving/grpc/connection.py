@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable
 from typing import cast
 
-from serving.connections.registry import Connection as Place
-from serving.connections.registry import Phase
+from serving.connections.open_connections import OpenConnection as Place
+from serving.connections.open_connections import Phase
 from serving.grpc import frames
 from serving.grpc.fields import FieldReader
 from serving.grpc.frames import ConnectionFault, Frame

@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 
 from serving.connections.clients import Clients
-from serving.connections.limits import Limits
-from serving.connections.registry import Connections
-from serving.grpc.calls import Calls, Repository
+from serving.connections.limits import ConnectionLimits
+from serving.connections.open_connections import Connections
+from serving.grpc.calls import Calls, RepositoryCalls
 from serving.grpc.connection import Connection
 from serving.grpc.shared import Shared
 from serving.service import Service
@@ -36,7 +36,7 @@ class Listening:
     max_message_bytes: int
     max_rows: int
     """Of one request."""
-    limits: Limits
+    limits: ConnectionLimits
     """Of connections; a head is a call's header fields, a body its message."""
     clients: Clients = field(default_factory=Clients)
     """Whose they are."""
@@ -71,7 +71,7 @@ class GrpcServer:
 
 async def start_grpc(
     service: Service,
-    repository: Repository,
+    repository: RepositoryCalls,
     at: Listening,
     keys: Keys,
     memory: MemoryBudget,

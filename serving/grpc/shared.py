@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from serving.connections.limits import Limits
-from serving.connections.registry import Connections
+from serving.connections.limits import ConnectionLimits
+from serving.connections.open_connections import Connections
 from serving.grpc import frames
 from serving.grpc.call import Finds, grpc_status
 from serving.grpc.fields import written
@@ -37,7 +37,7 @@ class Shared:
     connections: Connections
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ConnectionLimits:
         """What a connection may take: a head is a call's header fields, a body its message."""
         return self.connections.limits
 

@@ -37,7 +37,7 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """What a batch may hold and how much may wait."""
 
     batch_size: Callable[[str], int] = lambda _name: 64
@@ -97,9 +97,9 @@ def _tell_nobody(_held: Held, _requests: int, _rows: int) -> None:
 class Batcher:
     """One queue a model version, one batch of it at a time."""
 
-    def __init__(self, limits: Limits | None = None, told: Told = _tell_nobody) -> None:
+    def __init__(self, limits: BatchLimits | None = None, told: Told = _tell_nobody) -> None:
         """Start no thread before the first batch that needs one."""
-        self._limits = limits or Limits()
+        self._limits = limits or BatchLimits()
         self._told = told
         # A version that nobody holds any more takes its lane with it.
         self._lanes: WeakKeyDictionary[Held, _Lane] = WeakKeyDictionary()

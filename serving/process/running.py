@@ -16,7 +16,7 @@ import uvicorn
 from serving.configuration.settings import Settings
 from serving.connections.clients import Clients
 from serving.connections.limits import connection_limits
-from serving.connections.registry import Connections
+from serving.connections.open_connections import Connections
 from serving.observing.logs import log_config
 from serving.rest.bounded_http import BoundedProtocol
 from serving.traffic.drain import LONGEST_SECONDS, Drain, is_impatient, stop_signals

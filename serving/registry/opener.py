@@ -8,8 +8,8 @@ import asyncio
 
 from serving.bundle import Bundle
 from serving.models.loading import load_and_warm
+from serving.registry.local_copies import LocalCopy, Shelf
 from serving.registry.registry import Registry, RegistryError
-from serving.registry.shelf import Copy, Shelf
 
 DOWNLOADS_AT_ONCE = 32
 """Each costs a connection and a file; one that is too slow ends by itself."""
@@ -36,13 +36,13 @@ class Opener:
         """Say whether all files of a version of this name are here and being opened."""
         return bool(self._loading.get(name))
 
-    async def identify(self, name: str, version: str) -> Copy:
+    async def identify(self, name: str, version: str) -> LocalCopy:
         """Return what the registry calls by this number now; raises RegistryError."""
         async with self._questions:
             identity = await self._registry.identity(name, version)
-        return Copy(name, version, identity.digest, identity.source)
+        return LocalCopy(name, version, identity.digest, identity.source)
 
-    async def open(self, copy: Copy) -> Bundle:
+    async def open(self, copy: LocalCopy) -> Bundle:
         """Return a version that has proved that it can answer.
 
         Opening a model can raise anything, see loading. A copy that is no good is removed: it must
@@ -57,12 +57,12 @@ class Opener:
                 self._shelf.drop(self._shelf.folder(copy))
             raise
 
-    async def reopen(self, copy: Copy) -> Bundle:
+    async def reopen(self, copy: LocalCopy) -> Bundle:
         """Return a version of which there is a copy, without the registry."""
         async with self._shelf.reading(copy.name):
             return await self._load(copy)
 
-    async def _opened(self, copy: Copy) -> Bundle:
+    async def _opened(self, copy: LocalCopy) -> Bundle:
         """Download a version if no worker has yet, and open it before anybody can remove it."""
         async with self._shelf.reading(copy.name):
             if await self._has(copy):
@@ -73,7 +73,7 @@ class Opener:
             async with self._shelf.reading(copy.name):
                 return await self._load(copy)
 
-    async def _fetch(self, copy: Copy) -> None:
+    async def _fetch(self, copy: LocalCopy) -> None:
         if await self._has(copy):
             return
         async with self._downloads:
@@ -86,10 +86,10 @@ class Opener:
                 self._shelf.drop(download)
                 raise
 
-    async def _has(self, copy: Copy) -> bool:
+    async def _has(self, copy: LocalCopy) -> bool:
         return await asyncio.to_thread(self._shelf.has, copy)
 
-    async def _load(self, copy: Copy) -> Bundle:
+    async def _load(self, copy: LocalCopy) -> Bundle:
         folder = self._shelf.folder(copy)
         self._loading[copy.name] = self._loading.get(copy.name, 0) + 1
         try:

@@ -21,7 +21,7 @@ import msgspec
 
 from serving.bundle.files import MANIFEST_FILE, MODEL_FILE
 from serving.models.holder import Role
-from serving.registry.asking import TROUBLE, Asking, Bounds, StatusError, reason
+from serving.registry.bounded_requests import TROUBLE, Asking, Bounds, StatusError, reason
 
 SPEC_TAG = "ratchet.spec"
 DIGEST_TAG = "ratchet.digest"

@@ -23,6 +23,7 @@ from functools import partial
 from serving.bundle import Bundle, BundleRefusedError
 from serving.models.holder import Held, Holder, Refusal, Role
 from serving.models.scoring import UnscorableError
+from serving.registry.local_copies import LocalCopy, Shelf
 from serving.registry.opener import Opener
 from serving.registry.registry import (
     Named,
@@ -31,8 +32,7 @@ from serving.registry.registry import (
     UnprovenError,
     VersionGoneError,
 )
-from serving.registry.shelf import Copy, Shelf
-from serving.registry.telling import Troubles, told
+from serving.registry.trouble_log import Troubles, told
 
 LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0
@@ -345,7 +345,7 @@ class Watch:
         named = self._named.get(name, Named()).versions
         return [role for role in Role if named.get(role) == version]
 
-    def _known(self, copy: Copy) -> Held | None:
+    def _known(self, copy: LocalCopy) -> Held | None:
         """Return what is held for a number when it is the version that is meant."""
         held = self._holder.lineup(copy.name).roles().values()
         same = (one for one in held if not copy.is_other_than(_copy_of(one)))
@@ -456,12 +456,12 @@ class Watch:
                 self._holder.refuse(name, refusal)
 
 
-def _held(copy: Copy, bundle: Bundle) -> Held:
+def _held(copy: LocalCopy, bundle: Bundle) -> Held:
     return Held(copy.name, copy.version, bundle, digest=copy.digest, source=copy.source)
 
 
-def _copy_of(held: Held) -> Copy:
-    return Copy(held.name, held.version, held.digest, held.source)
+def _copy_of(held: Held) -> LocalCopy:
+    return LocalCopy(held.name, held.version, held.digest, held.source)
 
 
 def _was_deleted(held: Held) -> str:

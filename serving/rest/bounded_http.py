@@ -14,7 +14,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from serving.connections.registry import Connection, Connections, Phase
+from serving.connections.open_connections import Connections, OpenConnection, Phase
 from serving.refusals import RequestRefusedError
 from serving.rest.front import CONNECTION, refusal_answer
 from serving.rest.one_write import OneWriteProtocol
@@ -55,7 +55,7 @@ class BoundedProtocol(OneWriteProtocol):
     """One connection."""
 
     flow: _Flow
-    _connection: Connection
+    _connection: OpenConnection
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         """Take a place among the connections when one is made; the rest is uvicorn's."""
@@ -83,7 +83,7 @@ class BoundedProtocol(OneWriteProtocol):
         try:
             self._connection = self._connections.open(self, host)
         except RequestRefusedError as refused:
-            self._connection = Connection(host, self._connections.clock(), is_proxy=False)
+            self._connection = OpenConnection(host, self._connections.clock(), is_proxy=False)
             self._write_refusal(refused)
             self._await(_LEAVING)
             self.transport.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.adapters.race_results import Board
+from include.adapters.race_results import RaceResults
 from include.records.arrays import Outcome
 from tests.seaweed import Bucket
 
@@ -13,17 +13,17 @@ OUTCOME = Outcome(np.array([[0.25, 0.5], [np.nan, np.nan]]), 1.5)
 
 
 @pytest.fixture(params=["disk", "bucket"])
-def boards(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Board, Board]:
+def boards(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RaceResults, RaceResults]:
     """Return the boards of two runs of one spec."""
     if request.param == "disk":
         url, options = str(tmp_path / "races"), {}
     else:
         bucket: Bucket = request.getfixturevalue("bucket")
         url, options = f"{bucket.url}/races", dict(bucket.options)
-    return Board(url, "run-1", options), Board(url, "run-2", options)
+    return RaceResults(url, "run-1", options), RaceResults(url, "run-2", options)
 
 
-def test_what_is_written_down_is_found_again(boards: tuple[Board, Board]) -> None:
+def test_what_is_written_down_is_found_again(boards: tuple[RaceResults, RaceResults]) -> None:
     """Probabilities bit for bit, what was never reached included; a failure with its sentence."""
     board, _ = boards
     assert board.find("a.npz") is None
@@ -37,7 +37,7 @@ def test_what_is_written_down_is_found_again(boards: tuple[Board, Board]) -> Non
     assert failed.failure == "Expected n_neighbors <= n_samples_fit"
 
 
-def test_a_cleared_board_leaves_others_alone(boards: tuple[Board, Board]) -> None:
+def test_a_cleared_board_leaves_others_alone(boards: tuple[RaceResults, RaceResults]) -> None:
     """A race that is over takes its own outcomes with it and no others."""
     one, other = boards
     one.keep("a.npz", OUTCOME)
@@ -47,7 +47,7 @@ def test_a_cleared_board_leaves_others_alone(boards: tuple[Board, Board]) -> Non
     assert other.find("a.npz") is not None
 
 
-def test_a_new_run_clears_what_dead_runs_left(boards: tuple[Board, Board]) -> None:
+def test_a_new_run_clears_what_dead_runs_left(boards: tuple[RaceResults, RaceResults]) -> None:
     """Its own outcomes stay: a repeated plan costs the race nothing."""
     one, other = boards
     one.keep("a.npz", OUTCOME)

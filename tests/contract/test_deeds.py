@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 
 from demo.data import pulsar_rows
 from include.adapters.lake import Lake
-from include.adapters.registry import Artifacts, Looking, Registry, promotions
+from include.adapters.registry import Artifacts, Registry, RegistryWatch, promotions
 from include.context.step_context import StepContext, step_context
 from include.errors import (
     ChampionMovedError,
@@ -160,7 +160,7 @@ def world_in(
         registry = Registry(place.url, name, name)
         doors: dict[str, Any] = {"lake": still, "endpoint": Following(), "registry": registry}
         context = replace(base, spec=own, **doors)
-        watchers = Looking(place.url, name, name).look, Artifacts(place.url, name, name).check
+        watchers = RegistryWatch(place.url, name, name).look, Artifacts(place.url, name, name).check
         world = World(context, intake, place.home, fitted, watchers)
         world.promote()
         world.promote()

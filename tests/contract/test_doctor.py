@@ -17,8 +17,8 @@ from include.errors import UnhealthyError
 from serving.app import make_app, make_server
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
+from serving.registry.local_copies import Shelf
 from serving.registry.registry import MlflowRegistry
-from serving.registry.shelf import Shelf
 from serving.registry.watch import Watch
 from serving.traffic.drain import Drain
 from tests.contract.bank import ratchet

@@ -31,8 +31,8 @@ from serving.bundle import Bundle, BundleRefusedError
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
 from serving.registry import opener as following
+from serving.registry.local_copies import Shelf
 from serving.registry.registry import MlflowRegistry
-from serving.registry.shelf import Shelf
 from serving.registry.watch import Watch
 from serving.traffic.drain import Drain
 from tests import steps

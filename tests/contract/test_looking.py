@@ -13,7 +13,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.adapters import lake as lakes
 from include.adapters.landing import Landing
-from include.adapters.registry import Looking, looking
+from include.adapters.registry import RegistryWatch, registry_watch
 from include.context.step_context import StepContext
 from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
 from include.records.moves import RollBack
@@ -48,11 +48,13 @@ def part(key: int, side: str = "train") -> pl.DataFrame:
 
 def reading(context: StepContext) -> RegistryReading:
     """Return what somebody sees who has never looked before."""
-    return Looking(context.settings.registry_url, context.spec.name, context.spec.model).look()
+    return RegistryWatch(
+        context.settings.registry_url, context.spec.name, context.spec.model
+    ).look()
 
 
 @contextmanager
-def requests_counted(seen: Looking, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def requests_counted(seen: RegistryWatch, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Note every question that a look asks MLflow, and forbid every write."""
     asked: list[str] = []
     client = seen._client
@@ -96,7 +98,7 @@ def test_a_batch_is_told_from_tidying(place: tuple[str, dict[str, str], Path]) -
     """Batches are counted by their ids in the log; a commit that only merges files is none."""
     url, options, scratch = place
     lake = lakes.Lake(f"{url}/lake", options, scratch)
-    seen = lakes.Looking(lake)
+    seen = lakes.LakeWatch(lake)
     assert seen.look() == LakeReading(None, 0, None)
     before = time.time()
     for number in range(33):
@@ -107,13 +109,13 @@ def test_a_batch_is_told_from_tidying(place: tuple[str, dict[str, str], Path]) -
     assert after.dataset is not None
     assert (after.dataset.version, after.dataset.grown, after.batches) == (33, 32, 33)
     assert after.committed == pytest.approx(before, abs=60)
-    assert lakes.Looking(lake).look() == after
+    assert lakes.LakeWatch(lake).look() == after
 
 
 def test_a_look_reads_new_commits_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the log is; and all of it when another table came to the place."""
     lake = lakes.Lake(str(tmp_path / "lake"), {}, tmp_path)
-    seen, asked = lakes.Looking(lake), []
+    seen, asked = lakes.LakeWatch(lake), []
     commits = lake.commits
 
     def noted(after: int, up_to: int) -> Any:
@@ -139,7 +141,7 @@ def test_the_registry_before_anything_was_trained(
 ) -> None:
     """Nothing, and looking makes no experiment either."""
     context = new_context()
-    seen = Looking(context.settings.registry_url, context.spec.name, context.spec.model)
+    seen = RegistryWatch(context.settings.registry_url, context.spec.name, context.spec.model)
     with requests_counted(seen, monkeypatch):
         assert seen.look() == RegistryReading(None, (), (), None)
     assert mlflow.MlflowClient().get_experiment_by_name(context.spec.name) is None
@@ -178,7 +180,7 @@ def test_a_look_that_finds_nothing_new_asks_for_the_newest_runs_alone(
     """Four questions; older runs are read when those before them changed, or after an hour."""
     context = new_context()
     ids = [context.registry.open_run(f"manual__{number}", number, {}) for number in range(25)]
-    seen = Looking(context.settings.registry_url, context.spec.name, context.spec.model)
+    seen = RegistryWatch(context.settings.registry_url, context.spec.name, context.spec.model)
     assert [one.verdict for one in seen.look().runs] == [""] * 25
 
     def decide(run_id: str) -> None:
@@ -197,7 +199,7 @@ def test_a_look_that_finds_nothing_new_asks_for_the_newest_runs_alone(
     assert decided() == 1
     decide(ids[0])
     assert decided() == 1
-    monkeypatch.setattr(looking, "_WHOLE_SECONDS", 0.0)
+    monkeypatch.setattr(registry_watch, "_WHOLE_SECONDS", 0.0)
     found = seen.look().runs
     assert sum(one.verdict == "HOLD" for one in found) == 2
     assert questions == [4, 5, 4]
@@ -210,6 +212,6 @@ def test_take_in_without_a_training_is_in_the_lake_alone(
     context = new_context()
     drop(context, ROWS[:300])
     take_in(context)
-    look = lakes.Looking(context.lake).look()
+    look = lakes.LakeWatch(context.lake).look()
     assert (look.batches, look.dataset and look.dataset.rows) == (1, 300)
     assert reading(context).runs == ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Split
 from include.stages.dedup import dedup, with_keys
-from include.stages.split import HOLDOUT, Standing, split
+from include.stages.split import HOLDOUT, ClassCounts, split
 
 Row = tuple[float | None, str | None, int]
 Mode = Literal["quarantine", "keep"]
@@ -60,10 +60,10 @@ class History:
         self.rows = pl.concat([self.rows, new.select(self.rows.columns)])
         return new.height
 
-    def standing(self) -> dict[int, Standing]:
+    def standing(self) -> dict[int, ClassCounts]:
         """Count the rows per class."""
         return {
-            label: Standing(len(part), part.filter(pl.col("side") == HOLDOUT).height)
+            label: ClassCounts(len(part), part.filter(pl.col("side") == HOLDOUT).height)
             for (label,), part in self.rows.group_by("label")
         }
 

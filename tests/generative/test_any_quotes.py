@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
-from include.formats import Chunk, Stated, open_table
 from include.formats.blocks import from_records
 from include.formats.marks import regular
+from include.formats.opening import open_table
+from include.formats.parsed_table import Chunk, Stated
 from include.formats.records import careful
 
 COLUMNS = ("a", "b", "y")

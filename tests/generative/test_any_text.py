@@ -8,15 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
-from include.formats import RefusedRow, Stated
 from include.formats.blocks import from_records
 from include.formats.header import read_header
+from include.formats.parsed_table import RefusedRow, Stated
 from include.formats.records import careful
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, raw_texts
 from include.stages.ingest.halves import Edges, Judged
-from include.stages.ingest.rows import judged
+from include.stages.ingest.row_checks import judged
 
 # Letters of the header, digits and the characters that CSV gives a meaning.
 ALPHABET = "aby019.e-+nif\"',; \t\r\0\ufeff\u00e9\u00a0"

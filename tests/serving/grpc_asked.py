@@ -5,7 +5,7 @@ from typing import Any
 
 from grpc import aio
 
-from serving.connections.limits import Limits
+from serving.connections.limits import ConnectionLimits
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.calls import SERVICES
 from serving.grpc.server import Listening
@@ -13,7 +13,7 @@ from serving.refusals import RequestRefusedError
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
 LONGEST = 2**20
-LIMITS = Limits(
+LIMITS = ConnectionLimits(
     connections=2048,
     client_connections=1536,
     head_bytes=2**14,

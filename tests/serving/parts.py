@@ -12,7 +12,7 @@ import uvicorn
 from serving.app import Server, make_app, make_server
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.registry.shelf import Shelf
+from serving.registry.local_copies import Shelf
 from serving.registry.watch import Watch
 from serving.rest.front import Application
 from serving.traffic.drain import Drain

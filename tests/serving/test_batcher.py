@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.models.batcher import Batcher, Limits
+from serving.models.batcher import Batcher, BatchLimits
 from serving.models.holder import Held
 from serving.refusals import RequestRefusedError
 
@@ -121,7 +121,7 @@ async def test_a_cancelled_request_is_not_scored_and_strands_nobody() -> None:
 @pytest.mark.asyncio
 async def test_a_full_queue_refuses_and_a_late_answer_is_told() -> None:
     """429 for who comes when it is full; 504 for who has waited too long; then all goes on."""
-    model, batcher = Echo(), Batcher(Limits(queue=2, deadline_seconds=0.2))
+    model, batcher = Echo(), Batcher(BatchLimits(queue=2, deadline_seconds=0.2))
     version = held(model)
     model.gate.clear()
     first = await until_busy(batcher, version)
@@ -141,7 +141,7 @@ async def test_a_full_queue_refuses_and_a_late_answer_is_told() -> None:
 @pytest.mark.asyncio
 async def test_a_batch_keeps_to_its_limits() -> None:
     """Neither more requests nor more rows than it may hold; many rows go alone."""
-    model, batcher = Echo(), Batcher(Limits(batch_size=lambda _name: 3, batch_rows=8))
+    model, batcher = Echo(), Batcher(BatchLimits(batch_size=lambda _name: 3, batch_rows=8))
     version = held(model)
     model.gate.clear()
     first = await until_busy(batcher, version)
@@ -168,7 +168,7 @@ def test_everybody_gets_their_own(requests: list[tuple[int, str, bool]]) -> None
     """Whatever comes in whatever turns: own rows, own refusal, nothing left waiting."""
 
     async def play() -> list[Any]:
-        batcher = Batcher(Limits(batch_size=lambda _name: 7, batch_rows=120))
+        batcher = Batcher(BatchLimits(batch_size=lambda _name: 7, batch_rows=120))
         version = held(Echo())
         tasks = []
         for place, (size, fate, pause) in enumerate(requests):

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from serving.configuration.setting_values import networks
 from serving.connections.clients import Clients
 from serving.connections.ended import TELL_SECONDS, Ended
-from serving.connections.limits import FILES_OF_ITS_OWN, Limits, connections_within
-from serving.connections.registry import LEAVE_SECONDS, Connection, Connections, Phase
+from serving.connections.limits import FILES_OF_ITS_OWN, ConnectionLimits, connections_within
+from serving.connections.open_connections import LEAVE_SECONDS, Connections, OpenConnection, Phase
 from serving.refusals import RequestRefusedError
 from tests.logs import messages_of
 
-LIMITS = Limits(6, 4, 1000, head_seconds=10, body_seconds=30, idle_seconds=75)
+LIMITS = ConnectionLimits(6, 4, 1000, head_seconds=10, body_seconds=30, idle_seconds=75)
 PROXIES = networks("10.0.0.0/8, fd00::1")
 
 
@@ -57,7 +57,9 @@ def connections(clock: Clock) -> Connections:
     return Connections(LIMITS, Clients(PROXIES), clock)
 
 
-def opened(connections: Connections, host: str, *, proven: bool = False) -> tuple[Line, Connection]:
+def opened(
+    connections: Connections, host: str, *, proven: bool = False
+) -> tuple[Line, OpenConnection]:
     """Return a new line and its connection."""
     line = Line()
     connection = connections.open(line, host)
@@ -211,9 +213,9 @@ def test_what_is_counted_is_what_is_open(steps: list[tuple[str, int, str]]) -> N
     """Whatever happens in whatever order: never too many, and nothing is counted that is gone."""
     clock = Clock()
     connections = Connections(LIMITS, Clients(PROXIES), clock)
-    held: list[tuple[Line, Connection]] = []
+    held: list[tuple[Line, OpenConnection]] = []
 
-    def alive() -> list[tuple[Line, Connection]]:
+    def alive() -> list[tuple[Line, OpenConnection]]:
         return [one for one in held if one[0].is_open]
 
     for deed, number, host in steps:
@@ -238,7 +240,7 @@ def test_what_is_counted_is_what_is_open(steps: list[tuple[str, int, str]]) -> N
     assert not connections._unproven
 
 
-def _act(connections: Connections, deed: str, line: Line, connection: Connection) -> None:
+def _act(connections: Connections, deed: str, line: Line, connection: OpenConnection) -> None:
     acts: dict[str, Callable[[], None]] = {
         "close": lambda: connections.close(connection),
         "prove": lambda: connections.prove(connection),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.connections.clients import Clients
-from serving.connections.registry import Connections
+from serving.connections.open_connections import Connections
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.call import Call, Headers, Sent
 from serving.grpc.connection import Connection

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from serving.models.holder import Holder, Role
-from serving.registry.asking import Bounds
+from serving.registry.bounded_requests import Bounds
+from serving.registry.local_copies import Shelf
 from serving.registry.registry import MlflowRegistry, RegistryError
-from serving.registry.shelf import Shelf
 from serving.registry.watch import Watch
 from tests.logs import records_of
 from tests.serving import misbehaving as bad

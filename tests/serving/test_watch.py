@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
 from serving.models.holder import Holder, Role
-from serving.registry.shelf import Shelf
+from serving.registry.local_copies import Shelf
 from serving.registry.watch import Watch
 from tests.logs import messages_of
 from tests.serving.conftest import Save, constant

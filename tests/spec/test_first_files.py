@@ -13,7 +13,7 @@ from include.errors import BadRowsError, FileRefusedError
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (
-    Seen,
+    ColumnSummary,
     ingest,
     merging,
     require_one_notation,
@@ -42,7 +42,7 @@ def read(
     """Return the contract of a first file, its first feature's values, remarks and bad rows."""
     ingested = ingest(io.BytesIO(text.encode()), name, a_spec(**data), None)
     parts = list(ingested.parts)
-    found: Seen = seen(parts[0].frame, ingested.contract)
+    found: ColumnSummary = seen(parts[0].frame, ingested.contract)
     values = [value for part in parts for value in part.frame.to_series(1)]
     refused = [row for part in parts for row in part.refused]
     remarks = [*ingested.remarks, *merging(found)]

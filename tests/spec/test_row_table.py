@@ -8,11 +8,11 @@ import pytest
 from include.errors import FileRefusedError
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
-from include.stages.ingest import Part, ingest, require_mostly_good
+from include.stages.ingest import TypedPart, ingest, require_mostly_good
 from serving.values.spelling import SPELLING
 
 
-def part(content: str | bytes, contract: Contract | None = None, **data: Any) -> Part:
+def part(content: str | bytes, contract: Contract | None = None, **data: Any) -> TypedPart:
     """Ingest a file that is one part, a first one unless there is a contract."""
     family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
     fields = {"name": "s", "model": "m", "title": "", "families": (family,)}

@@ -15,7 +15,7 @@ from include.errors import FileRefusedError, SpecError
 from include.formats.packed import FREE_BYTES
 from include.spec.model_spec import Spec
 from include.spec.spec_files import read_spec
-from include.stages.ingest import Part, ingest
+from include.stages.ingest import TypedPart, ingest
 
 CSV = b"a,c,y\n1,x,1\n2,z,0\n"
 ROWS = [(1.0, "x", 1), (2.0, "z", 0)]
@@ -28,7 +28,7 @@ def a_spec(**data: Any) -> Spec:
     return Spec.model_validate(fields | {"data": {"target": "y"} | data})
 
 
-def parts(content: bytes, name: str = "x.csv", **data: Any) -> list[Part]:
+def parts(content: bytes, name: str = "x.csv", **data: Any) -> list[TypedPart]:
     """Read a file."""
     return list(ingest(io.BytesIO(content), name, a_spec(**data), None).parts)
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.errors import FileRefusedError
-from include.formats import Stated
+from include.formats.parsed_table import Stated
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import Ingested, ingest, raw_texts

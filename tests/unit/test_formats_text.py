@@ -6,9 +6,11 @@ import pytest
 import zstandard
 
 from include.errors import FileRefusedError
-from include.formats import Chunk, Stated, open_table, table
+from include.formats import parsed_table
 from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
+from include.formats.opening import open_table
+from include.formats.parsed_table import Chunk, Stated
 
 ROWS = b"a,y\n" + b"".join(b"%d,1\n" % number for number in range(5000))
 
@@ -47,7 +49,7 @@ def test_a_small_file_that_unpacks_to_a_huge_row_is_refused_in_bounded_memory(
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 80 << 20
-    assert table.LONGEST_ROW_BYTES == 8 << 20
+    assert parsed_table.LONGEST_ROW_BYTES == 8 << 20
 
 
 def test_columns_that_are_all_numbers_come_as_numbers_block_by_block() -> None:

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from include.errors import FileRefusedError
-from include.formats import Stated
+from include.formats.parsed_table import Stated
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (

@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.monitoring import prometheus_page
-from include.monitoring.prometheus_page import Seen, State
+from include.monitoring.prometheus_page import LookedAt, State
 from include.records.data import Dataset
 from include.records.ledger_state import (
     Arrival,
@@ -21,7 +21,7 @@ from include.records.moves import Move, MoveKind
 
 DATASET = Dataset(7, {"negative": 80, "positive": 8}, {"negative": 20, "positive": 2}, grown=6)
 LANDING = LandingReading(2, 1, oldest=50.0, refused_files=1, refused_rows=3, quarantine_bytes=99)
-UP = (Seen("lake", up=True, at=1000.0), Seen("registry", up=False, at=400.0))
+UP = (LookedAt("lake", up=True, at=1000.0), LookedAt("registry", up=False, at=400.0))
 
 
 def move(number: int, kind: MoveKind, second: int) -> Move:
@@ -60,7 +60,7 @@ def with_runs(*runs: TrainingRun) -> dict[str, float]:
 
 def test_a_spec_of_which_nothing_is_known_says_that_alone() -> None:
     """No zero stands where nobody has looked."""
-    assert shown([State("cats", "cat", (Seen("lake", up=False, at=None),))]) == {
+    assert shown([State("cats", "cat", (LookedAt("lake", up=False, at=None),))]) == {
         'ratchet_up{spec="cats",source="lake"}': 0
     }
 

@@ -8,7 +8,7 @@ import pytest
 
 from include.records.data import Batch, Fate
 from include.records.judging import Decision, Proof, Scores
-from include.records.refusals import CONFLICT
+from include.records.refusal_reasons import CONFLICT
 from include.records.training import Form
 from include.reports.decision_page import render
 from include.spec.model_spec import Gate

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.adapters.race_results import Board
+from include.adapters.race_results import RaceResults
 from include.errors import SpecError
 from include.records.arrays import Outcome
 from include.records.training import Trial
@@ -47,7 +47,7 @@ class KilledError(Exception):
     """Somebody pulled the plug."""
 
 
-class DyingBoard(Board):
+class DyingBoard(RaceResults):
     """Dies at the n-th outcome, before or after it is written down."""
 
     left = 0
@@ -72,7 +72,7 @@ def spec(families: list[dict[str, Any]] = FAMILIES, **selection: object) -> Spec
 def started(tmp_path: Path) -> Callable[..., Race]:
     """Return a function that starts a race with a board of its own."""
 
-    def start(asked: Spec, kind: type[Board] = Board) -> Race:
+    def start(asked: Spec, kind: type[RaceResults] = RaceResults) -> Race:
         board = kind(str(tmp_path), f"run-{next(RUNS)}", {})
         layout = Layout(tuple(f"f{at}" for at in range(X.shape[1])))
         return Race(asked, layout, folded(X, Y, asked.selection), board, cores=1)

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from include.records.data import Batch
 from include.records.packing import pack
-from include.records.refusals import MOST_KEPT, ReasonTally, RefusalReason, sentence
+from include.records.refusal_reasons import MOST_KEPT, ReasonTally, RefusalReason, sentence
 
 PRICE = RefusalReason("not a number", "price", 4871, 2, "$60,000.00")
 AGE = RefusalReason("missing value", "age", 12, 40, ",1,2")

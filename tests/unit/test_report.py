@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from include.records.data import Batch, Fate
 from include.records.judging import Scores
 from include.records.models import Served
-from include.records.refusals import CONFLICT
+from include.records.refusal_reasons import CONFLICT
 from include.records.training import Form
 from include.reports.account import Account, Failure, Told, told
 from include.reports.run_report import NOTE, bounded, report

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from include.records.training import Candidate, Heat
-from include.stages.select import Cut, Lane, Part, Standing, heats, judge
+from include.stages.select import Cut, Lane, RacePart, RaceStanding, heats, judge
 
 Y = np.array([0, 1] * 50, np.int8)
-FINAL = Part(1000, (0, 1, 2, 3, 4))
+FINAL = RacePart(1000, (0, 1, 2, 3, 4))
 
 
 def lane(family: str) -> Lane:
@@ -17,11 +17,11 @@ def lane(family: str) -> Lane:
     return Lane((Candidate(family, {"size": 1}), Candidate(family, {"size": 2})), "size")
 
 
-def standing(family: str, seconds: float) -> Standing:
+def standing(family: str, seconds: float) -> RaceStanding:
     """Return how a lane stood that took so long on one fold of a tenth of the rows."""
     this = lane(family)
     lap = judge(this.largest, Cut(100, 5), [Y], [Y.astype(np.float64)], seconds)
-    return Standing(this, (lap,), ())
+    return RaceStanding(this, (lap,), ())
 
 
 def cut(seconds: dict[str, float], cores: int = 2) -> tuple[Heat, ...]:

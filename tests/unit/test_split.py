@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.stages.split import Standing, salted_order, split
+from include.stages.split import ClassCounts, salted_order, split
 
 ORDER = [12298538711888488768, 5728793603561181306]
 NOTHING = pl.DataFrame(schema={"key_high": pl.Int64, "key_low": pl.Int64, "side": pl.String})
@@ -25,7 +25,7 @@ def keyed(negatives: int, positives: int, pairs: int = 0) -> pl.DataFrame:
 
 def sided(
     frame: pl.DataFrame,
-    standing: dict[int, Standing] | None = None,
+    standing: dict[int, ClassCounts] | None = None,
     forced: pl.DataFrame = NOTHING,
     salt: str = "salt",
 ) -> pl.DataFrame:
@@ -45,12 +45,12 @@ def test_each_class_gets_its_own_share() -> None:
 
 def test_a_batch_tops_up_what_history_lacks() -> None:
     """Twenty of a hundred are wanted; two are there."""
-    assert holdouts(sided(keyed(50, 0), {0: Standing(50, 2)})) == {0: 18}
+    assert holdouts(sided(keyed(50, 0), {0: ClassCounts(50, 2)})) == {0: 18}
 
 
 def test_a_batch_takes_nothing_back() -> None:
     """Where the holdout has too many rows already, all new ones train."""
-    assert holdouts(sided(keyed(50, 0), {0: Standing(50, 40)})) == {}
+    assert holdouts(sided(keyed(50, 0), {0: ClassCounts(50, 40)})) == {}
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 7])
@@ -114,7 +114,9 @@ def test_no_assignment_that_keeps_equal_rows_together_is_nearer_to_the_share(
 ) -> None:
     """The worse class is as near as it can be; within a row where any assignment is."""
     negatives, positives, pairs = counts
-    standing = {label: Standing(max(rows, held), held) for label, (rows, held) in enumerate(held)}
+    standing = {
+        label: ClassCounts(max(rows, held), held) for label, (rows, held) in enumerate(held)
+    }
     done = sided(keyed(negatives, positives, pairs), standing)
     assert done.group_by("key_high").agg(pl.col("side").n_unique())["side"].max() in (1, None)
 

@@ -7,6 +7,6 @@ a model names can be read back, bit for bit, whatever was tidied since.
 
 from include.adapters.lake.compaction import Compaction
 from include.adapters.lake.lake import Lake
-from include.adapters.lake.looking import Looking
+from include.adapters.lake.lake_watch import LakeWatch
 
-__all__ = ["Compaction", "Lake", "Looking"]
+__all__ = ["Compaction", "Lake", "LakeWatch"]

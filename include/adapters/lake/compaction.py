@@ -14,9 +14,9 @@ import polars as pl
 
 from include.adapters.lake.actions import added, removals
 from include.adapters.lake.datafiles import DataFiles
+from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.place import for_polars
 from include.adapters.lake.schemas import schema_of
-from include.adapters.lake.table import Table
 
 MERGED_FILES = 32
 SMALL_BYTES = 64 * 2**20
@@ -34,13 +34,13 @@ class Compaction:
     """Files that nothing names any more."""
 
 
-def is_crowded(table: Table) -> bool:
+def is_crowded(table: LakeTable) -> bool:
     """Say whether there are enough small files of about one size to merge."""
     newest = table.at()
     return newest is not None and next(_groups(added(newest)), None) is not None
 
 
-def merge(table: Table) -> int:
+def merge(table: LakeTable) -> int:
     """Merge small files and return how many; 0 when another writer came in between."""
     newest = table.at()
     groups = [] if newest is None else list(_groups(added(newest)))
@@ -59,7 +59,7 @@ def merge(table: Table) -> int:
     return sum(group.height for group in groups) if done else 0
 
 
-def sweep(table: Table, keep: Collection[int], grace_hours: int) -> int:
+def sweep(table: LakeTable, keep: Collection[int], grace_hours: int) -> int:
     """Delete files that no version of `keep`, nor the newest, names; return how many."""
     newest = table.at()
     if newest is None:
@@ -93,7 +93,7 @@ def _step(size: int) -> int:
     return max(0, math.ceil(math.log(max(size, 1) / _LEAST_BYTES, 8)))
 
 
-def _rewrite(table: Table, group: pl.DataFrame, files: DataFiles) -> None:
+def _rewrite(table: LakeTable, group: pl.DataFrame, files: DataFiles) -> None:
     partition = (group["side"][0], group["label"][0])
     table.require_whole(group)
     for path in table.paths(group):

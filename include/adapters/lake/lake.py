@@ -10,15 +10,15 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from include.adapters.lake import compaction, reading
+from include.adapters.lake import compaction, row_scans
 from include.adapters.lake.actions import committed, counted
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.datafiles import by_partition
+from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.repair import Repair
 from include.adapters.lake.schemas import KEYS, SIDES, first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
-from include.adapters.lake.table import Table
 from include.errors import ContractError, DataFileError, DataVersionError, reason_of
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts, Dataset
@@ -52,7 +52,7 @@ class Lake:
         self._store = open_store(url, options)
         self._staging = Staging(open_store(f"{url}/staging", options))
         self.sides = Sides(open_store(f"{url}/{_KEPT_SIDES}", options))
-        self._table = Table(f"{url.rstrip('/')}/rows", options, self._scratch)
+        self._table = LakeTable(f"{url.rstrip('/')}/rows", options, self._scratch)
         self.repair = Repair(self._store, self._table, self.sides)
 
     def version(self) -> int | None:
@@ -130,8 +130,8 @@ class Lake:
         Of the rows of a version; none when `version` is None.
         """
         if version is None or keys.is_empty():
-            return pl.DataFrame(schema=reading.MATCH_SCHEMA)
-        return reading.matches(self._table.scan(version, *SIDES, keys_alone=True), keys)
+            return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
+        return row_scans.matches(self._table.scan(version, *SIDES, keys_alone=True), keys)
 
     def committed(self, digest: str) -> int | None:
         """Return the version whose commit holds the batch of this digest, None when none does."""
@@ -149,7 +149,7 @@ class Lake:
         if table is None or commit is None or commit.version > table.version():
             return False
         rows = self._table.scan_batches(int(table.version()), [digest])
-        return reading.count(rows) >= commit.rows
+        return row_scans.count(rows) >= commit.rows
 
     def keep_sides(self) -> None:
         """Write beside the archive on which sides the rows of new batches stand."""
@@ -158,7 +158,7 @@ class Lake:
         version = self.version()
         if version is None or not lacking:
             return
-        rows = reading.sides(self._table.scan_batches(version, lacking))
+        rows = row_scans.sides(self._table.scan_batches(version, lacking))
         for digest in lacking:
             self.sides.keep(digest, rows.filter(batch=digest), batches[digest].version)
 
@@ -202,7 +202,7 @@ class Lake:
         """
         try:
             train = self._side(fitted, "train", keys_alone=True)
-            found = reading.shared(train, self._side(scored, "holdout", keys_alone=True))
+            found = row_scans.shared(train, self._side(scored, "holdout", keys_alone=True))
         except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
             raise DataVersionError(
                 f"version {fitted} of the table, which it was fitted on, cannot be read: "
@@ -217,7 +217,7 @@ class Lake:
     def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
         """Return the digests of the batches that one version did not have and a newer one has."""
         table = self._table.at(newest)
-        digests = reading.batches(self._table.scan(newest, *SIDES, keys_alone=True))
+        digests = row_scans.batches(self._table.scan(newest, *SIDES, keys_alone=True))
         return tuple(one for one in digests if (committed(table, one) or 0) > version)
 
     def came_after(self, digest: str, version: int) -> bool:
@@ -233,11 +233,13 @@ class Lake:
     def batches_with(self, keys: pl.DataFrame, version: int, side: str) -> tuple[str, ...]:
         """Return the digests of the batches that rows of one side with these keys came in."""
         asked = keys.select(KEYS).lazy()
-        return tuple(reading.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
+        return tuple(row_scans.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
 
     def classes(self, version: int, side: str, batches: Collection[str]) -> Counts:
         """Return the rows per class of some batches on one side of a version."""
-        return reading.classes(reading.only(self._side(version, side, keys_alone=True), batches))
+        return row_scans.classes(
+            row_scans.only(self._side(version, side, keys_alone=True), batches)
+        )
 
     def matrix(
         self, version: int, side: str, layout: Layout, batches: Collection[str] | None = None
@@ -248,7 +250,7 @@ class Lake:
         bit. A missing number, a missing category and one that the layout does not know are NaN.
         With `batches`, their rows alone.
         """
-        return reading.matrix(reading.only(self._side(version, side), batches), layout)
+        return row_scans.matrix(row_scans.only(self._side(version, side), batches), layout)
 
     def blocks(self, version: int, side: str, layout: Layout, rows: int) -> Iterator[Block]:
         """Yield one side of a version as `matrix` lays it out, so many rows at a time.
@@ -257,15 +259,15 @@ class Lake:
         paths: the same version is the same blocks, bit for bit, but the same rows in another
         version, or in another table, may stand in another order.
         """
-        return reading.blocks(self._table.scan_files(version, side), layout, rows)
+        return row_scans.blocks(self._table.scan_files(version, side), layout, rows)
 
     def layout(self, version: int, contract: Contract) -> Layout:
         """Return how rows become a matrix: with the categories of the version's train side."""
-        return reading.layout(self._side(version, "train"), contract)
+        return row_scans.layout(self._side(version, "train"), contract)
 
     def sample(self, version: int, side: str, layout: Layout, rows: int) -> list[tuple[Value, ...]]:
         """Return the first rows of a side by key: float, str or None in the layout's order."""
-        return reading.sample(self._side(version, side), layout.features, rows)
+        return row_scans.sample(self._side(version, side), layout.features, rows)
 
     def sample_classes(
         self, version: int, side: str, layout: Layout, rows: int
@@ -273,7 +275,7 @@ class Lake:
         """Return the first so many rows of each label of a side, as `sample` does."""
         whole = self._side(version, side)
         classes = (whole.filter(pl.col("label") == label) for label in (0, 1))
-        return [row for one in classes for row in reading.sample(one, layout.features, rows)]
+        return [row for one in classes for row in row_scans.sample(one, layout.features, rows)]
 
     def stage(self, digest: str, name: str, frame: pl.DataFrame) -> None:
         """Keep a frame for the next step of the same run."""

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from deltalake.exceptions import DeltaError
 
-from include.adapters.lake import reading
+from include.adapters.lake import row_scans
+from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.schemas import SIDES
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.soundness import LogProblem, sentence
-from include.adapters.lake.table import Table
 from include.store import Store
 
 _LOG = "_delta_log"
@@ -19,7 +19,7 @@ _HINT = "_last_checkpoint"
 class Repair:
     """The table of one lake, looked at for what it lacks."""
 
-    def __init__(self, store: Store, table: Table, sides: Sides) -> None:
+    def __init__(self, store: Store, table: LakeTable, sides: Sides) -> None:
         """`store` is the spec's place in the lake, below which the table stands in `rows`."""
         self._store = store
         self._table = table
@@ -38,7 +38,7 @@ class Repair:
         newest = self._table.at()
         if newest is None:
             return set()
-        rows = reading.per_batch(self._table.scan(int(newest.version()), *SIDES, keys_alone=True))
+        rows = row_scans.per_batch(self._table.scan(int(newest.version()), *SIDES, keys_alone=True))
         batches = self._table.log.batches()
         return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
 

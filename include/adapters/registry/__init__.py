@@ -7,8 +7,8 @@ for it. So a retried step finds what it did and records nothing twice.
 
 from include.adapters.registry.artifacts import Artifacts
 from include.adapters.registry.connection import ask_once, asking_for
-from include.adapters.registry.looking import Looking
 from include.adapters.registry.registry import Registry
+from include.adapters.registry.registry_watch import RegistryWatch
 from include.adapters.registry.runs import BATCHES
 
-__all__ = ["BATCHES", "Artifacts", "Looking", "Registry", "ask_once", "asking_for"]
+__all__ = ["BATCHES", "Artifacts", "Registry", "RegistryWatch", "ask_once", "asking_for"]

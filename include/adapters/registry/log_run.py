@@ -16,7 +16,7 @@ from mlflow.entities import Run, ViewType
 
 from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NOTE, VERDICT
 from include.adapters.registry.healing import is_deleted
-from include.adapters.registry.models import MOVES_NOTE
+from include.adapters.registry.registered_models import MOVES_NOTE
 from include.adapters.registry.versions import Versions
 from include.records.judging import Verdict
 from include.records.moves import Move, MoveKind

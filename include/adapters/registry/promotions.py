@@ -33,7 +33,7 @@ from include.adapters.registry.log_run import (
     MoveLog,
     entry_name,
 )
-from include.adapters.registry.models import Made, made
+from include.adapters.registry.registered_models import Made, made
 from include.errors import ChampionMovedError, GoneError, ModelRefusedError
 from include.records.judging import Decision
 from include.records.models import ModelVersion

@@ -26,7 +26,7 @@ from include.adapters.registry.connection import (
     SPEC,
     TABLE,
 )
-from include.adapters.registry.models import RegisteredModel
+from include.adapters.registry.registered_models import RegisteredModel
 from include.errors import GoneError, ModelRefusedError
 from include.records.models import ModelVersion, Origin
 from include.text.showable import showable_values

@@ -13,7 +13,7 @@ from include.stages.decide.adopted import counts_everywhere, names_known_rows, r
 from include.stages.decide.comparison import FEW_DISAGREEMENTS
 from include.stages.decide.decision import promote
 from include.stages.decide.resampling import asked, gains
-from include.stages.decide.rows import LEAST_OF_A_CLASS, missing
+from include.stages.decide.row_counts import LEAST_OF_A_CLASS, missing
 
 __all__ = [
     "FEW_DISAGREEMENTS",

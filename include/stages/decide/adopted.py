@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.records.judging import AdoptionGround, CallCounts, Check
-from include.stages.decide.rows import LEAST_OF_A_CLASS
+from include.stages.decide.row_counts import LEAST_OF_A_CLASS
 
 KNOWN_SHARE = 0.95
 """Of the rows that it names, so many have to be train rows of the table."""

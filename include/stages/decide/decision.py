@@ -8,7 +8,7 @@ from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
 from include.stages.decide.fitness import BY_ROWS, fitness, flown
 from include.stages.decide.proven import proof_of
-from include.stages.decide.rows import enough_rows
+from include.stages.decide.row_counts import enough_rows
 
 _HEADLINES = ("champion_f1", "beyond_noise")
 

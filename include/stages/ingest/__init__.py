@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from include.errors import BadRowsError
-from include.formats import BLOCK_BYTES, RefusedRow, raw_texts
-from include.records.refusals import OTHER_NOTATION
+from include.formats.opening import raw_texts
+from include.formats.parsed_table import BLOCK_BYTES, RefusedRow
+from include.records.refusal_reasons import OTHER_NOTATION
 from include.spec.contract import Contract
 from include.spec.data_spec import Data
 from include.spec.model_spec import Spec
+from include.stages.ingest.column_summary import ColumnSummary, merging, outside, seen, with_seen
 from include.stages.ingest.columns import (
     listed,
     require_columns,
@@ -28,20 +30,19 @@ from include.stages.ingest.labels import (
     require_labels,
     share_sentence,
 )
-from include.stages.ingest.part import Part
+from include.stages.ingest.part import TypedPart
 from include.stages.ingest.parts import Source, first_parts, parts, stated
-from include.stages.ingest.rows import LARGEST
-from include.stages.ingest.seen import Seen, merging, outside, seen, with_seen
+from include.stages.ingest.row_checks import LARGEST
 from include.stages.ingest.tally import Tally, empty_columns
 
 __all__ = [
     "LARGEST",
+    "ColumnSummary",
     "Ingested",
     "LabelTally",
-    "Part",
     "RefusedRow",
-    "Seen",
     "Tally",
+    "TypedPart",
     "empty_columns",
     "ingest",
     "labels_sentence",
@@ -72,7 +73,7 @@ class Ingested:
     """The one that was given, or one that the start of the file shows, without what was seen."""
     extra: tuple[str, ...]
     """Columns that the spec would take but the contract does not know: they are not read."""
-    parts: Iterator[Part]
+    parts: Iterator[TypedPart]
     """To be taken once, each made when it is asked for; raises FileRefusedError."""
     remarks: tuple[str, ...] = ()
     """What its sender may not expect of how a first file is read, a sentence each."""
@@ -130,7 +131,7 @@ def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
         )
 
 
-def _mostly_good(parts: Iterator[Part], data: Data) -> Iterator[Part]:
+def _mostly_good(parts: Iterator[TypedPart], data: Data) -> Iterator[TypedPart]:
     """Yield the parts until too many lines are bad: of a hopeless file the start is enough."""
     bad_lines = lines = 0
     for part in parts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from include.errors import FileRefusedError
-from include.formats import Held, Table
+from include.formats.parsed_table import Held, ParsedTable
 from include.spec.contract import Column, Contract
 from include.spec.data_spec import Data
 from include.text.showable import showable_name
@@ -53,7 +53,7 @@ def _without_target(columns: Sequence[str], target: str) -> str:
     )
 
 
-def require_values(features: Sequence[str], target: str, table: Table) -> None:
+def require_values(features: Sequence[str], target: str, table: ParsedTable) -> None:
     """Raise FileRefusedError when the format says that a column holds nothing that is read."""
     if table.kinds is None:
         return
@@ -79,7 +79,7 @@ def require_none_renamed(absent: Sequence[str], extra: Sequence[str]) -> None:
         )
 
 
-def require_kinds(table: Table, contract: Contract) -> None:
+def require_kinds(table: ParsedTable, contract: Contract) -> None:
     """Raise FileRefusedError when the format says that a column cannot be of its kind.
 
     Whatever can be spelled can be a category; a text can be a number, row by row; a date can be
@@ -98,7 +98,7 @@ def require_kinds(table: Table, contract: Contract) -> None:
         raise FileRefusedError(listed(wrong))
 
 
-def _require_target(target: str, table: Table) -> None:
+def _require_target(target: str, table: ParsedTable) -> None:
     if (table.kinds or {})[target] in {None, "date"}:
         raise FileRefusedError(f"the target {target} holds neither numbers nor text")
 

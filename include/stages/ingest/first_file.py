@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from include.errors import FileRefusedError
-from include.formats import Chunk, Held, Table
+from include.formats.parsed_table import Chunk, Held, ParsedTable
 from include.spec.contract import Contract, Kind, first
 from include.spec.data_spec import Data, is_index, matches
 from include.spec.model_spec import Spec
@@ -38,7 +38,7 @@ _Shown = tuple[Kind, Notation]
 class First:
     """A first file, read as far as its contract needs."""
 
-    table: Table
+    table: ParsedTable
     first_chunk: Chunk | None
     """Its first rows, None where it has none; `table` goes on behind them."""
     contract: Contract
@@ -75,7 +75,7 @@ def read_first(source: Source, spec: Spec) -> First:
     return First(table, start, contract, tuple(remarks))
 
 
-def _started(source: Source, features: tuple[str, ...]) -> tuple[Table, Chunk | None]:
+def _started(source: Source, features: tuple[str, ...]) -> tuple[ParsedTable, Chunk | None]:
     table = source.opened()
     require_values(features, source.data.target, table)
     wanted = [*features, source.data.target]
@@ -197,7 +197,7 @@ def _patterns(data: Data) -> Iterator[tuple[str, str]]:
     return ((field, pattern) for field, patterns in fields.items() for pattern in patterns)
 
 
-def _shown(name: str, table: Table, start: Chunk | None, data: Data) -> _Shown:
+def _shown(name: str, table: ParsedTable, start: Chunk | None, data: Data) -> _Shown:
     stated = data.notation_of(name)
     if data.is_category(name):
         return "category", PLAIN

@@ -15,10 +15,11 @@ from itertools import chain, pairwise
 
 import polars as pl
 
-from include.formats import RAGGED, STRAY, UNCLOSED, Chunk, RefusedRow
+from include.formats.blocks import RAGGED, STRAY, UNCLOSED
+from include.formats.parsed_table import Chunk, RefusedRow
 from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
-from include.stages.ingest.part import Part
+from include.stages.ingest.part import TypedPart
 from serving.values.notation import number_reader
 from serving.values.spelling import spelled
 
@@ -58,7 +59,7 @@ class Edges:
     last: str
     contract: Contract
 
-    def whole(self, judged: Iterable[Judged]) -> Iterator[Part]:
+    def whole(self, judged: Iterable[Judged]) -> Iterator[TypedPart]:
         """Yield the parts of a delivery, each without the rows that may be half of one."""
         before: RefusedRow | None = None
         end: list[Judged | None] = [None]
@@ -67,14 +68,14 @@ class Edges:
                 yield self._part(one, before, following.first_bad if following else None)
                 before = one.last_bad
 
-    def _part(self, one: Judged, before: RefusedRow | None, after: RefusedRow | None) -> Part:
+    def _part(self, one: Judged, before: RefusedRow | None, after: RefusedRow | None) -> TypedPart:
         bad = [row for row in (before, *one.refused, after) if row is not None]
         halves = [row for row in bad if row.reason in _DAMAGED and self._is_half(row)]
         beside = dict(self._beside(one, halves, {row.line for row in bad})) if halves else {}
         if not beside:
-            return Part(one.frame, one.refused)
+            return TypedPart(one.frame, one.refused)
         refused = sorted([*one.refused, *beside.values()], key=lambda row: row.line)
-        return Part(one.frame.filter(~pl.col("line").is_in(list(beside))), tuple(refused))
+        return TypedPart(one.frame.filter(~pl.col("line").is_in(list(beside))), tuple(refused))
 
     def _is_half(self, row: RefusedRow) -> bool:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1

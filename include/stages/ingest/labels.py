@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from include.errors import BadRowsError
-from include.formats import RefusedRow
-from include.records.refusals import UNKNOWN_LABEL, counted
+from include.formats.parsed_table import RefusedRow
+from include.records.refusal_reasons import UNKNOWN_LABEL, counted
 from include.spec.data_spec import Data, Label
 from include.text.showable import showable_name
 from serving.values.spelling import spelled

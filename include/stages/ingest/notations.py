@@ -73,7 +73,7 @@ _EXAMPLES: Mapping[str, Notation | None] = {
 
 
 @dataclass(frozen=True)
-class Written:
+class ColumnTexts:
     """How often each text stands in a column, as far as it is read; missing ones left out."""
 
     name: str
@@ -108,7 +108,7 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
     # As nearly always: then no text is looked at by itself.
     if not texts.cast(pl.Float64, strict=False).null_count():
         return PLAIN
-    written = Written(name, dict(texts.value_counts(sort=True).iter_rows()), values, lines)
+    written = ColumnTexts(name, dict(texts.value_counts(sort=True).iter_rows()), values, lines)
     if _said_truths(written):
         return Notation(boolean=True)
     sample = _sample(written.rows)
@@ -151,7 +151,7 @@ def _sample(rows: Mapping[str, int]) -> dict[str, int]:
     return {text: rows[text] for text in some}
 
 
-def _said_truths(written: Written) -> bool:
+def _said_truths(written: ColumnTexts) -> bool:
     """Say whether a column holds true or false, and nothing that says neither."""
     said = {text.casefold() for text in written.rows}
     return not said.isdisjoint(_TRUTHS) and all(truth(text) is not None for text in said)
@@ -163,7 +163,7 @@ def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
     return {text: value for text in texts if (value := read(text)) is not None}
 
 
-def _best(written: Written, notations: Sequence[Notation]) -> list[Notation]:
+def _best(written: ColumnTexts, notations: Sequence[Notation]) -> list[Notation]:
     """Return the notations that read the most rows, the simplest first; none that reads nothing."""
     counts = [written.count(iter(_read(written.rows, one))) for one in notations]
     most = max(counts, default=0)
@@ -194,7 +194,7 @@ def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
         yield from (Notation(date=form) for form in _DATES)
 
 
-def _require_no_number(written: Written) -> None:
+def _require_no_number(written: ColumnTexts) -> None:
     """Raise FileRefusedError for texts that look like numbers or dates in an unknown notation."""
     patterns = (_LIKE_NUMBER, _LIKE_DATE, _LIKE_TIME)
     for pattern, (kind, example) in zip(patterns, _EXAMPLES.items(), strict=True):
@@ -203,7 +203,7 @@ def _require_no_number(written: Written) -> None:
             raise FileRefusedError(_refusal(written, alike, kind, example))
 
 
-def _require_one(written: Written, best: Sequence[Notation]) -> None:
+def _require_one(written: ColumnTexts, best: Sequence[Notation]) -> None:
     """Raise FileRefusedError when two notations read the same texts as different numbers."""
     first, *others = (_read(written.rows, one) for one in best)
     for other, notation in zip(others, best[1:], strict=True):
@@ -217,7 +217,7 @@ def _require_one(written: Written, best: Sequence[Notation]) -> None:
             )
 
 
-def _require_all(written: Written, notation: Notation, read: Mapping[str, float]) -> None:
+def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, float]) -> None:
     """Raise FileRefusedError when many other texts are numbers in another notation."""
     stray = [text for text in written.rows if text not in read and is_other_number(text)]
     if written.count(iter(stray)) > max(_FEW, _STRAY_SHARE * written.total):
@@ -240,7 +240,9 @@ def _generous(notation: Notation, texts: Mapping[str, int]) -> Notation:
     return wider if _read(texts, wider) == _read(texts, notation) else notation
 
 
-def _refusal(written: Written, texts: Sequence[str], kind: str, example: Notation | None) -> str:
+def _refusal(
+    written: ColumnTexts, texts: Sequence[str], kind: str, example: Notation | None
+) -> str:
     if example is None:
         what = f"which look like {kind}, and these are not read: write them as numbers, or as dates"
     else:

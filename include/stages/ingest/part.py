@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from include.formats import RefusedRow
+from include.formats.parsed_table import RefusedRow
 
 
 @dataclass(frozen=True)
-class Part:
+class TypedPart:
     """Some consecutive rows of a delivery."""
 
     frame: pl.DataFrame

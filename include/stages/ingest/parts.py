@@ -6,13 +6,14 @@ from typing import BinaryIO
 
 import polars as pl
 
-from include.formats import Chunk, Stated, Table, all_columns, open_table
+from include.formats.opening import all_columns, open_table
+from include.formats.parsed_table import Chunk, ParsedTable, Stated
 from include.spec.contract import Column, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.halves import Edges, Judged
 from include.stages.ingest.numbers import MISSING
-from include.stages.ingest.part import Part
-from include.stages.ingest.rows import judged
+from include.stages.ingest.part import TypedPart
+from include.stages.ingest.row_checks import judged
 from serving.values.notation import PLAIN
 
 
@@ -25,7 +26,7 @@ class Source:
     data: Data
     size: int
 
-    def opened(self) -> Table:
+    def opened(self) -> ParsedTable:
         """Return its table from the start; FileRefusedError when it has none."""
         return open_table(self.file, self.name, stated(self.data), self.size)
 
@@ -39,15 +40,15 @@ def stated(data: Data) -> Stated:
     return Stated(data.target, data.encoding, data.columns)
 
 
-def parts(table: Table, contract: Contract) -> Iterator[Part]:
+def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
     """Yield the rows of a table that are held to a contract."""
     numbers = _numbers(table, contract)
     yield from _judged(table, contract, read(table, _columns(contract), numbers), numbers)
 
 
 def first_parts(
-    table: Table, contract: Contract, start: Chunk | None, data: Data
-) -> Iterator[Part]:
+    table: ParsedTable, contract: Contract, start: Chunk | None, data: Data
+) -> Iterator[TypedPart]:
     """Yield the rows of a first file, `start` its first ones: gaps are wrong where forbidden."""
     columns = tuple(
         replace(one, missing=not data.must_be_there(one.name)) for one in contract.columns
@@ -58,7 +59,7 @@ def first_parts(
     yield from _judged(table, replace(contract, columns=columns), start, numbers)
 
 
-def read(table: Table, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
+def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
     """Return the next rows; in a column that the file does not have every value is missing."""
     chunk = table.read([one for one in columns if table.has(one)], numbers)
     absent = [one for one in columns if not table.has(one)]
@@ -68,7 +69,7 @@ def read(table: Table, columns: Sequence[str], numbers: Collection[str]) -> Chun
     return replace(chunk, frame=chunk.frame.with_columns(missing))
 
 
-def typed_numbers(columns: Sequence[str], table: Table, data: Data) -> set[str]:
+def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set[str]:
     """Return the columns that a typed format gives as numbers, unless the spec says otherwise."""
     kinds = table.kinds or {}
     return {
@@ -87,19 +88,19 @@ def has_values(chunk: Chunk, column: str) -> bool:
 
 
 def _judged(
-    table: Table, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
-) -> Iterator[Part]:
+    table: ParsedTable, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+) -> Iterator[TypedPart]:
     rows = _rows(table, contract, chunk, numbers)
     if table.separator is None:
         for one in rows:
-            yield Part(one.frame, one.refused)
+            yield TypedPart(one.frame, one.refused)
             del one
         return
     yield from Edges(table.separator, table.columns[0], table.columns[-1], contract).whole(rows)
 
 
 def _rows(
-    table: Table, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+    table: ParsedTable, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
 ) -> Iterator[Judged]:
     while chunk is not None:
         yield Judged(chunk, *judged(chunk, contract))
@@ -110,7 +111,7 @@ def _columns(contract: Contract) -> list[str]:
     return [*contract.features, contract.target]
 
 
-def _numbers(table: Table, contract: Contract) -> set[str]:
+def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
     """Return the columns that are wanted as numbers: of the others the texts tell."""
     return {
         one.name
@@ -121,7 +122,7 @@ def _numbers(table: Table, contract: Contract) -> set[str]:
     }
 
 
-def _is_typed(table: Table, column: Column) -> bool:
+def _is_typed(table: ParsedTable, column: Column) -> bool:
     """Say whether a column that texts would write in a notation has its own type in the file."""
     held = (table.kinds or {}).get(column.name)
     if column.notation.boolean:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from include.records.refusals import ReasonTally
+from include.records.refusal_reasons import ReasonTally
 from include.spec.contract import Contract
+from include.stages.ingest.column_summary import ColumnSummary, outside, seen
 from include.stages.ingest.labels import LabelTally
-from include.stages.ingest.part import Part
-from include.stages.ingest.seen import Seen, outside, seen
+from include.stages.ingest.part import TypedPart
 from include.text.showable import showable_name
 
 _ENOUGH_ROWS = 20
@@ -28,11 +28,11 @@ class Tally:
     reasons: ReasonTally = field(default_factory=ReasonTally)
     labels: LabelTally = field(default_factory=LabelTally)
     outside: Counter[str] = field(default_factory=Counter)
-    seen: Seen | None = None
+    seen: ColumnSummary | None = None
     filled: set[str] = field(default_factory=set)
     """Columns with a value in a good row."""
 
-    def add(self, part: Part, contract: Contract, *, is_first: bool) -> None:
+    def add(self, part: TypedPart, contract: Contract, *, is_first: bool) -> None:
         """Add a part; of a first batch what it shows, of a later one what is new in it."""
         self.parts += 1
         self.read += part.frame.height + len(part.refused)

@@ -8,11 +8,11 @@ from include.stages.select.folds import Fold, Folded, doubled, fold_order, folde
 from include.stages.select.lanes import Lane, Preparation, lanes, run, use_threads
 from include.stages.select.listing import became, listed
 from include.stages.select.pipelines import build, candidates
-from include.stages.select.standings import (
+from include.stages.select.race_standings import (
     Course,
-    Part,
+    RacePart,
+    RaceStanding,
     Reasons,
-    Standing,
     best_first,
     course,
     heats,
@@ -37,10 +37,10 @@ __all__ = [
     "Folded",
     "Lane",
     "Lap",
-    "Part",
     "Preparation",
+    "RacePart",
+    "RaceStanding",
     "Reasons",
-    "Standing",
     "Vote",
     "bagged_threshold",
     "became",

@@ -23,7 +23,7 @@ _UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
 
 
 @dataclass(frozen=True)
-class Seen:
+class ColumnSummary:
     """What some rows hold, by column; no range and no category of one that is always missing."""
 
     ranges: Mapping[str, tuple[float, float]]
@@ -33,7 +33,7 @@ class Seen:
     merged: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Two numbers of a column that are one to a model, which computes in float32."""
 
-    def merge(self, other: "Seen") -> "Seen":
+    def merge(self, other: "ColumnSummary") -> "ColumnSummary":
         """Return what was seen in either."""
         ranges = {
             name: _wider(self.ranges.get(name), other.ranges.get(name))
@@ -43,10 +43,12 @@ class Seen:
             name: self.categories.get(name, frozenset()) | other.categories.get(name, frozenset())
             for name in [*self.categories, *other.categories]
         }
-        return Seen(ranges, categories, self.gaps | other.gaps, {**other.merged, **self.merged})
+        return ColumnSummary(
+            ranges, categories, self.gaps | other.gaps, {**other.merged, **self.merged}
+        )
 
 
-def seen(frame: pl.DataFrame, contract: Contract) -> Seen:
+def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
     """Return the ranges, categories and gaps of the rows of a part."""
     lowest, highest = frame.select(pl.col(pl.Float64).min()), frame.select(pl.col(pl.Float64).max())
     ranges = {
@@ -61,10 +63,10 @@ def seen(frame: pl.DataFrame, contract: Contract) -> Seen:
     gaps = frozenset(name for name, rows in missing.items() if rows)
     large = [name for name, bounds in ranges.items() if max(map(abs, bounds)) > _LARGEST_EXACT]
     pairs = {name: pair for name in large if (pair := _merged(frame[name]))}
-    return Seen(ranges, categories, gaps, pairs)
+    return ColumnSummary(ranges, categories, gaps, pairs)
 
 
-def merging(found: Seen) -> Iterator[str]:
+def merging(found: ColumnSummary) -> Iterator[str]:
     """Yield a sentence for each column whose values are not told apart, or fewer than they look."""
     for name, (one, other) in found.merged.items():
         what = f"{one:.15g} and {other:.15g} are"
@@ -111,7 +113,7 @@ def _plainest(text: str) -> str:
     return "".join(one for one in letters if unicodedata.category(one) not in _UNSEEN)
 
 
-def with_seen(contract: Contract, found: Seen) -> Contract:
+def with_seen(contract: Contract, found: ColumnSummary) -> Contract:
     """Return the contract with what its batch showed.
 
     A column of more than MOST_CATEGORIES categories gets none: nobody would read them.
@@ -150,7 +152,7 @@ def _wider(
     return min(low for low, _ in both), max(high for _, high in both)
 
 
-def _with_seen(column: Column, found: Seen) -> Column:
+def _with_seen(column: Column, found: ColumnSummary) -> Column:
     column = replace(column, missing=column.missing or column.name in found.gaps)
     if column.kind == "number":
         return replace(column, seen=found.ranges.get(column.name))

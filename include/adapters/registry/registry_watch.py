@@ -20,7 +20,7 @@ _WHOLE_SECONDS = 3600.0
 _PAGE, _LARGE_PAGE = 10, 200
 
 
-class Looking(Connection):
+class RegistryWatch(Connection):
     """One spec's experiment and registered model, looked at again and again.
 
     Runs that were seen are remembered: a look asks for the newest ones, and goes on to older ones

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from include.formats import Chunk, RefusedRow
-from include.records.refusals import OTHER_NOTATION, UNKNOWN_LABEL
+from include.formats.parsed_table import Chunk, RefusedRow
+from include.records.refusal_reasons import OTHER_NOTATION, UNKNOWN_LABEL
 from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.notations import is_other_number

@@ -41,7 +41,7 @@ _CONFIGURATION = {
 
 
 @dataclass(frozen=True)
-class Table:
+class LakeTable:
     """The table of one lake."""
 
     url: str

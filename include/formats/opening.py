@@ -17,15 +17,15 @@ from include.formats.foreign import (
 from include.formats.jsonlines import JsonLinesTable
 from include.formats.packed import unpacked
 from include.formats.parquet import ParquetTable
+from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, Stated, require_few_columns
 from include.formats.suffixes import Format, bare, format_of, packing, stated_format
-from include.formats.table import BLOCK_BYTES, Stated, Table, require_few_columns
 from include.formats.zipped import DamagedZipError, foreign_document, only_member
 from include.text.encodings import marked, utf_8
 
 _PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 
 
-def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTES) -> Table:
+def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTES) -> ParsedTable:
     """Open a delivery that is called `name`; FileRefusedError when it has no table in it.
 
     `suffixes` tells format and packing by the name; what the bytes are beside that is refused in
@@ -36,7 +36,7 @@ def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTE
     head = file.read(HEAD_BYTES)
     file.seek(0)
     if kind == "parquet":
-        table: Table = _parquet(file, head, packed, size)
+        table: ParsedTable = _parquet(file, head, packed, size)
     else:
         if packed and not head:
             raise FileRefusedError("the file is empty: 0 bytes came")
@@ -65,7 +65,7 @@ def raw_texts(
     return dict(open_table(file, name, stated, size).texts(wanted)) if wanted else {}
 
 
-def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> Table:
+def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> ParsedTable:
     if packed:
         raise FileRefusedError(_PACKED_PARQUET)
     if not head:
@@ -90,7 +90,9 @@ def _kind_in_zip(file: BinaryIO, name: str) -> Format:
     return kind
 
 
-def _text_table(file: BinaryIO, packed: str, kind: Format, stated: Stated, size: int) -> Table:
+def _text_table(
+    file: BinaryIO, packed: str, kind: Format, stated: Stated, size: int
+) -> ParsedTable:
     if not packed:
         _require(foreign_document(file))
     file.seek(0)

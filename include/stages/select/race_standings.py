@@ -19,7 +19,7 @@ Reasons = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RaceStanding:
     """A lane over some folds of a cut."""
 
     lane: Lane
@@ -38,7 +38,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Part:
+class RacePart:
     """So many train rows, cut into all folds, and the folds that are run."""
 
     rows: int
@@ -49,11 +49,11 @@ class Part:
 class Course:
     """What a race goes over, part by part."""
 
-    screening: tuple[Part, ...]
+    screening: tuple[RacePart, ...]
     """Every candidate runs on these."""
-    semifinal: Part | None
+    semifinal: RacePart | None
     """Who is left then runs on this; None where that would hardly be a step."""
-    final: Part
+    final: RacePart
 
 
 def course(rows: int, rule: Selection) -> Course:
@@ -62,19 +62,19 @@ def course(rows: int, rule: Selection) -> Course:
     Screening has two parts so that it is seen who learns from more rows; the semifinal is the
     geometric mean of the larger one and all rows.
     """
-    final = Part(rows, tuple(range(rule.folds)))
+    final = RacePart(rows, tuple(range(rule.folds)))
     if rule.strategy == "exhaustive":
         return Course((), None, final)
     first = min(rows, rule.screened_rows)
     if rows <= LEAST_STEP * first:
-        return Course((Part(first, (0,)),), None, final)
-    screening = (Part(first // 4, (0,)), Part(first, (0,)))
-    return Course(screening, Part(round(math.sqrt(first * rows)), (0, 1)), final)
+        return Course((RacePart(first, (0,)),), None, final)
+    screening = (RacePart(first // 4, (0,)), RacePart(first, (0,)))
+    return Course(screening, RacePart(round(math.sqrt(first * rows)), (0, 1)), final)
 
 
 def standing(
     lane: Lane, cut: Cut, labels: Sequence[Labels], outcomes: Sequence[Outcome]
-) -> Standing:
+) -> RaceStanding:
     """Judge a lane's candidates by the labels and the outcome of each fold."""
     seconds = sum(one.seconds for one in outcomes)
     laps, unfit = [], []
@@ -89,7 +89,7 @@ def standing(
         else:
             said = [one.probability[at] for one in outcomes]
             laps.append(judge(candidate, cut, labels, said, seconds))
-    return Standing(lane, tuple(best_first(laps)), tuple(unfit))
+    return RaceStanding(lane, tuple(best_first(laps)), tuple(unfit))
 
 
 def best_first(laps: Iterable[Lap]) -> list[Lap]:
@@ -97,7 +97,9 @@ def best_first(laps: Iterable[Lap]) -> list[Lap]:
     return sorted(laps, key=lambda lap: (-lap.trial.f1, lap.trial.candidate.title))
 
 
-def out(now: Sequence[Standing], before: Sequence[Standing], all_rows: int, most: int) -> Reasons:
+def out(
+    now: Sequence[RaceStanding], before: Sequence[RaceStanding], all_rows: int, most: int
+) -> Reasons:
     """Say which lanes could not win on all rows, and who is one too many.
 
     `before` are lanes on a smaller part, empty when there was none. At most `most` lanes stay, the
@@ -123,7 +125,7 @@ def out(now: Sequence[Standing], before: Sequence[Standing], all_rows: int, most
 
 
 def heats(
-    lanes: Sequence[Lane], part: Part, so_far: Sequence[Standing], cores: int
+    lanes: Sequence[Lane], part: RacePart, so_far: Sequence[RaceStanding], cores: int
 ) -> tuple[Heat, ...]:
     """Cut what lanes have to run into what one task runs.
 
@@ -163,7 +165,7 @@ def _shared(seconds: Mapping[str, float], heats: int) -> list[list[str]]:
     return [names for names in dealt if names]
 
 
-def _seconds_to_come(standings: Iterable[Standing], part: Part) -> dict[str, float]:
+def _seconds_to_come(standings: Iterable[RaceStanding], part: RacePart) -> dict[str, float]:
     """Return how long each family will take over a part, by what it took so far."""
     seconds: dict[str, float] = {}
     for one in standings:

@@ -33,7 +33,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Copy:
+class LocalCopy:
     """A version of which there is or could be a copy, and the digest that pins it."""
 
     name: str
@@ -42,7 +42,7 @@ class Copy:
     source: str = ""
     """The model and the run that it was made of; empty where that was not noted."""
 
-    def is_other_than(self, other: "Copy") -> bool:
+    def is_other_than(self, other: "LocalCopy") -> bool:
         """Say whether two of one number are two versions."""
         if self.version != other.version or self.digest != other.digest:
             return True
@@ -79,20 +79,20 @@ class Shelf:
             yield
 
     @asynccontextmanager
-    async def fetching(self, copy: Copy, patience: float) -> AsyncIterator[None]:
+    async def fetching(self, copy: LocalCopy, patience: float) -> AsyncIterator[None]:
         """Be the only one that downloads a version; waits so many seconds for another's."""
         lock = self._shelf(copy.name) / f"{_FETCH}{_marked(copy)}"
         async with self._held(lock, fcntl.LOCK_EX, patience):
             yield
 
-    def folder(self, copy: Copy) -> Path:
+    def folder(self, copy: LocalCopy) -> Path:
         """Return where a version's files are, or would be."""
         shelf = self._shelf(copy.name)
         marked, plain = shelf / _marked(copy), shelf / _safe(copy.version)
         # Version 0.1.0 kept them under the number alone.
         return plain if plain.is_dir() and not marked.is_dir() else marked
 
-    def begin(self, copy: Copy) -> Path:
+    def begin(self, copy: LocalCopy) -> Path:
         """Return a new empty folder to download into; what an earlier end cut short goes."""
         shelf = self._shelf(copy.name)
         shelf.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class Shelf:
             shutil.rmtree(unfinished, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=prefix, dir=shelf))
 
-    def has(self, copy: Copy) -> bool:
+    def has(self, copy: LocalCopy) -> bool:
         """Say whether a copy with this digest is here; its model file is verified when opened."""
         try:
             read_manifest(self.folder(copy), copy.digest)
@@ -109,7 +109,7 @@ class Shelf:
             return False
         return True
 
-    def keep(self, download: Path, copy: Copy) -> None:
+    def keep(self, download: Path, copy: LocalCopy) -> None:
         """Put a whole download in its place, over what was there."""
         place = self._shelf(copy.name) / _marked(copy)
         shutil.rmtree(place, ignore_errors=True)
@@ -119,7 +119,7 @@ class Shelf:
         """Remove a download or a copy."""
         shutil.rmtree(folder, ignore_errors=True)
 
-    def record(self, copy: Copy) -> None:
+    def record(self, copy: LocalCopy) -> None:
         """Note that this version is the champion that answers now."""
         shelf = self._shelf(copy.name)
         before = self._read(shelf)
@@ -143,7 +143,7 @@ class Shelf:
             else:
                 left.unlink(missing_ok=True)
 
-    def last_good(self, name: str) -> Copy | None:
+    def last_good(self, name: str) -> LocalCopy | None:
         """Return the version of a name that was champion here last, if there was one."""
         record = self._read(self._shelf(name))
         return _copy(name, record) if record else None
@@ -215,11 +215,11 @@ def _is_left_over(path: Path, kept: Collection[str]) -> bool:
     return path.is_dir() and _version_of(path.name) not in kept
 
 
-def _copy(name: str, record: _Record) -> Copy:
-    return Copy(name, record.version, record.digest, record.source)
+def _copy(name: str, record: _Record) -> LocalCopy:
+    return LocalCopy(name, record.version, record.digest, record.source)
 
 
-def _marked(copy: Copy) -> str:
+def _marked(copy: LocalCopy) -> str:
     return f"{_safe(copy.version)}{_MARK}{copy.digest[:_MARK_DIGITS]}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle.refusals import require
+from serving.bundle.refused_bundle import require
 
 
 def require_children_below(left: NDArray[Any], right: NDArray[Any], inner: NDArray[Any]) -> None:

@@ -69,7 +69,7 @@ class Chunk:
     """Rows that could not be cut into fields."""
 
 
-class Table(Protocol):
+class ParsedTable(Protocol):
     """A file that is being read, once, from its start to its end."""
 
     @property

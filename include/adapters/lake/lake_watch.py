@@ -10,7 +10,7 @@ from include.records.ledger_state import LakeReading
 _EMPTY = LakeReading(None, 0, None)
 
 
-class Looking:
+class LakeWatch:
     """One lake; what was seen is remembered, so that a look reads the new commits alone."""
 
     def __init__(self, lake: Lake) -> None:

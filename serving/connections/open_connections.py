@@ -14,7 +14,7 @@ from typing import Protocol
 
 from serving.connections.clients import Clients
 from serving.connections.ended import Ended
-from serving.connections.limits import Limits
+from serving.connections.limits import ConnectionLimits
 from serving.refusals import RequestRefusedError
 
 LEAVE_SECONDS = 1.0
@@ -42,7 +42,7 @@ class Owner(Protocol):
         """End it, because what was awaited did not come in time."""
 
 
-class Connection:
+class OpenConnection:
     """What is known of one connection."""
 
     __slots__ = ("blocked_since", "client", "is_proven", "is_proxy", "phase", "since")
@@ -61,13 +61,15 @@ class Connection:
 class Connections:
     """The open connections of one process; used from the event loop alone."""
 
-    def __init__(self, limits: Limits, clients: Clients, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, clients: Clients, clock: Callable[[], float]
+    ) -> None:
         """Hold none yet; `clock` gives seconds."""
         self.limits = limits
         self._clients = clients
         self.clock = clock
-        self._proven: dict[Connection, Owner] = {}
-        self._unproven: dict[str, dict[Connection, Owner]] = {}
+        self._proven: dict[OpenConnection, Owner] = {}
+        self._unproven: dict[str, dict[OpenConnection, Owner]] = {}
         self._numbers: Counter[str] = Counter()
         self._count = 0
         self.now = clock()
@@ -79,7 +81,7 @@ class Connections:
         """Return how many are open."""
         return self._count
 
-    def open(self, owner: Owner, host: str) -> Connection:
+    def open(self, owner: Owner, host: str) -> OpenConnection:
         """Return a new connection, another having given way where it had to.
 
         Raises RequestRefusedError: 429 when its client has too many, 503 when all are too many.
@@ -90,26 +92,26 @@ class Connections:
             self._make_room_of(client)
         if self._count >= self.limits.connections:
             self._make_room()
-        connection = Connection(client, self.clock(), is_proxy=is_proxy)
+        connection = OpenConnection(client, self.clock(), is_proxy=is_proxy)
         self._count += 1
         self._add_to(client, 1)
         self._group(connection)[connection] = owner
         return connection
 
-    def close(self, connection: Connection) -> None:
+    def close(self, connection: OpenConnection) -> None:
         """Count a connection no more; harmless when it has given way before."""
         if self._taken(connection) is not None:
             self._count -= 1
             self._add_to(connection.client, -1)
 
-    def prove(self, connection: Connection) -> None:
+    def prove(self, connection: OpenConnection) -> None:
         """Note that somebody with a key asks on it."""
         owner = self._taken(connection)
         connection.is_proven = True
         if owner is not None:
             self._proven[connection] = owner
 
-    def ask_for(self, connection: Connection, headers: list[tuple[bytes, bytes]]) -> None:
+    def ask_for(self, connection: OpenConnection, headers: list[tuple[bytes, bytes]]) -> None:
         """Count a proxy's connection as its client's while it asks for it.
 
         Raises RequestRefusedError 429 when the client has too many.
@@ -122,7 +124,7 @@ class Connections:
             self._add_to(client, 1)
             connection.client = client
 
-    def asks_no_more(self, connection: Connection) -> None:
+    def asks_no_more(self, connection: OpenConnection) -> None:
         """Count a proxy's connection as nobody's again."""
         if connection in self._proven:
             self._add_to(connection.client, -1)
@@ -139,7 +141,7 @@ class Connections:
             owner.expire()
         self.ended.tell(now)
 
-    def _is_overdue(self, connection: Connection, now: float) -> bool:
+    def _is_overdue(self, connection: OpenConnection, now: float) -> bool:
         blocked = connection.blocked_since
         if blocked is not None and now - blocked > self.limits.body_seconds:
             return True
@@ -148,7 +150,7 @@ class Connections:
         seconds = self._seconds(connection)
         return seconds is not None and now - connection.since > seconds
 
-    def _seconds(self, connection: Connection) -> float | None:
+    def _seconds(self, connection: OpenConnection) -> float | None:
         """Return how long what is awaited may take; None: it comes from the server itself."""
         match connection.phase:
             case Phase.IDLE if connection.is_proven:
@@ -178,25 +180,25 @@ class Connections:
         if not self._end_idle(lambda _one: True):
             raise RequestRefusedError(503, "too many connections are open; ask again in a second")
 
-    def _end_idle(self, may_end: Callable[[Connection], bool]) -> bool:
+    def _end_idle(self, may_end: Callable[[OpenConnection], bool]) -> bool:
         idle = [one for one in self._proven if one.phase is Phase.IDLE and may_end(one)]
         if not idle:
             return False
         self._give_way(min(idle, key=lambda one: one.since))
         return True
 
-    def _give_way(self, connection: Connection) -> None:
+    def _give_way(self, connection: OpenConnection) -> None:
         owner = self._group(connection)[connection]
         self.close(connection)
         self.ended.count("closed in favour of others")
         owner.give_way()
 
-    def _group(self, connection: Connection) -> dict[Connection, Owner]:
+    def _group(self, connection: OpenConnection) -> dict[OpenConnection, Owner]:
         if connection.is_proven:
             return self._proven
         return self._unproven.setdefault(connection.client, {})
 
-    def _taken(self, connection: Connection) -> Owner | None:
+    def _taken(self, connection: OpenConnection) -> Owner | None:
         """Take a connection out of its group; None when it is in none."""
         group = self._group(connection)
         owner = group.pop(connection, None)
@@ -214,7 +216,7 @@ class Connections:
         if not self._numbers[client]:
             del self._numbers[client]
 
-    def _all(self) -> Iterator[tuple[Connection, Owner]]:
+    def _all(self) -> Iterator[tuple[OpenConnection, Owner]]:
         yield from self._proven.items()
         for group in self._unproven.values():
             yield from group.items()
