@@ -132,7 +132,7 @@ def _show(figures: Figures, console: Console) -> None:
     table = Table("figure", "value")
     table.add_row("cold start on built images", f"{statistics.median(figures.up_seconds):.0f} s")
     table.add_row("memory, idle, all containers", f"{sum(figures.idle_mib.values()):.0f} MiB")
-    for service, mib in sorted(figures.idle_mib.items(), key=lambda one: -one[1]):
+    for service, mib in sorted(figures.idle_mib.items(), key=lambda item: -item[1]):
         table.add_row(f"  {service}", f"{mib:.0f} MiB")
     if figures.two_workers_seconds:
         one = statistics.median(figures.one_worker_seconds)

@@ -108,21 +108,21 @@ def _told(start: Start, served: Model, work: Path) -> dict[str, str]:
         }
 
 
-def _share(scenario: Callable[[Target], Outcome], asked: Target) -> str:
+def _share(scenario: Callable[[Target], Outcome], target: Target) -> str:
     try:
-        outcome = scenario(asked)
+        outcome = scenario(target)
     except OSError as error:
         return f"not to be tried: {error}"
     return f"{outcome.answered} of {outcome.of} answered"
 
 
-def _replaced(case: Case, asked: Target) -> str:
+def _replaced(case: Case, target: Target) -> str:
     """Tell what 64 connections and one alone get before and after a change of the model."""
     figures = []
     for is_after in (False, True):
         if is_after:
             case.change()
-        figures.append((busy(asked, 64, 3.0), _alone_ms(asked)))
+        figures.append((busy(target, 64, 3.0), _alone_ms(target)))
     (before, alone_before), (after, alone_after) = figures
     return (
         f"{before:,.0f} requests/s before and {after:,.0f} after; a lone request "
@@ -130,12 +130,12 @@ def _replaced(case: Case, asked: Target) -> str:
     )
 
 
-def _alone_ms(asked: Target) -> float:
+def _alone_ms(target: Target) -> float:
     """Return the median time of a request that is alone, in ms."""
 
     async def run() -> list[float]:
-        connection = await connect(asked.port)
-        replies = [await connection.ask(one.post.raw()) for one in asked.questions[:100]]
+        connection = await connect(target.port)
+        replies = [await connection.ask(one.post.raw()) for one in target.questions[:100]]
         connection.cut()
         return [1000 * (reply.came - reply.sent) for reply in replies]
 
@@ -154,13 +154,13 @@ def _second(case: Case) -> str:
     return f"{ended}, {len(lines)} lines of log"
 
 
-def _ended(case: Case, asked: Target, served: Model) -> str:
+def _ended(case: Case, target: Target, served: Model) -> str:
     process = case.contender.process
     if process is None:
         raise ValueError(f"{case.contender.name} has no process to signal")
     make, rows = case.contender.posts["json"], served.rows
     slow = Question(make(rows), tuple(map(float, served.expected)))
-    ending = ended_in_flight(asked, process, [slow] * _SLOW)
+    ending = ended_in_flight(target, process, [slow] * _SLOW)
     code = "killed" if ending.exit_code is None else f"exit code {ending.exit_code}"
     answered = f"{ending.answered.answered} of {ending.answered.of} answered"
     return f"{answered}, {ending.in_flight} after the signal; {code} in {ending.seconds:.1f} s"

@@ -105,9 +105,9 @@ def _draw(played: Played, path: Path) -> None:
     figure.savefig(path)
 
 
-def _until(one: Year) -> list[int]:
+def _until(year: Year) -> list[int]:
     """Return how many false promotions there were up to each night."""
-    return [sum(at <= night for at in one.promoted) for night in range(nights.NIGHTS)]
+    return [sum(at <= night for at in year.promoted) for night in range(nights.NIGHTS)]
 
 
 if __name__ == "__main__":

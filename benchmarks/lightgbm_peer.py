@@ -37,7 +37,7 @@ def main() -> None:
     tried = 0
     best: tuple[float, float, dict[str, Any]] = (-1.0, 0.5, {})
     for tried, setting in enumerate(_settings(int(seed)), 1):
-        best = max(best, *_judged(setting, X, y, categories.tolist()), key=lambda one: one[0])
+        best = max(best, *_judged(setting, X, y, categories.tolist()), key=lambda item: item[0])
         if tried >= int(settings) and time.perf_counter() - began >= float(seconds):
             break
     f1, threshold, setting = best

@@ -191,19 +191,19 @@ def _ready(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def raced(X: Matrix, y: Labels, asked: Spec) -> tuple[Finish, Race, dict[str, float]]:
+def raced(X: Matrix, y: Labels, spec: Spec) -> tuple[Finish, Race, dict[str, float]]:
     """Run a race in processes of their own; return how it ended, the race, seconds and MiB."""
     folder = Path(tempfile.mkdtemp(prefix="race-"))
     np.save(folder / "X.npy", X)
     np.save(folder / "y.npy", y)
-    place = _Place(folder, asked)
+    place = _Place(folder, spec)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
         list(pool.map(_ready, [0.5] * PROCESSES))
         with _memory() as memory:
             began = time.perf_counter()
             pool.submit(_lay_out, place).result()
-            families = [family.name for family in asked.families]
+            families = [family.name for family in spec.families]
             screened = list(pool.map(partial(_screen, place), families))
             ran = place.enter()
             list(pool.map(partial(_heat, place), race.shortlist(ran, screened).heats))
@@ -268,17 +268,17 @@ def _timed(rows: int, *, whole: bool) -> dict[str, Any]:
     }
 
 
-def _folds(y: Labels, asked: Spec) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def _folds(y: Labels, spec: Spec) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return the folds of a race as numbers of rows."""
-    order, bounds = select.fold_order(y, asked.selection)
+    order, bounds = select.fold_order(y, spec.selection)
     return [(np.delete(order, slice(*cut)), order[slice(*cut)]) for cut in pairwise(bounds)]
 
 
-def _searched(asked: Spec, folds: Any) -> dict[str, Any]:
+def _searched(spec: Spec, folds: Any) -> dict[str, Any]:
     """Return what scikit-learn's searches need to go over the candidates of all families."""
     layout = Layout(())
     grids = []
-    for family in asked.families:
+    for family in spec.families:
         pipeline = select.build(select.candidates(family)[0], family, 0, layout)
         grid = {f"model__{name}": list(values) for name, values in family.grid.items()}
         grids.append({"model": [pipeline], **grid})
@@ -363,10 +363,10 @@ def _chosen(data: _Data, seed: int, peers: Path) -> dict[str, Any]:
     }
 
 
-def _halving(data: _Data, asked: Spec) -> dict[str, float]:
+def _halving(data: _Data, spec: Spec) -> dict[str, float]:
     began = time.perf_counter()
     search = HalvingGridSearchCV(
-        **_searched(asked, StratifiedKFold(5, shuffle=True, random_state=0)), random_state=0
+        **_searched(spec, StratifiedKFold(5, shuffle=True, random_state=0)), random_state=0
     ).fit(data.X, data.y)
     seconds = time.perf_counter() - began
     said = cross_val_predict(search.best_estimator_, data.X, data.y, method="predict_proba")[:, 1]

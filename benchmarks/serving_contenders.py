@@ -59,9 +59,9 @@ def peers() -> dict[str, Start]:
     """Return how each server starts that people serve such a model with."""
     return {
         RATCHET: _ratchet,
-        PAIR: lambda *at: _ratchet(*at, name=PAIR, workers=2),
-        MLSERVER[0]: lambda *at: mlserver(MLSERVER[0], 1, *at),
-        MLSERVER[1]: lambda *at: mlserver(MLSERVER[1], 0, *at),
+        PAIR: lambda *place: _ratchet(*place, name=PAIR, workers=2),
+        MLSERVER[0]: lambda *place: mlserver(MLSERVER[0], 1, *place),
+        MLSERVER[1]: lambda *place: mlserver(MLSERVER[1], 0, *place),
         "mlflow models serve": _mlflow,
         "BentoML, batching": _bentoml,
         "LitServe, batching": _litserve,
@@ -72,7 +72,7 @@ def itself_before(checkout: Path) -> dict[str, Start]:
     """Return how this server starts, and that of another checkout with its own environment."""
     return {
         RATCHET: _ratchet,
-        BEFORE: lambda *at: _ratchet(*at, name=BEFORE, checkout=checkout),
+        BEFORE: lambda *place: _ratchet(*place, name=BEFORE, checkout=checkout),
     }
 
 

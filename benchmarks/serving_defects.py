@@ -216,8 +216,8 @@ async def _receive(
     return replies
 
 
-def _right(target: Target, asked: Sequence[Question], replies: Sequence[Reply]) -> int:
-    pairs = zip(asked, replies, strict=True)
+def _right(target: Target, questions: Sequence[Question], replies: Sequence[Reply]) -> int:
+    pairs = zip(questions, replies, strict=True)
     return sum(_is_right(target, question, reply) for question, reply in pairs)
 
 

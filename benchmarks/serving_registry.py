@@ -99,7 +99,7 @@ def registry(name: str) -> Iterator[Registry]:
         thread.join()
 
 
-def _handler(kept: Registry) -> type[BaseHTTPRequestHandler]:
+def _handler(registry: Registry) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -107,7 +107,7 @@ def _handler(kept: Registry) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-            answer = kept.answer(unquote(parts.path), query)
+            answer = registry.answer(unquote(parts.path), query)
             body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(404 if answer is None else 200)
             self.send_header("Content-Length", str(len(body)))

@@ -101,7 +101,7 @@ def _pause(server: Ratchet, posts: list[Post], wanted: float) -> float:
 
 
 def _watch(
-    server: Ratchet, kept: Registry, versions: list[str], load: "Future[Load]"
+    server: Ratchet, registry: Registry, versions: list[str], load: "Future[Load]"
 ) -> tuple[list[tuple[float, float]], int]:
     """Swap and weigh until the load ends; return (second, MiB) pairs and how many swaps."""
     began, swaps = time.monotonic(), 0
@@ -111,7 +111,7 @@ def _watch(
         samples.append((now, resident_mib(server.process.pid)))
         if now > SWAP_SECONDS * (swaps + 1):
             swaps += 1
-            kept.point(versions[swaps % 2])
+            registry.point(versions[swaps % 2])
             await_version(server, NAME, versions[swaps % 2])
         time.sleep(0.5)
     return samples, swaps

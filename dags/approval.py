@@ -17,21 +17,27 @@ from include.spec.model_spec import Spec
 class Approval(ApprovalOperator):
     """Asks only when the challenger would be promoted; gives the record `Answer`, else None."""
 
-    template_fields: Sequence[str] = (*ApprovalOperator.template_fields, "decided", "flown")
+    template_fields: Sequence[str] = (
+        *ApprovalOperator.template_fields,
+        "decided",
+        "preflight_result",
+    )
 
-    def __init__(self, *, decided: Any, flown: Any, spec_path: str = "", **options: Any) -> None:
-        """`decided` is the decision and `flown` the pre-flight, as their steps return them.
+    def __init__(
+        self, *, decided: Any, preflight_result: Any, spec_path: str = "", **options: Any
+    ) -> None:
+        """`decided` and `preflight_result` are what those steps return.
 
         With `spec_path` the spec of the run says whether a person is asked at all.
         """
         super().__init__(**options)
         self.decided = decided
-        self.flown = flown
+        self.preflight_result = preflight_result
         self.spec_path = spec_path
 
     def execute(self, context: Context) -> Any:
         """Ask and wait, or go on without a word when there is nothing to approve."""
-        if not (self.decided["verdict"] == "PROMOTE" and self.flown["passed"]):
+        if not (self.decided["verdict"] == "PROMOTE" and self.preflight_result["passed"]):
             return None
         if self.spec_path and not self._spec(context).gate.approval:
             return None

@@ -109,9 +109,9 @@ def flow(spec_path: str, title: str, *, asks: bool) -> None:
     chain(finals, challenger)
     scores = score(spec_path, planned, challenger)
     decided = decide(spec_path, scores)
-    flown = preflight(spec_path, planned, challenger, decided)
-    answer = ask(spec_path, title, decided, flown) if asks else None
-    decision = promote(spec_path, planned, challenger, scores, answer, flown)
+    preflight_result = preflight(spec_path, planned, challenger, decided)
+    answer = ask(spec_path, title, decided, preflight_result) if asks else None
+    decision = promote(spec_path, planned, challenger, scores, answer, preflight_result)
     served, told = serve(spec_path, planned), report(spec_path)
     chain(decision, served, told)
     chain(refused, told)
@@ -243,7 +243,7 @@ def preflight(spec_path: str, planned: Any, challenger: Any, decided: Any) -> An
     return call("preflight", spec_path, planned, challenger, decided)
 
 
-def ask(spec_path: str, title: str, decided: Any, flown: Any) -> Any:
+def ask(spec_path: str, title: str, decided: Any, preflight_result: Any) -> Any:
     """Return what a person says to the decision, where the spec asks for an approval."""
     body = "{{ ti.xcom_pull(task_ids='decide')['reason'] }}; "
     body += "{{ ti.xcom_pull(task_ids='preflight')['sentence'] }}"
@@ -252,7 +252,7 @@ def ask(spec_path: str, title: str, decided: Any, flown: Any) -> Any:
         subject=f"Promote the challenger of {title}?",
         body=body,
         decided=decided,
-        flown=flown,
+        preflight_result=preflight_result,
         spec_path=spec_path,
     )
     return approve.output
@@ -260,13 +260,15 @@ def ask(spec_path: str, title: str, decided: Any, flown: Any) -> Any:
 
 @stage_task()
 def promote(  # noqa: PLR0913, PLR0917 - a task takes what its step is handed
-    spec_path: str, planned: Any, challenger: Any, scores: Any, answer: Any, flown: Any
+    spec_path: str, planned: Any, challenger: Any, scores: Any, answer: Any, preflight_result: Any
 ) -> Any:
     """Decide with reasons; move the champion alias if the challenger earned it.
 
     The servers then let the challenger go, or keep it as their champion.
     """
-    return call("promote", spec_path, planned, challenger, scores, _form(), answer, flown)
+    return call(
+        "promote", spec_path, planned, challenger, scores, _form(), answer, preflight_result
+    )
 
 
 @stage_task()

@@ -102,9 +102,9 @@ def _followed(run: Started, state: str, tasks: list[Task], results: dict[str, An
     )
 
 
-def _by_task(told: dict[tuple[str, int], Any]) -> dict[str, Any]:
+def _by_task(by_task: dict[tuple[str, int], Any]) -> dict[str, Any]:
     results: dict[str, Any] = {}
-    for (name, map_index), result in sorted(told.items()):
+    for (name, map_index), result in sorted(by_task.items()):
         if map_index < 0:
             results[name] = result
         else:

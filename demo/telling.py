@@ -151,8 +151,8 @@ def _score(scores: Any) -> str:
     return f"holdout F1: challenger {scores['challenger']['f1']:.4f}{other}"
 
 
-def _preflight(flown: Any) -> str:
-    return str(flown["sentence"])
+def _preflight(preflight_result: Any) -> str:
+    return str(preflight_result["sentence"])
 
 
 def _promote(decision: Any) -> str:

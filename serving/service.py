@@ -73,25 +73,25 @@ class Service:
         self._guard = guard
         self._canary_share = canary_share
 
-    async def answer(self, asked: Asked, read: Read) -> Answer:
+    async def answer(self, request: Asked, read: Read) -> Answer:
         """Answer a request, and note how that went.
 
         Raises RequestRefusedError with a status and a sentence, 500 for a failure of the server.
         """
         started = perf_counter()
         guard = self._guard
-        with guard.tracing.span(asked.headers) as span:
+        with guard.tracing.span(request.headers) as span:
             try:
-                guard.keys.require(asked.headers)
-                answer, role = await self._infer(asked, read)
+                guard.keys.require(request.headers)
+                answer, role = await self._infer(request, read)
             except RequestRefusedError as refused:
-                span.refused(asked.name, refused.status, str(refused))
-                self.note_refused(asked.name, asked.request_id, refused)
+                span.refused(request.name, refused.status, str(refused))
+                self.note_refused(request.name, request.request_id, refused)
                 raise
             except Exception as error:
-                guard.metrics.refused(asked.name, 500)
-                span.refused(asked.name, 500, FAILED)
-                log_failed(asked.request_id, asked.name, asked.version, error)
+                guard.metrics.refused(request.name, 500)
+                span.refused(request.name, 500, FAILED)
+                log_failed(request.request_id, request.name, request.version, error)
                 raise RequestRefusedError(500, FAILED) from error
             rows = len(answer.probability)
             guard.metrics.answered(answer.held, perf_counter() - started, rows, role.value)
@@ -103,12 +103,12 @@ class Service:
         self._guard.metrics.refused(name, refused.status)
         log_refused(request_id, name, refused.status, str(refused))
 
-    async def _infer(self, asked: Asked, read: Read) -> tuple[Answer, Role]:
-        taken = self._take(asked)
+    async def _infer(self, call: Asked, read: Read) -> tuple[Answer, Role]:
+        taken = self._take(call)
         decode, size = await read()
         request = await _decoded(decode, size, taken.held)
         held, role = taken.held, taken.role
-        named = request.id or asked.request_id
+        named = request.id or call.request_id
         if taken.canary is not None and goes_to_canary(named, self._canary_share):
             held, role = taken.canary, Role.CANARY
             if held.bundle.manifest.layout != taken.held.bundle.manifest.layout:
@@ -119,10 +119,10 @@ class Service:
             self._guard.request_log.note(held, named, request.matrix, probability, role.value)
         return Answer(held, request, probability), role
 
-    def _take(self, asked: Asked) -> _Taken:
-        held = self.holder.take(asked.name, asked.version)
-        lineup = self.holder.lineup(asked.name)
-        if asked.version is None:
+    def _take(self, request: Asked) -> _Taken:
+        held = self.holder.take(request.name, request.version)
+        lineup = self.holder.lineup(request.name)
+        if request.version is None:
             return _Taken(held, Role.CHAMPION, lineup.canary, lineup.shadow)
         role = next((role for role, one in lineup.roles().items() if one is held), Role.CHAMPION)
         return _Taken(held, role, None, None)

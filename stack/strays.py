@@ -66,4 +66,4 @@ def _entries(place: Path) -> list[os.DirEntry[str]]:
             seen = [one for one in found if not one.name.startswith(".")]
     except OSError:  # it is gone, or not ours to read
         return []
-    return sorted(seen, key=lambda one: one.name)
+    return sorted(seen, key=lambda item: item.name)

@@ -68,14 +68,14 @@ def findings(seen: Seen) -> list[Finding]:
     return [Finding(code, sentence) for code, find in _TABLE for sentence in find(seen)]
 
 
-def code_of(found: Sequence[Finding]) -> Code:
+def code_of(findings: Sequence[Finding]) -> Code:
     """Return the exit code."""
-    return found[0].code if found else Code.FINE
+    return findings[0].code if findings else Code.FINE
 
 
-def reason_of(one: ComponentState) -> str:
+def reason_of(component: ComponentState) -> str:
     """Return how the last process of a component ended, as the end of a sentence."""
-    code = one.exit_code or 0
+    code = component.exit_code or 0
     if code == -signal.SIGKILL:
         return "it was killed (without a person behind it: memory ran out, see dmesg)"
     if code < 0:
@@ -165,13 +165,13 @@ def _stray(seen: Seen) -> Iterator[str]:
     yield from strays(seen.settings) if _up(seen) else ()
 
 
-def _restarts(one: ComponentState) -> bool:
-    recent = one.restarts > 0 and time.time() - one.started < _SETTLED_SECONDS
-    return one.state == "restarting" or recent
+def _restarts(component: ComponentState) -> bool:
+    recent = component.restarts > 0 and time.time() - component.started < _SETTLED_SECONDS
+    return component.state == "restarting" or recent
 
 
-def _log(seen: Seen, one: ComponentState) -> Path:
-    return logs_of(seen.settings.home) / f"{one.name}.log"
+def _log(seen: Seen, component: ComponentState) -> Path:
+    return logs_of(seen.settings.home) / f"{component.name}.log"
 
 
 def _up(seen: Seen) -> Sequence[ComponentState]:
@@ -179,13 +179,13 @@ def _up(seen: Seen) -> Sequence[ComponentState]:
     return seen.state.components if seen.state and running else ()
 
 
-def _works(seen: Seen, one: ComponentState) -> bool:
-    return any(row.component == one.name and row.state == "healthy" for row in seen.rows)
+def _works(seen: Seen, component: ComponentState) -> bool:
+    return any(row.component == component.name and row.state == "healthy" for row in seen.rows)
 
 
-def _started(one: Marked) -> float:
+def _started(mark: Marked) -> float:
     try:
-        return float(one.process.create_time())
+        return float(mark.process.create_time())
     except psutil.Error:  # it has ended meanwhile
         return float("inf")
 

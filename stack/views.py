@@ -56,12 +56,12 @@ def rows_of(home: Path, state: StackState) -> list[Row]:
     ]
 
 
-def as_json(rows: list[Row], urls: dict[str, str], found: Sequence[Any]) -> str:
+def as_json(rows: list[Row], urls: dict[str, str], states: Sequence[Any]) -> str:
     """Return the table for scripts, with what is not right, the totals and the addresses."""
     return json.dumps(
         {
-            "healthy": is_healthy(rows) and not found,
-            "findings": [asdict(one) for one in found],
+            "healthy": is_healthy(rows) and not states,
+            "findings": [asdict(one) for one in states],
             "components": [asdict(row) for row in rows],
             "memory_bytes": sum(row.memory_bytes for row in rows),
             "processes": sum(row.processes for row in rows),

@@ -54,7 +54,7 @@ def _programs() -> Path:
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
-    versions = sorted(Path(_PROGRAMS).glob("*/bin/initdb"), key=lambda one: int(one.parts[-3]))
+    versions = sorted(Path(_PROGRAMS).glob("*/bin/initdb"), key=lambda item: int(item.parts[-3]))
     if not versions:
         pytest.skip("no PostgreSQL server is installed here (Debian: apt-get install postgresql)")
     return versions[-1].parent

@@ -71,7 +71,7 @@ class SenderNotes:
         if len(notes) <= MOST_NOTES:
             return
         own = [one for one in notes if self._owner(one.name)]
-        for entry in sorted(own, key=lambda one: (one.modified, one.name))[:-MOST_NOTES]:
+        for entry in sorted(own, key=lambda item: (item.modified, item.name))[:-MOST_NOTES]:
             self._store.delete(entry.name)
 
 

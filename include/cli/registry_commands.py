@@ -36,7 +36,7 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
         "adopt": adopt,
         "judge": judge,
         "transfer": transfer,
-        "doctor": lambda at, _: doctor.doctor(at),
+        "doctor": lambda context, _: doctor.doctor(context),
     }
     with asking_for(settings.patience):
         context = step_context(spec, settings)

@@ -187,10 +187,10 @@ def _compact(listed: Mapping[str, Any]) -> str:
     return re.sub(r"\n {4,}|\n {3}(?=[\]}])", " ", text)
 
 
-def sorted_out(found: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
+def sorted_out(all_names: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
     """Return names by what an opener does with them, as the file holds them."""
     kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
-    for module, name in sorted({*found, *KEPT}):
+    for module, name in sorted({*all_names, *KEPT}):
         kinds[_kind(module, name)].setdefault(module, []).append(name)
     return kinds
 

@@ -74,7 +74,7 @@ class Place:
 
 def places(needs: Iterable[Need], spec: Spec, settings: Settings) -> list[Place]:
     """Return the places of a spec; one that serves two needs once."""
-    found = [_place(need, spec, settings) for need in sorted(needs, key=lambda one: one.value)]
+    found = [_place(need, spec, settings) for need in sorted(needs, key=lambda item: item.value)]
     return list({one.name: one for one in found}.values())
 
 

@@ -189,8 +189,8 @@ def shown(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")
 
 
-def _fields(found: int, width: int) -> str:
-    return "" if found == width else f"{found} fields where the header has {width}"
+def _fields(width_given: int, width: int) -> str:
+    return "" if width_given == width else f"{width_given} fields where the header has {width}"
 
 
 def _doubtful(frame: pl.DataFrame, places: Collection[int]) -> set[int]:

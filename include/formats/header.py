@@ -70,7 +70,7 @@ def read_header(
     """
     found = [(*_first_record(text, separator), separator) for separator in separators]
     header, used, separator = max(
-        found, key=lambda one: (target in map(str.strip, one[0].fields), len(one[0].fields))
+        found, key=lambda item: (target in map(str.strip, item[0].fields), len(item[0].fields))
     )
     _require_whole(header, used)
     return header, separator, used

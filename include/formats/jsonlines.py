@@ -151,9 +151,9 @@ def _object(text: bytes) -> Fields | str:
     return _texts(found)
 
 
-def _texts(found: dict[str, Any]) -> Fields | str:
+def _texts(values: dict[str, Any]) -> Fields | str:
     fields: Fields = {}
-    for key, value in found.items():
+    for key, value in values.items():
         if isinstance(value, dict | list):
             return NESTED
         text = str(value).lower() if isinstance(value, bool) else value

@@ -95,25 +95,25 @@ def _known(text: bytes) -> int:
 
 
 def _settled(
-    found: Marks, text: bytes, separator: int, line: int, *, last: bool
+    block_marks: Marks, text: bytes, separator: int, line: int, *, last: bool
 ) -> tuple[list[_Odd], int]:
     """Settle the rows with odd quotes; return them, and where the last whole row ends."""
     odd: list[_Odd] = []
     start = end = 0
     while len(odd) < MOST_STRAY:
-        place = found.odd_quote(end)
-        if place is None and last and found.is_open:
+        place = block_marks.odd_quote(end)
+        if place is None and last and block_marks.is_open:
             place = len(text)
         if place is None:
-            return odd, len(text) if last else found.rows_end(_known(text))
-        before, start = start, found.rows_end(place)
-        line += count_between(found.line_ends, before, start)
+            return odd, len(text) if last else block_marks.rows_end(_known(text))
+        before, start = start, block_marks.rows_end(place)
+        line += count_between(block_marks.line_ends, before, start)
         record, end = _record(text, start, separator, line)
         may_go_on = end == len(text) and not text.endswith(b"\n")
         if not last and (may_go_on or not record.closed):
             return odd, start
         odd.append(_Odd(start, record))
-        found.settle(start, start + len(record.raw), end)
+        block_marks.settle(start, start + len(record.raw), end)
     return odd, end
 
 

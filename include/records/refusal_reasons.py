@@ -101,7 +101,7 @@ class ReasonTally:
 
 def ranked(reasons: Iterable[RefusalReason]) -> list[RefusalReason]:
     """Return reasons with the commonest first, among equals that which came first."""
-    return sorted(reasons, key=lambda one: (-one.rows, one.line, one.column, one.kind))
+    return sorted(reasons, key=lambda item: (-item.rows, item.line, item.column, item.kind))
 
 
 def sentence(reasons: Sequence[RefusalReason], others: int = 0) -> str:

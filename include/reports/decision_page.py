@@ -96,7 +96,7 @@ def _deliveries(batches: Sequence[Batch]) -> str:
 
 def _reasons(counted: Mapping[str, int]) -> str:
     """Return reasons with their rows, the commonest first."""
-    common = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+    common = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return "; ".join(f"{rows:,} with: {reason}" for reason, rows in common)
 
 

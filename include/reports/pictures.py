@@ -43,7 +43,7 @@ def draw(y: Labels, contenders: Contenders) -> dict[str, Figure]:
     return {name: _figure(y, contenders, one) for name, one in drawings.items()}
 
 
-def draw_gains(gained: NDArray[np.float64], asked: float) -> Figure:
+def draw_gains(gained: NDArray[np.float64], wanted: float) -> Figure:
     """Return the histogram of resampled gains, shape (draws,).
 
     Zero is marked, and the gain that the asked share of them reaches.
@@ -52,8 +52,8 @@ def draw_gains(gained: NDArray[np.float64], asked: float) -> Figure:
     axes = figure.subplots()
     axes.hist(gained, bins=60, color="tab:blue", alpha=0.6)
     axes.axvline(0, color="black", linewidth=1, label="no gain")
-    reached = float(np.quantile(gained, 1 - asked))
-    label = f"{asked:.1%} are above {reached:+.4f}"
+    reached = float(np.quantile(gained, 1 - wanted))
+    label = f"{wanted:.1%} are above {reached:+.4f}"
     axes.axvline(reached, color="tab:red", linestyle="--", linewidth=1.5, label=label)
     axes.set(xlabel="gain in F1, challenger less champion", ylabel="resampled holdouts")
     axes.legend()
@@ -61,12 +61,12 @@ def draw_gains(gained: NDArray[np.float64], asked: float) -> Figure:
 
 
 def _figure(
-    y: Labels, contenders: Contenders, one: Callable[[Axes, Labels, str, Contender], None]
+    y: Labels, contenders: Contenders, draw: Callable[[Axes, Labels, str, Contender], None]
 ) -> Figure:
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     for name, contender in contenders.items():
-        one(axes, y, name, contender)
+        draw(axes, y, name, contender)
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

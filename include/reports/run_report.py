@@ -27,12 +27,12 @@ def report(account: Account) -> Told:
     return Told((first, *(one for one in said if not _is_within(one, said))))
 
 
-def bounded(told: Told, longest: int, rest: str) -> str:
+def bounded(story: Told, longest: int, rest: str) -> str:
     """Return a run's sentences as Markdown of at most `longest` characters.
 
     `rest` says where those are read that do not fit.
     """
-    verdict, *others = (_plain(sentence) for sentence in told.sentences)
+    verdict, *others = (_plain(sentence) for sentence in story.sentences)
     reserved = len(f"\\n- 999,999 more sentences are in {rest}.")
     text, left_out = f"{verdict}\n", 0
     for number, sentence in enumerate(others):

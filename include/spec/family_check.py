@@ -315,12 +315,12 @@ def _elsewhere(family: _Named, parameter: str) -> str | None:
     known = [(step, one) for step, path in family.steps.items() for one in parameters(path)]
     if not known:
         return None
-    step, nearest_one = max(known, key=lambda one: _likeness(one[1], parameter))
+    step, nearest_one = max(known, key=lambda item: _likeness(item[1], parameter))
     return f"{step}__{nearest_one}" if _likeness(nearest_one, parameter) > _ALIKE else None
 
 
-def _likeness(one: str, other: str) -> float:
-    return SequenceMatcher(None, one.casefold(), other.casefold()).ratio()
+def _likeness(word: str, other: str) -> float:
+    return SequenceMatcher(None, word.casefold(), other.casefold()).ratio()
 
 
 def _meant(nearest_one: str | None) -> str:

@@ -14,10 +14,10 @@ log = logging.getLogger("ratchet")
 
 
 def decide(
-    context: StepContext, scores: Scores, form: Form, flown: Preflight | None = None
+    context: StepContext, scores: Scores, form: Form, preflight_result: Preflight | None = None
 ) -> Decision:
     """Decide on a challenger; nothing moves by it."""
-    decision = decide_stage.promote(scores, form, context.spec.gate, flown)
+    decision = decide_stage.promote(scores, form, context.spec.gate, preflight_result)
     log.info("%s: %s", decision.verdict, decision.reason)
     return decision
 

@@ -30,7 +30,7 @@ def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Del
     if again:
         _take_out_damaged(context, again)
     order = {digest: context.lake.sides.version(digest) for digest in again}
-    return sorted(deliveries, key=lambda one: order.get(one.digest, math.inf))
+    return sorted(deliveries, key=lambda item: order.get(item.digest, math.inf))
 
 
 def lost(context: IntakeContext) -> set[str]:
@@ -91,8 +91,8 @@ def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
     return context.lake.sides.read(kept if digest in kept else context.lake.repair.lost())
 
 
-def also_decided(unseen: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+def also_decided(unseen: pl.DataFrame, kept_sides: pl.DataFrame) -> pl.DataFrame:
     """Mark the rows whose side is kept as twins: where they stand is known."""
-    known = unseen.with_row_index("row").join(kept, on=_KEYS, how="semi")["row"]
+    known = unseen.with_row_index("row").join(kept_sides, on=_KEYS, how="semi")["row"]
     rows = pl.int_range(unseen.height, eager=True)
     return unseen.with_columns(twin=pl.col("twin") | rows.is_in(known.implode()))

@@ -40,7 +40,7 @@ def preflight(
             version, SERVING_PATIENCE_SECONDS, CHALLENGER, challenger.digest
         )
     except VersionRefusedError as refused:
-        return _flown(f"{refused}", replicas, rows=0, differences=1)
+        return _preflight_result(f"{refused}", replicas, rows=0, differences=1)
     golden = golden_rows(context, plan.dataset.version, context.registry.bundle(challenger))
     wrong = differences(context, golden, version, by_number=True)
     sentence = (
@@ -48,10 +48,10 @@ def preflight(
         f"answered {len(golden.rows)} golden rows "
     )
     sentence += f"otherwise, as {wrong[0]}" if wrong else "as the pipeline does"
-    return _flown(sentence, replicas, len(golden.rows), len(wrong))
+    return _preflight_result(sentence, replicas, len(golden.rows), len(wrong))
 
 
-def _flown(sentence: str, replicas: int, rows: int, differences: int) -> Preflight:
+def _preflight_result(sentence: str, replicas: int, rows: int, differences: int) -> Preflight:
     log.info("pre-flight: %s", sentence)
     return Preflight(
         needed=True,

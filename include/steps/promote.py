@@ -33,20 +33,21 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     scores: Scores,
     form: Form,
     answer: Answer | None = None,
-    flown: Preflight | None = None,
+    preflight_result: Preflight | None = None,
 ) -> Decision:
     """Decide, move the champion alias if the challenger earned it, and record the decision.
 
     A champion that was promoted meanwhile is judged against in its turn, a few times over. But an
     approval holds for what was shown: there ChampionMovedError asks for another look. `answer` is
-    a person's, where the spec asks for one; `flown` is what the endpoint did with the challenger,
-    None where it was not asked, as by a command. Whatever the verdict, the servers let it go.
+    a person's, where the spec asks for one; `preflight_result` is what the endpoint did with the
+    challenger, None where it was not asked, as by a command. Whatever the verdict, the servers let
+    it go.
     """
     context.registry.require_run(
         plan.run_id
     )  # before anything moves that could not be written down
     for _ in range(JUDGEMENTS):
-        decided = decide(context, scores, form, flown)
+        decided = decide(context, scores, form, preflight_result)
         decision = answered(decided, answer, context.spec.gate)
         if decision.verdict is not Verdict.PROMOTE:
             break

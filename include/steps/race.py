@@ -173,7 +173,7 @@ def finish(race: Race, screened: Screened) -> Finish:
     ran = [one.candidate for one in served]
     ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
     # Of equals the one that is fitted: a vote with fewer members.
-    ranked.sort(key=lambda one: one.candidate != best.trial.candidate)
+    ranked.sort(key=lambda item: item.candidate != best.trial.candidate)
     return Finish(ranked, every, members)
 
 

@@ -60,8 +60,8 @@ def quarantined(context: IntakeContext, *, settled: bool = False) -> list[Quaran
     return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
 
 
-def _newest_first(one: Quarantined) -> tuple[float, str, int, str, str]:
-    return -one.since.timestamp(), one.digest, -one.rows, one.reason, one.column
+def _newest_first(entry: Quarantined) -> tuple[float, str, int, str, str]:
+    return -entry.since.timestamp(), entry.digest, -entry.rows, entry.reason, entry.column
 
 
 def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[Quarantined]:

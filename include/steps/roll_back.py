@@ -17,7 +17,7 @@ from include.stages import roll_back as roll_back_stage
 log = logging.getLogger("ratchet")
 
 
-def roll_back(context: StepContext, asked: RollBack) -> Move:
+def roll_back(context: StepContext, request: RollBack) -> Move:
     """Move the champion alias back as many promotions as asked, once for a key.
 
     Where that version was deleted, to the newest one before it that is left. Raises RollBackError
@@ -26,10 +26,10 @@ def roll_back(context: StepContext, asked: RollBack) -> Move:
     """
     context.registry.require_owner()
     moves = context.registry.moves()
-    done = next((move for move in moves if move.key == asked.key), None)
+    done = next((move for move in moves if move.key == request.key), None)
     if done is not None:
         return log_move(context.spec.model, done)
-    target = roll_back_stage.target(moves, asked.steps, context.registry.is_there)
+    target = roll_back_stage.target(moves, request.steps, context.registry.is_there)
     to = target.champion
     if target.gone:
         log.warning(
@@ -40,7 +40,7 @@ def roll_back(context: StepContext, asked: RollBack) -> Move:
             to.version,
         )
     wanted = Move(
-        MoveKind.ROLL_BACK, to.version, asked.key, asked.by, asked.reason, made_in=to.made_in
+        MoveKind.ROLL_BACK, to.version, request.key, request.by, request.reason, made_in=to.made_in
     )
     return log_move(context.spec.model, context.registry.move(wanted, moves[-1].version))
 

@@ -64,7 +64,7 @@ class Bucket:
         ]
         unnamed = [LeftAlone(self._name(key), _NO_KEY) for key in listed.get("unnamed", ())]
         lost = [LeftAlone(one.name, _NO_KEY) for one in self.look() if not self.entry(one.name)]
-        return sorted([*folders, *unnamed, *lost], key=lambda one: one.name)
+        return sorted([*folders, *unnamed, *lost], key=lambda item: item.name)
 
     def walk(self) -> list[Entry]:
         """Return all objects under the prefix."""

@@ -169,7 +169,7 @@ class Connections:
         if group:
             self._give_way(next(iter(group)))
             return
-        if not self._end_idle(lambda one: one.client == client):
+        if not self._end_idle(lambda item: item.client == client):
             raise _too_many_of_client()
 
     def _make_room(self) -> None:
@@ -184,7 +184,7 @@ class Connections:
         idle = [one for one in self._proven if one.phase is Phase.IDLE and may_end(one)]
         if not idle:
             return False
-        self._give_way(min(idle, key=lambda one: one.since))
+        self._give_way(min(idle, key=lambda item: item.since))
         return True
 
     def _give_way(self, connection: OpenConnection) -> None:

@@ -111,10 +111,10 @@ class Calls:
         }
 
     def _call(
-        self, name: str, asked: type[_Asked], answer: Callable[[_Asked], Awaitable[Message]]
+        self, name: str, message_type: type[_Asked], answer: Callable[[_Asked], Awaitable[Message]]
     ) -> Call:
         async def call(sent: Sent) -> bytes:
-            answered: bytes = (await answer(parsed(asked, sent.message))).SerializeToString()
+            answered: bytes = (await answer(parsed(message_type, sent.message))).SerializeToString()
             return answered
 
         return Call(call, _MOST_QUESTION_BYTES, is_open=name in _OPEN)
@@ -163,9 +163,9 @@ class Calls:
     async def _ready(self, _asked: v2.ServerReadyRequest) -> v2.ServerReadyResponse:
         return v2.ServerReadyResponse(ready=metadata.ready(self._service.holder)["ready"])
 
-    async def _model_ready(self, asked: v2.ModelReadyRequest) -> v2.ModelReadyResponse:
+    async def _model_ready(self, request: v2.ModelReadyRequest) -> v2.ModelReadyResponse:
         try:
-            self._service.holder.take(asked.name, asked.version or None)
+            self._service.holder.take(request.name, request.version or None)
         except RequestRefusedError as refused:
             if refused.status != _UNAVAILABLE:
                 raise
@@ -175,26 +175,26 @@ class Calls:
     async def _server(self, _asked: v2.ServerMetadataRequest) -> v2.ServerMetadataResponse:
         return v2.ServerMetadataResponse(**metadata.server())
 
-    async def _model(self, asked: v2.ModelMetadataRequest) -> v2.ModelMetadataResponse:
-        held = self._service.holder.take(asked.name, asked.version or None)
+    async def _model(self, request: v2.ModelMetadataRequest) -> v2.ModelMetadataResponse:
+        held = self._service.holder.take(request.name, request.version or None)
         return model_metadata(metadata.model(held, self._service.holder))
 
-    async def _index(self, asked: v2.RepositoryIndexRequest) -> v2.RepositoryIndexResponse:
+    async def _index(self, request: v2.RepositoryIndexRequest) -> v2.RepositoryIndexResponse:
         models = [
             v2.RepositoryIndexResponse.ModelIndex(**model)
-            for model in await self._repository.index(ready=asked.ready)
+            for model in await self._repository.index(ready=request.ready)
         ]
         return v2.RepositoryIndexResponse(models=models)
 
-    async def _load(self, asked: v2.RepositoryModelLoadRequest) -> v2.RepositoryModelLoadResponse:
-        name = named(asked)
+    async def _load(self, request: v2.RepositoryModelLoadRequest) -> v2.RepositoryModelLoadResponse:
+        name = named(request)
         await self._repository.load(name)
         return v2.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def _unload(
-        self, asked: v2.RepositoryModelUnloadRequest
+        self, request: v2.RepositoryModelUnloadRequest
     ) -> v2.RepositoryModelUnloadResponse:
-        name = named(asked)
+        name = named(request)
         await self._repository.unload(name)
         return v2.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
 

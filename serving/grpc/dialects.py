@@ -38,14 +38,14 @@ def model_metadata(metadata: Mapping[str, Any]) -> v2.ModelMetadataResponse:
     return answer
 
 
-def named(asked: RepositoryRequest) -> str:
+def named(request: RepositoryRequest) -> str:
     """Return the model that a repository call is about.
 
     Raises RequestRefusedError with status 400 for parameters that cannot be honoured.
     """
-    require_known(asked.parameters)
+    require_known(request.parameters)
     # In KServe's definition the model's name has the number of the repository's.
-    return str(asked.model_name or asked.repository_name)
+    return str(request.model_name or request.repository_name)
 
 
 def _of_input(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,14 +73,14 @@ class FieldReader:
             fields.append(field)
         return tuple(fields), is_settled
 
-    def _literal(self, block: bytes, at: int, bits: int) -> tuple[Field, int]:
-        place, at = _integer(block, at, bits)
+    def _literal(self, block: bytes, index: int, bits: int) -> tuple[Field, int]:
+        place, index = _integer(block, index, bits)
         if place:
             name = self._entry(place)[0]
         else:
-            name, at = _text(block, at)
-        value, at = _text(block, at)
-        return (name, value), at
+            name, index = _text(block, index)
+        value, index = _text(block, index)
+        return (name, value), index
 
     def _entry(self, place: int) -> Field:
         if place <= len(_STATIC):
@@ -127,29 +127,29 @@ def _weight(field: Field) -> int:
     return len(field[0]) + len(field[1]) + _ENTRY_BYTES
 
 
-def _text(block: bytes, at: int) -> tuple[bytes, int]:
-    is_packed = block[at] & 0x80
-    size, at = _integer(block, at, 7)
-    end = at + size
+def _text(block: bytes, index: int) -> tuple[bytes, int]:
+    is_packed = block[index] & 0x80
+    size, index = _integer(block, index, 7)
+    end = index + size
     if end > len(block):
         raise IndexError
-    text = block[at:end]
+    text = block[index:end]
     return (bytes(decode_huffman(text)) if is_packed else text), end
 
 
-def _integer(block: bytes, at: int, bits: int) -> tuple[int, int]:
+def _integer(block: bytes, index: int, bits: int) -> tuple[int, int]:
     """Return the number whose first byte has so many bits of it, and where it ends."""
     most = (1 << bits) - 1
-    value = block[at] & most
-    at += 1
+    value = block[index] & most
+    index += 1
     if value < most:
-        return value, at
+        return value, index
     shift = 0
     while shift <= _LONGEST_INTEGER:
-        byte = block[at]
-        at += 1
+        byte = block[index]
+        index += 1
         value += (byte & 127) << shift
         if byte < 128:  # noqa: PLR2004 - its last byte
-            return value, at
+            return value, index
         shift += 7
     raise IndexError

@@ -100,12 +100,12 @@ class TypedTensor:
         return field, items
 
 
-def parsed(asked: type[_Asked], packed: bytes | bytearray) -> _Asked:
+def parsed(message_type: type[_Asked], packed: bytes | bytearray) -> _Asked:
     """Return the message that these bytes are; RequestRefusedError, 400, when they are none."""
     try:
-        found: _Asked = asked.FromString(packed)
+        found: _Asked = message_type.FromString(packed)
     except DecodeError as error:
-        raise RequestRefusedError(400, f"the bytes are no {asked.__name__}") from error
+        raise RequestRefusedError(400, f"the bytes are no {message_type.__name__}") from error
     return found
 
 

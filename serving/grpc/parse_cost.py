@@ -106,15 +106,15 @@ def _fields(packed: bytes | bytearray, start: int, end: int) -> Iterator[tuple[i
         yield tag >> 3, first, at
 
 
-def _varint(packed: bytes | bytearray, at: int, end: int) -> tuple[int, int]:
+def _varint(packed: bytes | bytearray, index: int, end: int) -> tuple[int, int]:
     """Return a number and where it ends."""
     value = shift = 0
-    while at < end:
-        byte = packed[at]
-        at += 1
+    while index < end:
+        byte = packed[index]
+        index += 1
         value |= (byte & 127) << shift
         if byte < 128:  # noqa: PLR2004 - its last byte
-            return value, at
+            return value, index
         shift += 7
         if shift > _LONGEST_VARINT:
             break

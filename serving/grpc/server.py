@@ -72,7 +72,7 @@ class GrpcServer:
 async def start_grpc(
     service: Service,
     repository: RepositoryCalls,
-    at: Listening,
+    address: Listening,
     keys: Keys,
     memory: MemoryBudget,
 ) -> GrpcServer:
@@ -81,11 +81,11 @@ async def start_grpc(
     What calls hold of memory is counted in `memory`. Raises OSError with a sentence when the port
     is not to be had.
     """
-    calls = Calls(service, repository, keys, at.max_rows, at.max_message_bytes)
-    connections = Connections(at.limits, at.clients, time.monotonic)
+    calls = Calls(service, repository, keys, address.max_rows, address.max_message_bytes)
+    connections = Connections(address.limits, address.clients, time.monotonic)
     shared = Shared(calls, memory, connections)
     connected: set[Connection] = set()
-    bound = _bound(at)
+    bound = _bound(address)
     listener = await asyncio.get_running_loop().create_server(
         lambda: Connection(shared, connected), sock=bound, backlog=_BACKLOG
     )
@@ -103,19 +103,19 @@ async def _look(connections: Connections, connected: set[Connection]) -> None:
             connection.look(loop.time())
 
 
-def _bound(at: Listening) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET)
+def _bound(address: Listening) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if at.shares_port:
+    if address.shares_port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        listener.bind((at.host, at.port))
-        if not at.shares_port:
+        listener.bind((address.host, address.port))
+        if not address.shares_port:
             listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise OSError(
-            f"{at.host} port {at.port} is not to be had for gRPC ({error.strerror}). Stop what "
-            "listens there, or choose another."
+            f"{address.host} port {address.port} is not to be had for gRPC ({error.strerror}). "
+            "Stop what listens there, or choose another."
         ) from error
     return listener

@@ -97,10 +97,10 @@ def _tell_nobody(_held: Held, _requests: int, _rows: int) -> None:
 class Batcher:
     """One queue a model version, one batch of it at a time."""
 
-    def __init__(self, limits: BatchLimits | None = None, told: Told = _tell_nobody) -> None:
+    def __init__(self, limits: BatchLimits | None = None, tell: Told = _tell_nobody) -> None:
         """Start no thread before the first batch that needs one."""
         self._limits = limits or BatchLimits()
-        self._told = told
+        self._told = tell
         # A version that nobody holds any more takes its lane with it.
         self._lanes: WeakKeyDictionary[Held, _Lane] = WeakKeyDictionary()
         self._waiting = 0
@@ -143,11 +143,11 @@ class Batcher:
         """Wait for the running batches and end the threads."""
         self._threads.shutdown()
 
-    def _queued(self, held: Held, one: _Waiting, loop: asyncio.AbstractEventLoop) -> _Lane:
+    def _queued(self, held: Held, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> _Lane:
         lane = self._lanes.get(held)
         if lane is None:
             lane = self._lanes[held] = _Lane()
-        lane.waiting.append(one)
+        lane.waiting.append(waiting)
         self._waiting += 1
         if not lane.called and lane.may_start():
             lane.called = True
@@ -155,8 +155,8 @@ class Batcher:
             loop.call_soon(self._look, held, lane)
         return lane
 
-    def _off_the_queue(self, one: _Waiting) -> None:
-        one.queued = False
+    def _off_the_queue(self, waiting: _Waiting) -> None:
+        waiting.queued = False
         self._waiting -= 1
 
     def _look(self, held: Held, lane: _Lane) -> None:

@@ -31,13 +31,13 @@ def _socket(host: str) -> socket.socket:
     return made
 
 
-def _bind(made: socket.socket, host: str, port: int, variable: str, *, listens: bool) -> None:
+def _bind(listener: socket.socket, host: str, port: int, variable: str, *, listens: bool) -> None:
     try:
-        made.bind((host, port))
+        listener.bind((host, port))
         if listens:
-            made.listen(_BACKLOG)
+            listener.listen(_BACKLOG)
     except OSError as error:
-        made.close()
+        listener.close()
         raise OSError(
             f"{host} port {port} is not to be had ({error.strerror}). Stop what listens there, or "
             f"choose another with SERVING_HOST and {variable}."

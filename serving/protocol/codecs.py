@@ -143,9 +143,11 @@ def _inputs(envelope: Envelope, tail: memoryview | None, layout: Layout) -> Sequ
     return tensors
 
 
-def _read(tensor: Tensor, told: JsonTensor) -> Tensor:
+def _read(tensor: Tensor, tensor_given: JsonTensor) -> Tensor:
     """Return the data of an input as its parameters say that they are to be read."""
-    return read_as(tensor, told.parameters.content_type) if told.parameters else tensor
+    return (
+        read_as(tensor, tensor_given.parameters.content_type) if tensor_given.parameters else tensor
+    )
 
 
 def _require_heeded(envelope: Envelope) -> None:

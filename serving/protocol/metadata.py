@@ -131,7 +131,7 @@ def _slowest(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _oldest(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """Return the version that was given a role first, or when the last of all got the same one."""
     is_common = len({(one["version"], one.get("digest")) for one in given}) == 1
-    chosen = (max if is_common else min)(given, key=lambda one: one["since"])
+    chosen = (max if is_common else min)(given, key=lambda item: item["since"])
     return dict(chosen)
 
 

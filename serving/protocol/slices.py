@@ -43,7 +43,7 @@ def slices(raw: bytes) -> Iterator[bytes]:
 
 def shifted(problem: str, first: int) -> str:
     """Return what msgspec says of a piece with the index that its item has in the whole list."""
-    return _INDEX.sub(lambda found: f"$[{int(found[1]) + first}]", problem, count=1)
+    return _INDEX.sub(lambda match: f"$[{int(match[1]) + first}]", problem, count=1)
 
 
 def few(raw: bytes, decoder: msgspec.json.Decoder[list[_Item]], most: int) -> list[_Item]:

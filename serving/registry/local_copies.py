@@ -205,14 +205,14 @@ def _locks(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _is_left_over(path: Path, kept: Collection[str]) -> bool:
+def _is_left_over(path: Path, numbers: Collection[str]) -> bool:
     """Say whether something that is no wanted version can go."""
     if path.name.startswith(_FETCH):
-        return _version_of(path.name.removeprefix(_FETCH)) not in kept and _is_free(path)
+        return _version_of(path.name.removeprefix(_FETCH)) not in numbers and _is_free(path)
     if path.name.startswith(_DOWNLOAD):
         marked = path.name.removeprefix(_DOWNLOAD).partition(_OF)[0]
         return _is_free(path.with_name(f"{_FETCH}{marked}"))
-    return path.is_dir() and _version_of(path.name) not in kept
+    return path.is_dir() and _version_of(path.name) not in numbers
 
 
 def _copy(name: str, record: _Record) -> LocalCopy:

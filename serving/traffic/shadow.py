@@ -168,11 +168,11 @@ def compare(
     shadow: Held,
     answering: Held,
     given: NDArray[np.float64],
-    found: NDArray[np.float64],
+    answers: NDArray[np.float64],
 ) -> Comparison:
     """Compare probabilities that were given with those that the shadow finds, both (n,)."""
-    labels = answering.bundle.label(given) != shadow.bundle.label(found)
-    differences = np.abs(found - given)
+    labels = answering.bundle.label(given) != shadow.bundle.label(answers)
+    differences = np.abs(answers - given)
     return Comparison(
         len(given),
         int(np.count_nonzero(labels)),

@@ -70,7 +70,9 @@ class World:
         decision = steps.decide(self.at, scores, FORM)
         held = steps.preflight(self.at, self.plan, self.challenger, decision)
         now("before promote")
-        decision = steps.promote(self.at, self.plan, self.challenger, scores, FORM, flown=held)
+        decision = steps.promote(
+            self.at, self.plan, self.challenger, scores, FORM, preflight_result=held
+        )
         now("before serve")
         steps.serve(self.at, self.plan)
         now("before roll back")

@@ -302,7 +302,7 @@ def test_a_proof_with_bad_rows_is_no_proof(
 
 
 @pytest.fixture
-def told(
+def bank(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     mlflow_url: str,
@@ -328,10 +328,10 @@ def told(
 
 
 def test_people_adopt_judge_and_roll_back_from_the_command_line(
-    told: tuple[StepContext, Command], elsewhere: Path
+    bank: tuple[StepContext, Command], elsewhere: Path
 ) -> None:
     """The first is crowned because there is none; a roll back said twice moves once."""
-    context, command = told
+    context, command = bank
     assert command("promotions") == (0, "commanded never had a champion\n")
     adopt = ("adopt", str(elsewhere), "--reason", "it ran")
     code, words = command(*adopt)

@@ -255,11 +255,11 @@ def test_a_wrong_key_is_told(url: str, holder: Holder, bundle: Bundle) -> None:
     "answer",
     [
         *(bad.drip, bad.drip_headers, bad.silence, bad.flood, bad.crumbs, bad.fail_and_drip),
-        lambda asked: bad.said(asked, {"models": [], "outputs": None}),
-        lambda asked: asked.body(b"[" * 100_000),
-        lambda asked: asked.body(b"\x1b[31m<html>\n"),
-        lambda asked: asked.body(gzip.compress(b" " * 2**26), content_encoding="gzip"),
-        lambda asked: asked.wfile.write(b"\x00"),
+        lambda request: bad.said(request, {"models": [], "outputs": None}),
+        lambda request: request.body(b"[" * 100_000),
+        lambda request: request.body(b"\x1b[31m<html>\n"),
+        lambda request: request.body(gzip.compress(b" " * 2**26), content_encoding="gzip"),
+        lambda request: request.wfile.write(b"\x00"),
     ],
 )
 def test_an_endpoint_that_answers_nonsense_is_a_sentence_in_time(

@@ -83,7 +83,7 @@ def workplace_registry(context: StepContext) -> Registry:
     return Registry(str(mlflow.get_tracking_uri()), context.spec.name, context.spec.model)
 
 
-def flown(context: StepContext, done: Run) -> Preflight:
+def preflight_result(context: StepContext, done: Run) -> Preflight:
     """Run the step on what a run has decided."""
     return steps.preflight(context, done.plan, done.challenger, done.decision)
 
@@ -91,14 +91,16 @@ def flown(context: StepContext, done: Run) -> Preflight:
 def test_the_server_holds_and_answers_a_challenger_first(served: StepContext) -> None:
     """Every golden row comes back as the pipeline's own; the alias is there only meanwhile."""
     done = run(served)
-    first = flown(served, done)
+    first = preflight_result(served, done)
     assert first.passed
     assert first.replicas == 1
     # All there are of both labels, for the holdout has no more, and odd variants of them.
     assert first.rows > sum(done.plan.dataset.holdout.values())
     assert aliases(served)["challenger"] == done.challenger.version
-    assert flown(served, done).passed
-    decision = steps.promote(served, done.plan, done.challenger, done.scores, Form(), flown=first)
+    assert preflight_result(served, done).passed
+    decision = steps.promote(
+        served, done.plan, done.challenger, done.scores, Form(), preflight_result=first
+    )
     assert decision.verdict is Verdict.PROMOTE
     assert [check.name for check in decision.checks].count("preflight") == 1
     assert "challenger" not in aliases(served)
@@ -138,9 +140,11 @@ def test_a_champion_with_categories_answers_one_that_it_does_not_know(
     context = replace(step_context(spec, settings), endpoint=Endpoint(url, name, poll_seconds=0.05))
     drop(context, plants(seed=1))
     done = run(context)
-    first = flown(context, done)
+    first = preflight_result(context, done)
     assert first.passed, first.sentence
-    decision = steps.promote(context, done.plan, done.challenger, done.scores, Form(), flown=first)
+    decision = steps.promote(
+        context, done.plan, done.challenger, done.scores, Form(), preflight_result=first
+    )
     assert decision.verdict is Verdict.PROMOTE
     assert steps.serve(context, done.plan).version == done.challenger.version
     odd = [{"a": 1, "b": 2, "c": 3, "kind": kind} for kind in ("zzz", "", "x\u0000")]
@@ -160,12 +164,14 @@ def test_another_answer_than_the_pipelines_is_a_reject(
         return replace(opened, manifest=replace(opened.manifest, threshold=1.1))
 
     monkeypatch.setattr(served.registry, "bundle", stricter)
-    found = flown(served, done)
+    found = preflight_result(served, done)
     assert not found.passed
     assert found.differences > 0
     assert "otherwise, as row " in found.sentence
     before = served.registry.moves()
-    decision = steps.promote(served, done.plan, done.challenger, done.scores, FORCED, flown=found)
+    decision = steps.promote(
+        served, done.plan, done.challenger, done.scores, FORCED, preflight_result=found
+    )
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == found.sentence
     assert served.registry.moves() == before
@@ -183,7 +189,7 @@ def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
     monkeypatch.setattr(following, "load_and_warm", refusing)
     monkeypatch.setattr(door, "REFUSAL_STANDS_SECONDS", 0.3)
     done = run(served)
-    found = flown(served, done)
+    found = preflight_result(served, done)
     assert not found.passed
     assert "too large for this server" in found.sentence
 
@@ -194,7 +200,7 @@ def test_a_model_without_the_tag_that_servers_know_it_by_gets_it(served: StepCon
     client.create_registered_model(served.spec.model)
     done = run(served)
     client.delete_registered_model_tag(served.spec.model, "ratchet.spec")
-    assert flown(served, done).passed
+    assert preflight_result(served, done).passed
 
 
 def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: StepContext) -> None:
@@ -205,7 +211,7 @@ def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: StepConte
         fresh = replace(served, registry=workplace_registry(served))
         done = run(fresh)
         assert done.challenger.version == "1"
-        assert flown(fresh, done).passed
+        assert preflight_result(fresh, done).passed
         steps.promote(fresh, done.plan, done.challenger, done.scores, Form())
         assert steps.serve(fresh, done.plan).version == "1"
         state = httpx.get(f"{served.endpoint.replicas()[0].url}/v2/health/ready", trust_env=False)
@@ -226,10 +232,10 @@ def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
     away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
     done = run(away)
     with pytest.raises(EndpointError, match="no endpoint is running"):
-        flown(away, done)
+        preflight_result(away, done)
     assert "challenger" not in aliases(away)
     held = replace(done, decision=replace(done.decision, verdict=Verdict.HOLD))
-    assert flown(away, held) == Preflight(
+    assert preflight_result(away, held) == Preflight(
         needed=False, passed=True, sentence="not needed: HOLD anyhow"
     )
 

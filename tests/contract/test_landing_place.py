@@ -182,7 +182,7 @@ def test_an_archived_delivery_is_known_under_any_name(landing: Landing) -> None:
 
 def test_archive_and_refuse_may_be_called_again(place: Place, landing: Landing) -> None:
     """A step that is repeated finds its work done, and its spooled copies gone."""
-    for data, end in ((ROWS, landing.archive), (OTHER, lambda one: landing.refuse(one, "why"))):
+    for data, end in ((ROWS, landing.archive), (OTHER, lambda item: landing.refuse(item, "why"))):
         landing.drop("a.csv", data)
         (delivery,) = landing.claim()
         assert content(landing, delivery) == data

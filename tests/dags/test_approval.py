@@ -12,7 +12,7 @@ CONTEXT: Any = {"task_instance": type("Instance", (), {"id": "one"})()}
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def questions(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Return what was put before a person."""
     questions: list[dict[str, Any]] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **said: questions.append(said))
@@ -22,9 +22,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def approval(verdict: str, *, passed: bool = True) -> Approval:
     """Return the task after a decision and a pre-flight."""
     decided = {"verdict": verdict, "reason": "F1 0.91 beats 0.87"}
-    flown = {"needed": True, "passed": passed}
+    preflight_result = {"needed": True, "passed": passed}
     return Approval(
-        task_id="approve", subject="Promote?", body="because", decided=decided, flown=flown
+        task_id="approve",
+        subject="Promote?",
+        body="because",
+        decided=decided,
+        preflight_result=preflight_result,
     )
 
 
@@ -39,25 +43,27 @@ def answer(option: str, user: dict[str, str] | None) -> dict[str, Any]:
     }
 
 
-def test_a_person_is_asked_when_the_gate_would_promote(asked: list[dict[str, Any]]) -> None:
+def test_a_person_is_asked_when_the_gate_would_promote(questions: list[dict[str, Any]]) -> None:
     """The task then waits in a state that holds no slot, without a time limit."""
     with pytest.raises(TaskAwaitingInput) as waiting:
         approval("PROMOTE").execute(CONTEXT)
     assert waiting.value.timeout is None
-    assert asked[0]["options"] == ["Approve", "Reject"]
+    assert questions[0]["options"] == ["Approve", "Reject"]
 
 
 @pytest.mark.parametrize("verdict", ["HOLD", "REJECT"])
-def test_nobody_is_asked_when_nothing_would_move(asked: list[dict[str, Any]], verdict: str) -> None:
+def test_nobody_is_asked_when_nothing_would_move(
+    questions: list[dict[str, Any]], verdict: str
+) -> None:
     """The run goes on at once, with no answer."""
     assert approval(verdict).execute(CONTEXT) is None
-    assert asked == []
+    assert questions == []
 
 
-def test_nobody_is_asked_about_a_failed_preflight(asked: list[dict[str, Any]]) -> None:
+def test_nobody_is_asked_about_a_failed_preflight(questions: list[dict[str, Any]]) -> None:
     """The challenger is going to be rejected, whatever a person says."""
     assert approval("PROMOTE", passed=False).execute(CONTEXT) is None
-    assert asked == []
+    assert questions == []
 
 
 @pytest.mark.parametrize(("option", "approved"), [("Approve", True), ("Reject", False)])

@@ -203,7 +203,7 @@ async def test_what_waits_and_was_never_stopped_rings_in_the_end(
         for waiting, active, seconds in steps:
             runs.active = active
             clock.now += seconds
-            rung = await bell.rings_for(sorted(waiting, key=lambda one: one.name))
+            rung = await bell.rings_for(sorted(waiting, key=lambda item: item.name))
             assert not (active and rung)
         runs.active = False
         clock.now += REPEAT + 1

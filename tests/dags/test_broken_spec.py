@@ -147,7 +147,7 @@ def test_a_person_is_asked_when_the_pinned_spec_says_so(
         subject="Promote?",
         body="because",
         decided={"verdict": "PROMOTE"},
-        flown={"passed": True},
+        preflight_result={"passed": True},
         spec_path=str(run.path),
     )
     if asks:

@@ -80,12 +80,12 @@ def test_a_refused_copy_starts_by_no_file_and_asks_again_by_night(
     assert len(json.loads(variables["ratchet_owners"])) == 1
 
 
-@pytest.mark.parametrize("kept", ["", "[1]", "{", '{"other": "pulsars"}'])
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"other": "pulsars"}'])
 def test_what_says_nothing_of_the_model_refuses_nobody(
-    parse: Parse, copied: Path, variables: dict[str, str], kept: str
+    parse: Parse, copied: Path, variables: dict[str, str], text: str
 ) -> None:
     """Somebody may have edited the variable: the registry decides in the first task."""
-    variables["ratchet_owners"] = kept
+    variables["ratchet_owners"] = text
     assert broken(parse(copied.parent)) == set()
 
 

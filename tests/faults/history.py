@@ -127,12 +127,12 @@ def _split(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
     return list(intake.batches)
 
 
-def _once(kept: Path, step: Callable[[], list[Batch]]) -> list[Batch]:
-    if not kept.exists():
-        partial = kept.with_suffix(".part")
+def _once(folder: Path, step: Callable[[], list[Batch]]) -> list[Batch]:
+    if not folder.exists():
+        partial = folder.with_suffix(".part")
         partial.write_text(json.dumps(pack(step())))
-        partial.replace(kept)
-    return _BATCHES.validate_json(kept.read_text())
+        partial.replace(folder)
+    return _BATCHES.validate_json(folder.read_text())
 
 
 class _Mortal:

@@ -45,7 +45,7 @@ REASONS = {
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, tuple[str, float, float]]:
+def outcomes() -> dict[str, tuple[str, float, float]]:
     """Return why each was refused, in how many seconds and MiB."""
     command = [sys.executable, "-m", "tests.faults.bombs"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -53,15 +53,15 @@ def told() -> dict[str, tuple[str, float, float]]:
     return found
 
 
-def test_every_bomb_is_looked_for(told: dict[str, tuple[str, float, float]]) -> None:
+def test_every_bomb_is_looked_for(outcomes: dict[str, tuple[str, float, float]]) -> None:
     """None is made and forgotten."""
-    assert told.keys() == REASONS.keys()
+    assert outcomes.keys() == REASONS.keys()
 
 
 @pytest.mark.parametrize("title", REASONS)
-def test_a_bomb_is_refused_soon(told: dict[str, tuple[str, float, float]], title: str) -> None:
+def test_a_bomb_is_refused_soon(outcomes: dict[str, tuple[str, float, float]], title: str) -> None:
     """The sentence says why; it takes seconds of a processor and some hundred MiB at most."""
-    reason, seconds, mib = told[title]
+    reason, seconds, mib = outcomes[title]
     assert REASONS[title] in reason
     assert seconds < 20
     assert mib < 400

@@ -94,10 +94,10 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         reached.append(f"{event} {arguments!r:.200}")
 
 
-def _require_listed(found: Any, listed: set[Any]) -> None:
+def _require_listed(value: Any, listed: set[Any]) -> None:
     """Walk over all that an object is made of; nothing of it is of a class that is not listed."""
     seen: dict[int, Any] = {}
-    waiting = [found]
+    waiting = [value]
     while waiting:
         one = waiting.pop()
         if id(one) in seen or isinstance(one, _PLAIN) or type(one) in _MADE_INSIDE:

@@ -66,17 +66,17 @@ def _times_dearer(fuzzed: Served, fresh: Served) -> float:
     return float(np.median([_seconds_each(fuzzed) / _seconds_each(fresh) for _ in range(9)]))
 
 
-def _seconds_each(one: Served) -> float:
+def _seconds_each(server: Served) -> float:
     """Return the processor time of a good request."""
-    process, seconds = psutil.Process(one.server.process.pid), 0.7
+    process, seconds = psutil.Process(server.server.process.pid), 0.7
     before = process.cpu_times()
-    answers = seconds * busy(_asked(one), 16, seconds)
+    answers = seconds * busy(_asked(server), 16, seconds)
     after = process.cpu_times()
     return float(after.user + after.system - before.user - before.system) / answers
 
 
-def _asked(one: Served) -> Target:
-    return one.asked(one.models["1"], rows(64))
+def _asked(server: Served) -> Target:
+    return server.asked(server.models["1"], rows(64))
 
 
 def _send(port: int, posts: Iterable[Post]) -> Counter[int]:

@@ -54,14 +54,14 @@ def test_a_bagged_threshold_lies_among_the_probabilities(rows: list[tuple[int, f
 
 @given(rows=HOLDOUT, one=PROBABILITY, two=PROBABILITY, force=st.booleans())
 def test_the_gate_promotes_only_what_is_better(
-    rows: list[tuple[int, float, float]], one: float, two: float, *, force: bool
+    rows: list[tuple[int, float, float]], first: float, two: float, *, force: bool
 ) -> None:
     """Unless it is forced, and even then never without skill."""
     y = np.array([row[0] for row in rows], np.int8)
     mine, theirs = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
-    challenger = score(y, mine, one, "2", 1)
+    challenger = score(y, mine, first, "2", 1)
     champion = score(y, theirs, two, "1", 1)
-    agreement = agree(y, mine >= one, theirs >= two)
+    agreement = agree(y, mine >= first, theirs >= two)
     scores = Scores(challenger, champion, agreement, proofs=PROVEN)
     decision = promote(scores, Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:

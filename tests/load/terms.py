@@ -22,10 +22,10 @@ class Term:
     until: float
 
 
-def is_rightful(terms: Sequence[Term], version: str, asked: float, came: float) -> bool:
+def is_rightful(terms: Sequence[Term], version: str, wanted: float, came: float) -> bool:
     """Say whether a version could answer at any time from the question to the answer."""
     return any(
-        term.version == version and term.since <= came and asked <= term.until for term in terms
+        term.version == version and term.since <= came and wanted <= term.until for term in terms
     )
 
 

@@ -58,11 +58,11 @@ def test_every_answer_is_a_champions_own(tmp_path: Path) -> None:
     _tell(load, mover.moves)
 
 
-def _under_load(one: Served, mover: Mover, raws: list[bytes]) -> Load:
+def _under_load(server: Served, mover: Mover, raws: list[bytes]) -> Load:
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     ours, theirs = context.Pipe()
-    clients = context.Process(target=_clients, args=(one.server.port, raws, stop, theirs))
+    clients = context.Process(target=_clients, args=(server.server.port, raws, stop, theirs))
     clients.start()
     ours.recv()
     time.sleep(STEADY_SECONDS)

@@ -81,27 +81,27 @@ class Misbehaving(ThreadingHTTPServer):
     def find(self, path: str) -> Answer:
         """Return what answers a path: the longest beginning of it that there is a way for."""
         usual: dict[str, Answer] = {
-            SEARCH: lambda asked: said(asked, {"registered_models": self.models}),
+            SEARCH: lambda request: said(request, {"registered_models": self.models}),
             VERSION: self._version,
             PLACE: self._place,
             FILES: self._file,
         }
         ways = usual | self.instead
         found = sorted((way for way in ways if unquote(path).startswith(way)), key=len)
-        return ways[found[-1]] if found else lambda asked: asked.body(b"", 404)
+        return ways[found[-1]] if found else lambda request: request.body(b"", 404)
 
-    def _version(self, asked: Handler) -> None:
-        query = asked.query()
+    def _version(self, request: Handler) -> None:
+        query = request.query()
         digest = self._bundles[query["name"], query["version"]][1]
-        said(asked, {"model_version": {"tags": [{"key": "ratchet.digest", "value": digest}]}})
+        said(request, {"model_version": {"tags": [{"key": "ratchet.digest", "value": digest}]}})
 
-    def _place(self, asked: Handler) -> None:
-        query = asked.query()
-        said(asked, {"artifact_uri": f"mlflow-artifacts:/{query['name']}/{query['version']}"})
+    def _place(self, request: Handler) -> None:
+        query = request.query()
+        said(request, {"artifact_uri": f"mlflow-artifacts:/{query['name']}/{query['version']}"})
 
-    def _file(self, asked: Handler) -> None:
-        name, version, file = unquote(asked.path.removeprefix(FILES)).split("/")
-        asked.body((self._bundles[name, version][0] / file).read_bytes())
+    def _file(self, request: Handler) -> None:
+        name, version, file = unquote(request.path.removeprefix(FILES)).split("/")
+        request.body((self._bundles[name, version][0] / file).read_bytes())
 
 
 @contextmanager
@@ -119,55 +119,55 @@ def misbehaving() -> Iterator[Misbehaving]:
         thread.join()
 
 
-def said(asked: Handler, value: object) -> None:
+def said(request: Handler, value: object) -> None:
     """Answer with JSON."""
-    asked.body(json.dumps(value).encode())
+    request.body(json.dumps(value).encode())
 
 
-def drip(asked: Handler) -> None:
+def drip(request: Handler) -> None:
     """Answer a byte at a time, for ever."""
-    asked.begin()
-    while not asked.server.stopped.wait(0.05):
-        asked.wfile.write(b" ")
+    request.begin()
+    while not request.server.stopped.wait(0.05):
+        request.wfile.write(b" ")
 
 
-def drip_headers(asked: Handler) -> None:
+def drip_headers(request: Handler) -> None:
     """Begin with headers that never end."""
-    asked.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
-    while not asked.server.stopped.wait(0.05):
-        asked.wfile.write(b"x")
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while not request.server.stopped.wait(0.05):
+        request.wfile.write(b"x")
 
 
-def silence(asked: Handler) -> None:
+def silence(request: Handler) -> None:
     """Answer nothing and stay."""
-    asked.server.stopped.wait(60)
+    request.server.stopped.wait(60)
 
 
-def fail_and_drip(asked: Handler) -> None:
+def fail_and_drip(request: Handler) -> None:
     """Answer 500 and then nothing."""
-    asked.begin(500, content_length="99999")
-    silence(asked)
+    request.begin(500, content_length="99999")
+    silence(request)
 
 
-def flood(asked: Handler) -> None:
+def flood(request: Handler) -> None:
     """Send as much as is taken, without saying how much it is."""
-    asked.begin()
-    while not asked.server.stopped.is_set():
-        asked.wfile.write(b" " * 2**16)
+    request.begin()
+    while not request.server.stopped.is_set():
+        request.wfile.write(b" " * 2**16)
 
 
-def crumbs(asked: Handler) -> None:
+def crumbs(request: Handler) -> None:
     """Send as much as is taken in chunks of a byte."""
-    asked.begin(transfer_encoding="chunked")
-    while not asked.server.stopped.is_set():
-        asked.wfile.write(b"1\r\n \r\n" * 2**13)
+    request.begin(transfer_encoding="chunked")
+    while not request.server.stopped.is_set():
+        request.wfile.write(b"1\r\n \r\n" * 2**13)
 
 
 def later(seconds: float, then: Answer) -> Answer:
     """Answer after a while."""
 
-    def answer(asked: Handler) -> None:
+    def answer(request: Handler) -> None:
         time.sleep(seconds)
-        then(asked)
+        then(request)
 
     return answer

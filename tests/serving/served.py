@@ -86,7 +86,7 @@ def served(folder: Path, *models: Any, **variables: str) -> Iterator[Served]:
             yield Served(server, kept, versions)
 
 
-def _publish(kept: Registry, folder: Path, model: Any) -> str:
+def _publish(registry: Registry, folder: Path, model: Any) -> str:
     width = int(model.n_features_in_)
     manifest = Manifest(
         name=NAME,
@@ -100,4 +100,4 @@ def _publish(kept: Registry, folder: Path, model: Any) -> str:
     )
     bundle = folder / f"bundle-{id(model)}"
     bundle.mkdir()
-    return kept.publish(bundle, save(bundle, model, answered(manifest, model)))
+    return registry.publish(bundle, save(bundle, model, answered(manifest, model)))

@@ -193,10 +193,10 @@ ASKED: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("asked", "packed"), ASKED.values(), ids=ASKED.keys())
-def test_answers_are_packed_when_asked_for(asked: dict[str, Any], packed: list[str]) -> None:
+@pytest.mark.parametrize(("question", "packed"), ASKED.values(), ids=ASKED.keys())
+def test_answers_are_packed_when_asked_for(question: dict[str, Any], packed: list[str]) -> None:
     """Outputs that were asked for in that form follow the JSON, each with its size."""
-    answer, tail = _answered(NUMBERS, asked)
+    answer, tail = _answered(NUMBERS, question)
     found = {}
     for output in answer["outputs"]:
         if "parameters" in output:
@@ -216,8 +216,8 @@ def test_labels_that_are_words_are_packed_as_texts() -> None:
     assert tail == b"\x02\0\0\0no\x03\0\0\0yes"
 
 
-def _answered(manifest: Manifest, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    body, _ = _body([tensor([1] * 6, [2, 3])], **asked)
+def _answered(manifest: Manifest, question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    body, _ = _body([tensor([1] * 6, [2, 3])], **question)
     bundle = Bundle(manifest, model=None)  # type: ignore[arg-type]  # encoding asks no model
     encoded: Encoded = encode(bundle, "4", decode(body, manifest), np.array([0.25, 0.75]))
     length = len(encoded.body) if encoded.header_length is None else encoded.header_length

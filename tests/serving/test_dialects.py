@@ -63,7 +63,7 @@ def dialect(tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def told(holder: Holder, open_bundle: Open) -> dict[str, Any]:
+def answered_metadata(holder: Holder, open_bundle: Open) -> dict[str, Any]:
     """Return what REST tells of a model with a category and a gap."""
     from sklearn.dummy import DummyClassifier
 
@@ -74,9 +74,13 @@ def told(holder: Holder, open_bundle: Open) -> dict[str, Any]:
     return metadata.model(held, holder)
 
 
-def test_the_public_definition_reads_the_metadata(dialect: Any, told: dict[str, Any]) -> None:
+def test_the_public_definition_reads_the_metadata(
+    dialect: Any, answered_metadata: dict[str, Any]
+) -> None:
     """Names, versions, tensors; and its texts by name, which are parameters elsewhere, are none."""
-    read: Any = dialect(PUBLIC)["Metadata"].FromString(model_metadata(told).SerializeToString())
+    read: Any = dialect(PUBLIC)["Metadata"].FromString(
+        model_metadata(answered_metadata).SerializeToString()
+    )
     assert (read.name, list(read.versions), read.platform) == ("woods", ["2"], "ratchet_sklearn")
     assert [(one.name, one.datatype, list(one.shape)) for one in read.inputs] == [
         ("height", "FP32", [-1]),
@@ -85,17 +89,21 @@ def test_the_public_definition_reads_the_metadata(dialect: Any, told: dict[str, 
     assert dict(read.properties) == {}
 
 
-def test_mlservers_definition_reads_all_of_the_metadata(dialect: Any, told: dict[str, Any]) -> None:
+def test_mlservers_definition_reads_all_of_the_metadata(
+    dialect: Any, answered_metadata: dict[str, Any]
+) -> None:
     """What REST tells stands with the tensors, in the types that its parameters have."""
-    read: Any = dialect(MLSERVER)["Metadata"].FromString(model_metadata(told).SerializeToString())
+    read: Any = dialect(MLSERVER)["Metadata"].FromString(
+        model_metadata(answered_metadata).SerializeToString()
+    )
     assert dict(read.parameters) == {}
     height, wood = (one.parameters for one in read.inputs)
     assert _plain(height) == {"missing": True, "example": "1.5"}
     assert _plain(wood) == {"missing": False, "categories": '["ash", "oak"]', "example": "oak"}
     of_the_model = _plain(read.outputs[0].parameters)
     assert of_the_model.keys() >= {"family", "threshold", "labels", "data_version", "libraries"}
-    assert json.loads(of_the_model["threshold"]) == told["parameters"]["threshold"]
-    assert of_the_model["data_version"] == told["parameters"]["data_version"]
+    assert json.loads(of_the_model["threshold"]) == answered_metadata["parameters"]["threshold"]
+    assert of_the_model["data_version"] == answered_metadata["parameters"]["data_version"]
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

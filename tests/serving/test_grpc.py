@@ -116,11 +116,11 @@ REFUSED = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(("asked", "says"), REFUSED.values(), ids=REFUSED.keys())
-async def test_refuses(ask: Ask, asked: Any, says: str) -> None:
+@pytest.mark.parametrize(("question", "says"), REFUSED.values(), ids=REFUSED.keys())
+async def test_refuses(ask: Ask, question: Any, says: str) -> None:
     """What cannot be scored is INVALID_ARGUMENT with the sentence that REST would give."""
     with pytest.raises(aio.AioRpcError) as refused:
-        await ask("ModelInfer", asked)
+        await ask("ModelInfer", question)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert says in (refused.value.details() or "")
 

@@ -59,8 +59,8 @@ async def start(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[Call
     around = server_around(holder, {"SERVING_API_KEY": KEY})
     started: list[GrpcServer] = []
 
-    async def starting(at: Listening = AT) -> GrpcServer:
-        server = await start_grpc(around.service, shelf, at, around.guard.keys, around.memory)
+    async def starting(address: Listening = AT) -> GrpcServer:
+        server = await start_grpc(around.service, shelf, address, around.guard.keys, around.memory)
         started.append(server)
         return server
 

@@ -68,20 +68,20 @@ async def coming(holds: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-def looped(asked: bad.Handler) -> None:
+def looped(request: bad.Handler) -> None:
     """Name one next page again and again."""
-    bad.said(asked, {"registered_models": [], "next_page_token": "again"})
+    bad.said(request, {"registered_models": [], "next_page_token": "again"})
 
 
-def endless(asked: bad.Handler) -> None:
+def endless(request: bad.Handler) -> None:
     """Name another next page each time."""
-    bad.said(asked, {"next_page_token": str(time.monotonic())})
+    bad.said(request, {"next_page_token": str(time.monotonic())})
 
 
 def answering(body: Any, status: int = 200, **headers: str) -> Answer:
     """Return what answers with these bytes, or with JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return lambda asked: asked.body(content, status, **headers)
+    return lambda request: request.body(content, status, **headers)
 
 
 Case = tuple[Answer, str]
@@ -91,8 +91,8 @@ LISTS: dict[str, Case] = {
     "is silent": (bad.silence, "within 1 s"),
     "floods": (bad.flood, "over 1 MiB"),
     "floods in crumbs": (bad.crumbs, "over 1 MiB|within 1 s"),
-    "announces a flood": (lambda asked: asked.begin(content_length="9" * 12), "over 1 MiB"),
-    "announces nonsense": (lambda asked: asked.begin(content_length="-1"), "no HTTP"),
+    "announces a flood": (lambda request: request.begin(content_length="9" * 12), "over 1 MiB"),
+    "announces nonsense": (lambda request: request.begin(content_length="-1"), "no HTTP"),
     "is a bomb": (
         answering(gzip.compress(b" " * 2**24), content_encoding="gzip"),
         "compressed",
@@ -120,8 +120,8 @@ LISTS: dict[str, Case] = {
         bad.fail_and_drip,
         "within 1 s",
     ),
-    "is no HTTP": (lambda asked: asked.wfile.write(b"\x00\xff" * 99), "no HTTP"),
-    "breaks off": (lambda asked: asked.begin(content_length="99"), "no HTTP, or breaks off"),
+    "is no HTTP": (lambda request: request.wfile.write(b"\x00\xff" * 99), "no HTTP"),
+    "breaks off": (lambda request: request.begin(content_length="99"), "no HTTP, or breaks off"),
 }
 
 
@@ -201,10 +201,10 @@ DOWNLOADS: dict[str, Case] = {
     "is silent": (bad.silence, "too slowly"),
     "floods": (bad.flood, "over .* MiB"),
     "floods in crumbs": (bad.crumbs, "too slowly|over .* MiB"),
-    "announces a flood": (lambda asked: asked.begin(content_length="9" * 12), "over .* MiB"),
+    "announces a flood": (lambda request: request.begin(content_length="9" * 12), "over .* MiB"),
     "is a bomb": (answering(gzip.compress(b" " * 2**24), content_encoding="gzip"), "compressed"),
     "is not there": (answering(b"", 404), "it answered 404"),
-    "breaks off": (lambda asked: asked.begin(content_length="99"), "breaks off"),
+    "breaks off": (lambda request: request.begin(content_length="99"), "breaks off"),
     "is another file": (answering(b"x"), "the registry recorded"),
 }
 

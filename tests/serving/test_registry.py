@@ -168,10 +168,10 @@ def test_a_name_that_the_registry_does_not_go_by_is_said(
     _asking(MlflowRegistry(f"http://mlflow:{port}"), asked)
 
 
-def _asking(registry: Registry, asked: Callable[[Registry], Coroutine[Any, Any, T]]) -> T:
+def _asking(registry: Registry, question: Callable[[Registry], Coroutine[Any, Any, T]]) -> T:
     async def closing() -> T:
         try:
-            return await asked(registry)
+            return await question(registry)
         finally:
             await registry.close()
 

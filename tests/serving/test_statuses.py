@@ -85,11 +85,11 @@ async def test_the_document_has_the_statuses_that_there_are() -> None:
     """By path and method, over all that can come of a request."""
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
 
-    async def ask(holder: Holder, variables: dict[str, str], one: Ask) -> None:
+    async def ask(holder: Holder, variables: dict[str, str], ask_once: Ask) -> None:
         app = app_around(holder, VARIABLES | variables)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            answer = await one(client)
+            answer = await ask_once(client)
         path = answer.request.url.path.replace("/versions/3", "")
         seen[path, answer.request.method.lower()].add(str(answer.status_code))
 

@@ -79,9 +79,9 @@ def text(value: str) -> bytes:
     return b"\x8c" + bytes([len(value)]) + value.encode()
 
 
-def name(module: str, found: str) -> bytes:
+def name(module: str, text_given: str) -> bytes:
     """Return the steps that put a named thing on the stack."""
-    return text(module) + text(found) + b"\x93"
+    return text(module) + text(text_given) + b"\x93"
 
 
 SCALER = name("sklearn.preprocessing._data", "StandardScaler")

@@ -75,7 +75,7 @@ def test_the_same_answers_differ_in_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answered", "labels", "told"),
+    ("answered", "labels", "sentence_given"),
     [
         (SAID + np.array([0, 2e-6, 0]), LABELS, "row 1 got yes at 0.700002000"),
         (SAID, ["no", "yes", "no"], "row 2 got no at 0.5"),
@@ -84,7 +84,9 @@ def test_the_same_answers_differ_in_nothing() -> None:
     ],
     ids=["probability", "label", "no number", "too few"],
 )
-def test_another_answer_is_told(answered: np.ndarray, labels: list[str], told: str) -> None:
+def test_another_answer_is_told(
+    answered: np.ndarray, labels: list[str], sentence_given: str
+) -> None:
     """One sentence an answer, with both sides of it."""
     (sentence,) = differences(SAID, LABELS, answered, labels)
-    assert told in sentence
+    assert sentence_given in sentence

@@ -69,17 +69,19 @@ def known_of(sources: Iterable[str]) -> Known:
     return Known(records, _always(fields), _always(calls))
 
 
-def _always(found: Iterable[tuple[str, bool]]) -> frozenset[str]:
+def _always(outcomes: Iterable[tuple[str, bool]]) -> frozenset[str]:
     """Return the names of which it holds wherever they stand."""
     by_name: dict[str, set[bool]] = {}
-    for name, holds in found:
+    for name, holds in outcomes:
         by_name.setdefault(name, set()).add(holds)
     return frozenset(name for name, holds in by_name.items() if holds == {True})
 
 
-def _is_record(one: ast.ClassDef) -> bool:
-    shown = any(isinstance(part, ast.FunctionDef) and part.name == "__str__" for part in one.body)
-    return not shown and any("dataclass" in ast.unparse(mark) for mark in one.decorator_list)
+def _is_record(definition: ast.ClassDef) -> bool:
+    shown = any(
+        isinstance(part, ast.FunctionDef) and part.name == "__str__" for part in definition.body
+    )
+    return not shown and any("dataclass" in ast.unparse(mark) for mark in definition.decorator_list)
 
 
 def found_in(source: str, known: Known = Known()) -> Iterator[tuple[int, str, str]]:

@@ -72,10 +72,10 @@ def spec(families: list[dict[str, Any]] = FAMILIES, **selection: object) -> Spec
 def started(tmp_path: Path) -> Callable[..., Race]:
     """Return a function that starts a race with a board of its own."""
 
-    def start(asked: Spec, kind: type[RaceResults] = RaceResults) -> Race:
+    def start(spec: Spec, kind: type[RaceResults] = RaceResults) -> Race:
         board = kind(str(tmp_path), f"run-{next(RUNS)}", {})
         layout = Layout(tuple(f"f{at}" for at in range(X.shape[1])))
-        return Race(asked, layout, folded(X, Y, asked.selection), board, cores=1)
+        return Race(spec, layout, folded(X, Y, spec.selection), board, cores=1)
 
     return start
 

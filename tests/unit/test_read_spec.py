@@ -46,7 +46,7 @@ def test_a_family_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "written", "sentence"),
+    ("text", "written", "sentence"),
     [
         ('title = "Pulsars"', "", "title: Field required"),
         ('title = "Pulsars"', 'title = "P"\ncolour = 1', "colour: Extra inputs"),
@@ -99,10 +99,10 @@ def test_a_family_is_found_by_its_name() -> None:
     ],
 )
 def test_a_spec_that_cannot_be_used_says_where_and_why(
-    spec_file: Path, found: str, written: str, sentence: str
+    spec_file: Path, text: str, written: str, sentence: str
 ) -> None:
     """The message names the file, the field and what is wrong with it."""
-    spec_file.write_text(spec_file.read_text().replace(found, written))
+    spec_file.write_text(spec_file.read_text().replace(text, written))
     with pytest.raises(SpecError, match=f"pulsars.toml.*{sentence}"):
         read_spec(spec_file)
 

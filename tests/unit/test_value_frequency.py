@@ -68,14 +68,14 @@ def test_values_are_what_float32_makes_of_them() -> None:
 
 
 @given(TABLES, TABLES)
-def test_it_counts_as_a_dictionary_would(fitted: Any, asked: Any) -> None:
+def test_it_counts_as_a_dictionary_would(fitted: Any, request: Any) -> None:
     """For any values, asked in any order, many rows at once and one at a time."""
-    asked = np.resize(asked, (len(asked), fitted.shape[1]))
+    request = np.resize(request, (len(request), fitted.shape[1]))
     known = [Counter(map(same, column)) for column in fitted.T]
-    expected = [[known[at][same(v)] for at, v in enumerate(row)] for row in asked]
+    expected = [[known[at][same(v)] for at, v in enumerate(row)] for row in request]
     frequency = ValueFrequency(append=False).fit(fitted)
-    assert frequency.transform(asked).tolist() == expected
-    assert [frequency.transform(row[np.newaxis])[0].tolist() for row in asked] == expected
+    assert frequency.transform(request).tolist() == expected
+    assert [frequency.transform(row[np.newaxis])[0].tolist() for row in request] == expected
     again = clone(frequency).fit_transform(fitted)
     assert np.array_equal(again, frequency.transform(fitted) - 1)
 

@@ -173,7 +173,7 @@ class Connection:
         """Return the newest run with these tags; one that was deleted is restored."""
         condition = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags)
         found = self._search(condition, ViewType.ALL)
-        run = min(found, key=lambda one: is_deleted(one.info), default=None)
+        run = min(found, key=lambda item: is_deleted(item.info), default=None)
         if run is not None and is_deleted(run.info):
             return self._client.active_run(run.info.run_id)
         return run

@@ -37,9 +37,9 @@ _WRITES = frozenset(
 """Methods that write to the run that is their first argument."""
 
 
-def is_deleted(one: Any) -> bool:
+def is_deleted(entity: Any) -> bool:
     """Whether an experiment, or what `info` of a run is, lies in MLflow's bin."""
-    return bool(one.lifecycle_stage == LifecycleStage.DELETED)
+    return bool(entity.lifecycle_stage == LifecycleStage.DELETED)
 
 
 class HealingClient:

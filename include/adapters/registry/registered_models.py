@@ -119,7 +119,7 @@ class RegisteredModel(Connection):
     def _first_spec(self) -> str | None:
         """Return the spec of the oldest version whose run is known to be a spec's."""
         versions = self._search_versions(f"name='{self.model}'")
-        for version in sorted(versions, key=lambda one: int(one.version)):
+        for version in sorted(versions, key=lambda item: int(item.version)):
             run = self._client.run_or_none(version.run_id or "")
             if run is not None and SPEC in run.data.tags:
                 return str(run.data.tags[SPEC])

@@ -72,7 +72,7 @@ class Versions(RegisteredModel):
         """Return the version that a run registered, None while it has not."""
         found = self._client.search_model_versions(f"name='{self.model}' and run_id='{run_id}'")
         ours = [one for one in found if DIGEST in one.tags]  # and not what a person made of the run
-        return self._record(min(ours, key=lambda one: int(one.version))) if ours else None
+        return self._record(min(ours, key=lambda item: int(item.version))) if ours else None
 
     def data_versions(self) -> set[int]:
         """Return the versions of the lake's table that model versions were fitted on.

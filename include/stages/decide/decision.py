@@ -6,7 +6,7 @@ from include.records.judging import Check, Decision, Preflight, Scores, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
-from include.stages.decide.fitness import BY_ROWS, fitness, flown
+from include.stages.decide.fitness import BY_ROWS, fitness, preflight_result
 from include.stages.decide.proven import proof_of
 from include.stages.decide.row_counts import enough_rows
 
@@ -19,7 +19,7 @@ def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None 
     A form with `force` promotes past HOLD, never past REJECT. `preflight` is what the endpoint did
     with the challenger, once it has been asked.
     """
-    alone = (*fitness(scores, rule), *flown(preflight))
+    alone = (*fitness(scores, rule), *preflight_result(preflight))
     enough = enough_rows(scores.challenger)
     if not all(check.passed for check in alone):
         return _refuse(alone, enough, scores, form)

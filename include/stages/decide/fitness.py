@@ -23,7 +23,7 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
     )
 
 
-def flown(preflight: Preflight | None) -> tuple[Check, ...]:
+def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
     """Check that the endpoint answers with the challenger as the pipeline does, where it was asked.
 
     The value is the number of answers that differ and of replicas that refused the version.

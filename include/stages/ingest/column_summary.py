@@ -66,9 +66,9 @@ def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
     return ColumnSummary(ranges, categories, gaps, pairs)
 
 
-def merging(found: ColumnSummary) -> Iterator[str]:
+def merging(summary: ColumnSummary) -> Iterator[str]:
     """Yield a sentence for each column whose values are not told apart, or fewer than they look."""
-    for name, (one, other) in found.merged.items():
+    for name, (one, other) in summary.merged.items():
         what = f"{one:.15g} and {other:.15g} are"
         if one == other:
             what = f"whole numbers next to {one:.15g} are one when they are read, and"
@@ -77,7 +77,7 @@ def merging(found: ColumnSummary) -> Iterator[str]:
             "which computes with seven digits; if it names things, list it in `categorical` or "
             "`exclude` or as `id`; if it is a time in seconds, write dates"
         )
-    for name, categories in found.categories.items():
+    for name, categories in summary.categories.items():
         yield from _like_gaps(name, categories)
         yield from _look_alike(name, categories)
 
@@ -113,12 +113,12 @@ def _plainest(text: str) -> str:
     return "".join(one for one in letters if unicodedata.category(one) not in _UNSEEN)
 
 
-def with_seen(contract: Contract, found: ColumnSummary) -> Contract:
+def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:
     """Return the contract with what its batch showed.
 
     A column of more than MOST_CATEGORIES categories gets none: nobody would read them.
     """
-    return replace(contract, columns=tuple(_with_seen(one, found) for one in contract.columns))
+    return replace(contract, columns=tuple(_with_seen(one, summary) for one in contract.columns))
 
 
 def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
@@ -146,17 +146,17 @@ def _merged(values: pl.Series) -> tuple[float, float] | None:
 
 
 def _wider(
-    one: tuple[float, float] | None, other: tuple[float, float] | None
+    bounds_given: tuple[float, float] | None, other: tuple[float, float] | None
 ) -> tuple[float, float]:
-    both = [bounds for bounds in (one, other) if bounds is not None]
+    both = [bounds for bounds in (bounds_given, other) if bounds is not None]
     return min(low for low, _ in both), max(high for _, high in both)
 
 
-def _with_seen(column: Column, found: ColumnSummary) -> Column:
-    column = replace(column, missing=column.missing or column.name in found.gaps)
+def _with_seen(column: Column, summary: ColumnSummary) -> Column:
+    column = replace(column, missing=column.missing or column.name in summary.gaps)
     if column.kind == "number":
-        return replace(column, seen=found.ranges.get(column.name))
-    categories = found.categories.get(column.name, frozenset())
+        return replace(column, seen=summary.ranges.get(column.name))
+    categories = summary.categories.get(column.name, frozenset())
     listed = sorted(categories) if len(categories) <= MOST_CATEGORIES else []
     return replace(column, categories=tuple(listed))
 

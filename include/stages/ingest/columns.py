@@ -120,23 +120,23 @@ def _expected(column: Column) -> str:
 _WORDS: dict[Held, str] = {"date": "dates", None: "neither numbers nor text"}
 
 
-def _require_usable(found: tuple[str, ...], data: Data) -> None:
-    if not found:
+def _require_usable(names: tuple[str, ...], data: Data) -> None:
+    if not names:
         patterns = ", ".join(data.features)
         raise FileRefusedError(f"no column matches the feature patterns of the spec: {patterns}")
     # The table tells names apart by their letters, not by their case.
-    times = Counter(name.casefold() for name in found)
-    taken = [name for name in found if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
+    times = Counter(name.casefold() for name in names)
+    taken = [name for name in names if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
     if taken:
         raise FileRefusedError(
             f"the table cannot hold feature columns named {listed(taken)}: they differ only in "
             "case or are its own words. Rename them, or exclude them in the spec"
         )
-    if "" in found:
+    if "" in names:
         raise FileRefusedError(
             "a feature column has no name: name it, or exclude it in the spec as ''"
         )
-    odd = [name for name in found if not name.isprintable()]
+    odd = [name for name in names if not name.isprintable()]
     if odd:
         raise FileRefusedError(
             f"feature columns have characters in their names that cannot be shown: {listed(odd)}. "

@@ -68,28 +68,36 @@ class Edges:
                 yield self._part(one, before, following.first_bad if following else None)
                 before = one.last_bad
 
-    def _part(self, one: Judged, before: RefusedRow | None, after: RefusedRow | None) -> TypedPart:
-        bad = [row for row in (before, *one.refused, after) if row is not None]
+    def _part(
+        self, judged_part: Judged, before: RefusedRow | None, after: RefusedRow | None
+    ) -> TypedPart:
+        bad = [row for row in (before, *judged_part.refused, after) if row is not None]
         halves = [row for row in bad if row.reason in _DAMAGED and self._is_half(row)]
-        beside = dict(self._beside(one, halves, {row.line for row in bad})) if halves else {}
+        beside = (
+            dict(self._beside(judged_part, halves, {row.line for row in bad})) if halves else {}
+        )
         if not beside:
-            return TypedPart(one.frame, one.refused)
-        refused = sorted([*one.refused, *beside.values()], key=lambda row: row.line)
-        return TypedPart(one.frame.filter(~pl.col("line").is_in(list(beside))), tuple(refused))
+            return TypedPart(judged_part.frame, judged_part.refused)
+        refused = sorted([*judged_part.refused, *beside.values()], key=lambda row: row.line)
+        return TypedPart(
+            judged_part.frame.filter(~pl.col("line").is_in(list(beside))), tuple(refused)
+        )
 
     def _is_half(self, row: RefusedRow) -> bool:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1
 
     def _beside(
-        self, one: Judged, halves: Sequence[RefusedRow], bad: Collection[int]
+        self, judged_part: Judged, halves: Sequence[RefusedRow], bad: Collection[int]
     ) -> Iterator[tuple[int, RefusedRow]]:
         """Yield the good rows that go on in a half, or end in one, by their lines."""
-        order = pl.Series([*one.frame["line"], *bad], dtype=pl.Int64).sort()
+        order = pl.Series([*judged_part.frame["line"], *bad], dtype=pl.Int64).sort()
         for half in halves:
             place = int(order.search_sorted(half.line))
             for neighbour, column in ((place - 1, self.last), (place + 1, self.first)):
                 if 0 <= neighbour < len(order) and (line := order[neighbour]) not in bad:
-                    raw = one.chunk.raw([int(one.chunk.lines.search_sorted(line))])[0]
+                    raw = judged_part.chunk.raw([int(judged_part.chunk.lines.search_sorted(line))])[
+                        0
+                    ]
                     cell = self._fields(raw)[-1 if neighbour < place else 0]
                     if self._joins(half, cell, column, goes_on=neighbour < place):
                         yield line, RefusedRow(line, column, HALF, raw, cell)

@@ -66,8 +66,8 @@ def lanes(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[Lane]:
     if not free or any(free not in one.params for one in listed):
         return sorted((Lane((one,)) for one in listed), key=lambda lane: _fixed(lane.largest, ""))
     grouped = groupby(
-        sorted(listed, key=lambda one: (_fixed(one, free), one.params[free])),
-        key=lambda one: _fixed(one, free),
+        sorted(listed, key=lambda item: (_fixed(item, free), item.params[free])),
+        key=lambda item: _fixed(item, free),
     )
     return [Lane(tuple(members), free) for _, members in grouped]
 

@@ -24,11 +24,11 @@ def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
         )
 
 
-def became(one: Trial) -> str:
+def became(trial: Trial) -> str:
     """Return why a candidate is out of the race, empty while it is in."""
-    if one.ended_early is not None or not one.failure:
-        return one.failure or one.left
-    return f"failed: {' '.join(one.failure.split())}"
+    if trial.ended_early is not None or not trial.failure:
+        return trial.failure or trial.left
+    return f"failed: {' '.join(trial.failure.split())}"
 
 
 def _figure(f1: float) -> str:

@@ -175,11 +175,11 @@ def _seconds_to_come(standings: Iterable[RaceStanding], part: RacePart) -> dict[
     return seconds
 
 
-def _ended_early(outcomes: Sequence[Outcome], at: int) -> int | None:
+def _ended_early(outcomes: Sequence[Outcome], size: int) -> int | None:
     """Return at how many rounds boosting ended before a candidate's number, None when it did not.
 
     Of several folds the fewest.
     """
     return min(
-        (one.reached for one in outcomes if math.isnan(one.probability[at][0])), default=None
+        (one.reached for one in outcomes if math.isnan(one.probability[size][0])), default=None
     )

@@ -115,32 +115,32 @@ def bagged_threshold(y: Labels, probability: Probabilities, seed: int) -> float:
     return float(np.float32(np.mean(found)))
 
 
-def standard_error(one: Lap, other: Lap) -> float:
+def standard_error(lap: Lap, other: Lap) -> float:
     """Return the standard error of the difference in F1 of two candidates on the same folds."""
-    difference = _influence(one) - _influence(other)
+    difference = _influence(lap) - _influence(other)
     over_rows = float(np.mean(difference**2)) / len(difference)
-    return math.sqrt((1 + len(one.y) / one.fitted) * over_rows)
+    return math.sqrt((1 + len(lap.y) / lap.fitted) * over_rows)
 
 
-def beaten(leader: Lap, one: Lap, gap: float) -> str:
+def beaten(leader: Lap, lap: Lap, gap: float) -> str:
     """Say why a candidate is out, or return an empty string while it may still be the best.
 
     `gap` is its distance from the leader, or what of it would be left on all rows.
     """
-    error = standard_error(leader, one)
+    error = standard_error(leader, lap)
     if gap <= CERTAINTY * error:
         return ""
-    behind = gap_between(leader, one)
+    behind = gap_between(leader, lap)
     return (
-        f"F1 {one.trial.f1:.4f} on {one.trial.rows} rows, {behind:.4f} behind "
+        f"F1 {lap.trial.f1:.4f} on {lap.trial.rows} rows, {behind:.4f} behind "
         f"{leader.trial.candidate.title}: of it {gap:.4f} would last, more than "
         f"{CERTAINTY} standard errors of {error:.4f}"
     )
 
 
-def gap_between(leader: Lap, one: Lap) -> float:
+def gap_between(leader: Lap, lap: Lap) -> float:
     """Return how far one is behind the leader in F1."""
-    return leader.trial.f1 - one.trial.f1
+    return leader.trial.f1 - lap.trial.f1
 
 
 def gap_on_all(gap_before: float, gap: float, rows: tuple[int, int, int]) -> float:
@@ -156,12 +156,12 @@ def leaderboard(trials: Iterable[Trial]) -> list[Trial]:
     """Return the trials: who ran furthest first, then by the best F1, who was not fitted last."""
     return sorted(
         trials,
-        key=lambda one: (
-            bool(one.failure),
-            -one.rows,
-            -len(one.fold_f1),
-            -(one.f1 if one.best_f1 is None else one.best_f1),
-            one.candidate.title,
+        key=lambda item: (
+            bool(item.failure),
+            -item.rows,
+            -len(item.fold_f1),
+            -(item.f1 if item.best_f1 is None else item.best_f1),
+            item.candidate.title,
         ),
     )
 
