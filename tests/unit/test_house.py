@@ -1,0 +1,85 @@
+"""The house stays one that a newcomer can read: few loose files, rooms in order, plain names."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs import rooms
+from include.settings import PROJECT
+from include.steps import STEPS
+
+PACKAGES = ("include", "serving", "stack")
+MOST_LOOSE_FILES, MOST_ROOMS, MOST_FLOORS = 5, 20, 7
+SAYS_NOTHING = {"at", "told", "found", "asked", "one", "flown"}
+FOLDERS = (*PACKAGES, "dags", "plugins", "deploy", "demo", "benchmarks", "docs", "tests")
+
+
+def files(folder: str) -> list[Path]:
+    """Return the Python files of a folder that people write."""
+    return [path for path in (PROJECT / folder).rglob("*.py") if "_pb2" not in path.name]
+
+
+def parameters(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of every parameter in a file, and its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            given = node.args
+            for parameter in (*given.posonlyargs, *given.args, *given.kwonlyargs):
+                yield parameter.arg, node.lineno
+
+
+def test_the_top_floor_has_few_files_and_the_rooms_are_few() -> None:
+    """What belongs to a room stands in it."""
+    loose = [path.name for path in (PROJECT / "include").glob("*.py")]
+    assert len(loose) <= MOST_LOOSE_FILES, loose
+    floors = rooms.floors()
+    assert len(floors) <= MOST_FLOORS
+    assert sum(map(len, floors)) <= MOST_ROOMS
+
+
+def test_no_room_imports_from_a_floor_above() -> None:
+    """And the picture in the documents is of what is there now."""
+    assert rooms.arrows()
+    assert not rooms.upward()
+    assert rooms.drawn() == rooms.PICTURE.read_text(), "run `python -m docs.rooms`"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_public_class_name_stands_for_one_thing(package: str) -> None:
+    """Whoever searches for it finds one definition."""
+    places = defaultdict(list)
+    for path in files(package):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(path.relative_to(PROJECT))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_file_name_stands_for_one_thing(package: str) -> None:
+    """But for a step and the pure rule that it calls, which bear the same name on purpose."""
+    places = defaultdict(set)
+    for path in files(package):
+        if not path.name.startswith("__"):
+            places[path.stem].add(path.relative_to(PROJECT / package).parts[0])
+    verbs = {*STEPS.values()}
+    assert not {
+        name: where
+        for name, where in places.items()
+        if len(where) > 1 and not (name in verbs and where == {"steps", "stages"})
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_parameter_is_named_after_nothing(folder: str) -> None:
+    """A short word with many meanings says none of them."""
+    found = {
+        f"{path.relative_to(PROJECT)}:{line}": name
+        for path in files(folder)
+        for name, line in parameters(path)
+        if name in SAYS_NOTHING
+    }
+    assert not found
