@@ -21,6 +21,7 @@ from include.spec import estimators
 from include.spec.model_spec import Spec
 
 ARCHITECTURE = PROJECT / "docs" / "architecture.md"
+COMMANDS = PROJECT / "docs" / "commands.md"
 COMPOSE = PROJECT / "docker-compose.yaml"
 CONTAINERS = PROJECT / "docs" / "containers.md"
 SERVER_SETTINGS = PROJECT / "serving" / "configuration" / "settings.py"
@@ -76,8 +77,8 @@ def target_problems(texts: dict[Path, str]) -> Iterator[str]:
     for path, names in named.items():
         for name in sorted(names - targets):
             yield f"{_name(path)}: `make {name}` is no target of the Makefile"
-    for name in sorted(shown - named[PROJECT / "README.md"]):
-        yield f"README.md: `make {name}` is in `make help` and not here"
+    for name in sorted(shown - named[COMMANDS]):
+        yield f"{_name(COMMANDS)}: `make {name}` is in `make help` and not here"
 
 
 def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
