@@ -1,4 +1,4 @@
-"""The board of a race: what each fit came to, written down as soon as it is known.
+"""What each fit of a race came to, written down as soon as it is known.
 
 Whatever dies in a race loses the one fit that was running: the next attempt finds the others here.
 An outcome is whole or absent. It stands in the lake's place, so that every worker sees it.
@@ -17,7 +17,7 @@ class RaceResults:
     """Outcomes of one training run, a file each."""
 
     def __init__(self, url: str, run_id: str, options: Mapping[str, str]) -> None:
-        """`url` is where boards are: a path or s3://; `options` the S3 words of object stores."""
+        """`url` is where results of races are: a path or s3://; `options` the S3 words of object stores."""
         self._boards = open_store(url, options)
         self._run_id = run_id
         self._store = self._boards.at(run_id)
@@ -54,7 +54,7 @@ class RaceResults:
             self._store.delete(entry.name)
 
     def clear_others(self) -> None:
-        """Remove what runs that never ended have left on other boards."""
+        """Remove what runs that never ended have left behind."""
         for entry in self._boards.walk():
             if not entry.name.startswith(f"{self._run_id}/"):
                 self._boards.delete(entry.name)

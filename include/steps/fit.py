@@ -22,9 +22,9 @@ log = logging.getLogger("ratchet")
 
 def fit(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> ModelVersion:
     """Fit the winner of the race on the whole train side and register it as a model version."""
-    ran = race.enter(context, plan)
+    ran = race.open_race(context, plan)
     version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, screened)
-    ran.board.clear()
+    ran.results.clear()
     return version
 
 

@@ -45,7 +45,7 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     context.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
     plan = Plan(run_id, dataset)
     # Lays the train side out before many tasks ask for it at once.
-    race.enter(context, plan).board.clear_others()
+    race.open_race(context, plan).results.clear_others()
     return plan
 
 

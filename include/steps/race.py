@@ -1,6 +1,6 @@
 """One race on its way: who is fitted on what, and who drops out.
 
-    enter       the train side as it is laid out on this machine, and the board of the run
+    open_race   the train side as it is laid out on this machine, and the results of the run
     screen      every candidate of a family on two small parts, one fold
     shortlist   who may still be the best on all rows: they meet on a larger part, two folds
     finalists   who may still be the best after that: they run over all folds of all rows
@@ -8,7 +8,7 @@
     finish      the leaderboard, and who won
     fit         the winner, on the whole train side
 
-Every fit is written on the board as soon as it has ended and looked for there before it begins. So
+What a fit comes to is written down as soon as it has ended and looked for before it begins. So
 each function may be killed at any instruction and called again, and a later one finds what the
 earlier ones rested on. Who drops out does not depend on the clock.
 """
@@ -48,7 +48,7 @@ class Race:
     spec: Spec
     layout: Layout
     side: Folded
-    board: RaceResults
+    results: RaceResults
     cores: int
     """Of one machine."""
 
@@ -87,7 +87,7 @@ class Finish:
         return self.trials[0]
 
 
-def enter(context: StepContext, plan: Plan) -> Race:
+def open_race(context: StepContext, plan: Plan) -> Race:
     """Open the race of a run; the first to come on a machine lays the train side out.
 
     Of a train side that outgrows a fit, a stratified part.
@@ -105,9 +105,9 @@ def enter(context: StepContext, plan: Plan) -> Race:
 
     name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
     side = context.train_sides.open(name, arranged)
-    board = RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
+    results = RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
     rows = Folded(side.X, side.y, side.bounds)
-    return Race(context.spec, side.layout, rows, board, context.settings.cores)
+    return Race(context.spec, side.layout, rows, results, context.settings.cores)
 
 
 def screen(race: Race, family: str) -> list[Trial]:
@@ -148,7 +148,7 @@ def finalists(race: Race, screened: Screened) -> Field:
 
 
 def run(race: Race, heat: Heat) -> Heat:
-    """Run a heat; what its candidates came to stands on the board."""
+    """Run a heat; what its candidates came to is written down."""
     lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
     _over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
     return heat
@@ -252,23 +252,23 @@ def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
 
 
 def _over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> list[RaceStanding]:
-    """Run lanes over a part, but for what stands on the board already."""
+    """Run lanes over a part, but for what was done already."""
     cut = Cut(part.rows, len(race.side.folds))
     for fold in part.folds:
-        waiting = [one for one in lanes if race.board.find(_name(one, cut, fold)) is None]
+        waiting = [one for one in lanes if race.results.find(_name(one, cut, fold)) is None]
         if not waiting:
             continue
         shared = select.Preparation(race.side.fold(fold, cut.rows), threads)
         for lane in waiting:
             outcome = select.run(lane, _pipeline(race, lane.largest), shared)
-            race.board.keep(_name(lane, cut, fold), outcome)
+            race.results.keep(_name(lane, cut, fold), outcome)
             told = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
             log.info("fold %d of %d rows: %s", fold, cut.rows, told)
     return [_standing(race, lane, cut, part.folds) for lane in lanes]
 
 
 def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> RaceStanding:
-    found = [race.board.find(_name(lane, cut, fold)) for fold in folds]
+    found = [race.results.find(_name(lane, cut, fold)) for fold in folds]
     labels = [race.side.validation_labels(fold, cut.rows) for fold in folds]
     return select.standing(lane, cut, labels, [one for one in found if one is not None])
 

@@ -141,7 +141,7 @@ def world_in(
     drop(base, pulsar_rows(700, seed=1))
     intake = take_in(base)
     assert intake.dataset is not None
-    layout = race.enter(base, Plan("", intake.dataset)).layout
+    layout = race.open_race(base, Plan("", intake.dataset)).layout
     X, y = base.lake.matrix(intake.dataset.version, TRAIN, layout)
     model = fit(make_pipeline(GaussianNB()), 0.3, X, y)
     still = Still(base.lake)

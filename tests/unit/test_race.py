@@ -70,7 +70,7 @@ def spec(families: list[dict[str, Any]] = FAMILIES, **selection: object) -> Spec
 
 @pytest.fixture
 def started(tmp_path: Path) -> Callable[..., Race]:
-    """Return a function that starts a race with a board of its own."""
+    """Return a function that starts a race with results of its own."""
 
     def start(spec: Spec, kind: type[RaceResults] = RaceResults) -> Race:
         board = kind(str(tmp_path), f"run-{next(RUNS)}", {})
@@ -175,7 +175,7 @@ def test_a_killed_race_loses_one_fit_and_ends_alike(
     """KilledError at every fit in turn, before or after it was written down, and run on."""
     undisturbed = told(ran(started(spec(screened_rows=500))))
     run = started(spec(screened_rows=500), DyingBoard)
-    board = run.board
+    board = run.results
     assert isinstance(board, DyingBoard)
     board.is_written = is_written
     finish, deaths = None, 0
@@ -194,7 +194,7 @@ def test_a_race_with_a_cleared_board_can_still_be_finished(started: Callable[...
     run = started(spec(screened_rows=500))
     trials = screened(run)
     first = ran(run)
-    run.board.clear()
+    run.results.clear()
     assert told(race.finish(run, trials)) == told(first)
 
 
@@ -237,6 +237,6 @@ def test_who_fits_a_part_but_nothing_larger_leaves_a_sentence(started: Callable[
     assert part is not None
     for fold in part.folds:
         name = f"{lane.key}-{part.rows}-{fold}.npz"
-        run.board.keep(name, Outcome(np.empty((0, 0)), 0.1, "the rows are too many"))
+        run.results.keep(name, Outcome(np.empty((0, 0)), 0.1, "the rows are too many"))
     with pytest.raises(SpecError, match="none of 1 candidates could be fitted: the rows are too"):
         race.finalists(run, trials)

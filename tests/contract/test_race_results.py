@@ -1,4 +1,4 @@
-"""The board of a race, on a disk and in a bucket."""
+"""The results of a race, on a disk and in a bucket."""
 
 from pathlib import Path
 
