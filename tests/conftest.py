@@ -133,3 +133,11 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
 def bucket(s3_server: Seaweed) -> Bucket:
     """Return an empty place on that server."""
     return s3_server.fresh()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes after their parameter: packed files hold the time, and a name is one for good.
+
+    Workers that deal tests out among themselves have to know each by the same name.
+    """
+    return argname if isinstance(val, bytes) else None
