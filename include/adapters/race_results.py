@@ -17,7 +17,7 @@ class RaceResults:
     """Outcomes of one training run, a file each."""
 
     def __init__(self, url: str, run_id: str, options: Mapping[str, str]) -> None:
-        """`url` is where results of races are: a path or s3://; `options` the S3 words of object stores."""
+        """`url`, a path or s3://, holds results of races; `options` are words for a bucket."""
         self._boards = open_store(url, options)
         self._run_id = run_id
         self._store = self._boards.at(run_id)

@@ -213,7 +213,7 @@ def test_a_family_names_supported_classes_and_their_parameters(
 def test_reading_a_spec_imports_no_learning_library() -> None:
     """The Dag processor reads every spec every few seconds."""
     code = (
-        "import sys; from pathlib import Path; from include.spec.model_spec import read_spec;"
+        "import sys; from pathlib import Path; from include.spec.spec_files import read_spec;"
         f"read_spec(Path({str(SANTANDER)!r}));"
         "sys.exit(int(bool({'sklearn', 'xgboost', 'numpy'} & set(sys.modules))))"
     )
