@@ -1,7 +1,7 @@
-"""What each fit of a race came to, written down as soon as it is known.
+"""Stores the result of each fit of a race as soon as the fit has ended.
 
-Whatever dies in a race loses the one fit that was running: the next attempt finds the others here.
-An outcome is whole or absent. It stands in the lake's place, so that every worker sees it.
+A task that is killed loses only the fit that was running; the next attempt finds the others here.
+A result is complete or absent. Results are stored beside the lake, so that every worker sees them.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from include.store import open_store
 
 
 class RaceResults:
-    """Outcomes of one training run, a file each."""
+    """The results of one training run, one file for each fit."""
 
     def __init__(self, url: str, run_id: str, options: Mapping[str, str]) -> None:
-        """`url`, a path or s3://, holds results of races; `options` are words for a bucket."""
+        """`url` is the folder of all results (path or s3:// URL), `options` as for `open_store`."""
         self._boards = open_store(url, options)
         self._run_id = run_id
         self._store = self._boards.at(run_id)
 
     def find(self, name: str) -> Outcome | None:
-        """Return the outcome of this name, None while there is none."""
+        """Return the result stored under a name; None when there is none."""
         try:
             data = self._store.read(name)
         except FileNotFoundError:
@@ -37,7 +37,7 @@ class RaceResults:
             )
 
     def keep(self, name: str, outcome: Outcome) -> None:
-        """Write an outcome down, over an earlier one of the name."""
+        """Store a result under a name, over an earlier one."""
         buffer = BytesIO()
         np.savez(
             buffer,
@@ -49,12 +49,12 @@ class RaceResults:
         self._store.write(name, buffer.getvalue())
 
     def clear(self) -> None:
-        """Remove everything: the race is over and its leaderboard is recorded."""
+        """Remove all results of this run, whose leaderboard is recorded by then."""
         for entry in self._store.walk():
             self._store.delete(entry.name)
 
     def clear_others(self) -> None:
-        """Remove what runs that never ended have left behind."""
+        """Remove the results of other runs, which ended without removing them."""
         for entry in self._boards.walk():
             if not entry.name.startswith(f"{self._run_id}/"):
                 self._boards.delete(entry.name)

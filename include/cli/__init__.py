@@ -1,1 +1,1 @@
-"""`./ratchet`: landing, quarantine, contract and champions from the command line."""
+"""The command line of `./ratchet`: its commands, their arguments, and their time limits."""

@@ -1,4 +1,4 @@
-"""How the command line of `./ratchet` is read: examples, and what was probably meant."""
+"""Parses the command line of `./ratchet`; errors show examples and suggest similar words."""
 
 import argparse
 import sys
@@ -31,14 +31,14 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "transfer": ("santander-model --to bank",),
     "completion": ("bash > ~/.local/share/bash-completion/completions/ratchet", "zsh"),
 }
-"""What follows the command, by command; a test parses each."""
+"""Examples of arguments by command; a test parses each of them."""
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Says how a command is used by examples, and which specs there are where it was misused."""
+    """An argument parser whose errors show examples, and name the specs that exist."""
 
     def __init__(self, **options: Any) -> None:
-        """Take what every parser takes; the last word of `prog` is the command."""
+        """`options` are those of ArgumentParser; the last word of `prog` is the command."""
         command = str(options.get("prog", "")).rpartition(" ")[2]
         lines = [f"  ./ratchet {command} {one}" for one in EXAMPLES.get(command, ())]
         epilog = "\n".join([f"example{'s' * (len(lines) > 1)}:", *lines]) if lines else None
@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(**{"epilog": epilog, "formatter_class": form, **options})
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, how it is used, and what a spec may be; exit code 2."""
+        """Print the error, the usage, examples and the specs; exit with code 2."""
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: {showable_name(message)}\n{self._specs()}")
 
@@ -61,7 +61,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def parsed(parser: CommandParser, words: Sequence[str]) -> argparse.Namespace:
-    """Return what words mean; a command or an option that there is not ends with what is near."""
+    """Parse arguments; an unknown command or option exits with code 2 and suggests a near one."""
     commands = commands_of(parser)
     command = next((word for word in words if not word.startswith("-")), "")
     if command and command not in commands:
@@ -86,34 +86,34 @@ def commands_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.Argume
 
 
 def options_of(parser: argparse.ArgumentParser) -> list[str]:
-    """Return the long options of a command."""
+    """Return the long options of a command, such as `--yes`, in the order of their definition."""
     options = (name for one in parser._actions for name in one.option_strings)  # noqa: SLF001 - no other door
     return [name for name in options if name.startswith("--")]
 
 
 def whole_number(text: str) -> int:
-    """Return a number of an argument."""
+    """Parse an argument that is a whole number; ArgumentTypeError for anything else."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is no whole number")
     return int(text)
 
 
 def steps_back(text: str) -> int:
-    """Return a number of promotions to go back by."""
+    """Parse a number of promotions to roll back; ArgumentTypeError for anything else."""
     if not (number := whole_number(text)):
         raise argparse.ArgumentTypeError("0 promotions back is where it is")
     return number
 
 
 def words(text: str) -> str:
-    """Return a reason of an argument, which says something."""
+    """Parse an argument that is a reason; ArgumentTypeError when it is blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty: say why in a few words")
     return text
 
 
 def share(text: str) -> float:
-    """Return a number from 0 to 1 of an argument."""
+    """Parse an argument that is a number from 0 to 1; ArgumentTypeError for anything else."""
     try:
         value = float(text)
     except ValueError:

@@ -1,7 +1,7 @@
 """Scripts that let a shell complete commands, options and specs of `./ratchet`.
 
-They ask nobody: a Python that starts for every Tab would be slow. Specs are the files in their
-folder at the moment of the Tab.
+The scripts do not start Python, which would make every Tab slow. Names of specs are completed from
+the files that are in the folder of specs at that moment.
 """
 
 import argparse
@@ -42,7 +42,7 @@ _ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
 def script(shell: str, parser: argparse.ArgumentParser, specs: Path) -> str:
-    """Return the script for a shell of `SHELLS`; specs are those of a folder."""
+    """Return the completion script for a shell of `SHELLS`; `specs` is the folder of specs."""
     commands = commands_of(parser)
     options = "\n".join(
         f"    {name}) words={shlex.quote(' '.join(options_of(one)))} ;;"

@@ -1,9 +1,9 @@
-"""Holds a command to seconds: what it needs is asked before it begins, and again all the while.
+"""Ends a command within seconds when a server or folder that it needs does not respond.
 
-The libraries that a command calls wait for a server that is away for minutes, each in options of
-its own, which is right for a step at night and wrong for a person. So the command does not depend
-on them: a thread asks the places beside it, and ends it with a sentence when one does not answer
-any more. A command may be ended at any instruction, as a step may.
+The client libraries retry for minutes, each with options of its own. That is right for a nightly
+step and wrong for a person who waits. So a second thread checks the places that the command needs,
+before it starts and while it runs, and interrupts the command with a message when one does not
+respond any more. A command may be interrupted at any instruction, as a step may.
 """
 
 import os
@@ -21,23 +21,23 @@ from include.text.showable import showable
 
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 2.0
-"""How long a command may take to end that was told to."""
+"""Time that an interrupted command gets to clean up before the process is ended."""
 _LOOKS = 6
-"""A command that only looks something up may take so many times the patience."""
+"""A command that only reads may take this many times the patience in total."""
 _SIGNAL = signal.SIGUSR1
 
 
 class _Lost(BaseException):
-    """Nothing that a library expects, so that none takes it for an answer and tries again."""
+    """Raised in the command's thread; a BaseException, so that no library catches and retries."""
 
 
 @contextmanager
 def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> Iterator[None]:
-    """Raise AwayError when a place does not answer, at the start or while the block runs.
+    """Raise AwayError when a place does not respond, at the start or while the block runs.
 
-    One that is refused at the start is not waited for; one that is lost later is, for `patience`
-    seconds. A block that may not take long has an end, too, should all places answer. What fails
-    in the block is told as the failure of a place where one does not answer any more.
+    A place that fails at the start is not waited for; one that fails later is, for `patience`
+    seconds. Unless `may_take_long`, the block also ends after `_LOOKS` times the patience although
+    all places respond. An error of the block becomes AwayError when a place does not respond.
     """
     _require(places, patience)
     guard = _Guard(places, patience, None if may_take_long else _LOOKS * patience)
@@ -56,9 +56,10 @@ def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> 
 
 @contextmanager
 def answering(places: Sequence[Place], patience: float) -> Iterator[None]:
-    """Raise AwayError where a block fails in asking a server and a place does not answer.
+    """Raise AwayError when the block fails with an error of a client library and a place is down.
 
-    For a step, whose libraries have waited long before; nothing is asked while all goes well.
+    For a step, whose libraries have retried for long before. Places are checked only after an
+    error.
     """
     try:
         yield
@@ -69,7 +70,7 @@ def answering(places: Sequence[Place], patience: float) -> Iterator[None]:
 
 
 def _require(places: Sequence[Place], patience: float) -> None:
-    """Ask all at once; AwayError with those that do not answer."""
+    """Check all places in parallel; AwayError with those that do not respond."""
     with ThreadPoolExecutor(max_workers=max(1, len(places))) as pool:
         problems = list(pool.map(lambda place: place.problem(patience), places))
     told = [place.sentence(why) for place, why in zip(places, problems, strict=True) if why]
@@ -78,7 +79,7 @@ def _require(places: Sequence[Place], patience: float) -> None:
 
 
 def _tell(places: Sequence[Place], error: Exception) -> None:
-    """Raise AwayError for what a library says of a place that answers, but not to this."""
+    """Raise AwayError when a client library failed although every place responds to the check."""
     words = "" if isinstance(error, RatchetError) else said_by_a_library(error)
     if words:
         names = " and ".join(one.name for one in places)
@@ -89,7 +90,7 @@ def _tell(places: Sequence[Place], error: Exception) -> None:
 
 
 class _Guard:
-    """Asks places for as long as a block runs, and ends the block when one is lost."""
+    """Checks places while a block runs, and interrupts the block when one stops responding."""
 
     def __init__(self, places: Sequence[Place], patience: float, longest: float | None) -> None:
         self.sentence = ""
@@ -101,7 +102,7 @@ class _Guard:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Raise _Lost in the block, in the main thread, when a place is lost."""
+        """Raise _Lost in the block, in the main thread, when a place stops responding."""
         before = signal.signal(_SIGNAL, self._raise)
         threads = [threading.Thread(target=self._ask, args=(one,)) for one in self._places]
         threads.append(threading.Thread(target=self._count))
@@ -116,9 +117,10 @@ class _Guard:
             signal.signal(_SIGNAL, before)
 
     def _ask(self, place: Place) -> None:
-        """Ask again and again; two questions in a row may fail only within the patience.
+        """Check a place repeatedly; end the block when checks have failed for the patience.
 
-        One alone tells nothing: a person who stops a command with Ctrl-Z lets it run out of time.
+        A single failed check is no evidence: it also fails when a person suspends the command with
+        Ctrl-Z for longer than the time limit.
         """
         failing_since, failed = 0.0, 0
         while not self._over.wait(_PAUSE_SECONDS):

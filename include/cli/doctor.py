@@ -1,7 +1,7 @@
-"""`./ratchet doctor`: what a spec's state is made of, held against one another and left as it is.
+"""`./ratchet doctor`: compares lake, landing place, registry and endpoint; changes nothing.
 
-Each source is asked on a thread of its own and for so long; what cannot be asked is said, and the
-others are looked at all the same.
+Each source is read on a thread of its own, with a time limit. A source that cannot be read is
+reported, and the others are checked all the same.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,9 +24,9 @@ from include.steps.archived_files import Archived
 from include.steps.lost_batches import listed, lost
 
 _LOOKS = 6
-"""A source that answers may take so many times the patience that one without an answer gets."""
+"""A source that responds may take this many times the patience to be read."""
 _MOST_BYTES = 2**31
-"""Archived files up to so many bytes together are read."""
+"""Archived files are read and compared with their digests up to this many bytes in total."""
 R = TypeVar("R")
 
 
@@ -38,7 +38,7 @@ class _Line:
 
 @dataclass(frozen=True)
 class _Models:
-    """What the registry says."""
+    """What the registry says about a spec's model."""
 
     reading: RegistryReading
     champion: ModelVersion | None
@@ -47,7 +47,7 @@ class _Models:
 
     @property
     def wanted(self) -> Wanted | None:
-        """What every replica should hold."""
+        """The version and digest that every replica should hold as champion; None without one."""
         if self.champion is None or self.reading.champion != self.champion.version:
             return None
         return Wanted(self.champion.version, digest=self.champion.digest)
@@ -55,14 +55,14 @@ class _Models:
 
 @dataclass(frozen=True)
 class _Table:
-    """What tells the lake's table from another, and its newest version; None without a commit."""
+    """The identity of the lake's table, and its newest version; None before the first commit."""
 
     version: int | None
     identity: str
 
 
 def doctor(context: StepContext) -> Iterator[str]:
-    """Say what is found, a sentence each, then raise UnhealthyError where that was anything."""
+    """Yield a sentence for each check, faults with a `!`; UnhealthyError at the end if any."""
     findings = 0
     for line in _looked_at(context):
         findings += line.is_finding
@@ -74,7 +74,7 @@ def doctor(context: StepContext) -> Iterator[str]:
 
 
 class _Source(Generic[R]):
-    """One source that is being asked."""
+    """One source that is read on a thread of its own."""
 
     def __init__(
         self, context: StepContext, name: str, need: Need | None, ask: Callable[[], R]
@@ -84,7 +84,7 @@ class _Source(Generic[R]):
         Thread(target=lambda: self._answers.put(self._answer()), daemon=True).start()
 
     def answer(self) -> R | _Line:
-        """Return what it said, or a finding when it did not."""
+        """Return the reading, or a finding when the source could not be read."""
         seconds = _LOOKS * self._at.settings.patience
         try:
             return self._answers.get(timeout=seconds)
@@ -171,7 +171,7 @@ def _contract(context: StepContext) -> Iterator[_Line]:
 
 
 def _archive(context: StepContext) -> Iterator[_Line]:
-    """Hold the archive and the quarantine against the batches of the table."""
+    """Compare archive and quarantine with the batches of the table."""
     batches, files = context.lake.repair.batches(), Archived(context)
     archived = context.landing.archived_digests()
     gone = batches - set(archived)
@@ -253,7 +253,7 @@ def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:
 
 
 def _of_data(context: StepContext, models: _Models, table: _Table) -> Iterator[_Line]:
-    """Hold the data versions that models name against the table."""
+    """Compare the data versions that models name with the versions of the table."""
     champion, newest = models.champion, table.version
     if champion is not None and champion.table and champion.table != table.identity:
         yield _Line(
@@ -294,7 +294,7 @@ def _standings(context: StepContext) -> dict[str, ReplicaState]:
 
 
 def _way_out(context: StepContext) -> str:
-    """Return what to do about an endpoint that does not answer."""
+    """Return what a person can do about an endpoint that does not respond."""
     if not running_stack.runs(context.settings.home):
         return "Start it: make up"
     log = context.settings.home / "logs" / "serving.log"

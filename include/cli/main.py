@@ -30,7 +30,7 @@ _SPEC = "the name of a spec, without `.toml`"
 
 
 def main() -> int:
-    """Do what the arguments say and return the exit code: 0, or 1 with a sentence."""
+    """Run the command of the arguments; return the exit code: 0, or 1 after an error message."""
     parser = _parser()
     arguments = parsed(parser, sys.argv[1:])
     try:
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _spec(folder: Path, name: str) -> Spec:
-    """Read a spec; who names a model in its place is told whose it is."""
+    """Read a spec by its name; SpecError, which names the spec of a model given in its place."""
     try:
         return read_spec(spec_path(folder, name))
     except SpecError as error:
@@ -63,7 +63,7 @@ def _spec(folder: Path, name: str) -> Spec:
 
 
 def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
-    """Do it within seconds; what fails for want of room is told as that."""
+    """Run a command with its time limit; failures from a full disk are reported as such."""
     needed = places(arguments.needs, spec, settings)
     may_take_long = arguments.may_take_long
     with (
@@ -75,7 +75,7 @@ def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def _say(stream: TextIO, words: str) -> None:
-    """Write what may have come from anywhere: a terminal does what some characters tell it."""
+    """Print text with control characters escaped: some make a terminal execute commands."""
     text = f"{showable(words, sys.maxsize - 1)}\n"
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -194,7 +194,7 @@ def _drop(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
 
 
 def _require_name(name: str) -> None:
-    """Raise NothingToDoError for a name that landing would ignore, and that leads elsewhere."""
+    """Raise NothingToDoError for a file name that ingestion ignores, or that has folders in it."""
     why = "a name has neither slashes nor NUL" if {"/", "\0"} & {*name} else why_ignored(name)
     if why or not name:
         raise NothingToDoError(

@@ -1,4 +1,4 @@
-"""The commands of `./ratchet` that ask or change the registry of models."""
+"""The commands of `./ratchet` that read or change the model registry."""
 
 import argparse
 import getpass
@@ -29,7 +29,7 @@ Command = Callable[[StepContext, argparse.Namespace], Iterator[str]]
 
 
 def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterator[str]:
-    """Yield what a command says, line by line as it does its work."""
+    """Run a command by its name and yield its output, line by line as the work proceeds."""
     commands: dict[str, Command] = {
         "promotions": list_promotions,
         "roll-back": roll_back,
@@ -46,7 +46,7 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
 
 
 def list_promotions(context: StepContext, _: argparse.Namespace) -> Iterator[str]:
-    """Say who was champion from when, moved by whom and why."""
+    """Yield every move of the champion: when, to which version, by whom and why."""
     moves = context.registry.moves()
     if not moves:
         yield f"{context.spec.model} never had a champion"
@@ -55,7 +55,7 @@ def list_promotions(context: StepContext, _: argparse.Namespace) -> Iterator[str
 
 
 def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
-    """Go back; the same words again while nothing else moved are the same roll back."""
+    """Roll the champion back; the same command again moves nothing until another move is made."""
     asked = showable(f"{arguments.steps} back by {_person()}: {arguments.reason}", _LONGEST_ASKED)
     newest = context.registry.moves()[-1:]
     repeated = [move.key for move in newest if move.key.endswith(asked)]
@@ -71,7 +71,7 @@ def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[s
 
 
 def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
-    """Register a model from elsewhere, then crown it where there is no champion, else judge it."""
+    """Adopt a model file; it becomes champion when there is none, otherwise it is judged."""
     offer = adopt_step.Offer(
         arguments.model, _person(), arguments.reason, arguments.threshold, arguments.fitted
     )
@@ -85,7 +85,7 @@ def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def judge(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
-    """Judge a version that is registered, on the holdout as it stands now."""
+    """Judge a registered version against the champion on the holdout as it is now."""
     version = context.registry.version(str(arguments.version))
     if version is None:
         raise AdoptionError(f"{context.spec.model} has no version {arguments.version}")
@@ -96,7 +96,7 @@ def judge(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
-    """Hand a registered model over to a spec that names it, as when a spec is renamed."""
+    """Make a spec the owner of the registered model that it names, as after renaming a spec."""
     name, model = context.spec.name, context.spec.model
     if model != arguments.model:
         raise SpecError(
@@ -120,7 +120,7 @@ def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[st
 def judge_version(
     context: StepContext, challenger: ModelVersion, form: Form, answer: Answer | None = None
 ) -> Decision:
-    """Score and promote a registered version as if a run had just fitted it."""
+    """Score a registered version and promote it if it passes, as a run does with a new one."""
     dataset = context.lake.dataset()
     if dataset is None or min(dataset.holdout.values()) < 1:
         raise NothingToDoError(

@@ -1,9 +1,10 @@
-"""The first thing that `./ratchet` runs: from here on Ctrl-C is one line and exit code 130.
+"""The entry point of `./ratchet`: Ctrl-C gives one line and exit code 130, whenever it comes.
 
-The libraries of a command take a second to import, and an interruption in the middle of that is
-told by any of them in its own way; a call into one written in C hears of none. So nothing but the
-standard library is imported before that is taken care of, and a thread sees to it that an
-interrupted command ends. The script holds the signal back until then.
+The libraries of a command take a second to import. An interruption during an import shows the
+traceback of some library, and a call into C code does not notice the signal at all. So this module
+imports nothing but the standard library before the signal handler is set, and a thread ends an
+interrupted command that does not stop by itself. The script `./ratchet` blocks the signal until
+then.
 """
 
 import os
@@ -13,7 +14,7 @@ import threading
 
 _INTERRUPTED = 130
 _GRACE_SECONDS = 2.0
-"""How long an interrupted command has to remove what it has begun."""
+"""Time that an interrupted command gets to clean up."""
 
 
 def main() -> int:
@@ -49,7 +50,7 @@ def _leave(*_: object) -> None:
 
 
 def _end_who_does_not_hear() -> None:
-    """Leave a while after the signal came, wherever the command is then."""
+    """Start a thread that ends the process some seconds after SIGINT, wherever the command is."""
     came, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)

@@ -1,10 +1,10 @@
-"""`python -m include.cli.trusted_names`: write down what models are made of, by fitting them all.
+"""`python -m include.cli.trusted_names`: generates the trust list by fitting every estimator.
 
-Every supported estimator is fitted in the ways that change what it is made of: on numbers, with
-gaps, behind one-hot columns, on few rows and on many, inside the estimators that take others. The
-names that their pickles hold become `serving/bundle/trusted_names.json`, and their parameters, with
-the values that these take, `include/spec/estimators.json`. The same versions of the libraries write
-the same files; read what changed before it is committed.
+Every supported estimator is fitted in each way that changes the classes inside it: on numbers, with
+missing values, behind one-hot columns, on few rows and on many, inside estimators that take others.
+The class and function names in their pickles are written to `serving/bundle/trusted_names.json`,
+and their parameters, with the values that these accept, to `include/spec/estimators.json`. The same
+library versions give the same files; review the differences before you commit them.
 """
 
 import io
@@ -64,7 +64,7 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
     "XGBClassifier": {"n_estimators": 3, "n_jobs": 1},
     "XGBRFClassifier": {"n_estimators": 3, "n_jobs": 1},
 }
-"""What each class cannot be fitted without, or is slow without."""
+"""Parameters that a class needs to be fitted at all, or to be fitted fast, by class name."""
 _VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "AdaBoostClassifier": ({"estimator": _TREE},),
     "BaggingClassifier": ({"estimator": _LINEAR}, {"oob_score": True, "n_estimators": 40}),
@@ -131,7 +131,7 @@ _VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"eval_metric": "aucpr"},
     ),
 }
-"""Parameters with which the same class comes to be made of others."""
+"""Sets of parameters that change which classes a fitted estimator contains, by class name."""
 _PROTOCOLS = (pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL)  # of joblib and of a bundle
 _FEW, _MANY = 120, 12_000
 _COLUMNS = ("one", "two", "three", "four")
@@ -140,14 +140,14 @@ _MIXED = Layout(_COLUMNS, {"four": ("blue", "green", "red")}, ("two", "four"))
 
 
 def main() -> None:
-    """Write both files."""
+    """Write `trusted_names.json` and `estimators.json`."""
     PARAMETERS_FILE.write_text(_compact(parameters()))  # a spec is held to these: they come first
     NAMES_FILE.write_text(_text(sorted_out(names(models()))))
     sys.stdout.write(f"{NAMES_FILE} and {PARAMETERS_FILE} are written\n")
 
 
 def models() -> Iterator[BaseEstimator]:
-    """Yield fitted models which together are made of all that a model can be made of."""
+    """Yield fitted models which together contain every class that a model may contain."""
     for path in paths(CLASSIFIERS):
         for params in _ways(path):
             for layout in (_NUMBERS, _MIXED):
@@ -163,7 +163,7 @@ def models() -> Iterator[BaseEstimator]:
 
 
 def names(fitted: Iterable[BaseEstimator]) -> set[Name]:
-    """Return what the pickles of models name."""
+    """Return the (module, name) pairs that the pickles of fitted models refer to."""
     found: set[Name] = set()
 
     class Noting(pickle.Unpickler):
@@ -182,13 +182,13 @@ def _text(listed: Mapping[str, Any]) -> str:
 
 
 def _compact(listed: Mapping[str, Any]) -> str:
-    """Return JSON with a line a parameter, so that a change of one is a line of a diff."""
+    """Return JSON with one line for each parameter, so that a diff shows single changes."""
     text = _text(listed)
     return re.sub(r"\n {4,}|\n {3}(?=[\]}])", " ", text)
 
 
 def sorted_out(all_names: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
-    """Return names by what an opener does with them, as the file holds them."""
+    """Group names by how the unpickler treats them, then by module: the content of the file."""
     kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
     for module, name in sorted({*all_names, *KEPT}):
         kinds[_kind(module, name)].setdefault(module, []).append(name)
@@ -196,7 +196,7 @@ def sorted_out(all_names: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
 
 
 def parameters() -> dict[str, Any]:
-    """Return what the installed classes take of a spec, as their file holds it."""
+    """Return the parameters that a spec may set, by class: the content of the file."""
     return signatures()
 
 
@@ -218,7 +218,7 @@ def _kind(module: str, name: str) -> str:
 
 
 def _ways(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the parameters to fit a class with, in the names of a spec."""
+    """Yield each set of parameters to fit a class with, named as in a spec."""
     name = path.rpartition(".")[2]
     for variant in ({}, *_VARIANTS.get(name, ())):
         own = {**_OWN.get(name, {}), **variant}
@@ -233,7 +233,7 @@ def _fitted(
 
 
 def _watched(X: Matrix, y: Labels) -> BaseEstimator:
-    """Fit as people do whose models are adopted: XGBoost keeps what it saw of other rows."""
+    """Fit XGBoost with an evaluation set, as in adopted models: it stores those results."""
     found: BaseEstimator = resolve("xgboost.XGBClassifier")(
         n_estimators=3, n_jobs=1, early_stopping_rounds=1
     )
@@ -247,7 +247,10 @@ def _unfitted(pipeline: Sequence[str], params: Mapping[str, Any], layout: Layout
 
 
 def _rows(layout: Layout, count: int) -> tuple[Matrix, Labels]:
-    """Return numbers that are not negative, where the layout has them with categories and gaps."""
+    """Return `count` random rows and labels: numbers from 0 up, with categories and missing values.
+
+    X is float32, shape (count, features); categories and NaN occur where the layout allows them.
+    """
     chance = np.random.default_rng(0)
     X = np.abs(chance.normal(size=(count, len(layout.features)))).round(2).astype(np.float32)
     y = (X[:, 0] + chance.normal(size=count) > 1).astype(np.int8)

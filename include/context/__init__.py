@@ -1,1 +1,1 @@
-"""What a step is handed: a spec, the settings, and the adapters that it goes through."""
+"""The context of a step: its spec, the settings, and the adapters that it reads and writes with."""

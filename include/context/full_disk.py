@@ -1,7 +1,7 @@
-"""Tells when what failed is a disk that is full, and which.
+"""Recognises failures that come from a full disk, and finds out which disk it is.
 
-Libraries say it in words of their own, or not at all: a write through an open file carries no name,
-and one in Rust no number. So the places that are written to are looked at.
+The exceptions of libraries do not tell: a write to an open file carries no file name, and one made
+in Rust carries no error number. So the free space of the folders that are written to is measured.
 """
 
 import errno
@@ -17,11 +17,14 @@ from include.spec.model_spec import Spec
 
 _NONE_LEFT = {errno.ENOSPC, errno.EDQUOT}
 _ROOM_BYTES = 1 << 16
-"""A disk with less room takes no file of ours."""
+"""A disk with less free space counts as full."""
 
 
 def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
-    """Raise FullDiskError when a failure is that a disk of a spec's places is full."""
+    """Raise FullDiskError from `error` when a disk that the spec's steps write to is full.
+
+    Returns, so that the caller can raise its own error, when no disk is full.
+    """
     numbers = {one.errno for one in _causes(error) if isinstance(one, OSError)}
     is_system = any(isinstance(one, OSError) for one in _causes(error))
     if not _NONE_LEFT & numbers and numbers - {None}:
@@ -38,7 +41,7 @@ def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
 
 @contextmanager
 def room_required(spec: Spec, settings: Settings) -> Iterator[None]:
-    """Raise FullDiskError where a block fails because a disk of a spec's places is full."""
+    """Raise FullDiskError in place of an error of the block that comes from a full disk."""
     try:
         yield
     except Exception as error:
@@ -47,7 +50,7 @@ def room_required(spec: Spec, settings: Settings) -> Iterator[None]:
 
 
 def _full(folders: Iterable[Path]) -> list[str]:
-    """Return the folders, each disk once, that have no room."""
+    """Return the folders whose disks have no free space, one folder for each disk."""
     found: dict[int, str] = {}
     for folder in folders:
         there = next((one for one in (folder, *folder.parents) if one.exists()), folder)

@@ -1,6 +1,6 @@
-"""Where deliveries come in: a spec, its landing place and its lake.
+"""The context of ingestion: a spec, its landing place and its lake.
 
-Apart from the context, because taking rows in needs neither models nor a registry, and importing
+Separate from `StepContext`, because ingestion needs neither models nor a registry, and importing
 those costs seconds and memory.
 """
 
@@ -17,7 +17,7 @@ from include.spec.model_spec import Spec
 
 @dataclass(frozen=True)
 class IntakeContext:
-    """Everything that taking a delivery in reads from and writes to."""
+    """The adapters that ingestion reads from and writes to."""
 
     spec: Spec
     settings: Settings
@@ -28,7 +28,10 @@ class IntakeContext:
 
 
 def intake_context(spec: Spec, settings: Settings) -> IntakeContext:
-    """Open the doors that deliveries of a spec come through; SpecError where none may land."""
+    """Return the ingestion context of a spec.
+
+    Raises SpecError when its landing place lies where no files may land.
+    """
     require_own_place(spec, settings)
     lake_url = f"{settings.lake_url}/{spec.name}"
     landing_url = settings.landing_url(spec.name, spec.landing)

@@ -1,8 +1,8 @@
-"""Landing places held against one another and against what Ratchet keeps.
+"""Checks that no landing place overlaps another one, or a folder that Ratchet writes to.
 
-Files are taken from directly in a landing place. What stands below it is Ratchet's own: claimed
-files and notes to senders. A landing place there, or in a table's folder, among specs or logs,
-would take these for deliveries.
+Files directly in a landing place are deliveries. Its subfolders belong to Ratchet: claimed files
+and notes to senders. A landing place inside one of them, or inside a folder of tables, specs or
+logs, would ingest Ratchet's own files as deliveries.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,25 +14,25 @@ from include.settings import Settings
 from include.spec.model_spec import Spec
 
 _OWN_FOLDERS = ("airflow", "logs", "mlflow", "scratch", "serving", "stack")
-"""What a stack writes to, below its home."""
+"""Folders below a stack's home that the stack writes to."""
 
 
 def place_of(spec: Spec, settings: Settings) -> str:
-    """Return where files of a spec land, in one form for each way to write it."""
+    """Return a spec's landing place in normal form: equal places have equal strings."""
     return _one_form(settings.landing_url(spec.name, spec.landing))
 
 
 def require_own_place(spec: Spec, settings: Settings) -> None:
-    """Raise SpecError where files of a spec would land where no file may, for all it says itself.
+    """Raise SpecError when a spec's landing place overlaps the spec's own or the stack's folders.
 
-    Other specs are not asked: where this one takes in what is theirs, `misplaced` says so.
+    Other specs are not looked at; `misplaced` compares specs with one another.
     """
     if error := misplaced((spec,), settings).get(spec.name):
         raise error
 
 
 def misplaced(specs: Collection[Spec], settings: Settings) -> Mapping[str, SpecError]:
-    """Return, by its name, why a spec may not run whose files would land where no file may."""
+    """Return the specs that may not run because of their landing place: the error by spec name."""
     refused: dict[str, SpecError] = {}
     for spec in specs:
         for folder, meaning in _kept(specs, settings):

@@ -1,7 +1,7 @@
-"""What a command needs outside of its own process, and whether it answers.
+"""The servers and folders that a command needs, and whether they respond.
 
-Each place is asked a small question of the kind that the command is going to ask, so that a server
-that is up and cannot reach its own database does not count as one that answers.
+Each is sent a small request of the kind that the command is going to send, so that a server that is
+up but cannot reach its own database does not count as one that responds.
 """
 
 import os
@@ -21,7 +21,7 @@ from include.store import bucket_problem
 _LISTED = "api/2.0/mlflow/experiments/search"
 _ANSWER_BYTES = 1 << 20
 _ASKS_WHO = {401, 403}
-"""What a server answers that wants to know who asks: MLflow's own client says who."""
+"""HTTP status codes of a server that requires a login, which MLflow's own client then provides."""
 _SERVER_ERROR = 500
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpcore"}
 _LIBRARIES = {"mlflow", "obstore", "deltalake", "_internal", "polars"}
@@ -29,7 +29,7 @@ _LIBRARIES = {"mlflow", "obstore", "deltalake", "_internal", "polars"}
 
 
 class Need(Enum):
-    """A kind of place."""
+    """A kind of server or folder that a command may need."""
 
     LANDING = "landing"
     LAKE = "lake"
@@ -41,17 +41,17 @@ EVERYTHING = frozenset(Need)
 
 @dataclass(frozen=True)
 class Place:
-    """One place that a command needs."""
+    """One server or folder that a command needs."""
 
     name: str
-    """What it is and where."""
+    """What it is and where, for a sentence."""
     ask: Callable[[float], str]
-    """Ask it for so many seconds; why it does not answer, empty when it does."""
+    """Called with a time limit in seconds; returns why it does not respond, empty when it does."""
     advice: str
-    """What to do when it does not."""
+    """What a person can do when it does not respond."""
 
     def problem(self, seconds: float) -> str:
-        """Return why it does not answer, empty when it does, after so many seconds at most."""
+        """Return why it does not respond within `seconds`, empty when it does."""
         answers: Queue[str] = Queue()
         # In a thread, because a disk that hangs, a name server and a server that sends a byte a
         # second keep to no timeout.
@@ -62,7 +62,7 @@ class Place:
             return f"no answer within {seconds:g} s"
 
     def sentence(self, problem: str) -> str:
-        """Return a problem of it for a person."""
+        """Return a problem as a sentence for a person: the place, the problem, the advice."""
         return f"{self.name} does not answer: {problem}. {self.advice}"
 
     def _said(self, seconds: float) -> str:
@@ -73,25 +73,25 @@ class Place:
 
 
 def places(needs: Iterable[Need], spec: Spec, settings: Settings) -> list[Place]:
-    """Return the places of a spec; one that serves two needs once."""
+    """Return the places of a spec for some needs; one that serves two needs is returned once."""
     found = [_place(need, spec, settings) for need in sorted(needs, key=lambda item: item.value)]
     return list({one.name: one for one in found}.values())
 
 
 def ask_neighbours_directly(host: str) -> None:
-    """Let no company proxy be asked for this machine's own addresses, whichever client asks."""
+    """Exclude a host from any HTTP proxy of the environment, for every client in this process."""
     direct = ",".join(filter(None, ("127.0.0.1,localhost", host, os.environ.get("NO_PROXY"))))
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = direct
 
 
 def plain(error: BaseException) -> str:
-    """Return why something failed in the system's own words, where it was the system."""
+    """Return the operating system's message for an OSError, otherwise the exception's message."""
     words = (one.strerror for one in _causes(error) if isinstance(one, OSError) and one.strerror)
     return next(words, str(error) or type(error).__name__)
 
 
 def said_by_a_library(error: BaseException) -> str:
-    """Return what a library that asks places says of a failure; empty for a failure of our own."""
+    """Return the message of an error that a client library raised; empty for any other error."""
     named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
     if named & _HTTP_CLIENTS:  # whose words are addresses, options and classes
         return "an answer did not come in time, or broke off"
@@ -99,13 +99,13 @@ def said_by_a_library(error: BaseException) -> str:
 
 
 def is_about_a_server(error: BaseException) -> bool:
-    """Say whether a failure came from asking MLflow, in whichever library's words."""
+    """Return whether an error came from a request to MLflow, whichever library raised it."""
     named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
     return bool(named & (_HTTP_CLIENTS | {"mlflow"}))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, the one that it came from, and so on."""
+    """Yield an exception, its cause or context, the cause of that, and so on."""
     reason: BaseException | None = error
     while reason is not None:
         yield reason
@@ -173,7 +173,7 @@ def _is_listing(status: int, body: bytes) -> bool:
 
 
 def _folder_problem(folder: Path) -> str:
-    """Return why a folder cannot be looked into; one that is not there yet is no problem."""
+    """Return why a folder cannot be listed, empty when it can or does not exist yet."""
     try:
         with os.scandir(folder) as entries:
             next(entries, None)

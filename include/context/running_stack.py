@@ -1,7 +1,7 @@
-"""The stack that runs in a home, as its supervisor wrote it down: whether it lives, and on what.
+"""The running stack of a home folder, as its supervisor recorded it: process and settings.
 
-A person who started a stack on other ports, or with its lake elsewhere, need not say so again to
-every command.
+Commands read their settings from it, so that a person who started a stack on other ports, or with
+its lake elsewhere, does not have to repeat that for every command.
 """
 
 import json
@@ -17,12 +17,12 @@ from include.settings import home_of
 
 
 def state_file(home: Path) -> Path:
-    """Return where the supervisor of this home writes the state of its stack."""
+    """Return the file in which the supervisor of a home records the state of its stack."""
     return home / "stack" / "state.json"
 
 
 def lives(pid: int, created: float) -> bool:
-    """Say whether the process that wrote a state is still there."""
+    """Return whether process `pid`, started at `created` (seconds since 1970), still runs."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         same = process.create_time() == created
@@ -31,12 +31,12 @@ def lives(pid: int, created: float) -> bool:
 
 
 def runs(home: Path) -> bool:
-    """Say whether a stack runs in this home."""
+    """Return whether a stack runs in a home folder."""
     return bool(_living(home))
 
 
 def with_stack(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment, with the settings of the running stack where it states none."""
+    """Return the environment; variables it does not set are taken from the running stack."""
     stated = os.environ if environment is None else environment
     settings = _living(home_of(stated)).get("settings") or {}
     return {**settings, **{name: text for name, text in stated.items() if text}}

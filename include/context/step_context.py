@@ -1,4 +1,4 @@
-"""A spec and all the doors that its steps go through."""
+"""The context of a step: a spec and the adapters that its steps read from and write to."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from include.spec.model_spec import Spec
 
 @dataclass(frozen=True)
 class StepContext(IntakeContext):
-    """Everything that a step of one spec reads from and writes to."""
+    """The spec, the settings and all adapters of a step."""
 
     registry: Registry
     endpoint: Endpoint
@@ -20,7 +20,7 @@ class StepContext(IntakeContext):
 
 
 def step_context(spec: Spec, settings: Settings) -> StepContext:
-    """Open the doors of a spec."""
+    """Return the context of a spec's steps; SpecError when no files may land in its place."""
     context = intake_context(spec, settings)
     return StepContext(
         spec,

@@ -1,1 +1,1 @@
-"""Both ledgers as figures for whoever watches."""
+"""Metrics for Prometheus about the lake, the landing places and the model registry."""

@@ -1,9 +1,9 @@
-"""`python -m include.monitoring.exporter`: both ledgers as a page for Prometheus.
+"""`python -m include.monitoring.exporter`: serves metrics about lake and registry for Prometheus.
 
-Each source of each spec is looked at on a thread of its own, again some seconds after the last look
-has ended; a scrape is answered from what was seen last and waits for nobody. A source that is away
-is `ratchet_up` 0, whether it refuses, answers nonsense or does not answer at all. Nothing is
-written anywhere, so accounts that may only read are enough, and there is nothing to keep.
+A thread for each source of each spec reads the source, pauses for some seconds, and reads it again.
+A scrape is answered from the last readings and waits for no source. A source has `ratchet_up` 0
+when it refuses, answers nonsense, or does not answer at all. The exporter writes nothing, so
+read-only accounts are sufficient, and it may be stopped and started at any time.
 """
 
 import logging
@@ -41,15 +41,15 @@ from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
 PAUSE_SECONDS = 20.0
-"""Between two looks at a source."""
+"""Pause between two readings of a source."""
 _ANSWER_SECONDS = 10
 STALE_SECONDS = 3 * PAUSE_SECONDS
-"""A source that has not been read for so long is away, whatever the look that hangs may say."""
+"""A source that has not been read for so long counts as down, even while a reading still runs."""
 
 ARTIFACTS_SECONDS = 120.0
-"""Between two readings of the files that the registry keeps of the versions that aliases name."""
+"""Pause between two readings of the artifact files of the versions that have an alias."""
 ARTIFACTS_SHARE = 0.05
-"""Of the time, at most, that reading them takes: large ones are read less often."""
+"""The largest share of the time spent on reading artifacts: large files are read less often."""
 ALTERED = (
     "%s version %s in MLflow is not what was registered: %s. docs/runbook.md#artifactchanged says "
     "what to do"
@@ -59,12 +59,12 @@ R = TypeVar("R")
 
 
 class Watch(Generic[R]):
-    """One source, and what was seen of it last."""
+    """A thread that reads one source again and again, and the last reading."""
 
     def __init__(
         self, spec: str, source: str, look: Callable[[], R], clock: Callable[[], float] = time.time
     ) -> None:
-        """`look` reads the source; whatever it raises counts as being away."""
+        """`look` reads the source; when it raises anything, the source counts as down."""
         self.pause_seconds = PAUSE_SECONDS
         self._title = f"{source} of {spec}"
         self._source = source
@@ -76,16 +76,16 @@ class Watch(Generic[R]):
         self.reading: R | None = None
 
     def start(self) -> "Watch[R]":
-        """Look again and again until it is ended, in a thread that dies with the process."""
+        """Read the source repeatedly in a daemon thread until `end`; return this watch."""
         threading.Thread(target=self._run, name=self._title, daemon=True).start()
         return self
 
     def end(self) -> None:
-        """Look no more; a look that has begun comes to its own end."""
+        """Stop the thread after the reading that is running, without waiting for it."""
         self._ended.set()
 
     def look(self) -> None:
-        """Look once; the log has a line when a source goes away and when it is back."""
+        """Read the source once; log when it goes down and when it is up again."""
         try:
             self.reading = self._look()
         except Exception as error:  # noqa: BLE001 - whatever keeps a source from being read
@@ -99,12 +99,12 @@ class Watch(Generic[R]):
         self._problem, self._at = "", self._clock()
 
     def seen(self) -> LookedAt:
-        """Say how the source is."""
+        """Return whether the source is up, and when it was read last."""
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
         return LookedAt(self._source, fresh and not self._problem, self._at)
 
     def read_at(self) -> float | None:
-        """Return when a look last went well, in seconds since 1970."""
+        """Return the time of the last successful reading in seconds since 1970; None before."""
         return self._at
 
     def _run(self) -> None:
@@ -114,16 +114,16 @@ class Watch(Generic[R]):
 
 
 def _sentence(error: Exception) -> str:
-    """Return why a look failed: our own sentence, or what can be said of a library's."""
+    """Return why a reading failed: our own message, or a short one for an error of a library."""
     if isinstance(error, RatchetError):
         return str(error)
     return said_by_a_library(error) or f"{type(error).__name__}: {error}"
 
 
 class ArtifactWatch(Watch[ArtifactsReading]):
-    """The files that the registry keeps: read whole, so seldom, and the more so the larger.
+    """Reads the artifact files of a model whole, with longer pauses the longer that takes.
 
-    The log has a line when one is found changed.
+    Logs when a file is found changed.
     """
 
     def __init__(
@@ -132,13 +132,13 @@ class ArtifactWatch(Watch[ArtifactsReading]):
         look: Callable[[], ArtifactsReading],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """As for any source."""
+        """`look` reads and checks the files of `spec`'s model; `clock` returns seconds."""
         super().__init__(spec.name, "artifacts", look, clock)
         self._model = spec.model
         self.pause_seconds = ARTIFACTS_SECONDS
 
     def look(self) -> None:
-        """Look once; note how long that took, and what is news."""
+        """Read the files once; log new findings, and derive the next pause from the duration."""
         known = self.reading.artifacts if self.reading else ()
         started = time.monotonic()
         super().look()
@@ -152,7 +152,7 @@ class ArtifactWatch(Watch[ArtifactsReading]):
 
 @dataclass(frozen=True)
 class Watched:
-    """One spec, its three sources, and the files of its models."""
+    """The watches of one spec: landing place, lake, registry, and the artifact files."""
 
     spec: Spec
     landing: Watch[LandingReading]
@@ -161,18 +161,18 @@ class Watched:
     artifacts: ArtifactWatch
 
     def start(self) -> "Watched":
-        """Begin to look at all of them."""
+        """Start all watches; return this object."""
         for watch in (self.landing, self.lake, self.registry, self.artifacts):
             watch.start()
         return self
 
     def end(self) -> None:
-        """Look at none of them any more."""
+        """Stop all watches."""
         for watch in (self.landing, self.lake, self.registry, self.artifacts):
             watch.end()
 
     def state(self) -> State:
-        """Return what is known."""
+        """Return the last readings of all watches."""
         watches = (self.landing, self.lake, self.registry)
         return State(
             self.spec.name,
@@ -187,7 +187,7 @@ class Watched:
 
 
 def watched(spec: Spec, settings: Settings) -> Watched:
-    """Open the doors of a spec, to be looked through."""
+    """Return the watches of a spec, not yet started; raises when its adapters cannot be opened."""
     context = intake_context(spec, settings)
     registry = RegistryWatch(settings.registry_url, spec.name, spec.model)
     artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
@@ -201,16 +201,16 @@ def watched(spec: Spec, settings: Settings) -> Watched:
 
 
 class Exporter(Collector):
-    """Every spec of the folder, as the specs are now."""
+    """Collects the metrics of every spec in the folder of specs."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is looked at before `follow`."""
+        """Watch nothing until `follow` is called."""
         self._settings = settings
         self._watched: dict[str, Watched] = {}
         self._broken: tuple[str, ...] = ()
 
     def follow(self) -> None:
-        """Begin to watch specs that are new or changed, and leave those that are gone."""
+        """Read the folder of specs: start watches for new or changed specs, end those of others."""
         specs = read_specs(self._settings.specs)
         sound = {spec.name: spec for spec in specs.values() if isinstance(spec, Spec)}
         for name, one in self._watched.items():
@@ -223,12 +223,12 @@ class Exporter(Collector):
         )
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the page from what was seen last."""
+        """Yield all metric families, from the last readings."""
         broken = [State(name, "", (LookedAt("spec", up=False, at=None),)) for name in self._broken]
         return prometheus_page.page([*(one.state() for one in self._watched.values()), *broken])
 
     def _opened(self, spec: Spec) -> Watched | None:
-        """Begin to watch a spec; None when its places cannot be opened, which harms no other."""
+        """Start the watches of a spec; None, after a line in the log, when that fails."""
         try:
             return watched(spec, self._settings).start()
         except Exception as error:  # noqa: BLE001 - whatever a place says
@@ -241,7 +241,7 @@ class Exporter(Collector):
 
 
 def main() -> int:
-    """Serve the page until SIGTERM or SIGINT; 1 with a sentence when that cannot be."""
+    """Serve the metrics until SIGTERM or SIGINT; return 1, with a message, when that fails."""
     logging.basicConfig(format="%(asctime)s %(message)s")
     ask_once(_ANSWER_SECONDS)
     ended = threading.Event()

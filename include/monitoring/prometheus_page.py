@@ -1,8 +1,7 @@
-"""Readings as the families of a Prometheus page: pure, the same readings are the same page.
+"""Converts readings into Prometheus metric families. Pure: equal readings give an equal page.
 
-What is not known is not there: a source that was never read has no series but `ratchet_up`. One
-that is away keeps the series of its last reading, because the ledgers did not change by nobody
-being able to read them.
+A source that was never read has no series except `ratchet_up`. One that is down keeps the series of
+its last reading, because being unreadable does not change what it holds.
 """
 
 from collections import Counter
@@ -31,19 +30,19 @@ _REFUSED = "refused_"
 
 @dataclass(frozen=True)
 class LookedAt:
-    """When and how a source was looked at."""
+    """Whether a source can be read, and when it was read last."""
 
     source: str
     """`spec`, `landing`, `lake` or `registry`."""
     up: bool
-    """Whether the last look went well, and not too long ago."""
+    """Whether the last reading succeeded and is recent."""
     at: float | None
-    """When a look last went well, in seconds since 1970."""
+    """Time of the last successful reading in seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that is known of one spec."""
+    """The last readings of all sources of one spec."""
 
     spec: str
     model: str
@@ -54,11 +53,11 @@ class State:
     registry: RegistryReading | None = None
     artifacts: ArtifactsReading | None = None
     artifacts_read: float | None = None
-    """When these were last read whole, in seconds since 1970."""
+    """Time of the last complete reading of the artifact files in seconds since 1970."""
 
 
 def page(states: Sequence[State]) -> Iterator[Metric]:
-    """Yield every family, those without a sample too, so that its name and its help are known."""
+    """Yield every metric family, also those without samples: a scrape shows their name and help."""
     yield from _sources(states)
     yield from _landing([(one.spec, one.landing) for one in states if one.landing])
     yield from _lake([(one.spec, one.lake) for one in states if one.lake])

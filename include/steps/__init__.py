@@ -1,9 +1,11 @@
-"""The pipeline, a file a verb: each reads, calls its pure stage of `include.stages`, and writes.
+"""The steps of the pipeline, one file for each verb.
 
-A step may be killed at any instruction and run again: what it wrote is whole or absent, and what it
-recorded is found again by the run that recorded it. `STEPS` is the table of contents, in the order
-of a run. A step is imported when it is called, because what one needs costs seconds and memory that
-another does not.
+A step reads from disk and network, calls its pure stage of `include.stages`, and writes the result.
+It may be killed at any instruction and run again: every file and every record that it writes is
+either complete or absent, and the same run finds again what it has already written.
+
+`STEPS` is the table of contents, in the order of a run. A step is imported only when it is called,
+because some steps need libraries that cost seconds and memory which the others do not need.
 """
 
 from collections.abc import Callable
@@ -32,10 +34,10 @@ STEPS = MappingProxyType(
         "roll_back": "roll_back",
     }
 )
-"""The file of each step that a task calls."""
+"""The module of `include.steps` that holds each step, by the name of the step."""
 
 
 def step_named(name: str) -> Callable[..., Any]:
-    """Return a step by its name."""
+    """Import the module of a step and return the step's function; KeyError for an unknown name."""
     step: Callable[..., Any] = getattr(import_module(f"include.steps.{STEPS[name]}"), name)
     return step

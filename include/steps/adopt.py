@@ -1,8 +1,11 @@
-"""A model from elsewhere becomes a version like any other, and says what it was fitted on.
+"""Registers a model that was fitted outside of the pipeline as a model version.
 
-It enters with the rows it was fitted on, whose keys are kept and held against the holdout at every
-judgement, or without them: then it gives up the holdout as it stands and is judged on rows that
-come later. Its file is opened without running what is in it, see `include.adapters.model_files`.
+With the rows that it was fitted on, their keys are stored and compared with the holdout whenever
+the model is judged. Without them it is judged only on holdout rows that arrive after its adoption.
+The file is opened without running any code that it holds, see `include.adapters.model_files`.
+
+When killed: nothing is registered, or the version is. The MLflow run is found again by the digest
+of the files, so that adopting the same files again gives the same version.
 """
 
 import hashlib
@@ -34,23 +37,24 @@ _TRIED_ROWS = 100
 
 @dataclass(frozen=True)
 class Offer:
-    """A model that somebody wants to be adopted."""
+    """A request to adopt a model: its file, who asks, and why."""
 
     model: Path
-    """A scikit-learn classifier, written with joblib or pickle."""
+    """The file of a fitted scikit-learn classifier, written with joblib or pickle."""
     by: str
-    """Who wants it."""
+    """The person who asks."""
     reason: str
     threshold: float = 0.5
-    """The probability from which it calls a row positive."""
+    """From this probability of the positive class on, a row is called positive."""
     fitted: Path | None = None
-    """The rows it was fitted on, in any format that landing takes."""
+    """A file of the rows it was fitted on, in any format that landing accepts; None if unknown."""
 
 
 def adopt(context: StepContext, offer: Offer) -> ModelVersion:
-    """Check a model and register it as a version; the same file again is the same version.
+    """Check a model and register it as a version; the same files give the same version again.
 
-    Raises AdoptionError with what it lacks. The champion stays who it is.
+    The champion does not change. Raises AdoptionError when the model cannot be opened, cannot
+    answer rows of this table, or could not be opened by a server.
     """
     dataset = context.lake.dataset()
     if dataset is None:
@@ -114,7 +118,7 @@ def _manifest(context: StepContext, dataset: Dataset, threshold: float) -> Manif
 
 
 def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> None:
-    """Ask the model about some rows, or raise AdoptionError with what is wrong with its answers."""
+    """Raise AdoptionError unless the model gives some holdout rows two probabilities each."""
     layout = bundle.manifest.layout
     X, _ = context.lake.matrix(dataset.version, HOLDOUT, layout)
     asked = X[:_TRIED_ROWS]
@@ -134,7 +138,7 @@ def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> 
 
 
 def _require_opens(model: Any, manifest: Manifest) -> None:
-    """Open it as a server will, or raise AdoptionError with what no bundle may be made of."""
+    """Save and open the model as a server will; AdoptionError when that is refused."""
     with TemporaryDirectory() as folder:
         try:
             load(Path(folder), save(Path(folder), model, manifest))
@@ -152,7 +156,10 @@ def _described(layout: Layout) -> str:
 
 
 def _keys(context: StepContext, path: Path) -> pl.DataFrame:
-    """Return the keys of the rows of a file, as the lake makes them."""
+    """Return the distinct row keys of a file: columns `key_high` and `key_low`, as in the lake.
+
+    Raises AdoptionError when the file cannot be read or has a row that breaks the contract.
+    """
     contract = context.lake.require_contract()
     found, refused = [], 0
     try:
@@ -172,7 +179,7 @@ def _keys(context: StepContext, path: Path) -> pl.DataFrame:
 
 
 def _digest(*paths: Path) -> str:
-    """Return the SHA-256 of files, one after another."""
+    """Return the SHA-256 of the bytes of several files, in hexadecimal digits."""
     digest = hashlib.sha256()
     try:
         for path in paths:
@@ -183,7 +190,10 @@ def _digest(*paths: Path) -> str:
 
 
 def crown(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
-    """Make an adopted version the champion of a spec that has none; AdoptionError when it has."""
+    """Make an adopted version the first champion; AdoptionError when there is a champion already.
+
+    Asked again for the same version, it returns the move that was made before.
+    """
     key = f"adoption of version {adopted.version}"
     wanted = Move(
         MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id

@@ -1,7 +1,8 @@
-"""Which holdout rows an adopted model may be judged on: looked up in table and registry.
+"""Finds the holdout rows that an adopted model may be judged on. Reads only.
 
-The rule is in `include.stages.decide.adopted`; here is what it asks about: the rows that a model
-names, when batches came, and what it calls older and later rows.
+The rule itself is in `include.stages.decide.adopted`. This file looks up what the rule needs: the
+rows that the model was said to be fitted on, when each batch arrived, and how the model classifies
+rows from before and after its adoption.
 """
 
 import logging
@@ -24,15 +25,15 @@ log = logging.getLogger("ratchet")
 
 @dataclass(frozen=True)
 class Adopted:
-    """An adopted contender."""
+    """What the table and the registry know about an adopted contender."""
 
     ground: AdoptionGround
     later: tuple[str, ...]
-    """Digests of the batches that came after its adoption and have none of the rows it names."""
+    """Digests of the batches that arrived after its adoption and hold none of its fitted rows."""
 
 
 def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
-    """Return what an adopted version may be judged on."""
+    """Return which batches an adopted version may be judged on, and what is known of its rows."""
     newest = plan.dataset.version
     since = version.data_version
     came = context.lake.batches_after(since, newest)
@@ -54,7 +55,10 @@ def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
 def _named(
     context: StepContext, newest: int, keys: pl.DataFrame, ground: AdoptionGround
 ) -> tuple[AdoptionGround, set[str]]:
-    """Return how the table knows the rows that a model names, and whose holdout rows they are."""
+    """Compare the rows that a model was fitted on with the table.
+
+    Returns the ground with the counts, and the batches with holdout rows among the fitted ones.
+    """
     met = context.lake.matches(keys, newest)
     train = met.filter(side=TRAIN).select("key_high", "key_low").unique().height
     known = replace(

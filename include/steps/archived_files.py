@@ -1,4 +1,7 @@
-"""Archived files on their way back to the landing place."""
+"""Copies archived files back to the landing place, so that they are ingested again.
+
+When killed: a file is in the landing place whole, or not at all; copying it again is harmless.
+"""
 
 from include.adapters.landing import sha256
 from include.context.intake_context import IntakeContext
@@ -9,34 +12,34 @@ _NAME_END = 50
 
 
 class Archived:
-    """The archived files of batches; each is read once to see that it is what was delivered."""
+    """The archived files of batches; each is read once and compared with its digest."""
 
     def __init__(self, context: IntakeContext) -> None:
-        """Nothing is read yet."""
+        """Use the landing place of a context; files are read when they are first asked about."""
         self._at = context
         self._names: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
 
     def problem(self, digest: str) -> str:
-        """Return why a batch cannot come again, empty when it can."""
+        """Return why the file of a batch cannot be ingested again, empty when it can."""
         if digest not in self._problems:
             self._problems[digest] = self._looked_at(digest)
         return self._problems[digest]
 
     def name(self, digest: str) -> str:
-        """Return under which name it lands: its own, unless another batch lands under that."""
+        """Return the name for the landing place: the file's own, with a prefix if that is taken."""
         name = self._names[digest]
         alone = list(self._names.values()).count(name) == 1
         return name if alone else f"{digest[:_SHOWN]}-{name[-_NAME_END:]}"
 
     def size(self, digest: str) -> int:
-        """Return the bytes of a file, 0 when there is none."""
+        """Return the size of a batch's archived file in bytes, 0 when there is none."""
         self.problem(digest)
         return self._sizes.get(digest, 0)
 
     def land(self, digest: str) -> None:
-        """Copy it to the landing place."""
+        """Copy the archived file of a batch to the landing place."""
         with self._at.landing.open_archived(digest) as (_, file):
             self._at.landing.drop(self.name(digest), file)
 

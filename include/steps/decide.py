@@ -1,4 +1,7 @@
-"""What is decided on a challenger; nothing moves by it."""
+"""Decides whether the challenger should be promoted; changes nothing.
+
+When killed: nothing has been written, and the same scores give the same decision again.
+"""
 
 import logging
 from dataclasses import replace
@@ -16,16 +19,19 @@ log = logging.getLogger("ratchet")
 def decide(
     context: StepContext, scores: Scores, form: Form, preflight_result: Preflight | None = None
 ) -> Decision:
-    """Decide on a challenger; nothing moves by it."""
+    """Return the decision on a challenger, with every check that led to it.
+
+    `preflight_result` is how the endpoint answered with the challenger, None before it was asked.
+    """
     decision = decide_stage.promote(scores, form, context.spec.gate, preflight_result)
     log.info("%s: %s", decision.verdict, decision.reason)
     return decision
 
 
 def answered(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
-    """Return a decision with what a person said to it, where the spec asks a person.
+    """Add a person's answer to a decision, where the spec requires an approval.
 
-    Refused, or not asked, PROMOTE becomes HOLD.
+    PROMOTE becomes HOLD when the person refused, or when nobody was asked.
     """
     if not rule.approval or decision.verdict is not Verdict.PROMOTE:
         return decision

@@ -1,7 +1,7 @@
-"""Subtracts from each batch what history holds already, and what contradicts it.
+"""Removes from each batch the rows that the table holds already, and those that contradict it.
 
-May be killed at any instruction and called again: what it wrote is whole or absent, and a second
-attempt writes the same.
+When killed: staged rows and quarantine files are complete or absent, and a second attempt
+overwrites them with the same content, as long as the table has not grown meanwhile.
 """
 
 import logging
@@ -26,14 +26,19 @@ log = logging.getLogger("ratchet")
 
 
 def dedup(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
-    """Subtract all history from each batch."""
+    """Remove from each batch the rows that the table knows; batches that have ended pass through.
+
+    Each batch is compared with the table as it is now, not with the other batches of this run:
+    that is done when they are committed, see `include.steps.split`.
+    """
     return [batch if batch.note else dedup_batch(context, batch) for batch in batches]
 
 
 def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
-    """Subtract history as it stands now; stage what is new, put conflicts in quarantine.
+    """Compare one batch with the newest table version; stage new rows, quarantine conflicts.
 
-    A batch that another attempt has brought to its end meanwhile has nothing left to do.
+    A conflict is a row with known features and another label. The version that was compared with is
+    recorded in `looked_at`. A batch that another attempt has already archived is returned as known.
     """
     delivery = context.landing.delivery(batch.digest)
     if delivery is None:
@@ -64,7 +69,10 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
 
 
 def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batch:
-    """Count these rows beside the refused ones, in place of the conflicts of an earlier look."""
+    """Count conflicts as refused rows; they replace the conflicts of an earlier comparison.
+
+    `texts` holds the raw text of each conflicting row by its line number.
+    """
     counts = Counter({kind: rows for kind, rows in batch.reasons.items() if kind != CONFLICT})
     reasons = [one for one in batch.refused_for if one.kind != CONFLICT]
     if texts:
@@ -76,7 +84,7 @@ def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batc
 
 
 def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) -> dict[int, str]:
-    """Return the raw texts of the rows of a delivery that start at these lines."""
+    """Read the raw text of the rows that start at these lines of a delivery, by line number."""
     if not lines:
         return {}
     stated = ingest_stage.stated(context.spec.data)

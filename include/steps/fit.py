@@ -1,4 +1,8 @@
-"""Fits the winner of the race on the whole train side and registers it as a model version."""
+"""Fits the winner of the race on the whole train side and registers it as a model version.
+
+When killed: a version that was registered is found again by its MLflow run; otherwise the winner is
+fitted again, from the race results on disk, which are removed only after the registration.
+"""
 
 import logging
 import time
@@ -21,7 +25,11 @@ log = logging.getLogger("ratchet")
 
 
 def fit(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> ModelVersion:
-    """Fit the winner of the race on the whole train side and register it as a model version."""
+    """Return the model version of this run, fitted and registered unless that was done before.
+
+    `screened` holds the trials of each family, as `screen` returned them. Raises SpecError when no
+    finalist could be fitted.
+    """
     ran = race.open_race(context, plan)
     version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, screened)
     ran.results.clear()
@@ -34,7 +42,7 @@ EXAMPLE_ROWS = 5
 def fitted(
     context: StepContext, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
 ) -> ModelVersion:
-    """Record the leaderboard, fit the winner and register it as a model version."""
+    """Record the leaderboard, fit the winner and register it, whatever was done before."""
     finish = race.finish(ran, screened)
     _record(context, plan, finish)
     winner = finish.winner
@@ -57,7 +65,7 @@ def fitted(
 
 
 def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
-    """Record every line of the leaderboard, and of finalists the out-of-fold probabilities."""
+    """Record the leaderboard, and the out-of-fold probabilities of the finalists, in MLflow."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
     race.tell(finish.trials, "ran to the end")
     lines = {one.candidate.title: one for one in finish.trials}
@@ -68,7 +76,7 @@ def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
 
 
 def _line(trial: Trial) -> dict[str, Any]:
-    """Return a line of the leaderboard; who came to nothing has no F1, not one of 0."""
+    """Return a trial as a line of the leaderboard; the F1 of a failed one is None, not 0."""
     nothing = {"f1": None, "threshold": None} if trial.failure else {}
     return asdict(trial) | nothing
 
@@ -76,7 +84,7 @@ def _line(trial: Trial) -> dict[str, Any]:
 def _fit(
     context: StepContext, plan: Plan, ran: Race, finish: Finish
 ) -> tuple[FixedThresholdClassifier, int]:
-    """Fit the winner; return it and how many rows it saw."""
+    """Fit the winner; return the fitted model and the number of rows that it was fitted on."""
     if fit_out_of_memory.outgrows(context, plan.dataset, ran.layout):
         unfitted = race.winner(ran, finish)
         threshold = finish.winner.threshold

@@ -1,8 +1,11 @@
-"""A train side that is larger than a fit may hold in memory.
+"""Fits a model on a train side that is larger than the memory a fit may use.
 
-What may be held is the setting `fit_memory`, so that the same data on the same host are always
-fitted the same way. Beyond it XGBoost is still fitted on every row, from a cache on disk. Every
-other family needs its rows in memory: it is fitted on a stratified part, as large as may be held.
+The limit is the setting `fit_memory` (MiB), not the free memory of the moment, so that the same
+data are always fitted in the same way. Above it XGBoost is still fitted on every row, from a cache
+on disk. Every other family needs its rows in memory and is fitted on a stratified sample of the
+largest size allowed.
+
+When killed: the cache on disk stays behind, and the next fit of the spec removes it first.
 """
 
 import logging
@@ -25,22 +28,25 @@ from serving.bundle import Layout
 log = logging.getLogger("ratchet")
 MIB = 2**20
 _BLOCKS = 32
-"""A block is this part of what may be held: it is there some ten times over, as it is read, as it
-is laid out and as the bins of the pages that XGBoost keeps at hand."""
+"""A block is 1/32 of the memory limit, because about ten copies of it exist at the same time: as it
+is read, as a matrix, and as the binned pages that XGBoost holds."""
 
 
 def rows_held(context: IntakeContext, layout: Layout) -> int:
-    """Return how many rows a fit may hold as one float32 matrix."""
+    """Return how many rows fit into `fit_memory` as one float32 matrix, at least 1.
+
+    rows = fit_memory * 2**20 / (4 * features): 1024 MiB and 10 features give 26,843,545 rows.
+    """
     return max(1, context.settings.fit_memory * MIB // (4 * len(layout.features)))
 
 
 def outgrows(context: IntakeContext, dataset: Dataset, layout: Layout) -> bool:
-    """Say whether the train side is larger than a fit may hold."""
+    """Return whether the train side has more rows than `rows_held`."""
     return dataset.train_rows > rows_held(context, layout)
 
 
 def part(context: IntakeContext, dataset: Dataset, layout: Layout) -> Block:
-    """Return a stratified part of a train side that outgrows a fit, as large as may be held."""
+    """Return a stratified sample of the train side with `rows_held` rows: features and labels."""
     return _part(context, dataset, layout, rows_held(context, layout))
 
 
@@ -51,9 +57,10 @@ def fit(
     pipeline: BaseEstimator,
     threshold: float,
 ) -> tuple[FixedThresholdClassifier, int]:
-    """Fit a pipeline on a train side that outgrows a fit; return it and how many rows it saw.
+    """Fit a pipeline on a train side above the limit; return the model and its number of rows.
 
-    It sees every row if it can be fitted block by block, else the part that may be held.
+    A pipeline that can be fitted block by block is fitted on every row, any other on the sample
+    that `part` returns. `threshold` is the probability from which the model calls a row positive.
     """
     told = (
         f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} "
@@ -86,7 +93,7 @@ def _block_rows(context: IntakeContext, layout: Layout) -> int:
 
 @contextmanager
 def _cache(context: IntakeContext) -> Iterator[Path]:
-    """Lend an empty folder; what a fit that was killed left in it goes first."""
+    """Provide an empty folder for a cache; files of a fit that was killed are removed first."""
     folder = context.settings.scratch / "fit" / context.spec.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,7 +1,7 @@
-"""Golden rows: the endpoint answers them as the pipeline does, or it does not.
+"""Compares the answers of the endpoint on golden rows with those of the pipeline. Writes nothing.
 
-Every replica is asked. They learn of a challenger as they learn of a champion, by its alias in the
-registry, so nobody has to know how many processes there are or where.
+Every replica is asked. Replicas learn of a challenger as they learn of a champion, by its alias in
+the registry, so the pipeline does not need to know how many server processes there are, or where.
 """
 
 import logging
@@ -28,7 +28,11 @@ SERVING_PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Rows to ask, and the pipeline's own answers."""
+    """Rows to send to the endpoint, and the pipeline's own answers to them.
+
+    `rows` holds n rows in feature order, `probability` the positive class's, shape (n,), and
+    `labels` the n labels.
+    """
 
     layout: Layout
     rows: Sequence[preflight_stage.Row]
@@ -37,7 +41,7 @@ class GoldenRows:
 
 
 def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> GoldenRows:
-    """Return sampled rows and rows at the edges, with the answers of a bundle to them."""
+    """Return sampled holdout rows and rows with extreme values, with a bundle's answers to them."""
     layout, manifest = bundle.manifest.layout, bundle.manifest
     sampled = context.lake.sample_classes(
         data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL
@@ -52,7 +56,11 @@ def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> Gold
 def differences(
     context: StepContext, golden: GoldenRows, version: str, *, by_number: bool
 ) -> list[str]:
-    """Return a sentence an answer that is not the pipeline's own, from every replica."""
+    """Return one sentence for each answer of a replica that differs from the pipeline's.
+
+    With `by_number` the version is requested by its number, otherwise the champion is requested.
+    Raises EndpointError when a replica answers as another version.
+    """
     found: list[str] = []
     for replica in context.endpoint.replicas():
         asked = version if by_number else None

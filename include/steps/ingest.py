@@ -1,8 +1,9 @@
-"""Claims what waits in the landing place and types its rows; bad ones are refused.
+"""Claims the files in the landing place, gives their rows types, and refuses bad rows.
 
-May be killed at any instruction and called again: what it wrote is whole or absent, and a second
-attempt writes the same. No function holds the
-features of a whole delivery.
+A file is read in parts: no function holds the features of a whole delivery in memory.
+
+When killed: claimed files stay claimed and the next run takes them; staged parts are complete or
+absent, and a second attempt overwrites them with the same content.
 """
 
 import logging
@@ -39,12 +40,12 @@ log = logging.getLogger("ratchet")
 def ingest(
     context: StepContext, dag_run: str = "", is_stopped: Callable[[str], bool] = landing.never
 ) -> list[Batch]:
-    """Claim what waits in the landing place and type its rows; bad ones are refused.
+    """Claim the waiting files and type their rows; return one batch for each, and each thing left.
 
-    What stands there and is no file that can be taken is named, and stops nothing. A file that a
-    run had taken which `is_stopped` stays where it is, and is named too. Raises NotOwnerError
-    before a file is claimed for a spec whose model is another's, unless MLflow is away: `plan`
-    looks again.
+    Whatever cannot be claimed, as a folder or an unreadable file, becomes a batch with a note and
+    stops no other file; so does a file claimed by a run for which `is_stopped` is true. `dag_run`
+    is recorded as the owner of the claims. Raises NotOwnerError, before any file is claimed, when
+    the model belongs to another spec; when MLflow does not answer, `plan` checks that instead.
     """
     context.registry.require_own(context.registry.owner_if_told())
     batches: list[Batch] = []
@@ -63,7 +64,7 @@ _MOST_LEFT_ALONE = 20
 
 
 def left_alone(context: IntakeContext) -> list[Batch]:
-    """Return a batch of nothing for whatever the landing place holds that is not taken, and why."""
+    """Return an empty batch, with the reason, for each entry of the landing place not claimed."""
     found = context.landing.left_alone()
     where, fate = f"left alone in {context.landing.url}", Fate.LEFT_ALONE
     batches = [
@@ -77,13 +78,17 @@ def left_alone(context: IntakeContext) -> list[Batch]:
 
 
 def twin(delivery: Delivery) -> Batch:
-    """Return the batch of a file whose bytes another file of the same run has."""
+    """Return the empty batch of a file with the same bytes as another file of the same run."""
     note = "the same bytes as another file"
     return log_ending(Batch(delivery.digest, delivery.name, note=note, fate=Fate.KNOWN))
 
 
 def ingest_delivery(context: IntakeContext, delivery: Delivery) -> Batch:
-    """Type one file part by part and stage the parts; the first file ever fixes the contract."""
+    """Type one file part by part and stage the parts; the first file of a spec fixes the contract.
+
+    A file whose rows the table already holds is only archived; one that has to be refused as a
+    whole goes to quarantine. Raises ContractError when contract and spec disagree.
+    """
     batch = Batch(delivery.digest, delivery.name)
     if context.lake.holds(delivery.digest):
         context.lake.keep_sides()  # which a run that died after the commit did not come to
@@ -115,7 +120,7 @@ def _staged_in_parts(
     with context.landing.opened(delivery) as file:
         ingested = ingest_stage.ingest(file, delivery.name, context.spec, agreed)
         contract = ingested.contract
-        # The keys of one part are made while the next is parsed: two parts in memory, no more.
+        # Keys of one part are computed while the next is parsed, so two parts are in memory.
         for number, part in enumerate(ahead(ingested.parts)):
             tally.add(part, contract, is_first=is_first)
             _stage_part(context, batch.digest, number, part, contract)
@@ -152,7 +157,7 @@ def _with_tally(batch: Batch, tally: ingest_stage.Tally) -> Batch:
 def _about_labels(
     context: IntakeContext, labels: ingest_stage.LabelTally, *, is_first: bool
 ) -> Iterator[str]:
-    """Say what is odd about the labels of a file that is taken in."""
+    """Yield a sentence for each thing that is unusual about the labels of an accepted file."""
     if labels.is_odd:
         yield ingest_stage.labels_sentence(labels, context.spec.data, is_first=is_first)
     dataset = context.lake.dataset()
@@ -164,7 +169,7 @@ def _about_labels(
 def _refused(
     context: IntakeContext, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
 ) -> Batch:
-    """Put a file and why into quarantine, with its bad rows where these are why."""
+    """Quarantine a whole file with the reason, and with its bad rows where they are the reason."""
     batch = _with_tally(Batch(delivery.digest, delivery.name, fate=Fate.REFUSED), tally)
     why, rows = [str(error)], None
     if isinstance(error, BadRowsError):

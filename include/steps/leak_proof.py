@@ -1,8 +1,9 @@
-"""What a judgement rests on beside the scores: which rows, which proof, what was seen before.
+"""Leak proof: shows that neither contender was fitted on a holdout row. Reads only.
 
-A model that saw a holdout row is not judged on it. So before anything is compared the keys of the
-rows that each contender was fitted on are held against those of the holdout, as the table has both
-now; a version's word for it is not enough.
+Before two models are compared, the keys of the rows that each was fitted on are compared with the
+keys of the holdout rows, both as they are in the table now. What a version says about itself is not
+enough. The file also chooses the holdout rows that an adopted model may be judged on, and finds a
+model of the same data that was rolled back.
 """
 
 import logging
@@ -34,17 +35,18 @@ class Ground:
     """The holdout rows that both contenders are scored on."""
 
     batches: tuple[str, ...] | None = None
-    """Digests of the batches they came in; None for the whole holdout."""
+    """Digests of the batches that the rows arrived in; None for the whole holdout."""
     problem: str = ""
-    """Why a contender that only later rows count for cannot be judged yet."""
+    """Why there are too few rows yet to judge an adopted contender; empty when there are enough."""
     adopted: Mapping[str, AdoptionGround] = field(default_factory=dict)
-    """Of the contenders that were adopted, by model version."""
+    """What is known of each adopted contender, by model version."""
 
 
 def ground(context: StepContext, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
-    """Return the rows to score on: where older ones do not count for an adopted contender, later.
+    """Return the holdout rows that all contenders are scored on.
 
-    Those that came after the adoption of every such contender.
+    That is the whole holdout, unless an adopted contender may have been fitted on some of it: then
+    only the batches that arrived after the adoption of every such contender.
     """
     adopted = {
         one.version: adopted_rows_step.adopted(context, plan, one)
@@ -74,16 +76,20 @@ def _too_few(since: int, counts: Counts, more: str) -> str:
 def proof(
     context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
 ) -> Proof:
-    """Hold what a contender was fitted on against the holdout; log and record what was found."""
+    """Compare the rows that a contender was fitted on with the holdout; log and return the result.
+
+    A proof with a `problem` or with shared rows bars the contender; nothing is raised.
+    """
     found = _proof(context, plan, version, manifest, ground)
     log.info("leak proof of version %s: %s", version.version, found)
     return found
 
 
 def barred(context: StepContext, plan: Plan) -> str:
-    """Return why the data of a run may bring forth no champion, empty when they may.
+    """Return why no model of this run's data may become champion, empty when one may.
 
-    A model of the same data was rolled back: training again would only bring it back.
+    That is so when a model of the same data was rolled back: training again on the same rows would
+    only bring it back.
     """
     for one in reversed(roll_back_stage.withdrawn(context.registry.moves())):
         version = context.registry.moved_to(one.champion)
@@ -113,7 +119,7 @@ def _proof(
 
 
 def _word(version: ModelVersion, ground: Ground) -> Proof:
-    """Return what the word of an operator is worth: rows that came later need none."""
+    """Return the proof of an adopted version, whose fitted rows are known only from its file."""
     adopted = ground.adopted[version.version]
     named, shared = adopted.named_rows, adopted.shared_rows
     if ground.problem and not counts_everywhere(adopted):

@@ -1,4 +1,8 @@
-"""Batches that the table had and lost: taken in again from their files, as they were before."""
+"""Puts batches that the table has lost back into it, on the sides that they had before.
+
+When killed: a damaged data file is still in the table or is not, and the next run continues with
+the files that are still claimed.
+"""
 
 import logging
 import math
@@ -16,11 +20,12 @@ _SHOWN, _MOST = 12, 5
 
 
 def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Return deliveries as they are to be taken in, and make room for those that come again.
+    """Return deliveries in the order of ingestion; remove damaged data files that they replace.
 
-    Batches that were in the table before go first, in the order of their commits, so that of equal
-    rows the same one stays. A data file that is lost or changed is taken out of the table once
-    every batch of its rows has landed again.
+    Batches that were in the table before come first, in the order of their first commits, so that
+    of equal rows the same one is kept. A data file that is lost or changed is removed from the
+    table once every batch with rows in it has landed again. Raises TableRefusedError when the
+    table's log cannot be relied on.
     """
     context.lake.require_sound()
     landed = {one.digest for one in deliveries}
@@ -34,9 +39,9 @@ def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Del
 
 
 def lost(context: IntakeContext) -> set[str]:
-    """Return the batches that were committed once and that the table knows no more.
+    """Return the digests of batches that were committed once and are no longer in the table's log.
 
-    Where no sides were kept, as by version 0.1.0, those with a file in the archive.
+    Version 0.1.0 wrote no sides; there they are the archived batches, if the table is gone.
     """
     if context.lake.sides.digests():
         return context.lake.repair.lost()
@@ -44,7 +49,7 @@ def lost(context: IntakeContext) -> set[str]:
 
 
 def listed(digests: Collection[str]) -> str:
-    """Return some digests, shortened, for a sentence."""
+    """Return the first five digests, 12 digits each, and the number of others, for a sentence."""
     shown = [digest[:_SHOWN] for digest in sorted(digests)[:_MOST]]
     rest = len(digests) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
@@ -83,16 +88,17 @@ def _take_out_damaged(context: IntakeContext, landed: Collection[str]) -> None:
 
 
 def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
-    """Return keys and sides of rows that the table once had and may have lost.
+    """Return `key_high`, `key_low` and `side` of rows that the table once had and may have lost.
 
-    `digest` is the batch that asks: where it was in the table before, all that is known counts.
+    For a batch `digest` that was in the table before, the sides of every batch are returned; for
+    any other batch only those of the lost batches.
     """
     kept = context.lake.sides.digests()
     return context.lake.sides.read(kept if digest in kept else context.lake.repair.lost())
 
 
 def also_decided(unseen: pl.DataFrame, kept_sides: pl.DataFrame) -> pl.DataFrame:
-    """Mark the rows whose side is kept as twins: where they stand is known."""
+    """Return `unseen` with `twin` set for rows whose key has a stored side, which they keep."""
     known = unseen.with_row_index("row").join(kept_sides, on=_KEYS, how="semi")["row"]
     rows = pl.int_range(unseen.height, eager=True)
     return unseen.with_columns(twin=pl.col("twin") | rows.is_in(known.implode()))

@@ -1,4 +1,8 @@
-"""Opens the MLflow run of a training, where there is anything to train on."""
+"""Opens the MLflow run of a training, if there is anything new to train on.
+
+When killed: the MLflow run is found again by the id of the Dag run, and its tags and metrics are
+written again with the same values.
+"""
 
 import logging
 import re
@@ -23,7 +27,11 @@ log = logging.getLogger("ratchet")
 
 
 def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Plan:
-    """Open the MLflow run of this training, or say why there is nothing to train."""
+    """Open the MLflow run of this training and write the train side to disk for all its tasks.
+
+    Also scores the champion on the new batches. Raises NothingToDoError when there are too few rows
+    or no new ones, NotOwnerError when the model belongs to another spec.
+    """
     context.registry.require_owner()
     score_on_arrival.score_arrivals(context, taken_in.batches)
     dataset = require_trainable(context.spec, taken_in)
@@ -44,25 +52,25 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     context.registry.log_dataset(run_id, context.lake.url, dataset.version)
     context.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
     plan = Plan(run_id, dataset)
-    # Lays the train side out before many tasks ask for it at once.
+    # Writes the train matrix now, before many tasks need it at the same time.
     race.open_race(context, plan).results.clear_others()
     return plan
 
 
 _LONGEST_NAME = 200
-"""Of a metric, in characters; MLflow takes 250."""
+"""Characters of a metric's name; MLflow accepts 250, and a prefix is added."""
 
 
 _BATCH = ("read", "new", "duplicates", "refused")
 
 
 def noted(taken_in: Intake) -> str:
-    """Say why files of this run brought no row, for the person who dropped them."""
+    """Return the notes of the batches of a run, one sentence each, for the person who sent them."""
     return "".join(f"{batch.name}: {batch.note}. " for batch in taken_in.batches if batch.note)
 
 
 def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
-    """Return the data set as it stands, or raise NothingToDoError when it is too small."""
+    """Return the data set; NothingToDoError when it has too few rows of a class for the folds."""
     dataset = taken_in.dataset
     if dataset is None:
         raise NothingToDoError(
@@ -78,7 +86,10 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
 
 
 def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
-    """Return as metrics the rows per side and class, and those of the batches by what they were."""
+    """Return MLflow metrics: rows per side and class, and rows of the batches by their outcome.
+
+    Names are such as `train_positive`, `batch_new` and `refused_` with the reason.
+    """
     found: Counter[str] = Counter()
     for side, counts in (("train", dataset.train), ("holdout", dataset.holdout)):
         found.update({f"{side}_{name}": count for name, count in counts.items()})
@@ -89,5 +100,5 @@ def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
 
 
 def _slug(reason: str) -> str:
-    """Return a reason as a metric's name."""
+    """Return a reason as part of a metric's name: lower case, words joined by underscores."""
     return re.sub(r"\W+", "_", reason.lower()).strip("_")[:_LONGEST_NAME]

@@ -1,4 +1,8 @@
-"""Lets the endpoint answer golden rows with a challenger that is going to be promoted."""
+"""Lets every replica of the endpoint answer golden rows with the challenger before a promotion.
+
+When killed: the challenger's alias may stay in the registry, so that replicas hold it beside the
+champion; a second attempt sets it again and compares again.
+"""
 
 import logging
 
@@ -16,17 +20,18 @@ log = logging.getLogger("ratchet")
 
 
 ABSENCE_PATIENCE_SECONDS = 10.0
-"""How long nothing may answer at all before a pre-flight fails."""
+"""After so many seconds without an answer of any replica, a pre-flight ends with an error."""
 
 
 def preflight(
     context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision
 ) -> Preflight:
-    """Let every replica hold a challenger beside the champion and answer golden rows with it.
+    """Let every replica load the challenger beside the champion and answer golden rows with it.
 
-    A replica that refuses it or answers otherwise fails the pre-flight. Raises EndpointError when
-    there is no endpoint, or when a replica neither takes the version nor says why: that is not the
-    challenger's fault.
+    Not needed, and passed, when the decision is not to promote. Fails when a replica refuses the
+    version or answers otherwise than the pipeline. Raises EndpointError when there is no endpoint,
+    or when a replica neither loads the version nor gives a reason: then the challenger is not at
+    fault.
     """
     if decision.verdict is not Verdict.PROMOTE:
         return Preflight(

@@ -1,7 +1,7 @@
-"""Moves the champion alias to a challenger that earned it, and records the decision.
+"""Moves the champion alias to a challenger that has passed every check; records the decision.
 
-Every move is an entry of the registry's log, with the run or the person that asked and the reason.
-Whoever asks again, as after a kill, finds the entry and moves nothing.
+When killed: every move is an entry of the registry's log of moves, with a key. A second attempt
+finds the entry, moves nothing, and records the decision again.
 """
 
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger("ratchet")
 
 
 JUDGEMENTS = 5
-"""How often a challenger is judged when the champion keeps moving."""
+"""So many times a challenger is judged at most, when the champion keeps changing meanwhile."""
 
 
 def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
@@ -35,13 +35,13 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     answer: Answer | None = None,
     preflight_result: Preflight | None = None,
 ) -> Decision:
-    """Decide, move the champion alias if the challenger earned it, and record the decision.
+    """Decide, move the champion alias if the verdict is PROMOTE, and record the decision.
 
-    A champion that was promoted meanwhile is judged against in its turn, a few times over. But an
-    approval holds for what was shown: there ChampionMovedError asks for another look. `answer` is
-    a person's, where the spec asks for one; `preflight_result` is what the endpoint did with the
-    challenger, None where it was not asked, as by a command. Whatever the verdict, the servers let
-    it go.
+    When another champion was promoted meanwhile, the challenger is scored against that one, up to
+    `JUDGEMENTS` times. An approval is valid only for the scores that the person saw, so with one
+    ChampionMovedError is raised instead. `answer` is the person's answer, where the spec asks for
+    one. `preflight_result` is the result of the pre-flight, None where there was none, as in a
+    command. Whatever the verdict, the challenger's alias is removed, and the servers drop it.
     """
     context.registry.require_run(
         plan.run_id
@@ -74,7 +74,10 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
 def make_champion(
     context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision
 ) -> Move:
-    """Move the champion alias to a challenger, or raise ChampionMovedError."""
+    """Move the champion alias to a challenger; the same decision moves it once.
+
+    Raises ChampionMovedError when the champion is not the one that the scores were compared with.
+    """
     against = _judged_against(decision.scores)
     key = f"version {challenger.version} over {against} on data {plan.dataset.version}"
     wanted = Move(

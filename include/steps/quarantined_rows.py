@@ -1,4 +1,4 @@
-"""The rows of a `rows.csv`, as quarantine holds it or as a person has mended it."""
+"""Reads `rows.csv`: the refused rows of a batch, from quarantine or as a person has mended them."""
 
 import csv
 import io
@@ -10,13 +10,16 @@ from include.text.spreadsheet_cells import restored
 
 
 def rows_of(landing: Landing, digest: str) -> list[dict[str, str]]:
-    """Return the refused rows that quarantine holds of a batch."""
+    """Return the refused rows of a batch, as `read_rows` does; empty when there are none."""
     return read_rows(landing.read_quarantine(digest).rows or b"")
 
 
 def read_rows(table: bytes) -> list[dict[str, str]]:
-    """Read a rows.csv; NothingToDoError for what is no copy of one."""
-    # A row of a file may be longer than the module takes a field for.
+    """Return each row of a `rows.csv` as a dict with the keys line, column, reason and raw.
+
+    Raises NothingToDoError when the bytes are not UTF-8 CSV with the columns raw and reason.
+    """
+    # The csv module refuses fields of more than 128 KiB, and a raw row may be longer.
     limit = csv.field_size_limit(sys.maxsize)
     try:
         text = io.StringIO(table.decode("utf-8-sig"), newline="")

@@ -1,16 +1,17 @@
-"""One race on its way: who is fitted on what, and who drops out.
+"""Runs the race of one training: which candidate is fitted on which rows, and which drop out.
 
-    open_race   the train side as it is laid out on this machine, and the results of the run
-    screen      every candidate of a family on two small parts, one fold
-    shortlist   who may still be the best on all rows: they meet on a larger part, two folds
-    finalists   who may still be the best after that: they run over all folds of all rows
-    run         one heat of either: some candidates over some folds
-    finish      the leaderboard, and who won
-    fit         the winner, on the whole train side
+    open_race   opens the train matrix of this machine, and the results of the run
+    screen      fits every candidate of a family on two small parts, one fold
+    shortlist   drops candidates that cannot be the best on all rows; the rest run a semifinal,
+                two folds of a larger part
+    finalists   drops candidates after the semifinal; the rest run over all folds of all rows
+    run         runs one heat of either: some candidates over some folds
+    finish      ranks every candidate and chooses the winner
+    fit         fits the winner on the whole train side
 
-What a fit comes to is written down as soon as it has ended and looked for before it begins. So
-each function may be killed at any instruction and called again, and a later one finds what the
-earlier ones rested on. Who drops out does not depend on the clock.
+When killed: the result of each fit is written to disk as soon as the fit ends, and looked up before
+a fit begins, so only the fit that was running is lost. Which candidates drop out follows from their
+scores alone, never from the time that a fit took.
 """
 
 import logging
@@ -38,59 +39,59 @@ from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
 Screened = Sequence[Sequence[Trial]]
-"""What `screen` said of each family."""
+"""The trials that `screen` returned, a sequence for each family."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """What the candidates of a spec run on."""
+    """The rows, the results and the cores that the candidates of a spec run on."""
 
     spec: Spec
     layout: Layout
     side: Folded
     results: RaceResults
     cores: int
-    """Of one machine."""
+    """Cores of this machine that a fit may use."""
 
     @property
     def course(self) -> select.Course:
-        """The parts that are run over."""
+        """The parts of the train side that are run over: screening, semifinal and final."""
         return select.course(self.side.rows, self.spec.selection)
 
 
 @dataclass(frozen=True)
 class Field:
-    """Who is still in a race."""
+    """The candidates that are still in a race after a cut."""
 
     trials: tuple[Trial, ...]
-    """Of every candidate, also of those that dropped out."""
+    """The newest trial of every candidate, including those that dropped out."""
     lanes: tuple[Lane, ...]
-    """Those that go on."""
+    """The lanes of the candidates that remain."""
     heats: tuple[Heat, ...]
-    """What they run next; none when there is no semifinal."""
+    """The heats that they run next; empty when there is no semifinal."""
 
 
 @dataclass(frozen=True)
 class Finish:
-    """How a race ended."""
+    """The result of a race."""
 
     trials: list[Trial]
     """The leaderboard: every candidate, the winner first."""
     laps: list[Lap]
-    """Over all folds of all rows: of the finalists, and of votes of them."""
+    """The runs over all folds of all rows: of the finalists, and of soft votes of finalists."""
     members: tuple[Candidate, ...]
-    """The winner, or whose vote it is."""
+    """The winning candidate alone, or the candidates of the winning soft vote."""
 
     @property
     def winner(self) -> Trial:
-        """The first of the leaderboard."""
+        """The first trial of the leaderboard."""
         return self.trials[0]
 
 
 def open_race(context: StepContext, plan: Plan) -> Race:
-    """Open the race of a run; the first to come on a machine lays the train side out.
+    """Open the race of a run; the first task on a machine writes the train matrix to its disk.
 
-    Of a train side that outgrows a fit, a stratified part.
+    Where the train side is larger than `fit_memory`, the matrix is a stratified sample of it.
     """
     version, rule = plan.dataset.version, context.spec.selection
 
@@ -111,7 +112,7 @@ def open_race(context: StepContext, plan: Plan) -> Race:
 
 
 def screen(race: Race, family: str) -> list[Trial]:
-    """Judge every candidate of a family on the small parts."""
+    """Fit every candidate of a family on the small parts; return its trials, the best first."""
     lanes = _lanes(race, family)
     trials = [Trial.unjudged(one) for lane in lanes for one in lane.candidates]
     threads = max(1, race.cores // len(race.spec.families))
@@ -123,7 +124,7 @@ def screen(race: Race, family: str) -> list[Trial]:
 
 
 def shortlist(race: Race, screened: Screened) -> Field:
-    """Drop who could not win on all rows; the others meet in the semifinal, if there is one.
+    """Drop the candidates that could not win on all rows; the rest run the semifinal, if any.
 
     Raises SpecError when no candidate could be fitted.
     """
@@ -135,9 +136,9 @@ def shortlist(race: Race, screened: Screened) -> Field:
 
 
 def finalists(race: Race, screened: Screened) -> Field:
-    """Drop who could not win after the semifinal; the others run over all folds of all rows.
+    """Drop the candidates that cannot win after the semifinal; the rest run over all train rows.
 
-    Raises SpecError when no candidate is left that could be fitted.
+    Raises SpecError when none of the remaining candidates could be fitted.
     """
     field, course = shortlist(race, screened), race.course
     run_so_far = course.screening[-1:]
@@ -148,17 +149,17 @@ def finalists(race: Race, screened: Screened) -> Field:
 
 
 def run(race: Race, heat: Heat) -> Heat:
-    """Run a heat; what its candidates came to is written down."""
+    """Run the candidates of a heat and write their results to disk; return the heat."""
     lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
     _over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
     return heat
 
 
 def finish(race: Race, screened: Screened) -> Finish:
-    """Rank everyone, and give the winner the threshold that it is served with.
+    """Rank all candidates, and choose the winner with the threshold that it is served with.
 
-    The winner is the best finalist or the best vote of them, whichever has the better F1. Raises
-    SpecError when no finalist could be fitted on all rows.
+    The winner is the best finalist or the best soft vote of finalists, whichever has the higher F1
+    over all folds. Raises SpecError when no finalist could be fitted on all rows.
     """
     field = finalists(race, screened)
     standings = _over(race, field.lanes, race.course.final, race.cores)
@@ -172,26 +173,26 @@ def finish(race: Race, screened: Screened) -> Finish:
     served = [select.with_served_threshold(lap, seed) for lap in every]
     ran = [one.candidate for one in served]
     ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
-    # Of equals the one that is fitted: a vote with fewer members.
+    # The winner goes first, also before a vote of more members that has the same F1.
     ranked.sort(key=lambda item: item.candidate != best.trial.candidate)
     return Finish(ranked, every, members)
 
 
 def winner(race: Race, finish: Finish) -> BaseEstimator:
-    """Return the winner as it was before it was fitted on anything, to use every core."""
+    """Return the winner unfitted, a pipeline or a soft vote of pipelines, set to use every core."""
     members = [select.use_threads(_pipeline(race, one), race.cores) for one in finish.members]
     return members[0] if len(members) == 1 else select.soft_vote(members)
 
 
 def fit(race: Race, finish: Finish) -> FixedThresholdClassifier:
-    """Fit the winner on the whole train side, its threshold built in."""
+    """Fit the winner on the whole train matrix; the threshold is part of the fitted model."""
     X, y = race.side.whole
     with threadpool_limits(race.cores):
         return fit_stage.fit(winner(race, finish), finish.winner.threshold, X, y)
 
 
 def tell(trials: Sequence[Trial], outcome: str = "in the race") -> None:
-    """Log a leaderboard: who ran how far, and why who dropped out."""
+    """Log a leaderboard, a line for each candidate: how far it ran, or why it dropped out."""
     for line in select.listed(trials, outcome):
         log.info("%s", line)
 
@@ -204,7 +205,7 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
     coming: RacePart | None,
     most: int,
 ) -> Field:
-    """Compare lanes on the last parts they ran and return who goes on to what comes."""
+    """Compare lanes on the last parts that they ran; return those that go on to the next part."""
     standings = [_over(race, lanes, part, race.cores) for part in parts]
     now, before = standings[-1] if standings else [], standings[-2] if standings[1:] else []
     reasons = select.out(now, before, race.side.rows, most)
@@ -221,7 +222,7 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
 
 
 def _is_in(lane: Lane, trials: Sequence[Trial]) -> bool:
-    """Say whether a candidate of a lane is still in the race."""
+    """Return whether any candidate of a lane has neither dropped out nor failed."""
     return any(one.candidate in lane.candidates and not (one.left or one.failure) for one in trials)
 
 
@@ -230,7 +231,7 @@ def _newest(
     standings: Sequence[RaceStanding],
     reasons: select.Reasons = MappingProxyType({}),
 ) -> list[Trial]:
-    """Return the trials with those of the standings in place of older ones."""
+    """Return the trials, where those of the standings replace older ones of the same candidate."""
     new = [one for this in standings for one in this.trials(reasons.get(this.lane.key, ""))]
     judged = [one.candidate for one in new]
     return [*new, *(one for one in trials if one.candidate not in judged)]
@@ -241,7 +242,7 @@ def _all_lanes(race: Race) -> list[Lane]:
 
 
 def _lanes(race: Race, family: str) -> list[Lane]:
-    """Group the candidates of a family by the fits that answer for them."""
+    """Group the candidates of a family into lanes: one fit gives the results of a whole lane."""
     listed = select.candidates(race.spec.family(family))
     return select.lanes(listed, _pipeline(race, listed[0]))
 
@@ -252,7 +253,7 @@ def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
 
 
 def _over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> list[RaceStanding]:
-    """Run lanes over a part, but for what was done already."""
+    """Run lanes over the folds of a part and return their standings; known results are reused."""
     cut = Cut(part.rows, len(race.side.folds))
     for fold in part.folds:
         waiting = [one for one in lanes if race.results.find(_name(one, cut, fold)) is None]

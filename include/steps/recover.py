@@ -1,4 +1,7 @@
-"""`./ratchet recover`: what the table lost comes back, as far as that needs no person."""
+"""Brings back what the table has lost, for the command `./ratchet recover`.
+
+When killed: each repair is complete or was not made, and the command continues where it stopped.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,12 +14,12 @@ _MOST_PROBLEMS = 100
 
 
 def recover(context: IntakeContext, *, yes: bool, give_up: bool = False) -> Iterator[str]:
-    """Bring back what the table lost, and say each step; without `yes` nothing is changed.
+    """Repair the table and yield a sentence for each step; without `yes` nothing is changed.
 
-    A log that cannot be relied on is taken back to the version before, damaged data files are taken
-    out of the table, and the files of the batches that it lacks then go from the archive to the
-    landing place, where the next run takes them in. What a batch without a file in the archive
-    brought stays, unless it is to be given up.
+    A log that cannot be relied on is taken back to its last good version. Damaged data files are
+    removed from the table. The archived files of the batches that it then lacks are copied to the
+    landing place, where the next run ingests them. Nothing is removed whose batch has no file in
+    the archive, unless `give_up` is set.
     """
     recovery = _Recovery(context, yes, give_up)
     steps = 0
@@ -35,7 +38,7 @@ class _Recovery:
     yes: bool
     give_up: bool
     again: set[str] = field(default_factory=set)
-    """Batches that come again, beside those that the table knows no more."""
+    """Batches of removed data files; they are ingested again, as are those missing from the log."""
 
     def __post_init__(self) -> None:
         self._files = Archived(self.at)

@@ -1,4 +1,4 @@
-"""A delivery that was refused whole is an error of its own task; nothing waits for it."""
+"""Fails its own task when a file was refused as a whole; no other task waits for it. Reads only."""
 
 import logging
 
@@ -13,9 +13,9 @@ log = logging.getLogger("ratchet")
 
 
 def refusals(context: StepContext, taken_in: Intake) -> list[Batch]:
-    """Raise DeliveryRefusedError when a delivery was refused whole; return those that lost rows.
+    """Return the batches that had rows refused; DeliveryRefusedError when a whole file was.
 
-    Nothing waits for this: what else came is trained on.
+    The other files of the run are trained on all the same.
     """
     refused = [batch for batch in taken_in.batches if batch.fate is Fate.REFUSED]
     if refused:

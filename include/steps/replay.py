@@ -1,7 +1,10 @@
-"""Quarantine looked into, and sent back through landing.
+"""Lists what is in quarantine, and sends it through the landing place again.
 
-Nothing in quarantine is lost and nothing goes around the contract: what is replayed lands as a
-file like any other and is judged again, by the contract as it stands now.
+What is replayed becomes a file in the landing place like any other and is checked by the newest
+contract. It stays in quarantine until it has been ingested.
+
+When killed: the file is in the landing place whole, or not at all. The same rows have the same file
+name, so that replaying them again adds nothing.
 """
 
 import hashlib
@@ -36,23 +39,23 @@ _NAME_END = 50
 
 @dataclass(frozen=True)
 class Quarantined:
-    """What quarantine holds of one batch for one reason."""
+    """The rows of one batch that are in quarantine for one reason, or the whole file."""
 
     digest: str
     name: str
-    """Of the file, to be shown; empty where nobody knows it any more."""
+    """The name of the file, safe to show; empty when it is not known any more."""
     since: datetime
     reason: str
     rows: int
-    """0 for a file that was refused whole."""
+    """The number of rows; 0 for a file that was refused whole."""
     column: str = ""
-    """The one that the reason is about; empty for the row or the file as a whole."""
+    """The column that the reason is about; empty for the whole row or file."""
     settled: bool = False
-    """Whether it was brought again, mended, and taken in."""
+    """Whether a mended copy has been ingested."""
 
 
 def quarantined(context: IntakeContext, *, settled: bool = False) -> list[Quarantined]:
-    """Return what is in quarantine and why, the newest first; if asked also what is settled."""
+    """Return what is in quarantine, the newest first; with `settled` also what has been mended."""
     found: list[Quarantined] = []
     for digest, nanoseconds in context.landing.quarantined_at().items():
         since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
@@ -82,13 +85,14 @@ def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[Quar
 
 
 def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> str:
-    """Drop what is in quarantine under a digest, or its start, and return the file's name.
+    """Put what is in quarantine under a digest into the landing place; return the file's name.
 
-    A file that was refused whole is dropped as it came, and leaves quarantine when it is taken in.
-    Refused rows become a file of their own with the header of the one they came in, and stay in
-    quarantine; `mended` is a copy of their `rows.csv` whose column `raw` is repaired. Rows with
-    bytes that are not UTF-8 are sent only mended: their text is not what they were. The same rows
-    are the same file, so sending them again does nothing. NothingToDoError when none can be sent.
+    `start` is the digest in hexadecimal digits, or enough of its first digits to be unique. A file
+    that was refused whole is sent as it was, and leaves quarantine when it is ingested. Refused
+    rows are sent as a file of their own with the header of the original, and stay in quarantine.
+    `mended` is a copy of their `rows.csv` (UTF-8) in which a person has repaired the column `raw`.
+    Rows that are not valid UTF-8 can only be sent mended, because quarantine shows their bytes as
+    escapes. Raises NothingToDoError when there is nothing to send.
     """
     landing = context.landing
     if not _DIGEST_START.fullmatch(start):
@@ -169,7 +173,11 @@ def _drop_rows(context: IntakeContext, digest: str, rows: Sequence[dict[str, str
 def _as_they_came(
     context: IntakeContext, original: str, file: BinaryIO, rows: Sequence[dict[str, str]]
 ) -> list[str]:
-    """Return the texts of rows, those that were shown with escapes and not mended as they came."""
+    """Return the texts of rows to send.
+
+    A text that quarantine shows with escapes, and that nobody has mended, is read from the
+    original file again.
+    """
     lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
     came = raw_texts(file, original, {*lines} - {0}, stated(context.spec.data))
     texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
@@ -184,7 +192,7 @@ def _has_line(row: Mapping[str, str | None]) -> bool:
 
 
 def _with_all(columns: Sequence[str], text: str) -> str:
-    """Name the keys that a JSON object leaves out: alone in a file it still has every column."""
+    """Add the columns that a JSON object lacks, as null: a file's columns come from its objects."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -200,7 +208,7 @@ def _with_all(columns: Sequence[str], text: str) -> str:
 
 
 def _new_name(digest: str, name: str) -> str:
-    """Return a name that no other file has: none that waits in landing is overwritten."""
+    """Return a name made of the digest, so that no other file in the landing place has it."""
     return f"replay-{digest[:_SHOWN]}-{name}"
 
 

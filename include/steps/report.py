@@ -1,4 +1,7 @@
-"""Tells what came, what was decided and why, in the log and on the page of the MLflow run."""
+"""Writes the report of a run: the files that came, the decision and its reasons.
+
+When killed: the description of the MLflow run is written again, with the same text.
+"""
 
 import logging
 
@@ -12,7 +15,10 @@ log = logging.getLogger("ratchet")
 
 
 def report(context: StepContext, account: Account, plan: Plan | None) -> Told:
-    """Tell what came, what was decided and why, in the log and on the page of the MLflow run."""
+    """Write the report of a run to the log, and to the page of its MLflow run if there is a plan.
+
+    Returns the sentences, from which the note of the Dag run is written, too.
+    """
     story = run_report.report(account)
     for sentence in story.sentences:
         log.info("%s", sentence)

@@ -1,4 +1,8 @@
-"""Moves the champion alias back: a person's word, or a champion that did not come to serve."""
+"""Moves the champion alias back, on a person's request or when a new champion cannot be served.
+
+When killed: a move is an entry of the log of moves, with a key. A second attempt with the same key
+finds the entry and moves nothing.
+"""
 
 import logging
 
@@ -18,11 +22,12 @@ log = logging.getLogger("ratchet")
 
 
 def roll_back(context: StepContext, request: RollBack) -> Move:
-    """Move the champion alias back as many promotions as asked, once for a key.
+    """Move the champion alias back by a number of promotions; a request's key moves it once.
 
-    Where that version was deleted, to the newest one before it that is left. Raises RollBackError
-    when there were not so many or none is left, ChampionMovedError when somebody promoted in the
-    same moment.
+    When the target was deleted in MLflow, the alias goes to the newest earlier champion that still
+    exists. Raises RollBackError when there were fewer promotions or no such version exists,
+    ChampionMovedError when somebody promoted at the same moment, NotOwnerError when the model
+    belongs to another spec.
     """
     context.registry.require_owner()
     moves = context.registry.moves()
@@ -46,10 +51,10 @@ def roll_back(context: StepContext, request: RollBack) -> Move:
 
 
 def give_back(context: StepContext, plan: Plan, reason: str) -> None:
-    """Put the champion back that the promotion of this run took over from.
+    """Make the champion that this run's promotion replaced the champion again.
 
     Nothing moves when the newest move is not a promotion by this run, when there was no champion
-    before, or when somebody moves the alias in the same moment.
+    before it, or when somebody moves the alias at the same moment; the last two are logged.
     """
     newest = next(reversed(context.registry.moves()), None)
     if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
@@ -67,7 +72,7 @@ def give_back(context: StepContext, plan: Plan, reason: str) -> None:
 
 
 def require_not_given_back(context: StepContext, plan: Plan) -> None:
-    """Raise GivenBackError when the newest move is that this run gave its champion back."""
+    """Raise GivenBackError when this run has promoted a champion and given it back again."""
     newest = next(reversed(context.registry.moves()), None)
     if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
         raise GivenBackError(

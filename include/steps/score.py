@@ -1,7 +1,9 @@
-"""Challenger and champion on the same holdout rows, in the same run.
+"""Scores challenger and champion on the same holdout rows, in the same run.
 
-A stored score is never compared: rows have landed since. Both models answer now, each on the rows
-laid out as it was fitted on them, and what one answer costs is measured beside how good it is.
+A stored score is never used, because rows have landed since it was computed: both models predict
+now, each on a matrix in its own layout. The time of one prediction is measured as well.
+
+When killed: scores and figures are computed again and recorded over those of the first attempt.
 """
 
 import logging
@@ -29,7 +31,11 @@ WARM_UPS, TIMED_ROWS = 3, 30
 
 
 def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
-    """Score both contenders; record scorecards, slices, grounds and pictures in MLflow."""
+    """Score both contenders; record scorecards, slices, leak proofs and figures in MLflow.
+
+    There is no champion's scorecard when there is no champion, or when it cannot answer these rows:
+    then `unfit_champion` names it.
+    """
     champion = context.registry.opponent(challenger)
     ground = leak_proof.ground(context, plan, [challenger, *([champion] if champion else [])])
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
@@ -56,10 +62,10 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
 
 
 def latency_ms(bundle: Bundle, X: Matrix) -> float:
-    """Return the median cost of predicting one row through a bundle, in milliseconds.
+    """Return the median time of predicting one row through a bundle, in milliseconds.
 
-    On one thread, which the bundle keeps to from then on, as a server does. X needs a row; the
-    first predictions warm libraries and caches and are not counted.
+    X is a float32 matrix with at least one row. The bundle is set to one thread, as in a server,
+    and stays so. The first predictions, which load libraries and fill caches, are not counted.
     """
     single_thread(bundle.model)
     with threadpool_limits(1):
@@ -69,10 +75,10 @@ def latency_ms(bundle: Bundle, X: Matrix) -> float:
 
 
 def _cost(bundle: Bundle, row: Matrix) -> float:
-    """Return the seconds that one prediction takes, without those that others took from it.
+    """Return the seconds that one prediction takes: the smaller of wall time and process time.
 
-    On a busy host the wall clock runs while the process waits for a core, and the clock of the
-    process also counts its other threads: the smaller one is the nearer to the model's own time.
+    On a busy host wall time includes waiting for a core, and process time includes other threads
+    of this process; the smaller one is closer to the time of the model itself.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     bundle.probability(row)
@@ -81,14 +87,14 @@ def _cost(bundle: Bundle, row: Matrix) -> float:
 
 @dataclass(frozen=True)
 class _Answers:
-    """What a model says of the holdout, and what one answer costs; the matrix is let go."""
+    """A model's predictions on the holdout and the time of one; the matrix itself is not kept."""
 
     y: Labels
     contender: pictures.Contender
     latency_ms: float
     size_bytes: int
     inside: tuple[Calls, ...]
-    """Of each slice that was asked for, the rows that belong to it."""
+    """A boolean mask of the holdout rows for each slice of the spec."""
     proof: Proof
 
 

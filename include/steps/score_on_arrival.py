@@ -1,9 +1,11 @@
-"""The champion on rows that nobody was fitted on yet: each batch, when it comes.
+"""Scores the champion on each new batch before any model is fitted on its rows.
 
-Prequential, after Dawid (Statistical Theory: The Prequential Approach, JRSS A 147, 1984): first
-predict, then learn. All of a batch counts, both sides of it, and so do batches that start no
-training. A fall is the first sign of drift. Nothing is decided by it, so whatever the champion
-cannot do here is a line in the log and no more.
+This is prequential evaluation, first predict and then learn (Dawid, Statistical Theory: The
+Prequential Approach, JRSS A 147, 1984). Both sides of a batch count, train and holdout, and so do
+batches after which no training starts. A falling score is the first sign of drift. No decision
+depends on it, so a champion that cannot be scored is only a warning in the log.
+
+When killed: batches that are recorded already are skipped, the others are scored.
 """
 
 import logging
@@ -24,7 +26,10 @@ log = logging.getLogger("ratchet")
 
 
 def score_arrivals(context: StepContext, batches: Sequence[Batch]) -> None:
-    """Score the champion on each batch that was committed after the rows it was fitted on."""
+    """Score the champion on each batch committed after its own data version; record it in MLflow.
+
+    Does nothing without a champion. A batch that is recorded already is not scored again.
+    """
     champion = context.registry.champion()
     if champion is None:
         return
@@ -55,7 +60,7 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
 
 
 def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Scorecard:
-    """Score the champion on a batch; ValueError when that cannot be done, and why."""
+    """Score the champion on all rows of a batch; ValueError when a class has too few rows."""
     version = batch.committed or 0
     counts = [context.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
     rows = {name: sum(count[name] for count in counts) for name in counts[0]}

@@ -1,4 +1,8 @@
-"""Waits until the endpoint holds the champion and answers as the pipeline does."""
+"""Waits until every replica of the endpoint holds the champion and answers as the pipeline does.
+
+When killed: a second attempt waits again. If the first has already given the champion back, the
+log of moves says so and the second fails with the same reason.
+"""
 
 import logging
 
@@ -18,9 +22,10 @@ log = logging.getLogger("ratchet")
 def serve(context: StepContext, plan: Plan | None) -> Served:
     """Wait until the endpoint holds the champion and answers as the pipeline does.
 
-    It is compared on holdout rows of the plan's data version, without a plan of the newest. With a
-    plan, a champion that its run promoted and that does not serve is given back: GivenBackError, as
-    also when an earlier try of the run did that. Else raises EndpointError.
+    Answers are compared on holdout rows of the plan's data version; without a plan, of the newest
+    one. When this run has promoted the champion and it is not served, the champion before it
+    becomes champion again and GivenBackError is raised, as it also is when an earlier attempt did
+    so. In any other case of failure EndpointError is raised, and NothingToDoError without champion.
     """
     if plan is None:
         return await_champion(context, context.lake.version() or 0)
@@ -34,9 +39,10 @@ def serve(context: StepContext, plan: Plan | None) -> Served:
 
 
 def await_champion(context: StepContext, data_version: int) -> Served:
-    """Wait for every replica, then compare its answers on golden rows.
+    """Wait for every replica, then compare its answers on golden rows with the pipeline's.
 
-    Raises EndpointError when one does not come to hold the champion, or answers otherwise.
+    Raises EndpointError when a replica does not load the champion within
+    `SERVING_PATIENCE_SECONDS`, or answers otherwise; NothingToDoError when there is no champion.
     """
     champion = context.registry.champion()
     if champion is None:

@@ -1,7 +1,10 @@
-"""Refusals from the first to the end: noted for the sender, and settled by what is mended.
+"""Records refusals, writes notes to senders, and settles refusals when mended rows arrive.
 
-Rows in quarantine are settled when another delivery brought them again and was taken in: one that
-`./ratchet replay` made of them, or one of the same file name that is plainly the mended file.
+Refused rows are settled when another delivery with the mended rows has been ingested: a file that
+`./ratchet replay` has made of them, or a file of the same name that is clearly the mended one.
+
+When killed: what a delivery will settle is recorded before its commit, and it is settled when the
+delivery is archived, which the next run does if this one did not.
 """
 
 import errno
@@ -21,31 +24,35 @@ from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
 OWN_NAME = re.compile(r"^replay-[0-9a-f]{12}-([0-9a-f]{6}-)?")
-"""How the name of a file begins that a replay has made."""
+"""Matches the beginning of a file's name that `./ratchet replay` has given."""
 _IN_THE_WAY = frozenset(
     {errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 )
 _MOST_LISTED = 100
 _LONGEST_LISTED = 160
-"""Of a row in a note, in characters: its line tells where the whole of it is."""
+"""Characters of a row that are shown in a note; the line number beside it leads to the rest."""
 _SHARE_AGAIN = 0.5
-"""A mended file brings at least this share of the good rows again; tomorrow's file brings none."""
+"""A file of the same name counts as the mended one when it repeats this share of the good rows; a
+new delivery under the same name repeats none."""
 
 
 def look(context: IntakeContext) -> LandingReading:
-    """Return what waits in the landing place, and what waits in quarantine for somebody."""
+    """Return the files waiting in the landing place, and the unsettled entries of quarantine."""
     return context.landing.look(context.ledger.closed())
 
 
 def note_refusal(context: IntakeContext, batch: Batch, name: str, why: str = "") -> None:
-    """Write down what was refused of a file, and tell its sender; `why` is that of a whole file."""
+    """Record what was refused of a file, and write a note for its sender.
+
+    `name` is the file's name and `why` the reason of a file that was refused whole.
+    """
     known = context.ledger.about(batch.digest)
     # The name of a replay has the end of the file's own: what it was first refused as is whole.
     shown = known.name if known and OWN_NAME.match(name) else OWN_NAME.sub("", name)
     whole = batch.fate is Fate.REFUSED
     refusal = Refusal(batch.digest, shown, batch.read, batch.refused, whole=whole)
     if refusal == known and not whole and not _has_waiting_rows(context, batch.digest):
-        # A batch that the table had lost comes again: its bad rows were mended long ago.
+        # A batch that the table had lost is ingested again, and its bad rows were mended before.
         return
     context.ledger.remember(refusal)
     with _no_note_is_worth_a_file(batch.name, "written"):
@@ -53,8 +60,8 @@ def note_refusal(context: IntakeContext, batch: Batch, name: str, why: str = "")
 
 
 def promise(context: IntakeContext, batch: Batch, name: str) -> None:
-    """Write down, before a file is committed, which refused rows it brings again."""
-    if OWN_NAME.match(name):  # what a replay brings again was written down when it was made
+    """Record, before a file is committed, which refused rows of earlier files it settles."""
+    if OWN_NAME.match(name):  # `replay` recorded the promise when it made the file
         return
     for refusal in context.ledger.named(name):
         if refusal.digest != batch.digest and _brings_again(batch, refusal):
@@ -62,7 +69,7 @@ def promise(context: IntakeContext, batch: Batch, name: str) -> None:
 
 
 def settle(context: IntakeContext, digest: str) -> None:
-    """Settle what a file has brought again that is taken in now, and remove the notes of that."""
+    """Settle the refusals that an ingested file was recorded to settle, and remove their notes."""
     for of in context.ledger.promises(digest):
         context.ledger.settle(of, digest)
         other = context.ledger.about(of)
@@ -78,7 +85,7 @@ def settle(context: IntakeContext, digest: str) -> None:
 
 
 def unsettled(context: IntakeContext, digest: str) -> list[dict[str, str]]:
-    """Return the refused rows of a batch that no other has brought again."""
+    """Return the refused rows of a batch, as dicts, that no other delivery has settled."""
     settled = context.ledger.settled(digest)
     held = rows_of(context.landing, digest)
     return [row for row in held if not settled.holds(row.get("line", ""))]
@@ -99,7 +106,7 @@ def _close(context: IntakeContext, refusal: Refusal) -> None:
 
 @contextmanager
 def _no_note_is_worth_a_file(name: str, what: str) -> Iterator[None]:
-    """Let what stands in a note's way stop no file; a disk that is full stops everything."""
+    """Log an error that is about the note's own path, such as a missing right; raise any other."""
     try:
         yield
     except OSError as error:
@@ -109,7 +116,7 @@ def _no_note_is_worth_a_file(name: str, what: str) -> Iterator[None]:
 
 
 def _brings_again(batch: Batch, refusal: Refusal) -> bool:
-    """Say whether a file of the same name is the mended one, and not just the next one."""
+    """Return whether a file of the same name is the mended one, and not the next delivery."""
     if refusal.whole:
         return True
     good = refusal.read - refusal.refused

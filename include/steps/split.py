@@ -1,7 +1,7 @@
-"""Gives every new row its side for good, and commits batch by batch.
+"""Assigns each new row to train or holdout, permanently, and commits batch by batch.
 
-May be killed at any instruction and called again: what it wrote is whole or absent, and a second
-attempt writes the same.
+When killed: a batch is one atomic commit of the table. A second attempt finds a commit that was
+made, and only archives the file.
 """
 
 import logging
@@ -24,9 +24,11 @@ log = logging.getLogger("ratchet")
 
 
 def split(context: StepContext, batches: Sequence[Batch]) -> Intake:
-    """Give every new row its side for good, commit batch by batch, archive the files.
+    """Assign sides, commit batch by batch, archive the files; return the batches and the data set.
 
-    A batch is first subtracted from those of this run that were committed before it.
+    Rows of a batch that an earlier batch of the same run has just committed are removed first.
+    Batches with a note have ended already and pass through. Small data files of a table with many
+    are merged in the end.
     """
     done = tuple(batch if batch.note else split_batch(context, batch) for batch in batches)
     if context.lake.is_crowded():
@@ -37,10 +39,10 @@ def split(context: StepContext, batches: Sequence[Batch]) -> Intake:
 
 
 def split_batch(context: IntakeContext, batch: Batch) -> Batch:
-    """Commit on exactly the version that was subtracted, then archive.
+    """Commit one batch onto exactly the table version that it was compared with, then archive it.
 
-    When another batch was committed meanwhile, history is subtracted again first. A run that dies
-    between commit and archive finds the commit and only archives.
+    When another batch was committed meanwhile, the batch is compared with the table again first
+    (`dedup_batch`). An attempt that finds the commit of an earlier one only archives.
     """
     while batch.new and not batch.note and not _is_committed(context, batch):
         if context.lake.version() != batch.looked_at:
@@ -48,27 +50,27 @@ def split_batch(context: IntakeContext, batch: Batch) -> Batch:
         else:
             context.lake.commit(batch.digest, _sided(context, batch), batch.looked_at)
     context.lake.keep_sides()
-    # The file goes last: as long as it is claimed, a run that finds it tidies up behind a dead one.
+    # The file is archived last: while it is claimed, the next run finds it and completes the rest.
     context.lake.forget_staged(batch.digest)
     settle_step.settle(context, batch.digest)
     while (delivery := context.landing.delivery(batch.digest)) is not None:
         context.landing.archive(delivery)
-    # Once, and not when history was subtracted: that is done again for every file beside it.
+    # Logged here, once, and not in `dedup_batch`, which may run several times for a batch.
     log_refused_rows(batch, context.spec.name, context.spec.data.max_refused_share)
     return log_counts(replace(batch, committed=context.lake.committed(batch.digest)))
 
 
 def _is_committed(context: IntakeContext, batch: Batch) -> bool:
-    """Say whether the rows were committed after history was subtracted from them.
+    """Return whether the batch was committed after the version that it was compared with.
 
-    An older commit of the batch is one whose rows the table has lost.
+    An older commit of the same batch does not count: the table has lost its rows since.
     """
     version = context.lake.committed(batch.digest)
     return version is not None and (batch.looked_at is None or version > batch.looked_at)
 
 
 def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
-    """Yield the new rows with their sides, staged part by staged part."""
+    """Yield the new rows of a batch with the column `side`, one staged part at a time."""
     contract = context.lake.require_contract()
     unseen = context.lake.staged(batch.digest, "unseen")
     twins = unseen.filter("twin").select(KEYS)

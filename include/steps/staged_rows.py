@@ -1,6 +1,6 @@
-"""What ingest, dedup and split hand on: rows staged part by part, and a batch's account of them.
+"""Rows as ingest, dedup and split pass them on: staged in parts, with the counts of their batch.
 
-No function holds the features of a whole delivery.
+No function holds the features of a whole delivery in memory.
 """
 
 import logging
@@ -34,21 +34,25 @@ KEYS = ["key_high", "key_low"]
 
 
 def with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
-    """Return a batch with the commonest of these reasons, and how many others there are."""
+    """Return a batch with its most frequent refusal reasons, and the number of the others."""
     told = ranked(reasons)
     others = batch.other_reasons + len(told[MOST_KEPT:])
     return replace(batch, refused_for=tuple(told[:MOST_KEPT]), other_reasons=others)
 
 
 def already_known(batch: Batch) -> Batch:
-    """Return a batch whose bytes were ingested before, after saying so."""
+    """Return the batch as one whose bytes were ingested before, and log that."""
     return log_ending(replace(batch, note=KNOWN_BYTES, fate=Fate.KNOWN))
 
 
 def rows_table(
     context: IntakeContext, batch: Batch, conflicts: Mapping[int, str]
 ) -> Iterator[bytes]:
-    """Yield refused rows and conflicts (text by line) as CSV, in the order of the file."""
+    """Yield the refused rows of a batch as CSV (UTF-8): the header, then one piece for each part.
+
+    `conflicts` holds the raw text of each conflicting row by its line number. Rows are in the order
+    of the file.
+    """
     yield refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
         refused = context.lake.staged(batch.digest, refused_part_name(number))
@@ -65,7 +69,7 @@ def rows_table(
 
 
 def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return refused rows as `rows.csv` has them: to be shown anywhere, to be run nowhere."""
+    """Return refused rows for `rows.csv`: nothing that a terminal or a spreadsheet would run."""
     return rows.with_columns(
         pl.Series(name, [neutral(show(text)) for text in rows[name].to_list()], pl.String)
         for name, show in _SHOWN.items()
@@ -73,21 +77,21 @@ def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
-    """Return refused rows as a frame of their line, column, reason and raw text."""
+    """Return refused rows as a frame: line (Int64), column, reason and raw (String)."""
     schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
     return pl.DataFrame({name: [getattr(row, name) for row in rows] for name in schema}, schema)
 
 
 def part_names(batch: Batch) -> list[str]:
-    """Return the names that the staged parts of a batch have."""
+    """Return the names of the staged parts of a batch, in order."""
     return [part_name(number) for number in range(batch.parts)]
 
 
 def part_name(number: int) -> str:
-    """Return the name of the staged part of this number."""
+    """Return the name of a staged part, as `part-00003` for number 3."""
     return f"part-{number:05}"
 
 
 def refused_part_name(number: int) -> str:
-    """Return the name of what was refused of the part of this number."""
+    """Return the name of the refused rows of a part, as `refused-00003` for number 3."""
     return f"refused-{number:05}"

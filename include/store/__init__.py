@@ -1,9 +1,10 @@
-"""A folder or a bucket behind one small door.
+"""A folder on disk or a bucket in S3, behind one interface.
 
-What is written is whole or absent: a folder gets a file under a temporary name and then its own, a
-bucket takes an object in one put. Moves may be killed and repeated. Names come from people, so any
-name that the place itself can hold is kept as it is. A server that is away is waited for. The
-triggerer imports this module, so what a bucket needs is imported when a bucket is opened.
+Writes are atomic: in a folder a file gets a temporary name first and is then renamed; in a bucket
+an object is stored by one put. A move that was killed can be repeated. Names come from people, so
+every name that the file system or bucket allows is kept unchanged. Requests to a server that does
+not respond are repeated for a while. Airflow's triggerer imports this module, so the S3 library is
+imported only when a bucket is opened.
 """
 
 import tempfile
@@ -32,7 +33,7 @@ __all__ = [
 def open_store(url: str, options: Mapping[str, str]) -> Store:
     """Return the store at a path, a file:// or an s3:// URL; ValueError for another scheme.
 
-    `options` are the words that deltalake and polars read, too: AWS_ENDPOINT_URL,
+    `options` are the options that deltalake and polars read as well: AWS_ENDPOINT_URL,
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ALLOW_HTTP, aws_conditional_put.
     """
     scheme = urlsplit(url).scheme if "://" in url else ""
@@ -47,9 +48,10 @@ def open_store(url: str, options: Mapping[str, str]) -> Store:
 
 
 def carry(source: Store, name: str, target: Store, to: str) -> None:
-    """Move a file between stores: it is whole at its target before it leaves its source.
+    """Move a file from one store to another: it is complete in `target` before it is deleted.
 
-    FileNotFoundError when it is not there.
+    `name` is its name in `source` and `to` the new one. A move that was killed can be repeated.
+    Raises FileNotFoundError when `source` does not have the file.
     """
     if isinstance(source, Folder):
         if isinstance(target, Folder):

@@ -54,9 +54,9 @@ class Bucket:
         return _by_name(self._entry(one) for one in self._directly()["objects"])
 
     def left_alone(self) -> list[LeftAlone]:
-        """Return folders, keys that no client can name, and objects that cannot be found by name.
+        """Return folders, keys that clients cannot name, and listed objects that cannot be read.
 
-        The latter costs a question for every object.
+        Costs one request for each object.
         """
         listed = self._directly()
         folders = [
@@ -77,7 +77,7 @@ class Bucket:
         return _by_name(map(self._entry, found))
 
     def entry(self, name: str) -> Entry | None:
-        """Ask for an object's head."""
+        """Return an object's size, time and tag by a HEAD request; None when there is none."""
         try:
             return self._entry(self.s3.head(self.key_of(name)))
         except FileNotFoundError:
@@ -88,7 +88,7 @@ class Bucket:
         return bytes(self.s3.get(self.key_of(name)).bytes())
 
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
-        """Put an object; what is no single piece goes by way of the local disk."""
+        """Store an object by one put; data in pieces are first collected in a local file."""
         if isinstance(data, bytes):
             self.s3.put(self.key_of(name), data)
             return
@@ -102,13 +102,13 @@ class Bucket:
         self.s3.put(self.key_of(name), source, chunk_size=PIECE, max_concurrency=4)
 
     def fetch(self, name: str, path: Path) -> None:
-        """Download in pieces, each of which waits for a server that is away."""
+        """Download to a local path in pieces; each piece is requested again when that fails."""
         pieces = self.pieces(name)
         with whole(path) as file:
             file.writelines(pieces)
 
     def pieces(self, name: str) -> Iterator[bytes]:
-        """Return an object's bytes in pieces; FileNotFoundError, at once, when there is none."""
+        """Return an iterator over an object's bytes; FileNotFoundError, before the first piece."""
         key, found = self.key_of(name), self.entry(name)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{name}")
@@ -124,7 +124,7 @@ class Bucket:
             self.delete(name)
 
     def copy_to(self, name: str, target: "Bucket", to: str) -> None:
-        """Copy within the server; what is too large for one copy is streamed through here."""
+        """Copy within the server; an object too large for one copy request is streamed."""
         found = self.entry(name)
         if found is None:
             raise FileNotFoundError(errno.ENOENT, "no such object", f"{self.url}/{name}")
@@ -135,7 +135,7 @@ class Bucket:
             self.s3.put(new, self.s3.get(source).stream(PIECE), chunk_size=PIECE)
 
     def shares_server(self, other: "Bucket") -> bool:
-        """Say whether the server can copy between the two."""
+        """Return whether both are on the same server, so that it can copy objects by itself."""
         return bool(self.s3 == other.s3)
 
     def delete(self, name: str) -> None:
@@ -173,7 +173,7 @@ def _by_name(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def bucket_problem(url: str, options: Mapping[str, str], seconds: float) -> str:
-    """Return why the bucket of an s3:// URL does not answer within seconds, empty when it does."""
+    """Return why the bucket of an s3:// URL does not respond in `seconds`, empty when it does."""
     from obstore.exceptions import BaseError
 
     bucket = url.removeprefix("s3://").partition("/")[0]

@@ -1,10 +1,11 @@
 """Files in a folder on a disk.
 
-The root may be reached by a link, for operators place it where they like. Below it nothing is: who
-may write to a landing folder must not make this process read, overwrite or list a file elsewhere.
-So every step below the root is opened by itself and never follows a link, and what is no regular
-file is never opened for reading. A hard link to a file that its maker cannot read is refused by
-the kernel (`fs.protected_hardlinks`); here it is a file like any other.
+The root may be a symbolic link, because operators place it where they like. Below the root no
+symbolic link is followed: whoever may write to a landing folder must not be able to make this
+process read, overwrite or list files elsewhere. So each folder below the root is opened relative to
+its parent without following links (openat with O_NOFOLLOW), and only regular files are opened for
+reading. Hard links are files like any other; the kernel refuses those to files that their creator
+may not read (`fs.protected_hardlinks`).
 """
 
 import errno
@@ -21,7 +22,7 @@ from typing import BinaryIO
 from include.store.interface import PIECE, Entry, LeftAlone
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
-"""Errors that mean that no file of this name can be here."""
+"""Error numbers which mean that there is no file of this name here."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Where somebody has put a pipe in place of a file, nobody waits for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -39,7 +40,7 @@ class Folder:
     """A folder on a disk."""
 
     def __init__(self, root: Path, below: str = "") -> None:
-        """`root` need not be there; it is made by the first write. `below` is a path under it."""
+        """`root` need not exist, the first write creates it; `below` is a path relative to it."""
         self._root = root
         self._below = below
 
@@ -49,7 +50,7 @@ class Folder:
         return str(self._root / self._below)
 
     def path(self, name: str) -> Path:
-        """Return where a file of this name stands; for folders that nobody else writes to."""
+        """Return the path of a file, unchecked: only for folders that nobody else writes to."""
         return self._root / self._below / name
 
     def at(self, name: str) -> "Folder":
@@ -61,7 +62,7 @@ class Folder:
         return [one for one in self._listed() if isinstance(one, Entry)]
 
     def left_alone(self) -> list[LeftAlone]:
-        """Return what stands in the folder and is no file, or one that cannot be read."""
+        """Return the entries of the folder that are not regular files, or cannot be read."""
         listed = [
             self._unreadable(one) if isinstance(one, Entry) else one for one in self._listed()
         ]
@@ -82,7 +83,7 @@ class Folder:
         return sorted(found, key=lambda entry: entry.name)
 
     def entry(self, name: str) -> Entry | None:
-        """Return a file; a folder is none, nor is a link."""
+        """Return a regular file's size and time; None for a folder, a link, or nothing."""
         try:
             with self._parent(name) as (parent, leaf):
                 status = os.stat(leaf, dir_fd=parent, follow_symlinks=False)
@@ -93,7 +94,7 @@ class Folder:
         return _entry(name, status) if stat.S_ISREG(status.st_mode) else None
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading; FileNotFoundError when there is none, or something else."""
+        """Open a regular file for reading; FileNotFoundError when there is none of this name."""
         try:
             with self._parent(name) as (parent, leaf):
                 file = os.fdopen(os.open(leaf, os.O_RDONLY | _FILE, dir_fd=parent), "rb")
@@ -112,7 +113,7 @@ class Folder:
             return file.read()
 
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
-        """Write under a temporary name, then rename."""
+        """Write to a temporary file, then rename it."""
         with self._whole(name) as file:
             file.writelines([data] if isinstance(data, bytes) else data)
 
@@ -131,11 +132,11 @@ class Folder:
             Folder(path.parent).put(path.name, file)
 
     def move(self, name: str, to: str, seen: Entry | None = None) -> None:  # noqa: ARG002 - a rename takes what is there
-        """Rename."""
+        """Rename a file within this store; missing folders are created."""
         self.move_out(name, self, to)
 
     def move_out(self, name: str, target: "Folder", to: str) -> None:
-        """Rename into another folder, or copy and delete where that lies on another disk."""
+        """Rename into another folder; copy and delete when that is on another file system."""
         try:
             self._rename(name, target, to)
         except OSError as error:
@@ -146,7 +147,7 @@ class Folder:
         self.delete(name)
 
     def delete(self, name: str) -> None:
-        """Unlink, and drop the folders below the root that this leaves empty."""
+        """Unlink a file, and remove the folders below the root that are empty then."""
         with suppress(FileNotFoundError):
             if self.entry(name):
                 with self._parent(name) as (parent, leaf):
@@ -163,9 +164,9 @@ class Folder:
         return f"{self._below}/{name}".strip("/")
 
     def _listed(self, prefix: str = "") -> list[Entry | LeftAlone]:
-        """Return everything directly under a prefix; an entry that cannot be asked is left alone.
+        """Return all entries directly under a prefix; those that cannot be read as `LeftAlone`.
 
-        None when there is no such folder.
+        Empty when there is no such folder.
         """
         try:
             with self._opened(self._full(prefix)) as folder:
@@ -185,7 +186,7 @@ class Folder:
 
     @contextmanager
     def _parent(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """Open the folder that a file stands in, made if need be; give it and the file's name."""
+        """Open a file's folder; yield its descriptor and the file's name. `make` creates it."""
         folder, _, leaf = self._full(name).rpartition("/")
         if leaf in {"", ".", ".."} or "\0" in name:
             raise OSError(errno.EINVAL, "no name for a file", name)
@@ -207,7 +208,7 @@ class Folder:
             os.close(folder)
 
     def _rename(self, name: str, target: "Folder", to: str) -> None:
-        """Rename; again when another process dropped the target's folder as empty."""
+        """Rename; repeated when another process has removed the target's empty folder meanwhile."""
         while True:
             with self._parent(name) as (parent, leaf):
                 try:
@@ -219,10 +220,10 @@ class Folder:
 
     @contextmanager
     def _whole(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file for writing that appears under its name when the block ends well.
+        """Open a temporary file for writing; it gets its name when the block ends without error.
 
-        The temporary name follows from the name, so a repeated attempt leaves nothing behind; a
-        lock keeps two writers from sharing it, and falls with its holder.
+        The temporary name is derived from the name, so that a second attempt overwrites what a
+        killed one left. A file lock keeps two writers apart; the kernel drops it with its process.
         """
         leaf = name.rpartition("/")[2]
         partial = f".{hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]}.part"
@@ -240,13 +241,13 @@ class Folder:
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a local file for writing that appears under its name when the block ends well."""
+    """Open a local file for writing; it gets its name when the block ends without error."""
     with Folder(path.parent)._whole(path.name) as file:  # noqa: SLF001 - its other door
         yield file
 
 
 def _locked(parent: int, name: str) -> BinaryIO | None:
-    """Open a temporary file, emptied and locked; None when it has to be tried again."""
+    """Open a temporary file, empty and locked; None when the caller has to try again."""
     try:
         opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FILE, 0o666, dir_fd=parent)
     except FileNotFoundError:  # another process dropped the folder as empty
@@ -263,7 +264,7 @@ def _locked(parent: int, name: str) -> BinaryIO | None:
 
 
 def _step(folder: int, name: str, *, make: bool) -> int:
-    """Open a folder in a folder, made if need be; NotADirectoryError for a link."""
+    """Open a subfolder, created if `make`; NotADirectoryError when the name is a link."""
     if name == "..":
         raise OSError(errno.EINVAL, "leads out of its folder", name)
     while True:

@@ -1,4 +1,4 @@
-"""What a folder and a bucket have in common."""
+"""The interface of a store, which a folder and a bucket implement."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 PIECE = 16 * 2**20
-"""Bytes that are copied at a time."""
+"""Bytes of one piece when files are copied."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or object: its name, bytes, and what changes when it is written again."""
+    """A file or object: its name, its size in bytes, and what changes when it is written again."""
 
     name: str
     size: int
     modified: int
-    """Nanoseconds since 1970, by the clock of whoever holds the store."""
+    """Time of the last write in nanoseconds since 1970, by the clock of the disk or server."""
     tag: str
     """A bucket's ETag; empty in a folder."""
 
 
 @dataclass(frozen=True)
 class LeftAlone:
-    """Something in a place that is not taken, and why."""
+    """An entry of a store that cannot be used as a file, and why."""
 
     name: str
     why: str
@@ -32,7 +32,7 @@ class LeftAlone:
 
 
 class Store(Protocol):
-    """Files under one root; names are relative, their folders parted by `/`."""
+    """Files under one root; names are relative to it, with `/` between folders."""
 
     @property
     def url(self) -> str:
@@ -45,7 +45,7 @@ class Store(Protocol):
         """Return the files directly under the root, by name; none when there is no such root."""
 
     def left_alone(self) -> list[LeftAlone]:
-        """Return what stands directly under the root and cannot be taken as a file, by name."""
+        """Return the entries directly under the root that cannot be used as files, by name."""
 
     def walk(self) -> list[Entry]:
         """Return all files under the root, by name."""
@@ -57,19 +57,19 @@ class Store(Protocol):
         """Return a file's bytes; FileNotFoundError when there is none."""
 
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
-        """Write a file, whole or not at all, over any older one."""
+        """Write a file atomically, over any older one; `data` may come in pieces."""
 
     def put(self, name: str, source: Path | BinaryIO) -> None:
-        """Copy a local file here, whole or not at all."""
+        """Copy a local file into the store, atomically."""
 
     def fetch(self, name: str, path: Path) -> None:
-        """Copy a file to a local path, whole or not at all; FileNotFoundError when none."""
+        """Copy a file to a local path, atomically; FileNotFoundError when there is none."""
 
     def move(self, name: str, to: str, seen: Entry | None = None) -> None:
-        """Give a file another name; FileNotFoundError when there is none.
+        """Rename a file within the store; FileNotFoundError when there is none.
 
-        Where a move is a copy and a delete, a file that is no longer the one that was `seen` is
-        copied and not deleted.
+        A bucket copies and deletes. There, a file that was written again since it was `seen` is
+        copied but not deleted.
         """
 
     def delete(self, name: str) -> None:
