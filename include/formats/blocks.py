@@ -56,7 +56,7 @@ def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowCut:
     """How the rows of a text are cut into fields."""
 
     separator: int
@@ -66,7 +66,7 @@ class Shape:
 
 
 def parsed(
-    data: bytes, shape: Shape, places: Mapping[str, int], numbers: Collection[str]
+    data: bytes, shape: RowCut, places: Mapping[str, int], numbers: Collection[str]
 ) -> pl.DataFrame | None:
     """Read the columns at these places, `numbers` as Float64 where they are nothing else.
 
@@ -86,7 +86,7 @@ def parsed(
 
 
 def _read(
-    data: bytes, shape: Shape, numbers: Collection[int], only: Collection[int] | None = None
+    data: bytes, shape: RowCut, numbers: Collection[int], only: Collection[int] | None = None
 ) -> pl.DataFrame | None:
     """Return columns named by their places, all of them unless only some are wanted."""
     schema = {str(i): pl.Float64 if i in numbers else pl.String for i in range(shape.width)}

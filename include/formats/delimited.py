@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from include.formats.blocks import (
-    Shape,
+    RowCut,
     count,
     feeds,
     from_records,
@@ -209,13 +209,13 @@ class DelimitedTable:
             and not again
             and is_simple(block.data, block.lines, separator, width)
         ):
-            frame = parsed(block.data, Shape(separator, width), places, numbers)
+            frame = parsed(block.data, RowCut(separator, width), places, numbers)
             if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
         whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
         data = kept(block.data, rows, whole)
-        frame = parsed(data, Shape(separator, width, rows.quoted), places, numbers)
+        frame = parsed(data, RowCut(separator, width, rows.quoted), places, numbers)
         at = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(at):
             records = list(careful(split_all(block.data), separator, block.line))

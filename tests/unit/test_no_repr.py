@@ -15,7 +15,7 @@ GENERATED = {"serving/grpc/inference_pb2.py"}
 EXCEPTIONS: dict[str, str] = {
     "include/stages/select/lanes.py:behind": "a key to find what was fitted before, read by nobody",
     "include/formats/packed.py:_bzip2_pieces": "Python's bz2 gives its own words and no number",
-    "include/spec/model_spec.py:spec_text": "it tells the system's words apart itself",
+    "include/spec/spec_files.py:spec_text": "it tells the system's words apart itself",
     "include/adapters/registry/artifacts.py:_checked": "the error carries the name alone",
     "serving/registry/registry.py:_shown": "what cannot be shown is escaped, in quotes",
     "serving/protocol/in_binary.py:numbers": "a shape, as the protocol writes it",
