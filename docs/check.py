@@ -4,7 +4,8 @@
 Exits 1 with a sentence a problem when a relative link or its heading is missing, when a document
 names a make target or a variable that nothing reads, when a documented target or a setting is
 named nowhere, or when a table in architecture.md differs from the specs, the estimators that they
-may name, the server's defaults or Airflow's options.
+may name, the server's defaults or Airflow's options; when a path is named that is not there, or a
+command or a check of the gate has no row.
 """
 
 import ast
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from docs.paths import Tree, path_problems
+from include.cli.command_line import EXAMPLES
 from include.settings import PROJECT
 from include.spec import estimators
 from include.spec.model_spec import Spec
@@ -26,7 +29,13 @@ COMPOSE = PROJECT / "docker-compose.yaml"
 CONTAINERS = PROJECT / "docs" / "containers.md"
 SERVER_SETTINGS = PROJECT / "serving" / "configuration" / "settings.py"
 SETTINGS = (PROJECT / "include" / "settings.py", SERVER_SETTINGS)
+SUITE = PROJECT / "tests" / "suite_profile.py"
 OPTIONS = PROJECT / "stack" / "airflow_config.py"
+GATE = PROJECT / "include" / "stages" / "decide"
+HISTORY = ("CHANGELOG.md", "docs/decisions/")
+"""They speak of what was there then."""
+MAPS = {"docs/developing.md": ("include", "serving"), "tests/README.md": ("tests",)}
+"""Of which folders a document names every room."""
 
 _CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -42,7 +51,10 @@ def main() -> int:
     texts = {path: path.read_text() for path in _documents()}
     problems = [
         *(sentence for path, text in texts.items() for sentence in broken_links(path, text)),
+        *named_path_problems(texts),
         *target_problems(texts),
+        *command_problems(texts[COMMANDS]),
+        *check_problems(texts[ARCHITECTURE]),
         *variable_problems(texts),
         *default_problems(texts[ARCHITECTURE]),
         *spec_problems(texts[ARCHITECTURE]),
@@ -68,6 +80,31 @@ def broken_links(path: Path, text: str) -> Iterator[str]:
             yield f"{_name(path)}: {link} names a heading that is not there"
 
 
+def named_path_problems(texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each path that a document names and that is not there."""
+    for path, text in texts.items():
+        name = _name(path)
+        if not name.startswith(HISTORY):
+            for problem in path_problems(text, Tree(PROJECT), MAPS.get(name, ())):
+                yield f"{name}: {problem}"
+
+
+def command_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each command of `./ratchet` without a row, and the reverse."""
+    listed = set(re.findall(r"^\| `\./ratchet ([a-z-]+)", _section(text, "Commands"), re.MULTILINE))
+    known = EXAMPLES.keys() - {"completion"}
+    for name in sorted(listed ^ known):
+        where = "listed and no command" if name in listed else "a command and not listed"
+        yield f"{_name(COMMANDS)}: {name} is {where}"
+
+
+def check_problems(text: str) -> Iterator[str]:
+    """Yield a sentence for each check of the gate that has no row in the table of them."""
+    listed = set(re.findall(r"`(\w+)`", _section(text, "The checks of the gate")))
+    for name in sorted({name for path in GATE.glob("*.py") for name in _checks(path)} - listed):
+        yield f"{_name(ARCHITECTURE)}: the check {name} is not listed"
+
+
 def target_problems(texts: dict[Path, str]) -> Iterator[str]:
     """Yield a sentence for each `make` target that only the documents or only the Makefile know."""
     makefile = (PROJECT / "Makefile").read_text()
@@ -85,8 +122,9 @@ def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
     """Yield a sentence for each variable that only the documents or only the settings know."""
     read = {name for path in SETTINGS for name in _strings(path) if _VARIABLE.fullmatch(name)}
     composed = set(_INTERPOLATED.findall(COMPOSE.read_text()))
+    of_tests = _strings(SUITE)
     for path, text in texts.items():
-        for name in sorted(set(_VARIABLE.findall(text)) - read - composed):
+        for name in sorted(set(_VARIABLE.findall(text)) - read - composed - of_tests):
             yield f"{_name(path)}: {name} is read by no settings.py and no {COMPOSE.name}"
     for name in sorted(composed - set(_VARIABLE.findall(texts[CONTAINERS]))):
         yield f"{_name(CONTAINERS)}: {name} is read by {COMPOSE.name} and not listed"
@@ -146,7 +184,8 @@ def option_problems(text: str) -> Iterator[str]:
 
 
 def _documents() -> list[Path]:
-    return [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md"))]
+    tests = PROJECT / "tests" / "README.md"
+    return [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").rglob("*.md")), tests]
 
 
 def _name(path: Path) -> str:
@@ -176,6 +215,15 @@ def _defaults(path: Path) -> Iterator[tuple[str, str]]:
         texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant)]
         if len(texts) == 2 and _VARIABLE.fullmatch(str(texts[0])):  # noqa: PLR2004 - a pair
             yield str(texts[0]), str(texts[1])
+
+
+def _checks(path: Path) -> Iterator[str]:
+    """Yield the names that a module of the gate gives to its checks, where it writes them out."""
+    calls = (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call))
+    for call in calls:
+        makes = call.func.id if isinstance(call.func, ast.Name) else ""
+        if makes in {"Check", "_floor", "_ceiling"} and isinstance(call.args[0], ast.Constant):
+            yield str(call.args[0].value)
 
 
 def _dict_items(path: Path) -> dict[str, str]:

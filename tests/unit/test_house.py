@@ -10,6 +10,7 @@ import pytest
 from docs import rooms
 from include.settings import PROJECT
 from include.steps import STEPS
+from tests import steps
 
 PACKAGES = ("include", "serving", "stack")
 MOST_LOOSE_FILES, MOST_ROOMS, MOST_FLOORS = 5, 20, 7
@@ -71,6 +72,19 @@ def test_a_file_name_stands_for_one_thing(package: str) -> None:
         for name, where in places.items()
         if len(where) > 1 and not (name in verbs and where == {"steps", "stages"})
     }
+
+
+def test_the_table_of_steps_holds_what_tasks_call() -> None:
+    """No more and no less; tests have them all under one name."""
+    calls = (
+        node
+        for path in files("dags")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "call"
+    )
+    called = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert called == STEPS.keys()
+    assert sorted(steps.__all__) == sorted(STEPS)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -1,0 +1,60 @@
+"""A document names no path that is not there; a check of it stands in `make check`."""
+
+from pathlib import Path
+
+import pytest
+
+from docs.paths import Tree, path_problems
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Return a small tree with a step, a room of the server and a test."""
+    for name in ("include/steps/race.py", "serving/rest/front.py", "tests/unit/test_split.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "tests/unit/test_split.py").write_text("def test_a_salt_moves_rows() -> None: ...")
+    return Tree(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`include/steps/race.py`, `include/steps/` and `tests/unit`",
+        "`steps/race.py` or `race.py`",
+        "`python -m pytest tests/unit/test_split.py -k salt`",
+        "`.ratchet/serving/MODEL/1` and `lake/SPEC/rows/`: data have places of their own",
+        "`include/specs/pulsar.toml` and `tests/unit/NAME.py` are for the reader to write",
+        "include/steps/gone.py outside of code is prose",
+        "```sh\ncat include/steps/race.py\n```",
+    ],
+)
+def test_what_is_there_may_be_named(tree: Tree, text: str) -> None:
+    """In full, by its last parts, in a command or as a pattern."""
+    assert list(path_problems(text, tree)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("`include/steps/gone.py`", "include/steps/gone.py is not there"),
+        ("`include/gone/NAME.py`", "include/gone/NAME.py is not there"),
+        ("`steps/gone.py`", "steps/gone.py is the end of no path"),
+        ("`gone.py`", "gone.py is the end of no path"),
+        ("```sh\ncat tests/gone/\n```", "tests/gone/ is not there"),
+        (
+            "`pytest tests/unit/test_split.py -k sides`",
+            "tests/unit/test_split.py has no test with sides in its name",
+        ),
+    ],
+)
+def test_what_is_gone_may_not(tree: Tree, text: str, problem: str) -> None:
+    """The sentence says which path it is."""
+    assert list(path_problems(text, tree)) == [problem]
+
+
+def test_a_map_names_rooms_by_one_word(tree: Tree) -> None:
+    """In other documents a word before a slash is a folder of data."""
+    text = "`steps/`, `rest/`, `gone/`"
+    assert list(path_problems(text, tree)) == []
+    assert list(path_problems(text, tree, ["include", "serving"])) == ["there is no room gone/"]
