@@ -1,8 +1,8 @@
-"""Rows that history has not seen yet.
+"""Deduplication: the rows of a batch that history does not hold yet.
 
-Duplicates die before the split and against all history: a row on both sides of the split, or
-counted twice, makes every later score a little untrue. Rows are compared by a 128-bit key of their
-canonical values, so history is asked about 16 bytes a row, however wide the row is.
+Duplicates are removed before the split and against all history: a row that stands on both sides of
+the split, or that is counted twice, biases every later score. Rows are compared by a 128-bit hash
+of their canonical values, so history is read as 16 bytes a row, however wide the row is.
 """
 
 from collections.abc import Iterator
@@ -18,13 +18,16 @@ from include.spec.contract import Contract
 
 KEYS = ("key_high", "key_low")
 _BUCKET = 500_000
+"""Rows of a batch per bucket, see `_buckets`."""
 _WORD = 8
+"""Bytes of a word of the canonical row."""
 _MISSING = bytes(16)
+"""The digest that stands for a missing category."""
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """What is left of a batch after all history has been subtracted."""
+    """What is left of a batch after the rows of history have been subtracted."""
 
     frame: pl.DataFrame
     """The new rows by line: `line`, `label`, `key_high`, `key_low`, and `twin`, which says that
@@ -36,19 +39,25 @@ class Unseen:
 
 
 def with_keys(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
-    """Add `key_high` and `key_low` (int64): the halves of the XXH3-128 of the canonical row.
+    """Add `key_high` and `key_low` (int64), the halves of the XXH3-128 of the canonical row.
 
     The canonical row is the values of the contract's features one after another, ordered by the
-    code points of the features' names. A number is the 8 bytes, least significant first, of its
-    IEEE 754 double, with 0.0 for -0.0 and 0x7FF8000000000000 for a missing one. A category is the
-    16 bytes of the XXH3-128 of its UTF-8 text, most significant first, a missing one 16 zero
-    bytes. Seeds are 0. `key_high` is the most significant half of the result, `key_low` the other,
-    both as two's complement. So column order, `1` or `1.0`, `-0.0` or `0.0` make no difference.
+    code points of the features' names. A number is the 8 bytes of its IEEE 754 double, least
+    significant first, with 0.0 for -0.0 and 0x7FF8000000000000 for a missing one. A category is the
+    16 bytes of the XXH3-128 of its UTF-8 text, most significant first; a missing one is 16 zero
+    bytes. All seeds are 0. `key_high` is the most significant half of the result and `key_low` the
+    other one, both as two's complement. So the order of columns, `1` or `1.0`, `-0.0` or `0.0` make
+    no difference.
+
+    Example with a category `a` = "x" and a number `b` = 1.0, 24 bytes::
+
+        5c7401c0ec22eeeeeaf06c6480b2cd11  000000000000f03f   the canonical row
+        key_high = 5663839772963075101, key_low = -9028723430301588576
     """
     row_bytes, width = _canonical(frame, contract)
     digest = xxhash.xxh3_128_digest
     joined = b"".join(
-        [digest(row_bytes[at : at + width]) for at in range(0, len(row_bytes), width)]
+        [digest(row_bytes[start : start + width]) for start in range(0, len(row_bytes), width)]
     )
     halves = np.frombuffer(joined, ">i8").reshape(-1, 2).astype(np.int64)
     return frame.with_columns(
@@ -59,12 +68,20 @@ def with_keys(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 def dedup(
     rows: pl.DataFrame, known: pl.DataFrame, conflicts: Literal["quarantine", "keep"]
 ) -> Unseen:
-    """Subtract history from a keyed batch; the first of equal rows in the batch stays.
+    """Subtract history from a keyed batch; of equal rows in the batch the first one stays.
 
-    `rows` has `line`, `label`, `key_high` and `key_low` in the order of lines, `known` the last
-    three of every row of history that shares a key with the batch.
-    `quarantine`: the first label that is known of a key stands, and a row with another is a
-    conflict. `keep`: such a row is new, once, whatever history says.
+    `rows` has `line`, `label`, `key_high` and `key_low` in the order of lines. `known` has the last
+    three of every row of history that shares a key with the batch. `quarantine`: the label that is
+    known first for a key stands, and a row with another label is a conflict. `keep`: such a row is
+    new once, whatever history holds.
+
+    Example, with features shortened to a key, where history holds key 9 with label 1::
+
+        line  key  label   quarantine   keep
+           2    7      1   new          new
+           3    7      1   duplicate    duplicate
+           4    7      0   conflict     new
+           5    9      0   conflict     new, a twin
     """
     new, refused, twins = (np.zeros(rows.height, np.bool_) for _ in range(3))
     for part, history in _buckets(rows.select("label", *KEYS).with_row_index("row"), known):
@@ -86,9 +103,9 @@ def dedup(
 def _buckets(
     rows: pl.DataFrame, known: pl.DataFrame
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Cut both by key, so that equal keys stay together and a hash table stays in the cache.
+    """Cut both frames by key, so that equal keys stay together and a hash table fits the cache.
 
-    In one go 16 million rows take 3.3 GB and 40 s; so cut they take a tenth of both.
+    As one join, 16 million rows take 3.3 GB and 40 s; in buckets they take a tenth of both.
     """
     count = 1 + rows.height // _BUCKET
     for bucket in range(count):
@@ -101,7 +118,7 @@ def _first(rows: pl.DataFrame, identity: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _contradicting(rows: pl.DataFrame, history: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose key is settled, but never with their label."""
+    """Return the rows whose key has a settled label that is not theirs."""
     if fresh.height == rows.height:
         return rows.clear()
     identity = [*KEYS, "label"]
@@ -110,7 +127,7 @@ def _contradicting(rows: pl.DataFrame, history: pl.DataFrame, fresh: pl.DataFram
 
 
 def _canonical(frame: pl.DataFrame, contract: Contract) -> tuple[memoryview, int]:
-    """Return the canonical rows one after another, and the bytes of one."""
+    """Return the canonical rows one after another, and the number of bytes of each."""
     names, categories = sorted(contract.features), set(contract.categories)
     if categories:
         words = _mixed_words(frame, names, categories)
@@ -125,19 +142,20 @@ def _mixed_words(
 ) -> NDArray[np.float64]:
     """Lay out rows of 8-byte words: one for a number, two for a category."""
     words = np.empty((frame.height, len(names) + len(categories)), np.float64)
-    at = 0
+    place = 0
     for name in names:
         if name in categories:
-            words.view(np.int64)[:, at : at + 2] = _text_words(frame[name])
-            at += 2
+            words.view(np.int64)[:, place : place + 2] = _text_words(frame[name])
+            place += 2
         else:
-            words[:, at] = _numbers(frame[name].cast(pl.Float64).to_numpy(writable=True))
-            at += 1
+            words[:, place] = _numbers(frame[name].cast(pl.Float64).to_numpy(writable=True))
+            place += 1
     return words
 
 
 def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the numbers one zero and one NaN, in place: others compare equal but differ in bytes."""
+    """Give the numbers one zero and one NaN, in place: equal values must have equal bytes."""
+    # -0.0 + 0.0 is 0.0; every other number stays as it is.
     values += 0.0
     missing = np.isnan(values)
     if missing.any():
@@ -146,9 +164,10 @@ def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _text_words(texts: pl.Series) -> NDArray[np.int64]:
-    """Return the digests of texts, shape (rows, 2), each distinct text digested once."""
+    """Return the digests of texts, shape (rows, 2); each distinct text is digested once."""
     distinct = texts.drop_nulls().unique()
     digests = b"".join([xxhash.xxh3_128_digest(text.encode()) for text in distinct])
     table = np.frombuffer(_MISSING + digests, np.int64).reshape(-1, 2)
+    # Row 0 of the table stands for a missing text, so codes are moved up by one.
     codes = texts.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64) + 1
     return np.take(table, codes.fill_null(0).to_numpy(), axis=0)

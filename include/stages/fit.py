@@ -1,9 +1,9 @@
-"""The winner, fitted on the whole train side, with its threshold built in.
+"""Fits the selected pipeline on the whole train side, with its threshold built in.
 
-A train side that is larger than memory comes block by block. XGBoost fits it on all rows from a
-cache on disk; what the pipeline has before XGBoost is fitted on a part and applied to each block,
-for none of it needs every row to learn categories, medians or scales. The model is of the same
-classes as one fitted in memory, so nobody who opens it has to know.
+A train side that is larger than memory is read block by block. XGBoost fits it on all rows from a
+cache on disk. The steps before XGBoost are fitted on a sample of the rows and applied to each
+block: categories, medians and scales do not need every row. The result has the same classes as a
+model that was fitted in memory, so code that opens it treats both alike.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from include.records.arrays import Block, Blocks, Labels, Matrix
 def fit(
     pipeline: BaseEstimator, threshold: float, X: Matrix, y: Labels
 ) -> FixedThresholdClassifier:
-    """Fit a pipeline on X, shape (rows, features), and y, 1 for positive.
+    """Fit a pipeline on X, float32 of shape (rows, features), and y, 1 for positive.
 
-    The result is a plain scikit-learn classifier: `predict` calls a row positive when its
+    The result is a plain scikit-learn classifier: its `predict` calls a row positive when the
     probability is at least the threshold.
     """
     return _with_threshold(pipeline.fit(X, y), threshold, X, y)
@@ -48,11 +48,11 @@ def fit_blocks(
 ) -> FixedThresholdClassifier:
     """Fit a pipeline that `reads_blocks` on every row of the blocks.
 
-    `some` are the rows, of both classes, that the steps before XGBoost are fitted on.
-    XGBoost reads the blocks a few times, keeps up to two thirds of their bytes in the folder
-    `cache` and reads that once a level of each tree; beside it, it holds some 2 MiB a column.
-    Its cuts are those of a fit in memory where features have few values, else within the error of
-    the same sketch.
+    `some` are the rows, of both classes, that the steps before XGBoost are fitted on. XGBoost reads
+    the blocks a few times, keeps up to two thirds of their bytes in the folder `cache`, and reads
+    the cache once for each level of each tree; besides, it holds about 2 MiB a column in memory.
+    Its histogram cuts equal those of a fit in memory where features have few values, else they are
+    within the error of the same quantile sketch.
     """
     before, booster = pipeline[:-1], pipeline[-1]
     if before.steps:
@@ -75,22 +75,24 @@ def fit_blocks(
 
 
 def part(blocks: Blocks, rows: int, of: int) -> Block:
-    """Return about so many of all rows: of each class the first and then evenly spaced ones.
+    """Return about `rows` rows of all, evenly spaced within each class; the first of each is in it.
 
-    `of` is how many rows the blocks have together.
+    `of` is how many rows the blocks have together. The row with number i of its class, counted from
+    0, is taken when i * rows mod of < rows: of 9 negatives and 3 positives with rows = 4 and of =
+    12 these are negatives 0, 3 and 6 and positive 0.
     """
     seen = [0, 0]
-    kept = []
+    parts = []
     for X, y in blocks():
         number = np.empty(len(y), np.int64)
         for label in (0, 1):
-            mine = y == label
-            count = int(mine.sum())
-            number[mine] = np.arange(seen[label], seen[label] + count)
+            of_class = y == label
+            count = int(of_class.sum())
+            number[of_class] = np.arange(seen[label], seen[label] + count)
             seen[label] += count
         taken = number * rows % of < rows
-        kept.append((X[taken], y[taken]))
-    features, labels = zip(*kept, strict=True)
+        parts.append((X[taken], y[taken]))
+    features, labels = zip(*parts, strict=True)
     return np.concatenate(features), np.concatenate(labels)
 
 
@@ -100,12 +102,13 @@ def _with_threshold(
     model = FixedThresholdClassifier(
         FrozenEstimator(fitted), threshold=threshold, pos_label=1, response_method="predict_proba"
     )
-    # The pipeline is frozen: this only tells the wrapper which classes there are.
+    # The pipeline is frozen, so this fit only tells the wrapper which classes there are: one row of
+    # each is enough.
     return model.fit(X[np.unique(y, return_index=True)[1]], np.unique(y))
 
 
 class _Laid(DataIter):  # type: ignore[misc] # XGBoost comes without types
-    """Blocks as XGBoost asks for them: again from the first one on, several times."""
+    """Hands the blocks to XGBoost, which reads them several times, each time from the first one."""
 
     def __init__(
         self, blocks: Blocks, before: Pipeline, booster: XGBClassifier, cache: Path
@@ -122,10 +125,10 @@ class _Laid(DataIter):  # type: ignore[misc] # XGBoost comes without types
         if block is None:
             return False
         X, y = block
-        laid: Any = self._before.transform(X) if self._before.steps else X
+        features: Any = self._before.transform(X) if self._before.steps else X
         booster = self._booster
         input_data(
-            data=laid,
+            data=features,
             label=y,
             feature_types=booster.feature_types,
             feature_weights=booster.feature_weights,

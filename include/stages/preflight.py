@@ -1,9 +1,9 @@
-"""What the real server has to answer before a challenger may become champion.
+"""Preflight: compares the real server's answers with the pipeline's before a promotion.
 
-Golden rows are real rows of the holdout, of both labels, and variants of them with every kind of
-value that a caller may send: gaps, categories that nobody has ever seen, numbers at the edges of 32
-bits. That is where two ways of laying a row out, or of asking a model, would differ first. The
-server's answers must be the pipeline's own: the label exactly, the probability to `TOLERANCE`.
+Golden rows are real holdout rows of both labels, and variants of them with every kind of value that
+a caller may send: missing values, categories never seen, numbers at the limits of float32. Two
+implementations of the row layout or of the model call would differ there first. The server has to
+give the pipeline's own answers: the same label, and the probability within `TOLERANCE`.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,19 @@ from include.records.arrays import Probabilities
 from serving.bundle import Bundle, Value, answers, encode, odd_rows
 
 ROWS_OF_A_LABEL = 200
+"""Holdout rows that are sampled of each label."""
 TOLERANCE = 1e-6
+"""The largest difference of two probabilities that count as equal."""
 
 Row = tuple[Value, ...]
 
 
 def golden_rows(sampled: Sequence[Row], bundle: Bundle) -> list[Row]:
-    """Return what to ask: the sampled rows, then variants of which the model is sure itself."""
+    """Return the rows to send: the sampled ones, then the variants that the model is steady on.
+
+    A variant that the model refuses, or answers differently alone and among others, is left out:
+    the server may rightly answer it otherwise.
+    """
     layout = bundle.manifest.layout
     odd = odd_rows(layout, sampled)
     if not odd:
@@ -35,14 +41,18 @@ def differences(
     answered: Probabilities,
     answered_labels: Sequence[str],
 ) -> list[str]:
-    """Return a sentence a row that the server answers otherwise; both probabilities shape (n,)."""
+    """Return a sentence for each row that the server answers differently.
+
+    Both probabilities are float64 of shape (rows,), the labels are as long. Where the numbers of
+    answers and of rows differ, that is the only sentence.
+    """
     if len(answered) != len(expected) or len(answered_labels) != len(expected):
         return [f"{len(answered)} answers for {len(expected)} rows"]
-    # Not "farther than": a NaN is a difference, too.
+    # Written as "not within", so that a NaN is a difference too.
     wrong = ~(np.abs(answered - expected) <= TOLERANCE)
     wrong |= np.array(answered_labels) != np.array(expected_labels)
     return [
-        f"row {at} got {answered_labels[at]} at {answered[at]:.9f}, the pipeline gives "
-        f"{expected_labels[at]} at {expected[at]:.9f}"
-        for at in np.flatnonzero(wrong).tolist()
+        f"row {row} got {answered_labels[row]} at {answered[row]:.9f}, the pipeline gives "
+        f"{expected_labels[row]} at {expected[row]:.9f}"
+        for row in np.flatnonzero(wrong).tolist()
     ]

@@ -1,9 +1,9 @@
-"""Where rolling back leads, from the recorded moves of the champion alias.
+"""Finds the version that a roll back leads to, from the recorded moves of the champion alias.
 
-A promotion takes over from the champion of its time. A roll back returns to an earlier one, and
-what it passed over is withdrawn: it is no longer what was in production before anything. So two
-roll backs of one step go as far as one of two. A champion that is given back because it did not
-serve is withdrawn in the same way.
+A promotion replaces the champion of its time. A roll back returns to an earlier champion and
+withdraws those that it passes over, so that they no longer count as earlier champions: two roll
+backs of one step lead as far as one of two steps. A champion that was given back because it could
+not be served is withdrawn in the same way.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,28 +15,29 @@ from include.records.moves import Move, Withdrawal, succession
 
 @dataclass(frozen=True)
 class Target:
-    """Where a roll back leads."""
+    """The version that a roll back leads to."""
 
     champion: Move
     """The move that once made it the champion."""
     gone: tuple[str, ...] = ()
-    """The versions that it would have led to, had they not been deleted; the newest first."""
+    """Versions on the way that were deleted and are therefore passed over, the newest first."""
 
 
 def target(
     moves: Sequence[Move], steps: int, is_there: Callable[[Move], bool] = lambda _: True
 ) -> Target:
-    """Return who was champion so many promotions before the present one.
+    """Return the champion of `steps` promotions before the present one.
 
-    A version that is not there any more is passed over for the one before it. Raises RollBackError
-    when there were not so many, or none of those is left.
+    `is_there` says whether the version of a move still exists; one that does not is passed over for
+    the one before it. Raises RollBackError when there were not so many promotions, or none of those
+    versions is left.
     """
     line = succession(moves).line
     if not 1 <= steps < len(line):
-        told = ", ".join(str(move.version) for move in line)
+        versions = ", ".join(str(move.version) for move in line)
         raise RollBackError(
             f"there is no going back {steps}: the champions that lead to the present one are "
-            f"{told or 'none'}, the newest last"
+            f"{versions or 'none'}, the newest last"
         )
     gone: list[str] = []
     for move in reversed(line[:-steps]):
@@ -50,5 +51,5 @@ def target(
 
 
 def withdrawn(moves: Sequence[Move]) -> tuple[Withdrawal, ...]:
-    """Return the champions that were passed over on a way back, each time they were."""
+    """Return the champions that were passed over by roll backs, once for each time."""
     return succession(moves).withdrawn

@@ -1,4 +1,4 @@
-"""Metrics of one model on the holdout, and of both on its slices."""
+"""Metrics of a model on the holdout, and of both contenders on each slice of it."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from include.spec.model_spec import Slice
 from serving.bundle import Layout
 
 QUANTILES = 10
+"""Bins of the calibration error."""
 
 
 def score(
@@ -18,7 +19,8 @@ def score(
 ) -> Scorecard:
     """Score a model's probabilities on the holdout; y must hold both classes.
 
-    Definitions are scikit-learn's; labels are cut at the model's own threshold.
+    `y` and `probability` have shape (rows,). The metrics are scikit-learn's; those of labels call a
+    row positive when its probability is at least the model's own `threshold`.
     """
     called = (probability >= threshold).astype(np.int8)
     tn, fp, fn, tp = (int(count) for count in metrics.confusion_matrix(y, called).ravel())
@@ -46,11 +48,16 @@ def score(
 
 
 def calibration_error(y: Labels, probability: Probabilities) -> float:
-    """Return the expected calibration error over bins of equally many rows.
+    """Return the expected calibration error over bins of equally many rows, from 0 to 1.
 
-    The mean distance, weighted by rows, of the mean probability of a bin from its share of
-    positives (Naeini, Cooper and Hauskrecht, AAAI 2015; on quantiles: Nguyen and O'Connor, EMNLP
-    2015). Rows of equal probability share a bin.
+    The distance between the mean probability of a bin and its share of positives, averaged over the
+    bins by their rows (Naeini, Cooper and Hauskrecht, AAAI 2015; on quantiles: Nguyen and O'Connor,
+    EMNLP 2015). Rows of equal probability share a bin. With n rows it is::
+
+        sum over bins of |sum over the bin's rows of (probability - y)| / n
+
+    Example: y = 0, 0, 1, 1, 1 with probabilities .1, .3, .3, .8, .9 makes the bins {.1}, {.3, .3},
+    {.8}, {.9} with the sums .1, -.4, -.2, -.1, so the error is 0.8 / 5 = 0.16.
     """
     edges = np.quantile(probability, np.linspace(0, 1, QUANTILES + 1)[1:-1])
     bins = np.searchsorted(edges, probability)
@@ -60,29 +67,31 @@ def calibration_error(y: Labels, probability: Probabilities) -> float:
 
 def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
     """Count how two models called the same rows; calls are True for positive, shape (rows,)."""
+    # 0: positive by neither, 1: by the challenger alone, 2: by the champion alone, 3: by both.
     cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
     counted = [np.bincount(cell[y == label], minlength=4).tolist() for label in (1, 0)]
     return Agreement(tuple(counted[0]), tuple(counted[1]))
 
 
 def count_calls(y: Labels, called: Calls) -> CallCounts:
-    """Count a model's calls; they are True for positive, shape (rows,)."""
+    """Count the right and wrong calls of a model; `called` is True for positive, shape (rows,)."""
     misses, hits = np.bincount(called[y == 1], minlength=2).tolist()
     rest, false_calls = np.bincount(called[y == 0], minlength=2).tolist()
     return CallCounts(hits, misses, false_calls, rest)
 
 
 def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
-    """Return which rows of a matrix belong to a slice, shape (rows,).
+    """Return which rows of a matrix belong to a slice, bool of shape (rows,).
 
-    A missing value belongs to none; a category that the layout does not know stands as missing.
+    A row whose value is missing belongs to no slice; a category that the layout does not know
+    counts as missing.
     """
     column = X[:, layout.features.index(part.column)]
     if part.values:
         places = layout.places.get(part.column)
         wanted = part.values if places is None else [places.get(str(v)) for v in part.values]
         return np.isin(column, np.array(wanted, dtype=np.float32))
-    # A bound is rounded as the values are: 0.1 is at least 0.1.
+    # A bound is rounded to float32 as the values are, so that 0.1 is at least 0.1.
     low = np.float32(-np.inf if part.at_least is None else part.at_least)
     high = np.float32(np.inf if part.below is None else part.below)
     return (column >= low) & (column < high)
@@ -91,7 +100,7 @@ def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
 def score_slice(
     name: str, y: Labels, challenger: Calls, champion: Calls | None = None
 ) -> SliceScore:
-    """Score both contenders' calls on the rows of one slice; there may be none."""
+    """Score the calls of both contenders on the rows of one slice; a slice may have no row."""
     f1 = metrics.f1_score(y, challenger, zero_division=0.0) if len(y) else 0.0
     alone = SliceScore(name, len(y), int(y.sum()), float(f1))
     if champion is None:

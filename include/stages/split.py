@@ -1,13 +1,18 @@
-"""The sticky split: which side a new row stands on, for good.
+"""The sticky split: assigns each new row to the train side or the holdout, for good.
 
-Old assignments never change, and rows with equal features share a side. Class by class, the new
-rows with the smallest salted hashes top the holdout up to its share of all rows seen so far, so
-nothing about the order of a file decides where a row goes.
+Earlier assignments never change, and rows with equal features share a side. In each class, the new
+rows with the smallest salted hashes fill the holdout up to its share of all rows seen so far, so
+the order of rows in a file has no influence on their side.
 
-After every batch the holdout of each class is within one row of its share of all rows of the
-class, as long as no key comes with both labels. Where keys do (`conflicts = "keep"`), a row whose
-features history already has stands where they stand, and two new rows with equal features go
+After every batch the holdout of each class is within one row of its share of all rows of the class,
+as long as no key comes with both labels. Where keys do (`conflicts = "keep"`), a row whose features
+history already holds takes the side that they have there, and two new rows with equal features stay
 together; then the class that is furthest from its share is as near to it as those rows allow.
+
+Example with a share of 0.2: history holds 7 positive rows, 1 of them holdout, and 93 negative ones,
+19 of them holdout. A batch brings 3 positive and 7 negative rows. The holdout lacks 0.2 * (7 + 3) -
+1 = 1 positive and 0.2 * (93 + 7) - 19 = 1 negative row, so in each class the row with the smallest
+hash becomes holdout and the others train.
 """
 
 from collections.abc import Mapping
@@ -48,12 +53,13 @@ def split(
     holdout: float,
     salt: str,
 ) -> pl.DataFrame:
-    """Add `side`, an Enum of train and holdout, to new rows.
+    """Add the column `side`, an Enum of train and holdout, to new rows.
 
-    `frame` has `label` (0 or 1), `key_high`, `key_low` and `twin`, and each pair of key and label
-    once; `standing` says per label what history holds, a label without history may be left out;
-    `forced` has `key_high`, `key_low` and `side` of the rows of history that a `twin` repeats.
-    `holdout` is the share of the holdout in each class.
+    `frame` has `label` (0 or 1), `key_high`, `key_low` (int64) and `twin` (bool), and each pair of
+    key and label once. `standing` gives per label what history holds; a label without history may
+    be left out. `forced` has `key_high`, `key_low` and `side` of the rows of history that a `twin`
+    repeats. `holdout` is the share of the holdout in each class, `salt` the text that the hashes
+    are seeded by.
     """
     if frame.is_empty():
         return frame.with_columns(side=pl.lit(None, SIDES))
@@ -69,8 +75,8 @@ def split(
     pairs = _pairs(int(paired.sum()) // 2, holdout, free)
     order = salted_order(frame, salt)
     held |= _smallest(frame, order, paired, 2 * pairs)
-    for rows, one in zip(singles, free, strict=True):
-        held |= _smallest(frame, order, rows, _nearest(one, pairs))
+    for rows, counts in zip(singles, free, strict=True):
+        held |= _smallest(frame, order, rows, _nearest(counts, pairs))
     side = (
         pl.when(pl.lit(pl.Series(held)))
         .then(pl.lit(HOLDOUT, SIDES))
@@ -80,11 +86,15 @@ def split(
 
 
 def salted_order(frame: pl.DataFrame, salt: str) -> Order:
-    """Return a 64-bit number per row that its key and the salt alone decide.
+    """Return a uint64 per row, shape (rows,), that depends on its key and the salt alone.
 
-    Twice the finaliser of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number
-    Generators, 2014; the constants are Stafford's mix 13), fed with the XXH3-64 of the salt and
-    `key_high`, then with the result and `key_low`.
+    The finaliser of SplitMix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number
+    Generators, OOPSLA 2014; the constants are Stafford's mix 13) is applied twice, to the XXH3-64
+    of the salt and `key_high`, then to the result and `key_low`::
+
+        order = mix(mix(key_high ^ xxh3_64(salt)) ^ key_low)
+
+    Key (0, 0) with the salt "ratchet" gives 12298538711888488768.
     """
     seed = np.uint64(xxhash.xxh3_64_intdigest(salt.encode()))
     high, low = (frame[name].to_numpy().view(np.uint64) for name in _KEYS)
@@ -92,13 +102,14 @@ def salted_order(frame: pl.DataFrame, salt: str) -> Order:
 
 
 def _mixed(words: Order) -> Order:
+    """Apply the finaliser of SplitMix64: two rounds of xor-shift and multiply, and a last shift."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))
 
 
 def _of_history(frame: pl.DataFrame, forced: pl.DataFrame) -> NDArray[np.bool_]:
-    """Say of each row whether history has its features in the holdout."""
+    """Mark each row whose features history has in the holdout."""
     inside = forced.filter(pl.col("side").cast(pl.String) == HOLDOUT)
     rows = frame.select(_KEYS).with_row_index("row")
     held = np.zeros(frame.height, np.bool_)
@@ -107,7 +118,7 @@ def _of_history(frame: pl.DataFrame, forced: pl.DataFrame) -> NDArray[np.bool_]:
 
 
 def _paired(frame: pl.DataFrame) -> NDArray[np.bool_]:
-    """Say of each row whether its key is there twice, with both labels."""
+    """Mark each row whose key comes twice in the batch, with both labels."""
     high = frame["key_high"].sort()
     # Looking at half the key first spares all but a few rows a table of whole keys.
     suspect = high.filter(high == high.shift(1)).unique().to_frame()
@@ -124,29 +135,40 @@ def _lacking(
     label: int,
     share: float,
 ) -> float:
-    """How many rows a class's holdout lacks to its share once the forced rows are in."""
+    """Return how many rows the holdout of a class lacks; negative where it has too many.
+
+    share * (rows of history + new rows) - holdout of history - new rows that are forced into it.
+    """
     was, mine = standing.get(label, ClassCounts()), labels == label
     return share * (was.rows + int(mine.sum())) - was.holdout - int((held & mine).sum())
 
 
 def _pairs(count: int, share: float, free: list[_Free]) -> int:
-    """How many of the new keys that come with both labels are held out.
+    """Return how many of the new keys that come with both labels become holdout.
 
-    Each counts in both classes. Of the numbers that leave the worse class nearest to its share
-    and then both together, take the one nearest to the share of the pairs themselves.
+    Each of them counts in both classes. Of the counts that leave the worse class nearest to its
+    share, take those that leave both classes nearest together, and of these the one that is nearest
+    to the share of the pairs themselves.
+
+    Example with 5 pairs and a share of 0.2, where the holdout lacks 3 and 2 rows and each class has
+    10 single rows: with 0, 1 or 2 pairs the single rows fill both up, and 1 is the share of 5
+    pairs. Where it lacks 3 and 1 and there are no single rows, 2 pairs leave 1 missing and 1 too
+    many.
     """
-    tried = np.arange(count + 1)
-    missed = [np.abs(tried + _nearest_of(one, tried) - one.lacking) for one in free]
-    away = np.abs(tried - share * count)
+    pairs = np.arange(count + 1)
+    missed = [np.abs(pairs + _nearest_of(counts, pairs) - counts.lacking) for counts in free]
+    away = np.abs(pairs - share * count)
     return int(np.lexsort((away, missed[0] + missed[1], np.maximum(*missed)))[0])
 
 
 def _nearest(free: _Free, pairs: int) -> int:
+    """Return how many single rows become holdout beside so many pairs."""
     return int(_nearest_of(free, np.array([pairs]))[0])
 
 
 def _nearest_of(free: _Free, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many single rows bring a class nearest to its share beside so many pairs."""
+    """Return the same for each of several numbers of pairs, shape (n,)."""
+    # Rounded to the nearest whole row, within what there is: lacking 3.0 with 1 pair takes 2.
     wanted: NDArray[np.int64] = np.floor(free.lacking - pairs + 0.5).astype(np.int64)
     return np.minimum(np.maximum(wanted, 0), free.singles)
 

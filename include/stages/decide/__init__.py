@@ -1,12 +1,12 @@
-"""Whether a challenger becomes the champion, with every check and its numbers.
+"""The promotion gate: decides whether a challenger becomes the champion, check by check.
 
 REJECT is about the challenger alone: it is not fit for production, whoever the champion is, and
-nothing passes it. HOLD is about the pair: the challenger is sound, but not better than the champion
-beyond what the choice of holdout rows can do by chance, or there is no champion that it can be
-compared with honestly. `force` passes HOLD and is written down.
+nothing overrides it. HOLD is about the pair: the challenger is sound, but not better than the
+champion beyond what the choice of holdout rows explains by chance, or there is no champion that it
+can fairly be compared with. `force` overrides HOLD and is recorded.
 
-Too few holdout rows are a HOLD as well: too few of a class, whatever they seem to say, and too few
-since a model was adopted. Force does not pass what is missing about the challenger itself then.
+Too few holdout rows are a HOLD too: too few of a class, whatever the scores are, or too few since a
+model was adopted. In that case force does not override what is missing about the challenger itself.
 """
 
 from include.stages.decide.adopted import counts_everywhere, names_known_rows, reservation

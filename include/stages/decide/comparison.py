@@ -1,4 +1,4 @@
-"""What a challenger has to be beside the champion: the checks whose failure is a HOLD."""
+"""Compares a challenger with the champion: the checks whose failure is a HOLD."""
 
 from dataclasses import dataclass, replace
 from math import ceil, log2
@@ -13,25 +13,27 @@ from include.stages.decide.resampling import asked, gains, win_share
 from include.stages.decide.swaps import swaps
 
 FEW_DISAGREEMENTS = 20
-"""Fewer calls that differ are swapped in every way; the bootstrap is too sure of so few."""
+"""With fewer rows that the two call differently, all swaps of their calls are counted: the
+bootstrap is too confident on so few rows."""
 _Judged = tuple[float, float | None, str]
-"""The share that the challenger won, the smallest gain that could pass, and both in words."""
+"""The share that the challenger won, the smallest gain that could pass, and both in a sentence."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The checks of a pair."""
+    """The checks of challenger against champion."""
 
     checks: tuple[Check, ...]
     smallest_gain: float | None = None
-    """About the smallest gain in F1 that this holdout can tell from noise; None when the pair is
+    """The smallest gain in F1, about, that this holdout can tell from noise; None when the two are
     not compared."""
 
 
 def compare(scores: Scores, rule: Gate) -> Comparison:
-    """Check the pair; without a champion that can answer only whether the challenger is barred.
+    """Check the pair; without a champion that can answer, only whether the challenger is barred.
 
-    A champion that may have seen the holdout is not compared with: its scores say nothing.
+    A champion that may have been fitted on holdout rows is not compared with: its scores mean
+    nothing.
     """
     checks = _barred(scores)
     champion = scores.champion
@@ -42,10 +44,10 @@ def compare(scores: Scores, rule: Gate) -> Comparison:
         waits = proof_of(scores, champion.model_version).waits
         return Comparison((*checks, _unjudged(proof, waits=waits)))
     better = _beats_champion(scores.challenger, champion)
-    sure, seen = _beyond_noise(scores.agreement, scores.looks, rule)
-    harms = (_harmless(one, len(scores.slices), rule) for one in scores.slices)
+    noise_check, smallest_gain = _beyond_noise(scores.agreement, scores.looks, rule)
+    harms = (_harmless(part, len(scores.slices), rule) for part in scores.slices)
     agreed = agreeing(scores, "champion", champion.model_version)
-    return Comparison((*checks, proof, *agreed, better, sure, *harms), seen)
+    return Comparison((*checks, proof, *agreed, better, noise_check, *harms), smallest_gain)
 
 
 def _barred(scores: Scores) -> tuple[Check, ...]:
@@ -72,62 +74,66 @@ def _beats_champion(challenger: Scorecard, champion: Scorecard) -> Check:
 
 
 def _beyond_noise(agreement: Agreement, looks: int, rule: Gate) -> tuple[Check, float | None]:
-    """Return the check and about the smallest gain that could have passed it."""
+    """Return the check, and about the smallest gain that could have passed it."""
     bound = asked(rule.confidence, looks, agreement.rows)
     since = f" after {looks} earlier looks at this holdout, {rule.confidence:.1%} at the first"
     wanted = f"{bound:.1%} are asked{since if looks else ''}"
     judged = _by_swaps if agreement.disagreements < FEW_DISAGREEMENTS else _by_resampling
-    share, seen, sentence = judged(agreement, bound, wanted)
+    share, smallest_gain, sentence = judged(agreement, bound, wanted)
     passed = share >= bound
-    return Check("beyond_noise", passed, share, bound, sentence, inclusive=True), seen
+    return Check("beyond_noise", passed, share, bound, sentence, inclusive=True), smallest_gain
 
 
 def _by_resampling(agreement: Agreement, bound: float, wanted: str) -> _Judged:
     gained = gains(agreement)
     share = win_share(gained)
-    seen = float(np.quantile(gained, bound) - np.median(gained))
+    # How far the gains spread above their middle: a gain of this size would be positive on the
+    # required share of resamples.
+    smallest_gain = float(np.quantile(gained, bound) - np.median(gained))
     sentence = (
         f"it wins on {share:.1%} of resampled holdouts, {wanted} "
-        f"(the smallest gain that this holdout can tell from noise is about {seen:.4f})"
+        f"(the smallest gain that this holdout can tell from noise is about {smallest_gain:.4f})"
     )
-    return share, seen, sentence
+    return share, smallest_gain, sentence
 
 
 def _by_swaps(agreement: Agreement, bound: float, wanted: str) -> _Judged:
     swapped = swaps(agreement)
-    seen = swapped.smallest_gain(bound)
+    smallest_gain = swapped.smallest_gain(bound)
+    # d swaps have 2^d ways, of which one at least is as large: 1 - 2^-d >= 0.95 takes 5 rows.
     least = ceil(-log2(1 - bound))
     noise = (
         f"no gain on so few rows can be told from noise, at least {least} have to differ"
-        if seen is None
-        else f"the smallest gain that these rows can tell from noise is about {seen:.4f}"
+        if smallest_gain is None
+        else f"the smallest gain that these rows can tell from noise is about {smallest_gain:.4f}"
     )
     sentence = (
         f"its gain is larger than in {swapped.smaller:.1%} of all ways to swap the two models' "
         f"calls where they differ (rows: {agreement.disagreements}), {wanted} ({noise})"
     )
-    return swapped.smaller, seen, sentence
+    return swapped.smaller, smallest_gain, sentence
 
 
 def _harmless(part: SliceScore, slices: int, rule: Gate) -> Check:
     """Check that the challenger does not lose on a slice beyond noise.
 
-    The more slices, the more is asked of each (Bonferroni): one of many loses by chance.
+    The more slices there are, the surer a loss has to be (Bonferroni), because one of many loses by
+    chance: at 0.95 and 5 slices the bound of each is 1 - 0.05 / 5 = 0.99.
     """
     bound = 1 - (1 - rule.slice_harm) / slices
-    share, found = _loss(part)
+    share, how = _loss(part)
     passed = share <= bound
     verb = "no harm" if passed else "harm"
-    sentence = f"{verb} on slice {part.name}: {found}, {bound:.1%} are allowed"
+    sentence = f"{verb} on slice {part.name}: {how}, {bound:.1%} are allowed"
     return Check(f"slice_{part.name}", passed, share, bound, sentence, ceiling=True)
 
 
 def _loss(part: SliceScore) -> tuple[float, str]:
-    """Return how sure it is that the challenger loses on a slice, and in words how that is known.
+    """Return how sure it is that the challenger loses on a slice, and how that is known in words.
 
-    Where no row is positive, or neither calls one of these positive, every F1 is 0, so the false
-    calls are counted: of those that one of the two makes alone each would make half by chance (the
-    sign test).
+    Where no row is positive, or neither model calls a positive row positive, every F1 is 0 and the
+    false calls are compared: of those that only one of the two makes, each would make half by
+    chance (the sign test).
     """
     agreement = part.agreement or Agreement((0, 0, 0, 0), (0, 0, 0, 0))
     if not agreement.has_hits:
@@ -154,5 +160,8 @@ def _without_hits(part: SliceScore) -> str:
 
 
 def _more_than_half(mine: int, theirs: int) -> float:
-    """Return how likely an even coin gives fewer than `mine` of all."""
+    """Return how likely a fair coin gives fewer than `mine` of `mine + theirs` false calls.
+
+    Example: 6 of 7 gives P(X <= 5) = 1 - 8 / 128 = 0.9375.
+    """
     return float(bdtr(mine - 1, mine + theirs, 0.5)) if mine else 0.0

@@ -1,4 +1,4 @@
-"""The verdict on a challenger."""
+"""The verdict on a challenger: all checks in order, and what follows from them."""
 
 from collections.abc import Iterable
 
@@ -11,13 +11,14 @@ from include.stages.decide.proven import proof_of
 from include.stages.decide.row_counts import enough_rows
 
 _HEADLINES = ("champion_f1", "beyond_noise")
+"""Checks that the reason always names, passed or not."""
 
 
 def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None = None) -> Decision:
-    """Decide on a challenger scored on the same holdout as the champion, if there is one.
+    """Decide on a challenger scored on the same holdout rows as the champion, if there is one.
 
     A form with `force` promotes past HOLD, never past REJECT. `preflight` is what the endpoint did
-    with the challenger, once it has been asked.
+    with the challenger; None before it has been asked.
     """
     alone = (*fitness(scores, rule), *preflight_result(preflight))
     enough = enough_rows(scores.challenger)
@@ -30,9 +31,10 @@ def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None 
 
 
 def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form) -> Decision:
-    """Return the decision on an unfit challenger, which no force passes.
+    """Return the decision on an unfit challenger, which force does not override.
 
-    It is not rejected for what too few rows say, or cannot say: the next ones may.
+    It is held, not rejected, where too few rows are the reason or only rows are missing for the
+    proof: later rows may change the verdict.
     """
     checks = (*alone, enough)
     failed = [check for check in checks if not check.passed]
@@ -44,7 +46,7 @@ def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form)
 
 
 def _judge(scores: Scores, form: Form, pair: tuple[Check, ...]) -> tuple[Verdict, str, bool]:
-    """Return the verdict on a fit challenger, its reason, and whether it took force."""
+    """Return the verdict on a fit challenger, its reason, and whether force was needed."""
     reason = _told(check for check in pair if check.name in _HEADLINES or not check.passed)
     if all(check.passed for check in pair):
         return Verdict.PROMOTE, reason or _unopposed(scores), False

@@ -1,4 +1,4 @@
-"""What a challenger has to be by itself: the checks whose failure is a REJECT."""
+"""Checks of a challenger by itself; a failure is a REJECT."""
 
 from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
@@ -6,11 +6,11 @@ from include.stages.decide.proven import agreeing, proven
 
 MIB = 2**20
 BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
-"""Checks whose figures are means over holdout rows."""
+"""Checks whose values are means over holdout rows, so that too few rows excuse their failure."""
 
 
 def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
-    """Check the challenger alone: its proof, its skill, and the floors of the spec."""
+    """Check the challenger alone: its leak proof, its skill, and the bounds of the spec."""
     card = scores.challenger
     return (
         proven(scores, "challenger", card.model_version),
@@ -26,12 +26,12 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
 def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
     """Check that the endpoint answers with the challenger as the pipeline does, where it was asked.
 
-    The value is the number of answers that differ and of replicas that refused the version.
+    The value is the number of answers that differ, plus the replicas that refused the version.
     """
     if preflight is None or not preflight.needed:
         return ()
-    found = float(preflight.differences)
-    return (Check("preflight", preflight.passed, found, 0.0, preflight.sentence, ceiling=True),)
+    count = float(preflight.differences)
+    return (Check("preflight", preflight.passed, count, 0.0, preflight.sentence, ceiling=True),)
 
 
 def _beats_no_skill(card: Scorecard) -> Check:

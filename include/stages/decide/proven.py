@@ -1,11 +1,11 @@
-"""The leak proof of a contender as a check."""
+"""Leak proof as a check: shows that neither contender was fitted on a holdout row."""
 
 from include.records.judging import Check, Proof, Scores
 from include.stages.decide.adopted import agreement, grounds
 
 
 def proven(scores: Scores, contender: str, version: str) -> Check:
-    """Check that a model version was fitted on no row of the holdout; no proof is no."""
+    """Check that a model version was fitted on no holdout row; a missing proof fails."""
     title = f"{contender} version {version}"
     proof = proof_of(scores, version)
     sentence = f"{title} was fitted on {proof.fitted_rows} rows, none of them in the holdout"
@@ -20,13 +20,13 @@ def proven(scores: Scores, contender: str, version: str) -> Check:
 
 
 def agreeing(scores: Scores, contender: str, version: str) -> tuple[Check, ...]:
-    """Check that an adopted model does on older rows as on later ones, where older ones count."""
+    """Check that an adopted model scores alike on older and later rows, where older ones count."""
     ground = proof_of(scores, version).adopted
     check = None if ground is None else agreement(contender, ground)
     return (check,) if check is not None and check.passed else ()
 
 
 def proof_of(scores: Scores, version: str) -> Proof:
-    """Return the proof of a model version; that nobody looked is one that does not hold."""
-    found = (proof for proof in scores.proofs if proof.model_version == version)
-    return next(found, Proof(version, 0, 0, "nobody looked"))
+    """Return the proof of a model version; where there is none, one that does not hold."""
+    proofs = (proof for proof in scores.proofs if proof.model_version == version)
+    return next(proofs, Proof(version, 0, 0, "nobody looked"))

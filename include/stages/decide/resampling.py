@@ -1,8 +1,14 @@
-"""What the choice of holdout rows can do to a difference in F1 by chance.
+"""The paired bootstrap: how much the choice of holdout rows changes a difference in F1.
 
-The paired bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993; paired over two
-systems in Koehn, EMNLP 2004). F1 needs only eight counts, and drawing rows with replacement makes
-these a multinomial, so it is drawn directly: exact, in milliseconds.
+Efron and Tibshirani, An Introduction to the Bootstrap, 1993; paired over two systems in Koehn,
+EMNLP 2004. F1 depends on eight counts alone, and drawing rows with replacement makes these a
+multinomial, so the counts are drawn directly: exact, in milliseconds.
+
+    F1 = 2 hits / (2 hits + misses + false calls)
+
+Example: of 50 positives both models call 30, the challenger alone 8, the champion alone 2; of 150
+negatives it is 0, 3 and 7. The challenger has 38 hits, 12 misses and 3 false calls, F1 0.835; the
+champion 32, 18 and 7, F1 0.719. The gain of 0.116 is above 0 on 99.0 % of resamples.
 """
 
 import math
@@ -14,6 +20,7 @@ from numpy.typing import NDArray
 from include.records.judging import Agreement
 
 DRAWS = 10_000
+"""Resampled holdouts."""
 # A decision made again from the same scores has to come out the same.
 SEED = 0
 Gains = NDArray[np.float64]
@@ -21,11 +28,12 @@ Gains = NDArray[np.float64]
 
 
 def gains(agreement: Agreement) -> Gains:
-    """Return the gain in F1 on resampled holdouts; the agreement must count a row.
+    """Return the gain in F1 on resampled holdouts, float64 of shape (DRAWS,).
 
-    Swapped contenders have the same gains with the other sign, number by number: one of the two
-    orders is drawn and stands for both. Where both orders are the same counts, half of the gains
-    are the other half with the other sign.
+    The agreement must count at least one row. Exchanging the contenders gives the same gains with
+    the opposite sign, number by number: only one of the two orders is drawn and stands for both.
+    Where both orders have the same counts, the second half of the gains is the first with the
+    opposite sign.
     """
     mirror = Agreement(_swapped(agreement.positives), _swapped(agreement.negatives))
     if _counts(mirror) < _counts(agreement):
@@ -38,22 +46,26 @@ def gains(agreement: Agreement) -> Gains:
 
 
 def win_share(gained: Gains) -> float:
-    """Return on what share of the resampled holdouts the challenger wins.
+    """Return the share of resampled holdouts on which the challenger wins, from 0 to 1.
 
-    An equal F1 is half a win: two models that call every row alike win half of the time.
+    An equal F1 counts half: two models that call every row alike win half of the time.
     """
     return float(np.mean(gained > 0) + np.mean(gained == 0) / 2)
 
 
 def asked(confidence: float, looks: int, rows: int) -> float:
-    """Return the share that has to be won after so many looks at a holdout of so many rows.
+    """Return the share of resamples to be won, after so many looks at a holdout of so many rows.
 
     As in the Ladder (Blum and Hardt, The Ladder: A Reliable Leaderboard for Machine Learning
-    Competitions, ICML 2015) the champion gives way only to a gain beyond the noise of the
+    Competitions, ICML 2015) the champion is replaced only for a gain beyond the noise of the
     difference. The paper's union bound (theorem 3.1) runs over the k models judged and the steps of
-    the score, 1/n in its parameter-free form, so the square of what chance can do grows with
-    log(4kn). The margin, in standard deviations, grows by as much from the first look on. No margin
-    stays none: a confidence of 0.5 is never corrected.
+    the score, 1/n in its parameter-free form, so the square of what chance can do grows with log(4
+    k n). With Phi the normal distribution function, k earlier looks and n rows::
+
+        Phi(Phi^-1(confidence) * sqrt(log(4 n (1 + k)) / log(4 n)))
+
+    At n = 1,000 a confidence of 0.95 becomes 0.957 after 1 look, 0.969 after 10 and 0.980 after
+    100. A confidence of 0.5 has no margin and is never corrected.
     """
     if not looks:
         return confidence

@@ -1,15 +1,15 @@
-"""Whether there are rows enough to judge anybody by."""
+"""Whether the holdout has enough rows of each class to judge a model on."""
 
 from collections.abc import Mapping
 
 from include.records.judging import Check, Scorecard
 
 LEAST_OF_A_CLASS = 10
-"""Holdout rows of each class without which figures say next to nothing."""
+"""Holdout rows of each class below which scores mean next to nothing."""
 
 
 def enough_rows(card: Scorecard) -> Check:
-    """Check that there are holdout rows of each class to judge anybody by."""
+    """Check that the holdout has enough rows of each class to judge a model on."""
     counts = {"positive": card.positives, "negative": card.rows - card.positives}
     fewest, bound = min(counts.values()), LEAST_OF_A_CLASS
     sentence = (
@@ -23,7 +23,7 @@ def enough_rows(card: Scorecard) -> Check:
 
 
 def missing(counts: Mapping[str, int]) -> str:
-    """Say how many more rows of a class it takes, empty when there are enough; counts by class."""
+    """Say how many more rows of each class are needed, by counts per class; empty for none."""
     least = LEAST_OF_A_CLASS
     wanting = ((least - counts[name], name) for name in ("positive", "negative"))
     return " and ".join(f"{rows} more {name}" for rows, name in wanting if rows > 0)

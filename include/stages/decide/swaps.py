@@ -1,16 +1,17 @@
-"""What chance can do to a difference in F1 where two models differ on few rows: exactly.
+"""The exact paired randomisation test of a gain in F1, for models that differ on few rows.
 
-Were the two equally good, either could have made either call on a row where they differ. So their
-calls are swapped on each of d such rows or not, 2^d ways of equal chance, and the share of ways
-whose gain is as large as the one that was seen is the p-value (the paired randomisation test:
-Noreen, Computer Intensive Methods for Testing Hypotheses, 1989; for F1: Yeh, COLING 2000).
+If the two models were equally good, either could have made either call on a row where they differ.
+So on each of d such rows their calls are swapped or not, 2^d ways of equal chance, and the share of
+ways whose gain is at least as large as the observed one is the p-value (Noreen, Computer Intensive
+Methods for Testing Hypotheses, 1989; for F1: Yeh, COLING 2000).
 
-F1 needs counts alone. Of P differing positives and N differing negatives the challenger has the
-calls on a and b after a swap, in C(P, a) * C(N, b) ways, so at most (P + 1) * (N + 1) gains stand
-for all. They are fractions: equal gains are equal.
+F1 depends on counts alone. Of P differing positives and N differing negatives the challenger has
+the calls on a and b after a swap, in C(P, a) * C(N, b) ways, so at most (P + 1) * (N + 1) gains
+stand for all ways. They are fractions, so that equal gains compare equal.
 
-    3 positives found by the challenger alone, none by the champion alone: of 8 ways 1 has a gain as
-    large, p = 1/8.
+Example: of 8 positives both call 5 and the challenger alone the other 3, without false calls. Of
+the 2^3 = 8 ways 1 gives a gain of 3/13, 3 of 8/105, 3 of -8/105 and 1 of -3/13. The observed gain
+is 3/13, so p = 1/8 and `smaller` is 7/8.
 """
 
 from collections.abc import Iterator
@@ -27,36 +28,36 @@ class Swaps:
     """The gains in F1 that swapping can give, each with the number of ways to it."""
 
     seen: Fraction
-    """The gain of the calls as they are."""
+    """The observed gain: that of the calls as they are."""
     ways: dict[Fraction, int]
 
     @property
     def smaller(self) -> float:
-        """Share of all ways that give the challenger a smaller gain: 1 - p."""
+        """The share of ways that give the challenger a smaller gain than observed: 1 - p."""
         return self._share(gain for gain in self.ways if gain < self.seen)
 
     @property
     def larger(self) -> float:
-        """Share of all ways that give it a larger gain: 1 - p of a loss."""
+        """The share of ways that give it a larger gain than observed: 1 - p of a loss."""
         return self._share(gain for gain in self.ways if gain > self.seen)
 
     def smallest_gain(self, bound: float) -> float | None:
-        """Return the smallest gain with that share of all ways below it, None without one."""
+        """Return the smallest positive gain with this share of ways below it or more, else None."""
         left = sum(self.ways.values())
-        found = None
+        smallest = None
         for gain in sorted(self.ways, reverse=True):
             left -= self.ways[gain]
             if gain <= 0 or left / sum(self.ways.values()) < bound:
                 break
-            found = float(gain)
-        return found
+            smallest = float(gain)
+        return smallest
 
     def _share(self, gains: Iterator[Fraction]) -> float:
         return float(Fraction(sum(self.ways[gain] for gain in gains), sum(self.ways.values())))
 
 
 def swaps(agreement: Agreement) -> Swaps:
-    """Return what every swap of differing calls gives; 2^d ways, so d has to be small."""
+    """Return what every swap of differing calls gives; there are 2^d ways, so d has to be small."""
     _, mine, theirs, _ = agreement.positives
     _, mine_false, theirs_false, _ = agreement.negatives
     hits, alarms = mine + theirs, mine_false + theirs_false
@@ -68,11 +69,12 @@ def swaps(agreement: Agreement) -> Swaps:
 
 
 def _gain(agreement: Agreement, hits: tuple[int, int], alarms: tuple[int, int]) -> Fraction:
-    """Return the gain in F1 when each contender alone has so many hits and false alarms."""
-    positives, found = sum(agreement.positives), agreement.positives[3]
-    false = agreement.negatives[3]
+    """Return the gain in F1 when each contender alone has so many hits and so many false calls."""
+    positives, both_hit = sum(agreement.positives), agreement.positives[3]
+    both_false = agreement.negatives[3]
     challenger, champion = (
-        _f1(positives, found + hit, false + alarm) for hit, alarm in zip(hits, alarms, strict=True)
+        _f1(positives, both_hit + hit, both_false + alarm)
+        for hit, alarm in zip(hits, alarms, strict=True)
     )
     return challenger - champion
 
