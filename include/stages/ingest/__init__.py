@@ -1,8 +1,8 @@
-"""From a delivery to typed rows, a part at a time, each bad row refused on its own.
+"""Reads a delivery into typed rows, part by part, and refuses each bad row on its own.
 
-A row is refused, never repaired: a guess would reach the model. A file is refused only when no
-row of it can be trusted: a column is missing or of another kind, or too large a share of the rows
-is bad.
+A row is refused, never repaired: a guess would reach the model. A file is refused only when none of
+its rows can be trusted: a column is missing or of another kind, or too large a share of the rows is
+bad.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,23 +62,24 @@ _FEW = 2
 OTHER_SHARE = 0.01
 """A file with a larger share of numbers in another notation is refused whole."""
 ENOUGH_LINES = 1 << 19
-"""From so many lines on a file has to be mostly good as far as it is read."""
+"""From this many lines on, a file is refused as soon as too many of its lines are bad."""
 
 
 @dataclass(frozen=True)
 class Ingested:
-    """A delivery that is being read."""
+    """A delivery while it is being read."""
 
     contract: Contract
-    """The one that was given, or one that the start of the file shows, without what was seen."""
+    """The contract that was given, else one derived from the start of the file, without ranges and
+    categories seen."""
     extra: tuple[str, ...]
-    """Columns that the spec would take but the contract does not know: they are not read."""
+    """Columns that the spec selects but the contract does not have: they are not read."""
     parts: Iterator[TypedPart]
-    """To be taken once, each made when it is asked for; raises FileRefusedError."""
+    """To be iterated once; each part is read when it is asked for. Raises FileRefusedError."""
     remarks: tuple[str, ...] = ()
-    """What its sender may not expect of how a first file is read, a sentence each."""
+    """Sentences on what its sender may not expect of how the file is read."""
     absent: tuple[str, ...] = ()
-    """Features that the file has no column of."""
+    """Features that the file has no column for."""
 
 
 def ingest(
@@ -86,8 +87,8 @@ def ingest(
 ) -> Ingested:
     """Read a delivery called `name` (see `open_table`) in parts of about `size` bytes.
 
-    Raises FileRefusedError, here and while the parts are taken. Memory is a few times `size`,
-    however large the file is.
+    `contract` is None for the first file of a spec. Raises FileRefusedError, here and while the
+    parts are iterated. Memory is a few times `size`, however large the file is.
     """
     source, data = Source(file, name, spec.data, size), spec.data
     if contract is None:
@@ -101,14 +102,14 @@ def ingest(
         one for one in table.columns if data.selects(one) and one not in contract.features
     )
     absent = tuple(name for name in contract.features if not table.has(name))
-    # One without a name is an index in the first place only.
+    # A column without a name is taken for an index in the first place only.
     require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
     said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
     return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said, absent)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
-    """Raise BadRowsError when more lines of a delivery are in bad rows than the spec allows."""
+    """Raise BadRowsError when a larger share of lines is in bad rows than the spec allows."""
     if lines and bad_lines / lines > data.max_refused_share:
         raise BadRowsError(
             f"{bad_lines:,} of {lines:,} lines are in bad rows, more than the share of "
@@ -119,8 +120,8 @@ def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
 def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
     """Raise BadRowsError when many rows are refused for a number in another notation.
 
-    `counts` are the refused rows by reason. Those who are left would be a biased sample: of amounts
-    written 1,234.50 all below 1,000.
+    `counts` are the refused rows by reason. The remaining rows would be a biased sample: of amounts
+    written 1,234.50, all those below 1,000.
     """
     others = counts.get(OTHER_NOTATION, 0)
     if others > max(_FEW, OTHER_SHARE * lines):
@@ -132,7 +133,7 @@ def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
 
 
 def _mostly_good(parts: Iterator[TypedPart], data: Data) -> Iterator[TypedPart]:
-    """Yield the parts until too many lines are bad: of a hopeless file the start is enough."""
+    """Yield parts until too many lines are bad: the start of a hopeless file is enough."""
     bad_lines = lines = 0
     for part in parts:
         yield part

@@ -1,4 +1,4 @@
-"""What the first batch showed of every column, and how often a later one leaves it."""
+"""Ranges, categories and gaps of the first batch, and how often later batches go beyond them."""
 
 import json
 import unicodedata
@@ -12,29 +12,31 @@ from include.stages.ingest.first_file import MOST_CATEGORIES
 from include.text.showable import showable_name
 
 _LARGEST_EXACT = 1 << 24
-"""Up to here float32 tells every whole number from the next."""
+"""The largest whole number up to which float32 holds every one, 2^24."""
 _LARGEST_READ = float(1 << 53)
-"""Up to here float64 does, in which numbers are read."""
+"""The same for float64, in which numbers are read, 2^53."""
 _GAP_WORDS = frozenset(
     ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "nat", "<na>", "?", "-", "--", ".", "\\n")
 )
-"""What programs and people write where nothing is known."""
+"""What programs and people write for a missing value, in lower case."""
 _UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
+"""Unicode categories of characters that cannot be seen."""
 
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """What some rows hold, by column; no range and no category of one that is always missing."""
+    """What some rows hold, by column; a column that is always missing has no range or category."""
 
     ranges: Mapping[str, tuple[float, float]]
+    """The lowest and the highest number."""
     categories: Mapping[str, frozenset[str]]
     gaps: frozenset[str] = frozenset()
     """The columns in which a value is missing."""
     merged: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Two numbers of a column that are one to a model, which computes in float32."""
+    """Two numbers of a column that are equal to a model, which computes in float32."""
 
     def merge(self, other: "ColumnSummary") -> "ColumnSummary":
-        """Return what was seen in either."""
+        """Return the summary of both sets of rows."""
         ranges = {
             name: _wider(self.ranges.get(name), other.ranges.get(name))
             for name in [*self.ranges, *other.ranges]
@@ -67,7 +69,7 @@ def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
 
 
 def merging(summary: ColumnSummary) -> Iterator[str]:
-    """Yield a sentence for each column whose values are not told apart, or fewer than they look."""
+    """Yield a sentence for each column with values that models or readers cannot tell apart."""
     for name, (one, other) in summary.merged.items():
         what = f"{one:.15g} and {other:.15g} are"
         if one == other:
@@ -93,7 +95,7 @@ def _like_gaps(name: str, categories: frozenset[str]) -> Iterator[str]:
 
 
 def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
-    """Yield a sentence about categories that a person would take for one."""
+    """Yield a sentence about categories that a person would take for the same one."""
     alike: dict[str, list[str]] = {}
     for text in sorted(categories if len(categories) <= MOST_CATEGORIES else ()):
         alike.setdefault(_plainest(text), []).append(text)
@@ -108,21 +110,21 @@ def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
 
 
 def _plainest(text: str) -> str:
-    """Return what is left of a text for a reader who looks neither at case nor at spaces."""
+    """Return a text without differences of case, width and spaces, for comparing it."""
     letters = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(one for one in letters if unicodedata.category(one) not in _UNSEEN)
+    return "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
 
 
 def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:
-    """Return the contract with what its batch showed.
+    """Return the contract with the ranges, categories and gaps of its first batch.
 
-    A column of more than MOST_CATEGORIES categories gets none: nobody would read them.
+    A column of more than MOST_CATEGORIES categories gets none: the list would be too long to read.
     """
     return replace(contract, columns=tuple(_with_seen(one, summary) for one in contract.columns))
 
 
 def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
-    """Count, per column that has any, the rows beyond what the first batch showed."""
+    """Count, for each column that has any, the rows beyond what the first batch held."""
     counts = [
         beyond.sum().alias(one.name)
         for one in contract.columns
@@ -134,11 +136,12 @@ def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
 
 
 def _merged(values: pl.Series) -> tuple[float, float] | None:
-    """Return two different numbers that float32 does not tell apart."""
+    """Return two different numbers that are equal in float32, None where there are none."""
     distinct = values.drop_nulls().unique().sort()
     same = distinct.cast(pl.Float32).diff() == 0
     place = same.arg_max()
     if place is None or not same[place]:
+        # Whole numbers this large were rounded already when they were read as float64.
         largest = max((distinct[0], distinct[-1]), key=abs)
         is_whole = bool((distinct % 1 == 0).all())
         return (largest, largest) if abs(largest) >= _LARGEST_READ and is_whole else None

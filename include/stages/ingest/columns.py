@@ -1,4 +1,4 @@
-"""Whether a file has the columns that it should have, and of kinds that can be read."""
+"""Checks that a file has the columns it should have, of kinds that can be read."""
 
 import json
 from collections import Counter
@@ -12,12 +12,13 @@ from include.spec.data_spec import Data
 from include.text.showable import showable_name
 
 OWN_COLUMNS = frozenset({"line", "label", "key_high", "key_low", "side", "batch"})
-"""Columns that a row gets beside its features, on its way and in the lake."""
+"""Columns that a row gets beside its features, while it is processed and in the lake."""
 _SHOWN = 5
+"""Names that a message lists at most."""
 
 
 def require_columns(columns: Sequence[str], data: Data, contract: Contract | None) -> None:
-    """Raise FileRefusedError when columns are missing, doubled or nothing the table can hold."""
+    """Raise FileRefusedError for columns that are missing, repeated or cannot be stored."""
     repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
     if repeated == [""]:
         raise FileRefusedError("the header has more than one column without a name")
@@ -41,20 +42,20 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
 
 def _without_target(columns: Sequence[str], target: str) -> str:
     shown = ", ".join(map(showable_name, columns[:_SHOWN]))
-    told = f"no target column '{target}'; the header starts {shown}"
+    problem = f"no target column '{target}'; the header starts {shown}"
     by_letters = {name.strip().casefold(): name for name in reversed(columns) if name.strip()}
     near = get_close_matches(target.strip().casefold(), by_letters, 1)
     if not near:
-        return told
+        return problem
     meant = showable_name(by_letters[near[0]])
     return (
-        f"{told}; did you mean {meant}? Call it {target} in the file, or write target = "
+        f"{problem}; did you mean {meant}? Call it {target} in the file, or write target = "
         f"{json.dumps(meant, ensure_ascii=False)} under [data] in the spec"
     )
 
 
 def require_values(features: Sequence[str], target: str, table: ParsedTable) -> None:
-    """Raise FileRefusedError when the format says that a column holds nothing that is read."""
+    """Raise FileRefusedError for columns of a type that holds no values that can be read."""
     if table.kinds is None:
         return
     _require_target(target, table)
@@ -67,9 +68,9 @@ def require_values(features: Sequence[str], target: str, table: ParsedTable) -> 
 
 
 def require_none_renamed(absent: Sequence[str], extra: Sequence[str]) -> None:
-    """Raise FileRefusedError when columns are gone and others have come: by another name, perhaps.
+    """Raise FileRefusedError when columns are absent and others are new: perhaps renamed.
 
-    A column that is only gone is missing in every row; one that has come is not read.
+    A column that is only absent is missing in every row; one that is only new is not read.
     """
     if absent and extra:
         raise FileRefusedError(
@@ -80,10 +81,10 @@ def require_none_renamed(absent: Sequence[str], extra: Sequence[str]) -> None:
 
 
 def require_kinds(table: ParsedTable, contract: Contract) -> None:
-    """Raise FileRefusedError when the format says that a column cannot be of its kind.
+    """Raise FileRefusedError when a column's type cannot be of the kind in the contract.
 
-    Whatever can be spelled can be a category; a text can be a number, row by row; a date can be
-    nothing but a date.
+    Any value that has a spelling can be a category, and a text can be a number, row by row; a date
+    can be nothing but a date.
     """
     if table.kinds is None:
         return
@@ -124,7 +125,7 @@ def _require_usable(names: tuple[str, ...], data: Data) -> None:
     if not names:
         patterns = ", ".join(data.features)
         raise FileRefusedError(f"no column matches the feature patterns of the spec: {patterns}")
-    # The table tells names apart by their letters, not by their case.
+    # The table compares column names without case.
     times = Counter(name.casefold() for name in names)
     taken = [name for name in names if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
     if taken:
@@ -145,6 +146,6 @@ def _require_usable(names: tuple[str, ...], data: Data) -> None:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first names of a list, and that there are more."""
+    """Return the first names of a list, followed by `and more` where there are more."""
     shown = ", ".join(showable_name(name) or "one without a name" for name in names[:_SHOWN])
     return f"{shown} and more" if len(names) > _SHOWN else shown

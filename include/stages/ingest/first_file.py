@@ -1,4 +1,4 @@
-"""What the first file fixes: which columns are features, and what each of them holds."""
+"""Derives the contract from the first file: which columns are features, and their kinds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,15 +20,18 @@ from serving.values.notation import PLAIN, Notation
 from serving.values.spelling import SPELLING
 
 MOST_CATEGORIES = 1_000
-"""A column of texts with more distinct ones, most of them in one row only, is no feature."""
+"""A text column with more distinct values, most of them in one row only, is refused as feature."""
 _ALIKE = 0.5
+"""Similarity from which a column name counts as a misspelling of a pattern, from 0 to 1."""
 _TYPED: Mapping[Held, Notation] = {
     "number": PLAIN,
     "truth": Notation(boolean=True),
     "date": Notation(date="%Y-%m-%d"),
     "nothing": PLAIN,
 }
+"""How numbers of a typed column are written as text."""
 _FEWEST_COUNTED = 20
+"""Rows from which a column of 1, 2, 3 ... is taken for a row number."""
 _LEADING_ZERO = r"^[-+]?0\d+$"
 _DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
 _Shown = tuple[Kind, Notation]
@@ -40,18 +43,18 @@ class First:
 
     table: ParsedTable
     first_chunk: Chunk | None
-    """Its first rows, None where it has none; `table` goes on behind them."""
+    """Its first rows, None where it has none; `table` continues behind them."""
     contract: Contract
     remarks: tuple[str, ...]
-    """What its sender may not expect of how it is read, a sentence each."""
+    """Sentences on what its sender may not expect of how the file is read."""
 
 
 def read_first(source: Source, spec: Spec) -> First:
-    """Read the start of a first file, and on where a column has no value there.
+    """Read the start of a first file, and more of it where a column has no value there.
 
-    The contract is as the spec states, else as the file shows. Raises FileRefusedError for a column
-    of texts that are hardly ever the same, or that look like numbers in a notation that cannot be
-    told, and for a name in the spec that no column has.
+    The contract is as the spec states, else as the file shows. Raises FileRefusedError for a text
+    column whose values hardly ever repeat, or look like numbers in an ambiguous notation, and for a
+    name in the spec that no column has.
     """
     columns = source.columns()
     if spec.data.target in columns:  # without it the file is another one altogether
@@ -83,25 +86,25 @@ def _started(source: Source, features: tuple[str, ...]) -> tuple[ParsedTable, Ch
 
 
 def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> dict[str, Chunk]:
-    """Return, for each feature that has any, the first rows in which it has a value."""
+    """Return, for each feature with a value in the file, the first rows in which it has one."""
     if start is None:
         return {}
-    found = {one: start for one in features if has_values(start, one)}
-    if len(found) == len(features):
-        return found
+    first_chunks = {one: start for one in features if has_values(start, one)}
+    if len(first_chunks) == len(features):
+        return first_chunks
     table = source.opened()
-    while left := [one for one in features if one not in found]:
+    while left := [one for one in features if one not in first_chunks]:
         chunk = table.read(left, typed_numbers(left, table, source.data))
         if chunk is None:
             break
-        found |= {one: chunk for one in left if has_values(chunk, one)}
-    return found
+        first_chunks |= {one: chunk for one in left if has_values(chunk, one)}
+    return first_chunks
 
 
 def require_patterns(columns: Sequence[str], data: Data) -> None:
     """Raise FileRefusedError when the spec names columns that the first file does not have.
 
-    A name that is misspelt in `exclude` would keep a leak, and one in `features` lose a feature.
+    A misspelt name in `exclude` would let a leak in, and one in `features` would lose a feature.
     """
     wrong = [
         _misnamed(field, pattern, columns)
@@ -114,12 +117,14 @@ def require_patterns(columns: Sequence[str], data: Data) -> None:
 
 def _misnamed(field: str, pattern: str, columns: Sequence[str]) -> str:
     near = nearest_name(pattern, columns, _ALIKE)
-    said = f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first file"
-    return f"{said} is called so" + (f"; did you mean {showable_name(near)}?" if near else "")
+    sentence = (
+        f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first file"
+    )
+    return f"{sentence} is called so" + (f"; did you mean {showable_name(near)}?" if near else "")
 
 
 def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
-    """Yield a sentence for everything about a first file that its sender may not expect."""
+    """Yield a sentence for each decision on columns that its sender may not expect."""
     left_out = [one for one in columns if is_index(one) and not data.selects(one)]
     if left_out:
         names = ", ".join(showable_name(one) or "one without a name" for one in left_out)
@@ -148,7 +153,7 @@ def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data
 
 
 def _counting(name: str, values: pl.Series) -> Iterator[str]:
-    """Tell of a column that is the number of its row."""
+    """Yield a sentence for a column that is the number of its row."""
     numbers = as_number(values)
     if len(numbers) < _FEWEST_COUNTED or numbers.null_count() or numbers[0] not in {0, 1}:
         return
@@ -174,7 +179,7 @@ def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
 
 
 def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
-    """Tell of categories that are numbers, in a file that has them as texts."""
+    """Yield a sentence for categories that are numbers, stored as texts in a typed file."""
     if len(texts) and not as_number(texts).null_count():
         yield (
             f"column {name} holds numbers such as {showable_name(texts[0])}, but the file has them "

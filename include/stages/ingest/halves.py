@@ -1,9 +1,10 @@
-r"""Rows that may be half of a row: a line end too many cuts one in two, and a half may look whole.
+"""Finds rows that may be half of a row, cut in two by a stray line end, though they look whole.
 
 `12.5,red,1` cut in its first field is `12` and `.5,red,1`: the second has a field for every column,
-and a number that nobody wrote. Cut in its last field, or its text in quotes closed too soon, the
-first half looks whole. The other half gives it away: a line of a single field, or one that begins
-within a text in quotes. A row beside it is refused where both together are a value of the column.
+and a number that nobody wrote. Cut in its last field, or where its quoted text is closed too soon,
+the first half looks whole. The other half gives it away: a line of a single field, or one that
+begins within quoted text. A good row beside it is refused where both together form a value of the
+column.
 """
 
 import csv
@@ -29,7 +30,7 @@ _DAMAGED = frozenset({RAGGED, STRAY, UNCLOSED})
 
 @dataclass(frozen=True)
 class Judged:
-    """A chunk with its good rows and its bad ones, both in the file's order."""
+    """A chunk with its good rows and its refused ones, both in the file's order."""
 
     chunk: Chunk
     frame: pl.DataFrame
@@ -37,14 +38,14 @@ class Judged:
 
     @property
     def first_bad(self) -> RefusedRow | None:
-        """The bad row that it begins with, None where that is a good one."""
+        """The refused row that the chunk begins with, None where it begins with a good one."""
         lines = self.frame["line"]
         is_first = self.refused and not (len(lines) and lines[0] < self.refused[0].line)
         return self.refused[0] if is_first else None
 
     @property
     def last_bad(self) -> RefusedRow | None:
-        """The bad row that it ends with, None where that is a good one."""
+        """The refused row that the chunk ends with, None where it ends with a good one."""
         lines = self.frame["line"]
         is_last = self.refused and not (len(lines) and lines[-1] > self.refused[-1].line)
         return self.refused[-1] if is_last else None
@@ -52,7 +53,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Edges:
-    """The columns in which a cut row is put together, and at what rows are cut into fields."""
+    """The first and the last column of a file, where a cut row joins, and its separator."""
 
     separator: str
     first: str
@@ -60,7 +61,7 @@ class Edges:
     contract: Contract
 
     def whole(self, judged: Iterable[Judged]) -> Iterator[TypedPart]:
-        """Yield the parts of a delivery, each without the rows that may be half of one."""
+        """Yield the parts of a delivery without the good rows that may be half of a row."""
         before: RefusedRow | None = None
         end: list[Judged | None] = [None]
         for one, following in pairwise(chain(judged, end)):
@@ -89,7 +90,7 @@ class Edges:
     def _beside(
         self, judged_part: Judged, halves: Sequence[RefusedRow], bad: Collection[int]
     ) -> Iterator[tuple[int, RefusedRow]]:
-        """Yield the good rows that go on in a half, or end in one, by their lines."""
+        """Yield, by line, the good rows that continue in a half, or that a half continues in."""
         order = pl.Series([*judged_part.frame["line"], *bad], dtype=pl.Int64).sort()
         for half in halves:
             place = int(order.search_sorted(half.line))
@@ -103,7 +104,7 @@ class Edges:
                         yield line, RefusedRow(line, column, HALF, raw, cell)
 
     def _joins(self, half: RefusedRow, cell: str, column: str, *, goes_on: bool) -> bool:
-        """Say whether a cell and the half before or behind it are a value of the column."""
+        """Say whether a cell and the half before or behind it form a value of the column."""
         if self._begins_in_quotes(half):
             return goes_on and self._categories(column) is not None
         (text,) = self._fields(half.raw)

@@ -1,4 +1,4 @@
-"""What stands in the target: the positive label, a negative one, or neither."""
+"""Reads the target column: the positive label, a negative one, or neither."""
 
 from collections.abc import Callable
 
@@ -13,17 +13,17 @@ _TRUTHS = frozenset({"true", "false"})
 
 
 def labels(values: pl.Series, contract: Contract) -> pl.Series:
-    """Return 1 and 0 as Int8, null for what is neither; `values` are texts.
+    """Return 1 and 0 as Int8, shape (rows,), null for neither label; `values` are texts.
 
-    A truth is said in any case, and by yes and no; a number with or without a fraction of zero; a
-    text as it stands, in its one form.
+    A truth matches in any case, also as yes and no; a number with or without a fraction of zero; a
+    text in its canonical spelling.
     """
     positive = _is_label(values, contract.positive)
     negative = pl.Series([False]).new_from_index(0, len(values))
     for label in contract.negatives:
         negative |= _is_label(values, label)
-    one = pl.when(positive).then(1).when(negative).then(0).otherwise(None)
-    return pl.select(one.cast(pl.Int8)).to_series()
+    label_number = pl.when(positive).then(1).when(negative).then(0).otherwise(None)
+    return pl.select(label_number.cast(pl.Int8)).to_series()
 
 
 def _is_label(values: pl.Series, label: Label) -> pl.Series:

@@ -1,4 +1,4 @@
-"""What the target of a delivery holds, when it is not the two labels that are expected."""
+"""Counts what the target of a delivery holds, and explains labels that are not the two expected."""
 
 import json
 from collections import Counter
@@ -17,24 +17,29 @@ from serving.values.spelling import spelled
 _MOST_VALUES = 1_000
 """Distinct values that are counted: a target with more of them is no label."""
 _MOST_CLASSES = 20
+"""A target with more values than this is taken for a number or a name."""
 _MOST_TOLD = 5
+"""Values that a message lists at most."""
 _LONGEST = 40
+"""Characters of a value that a message shows."""
 _STRAY_SHARE = 0.01
+"""Other values below this share of the rows are taken for slips."""
 _HALF = 0.5
 _FAR = 0.2
-"""A share that moved less may have moved by chance."""
+"""A positive share that moved by less may have moved by chance."""
 _ENOUGH_ROWS = 20
 _AFFIRMED = frozenset({"1", "t", "true", "y", "yes", "pos", "positive"})
+"""Values that mean yes, in lower case."""
 
 
 @dataclass
 class LabelTally:
-    """How often the target held what."""
+    """Counts of what the target held, over the parts so far."""
 
     positive: int = 0
     negative: int = 0
     others: Counter[str] = field(default_factory=Counter)
-    """Rows by what is neither label and not empty."""
+    """Rows by value, of values that are neither label and not empty."""
     empty: int = 0
     """Rows in which the target is empty."""
     has_more: bool = False
@@ -52,13 +57,13 @@ class LabelTally:
 
     @property
     def is_slip(self) -> bool:
-        """Whether other values are as rare as a slip of the pen makes them."""
+        """Whether other values are as rare as typing errors."""
         others = self.others.total()
         return others == 1 or others < _STRAY_SHARE * (self.known + others)
 
     @property
     def is_odd(self) -> bool:
-        """Whether the target holds what has to be told: other values, or nothing at all."""
+        """Whether the target needs a message: it holds other values, or no value at all."""
         return not self.is_slip if self.others else bool(self.empty and not self.known)
 
     def add(self, frame: pl.DataFrame, refused: Iterable[RefusedRow]) -> None:
@@ -80,10 +85,10 @@ class LabelTally:
 
 
 def require_labels(labels: LabelTally) -> None:
-    """Raise BadRowsError when the values are others than the two labels.
+    """Raise BadRowsError when the target holds other values than the two labels.
 
-    That is when one label is nowhere and something else is in its place, more often than by a slip:
-    of 1 and 2 where 1 and 0 belong, all rows that look good would be of one class.
+    That is when one label does not occur and other values do, more often than by a slip: with 1 and
+    2 where 1 and 0 are expected, all rows that look good would be of one class.
     """
     lacks_one = not (labels.positive and labels.negative)
     if labels.others and lacks_one and not (labels.known and labels.is_slip):
@@ -91,7 +96,7 @@ def require_labels(labels: LabelTally) -> None:
 
 
 def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
-    """Say which values the target holds, the commonest first, and what to write where."""
+    """Say which values the target holds, the commonest first, and how to mend it."""
     if not labels.others and not labels.known:
         return (
             f"The target {data.target} is empty in {counted(labels.empty, 'row')}: each needs "
@@ -169,13 +174,13 @@ def _mend(labels: LabelTally, counts: Counter[str], data: Data, *, is_first: boo
 
 
 def _sorted_by_sense(rare: str, common: str) -> tuple[str, str]:
-    """Return which is the positive label: the one that says so, else the rarer."""
+    """Return positive and negative: positive is the value that means yes, else the rarer one."""
     says_so = rare.casefold() not in _AFFIRMED and common.casefold() in _AFFIRMED
     return (common, rare) if says_so else (rare, common)
 
 
 def _plain(cell: str) -> str:
-    """Return a value as it is told: a whole number without `.0`, a text without spaces around."""
+    """Return a value as a message shows it: a whole number without `.0`, a text stripped."""
     text = cell.strip()
     try:
         number = float(text)

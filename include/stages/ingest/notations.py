@@ -1,8 +1,8 @@
-"""Which notation the texts of a first file's column are written in.
+"""Detects the notation in which the texts of a first file's column write numbers or dates.
 
-A column that looks like numbers or dates is read as such in one notation, or the file is refused
-with what would declare it: as categories it would be misread in silence, and of a column of amounts
-exactly the large ones would be lost.
+A column that looks like numbers or dates is read in one notation, or the file is refused with the
+line of the spec that would state it: read as categories it would be misread silently, and of a
+column of amounts exactly the large ones would be lost.
 """
 
 import re
@@ -18,7 +18,7 @@ from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import AROUND, truth
 
 _SAMPLE = 500
-"""So many distinct texts, plain and others, tell which notations are possible."""
+"""Distinct texts, of plain numbers and of others each, that decide which notations are possible."""
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
@@ -56,7 +56,7 @@ _LIKE_TIME = re.compile(
     r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE
 )
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
-"""Of decimals and of thousands."""
+"""Pairs of decimal and thousands separators."""
 _DATES = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
     *("%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%b %d %Y"),
@@ -74,7 +74,7 @@ _EXAMPLES: Mapping[str, Notation | None] = {
 
 @dataclass(frozen=True)
 class ColumnTexts:
-    """How often each text stands in a column, as far as it is read; missing ones left out."""
+    """How many rows hold each text of a column, as far as it is read; missing values left out."""
 
     name: str
     rows: Mapping[str, int]
@@ -82,7 +82,7 @@ class ColumnTexts:
     lines: pl.Series
 
     def shown(self, text: str) -> str:
-        """Return a text with the first line that has it, for a person."""
+        """Return a text with the first line that has it, for a message."""
         place = (self.values.str.strip_chars() == text).arg_max() or 0
         return f"'{showable_name(text)}' in line {self.lines[place]}"
 
@@ -97,15 +97,13 @@ class ColumnTexts:
 
 
 def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | None:
-    """Return the notation of a column of texts that are numbers, None for one of categories.
+    """Return the notation of a text column that holds numbers, None for one of categories.
 
-    `lines` are the numbers of the rows' lines.
-
-    Raises FileRefusedError when the texts look like numbers or dates and no one notation, or more
-    than one, reads them.
+    `lines` are the line numbers of the rows. Raises FileRefusedError when the texts look like
+    numbers or dates, and no notation or more than one reads them.
     """
     texts = _present(values)
-    # As nearly always: then no text is looked at by itself.
+    # The usual case; no text is looked at by itself then.
     if not texts.cast(pl.Float64, strict=False).null_count():
         return PLAIN
     written = ColumnTexts(name, dict(texts.value_counts(sort=True).iter_rows()), values, lines)
@@ -129,7 +127,7 @@ def is_other_number(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """Say whether a text is a plain number, one beyond all measure too."""
+    """Say whether a text is a plain number, also one beyond the range of float64."""
     try:
         float(text.replace("_", "-"))
     except ValueError:
@@ -152,9 +150,9 @@ def _sample(rows: Mapping[str, int]) -> dict[str, int]:
 
 
 def _said_truths(written: ColumnTexts) -> bool:
-    """Say whether a column holds true or false, and nothing that says neither."""
-    said = {text.casefold() for text in written.rows}
-    return not said.isdisjoint(_TRUTHS) and all(truth(text) is not None for text in said)
+    """Say whether a column holds true or false, and no text that means neither."""
+    words = {text.casefold() for text in written.rows}
+    return not words.isdisjoint(_TRUTHS) and all(truth(text) is not None for text in words)
 
 
 def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
@@ -164,7 +162,7 @@ def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
 
 
 def _best(written: ColumnTexts, notations: Sequence[Notation]) -> list[Notation]:
-    """Return the notations that read the most rows, the simplest first; none that reads nothing."""
+    """Return the notations that read the most rows, simplest first; empty when none reads any."""
     counts = [written.count(iter(_read(written.rows, one))) for one in notations]
     most = max(counts, default=0)
     return [one for one, count in zip(notations, counts, strict=True) if most and count == most]
@@ -185,8 +183,8 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
 
 
 def _currency(text: str) -> str:
-    found = _CURRENCY.match(text) or _CURRENCY.search(text)
-    return (found.group(1) or found.group(2)) if found and _LIKE_NUMBER.fullmatch(text) else ""
+    match = _CURRENCY.match(text) or _CURRENCY.search(text)
+    return (match.group(1) or match.group(2)) if match and _LIKE_NUMBER.fullmatch(text) else ""
 
 
 def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
@@ -230,9 +228,10 @@ def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, fl
 
 
 def _generous(notation: Notation, texts: Mapping[str, int]) -> Notation:
-    """Return a notation that reads the same and, behind a decimal comma, thousands as well.
+    """Return a notation with a decimal comma extended by points for thousands.
 
-    The start of a file may hold small amounts only; a point beside a comma can be nothing else.
+    The start of a file may hold small amounts only, and beside a decimal comma a point can mean
+    nothing else. The notation stays as it is where the extended one would read a text otherwise.
     """
     if notation.decimal != "," or notation.thousands:
         return notation

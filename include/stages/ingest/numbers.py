@@ -1,6 +1,6 @@
-"""Texts as numbers and as categories: the same value from every format.
+"""Converts texts to numbers and to categories: the same value from every file format.
 
-Texts are read once each, however many rows hold them, by the readers that the server has too.
+Each distinct text is read once, by the readers that the server uses too.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import spelled, truth_words
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>")
-"""What stands for a missing number. A missing category is only ever empty."""
+"""Texts that stand for a missing number. A missing category is only ever empty."""
 
 
 def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
-    """Return the numbers that texts spell, null for what is none; Float64 as it is."""
+    """Return the numbers that texts spell, null for no number; Float64 is returned unchanged."""
     if values.dtype == pl.Float64:
         return values
     if notation == PLAIN:
@@ -25,16 +25,18 @@ def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
 
 
 def with_truths(numbers: pl.Series, texts: pl.Series) -> pl.Series:
-    """Return numbers with 1 and 0 where the texts say true and false."""
+    """Return numbers in which the texts true and false count as 1 and 0."""
     words = texts.str.strip_chars().str.to_lowercase()
-    said = words.replace_strict(["true", "false"], [1.0, 0.0], default=None)
-    return numbers.to_frame("n").select(pl.col("n").fill_null(said)).to_series().alias(numbers.name)
+    truths = words.replace_strict(["true", "false"], [1.0, 0.0], default=None)
+    return (
+        numbers.to_frame("n").select(pl.col("n").fill_null(truths)).to_series().alias(numbers.name)
+    )
 
 
 def as_text(values: pl.Series, spelling: int, known: tuple[str, ...] = ()) -> pl.Series:
-    """Return texts in their one form (see `spelled`); empty ones are null.
+    """Return texts in their canonical spelling (see `spelled`); empty ones are null.
 
-    Truths are said as the `known` categories say them, where these are such a pair.
+    Truths are spelled as in the `known` categories, where these are a pair such as yes and no.
     """
     words = truth_words(known) or {}
     own = {"true": words.get(True, "true"), "false": words.get(False, "false")}
@@ -49,7 +51,7 @@ def as_text(values: pl.Series, spelling: int, known: tuple[str, ...] = ()) -> pl
 def _each(values: pl.Series, read: Callable[[str], Any], dtype: Any) -> pl.Series:
     """Return what is read in each text, null where that is nothing."""
     distinct = values.drop_nulls().unique()
-    made = pl.Series([read(text) for text in distinct.to_list()], dtype=dtype)
-    if dtype == pl.String and distinct.equals(made, null_equal=False):
+    results = pl.Series([read(text) for text in distinct.to_list()], dtype=dtype)
+    if dtype == pl.String and distinct.equals(results, null_equal=False):
         return values
-    return values.replace_strict(distinct, made, default=None, return_dtype=dtype)
+    return values.replace_strict(distinct, results, default=None, return_dtype=dtype)

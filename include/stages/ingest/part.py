@@ -1,4 +1,4 @@
-"""A piece of a delivery, typed."""
+"""A typed part of a delivery."""
 
 from dataclasses import dataclass
 

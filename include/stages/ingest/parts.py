@@ -1,4 +1,4 @@
-"""A delivery from its bytes to judged parts, and which of its columns are wanted as numbers."""
+"""Reads a delivery into typed, checked parts, and decides which columns are read as numbers."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from serving.values.notation import PLAIN
 
 @dataclass(frozen=True)
 class Source:
-    """A delivery that can be read from its start as often as need be."""
+    """A delivery that can be read from its start any number of times."""
 
     file: BinaryIO
     name: str
@@ -27,21 +27,21 @@ class Source:
     size: int
 
     def opened(self) -> ParsedTable:
-        """Return its table from the start; FileRefusedError when it has none."""
+        """Return its table from the start; raises FileRefusedError when it has none."""
         return open_table(self.file, self.name, stated(self.data), self.size)
 
     def columns(self) -> tuple[str, ...]:
-        """Return all its columns, those too that come late."""
+        """Return all its columns, including JSON keys that appear late."""
         return all_columns(self.file, self.name, stated(self.data), self.size)
 
 
 def stated(data: Data) -> Stated:
-    """Return what a spec says of the text of deliveries."""
+    """Return what a spec states about the text of deliveries."""
     return Stated(data.target, data.encoding, data.columns)
 
 
 def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
-    """Yield the rows of a table that are held to a contract."""
+    """Yield the parts of a table, checked against a contract."""
     numbers = _numbers(table, contract)
     yield from _judged(table, contract, read(table, _columns(contract), numbers), numbers)
 
@@ -49,7 +49,11 @@ def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
 def first_parts(
     table: ParsedTable, contract: Contract, start: Chunk | None, data: Data
 ) -> Iterator[TypedPart]:
-    """Yield the rows of a first file, `start` its first ones: gaps are wrong where forbidden."""
+    """Yield the parts of a first file; `start` are its first rows.
+
+    A missing value is refused only where the spec forbids it: the contract does not know of gaps
+    yet.
+    """
     columns = tuple(
         replace(one, missing=not data.must_be_there(one.name)) for one in contract.columns
     )
@@ -60,7 +64,7 @@ def first_parts(
 
 
 def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
-    """Return the next rows; in a column that the file does not have every value is missing."""
+    """Return the next rows; a column that the file lacks is missing in every row."""
     chunk = table.read([one for one in columns if table.has(one)], numbers)
     absent = [one for one in columns if not table.has(one)]
     if chunk is None or not absent:
@@ -70,7 +74,7 @@ def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -
 
 
 def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set[str]:
-    """Return the columns that a typed format gives as numbers, unless the spec says otherwise."""
+    """Return the columns whose type is a number or truth, unless the spec says otherwise."""
     kinds = table.kinds or {}
     return {
         name
@@ -80,7 +84,7 @@ def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set
 
 
 def has_values(chunk: Chunk, column: str) -> bool:
-    """Say whether anything stands in a column."""
+    """Say whether a column of a chunk has any value that is not missing."""
     values = chunk.frame[column]
     if values.dtype == pl.String:
         return not values.str.strip_chars().fill_null("").is_in(MISSING).all()
@@ -112,7 +116,7 @@ def _columns(contract: Contract) -> list[str]:
 
 
 def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
-    """Return the columns that are wanted as numbers: of the others the texts tell."""
+    """Return the columns to read as numbers right away; the texts of the others decide."""
     return {
         one.name
         for one in contract.columns
@@ -123,7 +127,7 @@ def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
 
 
 def _is_typed(table: ParsedTable, column: Column) -> bool:
-    """Say whether a column that texts would write in a notation has its own type in the file."""
+    """Say whether the file has a type of its own for what texts write in a notation."""
     held = (table.kinds or {}).get(column.name)
     if column.notation.boolean:
         return held == "truth"

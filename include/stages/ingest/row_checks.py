@@ -1,7 +1,7 @@
-"""Which rows are good, and the first thing that is wrong with each of the others.
+"""Checks rows against the contract, and gives the first reason against each bad one.
 
-Columns without a doubtful value, nearly all of nearly all files, cost one pass; reasons are only
-worked out for the others.
+Columns without a doubtful value, nearly all of nearly all files, cost one pass; reasons are worked
+out for the others only.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from serving.values.notation import PLAIN
 
 _NOT = {"date": "not a date", "truth": "neither true nor false"}
 LARGEST = 3.4e38
-"""Models compute in float32; a larger magnitude would become infinite there."""
+"""Models compute in float32, where a larger magnitude would become infinite."""
 
 
 def judged(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
-    """Return the good rows (see `Part.frame`) and the refused ones, both in the file's order."""
+    """Return the good rows (see `TypedPart.frame`) and the refused ones, in the file's order."""
     values = {
         column.name: _values(chunk.frame[column.name], column, contract.spelling)
         for column in contract.columns
@@ -60,7 +60,7 @@ def _values(values: pl.Series, column: Column, spelling: int) -> pl.Series:
 
 
 def _is_zero_or_one(column: Column) -> bool:
-    """Say whether a number stands for a truth, as far as the first batch shows."""
+    """Say whether a number column holds truths, as far as the first batch shows."""
     return column.seen is not None and {*column.seen} <= {0.0, 1.0}
 
 
@@ -77,7 +77,7 @@ def _cells(frame: pl.DataFrame, bad: pl.DataFrame) -> list[str]:
 def _reasons(
     chunk: Chunk, contract: Contract, values: Mapping[str, pl.Series], label: pl.Series
 ) -> dict[str, pl.Series]:
-    """Return the reasons against each row, null where there is none, for the doubtful columns."""
+    """Return, for doubtful columns, the reason against each row; null where there is none."""
     reasons: dict[str, pl.Series] = {}
     if label.null_count():
         unknown = pl.when(label.is_null()).then(pl.lit(UNKNOWN_LABEL))
@@ -90,7 +90,7 @@ def _reasons(
 
 
 def _doubtful(contract: Contract, values: Mapping[str, pl.Series]) -> list[Column]:
-    """Return the columns that have anything but good values, in one pass over the numbers."""
+    """Return the columns that hold anything but good values, in one pass over the numbers."""
     numbers = [one for one in contract.columns if one.kind == "number"]
     # An expression a range, not one a column: polars takes as long to plan 200 as to run them.
     ranges: dict[tuple[float, float], list[str]] = {}
@@ -149,7 +149,7 @@ def _held(column: Column) -> str:
 
 
 def _is_other_number(both: pl.DataFrame, column: Column) -> pl.Expr:
-    """Say which texts are no number in the column's notation, but look like one in another."""
+    """Mark texts that are no number in the column's notation, but look like one in another."""
     if _held(column) != "number":
         return pl.lit(value=False)
     unread = both.filter(pl.col("value").is_null())["text"].drop_nulls().unique()

@@ -1,4 +1,4 @@
-"""What the parts of a delivery add up to."""
+"""Counts over the parts of a delivery."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -12,28 +12,30 @@ from include.stages.ingest.part import TypedPart
 from include.text.showable import showable_name
 
 _ENOUGH_ROWS = 20
-"""Fewer may lack a value of a column by chance."""
+"""In fewer rows a column may have no value by chance."""
 
 
 @dataclass
 class Tally:
-    """Counts of the parts so far."""
+    """Counts over the parts so far."""
 
     parts: int = 0
     read: int = 0
     lines: int = 0
     bad_lines: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    """Refused rows by the kind of reason."""
+    """Refused rows by kind of reason."""
     reasons: ReasonTally = field(default_factory=ReasonTally)
     labels: LabelTally = field(default_factory=LabelTally)
     outside: Counter[str] = field(default_factory=Counter)
+    """Rows by column beyond what the first batch held."""
     seen: ColumnSummary | None = None
+    """Ranges, categories and gaps of a first batch."""
     filled: set[str] = field(default_factory=set)
     """Columns with a value in a good row."""
 
     def add(self, part: TypedPart, contract: Contract, *, is_first: bool) -> None:
-        """Add a part; of a first batch what it shows, of a later one what is new in it."""
+        """Add a part; of a first batch what its columns hold, of a later one what is new in it."""
         self.parts += 1
         self.read += part.frame.height + len(part.refused)
         self.lines += part.lines
@@ -45,14 +47,14 @@ class Tally:
         gaps = part.frame.null_count().row(0, named=True)
         self.filled.update(name for name, rows in gaps.items() if rows < part.frame.height)
         if is_first:
-            found = seen(part.frame, contract)
-            self.seen = found if self.seen is None else self.seen.merge(found)
+            summary = seen(part.frame, contract)
+            self.seen = summary if self.seen is None else self.seen.merge(summary)
         else:
             self.outside.update(outside(part.frame, contract))
 
 
 def empty_columns(tally: Tally, contract: Contract, absent: Collection[str]) -> list[str]:
-    """Return a sentence for each feature without a value in any good row, though not `absent`."""
+    """Return a sentence for each feature without a value in any good row; not for `absent` ones."""
     if tally.read - tally.counts.total() < _ENOUGH_ROWS:
         return []
     return [

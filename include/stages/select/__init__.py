@@ -1,7 +1,8 @@
-"""Which candidate is best: a race over stratified folds, F1 at a threshold tuned out of fold.
+"""Selection: a race of candidates over stratified folds, by F1 at a tuned threshold.
 
-Selection sees the train side only. All candidates start on a small part of it, the clearly beaten
-drop out, and who is left runs over all folds of all rows, as an exhaustive search would judge it.
+Selection sees the train side only. All candidates start on a small part of it, those that are
+clearly beaten are eliminated, and the remaining ones run over all folds of all rows, where they are
+judged as in an exhaustive search. The threshold is tuned on out-of-fold probabilities.
 """
 
 from include.stages.select.folds import Fold, Folded, doubled, fold_order, folded

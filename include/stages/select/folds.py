@@ -1,9 +1,13 @@
-"""How the train side is cut into stratified folds, laid out so that a fold costs no copy.
+"""Cuts the train side into stratified folds, laid out so that reading a fold copies nothing.
 
-The rows stand fold after fold, and all folds but the last stand a second time behind them. So the
-rows that any fold is fitted on are one run of the matrix, its validation rows another, and both are
-views of one memory-mapped file. Within a fold the classes are interleaved, so the first rows of
-every fold are a stratified part of it, and parts of growing size are nested.
+The rows are stored fold after fold, and all folds but the last are stored a second time behind
+them. So the rows that any fold is fitted on are one contiguous run of the matrix, its validation
+rows another, and both are views of one memory-mapped file. Within a fold the classes are
+interleaved, so the first rows of every fold are a stratified part of it, and parts of growing size
+are nested.
+
+Example with 9 rows in 3 folds, stored as f0 f1 f2 f0 f1 with bounds 0, 3, 6, 9: fold 0 is fitted on
+rows 3 to 9 (f1 f2), fold 1 on rows 6 to 12 (f2 f0), fold 2 on rows 9 to 15 (f0 f1).
 """
 
 from dataclasses import dataclass
@@ -16,13 +20,13 @@ from include.records.arrays import Labels, Matrix, RowNumbers
 from include.spec.model_spec import Selection
 
 LEAST_VALIDATION = 4_000
-"""Rows that a small part is validated on at least, where a fold has them: asking is cheap, and F1
-on a few hundred rows says little."""
+"""Rows that a small part is validated on at least, where a fold has as many: predicting is cheap,
+and F1 on a few hundred rows says little."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One pair of rows to fit on and rows to validate on."""
+    """The rows to fit on and the rows to validate on of one fold."""
 
     X: Matrix
     y: Labels
@@ -32,13 +36,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Folded:
-    """The train side in the order of its folds, every fold but the last standing there twice."""
+    """The train side in the order of its folds; every fold but the last is stored twice."""
 
     X: Matrix
-    """Shape (rows and rows again without the last fold, features)."""
+    """Shape (rows + rows without the last fold, features)."""
     y: Labels
+    """Shape as the rows of X; 1 is positive."""
     bounds: tuple[int, ...]
-    """Where each fold begins, and after the last one the number of rows."""
+    """The first row of each fold, and at the end the number of rows."""
 
     @property
     def rows(self) -> int:
@@ -47,7 +52,7 @@ class Folded:
 
     @cached_property
     def folds(self) -> tuple[int, ...]:
-        """The number of each fold."""
+        """The number of each fold, from 0."""
         return tuple(range(len(self.bounds) - 1))
 
     @property
@@ -58,14 +63,14 @@ class Folded:
     def fold(self, number: int, rows: int) -> Fold:
         """Return a fold cut from `rows` of the train rows, a stratified part of each fold.
 
-        With all rows nothing is copied; of a part the rows to fit on are.
+        With all rows nothing is copied; of a part, the rows to fit on are copied.
         """
         validation = self._validation(number, rows)
         fitted = self._others(number, rows)
         return Fold(*fitted, self.X[validation], self.y[validation])
 
     def validation_labels(self, number: int, rows: int) -> Labels:
-        """Return the labels of the rows that such a fold is validated on."""
+        """Return the labels of the rows that such a fold is validated on, shape (rows,)."""
         return self.y[self._validation(number, rows)]
 
     def _validation(self, number: int, rows: int) -> slice:
@@ -87,15 +92,16 @@ class Folded:
         )
 
     def _share(self, number: int, rows: int) -> int:
+        """Return how many rows of a fold belong to a part of so many train rows, rounded up."""
         size = self.bounds[number + 1] - self.bounds[number]
         return min(size, -(-size * rows // self.rows))
 
 
 def fold_order(y: Labels, rule: Selection) -> tuple[RowNumbers, tuple[int, ...]]:
-    """Return the row numbers of every fold, one after the other, and the bounds of the folds.
+    """Return the row numbers of every fold, one fold after the other, and the bounds of the folds.
 
-    Folds are scikit-learn's, stratified and shuffled by the seed. Of each class a fold has a row at
-    its very beginning, so that no part is without one; the others are spread evenly.
+    The folds are scikit-learn's, stratified and shuffled by the seed. Each fold begins with a row
+    of each class, so that no part lacks one; the other rows of each class are spread evenly.
     """
     folds = StratifiedKFold(rule.folds, shuffle=True, random_state=rule.seed)
     rng = np.random.default_rng(rule.seed)
@@ -105,7 +111,7 @@ def fold_order(y: Labels, rule: Selection) -> tuple[RowNumbers, tuple[int, ...]]
 
 
 def doubled(order: RowNumbers, bounds: tuple[int, ...]) -> RowNumbers:
-    """Return the row numbers of a `Folded` matrix: all, and again all but those of the last."""
+    """Return the row numbers of a `Folded` matrix: all, then all but those of the last fold."""
     return np.concatenate([order, order[: bounds[-2]]])
 
 
@@ -117,7 +123,13 @@ def folded(X: Matrix, y: Labels, rule: Selection) -> Folded:
 
 
 def _spread(y: Labels, rows: RowNumbers) -> RowNumbers:
-    """Order shuffled rows of a fold so that its first ones are a stratified part, however many."""
+    """Order shuffled rows of a fold so that its first n are a stratified part, for every n.
+
+    Row i of the m rows of a class, counted from 0, is placed at (i + 0.5) / m, the first one at 0.
+
+    Example with rows 0 to 9, of which 0 and 4 are positive: the order is 0 1 2 3 5 6 7 4 8 9, so
+    the first five rows have one positive row and all ten have two.
+    """
     place = np.empty(len(rows))
     for label in np.unique(y[rows]):
         members = np.flatnonzero(y[rows] == label)

@@ -1,9 +1,9 @@
-"""Candidates that one fit answers for, and how a lane of them runs over a fold.
+"""Candidates that share one fit, and how they are fitted and scored on a fold.
 
-A boosted model of 400 rounds holds those of 100 and 200 in itself, a forest of 300 trees the one of
-100. Candidates that differ in nothing else share a lane: it is fitted once, as its largest, and
-asked at every size. What lanes of a family have in common is made once a fold too: the rows behind
-the same first steps, and XGBoost's quantised matrix of them.
+A boosted model of 400 rounds contains those of 100 and 200 rounds, a forest of 300 trees the one of
+100. Candidates that differ in nothing else form a lane: it is fitted once, as its largest
+candidate, and predicts at every size. What the lanes of a family have in common is computed once a
+fold too: the rows transformed by the same first steps, and XGBoost's quantised matrix of them.
 """
 
 import hashlib
@@ -28,38 +28,39 @@ from include.stages.select.folds import Fold
 Staged = NDArray[np.float64]
 """Probabilities of the positive class, shape (sizes, validation rows)."""
 PATIENCE = 50
-"""Boosting ends when as many rounds as it took to get there brought nothing, at least so many."""
+"""Boosting stops when as many rounds as the best one so far took, and at least so many, bring no
+gain."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Candidates that differ in the size of one fit, smallest first, or a single candidate."""
+    """Candidates that differ in the size of one fit, the smallest first, or a single candidate."""
 
     candidates: tuple[Candidate, ...]
     free: str = ""
-    """The parameter in which they differ; empty when one fit answers for one candidate."""
+    """The parameter in which they differ; empty where one fit serves one candidate."""
 
     @property
     def largest(self) -> Candidate:
-        """The candidate whose fit holds those of all others."""
+        """The candidate whose fit contains the fits of all others."""
         return self.candidates[-1]
 
     @property
     def sizes(self) -> list[int]:
-        """The sizes that are asked for, empty for a single candidate without one."""
+        """The sizes to predict at; empty for a single candidate without one."""
         return [one.params[self.free] for one in self.candidates] if self.free else []
 
     @cached_property
     def key(self) -> str:
-        """What names the lane wherever its outcomes are kept."""
-        told = json.dumps([[one.family, one.params] for one in self.candidates], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """16 hexadecimal digits that identify the lane wherever its outcomes are stored."""
+        identity = json.dumps([[one.family, one.params] for one in self.candidates], sort_keys=True)
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def lanes(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[Lane]:
-    """Group candidates of a family into lanes; `pipeline` is any of theirs, unfitted.
+    """Group the candidates of a family into lanes; `pipeline` is that of any of them, unfitted.
 
-    Lanes with the same first steps stand side by side, so that those steps run once.
+    Lanes with the same first steps stand next to each other, so that those steps run once.
     """
     free = _free_parameter(pipeline)
     listed = list(candidates)
@@ -74,7 +75,7 @@ def lanes(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[Lane]:
 
 @dataclass
 class Preparation:
-    """What lanes of one family share in one fold; keeps the newest of each, lanes come sorted."""
+    """A cache of what lanes of one family share in one fold; holds the newest entry of each."""
 
     fold: Fold
     threads: int
@@ -82,29 +83,31 @@ class Preparation:
     _quantised: tuple[Any, Any] | None = field(default=None, init=False)
 
     def behind(self, steps: Pipeline | None) -> Fold:
-        """Return the fold as it is behind the first steps, fitted on its rows to fit on."""
+        """Return the fold transformed by the first steps, fitted on its rows to fit on."""
         if steps is None:
             return self.fold
-        told = repr(steps.get_params())
-        if self._behind is None or self._behind[0] != told:
+        settings = repr(steps.get_params())
+        if self._behind is None or self._behind[0] != settings:
             self._behind = self._quantised = None
             X = steps.fit_transform(self.fold.X, self.fold.y)
             X_validation = steps.transform(self.fold.X_validation)
-            self._behind = told, replace(self.fold, X=X, X_validation=X_validation)
+            self._behind = settings, replace(self.fold, X=X, X_validation=X_validation)
         return self._behind[1]
 
     def quantised(self, X: Matrix, max_bin: int | None, make: Callable[[], Any]) -> Any:
-        """Return XGBoost's matrix of X, made by the first lane that asks."""
-        told = (id(X), max_bin)
-        if self._quantised is None or self._quantised[0] != told:
-            self._quantised = told, make()
+        """Return XGBoost's matrix of X; the first lane that needs it makes it."""
+        identity = (id(X), max_bin)
+        if self._quantised is None or self._quantised[0] != identity:
+            self._quantised = identity, make()
         return self._quantised[1]
 
 
 def run(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Outcome:
-    """Fit a lane's largest candidate on a fold and ask it at every size.
+    """Fit a lane's largest candidate on a fold and predict at every size.
 
-    `pipeline` is that of the largest. What an estimator says against the data is the outcome.
+    `pipeline` is that of the largest candidate. An error that the estimator raises for this data is
+    a failed outcome; MemoryError and OSError are raised, because they say nothing about the
+    candidate.
     """
     started = time.perf_counter()
     try:
@@ -119,9 +122,9 @@ def run(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Outcome:
 
 
 def use_threads(estimator: BaseEstimator, threads: int) -> BaseEstimator:
-    """Let every part of an unfitted estimator that can use threads use so many.
+    """Let every part of an unfitted estimator that has `n_jobs` use so many threads.
 
-    Linear models take the word and warn that they do nothing with it.
+    Linear models are left out: they accept the parameter and warn that it has no effect.
     """
     parts = estimator.get_params()
     threaded = [
@@ -137,25 +140,32 @@ def _is_linear(part: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    told = str(error)
-    return told if told and isinstance(error, ValueError) else f"{type(error).__name__}: {told}"
+    message = str(error)
+    return (
+        message
+        if message and isinstance(error, ValueError)
+        else f"{type(error).__name__}: {message}"
+    )
 
 
 def _staged(lane: Lane, pipeline: Pipeline, shared: Preparation) -> tuple[Staged, int]:
-    """Return the probabilities at each size, and at how many rounds boosting ended early."""
+    """Return the probabilities at each size, and the rounds after which boosting stopped early.
+
+    The rounds are 0 where it did not stop early.
+    """
     use_threads(pipeline, shared.threads)
     fold = shared.behind(pipeline[:-1] if len(pipeline) > 1 else None)
     last, kind = pipeline[-1], type(pipeline[-1]).__name__
     if kind == "XGBClassifier":
         last = _on_quantised(last, shared)
     if not lane.free:
-        said: Staged = last.fit(fold.X, fold.y).predict_proba(fold.X_validation)
-        return said[None, :, 1], 0
+        probability: Staged = last.fit(fold.X, fold.y).predict_proba(fold.X_validation)
+        return probability[None, :, 1], 0
     return _STAGED[kind](last, fold, lane.sizes)
 
 
 def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
-    """Fit XGBoost for as long as the validation rows gain by it."""
+    """Fit XGBoost for as long as average precision on the validation rows improves."""
     from xgboost.callback import EarlyStopping
 
     class Patient(EarlyStopping):  # type: ignore[misc] # mypy does not follow xgboost
@@ -171,16 +181,16 @@ def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]
     watched = [(fold.X_validation, fold.y_validation)] if stop else None
     model.fit(fold.X, fold.y, eval_set=watched, verbose=False)
     reached = model.get_booster().num_boosted_rounds()
-    found = np.full((len(sizes), len(fold.X_validation)), np.nan)
-    for at, size in enumerate(sizes):
+    staged = np.full((len(sizes), len(fold.X_validation)), np.nan)
+    for place, size in enumerate(sizes):
         if size <= reached:
-            asked = model.predict_proba(fold.X_validation, iteration_range=(0, size))
-            found[at] = asked[:, 1]
-    return found, reached if reached < sizes[-1] else 0
+            probability = model.predict_proba(fold.X_validation, iteration_range=(0, size))
+            staged[place] = probability[:, 1]
+    return staged, reached if reached < sizes[-1] else 0
 
 
 def _on_quantised(model: Any, shared: Preparation) -> Any:
-    """Return the same unfitted classifier, taking its matrix to fit on from what lanes share."""
+    """Return the same unfitted classifier, which fits on the quantised matrix that lanes share."""
 
     class OnQuantised(type(model)):  # type: ignore[misc] # the class is a value here
         """XGBoost makes a matrix for every fit; this takes the one that is there."""
@@ -197,10 +207,13 @@ def _on_quantised(model: Any, shared: Preparation) -> Any:
 def _forest(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
     trees = model.fit(fold.X, fold.y).estimators_
     X = np.asarray(fold.X_validation, np.float32)
-    return _kept(_means(tree.predict_proba(X, check_input=False)[:, 1] for tree in trees), sizes)
+    return _at_sizes(
+        _means(tree.predict_proba(X, check_input=False)[:, 1] for tree in trees), sizes
+    )
 
 
 def _means(parts: Iterable[Staged]) -> Iterator[Staged]:
+    """Yield the mean of the first 1, 2, 3 ... of the parts: a forest of n trees is their mean."""
     total: Any = 0.0
     for count, part in enumerate(parts, 1):
         total = total + part
@@ -210,21 +223,21 @@ def _means(parts: Iterable[Staged]) -> Iterator[Staged]:
 def _in_stages(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
     fitted = model.fit(fold.X, fold.y)
     stages = (stage[:, 1] for stage in fitted.staged_predict_proba(fold.X_validation))
-    return _kept(stages, sizes)
+    return _at_sizes(stages, sizes)
 
 
-def _kept(stages: Iterable[Staged], sizes: Sequence[int]) -> tuple[Staged, int]:
-    """Return the stages of these sizes; a fit that ended by itself stays as it is."""
-    wanted, found, last = set(sizes), {}, None
+def _at_sizes(stages: Iterable[Staged], sizes: Sequence[int]) -> tuple[Staged, int]:
+    """Return the stages of these sizes, the last stage where the fit stopped before a size."""
+    wanted, chosen, last = set(sizes), {}, None
     for number, stage in enumerate(stages, 1):
         last = stage
         if number in wanted:
-            found[number] = stage
-    return np.array([found.get(size, last) for size in sizes], dtype=np.float64), 0
+            chosen[number] = stage
+    return np.array([chosen.get(size, last) for size in sizes], dtype=np.float64), 0
 
 
 def _free_parameter(pipeline: Pipeline) -> str:
-    """Return the parameter whose smaller values a fit holds in itself, empty when none."""
+    """Return the parameter whose smaller values a fit contains; empty where there is none."""
     name, last = pipeline.steps[-1]
     kind = type(last).__name__
     if kind not in _FREE or getattr(last, "booster", None) not in {None, "gbtree"}:

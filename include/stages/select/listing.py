@@ -1,7 +1,7 @@
-"""The leaderboard as people read it: one headed list, a line a candidate.
+"""The leaderboard as text: one header, a line for each candidate.
 
-F1 stands in two columns, because a threshold that is tuned to the rows it is judged on flatters
-every candidate, and each by another amount. Only who ran over all rows has the first one.
+F1 has two columns, because a threshold that was tuned on the rows it is judged on flatters every
+candidate, each by another amount. Only candidates that ran over all rows have the first figure.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,20 +12,20 @@ _HEAD = f"{'':>3}  {'F1 as served':>12}  {'F1 at best':>10}  {'rows':>9}  candid
 
 
 def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
-    """Yield the lines of trials in their order; `outcome` is that of who is not out, in a word."""
+    """Yield the lines of trials in their order; `outcome` is what those in the race came to."""
     yield _HEAD
-    for place, one in enumerate(trials, 1):
-        best = one.f1 if one.best_f1 is None else one.best_f1
-        served = _figure(one.f1) if one.best_f1 is not None else "-"
-        shown = ("-", "-") if one.failure or not one.rows else (served, _figure(best))
+    for place, trial in enumerate(trials, 1):
+        best = trial.f1 if trial.best_f1 is None else trial.best_f1
+        served = _figure(trial.f1) if trial.best_f1 is not None else "-"
+        shown = ("-", "-") if trial.failure or not trial.rows else (served, _figure(best))
         yield (
-            f"{place:>2}.  {shown[0]:>12}  {shown[1]:>10}  {one.rows:>9,}  "
-            f"{one.candidate.title}: {became(one) or outcome}"
+            f"{place:>2}.  {shown[0]:>12}  {shown[1]:>10}  {trial.rows:>9,}  "
+            f"{trial.candidate.title}: {became(trial) or outcome}"
         )
 
 
 def became(trial: Trial) -> str:
-    """Return why a candidate is out of the race, empty while it is in."""
+    """Return why a candidate is out of the race; empty while it is in."""
     if trial.ended_early is not None or not trial.failure:
         return trial.failure or trial.left
     return f"failed: {' '.join(trial.failure.split())}"

@@ -1,8 +1,8 @@
-"""From a spec's words to scikit-learn pipelines.
+"""Builds scikit-learn pipelines from the families of a spec.
 
-Every family is asked with the same matrix, in which categories stand as their places and missing
-values as NaN. What an estimator cannot read of that, a first step of its pipeline translates; the
-step is fitted with the rest, on the rows of the fold, and travels with the model.
+Every family gets the same matrix, in which a category is its place in the layout and a missing
+value is NaN. What an estimator cannot read of that, a first step of its pipeline translates; the
+step is fitted with the others, on the rows of the fold, and is part of the model.
 """
 
 from collections.abc import Sequence
@@ -29,15 +29,15 @@ _WIDEST = 100  # columns that one feature's categories may take: memory is rows 
 
 
 def candidates(family: Family) -> list[Candidate]:
-    """Return every combination of the family's grid."""
+    """Return a candidate for every combination of the family's grid."""
     return [Candidate(family.name, dict(params)) for params in ParameterGrid(dict(family.grid))]
 
 
 def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pipeline:
     """Return the unfitted pipeline of a candidate for matrices of a layout, or raise SpecError.
 
-    Its steps are the family's; before them, where the layout has categories or missing numbers that
-    they cannot read, stands one called `layout`.
+    Its steps are those of the family. Where the layout has categories or missing numbers that these
+    cannot read, a step called `layout` stands before them. Seeds that the spec leaves open are set.
     """
     try:
         params = _with_estimators(family.params | candidate.params)
@@ -51,7 +51,7 @@ def build(candidate: Candidate, family: Family, seed: int, layout: Layout) -> Pi
 
 
 def _made(paths: Sequence[str], params: dict[str, Any]) -> Pipeline:
-    """Return a pipeline of these classes, each made with what it may not be made without."""
+    """Return a pipeline of these classes, each made with the parameters that it requires."""
     steps = []
     for step, path in zip(step_names(paths), paths, strict=True):
         cls = resolve(path)
@@ -64,10 +64,10 @@ def _made(paths: Sequence[str], params: dict[str, Any]) -> Pipeline:
 
 
 def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransformer | None:
-    """Return the step that makes columns of a layout readable, None where they already are.
+    """Return the step that makes the columns of a layout readable; None where they already are.
 
-    Histogram boosting that stands first is told instead which columns hold categories: nearly as
-    good as with one-hot columns, and two to three times as fast (decision 17).
+    Histogram boosting that stands first is told which columns hold categories instead: nearly as
+    good as one-hot columns, and two to three times as fast (decision 17).
     """
     places = {feature: place for place, feature in enumerate(layout.features)}
     categories = [places[feature] for feature in layout.categories]
@@ -78,7 +78,8 @@ def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransf
     elif categories:
         parts.append(("categories", _one_hot(), categories))
     if numbers and not _read_missing(steps):
-        # A column may be empty in a fold: it becomes zeros and is not dropped.
+        # A column may be empty in a fold: it becomes zeros instead of being dropped, so that every
+        # fold has the same columns.
         parts.append(
             ("numbers", SimpleImputer(strategy="median", keep_empty_features=True), numbers)
         )
@@ -86,10 +87,10 @@ def _translation(layout: Layout, steps: Sequence[BaseEstimator]) -> ColumnTransf
 
 
 def _one_hot() -> OneHotEncoder:
-    """Return an encoder with a column a category, one for missing, one for all the rare ones.
+    """Return an encoder with a column per category, one for missing, one for all the rare ones.
 
-    A category that is new or missing where none was in the fitted rows is zero in every column, or
-    counts as a rare one where there are any.
+    A category that was not among the fitted rows, or is missing where none was there, is zero in
+    every column, or counts as a rare one where there are any.
     """
     return OneHotEncoder(
         handle_unknown="infrequent_if_exist",
@@ -100,13 +101,13 @@ def _one_hot() -> OneHotEncoder:
 
 
 def _split_on_categories(step: BaseEstimator, layout: Layout) -> bool:
-    """Say whether a step that sees the layout's own columns can split on their categories."""
+    """Say whether a step that gets the layout's own columns can split on categories."""
     most = max(map(len, layout.categories.values()))
     return isinstance(step, HistGradientBoostingClassifier) and most <= step.max_bins
 
 
 def _read_missing(steps: Sequence[BaseEstimator]) -> bool:
-    """Say whether missing numbers reach only steps that take them; an imputer lets none pass."""
+    """Say whether missing numbers reach only steps that accept them; an imputer removes them."""
     for step in steps:
         if not get_tags(step).input_tags.allow_nan:
             return False
@@ -129,7 +130,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _estimator(value: Any) -> Any:
-    """Return what stands where an estimator may: one itself, or a list of named ones."""
+    """Return the value of a parameter that takes an estimator, or a list of named ones."""
     if isinstance(value, str):
         return resolve(value)() if is_path(value) else value
     if isinstance(value, list | tuple):
@@ -143,7 +144,7 @@ def _estimator(value: Any) -> Any:
 
 
 def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:
-    """Seed what the spec has not seeded, inner estimators too, so that a run can be repeated."""
+    """Return a seed for each `random_state` that is not set, so that a run can be repeated."""
     params = pipeline.get_params()
     return {
         name: seed

@@ -1,4 +1,4 @@
-"""How the lanes of a race stand, who drops out, and what the finalists still have to run."""
+"""Results of the race: the parts it runs over, the lanes' results, and who is eliminated."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,35 +11,36 @@ from include.stages.select.lanes import Lane
 from include.stages.select.verdicts import Cut, Lap, beaten, gap_between, gap_on_all, judge
 
 SHORT_SECONDS = 10.0
-"""A family that takes longer is a heat a fold."""
+"""A family that takes longer gets a task for each fold."""
 LEAST_STEP = 2
-"""A part is worth its time when all rows are more than so many times as many."""
+"""A part is run only where all rows are more than so many times as many."""
 Reasons = Mapping[str, str]
-"""Why a lane drops out, by the key of the lane; who is not in it stays."""
+"""Why a lane is eliminated, by the key of the lane; a lane that is not in it stays."""
 
 
 @dataclass(frozen=True)
 class RaceStanding:
-    """A lane over some folds of a cut."""
+    """The results of a lane over some folds of a cut."""
 
     lane: Lane
     laps: tuple[Lap, ...]
-    """Of the candidates that came to something, the best first."""
+    """Those of the candidates that could be judged, the best first."""
     unfit: tuple[Trial, ...]
+    """Those of the candidates that failed or stopped early."""
 
     @property
     def best(self) -> Lap:
-        """The lap that stands for the lane; IndexError when no candidate came to anything."""
+        """The best candidate's result; IndexError when no candidate could be judged."""
         return self.laps[0]
 
     def trials(self, left: str = "") -> list[Trial]:
-        """Return the line of each candidate, with the reason why the lane drops out, if it does."""
+        """Return a leaderboard line for each candidate; `left` is why the lane is eliminated."""
         return [*(replace(lap.trial, left=left) for lap in self.laps), *self.unfit]
 
 
 @dataclass(frozen=True)
 class RacePart:
-    """So many train rows, cut into all folds, and the folds that are run."""
+    """A number of train rows, cut into all folds, and the folds that are run."""
 
     rows: int
     folds: tuple[int, ...]
@@ -47,20 +48,25 @@ class RacePart:
 
 @dataclass(frozen=True)
 class Course:
-    """What a race goes over, part by part."""
+    """The parts that a race runs over, in order."""
 
     screening: tuple[RacePart, ...]
     """Every candidate runs on these."""
     semifinal: RacePart | None
-    """Who is left then runs on this; None where that would hardly be a step."""
+    """The candidates that are left run on this; None where it would save hardly any time."""
     final: RacePart
+    """All rows and all folds."""
 
 
 def course(rows: int, rule: Selection) -> Course:
     """Return the parts of a race over so many train rows.
 
-    Screening has two parts so that it is seen who learns from more rows; the semifinal is the
-    geometric mean of the larger one and all rows.
+    Screening has two sizes, to see which candidates gain from more rows. The semifinal is the
+    geometric mean of the larger size and all rows.
+
+    Example with 5 folds and 5,000 screened rows: 80,000 rows are screened on 1,250 and on 5,000
+    rows (fold 0), the semifinal is sqrt(5,000 * 80,000) = 20,000 rows (folds 0 and 1), the final
+    all rows and folds. 9,000 rows are screened on 5,000 and have no semifinal.
     """
     final = RacePart(rows, tuple(range(rule.folds)))
     if rule.strategy == "exhaustive":
@@ -76,34 +82,36 @@ def standing(
     lane: Lane, cut: Cut, labels: Sequence[Labels], outcomes: Sequence[Outcome]
 ) -> RaceStanding:
     """Judge a lane's candidates by the labels and the outcome of each fold."""
-    seconds = sum(one.seconds for one in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
     laps, unfit = [], []
-    for at, candidate in enumerate(lane.candidates):
-        failure = next((one.failure for one in outcomes if one.failure), "")
-        ended = None if failure else _ended_early(outcomes, at)
+    for place, candidate in enumerate(lane.candidates):
+        failure = next((outcome.failure for outcome in outcomes if outcome.failure), "")
+        ended = None if failure else _ended_early(outcomes, place)
         if ended is not None:
             failure = f"ended early at size {ended}, for the validation rows gained nothing more"
         if failure:
-            nothing = Trial(candidate, cut.rows, 0.0, (), 0.5, seconds, failure=failure)
-            unfit.append(replace(nothing, ended_early=ended))
+            unjudged = Trial(candidate, cut.rows, 0.0, (), 0.5, seconds, failure=failure)
+            unfit.append(replace(unjudged, ended_early=ended))
         else:
-            said = [one.probability[at] for one in outcomes]
-            laps.append(judge(candidate, cut, labels, said, seconds))
+            probabilities = [outcome.probability[place] for outcome in outcomes]
+            laps.append(judge(candidate, cut, labels, probabilities, seconds))
     return RaceStanding(lane, tuple(best_first(laps)), tuple(unfit))
 
 
 def best_first(laps: Iterable[Lap]) -> list[Lap]:
-    """Return laps by F1; the name decides between equal ones."""
+    """Return laps by falling F1; equal ones are ordered by the candidate's title."""
     return sorted(laps, key=lambda lap: (-lap.trial.f1, lap.trial.candidate.title))
 
 
 def out(
     now: Sequence[RaceStanding], before: Sequence[RaceStanding], all_rows: int, most: int
 ) -> Reasons:
-    """Say which lanes could not win on all rows, and who is one too many.
+    """Return which lanes are eliminated and why: those clearly beaten, and those beyond `most`.
 
-    `before` are lanes on a smaller part, empty when there was none. At most `most` lanes stay, the
-    best. A lane of which no candidate came to anything is in no reasons: its trials tell.
+    `now` are lanes on the present part, `before` on a smaller one, empty when there was none. The
+    gap to the leader is the smaller of the present one and the one extrapolated to all rows, so
+    that a lane that gains from more rows stays. A lane of which no candidate could be judged is not
+    among the reasons: its trials say why.
     """
     fitted = {one.lane.key: one.best for one in now if one.laps}
     earlier = {one.lane.key: one.best for one in before if one.laps}
@@ -127,12 +135,12 @@ def out(
 def heats(
     lanes: Sequence[Lane], part: RacePart, so_far: Sequence[RaceStanding], cores: int
 ) -> tuple[Heat, ...]:
-    """Cut what lanes have to run into what one task runs.
+    """Divide what lanes have to run into heats, one for each task.
 
-    A family that takes long is a heat a fold, for workers to share; the short ones share as many
-    heats as there are cores, for every task costs its start. `so_far` tells how long lanes took on
-    a smaller part; one that is not in it is taken for long. The longest heats come first: one that
-    began last would be waited for alone.
+    A family that takes long is one heat per fold, so that workers share it. The short ones share as
+    many heats as there are cores, because starting a task has a cost. `so_far` gives how long lanes
+    took on a smaller part; a lane that is not in it counts as long. The longest heats come first,
+    because one that started last would be waited for alone.
     """
     seconds = _seconds_to_come(so_far, part)
     families: dict[str, list[Lane]] = {}
@@ -157,16 +165,22 @@ def heats(
 
 
 def _shared(seconds: Mapping[str, float], heats: int) -> list[list[str]]:
-    """Deal families out to so many heats, the longest first, each to the one that has least."""
+    """Deal families out to so many heats, the longest first, each to the heat with least so far.
+
+    Example: families of 8, 5 and 4 seconds make two heats of 8 and 5 + 4.
+    """
     dealt: list[list[str]] = [[] for _ in range(heats)]
     for name in sorted(seconds, key=lambda name: -seconds[name]):
-        least = min(dealt, key=lambda names: sum(seconds[one] for one in names))
+        least = min(dealt, key=lambda names: sum(seconds[family] for family in names))
         least.append(name)
     return [names for names in dealt if names]
 
 
 def _seconds_to_come(standings: Iterable[RaceStanding], part: RacePart) -> dict[str, float]:
-    """Return how long each family will take over a part, by what it took so far."""
+    """Return the seconds that each family will take over a part.
+
+    Extrapolated in proportion to folds and rows from what it took so far.
+    """
     seconds: dict[str, float] = {}
     for one in standings:
         trial = one.best.trial
@@ -176,10 +190,11 @@ def _seconds_to_come(standings: Iterable[RaceStanding], part: RacePart) -> dict[
 
 
 def _ended_early(outcomes: Sequence[Outcome], size: int) -> int | None:
-    """Return at how many rounds boosting ended before a candidate's number, None when it did not.
+    """Return the rounds after which boosting stopped before a candidate's size, else None.
 
-    Of several folds the fewest.
+    Where several folds stopped, it is the fewest rounds.
     """
     return min(
-        (one.reached for one in outcomes if math.isnan(one.probability[size][0])), default=None
+        (outcome.reached for outcome in outcomes if math.isnan(outcome.probability[size][0])),
+        default=None,
     )

@@ -1,7 +1,7 @@
-"""Whether finalists are better together: the mean of their probabilities, judged out of fold.
+"""Soft votes: whether finalists are better together, by the mean of their probabilities.
 
-A vote costs the answer time and the size of all its members; of equals the smaller wins, and the
-gate bounds both.
+A vote is judged out of fold like a candidate. It takes the time and the size of all its members; of
+equal results the one with fewer members wins, and the gate bounds latency and size.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from include.stages.select.verdicts import Cut, Lap, judge
 
 SOFT_VOTE = "soft_vote"
 VOTERS = (2, 3)
-"""How many families' best finalists vote."""
+"""How many members a vote may have, each the best finalist of another family."""
 
 
 @dataclass(frozen=True)
 class Vote:
-    """Members and how they do together."""
+    """The members of a vote and their result together."""
 
     members: tuple[Candidate, ...]
     lap: Lap
@@ -37,7 +37,7 @@ def votes(laps: Sequence[Lap]) -> list[Vote]:
 def winner(laps: Sequence[Lap], voted: Sequence[Vote]) -> tuple[Lap, tuple[Candidate, ...]]:
     """Return the lap with the best F1, and the candidates that it is made of.
 
-    `laps` come best first; of equals the one with the fewest members wins.
+    `laps` come best first; of equal ones the one with the fewest members wins.
     """
     alone = laps[0], (laps[0].trial.candidate,)
     return max(
@@ -46,8 +46,8 @@ def winner(laps: Sequence[Lap], voted: Sequence[Vote]) -> tuple[Lap, tuple[Candi
 
 
 def soft_vote(members: Sequence[BaseEstimator]) -> VotingClassifier:
-    """Return the unfitted classifier that answers the mean of its members' probabilities."""
-    named = [(f"member_{place}", one) for place, one in enumerate(members)]
+    """Return an unfitted classifier that predicts the mean of its members' probabilities."""
+    named = [(f"member_{place}", member) for place, member in enumerate(members)]
     return VotingClassifier(named, voting="soft")
 
 
