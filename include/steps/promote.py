@@ -43,9 +43,8 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     one. `preflight_result` is the result of the pre-flight, None where there was none, as in a
     command. Whatever the verdict, the challenger's alias is removed, and the servers drop it.
     """
-    context.registry.require_run(
-        plan.run_id
-    )  # before anything moves that could not be written down
+    # Before anything moves: without the run the move could not be written down.
+    context.registry.require_run(plan.run_id)
     for _ in range(JUDGEMENTS):
         decided = decide(context, scores, form, preflight_result)
         decision = answered(decided, answer, context.spec.gate)
