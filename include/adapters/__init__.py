@@ -1,1 +1,1 @@
-"""The only doors to disk and network: landing, lake, registry, endpoint."""
+"""Everything that reads or writes disk and network: landing place, lake, registry, endpoint."""

@@ -1,7 +1,7 @@
-"""The serving processes as their callers see them: the Open Inference Protocol (V2) over HTTP.
+"""A client of the inference server: the Open Inference Protocol (V2) over HTTP.
 
-A host name may stand for several addresses, as a service of replicas does. Every one of them is
-asked, under its own address, because each follows the registry by itself.
+A host name may resolve to several addresses, as that of a service with replicas does. Every replica
+is asked under its own address, because each follows the registry by itself.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from serving.bundle import Layout, Value
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REFUSAL_STANDS_SECONDS = 5.0
-"""How long a replica must refuse a version to be believed: it tries again after two seconds, so
-that a download that failed once does not reject a model."""
+"""A refusal counts only when a replica has repeated it for so long: it retries after two seconds,
+so a single failed download does not reject a model."""
 _FOR_GOOD = {"bundle", "model"}
-"""Kinds of a refusal that is about the version itself, not about what is in the way of it."""
+"""Kinds of refusal that waiting does not change, because the version itself is at fault."""
 _TLS = httpx.create_ssl_context()
 _LOOK_SECONDS, _INFER_SECONDS = 5.0, 30.0
-"""For a question and its whole answer, however its bytes come."""
+"""Time limits for a request and its whole response, however slowly the bytes arrive."""
 _ANSWER_BYTES = 2**24
-"""Far over what 100 rows or the readiness of a thousand models take."""
+"""Limit for a response: far above 100 rows, or the readiness of a thousand models."""
 _NO_FORM = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ROWS_AT_ONCE = 100
 _ABOUT_THE_ROWS = {400, 422, 500}
@@ -43,7 +43,7 @@ class Wanted:
     version: str
     role: str = CHAMPION
     digest: str = ""
-    """Of its bundle: a registry can give a number twice. Empty where the number is enough."""
+    """SHA-256 of its bundle, because a registry can assign a number twice; empty: any bundle."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +57,26 @@ class Refused:
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """What one replica says of a model."""
+    """What one replica reports about a model."""
 
     problem: str = ""
-    """Why it does not answer, or not as Ratchet's server does; empty when it does."""
+    """Why it does not respond, or not as Ratchet's server does; empty when it does."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """By role."""
+    """Version numbers by role."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """By role; none of a server of version 0.1.0."""
+    """Digests of the bundles by role; empty for a server of version 0.1.0."""
     refused: Mapping[str, Refused] = field(default_factory=dict)
     """By role."""
 
     def holds(self, wanted: Wanted) -> bool:
-        """Say whether it holds a version under the role, and not another of the same number."""
+        """Return whether it holds the version under the role, with the digest if one is given."""
         if self.versions.get(wanted.role) != wanted.version:
             return False
         digest = self.digests.get(wanted.role, "")
         return not digest or not wanted.digest or digest == wanted.digest
 
     def told(self, wanted: Wanted) -> str:
-        """Return what it says of a version that should have a role."""
+        """Return a sentence about what it holds instead of the version, or why it refused it."""
         if self.problem:
             return self.problem
         why = self.refusal(wanted)
@@ -86,35 +86,35 @@ class ReplicaState:
         return f"{holds} (version {wanted.version} refused: {why.reason})" if why else holds
 
     def refusal(self, wanted: Wanted) -> Refused | None:
-        """Return why it does not hold a version under a role, None when it did not refuse it."""
+        """Return its refusal of the version under the role, None when it did not refuse it."""
         refused = self.refused.get(wanted.role)
         return refused if refused and refused.version == wanted.version else None
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a replica answered, a row each."""
+    """The answer of a replica to n rows, in their order."""
 
     version: str
     probability: Probabilities
-    """Of the positive label, shape (n,)."""
+    """Probability of the positive label, shape (n,)."""
     label: list[str]
 
 
 @dataclass(frozen=True)
 class Replica:
-    """One address of an endpoint and the model that is asked for there."""
+    """One address of an endpoint, and the name of the model that is requested there."""
 
     url: str
     """Scheme, address and port."""
     host: str
-    """The name that the address was found under, as a request has to say it."""
+    """The host name that resolved to the address, for the Host header of requests."""
     model: str
     key: str = field(default="", repr=False)
-    """The API key to ask with; empty where none is asked for."""
+    """The API key to send; empty where none is needed."""
 
     def standing(self) -> ReplicaState:
-        """Return which versions of the model it holds under which roles."""
+        """Request which versions of the model it holds; a failure is returned as `problem`."""
         try:
             answer = self._send("GET", "/v2/health/ready", _LOOK_SECONDS)
             state = answer.json()["models"].get(self.model)
@@ -129,11 +129,11 @@ class Replica:
     def infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None = None
     ) -> Answered:
-        """Return the answers of the champion, or of the version that is asked for.
+        """Return the answers of the champion, or of `version`, to at least one row.
 
-        Rows hold values in feature order, None where one is missing; at least one. Raises
-        VersionRefusedError when it cannot answer these rows, EndpointError when it does not answer
-        at all, with its own sentence where there is one.
+        A row holds the values in feature order, None where one is missing. Raises
+        VersionRefusedError when the version cannot answer these rows, EndpointError when there is
+        no answer at all, with the server's own message if there is one.
         """
         parts = [
             self._infer(layout, rows[at : at + _ROWS_AT_ONCE], version)
@@ -173,7 +173,7 @@ class Replica:
             raise EndpointError(why) from error
 
     def _send(self, method: str, path: str, seconds: float, **options: Any) -> httpx.Response:
-        """Return a whole answer; httpx.HTTPError when it does not come in time or is too large."""
+        """Return a complete response; httpx.HTTPError when it is too late or too large."""
         try:
             return asyncio.run(self._asked(method, path, seconds, options))
         except TimeoutError as error:
@@ -204,7 +204,7 @@ class Replica:
 
 
 class Endpoint:
-    """One model's endpoint: one server, or replicas behind one name."""
+    """The endpoint of one model: one server, or several replicas behind one host name."""
 
     def __init__(self, url: str, model: str, key: str = "", poll_seconds: float = 0.2) -> None:
         """`url` is the server, `model` the name of the endpoint, `key` an API key of the server."""
@@ -214,9 +214,9 @@ class Endpoint:
         self._poll_seconds = poll_seconds
 
     def replicas(self) -> tuple[Replica, ...]:
-        """Return every address that the host name stands for now; on loopback one.
+        """Resolve the host name and return a replica for each address; on loopback only one.
 
-        Raises EndpointError when the name stands for none.
+        Raises EndpointError when the name does not resolve.
         """
         parts = urlsplit(self._url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -244,10 +244,10 @@ class Endpoint:
     ) -> float:
         """Wait until every replica holds a version under a role; return the seconds waited.
 
-        With a digest, a version of that number with another bundle is not it. Raises
-        VersionRefusedError when a replica keeps refusing it: a challenger for whatever reason, a
-        champion for one that waiting does not mend. EndpointError when the version does not come to
-        be held within the patience.
+        With `digest`, a version of that number with another bundle does not count. Raises
+        VersionRefusedError when a replica keeps refusing it: a challenger for any reason, a
+        champion only for one that waiting does not change. Raises EndpointError when some replica
+        does not hold it within `patience_seconds`.
         """
         wanted = Wanted(version, role, digest)
         started = time.monotonic()
@@ -266,7 +266,7 @@ class Endpoint:
             time.sleep(self._poll_seconds)
 
     def require_any(self, patience_seconds: float) -> None:
-        """Return once a replica answers; EndpointError when none does within the patience."""
+        """Wait until any replica responds; EndpointError after `patience_seconds` without."""
         started = time.monotonic()
         while True:
             standings = self._standings()
@@ -285,7 +285,7 @@ class Endpoint:
 
 
 def _said(answer: httpx.Response) -> str:
-    """Return the beginning of an answer as one line that can be logged."""
+    """Return the beginning of a response body as one line that is safe to log."""
     return "".join(one if one.isprintable() else " " for one in answer.text[:500])
 
 

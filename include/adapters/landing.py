@@ -1,9 +1,9 @@
 """The landing place: where deliveries wait, are claimed, and end in archive or quarantine.
 
-The place, a folder or a bucket, is the truth about what waits; whoever wakes a run only rings a
-bell. A file is claimed by one rename (in a bucket: a copy whose name follows from the object,
-then a delete) and never deleted. Every method may be killed at any instruction and called again:
-in the end everything stands where it would have stood.
+The place is a folder or a bucket. What waits is read from it alone; the trigger that starts a run
+hands no list of files on. A file is claimed by one rename (in a bucket: a copy under a name that is
+derived from the object, then a delete) and is never deleted. Every method may be killed at any
+instruction and called again, with the same final state.
 """
 
 import errno
@@ -44,7 +44,7 @@ _CLAIM = re.compile(r"\d{20}-[^/]+/[^/]+", re.DOTALL)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TAKING_ONE = frozenset({errno.EBUSY, errno.EIO, errno.EPERM})
 _READING_ONE = frozenset({errno.EACCES, errno.EIO, errno.EPERM})
-"""Errors that say nothing about other files, so that they stop no other."""
+"""Error numbers that concern one file only, so that the other files are still processed."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,27 @@ class Delivery:
     """A claimed file and the digest of its bytes."""
 
     name: str
-    """The name that it was dropped under."""
+    """Its file name in the landing place."""
     digest: str
     """SHA-256, in hexadecimal digits."""
     claim: str
-    """The folder in `.claimed` that holds it; these sort as the files arrived."""
+    """The folder in `.claimed` that holds it; folder names sort by the files' arrival."""
 
 
 @dataclass(frozen=True)
 class Quarantine:
-    """What quarantine holds of one digest: refused rows, or a whole file and why."""
+    """What quarantine holds of one delivery: refused rows, or the whole file with a reason."""
 
     rows: bytes | None
-    """The refused rows as CSV."""
+    """The refused rows as CSV in UTF-8; None when there are none."""
     reason: str | None
-    """Why the file was refused whole."""
+    """Why the file was refused whole; None when it was not."""
     name: str | None
-    """Under which name that file stands there; `open_refused` opens it."""
+    """The name of the file that was refused whole, for `open_refused`; None when it was not."""
 
 
 def never(_run: str) -> bool:
-    """Say of no run that a person stopped it."""
+    """Return False: for callers that do not know of runs that a person stopped."""
     return False
 
 
@@ -94,10 +94,10 @@ class Landing:
         self._in_the_way: dict[str, str] = {}
 
     def claim(self, run: str = "", is_stopped: Callable[[str], bool] = never) -> list[Delivery]:
-        """Take every settled file, and those that a run that died had taken, oldest first.
+        """Claim every completely written file, and those that a dead run had claimed, oldest first.
 
-        `run` is whose claims they are from then on. What a run had taken that a person stopped,
-        as `is_stopped` says, stays claimed by it.
+        `run` is the id of the claiming run. Files claimed by a run for which `is_stopped` is true,
+        because a person stopped it, are left with that run.
         """
         lookout = Lookout(self._place)
         settled = lookout.look()
@@ -115,10 +115,11 @@ class Landing:
         return self._of_the_living(self._deliveries(), run, is_stopped)
 
     def left_alone(self) -> list[LeftAlone]:
-        """Return what stands in the landing place and is not taken, and why.
+        """Return the entries of the landing place that are not claimed, each with the reason.
 
-        That is what is no file, what cannot be read, what the last `claim` could not take, and
-        names that no delivery may have; hidden and temporary names belong to writers at work.
+        These are folders and links, unreadable files, files that the last `claim` could not move,
+        and names that no delivery may have. Hidden and temporary names are not among them, because
+        writers use them for files in progress.
         """
         ignored = [
             LeftAlone(one.name, why) for one in self._place.look() if (why := why_ignored(one.name))
@@ -129,7 +130,7 @@ class Landing:
         return [found[name] for name in sorted(found) if not is_temporary(name)]
 
     def _among_notes(self) -> list[LeftAlone]:
-        """Return what somebody dropped into the folder of notes: a move that goes one too deep."""
+        """Return files that somebody put into the folder of notes, one level too deep."""
         why = "in the folder of notes: only files directly in the landing place are taken"
         names = (one.name for one in self._place.at(NOTES).look())
         return [
@@ -139,14 +140,14 @@ class Landing:
         ]
 
     def delivery(self, digest: str) -> Delivery | None:
-        """Return a claimed delivery of this digest, None once all are archived or refused."""
+        """Return a claimed delivery of this digest; None when all are archived or refused."""
         return next((one for one in self._deliveries() if one.digest == digest), None)
 
     @contextmanager
     def opened(self, delivery: Delivery) -> Iterator[BinaryIO]:
-        """Open a delivery's bytes, on the local disk and seekable.
+        """Open a delivery as a seekable local file; a bucket's object is downloaded first.
 
-        One that another run has archived meanwhile is read from there.
+        A delivery that another run has archived meanwhile is read from the archive.
         """
         try:
             file = self._local(delivery)
@@ -158,16 +159,16 @@ class Landing:
             yield file
 
     def archived(self, digest: str) -> bool:
-        """Say whether a delivery of this digest was ingested to its end."""
+        """Return whether a delivery of this digest is in the archive."""
         return bool(_visible(self._archive.at(digest).look()))
 
     def archived_digests(self) -> list[str]:
-        """Return the digests of the deliveries that were ingested to their end, sorted."""
+        """Return the digests of all deliveries in the archive, sorted."""
         names = (entry.name.partition("/")[0] for entry in _visible(self._archive.walk()))
         return sorted({name for name in names if _DIGEST.fullmatch(name)})
 
     def archive(self, delivery: Delivery) -> str:
-        """Put a committed delivery under its digest and return where it stands."""
+        """Move a committed delivery to the archive, under its digest; return its place there."""
         to = f"{delivery.digest}/{delivery.name}"
         # These bytes may have been refused before the spec or the contract was changed.
         self._withdraw(delivery.digest, {_ROWS})
@@ -175,9 +176,9 @@ class Landing:
         return f"{self._archive.url}/{to}"
 
     def refuse(self, delivery: Delivery, reason: str, rows: Iterable[bytes] | None = None) -> str:
-        """Put a refused delivery under its digest, its reason beside it; return where it stands.
+        """Move a delivery that is refused whole to quarantine, with the reason; return its place.
 
-        `rows` are its bad rows as CSV in parts, where these are why it is refused.
+        `rows` are its bad rows as CSV (UTF-8) in pieces, when they are the reason.
         """
         keep = {_REASON, *([] if rows is None else [self._write_rows(delivery.digest, rows)])}
         self._quarantine.write(f"{delivery.digest}/{_REASON}", (reason + "\n").encode())
@@ -189,11 +190,11 @@ class Landing:
         return f"{self._quarantine.url}/{to}"
 
     def write_quarantine(self, digest: str, parts: Iterable[bytes]) -> str:
-        """Write a batch's refused rows, CSV in parts, whole or not at all; return where."""
+        """Write a batch's refused rows (CSV in pieces) to quarantine, atomically; return where."""
         return f"{self._quarantine.url}/{digest}/{self._write_rows(digest, parts)}"
 
     def read_quarantine(self, digest: str) -> Quarantine:
-        """Return what is in quarantine under a digest; all None when nothing is."""
+        """Return what quarantine holds of a delivery; every field is None when it has nothing."""
         store = self._quarantine.at(digest)
         names = {entry.name for entry in _visible(store.look())}
         return Quarantine(
@@ -203,11 +204,11 @@ class Landing:
         )
 
     def quarantine_url(self, digest: str) -> str:
-        """Return where quarantine keeps what was refused of a batch."""
+        """Return the folder of a batch in quarantine, a path or URL."""
         return f"{self._quarantine.url}/{digest}"
 
     def quarantined_at(self) -> dict[str, int]:
-        """Return since when what is in quarantine is there, in nanoseconds, by digest."""
+        """Return the time of each entry of quarantine, in nanoseconds since 1970, by digest."""
         when: dict[str, int] = {}
         for entry in _visible(self._quarantine.walk()):
             digest, _, name = entry.name.partition("/")
@@ -216,17 +217,17 @@ class Landing:
         return when
 
     def archived_name(self, digest: str) -> str:
-        """Return the name that an archived file was dropped under; empty where there is none."""
+        """Return the original name of an archived file; empty when it is not in the archive."""
         return min((one.name for one in _visible(self._archive.at(digest).look())), default="")
 
     def quarantined(self) -> list[str]:
-        """Return the digests of which rows or whole files are in quarantine, sorted."""
+        """Return the digests of all deliveries that have an entry in quarantine, sorted."""
         return sorted({entry.name.partition("/")[0] for entry in self._quarantine.walk()})
 
     def look(self, settled: Collection[str] = ()) -> LandingReading:
-        """Return what waits and what is in quarantine, from listings alone; nothing is changed.
+        """Return counts of what waits and what is in quarantine; lists only and changes nothing.
 
-        `settled` are batches that wait in quarantine for nobody any more; they are not counted.
+        `settled` are digests whose refusals are settled; they are not counted.
         """
         waiting = [entry for entry in self._place.look() if not why_ignored(entry.name)]
         kept = _visible(self._quarantine.walk())
@@ -242,9 +243,9 @@ class Landing:
         )
 
     def open_archived(self, digest: str) -> AbstractContextManager[tuple[str, BinaryIO]]:
-        """Open an archived file, local and seekable, and tell the name it was dropped under.
+        """Open an archived file, seekable and local; yields its original name and the file.
 
-        FileNotFoundError when there is none.
+        Raises FileNotFoundError when it is not in the archive.
         """
         return self._open_kept(self._archive.at(digest))
 
@@ -253,7 +254,7 @@ class Landing:
         return self._open_kept(self._quarantine.at(digest))
 
     def drop(self, name: str, content: Path | bytes | BinaryIO) -> None:
-        """Put a file into the landing place, whole, as a person would."""
+        """Write a file into the landing place, atomically, to be claimed by the next run."""
         if isinstance(content, bytes):
             self._place.write(name, content)
         else:
@@ -280,7 +281,7 @@ class Landing:
             yield name.removeprefix(_SET_ASIDE), stack.enter_context(file)
 
     def _make_room(self) -> None:
-        """Put aside what stands where claims go and is no folder: a link leads elsewhere."""
+        """Rename whatever has the name of the claims' folder but is a file or a link."""
         if not isinstance(self._place, Folder):
             return
         odd = next((one for one in self._place.left_alone() if one.name == CLAIMED), None)
@@ -292,7 +293,7 @@ class Landing:
     def _of_the_living(
         self, deliveries: list[Delivery], run: str, is_stopped: Callable[[str], bool]
     ) -> list[Delivery]:
-        """Return the deliveries but those of stopped runs, and make them those of this run."""
+        """Return the deliveries without those of stopped runs, and sign them for this run."""
         taken: list[Delivery] = []
         stopped: dict[str, bool] = {run: False, "": False}
         for delivery in deliveries:
@@ -313,14 +314,14 @@ class Landing:
         return taken
 
     def _sign(self, run: str) -> None:
-        """Say whose new claims are, before their bytes are read: of large files that takes long."""
+        """Record the owner of new claims, before hashing, which takes long for large files."""
         for entry in self._taken():
             claim = entry.name.partition("/")[0]
             if not self._owner(claim):
                 self._claimed.write(f"{claim}/{_OWNER}", run.encode())
 
     def _owner(self, claim: str) -> str:
-        """Return the run that took a file, empty where none has said so."""
+        """Return the run that claimed a file, empty where none is recorded."""
         try:
             return self._claimed.read(f"{claim}/{_OWNER}").decode()
         except (FileNotFoundError, UnicodeDecodeError):
@@ -341,7 +342,7 @@ class Landing:
 
     @contextmanager
     def _noted(self, name: str, of_one_file: Collection[int]) -> Iterator[None]:
-        """Let an error that concerns one file stop no other; `left_alone` tells of it."""
+        """Record an error that concerns one file for `left_alone`, instead of raising it."""
         try:
             yield
         except OSError as error:
@@ -370,7 +371,7 @@ class Landing:
         return sorted(taken, key=_arrival)
 
     def _delivery(self, entry: Entry) -> Delivery | None:
-        """Return a claimed file with its digest, None for one that a writer still changes."""
+        """Return a claimed file with its digest; None when a writer is still changing it."""
         claim, _, name = entry.name.partition("/")
         try:
             digest = self._known_digest(claim, entry) or self._new_digest(claim, entry)
@@ -394,7 +395,7 @@ class Landing:
         return digest if known else None
 
     def _new_digest(self, claim: str, entry: Entry) -> str | None:
-        """Hash a claimed file and write that down; None when it is no longer what was claimed."""
+        """Hash a claimed file and record the digest; None when it has changed since the claim."""
         if isinstance(self._claimed, Folder):
             with self._claimed.open(entry.name) as file:
                 digest = sha256(file)
@@ -416,7 +417,7 @@ class Landing:
                 carry(self._claimed, entry.name, self._place, name)
 
     def _forget(self, claim: str) -> None:
-        """Delete what stands beside a claimed file that has moved on."""
+        """Delete the records of a claim whose file has moved to archive or quarantine."""
         for name in (_MARKER, _OWNER):
             self._claimed.delete(f"{claim}/{name}")
 
@@ -445,7 +446,7 @@ class Landing:
         return digest
 
     def _withdraw(self, digest: str, keep: Collection[str]) -> None:
-        """Drop what quarantine still holds of bytes that have come to another end."""
+        """Delete what quarantine holds of a delivery that was archived, or refused differently."""
         store = self._quarantine.at(digest)
         # A store may list a name otherwise than it was given: in a bucket one too long for a key.
         listed = {entry.name for name in keep if (entry := store.entry(name))}
@@ -477,7 +478,7 @@ def _fingerprint(entry: Entry) -> list[str]:
 
 
 def sha256(file: BinaryIO) -> str:
-    """Return the digest that a delivery of these bytes is known by."""
+    """Return the SHA-256 of a file's bytes in hexadecimal digits: the digest of a delivery."""
     digest = hashlib.sha256()
     while piece := file.read(PIECE):
         digest.update(piece)

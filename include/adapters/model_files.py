@@ -1,9 +1,10 @@
-"""Model files of others, written with pickle or joblib, opened without running what is in them.
+"""Opens model files that others wrote with pickle or joblib, without running code in them.
 
-joblib writes a pickle in which arrays stand apart: where one belongs the pickle has a wrapper that
-says shape, order and dtype, and behind the wrapper come the bytes, or for objects a pickle of their
-own. joblib's reader has whatever the pickle names called. Here the pickle is read by the opener of
-bundles (`serving.bundle.trust`), and the wrapper is one more thing that is rebuilt by us.
+joblib writes a pickle in which arrays are stored separately: in the place of an array the pickle
+has a wrapper object with shape, order and dtype, followed by the array's bytes, or by a nested
+pickle for an array of objects. joblib's own reader calls whatever the pickle names. Here the pickle
+is read by the restricted unpickler of bundles (`serving.bundle.trust`), which also rebuilds the
+wrapper.
 """
 
 import bz2
@@ -29,14 +30,14 @@ from serving.bundle.refused_bundle import require
 from serving.bundle.trust import Bounded, CheckedUnpickler, Name
 
 MOST_BYTES = 8 << 30
-"""What a file may unpack to at most, however large it is."""
+"""The largest size that a compressed file may unpack to, in bytes."""
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _READ_FIELDS = ("subclass", "shape", "dtype", "order")
 _FIELDS = {*_READ_FIELDS, "allow_mmap"}  # which is of no account: nothing is mapped here
 _ALIGNMENT = "numpy_array_alignment_bytes"
 _ALIGNED_BYTES = 16
 _ARRAYS = {("numpy", "ndarray"), ("numpy", "memmap")}
-"""What joblib reads as an array of numbers, whichever of the two it was."""
+"""Array classes that joblib stores in this form; both are rebuilt as a plain array."""
 _PLAIN_ARRAY = "an array"
 _PIECE_BYTES = 1 << 20
 _SIP_BYTES = 1 << 12  # zlib makes 4 MiB of them at most
@@ -49,9 +50,9 @@ _MEND = (
 
 
 def open_model_file(path: Path) -> Any:
-    """Return the classifier that a file holds, or raise AdoptionError with why it is none.
+    """Return the classifier in a file; AdoptionError when it cannot be opened or holds none.
 
-    Nothing in the file is run. Warnings of the libraries about their versions go through.
+    No code in the file is run. Warnings of the libraries about their versions are passed on.
     """
     try:
         with path.open("rb") as file, TemporaryFile() as room:
@@ -75,7 +76,7 @@ def open_model_file(path: Path) -> Any:
 
 
 class _JoblibUnpickler(CheckedUnpickler):
-    """The opener of bundles, which knows joblib's wrapper too."""
+    """The restricted unpickler of bundles, extended by joblib's array wrapper."""
 
     def __init__(self, file: Any) -> None:
         """See CheckedUnpickler."""
@@ -83,7 +84,7 @@ class _JoblibUnpickler(CheckedUnpickler):
         self.rebuilders = {**REBUILDERS, _WRAPPER: Rebuilder(_nothing_yet, self._array)}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name, see CheckedUnpickler."""
+        """Return what a name in the pickle is replaced by, see CheckedUnpickler."""
         if (module, name) in {_WRAPPER, *_ARRAYS}:
             return Name(module, name)
         return super().find_class(module, name)
@@ -93,7 +94,7 @@ class _JoblibUnpickler(CheckedUnpickler):
         super()._set([_PLAIN_ARRAY if _is_array_class(one) else one for one in items])
 
     def _array(self, _: None, state: Any) -> NDArray[Any]:
-        """Return the array that stands behind a wrapper."""
+        """Read the array that follows a wrapper in the file."""
         require(type(state) is dict and set(state) - {_ALIGNMENT} == _FIELDS, "an odd wrapper")
         subclass, shape, dtype, order = (state[name] for name in _READ_FIELDS)
         require(type(subclass) is str and subclass == _PLAIN_ARRAY, "an array of another class")
@@ -122,7 +123,7 @@ class _JoblibUnpickler(CheckedUnpickler):
 
 
 def _nothing_yet() -> None:
-    """Take no arguments."""
+    """Build nothing: an array wrapper is a placeholder until its state has been read."""
 
 
 def _is_array_class(value: Any) -> bool:
@@ -130,7 +131,7 @@ def _is_array_class(value: Any) -> bool:
 
 
 def _plain(file: BufferedReader, room: BinaryIO) -> BinaryIO:
-    """Return the file itself, or what it unpacks to, which is written into another."""
+    """Return the file itself, or, when it is compressed, `room` with its unpacked content."""
     start = file.peek(_MAGIC_BYTES)
     for magic, name in _UNREADABLE.items():
         require(not start.startswith(magic), f"it is {name}")
@@ -152,7 +153,7 @@ def _require_in_bounds(came_out: int, went_in: int) -> None:
 def _pieces(
     file: BufferedReader, make: Callable[[], Any], unpack: Callable[[Any, bytes], Iterator[bytes]]
 ) -> Iterator[bytes]:
-    """Unpack to the end that the packing has; the libraries' readers take a cut-off file too."""
+    """Yield unpacked pieces; a truncated file is an error, unlike in the libraries' readers."""
     unpacker = make()
     while not unpacker.eof:
         sip = file.read(_SIP_BYTES)

@@ -1,9 +1,9 @@
-"""What was refused of which delivery, and which delivery brought it again, mended.
+"""Records what was refused of each delivery, and which later delivery settled it.
 
-It stands beside archive and quarantine: `about/D` says what was refused of the delivery D,
-`names/H/D` finds it by its file's name, `promises/E/D` says what of D the delivery E brings again,
-and `settled/D/E` that E was taken in. Every method may be killed at any instruction and called
-again.
+It is stored beside archive and quarantine. `about/D` holds what was refused of delivery D,
+`names/H/D` finds D by the hash H of its file's name, `promises/E/D` holds which rows of D the
+delivery E brings again, and `settled/D/E` that E was ingested. Every method may be killed at any
+instruction and called again.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from include.records.refusal_reasons import Refusal, Settled
 from include.store import Store, open_store
 
 _MOST_LOOKED_AT = 50
-"""Refusals of one name, the newest: one that is refused every day for a year is no list to read."""
+"""Only the newest refusals of a file name are read; a name may be refused every day for a year."""
 
 
 class RefusalLedger:
-    """One spec's ledger of refusals."""
+    """The ledger of refusals of one spec."""
 
     def __init__(self, lake_url: str, options: Mapping[str, str]) -> None:
         """`lake_url` is the spec's place in the lake, `options` what `open_store` needs."""
@@ -33,9 +33,9 @@ class RefusalLedger:
         self._settled = store.at("settled")
 
     def remember(self, refusal: Refusal) -> None:
-        """Write down what was refused, in place of what is known of these bytes.
+        """Record a refusal, in place of an earlier one of the same delivery.
 
-        What was settled of them stays settled when the same rows of a file are refused again.
+        What was settled stays settled when the same rows of a file are refused again.
         """
         if refusal.whole or self.about(refusal.digest) != refusal:
             for entry in self._settled.at(refusal.digest).look():
@@ -44,47 +44,50 @@ class RefusalLedger:
         self._names.write(f"{_hashed(refusal.name)}/{refusal.digest}", b"\n")
 
     def about(self, digest: str) -> Refusal | None:
-        """Return what was refused of a delivery; None where nobody wrote it down."""
+        """Return what was refused of a delivery; None when nothing is recorded."""
         fields = _read(self._about, digest)
         return None if fields is None else Refusal(**fields)
 
     def named(self, name: str) -> list[Refusal]:
-        """Return what was refused of files of this name and is not settled, the newest first."""
+        """Return the unsettled refusals of files of this name, the newest first."""
         entries = self._names.at(_hashed(name)).look()
         newest = sorted(entries, key=lambda entry: entry.modified, reverse=True)
         found = [self.about(entry.name) for entry in newest[:_MOST_LOOKED_AT]]
         return [one for one in found if one is not None]
 
     def promise(self, digest: str, of: str, lines: Collection[int] | None) -> None:
-        """Write down that a delivery brings rows of another again: these lines, or all."""
+        """Record that delivery `digest` brings refused rows of delivery `of` again.
+
+        `lines` are the line numbers of these rows; None for all of them.
+        """
         listed = None if lines is None else sorted(lines)
         self._promises.write(f"{digest}/{of}", json.dumps(listed).encode())
 
     def promises(self, digest: str) -> dict[str, Settled]:
-        """Return what a delivery brings again, by the digest of the one that it was refused in."""
+        """Return the rows that a delivery brings again, by the delivery that they are from."""
         store = self._promises.at(digest)
         return {entry.name: _rows(_read(store, entry.name)) for entry in store.look()}
 
     def settle(self, digest: str, by: str) -> None:
-        """Make what a delivery promised of another settled."""
+        """Mark the rows of `digest` that delivery `by` promised to bring as settled."""
         with suppress(FileNotFoundError):  # another run was faster
             self._settled.write(f"{digest}/{by}", self._promises.read(f"{by}/{digest}"))
 
     def forget_promise(self, digest: str, by: str) -> None:
-        """Drop a promise that is kept, and all of whose consequences are."""
+        """Delete a promise, after everything that follows from it has been done."""
         self._promises.delete(f"{by}/{digest}")
 
     def close(self, refusal: Refusal) -> None:
-        """Find a refusal by its name no more: all of it is settled."""
+        """Remove a refusal from the index by name, because all of it is settled."""
         self._names.delete(f"{_hashed(refusal.name)}/{refusal.digest}")
 
     def closed(self) -> frozenset[str]:
-        """Return the deliveries of which nothing waits any more, from two listings alone."""
+        """Return the deliveries whose refusals are all settled; costs two listings."""
         waiting = {entry.name.rpartition("/")[2] for entry in self._names.walk()}
         return frozenset(entry.name for entry in self._about.look()) - waiting
 
     def settled(self, digest: str) -> Settled:
-        """Return what of a delivery was brought again and taken in."""
+        """Return which refused rows of a delivery have been brought again and ingested."""
         store = self._settled.at(digest)
         parts = [_rows(_read(store, entry.name)) for entry in store.look()]
         lines = frozenset[int]().union(*(part.lines for part in parts))

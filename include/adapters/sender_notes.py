@@ -1,7 +1,7 @@
-"""Notes for whoever dropped a file, where they drop them: what was refused, why, what to do.
+"""Writes notes to the senders of files: what was refused, why, and what to do.
 
-They stand in a folder of the landing place, of which nothing is ever taken in. No other file is
-overwritten there or deleted.
+Notes are text files in a subfolder of the landing place, from which nothing is ingested. No file
+there that is not a note is overwritten or deleted.
 """
 
 import errno
@@ -16,23 +16,24 @@ from include.store import Folder, open_store
 
 MOST_NOTES = 100
 _LONGEST_NAME = 180
-"""In bytes, with room for what is added in the 255 that a disk takes."""
+"""Bytes of the original file's name in a note's name; a file name may have 255 with additions."""
 _SUFFIX = ".txt"
 _OWN = re.compile(r"\ARatchet .*^Batch: ([0-9a-f]{64})$", re.DOTALL | re.MULTILINE)
 _LONGEST_NOTE = 1 << 16
 
 
 class SenderNotes:
-    """The notes of one landing place."""
+    """The notes in one landing place."""
 
     def __init__(self, landing_url: str, options: Mapping[str, str]) -> None:
         """`options` are what `open_store` needs."""
         self._store = open_store(landing_url, options).at(NOTES)
 
     def write(self, refusal: Refusal, text: str) -> str:
-        """Write the note of a refusal, over its own older one; return where it stands.
+        """Write the note of a refusal, over its own older one; return the path or URL.
 
-        When there are more than MOST_NOTES the oldest go.
+        When there are more than MOST_NOTES notes, the oldest are deleted. Raises PermissionError
+        when a bucket's policy forbids it.
         """
         name = next(one for one in _names(refusal) if self._owner(one) in {None, refusal.digest})
         with _as_of_a_disk():
@@ -52,7 +53,7 @@ class SenderNotes:
                 return
 
     def _owner(self, name: str) -> str | None:
-        """Return the digest that a note is about, empty for what is no note, None for no file."""
+        """Return the digest in a note; empty for a file that is no note, None for no file."""
         entry = self._store.entry(name)
         if entry is None:
             # What is no file, such as a folder or a link, is in the way all the same.
@@ -77,7 +78,7 @@ class SenderNotes:
 
 @contextmanager
 def _as_of_a_disk() -> Iterator[None]:
-    """Raise PermissionError for what the policy of a bucket forbids."""
+    """Raise PermissionError for an operation that a bucket's policy forbids."""
     from obstore.exceptions import PermissionDeniedError
 
     try:
@@ -87,7 +88,7 @@ def _as_of_a_disk() -> Iterator[None]:
 
 
 def _names(refusal: Refusal) -> Iterator[str]:
-    """Yield the names that a note may have: the next one where another file has the last."""
+    """Yield possible names of a note, in the order to try: others' files may have the first."""
     name = os.fsdecode(os.fsencode(refusal.name)[:_LONGEST_NAME])
     yield f"{name}{_SUFFIX}"
     yield f"{name}.{refusal.digest[:12]}{_SUFFIX}"

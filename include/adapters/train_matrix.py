@@ -1,8 +1,8 @@
-"""Train sides laid out on this machine's disk, once for all tasks that fit on them.
+"""Writes the train matrix of a data version to the local disk, once for all tasks that fit on it.
 
-A matrix is one memory-mapped file: tasks of one machine share its pages and none copies it. A
-machine that has no file of a data version yet, as a second worker, makes it from the lake. Files
-are whole or absent; one task makes a file while others wait for it.
+The matrix is one memory-mapped file: all tasks on a machine share its pages, and none copies it. A
+machine without the file, such as a second worker, creates it from the lake. A file is complete or
+absent; one task writes it while others wait for a lock.
 """
 
 import fcntl
@@ -24,20 +24,20 @@ _ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Arranged:
-    """A train side and the order in which its rows are to stand."""
+    """A train side, float32 features X and labels y, and the order to store its rows in."""
 
     layout: Layout
     X: Matrix
     y: Labels
     order: RowNumbers
-    """Row numbers, some of them more than once."""
+    """Row numbers of X; some occur more than once."""
     bounds: tuple[int, ...]
-    """Where each fold begins in that order, and after the last one the number of rows."""
+    """The position in `order` where each fold begins, then the total number of positions."""
 
 
 @dataclass(frozen=True)
 class LaidOut:
-    """A train side as it stands on disk: read-only, its pages shared."""
+    """A train side on disk: read-only memory-mapped arrays, in the stored order."""
 
     layout: Layout
     X: Matrix
@@ -46,17 +46,17 @@ class LaidOut:
 
 
 class TrainSides:
-    """The files of one spec."""
+    """The train matrices of one spec in a local folder."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made when the first file is."""
+        """`folder` is created with the first file."""
         self._folder = folder
 
     def open(self, name: str, make: Callable[[], Arranged]) -> LaidOut:
-        """Return a train side, laid out first when this machine does not have it.
+        """Return a train side; `make` is called and the file written when it is not on disk yet.
 
-        `name` says everything that the matrix follows from. Those of other names are removed then:
-        who has one open keeps it.
+        `name` identifies everything that the matrix depends on. Files of other names are removed
+        when a new one is written; processes that have them open keep their pages.
         """
         place = self._folder / hashlib.sha256(name.encode()).hexdigest()[:16]
         if not place.is_dir():

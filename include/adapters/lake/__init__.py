@@ -1,8 +1,8 @@
-"""The lake: one Delta table of rows per model, the ledger of data, on a folder or a bucket.
+"""The lake: one Delta table of rows for each model, in a folder or a bucket.
 
 A batch is one atomic commit that carries the batch digest as its application transaction id, so a
-repeated commit is recognised; the table's version is the data set's version, and any version that
-a model names can be read back, bit for bit, whatever was tidied since.
+repeated commit is recognised. The table's version is the data version. Every version that a model
+was fitted on can be read again, bit for bit, also after small files have been merged.
 """
 
 from include.adapters.lake.compaction import Compaction

@@ -1,4 +1,4 @@
-"""What a version of the table is made of, and what a commit says: in the words of Delta's log."""
+"""Reads and writes the actions of Delta's log: the data files of a version, those of a commit."""
 
 import time
 
@@ -14,7 +14,7 @@ _CLASSES = {0: "negative", 1: "positive"}
 
 
 def added(table: DeltaTable) -> pl.DataFrame:
-    """Return a row per data file: path, bytes, rows, side, label."""
+    """Return the data files of a version, one row each: path, bytes, rows, side, label."""
     files = pl.DataFrame(table.get_add_actions())
     return files.select(
         "path",
@@ -26,7 +26,7 @@ def added(table: DeltaTable) -> pl.DataFrame:
 
 
 def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
-    """Return what a commit says of data files that it names no more."""
+    """Return the Delta actions that remove data files; `data_change` is False when rows stay."""
     now = time.time_ns() // 1_000_000
     return [
         RemoveAction(
@@ -41,7 +41,7 @@ def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
 
 
 def counted(table: DeltaTable) -> Dataset:
-    """Return the rows per side and class, which the log knows without any data being read."""
+    """Return the rows per side and class of a version, from the log alone."""
     sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in SIDES}
     for side, label, rows in (
         added(table).group_by("side", "label").agg(pl.col("rows").sum()).iter_rows()
@@ -52,6 +52,6 @@ def counted(table: DeltaTable) -> Dataset:
 
 
 def committed(table: DeltaTable | None, digest: str) -> int | None:
-    """Return the version whose commit holds the batch, None when none does."""
+    """Return the table version that committed a batch; None when there is none."""
     found = None if table is None else table.transaction_version(digest)
     return None if found is None else int(found)

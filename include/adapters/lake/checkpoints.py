@@ -1,8 +1,8 @@
-"""What the log's own entries say again, so that it can be done without when it is lost or damaged.
+"""Moves damaged checkpoints out of Delta's log, which can be read without them.
 
-Delta's reader begins with the newest checkpoint, or with the one that a hint names, and goes no
-further where it cannot be read. Ratchet's log is never cut, so every entry that a checkpoint stands
-for is there.
+A checkpoint summarises the log entries before it. Delta's reader starts from the newest checkpoint,
+or from the one in `_last_checkpoint`, and fails when that is unreadable. Ratchet never truncates a
+log, so every summarised entry still exists.
 """
 
 import logging
@@ -20,10 +20,10 @@ log = logging.getLogger("ratchet")
 
 
 def set_aside(lake: Store, commits: Log, version: int | None) -> bool:
-    """Move checkpoints and the hint out of the log of a table that does not open.
+    """Move checkpoints and `_last_checkpoint` out of the log of a table that does not open.
 
-    `version` is the one that was to be opened, None for the newest. Returns whether there is
-    anything to try again: not when an entry is lost as well, or the version never was.
+    `version` is the one that failed to open, None for the newest. Returns whether opening it again
+    can succeed: not when a log entry is missing too, or the version never existed.
     """
     entries = commits.commits()
     if any(one.unread for one in entries) or (version or 0) >= len(entries):

@@ -1,7 +1,8 @@
-"""Data files that are what was written: each is named after the checksum of its bytes.
+"""Verifies data files against the checksum in their names.
 
-The log of Delta has a place for it that its writer does not fill, and a name cannot be parted from
-its file. XXH3-128: it is about accidents, for whoever may write to the table could write its log.
+Delta's log has a field for checksums, but its writer leaves it empty; a name cannot be separated
+from its file. The checksum is XXH3-128, which detects accidents and not attacks: whoever may write
+to the table could also rewrite its log.
 """
 
 import re
@@ -19,7 +20,7 @@ _SUFFIX = ".parquet"
 
 
 def checksum(file: BinaryIO) -> str:
-    """Return the checksum of what is left to read of a file."""
+    """Return the XXH3-128 of the rest of a file, from its position on, in hexadecimal digits."""
     digest = xxhash.xxh3_128()
     while piece := file.read(PIECE):
         digest.update(piece)
@@ -27,24 +28,24 @@ def checksum(file: BinaryIO) -> str:
 
 
 def named(name: str, checksum: str) -> str:
-    """Return the name that a data file with a checksum gets."""
+    """Return the name of a data file with its checksum added."""
     return f"{name.removesuffix(_SUFFIX)}-{checksum}{_SUFFIX}"
 
 
 class Verifier:
-    """The data files of one table; each is read once for as long as it does not change."""
+    """Verifies the data files of one table; a file is read again only after it has changed."""
 
     def __init__(self, store: Store, scratch: Path) -> None:
-        """`store` is the table's place, `scratch` a local folder to fetch files of a bucket to."""
+        """`store` is the table's folder, `scratch` a local one to download a bucket's files to."""
         self._store = store
         self._scratch = scratch
         self._whole: dict[str, Entry] = {}
 
     def problems(self, sizes: Mapping[str, int], most_bytes: int | None = None) -> dict[str, str]:
-        """Return what is wrong with data files, by path, as the end of a sentence.
+        """Return what is wrong with each faulty data file, by path, as the end of a sentence.
 
-        `sizes` are their bytes as the log has them. With `most_bytes`, more than that are not read;
-        files written before there were checksums are told by their size alone.
+        `sizes` are the sizes in bytes from the log. When the files have more than `most_bytes`
+        together, and for files from before there were checksums, only sizes are compared.
         """
         seen = self._entries(sizes)
         found = {path: problem for path in sizes if (problem := _at_sight(path, sizes, seen))}

@@ -1,7 +1,7 @@
-"""The table's log, a commit at a time.
+"""Reads the commits of Delta's log.
 
-The log is never cut, so what made a version can be told for as long as the table is there. A commit
-is one small file; those of batches name up to four data files.
+The log is never truncated, so the commit of every version can be read as long as the table exists.
+A commit is one small JSON file; that of a batch names up to four data files.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from include.store import Entry, Store
 
 GROWTH = "rows"
-"""The application transaction of every commit that brings rows, beside the batch's own."""
+"""Application id of a transaction in every commit that adds rows, beside the batch's own."""
 _COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
 _AT_ONCE = 16
@@ -22,25 +22,25 @@ _AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Commit:
-    """What made a version of the table."""
+    """The commit that made one version of the table."""
 
     version: int
     at: float
     """Seconds since 1970, by the clock of the writer."""
     batch: str | None
-    """The digest of the batch whose rows it brought; None for one that only tidied."""
+    """The digest of the batch whose rows it added; None for a commit without new rows."""
     operation: str = ""
-    """As the writer called it."""
+    """The operation's name, as the writer stated it."""
     writer: str = ""
-    """The library that wrote it, by its own word."""
+    """The library that wrote it, as it stated itself."""
     mark: str = ""
-    """What Ratchet noted of a commit that brings nothing."""
+    """Ratchet's mark in a commit of its own that adds no new rows, such as a merge."""
     added: Mapping[str, int] = field(default_factory=dict)
-    """Data files that it names, below the table, and their rows."""
+    """The data files that it adds: rows by path below the table."""
     removed: tuple[str, ...] = ()
-    """Data files that it names no more."""
+    """The paths of data files that it removes."""
     restored: int | None = None
-    """The version that it made the newest again."""
+    """The version that it restored as the newest; None for any other commit."""
     changes: frozenset[str] = frozenset()
     """What else it does: `rows` come or go, the `schema` changes, a `batch` is not one alone."""
     unread: str = ""
@@ -48,12 +48,12 @@ class Commit:
 
     @property
     def rows(self) -> int:
-        """Rows that it brought."""
+        """The number of rows in the data files that it adds."""
         return sum(self.added.values()) if self.batch is not None else 0
 
 
 class Log:
-    """The commits of one table; each entry is read once for as long as it does not change."""
+    """The commits of one table; an entry is read again only after it has changed."""
 
     def __init__(self, store: Store) -> None:
         """`store` is the folder of the log."""
@@ -61,9 +61,9 @@ class Log:
         self._known: dict[int, tuple[Entry, Commit]] = {}
 
     def commits(self) -> list[Commit]:
-        """Return every commit, in order of versions; none when there is no table.
+        """Return every commit in the order of versions; empty when there is no table.
 
-        A version whose entry is gone, although there is a later one, is unread.
+        A missing entry before a later one is returned as a commit with `unread`.
         """
         listed = self._store.look()
         entries = {int(one.name[:20]): one for one in listed if _COMMIT.fullmatch(one.name)}
@@ -84,7 +84,7 @@ class Log:
             yield _commit(version, self._store.read(f"{version:020d}.json"))
 
     def batches(self) -> dict[str, Commit]:
-        """Return the newest commit that brought rows of each batch, by its digest."""
+        """Return the newest commit of each batch, by the batch's digest."""
         return {one.batch: one for one in standing(self.commits()) if one.batch is not None}
 
     def _is_known(self, version: int, entry: Entry) -> bool:
@@ -95,7 +95,7 @@ class Log:
 
 
 def standing(commits: Sequence[Commit]) -> list[Commit]:
-    """Return the commits that the newest version rests on: what was restored away is left out."""
+    """Return the commits that the newest version consists of, without those undone by a restore."""
     for place in range(len(commits) - 1, -1, -1):
         restored = commits[place].restored
         if restored is not None and restored < place:
@@ -104,9 +104,9 @@ def standing(commits: Sequence[Commit]) -> list[Commit]:
 
 
 def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
-    """Return for each data file that a log ever named the batches that its rows came in.
+    """Return, for each data file that the log ever named, the batches that its rows are from.
 
-    A file that merging made has rows of the files that the same commit removed from its partition.
+    A merged file has the rows of the files that the same commit removed from its partition.
     """
     found: dict[str, frozenset[str]] = {}
     for commit in commits:
@@ -120,7 +120,7 @@ def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
 
 
 def partition(path: str) -> str:
-    """Return the folder that a data file stands in."""
+    """Return the folder of a data file, such as `side=train/label=1`."""
     return path.rpartition("/")[0]
 
 

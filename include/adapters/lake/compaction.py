@@ -1,9 +1,8 @@
-"""Keeping a table of many batches fast, without breaking a version that somebody names.
+"""Merges small data files and deletes unused ones; versions that models name stay readable.
 
-Every batch brings up to four files. Files of about one size are merged once there are enough of
-them, so a row is rewritten once for each step in size and no more. Then files that neither the
-newest version nor a kept one names are deleted, once they are old: those that merging replaced,
-and those of attempts that died.
+Every batch adds up to four files. Files of a similar size are merged when there are enough of them,
+so that a row is rewritten once for each size class and no more. Then old files are deleted that
+neither the newest version nor a version to keep names: merged ones, and those of killed attempts.
 """
 
 import math
@@ -26,22 +25,22 @@ GRACE_HOURS = 24
 
 @dataclass(frozen=True)
 class Compaction:
-    """What tidying did."""
+    """The result of merging and deleting."""
 
     merged: int
-    """Files whose rows stand in fewer files now."""
+    """Number of files that were merged into fewer ones."""
     deleted: int
-    """Files that nothing names any more."""
+    """Number of unused files that were deleted."""
 
 
 def is_crowded(table: LakeTable) -> bool:
-    """Say whether there are enough small files of about one size to merge."""
+    """Return whether there are enough files of one partition and size class to merge."""
     newest = table.at()
     return newest is not None and next(_groups(added(newest)), None) is not None
 
 
 def merge(table: LakeTable) -> int:
-    """Merge small files and return how many; 0 when another writer came in between."""
+    """Merge small files and return how many; 0 when another writer committed meanwhile."""
     newest = table.at()
     groups = [] if newest is None else list(_groups(added(newest)))
     if newest is None or not groups:
@@ -60,7 +59,10 @@ def merge(table: LakeTable) -> int:
 
 
 def sweep(table: LakeTable, keep: Collection[int], grace_hours: int) -> int:
-    """Delete files that no version of `keep`, nor the newest, names; return how many."""
+    """Delete files older than `grace_hours` that no version of `keep`, nor the newest, names.
+
+    Returns the number of deleted files.
+    """
     newest = table.at()
     if newest is None:
         return 0
@@ -79,7 +81,7 @@ def sweep(table: LakeTable, keep: Collection[int], grace_hours: int) -> int:
 
 
 def _groups(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield the files to merge: enough of one partition and one step in size."""
+    """Yield groups of files to merge: all of one partition and size class, if there are enough."""
     small = files.filter(pl.col("bytes") < SMALL_BYTES).with_columns(
         step=pl.col("bytes").map_elements(_step, return_dtype=pl.Int64)
     )
@@ -89,7 +91,7 @@ def _groups(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _step(size: int) -> int:
-    """Return the step of a file: 0 up to 1 MiB, 1 up to 8 MiB, 2 up to 64 MiB."""
+    """Return the size class of a file: 0 up to 1 MiB, 1 up to 8 MiB, 2 up to 64 MiB, and so on."""
     return max(0, math.ceil(math.log(max(size, 1) / _LEAST_BYTES, 8)))
 
 

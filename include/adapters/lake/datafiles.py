@@ -1,9 +1,9 @@
-"""The Parquet files of one commit, written part by part.
+"""Writes the Parquet files of one commit part by part.
 
-Deltalake's own writer holds a whole batch in memory before it writes; here a file per side and
-class is open while parts stream through, so the peak is a few parts, whatever the batch. Until a
-commit names them the files mean nothing: those of an attempt that died are swept up later. A file
-is named after the checksum of its bytes, which reading verifies.
+deltalake's own writer holds a whole batch in memory before it writes. Here one file for each side
+and class stays open while parts are appended, so that memory holds a few parts, whatever the size
+of the batch. Files are not part of the table before a commit names them; those of a killed attempt
+are deleted later, see `compaction`. The name of a file contains the checksum of its bytes.
 """
 
 import json
@@ -27,13 +27,13 @@ Partition = tuple[str, int]
 
 
 class DataFiles:
-    """Rows on their way into data files."""
+    """The data files that are being written for one commit."""
 
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
-        """Begin without files, which are made as rows come.
+        """Files are created when their first rows are added.
 
-        `schema` is that of the files: the table's without the partition columns. `folder` is the
-        table's own, or a local one to upload from.
+        `schema` is the table's schema without the partition columns. `folder` is the table's own
+        folder, or a local folder to upload from.
         """
         self._schema = schema
         self.names: list[str] = schema.names
@@ -52,21 +52,21 @@ class DataFiles:
             self._open.pop(partition).close()
 
     def publish(self, table: Store, *, grown: bool) -> list[AddAction]:
-        """Finish the files, bring them below the table and return what a commit says of them.
+        """Finish the files, move them into the table's folder and return their Delta actions.
 
-        `grown` is False when the rows were in the table before.
+        `grown` is False when the rows were in the table before, as in a merge.
         """
         for file in self._open.values():
             file.close()
         return [file.publish(table, grown=grown) for file in self._written]
 
     def discard(self) -> None:
-        """Remove the local files of an attempt that came to nothing."""
+        """Delete the local files of an attempt that failed."""
         for file in self._written:
             file.discard()
 
     def withdraw(self, table: Store) -> None:
-        """Remove published files of a commit that another writer was faster than."""
+        """Delete published files of a commit that was not made, as another writer was faster."""
         self.discard()
         if not isinstance(table, Folder):
             for file in self._written:
@@ -76,7 +76,7 @@ class DataFiles:
 def by_partition(
     rows: pl.DataFrame, names: Sequence[str]
 ) -> Iterator[tuple[Partition, pl.DataFrame]]:
-    """Cut rows by side and class; what comes has the columns `names` in this order."""
+    """Split rows by side and class; the yielded frames have the columns `names` in this order."""
     rows = rows.select(*names, *PARTITION)
     cut = rows.with_columns(pl.col("side").cast(pl.String)).partition_by(
         PARTITION, as_dict=True, include_key=False
@@ -86,7 +86,7 @@ def by_partition(
 
 
 class _File:
-    """One data file: small parts wait until they are worth a row group."""
+    """One data file; rows are collected in memory until they fill a row group."""
 
     def __init__(self, partition: Partition, schema: pa.Schema, folder: Path) -> None:
         side, label = partition
@@ -154,7 +154,7 @@ class _File:
 
 
 def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:
-    """Return a table in a schema; only columns of another type are cast, for casts are slow."""
+    """Return a table in a schema; only columns of another type are cast, because that is slow."""
     columns = [
         column if column.type == field.type else column.cast(field.type)
         for column, field in zip(table.columns, schema, strict=True)

@@ -1,4 +1,4 @@
-"""The one door to a spec's place in the lake."""
+"""Everything that steps read from and write to a spec's folder of the lake."""
 
 import logging
 import time
@@ -35,17 +35,16 @@ _KEPT_SIDES, _KEPT_CONTRACTS = "archive/.sides", "archive/.contracts"
 
 
 class Lake:
-    """One spec's table, its contract, and what steps keep for each other.
+    """The table of one spec, its contract, and the frames that steps stage for each other.
 
     The table's columns are the features (double or string), `key_high`, `key_low`, `batch`, and
     the partition columns `side` and `label`.
     """
 
     def __init__(self, url: str, options: Mapping[str, str], scratch: Path) -> None:
-        """`url` is the spec's place: a path, a file URL or s3://.
+        """`url` is the spec's folder in the lake: a path, a file:// or an s3:// URL.
 
-        `options` are the S3 words of object stores; `scratch` is a local folder that files are
-        uploaded from.
+        `options` are those of `open_store`; `scratch` is a local folder to upload files from.
         """
         self.url = url
         self._scratch = scratch / "lake"
@@ -56,21 +55,21 @@ class Lake:
         self.repair = Repair(self._store, self._table, self.sides)
 
     def version(self) -> int | None:
-        """Return the newest version of the table, None before the first commit."""
+        """Return the newest version of the table; None before the first commit."""
         table = self._table.at()
         return None if table is None else int(table.version())
 
     def require_sound(self) -> None:
-        """Raise TableRefusedError when the table's log cannot be read, or is not all Ratchet's."""
+        """Raise TableRefusedError when the log is unreadable or has a commit of another tool."""
         self._table.require_sound()
 
     def dataset(self) -> Dataset | None:
-        """Return the newest version with its rows per side and class, None before the first."""
+        """Return the newest version with its rows per side and class; None before the first."""
         table = self._table.at()
         return None if table is None else counted(table)
 
     def commits(self, after: int, up_to: int) -> Iterator[Commit]:
-        """Yield what made each version after one and up to another; only the log is read."""
+        """Yield the commits of the versions after `after` and up to `up_to`, from the log alone."""
         return self._table.log.after(after, up_to)
 
     def contract(self) -> Contract | None:
@@ -100,16 +99,16 @@ class Lake:
         return found
 
     def write_contract(self, contract: Contract) -> None:
-        """Keep a contract under its version, then as the newest."""
+        """Write a contract under its version number, then as the newest."""
         text = contracts.dumps(contract).encode()
         for folder in (_KEPT_CONTRACTS, "contracts"):
             self._store.write(f"{folder}/{contract.version:04d}.toml", text)
         self._store.write(_CONTRACT, text)
 
     def _kept_contract(self) -> bytes | None:
-        """Bring the newest contract back that rows were taken in under; None without any rows.
+        """Restore the newest contract that rows were ingested under; None when there are no rows.
 
-        Before the first rows a contract that was moved away is to be fixed anew.
+        While there are no rows, a missing contract is fixed again by the next file.
         """
         if self.version() is None and not self.sides.digests():
             return None
@@ -125,22 +124,22 @@ class Lake:
         return None
 
     def matches(self, keys: pl.DataFrame, version: int | None) -> pl.DataFrame:
-        """Return `key_high`, `key_low`, `label`, `side` of every row that has one of the keys.
+        """Return `key_high`, `key_low`, `label` and `side` of the rows with one of the keys.
 
-        Of the rows of a version; none when `version` is None.
+        `version` is the table version to search; without a version there are no rows.
         """
         if version is None or keys.is_empty():
             return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
         return row_scans.matches(self._table.scan(version, *SIDES, keys_alone=True), keys)
 
     def committed(self, digest: str) -> int | None:
-        """Return the version whose commit holds the batch of this digest, None when none does."""
+        """Return the table version that committed a batch; None when there is none."""
         return committed(self._table.at(), digest)
 
     def holds(self, digest: str) -> bool:
-        """Say whether a batch was committed and every row that it brought is in the newest version.
+        """Return whether a batch was committed and all of its rows are in the newest version.
 
-        DataFileError when a data file that may have them is not what was written.
+        Raises DataFileError when a data file that may hold them is missing or was changed.
         """
         return self._holds(self._table.at(), digest)
 
@@ -152,7 +151,7 @@ class Lake:
         return row_scans.count(rows) >= commit.rows
 
     def keep_sides(self) -> None:
-        """Write beside the archive on which sides the rows of new batches stand."""
+        """Write the sides of the rows of new batches to files beside the archive."""
         batches = self._table.log.batches()
         lacking = sorted(set(batches) - self.sides.digests())
         version = self.version()
@@ -163,11 +162,12 @@ class Lake:
             self.sides.keep(digest, rows.filter(batch=digest), batches[digest].version)
 
     def commit(self, digest: str, parts: Iterable[pl.DataFrame], onto: int | None) -> int | None:
-        """Append a batch's new rows as the version after `onto`, the first when that is None.
+        """Append a batch's new rows as the version after `onto`, or as the first when it is None.
 
-        Each part has the features, `key_high`, `key_low`, `label` and `side`; the first rows of
-        all fix the features and their kinds. None when another writer made that version, or
-        when the batch is there already, which `holds` tells. ValueError when there is no row.
+        Each part has the features, `key_high`, `key_low`, `label` and `side`. The first commit of
+        the table fixes the features and their types. Returns the new version; None when another
+        writer made that version, or when the batch was committed before, which `holds` tells.
+        Raises ValueError when there is no row.
         """
         base = self._table.at()
         found = None if base is None else int(base.version())
@@ -190,15 +190,15 @@ class Lake:
         return self._table.append(digest, files, schema, onto)
 
     def identity(self) -> str:
-        """Return what tells this table from another at its place; empty before the first commit."""
+        """Return the table's unique id in Delta's metadata; empty before the first commit."""
         table = self._table.at()
         return "" if table is None else str(table.metadata().id)
 
     def shared_keys(self, fitted: int, scored: int) -> tuple[int, int]:
-        """Return the train rows of one version, and how many holdout rows of another share a key.
+        """Count the train rows of version `fitted`, and the holdout rows of `scored` among them.
 
-        Only keys are read, 16 bytes a row. Raises DataVersionError when the version of the train
-        rows cannot be read any more.
+        A holdout row is among them when a train row has its key. Only keys are read, 16 bytes a
+        row. Raises DataVersionError when a version cannot be read any more.
         """
         try:
             train = self._side(fitted, "train", keys_alone=True)
@@ -211,19 +211,20 @@ class Lake:
         return found.others, found.shared
 
     def lacks_files(self, version: int) -> bool:
-        """Say whether data files of a version are gone or of another size, told by their names."""
+        """Return whether data files of a version are missing or have another size; reads none."""
         return self._table.lacks_files(version)
 
     def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
-        """Return the digests of the batches that one version did not have and a newer one has."""
+        """Return the digests of the batches in `newest` that were committed after `version`."""
         table = self._table.at(newest)
         digests = row_scans.batches(self._table.scan(newest, *SIDES, keys_alone=True))
         return tuple(one for one in digests if (committed(table, one) or 0) > version)
 
     def came_after(self, digest: str, version: int) -> bool:
-        """Say whether a batch first came after a version, as far as what is kept beside it says.
+        """Return whether a batch was first committed after a version.
 
-        One that was lost and came again from the archive came when it first did.
+        For a batch that was lost and ingested again from the archive the first commit counts, as
+        recorded beside the archive.
         """
         try:
             return self.sides.version(digest) > version
@@ -231,7 +232,7 @@ class Lake:
             return (self.committed(digest) or 0) > version
 
     def batches_with(self, keys: pl.DataFrame, version: int, side: str) -> tuple[str, ...]:
-        """Return the digests of the batches that rows of one side with these keys came in."""
+        """Return the digests of the batches with rows of these keys on one side of a version."""
         asked = keys.select(KEYS).lazy()
         return tuple(row_scans.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
 
@@ -244,45 +245,45 @@ class Lake:
     def matrix(
         self, version: int, side: str, layout: Layout, batches: Collection[str] | None = None
     ) -> tuple[Matrix, Labels]:
-        """Return one side of a version: float32 features, shape (rows, features), and labels.
+        """Return one side of a version: float32 features, shape (rows, features), and int8 labels.
 
-        Rows stand in the order of key and label, so the same version is the same matrix, bit for
-        bit. A missing number, a missing category and one that the layout does not know are NaN.
-        With `batches`, their rows alone.
+        Rows are sorted by key and label, so that the same version gives the same matrix, bit for
+        bit. A missing number, a missing category and a category that the layout does not have are
+        NaN. With `batches`, only the rows of these batches are returned.
         """
         return row_scans.matrix(row_scans.only(self._side(version, side), batches), layout)
 
     def blocks(self, version: int, side: str, layout: Layout, rows: int) -> Iterator[Block]:
-        """Yield one side of a version as `matrix` lays it out, so many rows at a time.
+        """Yield one side of a version in blocks of `rows` rows, encoded as by `matrix`.
 
-        No more than a block is read at once. Rows stand as in the data files, these by their
-        paths: the same version is the same blocks, bit for bit, but the same rows in another
-        version, or in another table, may stand in another order.
+        No more than one block is in memory. Rows are in the order of the data files, which are
+        sorted by path: the same version gives the same blocks, bit for bit, but the same rows in
+        another version or another table may have another order.
         """
         return row_scans.blocks(self._table.scan_files(version, side), layout, rows)
 
     def layout(self, version: int, contract: Contract) -> Layout:
-        """Return how rows become a matrix: with the categories of the version's train side."""
+        """Return the matrix layout: the contract's features, the categories of the train side."""
         return row_scans.layout(self._side(version, "train"), contract)
 
     def sample(self, version: int, side: str, layout: Layout, rows: int) -> list[tuple[Value, ...]]:
-        """Return the first rows of a side by key: float, str or None in the layout's order."""
+        """Return the first rows of a side by key, as float, str or None in the layout's order."""
         return row_scans.sample(self._side(version, side), layout.features, rows)
 
     def sample_classes(
         self, version: int, side: str, layout: Layout, rows: int
     ) -> list[tuple[Value, ...]]:
-        """Return the first so many rows of each label of a side, as `sample` does."""
+        """Return the first `rows` rows of each label of a side, as `sample` does."""
         whole = self._side(version, side)
         classes = (whole.filter(pl.col("label") == label) for label in (0, 1))
         return [row for one in classes for row in row_scans.sample(one, layout.features, rows)]
 
     def stage(self, digest: str, name: str, frame: pl.DataFrame) -> None:
-        """Keep a frame for the next step of the same run."""
+        """Store a frame of a batch under a name, for later steps of the same run."""
         self._staging.keep(digest, name, frame)
 
     def staged(self, digest: str, name: str, columns: list[str] | None = None) -> pl.DataFrame:
-        """Read a frame back that an earlier step of the run kept, or some of its columns."""
+        """Read a staged frame of a batch, or some of its columns."""
         return self._staging.read(digest, name, columns)
 
     def staged_parts(self, digest: str) -> list[str]:
@@ -290,11 +291,11 @@ class Lake:
         return [name for name in self._staging.names(digest) if name.startswith(_PART)]
 
     def forget_staged(self, digest: str) -> None:
-        """Drop what steps kept for a batch that is committed and archived."""
+        """Delete all staged frames of a batch."""
         self._staging.forget(digest)
 
     def is_crowded(self) -> bool:
-        """Say whether there are enough small files to merge; only the log is read."""
+        """Return whether there are enough small files to merge, from the log alone."""
         return compaction.is_crowded(self._table)
 
     def compact(
@@ -313,7 +314,7 @@ class Lake:
         return self._table.scan(version, side, keys_alone=keys_alone)
 
     def _sweep_scratch(self, grace_hours: int) -> None:
-        """Remove local files of uploads that died."""
+        """Delete local files that killed uploads left, when older than `grace_hours`."""
         for path in self._scratch.rglob("*.parquet"):
             if path.stat().st_mtime < time.time() - 3600 * grace_hours:
                 path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The Delta table: its versions, and commits that are the very next version or nothing.
+"""The Delta table: reads its versions, and commits exactly the next version or nothing.
 
-A commit that lost the race for its version is told from one that won it and never heard so: the
-log says whose files a version names.
+A commit may fail after it was made, when the response is lost. Then the log is read: it shows
+whether the version names the files of this commit, or those of another writer.
 """
 
 import time
@@ -28,7 +28,7 @@ from include.errors import DataFileError, TableRefusedError
 from include.store import open_store
 
 KEYS_BYTES = 2**30
-"""Data files up to so many bytes together are verified before keys alone are read from them."""
+"""When only keys are read, data files are verified up to this many bytes in total."""
 _MARK = "ratchet"
 # A broken log is looked at so often: an entry may be listed before the one that it follows.
 _LOOKS, _PAUSE_SECONDS = 3, 0.2
@@ -42,16 +42,16 @@ _CONFIGURATION = {
 
 @dataclass(frozen=True)
 class LakeTable:
-    """The table of one lake."""
+    """The Delta table of one lake."""
 
     url: str
     options: Options = field(repr=False)
     scratch: Path = field(repr=False)
 
     def at(self, version: int | None = None) -> DeltaTable | None:
-        """Open a version, the newest by default; None before the first commit.
+        """Open a version, by default the newest; None before the first commit.
 
-        TableRefusedError when the newest rests on what cannot be read, or is not Ratchet's.
+        Raises TableRefusedError when the log is unreadable or has a commit of another tool.
         """
         if version is None:
             self.require_sound()
@@ -64,7 +64,7 @@ class LakeTable:
             raise TableRefusedError(sentence(found, self.url, self.spec))
 
     def log_problem(self) -> LogProblem | None:
-        """Return the first thing that is wrong with the log."""
+        """Return the first problem of the log; None when there is none."""
         for look in range(_LOOKS):
             found = soundness.problem(self.log.commits())
             if found is None or found.is_foreign:
@@ -78,7 +78,7 @@ class LakeTable:
         return self.url.rstrip("/").split("/")[-2]
 
     def open(self, version: int | None = None) -> DeltaTable | None:
-        """Open a version as `at` does, whatever its log holds and its checkpoint is."""
+        """Open a version as `at` does, without checking the log, also with a broken checkpoint."""
         folder = local_folder(self.url)
         if folder is not None and not (folder / "_delta_log").is_dir():
             return None
@@ -106,12 +106,12 @@ class LakeTable:
         return Verifier(open_store(self.url, self.options), self.scratch)
 
     def scan(self, version: int, *sides: str, keys_alone: bool = False) -> pl.LazyFrame:
-        """Return the rows of some sides of a version, read when they are collected.
+        """Return a lazy frame of the rows of some sides of a version.
 
-        Polars' own reader of Delta takes the escapes in a folder's name for its name, so the files
-        are read as the log lists them. Each is verified first; where no features are going to be
-        read (`keys_alone`), only as far as that costs little. DataFileError when one is not what
-        was written.
+        The Parquet files are read as the log lists them, because polars' own Delta reader does not
+        decode escapes in folder names. Each file is verified first. When only keys are going to be
+        read (`keys_alone`), content is verified up to `KEYS_BYTES` only. Raises DataFileError when
+        a file is missing or was changed.
         """
         table = self._require(version)
         files = added(table).filter(pl.col("side").is_in(sides))
@@ -119,24 +119,27 @@ class LakeTable:
         return self._union(table, files)
 
     def scan_files(self, version: int, side: str) -> Iterator[tuple[pl.LazyFrame, int]]:
-        """Yield each data file of a side of a version and its number of rows, by path."""
+        """Yield each data file of one side of a version with its number of rows, by path."""
         files = added(self._require(version)).filter(pl.col("side") == side).sort("path")
         for file in files.iter_slices(1):
             self.require_whole(file)
             yield self._part(side, file["label"][0], file), file["rows"][0]
 
     def paths(self, files: pl.DataFrame) -> list[str]:
-        """Return where data files stand, as polars reads them."""
+        """Return the paths or URLs of data files, in the form that polars reads."""
         return [f"{self.uri}/{path}" for path in files["path"]]
 
     def files(self, schema: pa.Schema) -> DataFiles:
-        """Open data files that are going to be committed."""
+        """Return a writer of the data files of a commit."""
         return DataFiles(schema, local_folder(self.url) or self.scratch)
 
     def append(
         self, digest: str, files: DataFiles, schema: pa.Schema, onto: int | None
     ) -> int | None:
-        """Commit a batch's files as the version after `onto`; None when another writer made it."""
+        """Commit a batch's files as the version after `onto` and return it.
+
+        Returns None when another writer has made that version.
+        """
         version = 0 if onto is None else onto + 1
         store = open_store(self.url, self.options)
         actions = files.publish(store, grown=True)
@@ -159,7 +162,10 @@ class LakeTable:
     def replace(
         self, files: DataFiles, removed: Sequence[RemoveAction], schema: pa.Schema, onto: int
     ) -> bool:
-        """Commit files that hold the rows of removed ones; False when another writer was faster."""
+        """Commit files in place of removed ones with the same rows; False if not the next version.
+
+        That is so when another writer has committed meanwhile.
+        """
         store = open_store(self.url, self.options)
         actions = files.publish(store, grown=False)
         properties = CommitProperties(max_commit_retries=0)
@@ -175,7 +181,7 @@ class LakeTable:
         return True
 
     def scan_batches(self, version: int, batches: Sequence[str]) -> pl.LazyFrame:
-        """Return the rows of some batches of a version, from the files that may have them."""
+        """Return a lazy frame of the rows of some batches, from the files that may have them."""
         table = self._require(version)
         origin = sources(self.log.commits())
         wanted = {path for path, came in origin.items() if not came.isdisjoint(batches)}
@@ -184,18 +190,18 @@ class LakeTable:
         return self._union(table, files).filter(pl.col("batch").is_in(list(batches)))
 
     def damaged(self) -> dict[str, frozenset[str]]:
-        """Return the newest version's data files that are gone or changed, with their batches."""
+        """Return the newest version's missing or changed data files, with their batches."""
         newest = self.at()
         found = {} if newest is None else self._problems(added(newest), None)
         origin = sources(self.log.commits()) if found else {}
         return {path: origin.get(path, frozenset()) for path in found}
 
     def lacks_files(self, version: int) -> bool:
-        """Say whether data files of a version are gone or of another size; none is read."""
+        """Return whether data files of a version are missing or have another size; reads none."""
         return bool(self._problems(added(self._require(version)), 0))
 
     def take_out(self, paths: Sequence[str]) -> bool:
-        """Name some data files no more; False when another writer was faster."""
+        """Commit the removal of some data files; False when another writer was faster."""
         newest = self.at()
         if newest is None:
             return False
@@ -214,7 +220,7 @@ class LakeTable:
         return True
 
     def require_whole(self, files: pl.DataFrame, most_bytes: int | None = None) -> None:
-        """Raise DataFileError when a data file is not what was written."""
+        """Raise DataFileError when a data file is missing or was changed."""
         problems = self._problems(files, most_bytes)
         if problems:
             raise DataFileError("; ".join(self._damage(*one) for one in problems.items()))
@@ -259,7 +265,7 @@ class LakeTable:
 
     @property
     def uri(self) -> str:
-        """The place as deltalake and polars both take it: of a folder the path, not a file URL."""
+        """The table's location for deltalake and polars: a path or s3:// URL, no file:// URL."""
         folder = local_folder(self.url)
         return self.url if folder is None else str(folder)
 
@@ -294,7 +300,7 @@ class LakeTable:
         return newest is not None and newest.version() >= version
 
     def _holds(self, version: int, actions: Iterable[AddAction]) -> bool:
-        """Say whether a version names the files: then it is ours, whatever we were told."""
+        """Return whether a version names the files: then the commit was made, despite an error."""
         table = self.at(version) if self._made(version) else None
         if table is None:
             return False

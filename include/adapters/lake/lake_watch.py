@@ -1,4 +1,4 @@
-"""The lake looked at again and again: rows, version, batches and the time of the last one."""
+"""Reads the state of a lake repeatedly for monitoring: rows, version, batches, last batch."""
 
 from collections.abc import Iterable
 
@@ -11,16 +11,16 @@ _EMPTY = LakeReading(None, 0, None)
 
 
 class LakeWatch:
-    """One lake; what was seen is remembered, so that a look reads the new commits alone."""
+    """Reads one lake; each reading adds the new commits to the one before."""
 
     def __init__(self, lake: Lake) -> None:
-        """Nothing is read yet."""
+        """Nothing is read before `look`."""
         self._lake = lake
         self._table = ""
         self._last = _EMPTY
 
     def look(self) -> LakeReading:
-        """Return the state of the table, without reading a row."""
+        """Return the state of the table, from its log alone."""
         dataset = self._lake.dataset()
         if dataset is None:
             self._last = _EMPTY

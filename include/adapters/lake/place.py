@@ -1,6 +1,6 @@
-"""Where a lake lies, in the words of the two libraries that read and write it by themselves.
+"""Options for deltalake and polars, the two libraries that access a lake by themselves.
 
-Both are told to wait for an S3 server that is away for a while, each in options of its own.
+Both are configured to retry for a while when an S3 server does not respond.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _RETRIES = 1000
 
 
 def local_folder(url: str) -> Path | None:
-    """Return the folder that a path or file URL names, None for a bucket."""
+    """Return the folder of a path or file:// URL; None for a bucket."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
@@ -21,7 +21,7 @@ def local_folder(url: str) -> Path | None:
 
 
 def for_delta(options: Options) -> dict[str, str]:
-    """Return the options of deltalake."""
+    """Return the storage options for deltalake."""
     return dict(options) | {
         "max_retries": str(_RETRIES),
         "retry_timeout": f"{_PATIENCE}s",
@@ -31,7 +31,7 @@ def for_delta(options: Options) -> dict[str, str]:
 
 
 def for_polars(options: Options) -> dict[str, str | int]:
-    """Return the options of a polars scan."""
+    """Return the storage options for a polars scan."""
     return dict(options) | {
         "max_retries": _RETRIES,
         "retry_timeout_ms": 1000 * _PATIENCE,

@@ -1,4 +1,4 @@
-"""What a table has lost, and how it is brought back to a version that can be relied on."""
+"""Finds what a table has lost, and restores the table to a sound version."""
 
 import time
 from collections.abc import Sequence
@@ -17,24 +17,24 @@ _HINT = "_last_checkpoint"
 
 
 class Repair:
-    """The table of one lake, looked at for what it lacks."""
+    """Checks and repairs the table of one lake."""
 
     def __init__(self, store: Store, table: LakeTable, sides: Sides) -> None:
-        """`store` is the spec's place in the lake, below which the table stands in `rows`."""
+        """`store` is the spec's folder in the lake; the table is in its subfolder `rows`."""
         self._store = store
         self._table = table
         self._sides = sides
 
     def lost(self) -> set[str]:
-        """Return the batches that were committed once and that the log knows no more."""
+        """Return the digests of batches that were committed and are no longer in the log."""
         return self._sides.digests() - set(self._table.log.batches())
 
     def batches(self) -> set[str]:
-        """Return the batches that the newest version rests on."""
+        """Return the digests of the batches in the newest version."""
         return set(self._table.log.batches())
 
     def short(self) -> set[str]:
-        """Return the batches of which the newest version has fewer rows than they brought."""
+        """Return the batches that have fewer rows in the newest version than they committed."""
         newest = self._table.at()
         if newest is None:
             return set()
@@ -43,28 +43,28 @@ class Repair:
         return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
 
     def damaged(self) -> dict[str, frozenset[str]]:
-        """Return the data files that are gone or changed, each with the batches of its rows."""
+        """Return the data files that are missing or changed, each with the batches of its rows."""
         return self._table.damaged()
 
     def take_out(self, paths: Sequence[str]) -> None:
-        """Let the table name some data files no more, so that their rows can be taken in again."""
+        """Remove data files from the table, so that their rows can be ingested again."""
         while not self._table.take_out(paths):
             pass
 
     def log_problem(self) -> tuple[LogProblem, str] | None:
-        """Return the first thing that is wrong with the log, and the sentence about it."""
+        """Return the first problem of the log with a sentence for people; None without one."""
         found = self._table.log_problem()
         if found is None:
             return None
         return found, sentence(found, self._table.url, self._table.spec)
 
     def batches_from(self, version: int) -> set[str]:
-        """Return the batches of a version and those after it, as far as the log can be read."""
+        """Return the batches of `version` and later, as far as the log can be read."""
         commits = self._table.log.commits()
         return {one.batch for one in commits if one.version >= version and one.batch}
 
     def mend(self, problem: LogProblem) -> str:
-        """Bring the table to the version before a problem, and say how that was done."""
+        """Restore the table to the version before a problem; return a sentence about how."""
         if problem.last_good is None:
             return self._set_table_aside()
         if not problem.is_foreign:

@@ -1,4 +1,4 @@
-"""Rows out of the lake: what a batch is held against, and what a model is fitted on."""
+"""Queries on the rows of a lake: keys to compare a batch with, and matrices to fit a model on."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from serving.values.notation import PLAIN
 
 _ORDER = (*KEYS, "label")
 _CACHE_LINE = 16
-"""Float32 columns that fill a cache line when a matrix is written row after row."""
+"""Number of float32 columns in a cache line of 64 bytes; the matrix is written in such strips."""
 MATCH_SCHEMA = pl.Schema(
     {"key_high": pl.Int64, "key_low": pl.Int64, "label": pl.Int8, "side": pl.String}
 )
 
 
 def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
-    """Return `key_high`, `key_low`, `label` and `side` of the rows that have one of the keys."""
+    """Return `key_high`, `key_low`, `label` and `side` of the rows with one of the keys."""
     asked = keys.select(KEYS).lazy()
     found = rows.select(list(MATCH_SCHEMA)).join(asked, on=KEYS, how="semi")
     return found.collect(engine="streaming").cast(MATCH_SCHEMA)
@@ -30,18 +30,18 @@ def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Shared:
-    """How the keys of some rows meet those of others."""
+    """The result of comparing the keys of two sets of rows."""
 
     others: int
-    """Rows that were compared with."""
+    """Number of the rows that were compared with."""
     shared: int
-    """Rows that have a key of one of the others."""
+    """Number of rows with the key of one of the others."""
 
 
 def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> Shared:
     """Count the rows that have the key of one of the others.
 
-    `rows` should be the fewer: their keys are in memory, the others stream by.
+    `rows` should be the smaller set: its keys are held in memory, the others are streamed.
     """
     asked = rows.select(KEYS)
     streamed = others.select(KEYS)
@@ -52,12 +52,12 @@ def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> Shared:
 
 
 def only(rows: pl.LazyFrame, batches: Collection[str] | None) -> pl.LazyFrame:
-    """Return the rows of some batches, all of them when None."""
+    """Return the rows of some batches; all rows when `batches` is None."""
     return rows if batches is None else rows.filter(pl.col("batch").is_in(list(batches)))
 
 
 def batches(rows: pl.LazyFrame) -> list[str]:
-    """Return the digests of the batches that the rows came in."""
+    """Return the digests of the batches that the rows are from."""
     found = rows.select(pl.col("batch").unique().sort()).collect(engine="streaming")
     return found["batch"].to_list()
 
@@ -68,13 +68,13 @@ def count(rows: pl.LazyFrame) -> int:
 
 
 def per_batch(rows: pl.LazyFrame) -> dict[str, int]:
-    """Return how many rows came in each batch."""
+    """Return the number of rows of each batch, by digest."""
     found = rows.group_by("batch").agg(pl.len()).collect(engine="streaming")
     return dict(found.iter_rows())
 
 
 def sides(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return batch, key and side of rows, by key."""
+    """Return batch, key and side of rows, sorted by key."""
     return rows.select("batch", *KEYS, "side").sort(KEYS).collect(engine="streaming")
 
 
@@ -86,7 +86,7 @@ def classes(rows: pl.LazyFrame) -> Counts:
 
 
 def matrix(rows: pl.LazyFrame, layout: Layout) -> tuple[Matrix, Labels]:
-    """Return features and labels in the order of key and label, so that files decide nothing."""
+    """Return features, float32, and labels, sorted by key and label, whatever the files' order."""
     frame = rows.select(*_ORDER, *_numbered(layout)).collect(engine="streaming")
     order = frame.select(pl.arg_sort_by(_ORDER)).to_series()
     labels = frame["label"].gather(order).to_numpy()
@@ -94,9 +94,9 @@ def matrix(rows: pl.LazyFrame, layout: Layout) -> tuple[Matrix, Labels]:
 
 
 def blocks(files: Iterable[tuple[pl.LazyFrame, int]], layout: Layout, rows: int) -> Iterator[Block]:
-    """Yield features and labels of so many rows at a time, the last block with what is left.
+    """Yield features and labels in blocks of `rows` rows; the last block has the rest.
 
-    Rows stand in the order of the files, each with its number of rows, and as these have them.
+    `files` are frames with their numbers of rows; the order of files and rows is kept.
     """
     for pieces in _cut(files, rows):
         frame = pl.concat(pieces).select("label", *_numbered(layout)).collect()
@@ -105,7 +105,7 @@ def blocks(files: Iterable[tuple[pl.LazyFrame, int]], layout: Layout, rows: int)
 
 
 def layout(rows: pl.LazyFrame, contract: Contract) -> Layout:
-    """Return the contract's features, with the categories that the rows have."""
+    """Return the matrix layout: the contract's features, with the categories in the rows."""
     distinct = [pl.col(name).drop_nulls().unique().sort().implode() for name in contract.categories]
     frame = rows.select(distinct).collect(engine="streaming") if distinct else pl.DataFrame()
     return Layout(
@@ -124,7 +124,7 @@ def sample(rows: pl.LazyFrame, features: Iterable[str], count: int) -> list[tupl
 
 
 def _cut(files: Iterable[tuple[pl.LazyFrame, int]], rows: int) -> Iterator[list[pl.LazyFrame]]:
-    """Yield the pieces of files that a block of so many rows is made of."""
+    """Yield, for each block of `rows` rows, the slices of files that it consists of."""
     pieces: list[pl.LazyFrame] = []
     room = rows
     for file, height in files:
@@ -141,7 +141,7 @@ def _cut(files: Iterable[tuple[pl.LazyFrame, int]], rows: int) -> Iterator[list[
 
 
 def _numbered(layout: Layout) -> list[pl.Expr]:
-    """Return the columns of a matrix, numbered: a feature may bear a name of the lake's own."""
+    """Return the matrix columns, named by number: features may have names of the lake's own."""
     return [_as_number(name, layout).alias(f"f{at}") for at, name in enumerate(layout.features)]
 
 
@@ -154,7 +154,7 @@ def _as_number(name: str, layout: Layout) -> pl.Expr:
 
 
 def _gathered(columns: pl.DataFrame, order: pl.Series) -> Matrix:
-    """Return the columns as a C-order matrix in the order of rows, missing as NaN."""
+    """Return the columns as a C-order float32 matrix, rows in `order`, missing values as NaN."""
     X = np.empty((columns.height, columns.width), np.float32)
     for at in range(0, columns.width, _CACHE_LINE):
         some = columns[:, at : at + _CACHE_LINE].select(pl.all().gather(order))

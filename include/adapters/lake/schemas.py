@@ -1,4 +1,4 @@
-"""What the columns of the table are: the features, and those that are the table's own."""
+"""The schema of the table: the features, and the table's own columns."""
 
 import polars as pl
 import pyarrow as pa
@@ -28,7 +28,7 @@ def first_schema(rows: pl.DataFrame) -> pa.Schema:
 
 
 def features(table: DeltaTable) -> dict[str, pl.DataType]:
-    """Return the features of a table and their kinds."""
+    """Return the features of a table with their types."""
     kinds = {one.name: one.type.type for one in table.schema().fields}
     return {
         name: pl.String() if kind == "string" else pl.Float64()

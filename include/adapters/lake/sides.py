@@ -1,7 +1,7 @@
-"""Which side each row of each batch was given, kept beside the archive: for a table that is lost.
+"""Stores the side of each row of each batch beside the archive, in case the table is lost.
 
-The table is the truth about sides for as long as it has a row. Where its rows are taken in again
-from the archive, this says where they stood, in whatever order their files come back.
+As long as the table has a row, the table decides about its side. When rows are ingested again from
+the archive, in whatever order, they get the sides that are stored here.
 """
 
 import logging
@@ -20,19 +20,19 @@ _VERSION = "version"
 
 
 class Sides:
-    """The sides of the rows of each batch, a file a batch."""
+    """The sides of the rows of all batches, one file for each batch."""
 
     def __init__(self, store: Store) -> None:
-        """`store` is their folder."""
+        """`store` is the folder of the files."""
         self._store = store
 
     def digests(self) -> set[str]:
-        """Return the digests of the batches whose sides are kept."""
+        """Return the digests of the batches whose sides are stored."""
         names = (entry.name for entry in self._store.look())
         return {name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
 
     def keep(self, digest: str, rows: pl.DataFrame, version: int) -> None:
-        """Keep the sides of a batch that a version of the table brought."""
+        """Store the sides of a batch that table version `version` committed."""
         buffer = BytesIO()
         frame = rows.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
         frame.write_parquet(buffer, metadata={_VERSION: str(version)})
@@ -41,14 +41,14 @@ class Sides:
     def read(self, digests: Iterable[str]) -> pl.DataFrame:
         """Return `key_high`, `key_low` and `side` of the rows of some batches, each key once.
 
-        A file that cannot be read is passed over, and a warning says so.
+        A file that cannot be read is skipped with a warning in the log.
         """
         found = (self._read(digest) for digest in sorted(digests))
         frames = [frame for frame in found if frame is not None]
         return pl.concat([_SCHEMA.to_frame(), *frames]).unique(_SCHEMA.names()[:2], keep="first")
 
     def version(self, digest: str) -> int:
-        """Return the version of the table that brought a batch; FileNotFoundError when unknown."""
+        """Return the table version that committed a batch; FileNotFoundError when unknown."""
         return int(pl.read_parquet_metadata(BytesIO(self._bytes(digest)))[_VERSION])
 
     def _read(self, digest: str) -> pl.DataFrame | None:

@@ -1,8 +1,8 @@
-"""Whether a table is what Ratchet made of it: every entry of its log can be read and is Ratchet's.
+"""Checks that every entry of a table's log can be read and was written by Ratchet.
 
-A row that another tool brought has no key that can be relied on, no batch and perhaps no side; a
-row that it took away is missing without a word. So the first such commit stops all reading, until
-the version before it is restored.
+A row that another tool added has no reliable key, no batch and perhaps no side, and nothing tells
+of a row that it removed. So the first such commit stops all reading, until the version before it is
+restored.
 """
 
 import re
@@ -22,24 +22,24 @@ _VACUUM = frozenset({"VACUUM START", "VACUUM END"})
 
 @dataclass(frozen=True)
 class LogProblem:
-    """The first thing that is wrong with a log."""
+    """The first problem of a log."""
 
     version: int
     why: str
-    """As the end of a sentence."""
+    """What is wrong, as the end of a sentence."""
     is_foreign: bool
-    """Whether the entry can be read and is not Ratchet's; else it cannot be read."""
+    """True when the entry was written by another tool, False when it cannot be read."""
     operation: str = ""
-    """What a foreign one did, and with which library."""
+    """The operation and the library of an entry that another tool wrote."""
 
     @property
     def last_good(self) -> int | None:
-        """The newest version before it, None when there is none."""
+        """The newest version before the problem; None when there is none."""
         return self.version - 1 if self.version else None
 
 
 def sentence(problem: LogProblem, url: str, spec: str) -> str:
-    """Return what is wrong with the log of a table, and what to do."""
+    """Return a sentence about what is wrong with the log of a table, and what to do."""
     number, recover = problem.version, f"./ratchet recover {spec} --yes"
     if not problem.is_foreign:
         return (
@@ -60,7 +60,7 @@ def sentence(problem: LogProblem, url: str, spec: str) -> str:
 
 
 def problem(commits: Sequence[Commit]) -> LogProblem | None:
-    """Return the first thing that is wrong with what the newest version rests on."""
+    """Return the first problem in the commits of the newest version; None without one."""
     rows: dict[str, int] = {}
     unread = next((one for one in commits if one.unread), None)
     if unread is not None:
@@ -75,7 +75,10 @@ def problem(commits: Sequence[Commit]) -> LogProblem | None:
 
 
 def _foreign(commit: Commit, rows: dict[str, int]) -> str:
-    """Return what in a commit is not Ratchet's; `rows` are those of the files before it."""
+    """Return why a commit is not Ratchet's, empty when it is.
+
+    `rows` are the rows of each data file before the commit, by path.
+    """
     if commit.restored is not None and commit.restored < commit.version:
         return ""
     odd = sorted(path for path in commit.added if not _FILE.fullmatch(path))

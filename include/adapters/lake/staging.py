@@ -1,4 +1,4 @@
-"""What a step keeps for the next one: frames as uncompressed Arrow files, whole or absent."""
+"""Stores the frames that one step passes to the next, as uncompressed Arrow files."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,12 +12,12 @@ _SUFFIX = ".arrow"
 
 @dataclass(frozen=True)
 class Staging:
-    """The staging place of a lake: a folder a batch."""
+    """The staging folder of a lake, with a subfolder for each batch; writes are atomic."""
 
     store: Store
 
     def keep(self, digest: str, name: str, frame: pl.DataFrame) -> None:
-        """Keep a frame, in place of an earlier one of the name."""
+        """Store a frame of a batch under a name, over an earlier one."""
         place = self.store.at(digest)
         if isinstance(place, Folder):
             with whole(place.path(name + _SUFFIX)) as partial:
@@ -28,18 +28,18 @@ class Staging:
         place.write(name + _SUFFIX, buffer.getvalue())
 
     def read(self, digest: str, name: str, columns: list[str] | None) -> pl.DataFrame:
-        """Read a frame back, or some columns of it."""
+        """Read a stored frame, or some of its columns."""
         place = self.store.at(digest)
         if isinstance(place, Folder):
             return pl.read_ipc(place.path(name + _SUFFIX), columns=columns)
         return pl.read_ipc(BytesIO(place.read(name + _SUFFIX)), columns=columns)
 
     def names(self, digest: str) -> list[str]:
-        """Return the names of what is kept for a batch, sorted."""
+        """Return the names of the stored frames of a batch, sorted."""
         names = (entry.name for entry in self.store.at(digest).look())
         return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
     def forget(self, digest: str) -> None:
-        """Drop what is kept for a batch."""
+        """Delete all stored frames of a batch."""
         for entry in self.store.at(digest).look():
             self.store.delete(f"{digest}/{entry.name}")

@@ -1,8 +1,8 @@
-"""The MLflow server: the ledger of runs and models.
+"""The MLflow server: experiments, runs, model versions, and the moves of the champion.
 
-Every write can be repeated: a run is found again by the run of the Dag that opened it, a nested
-run by its candidate, a model version by its MLflow run, a move of the champion by whoever asked
-for it. So a retried step finds what it did and records nothing twice.
+Every write can be repeated: a run is found again by the id of its Dag run, a nested run by its
+candidate, a model version by its MLflow run, a move of the champion by its key. So a step that runs
+again finds what it recorded before and records nothing twice.
 """
 
 from include.adapters.registry.artifacts import Artifacts

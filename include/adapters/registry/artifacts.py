@@ -1,7 +1,7 @@
-"""Whether what the registry keeps of a version is still what was registered.
+"""Checks that the stored files of a model version are still those that were registered.
 
-Both files of a bundle are read and hashed as they come, and nothing is opened or kept. The digest
-that the registration recorded has to be that of `bundle.json`, which names that of the model file.
+Both files of a bundle are downloaded in pieces and hashed; nothing is opened or stored. The digest
+in the version's tag must be that of `bundle.json`, which contains the digest of the model file.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ _OK, _NOT_FOUND = 200, 404
 
 
 class Artifacts(Connection):
-    """The files of the versions that aliases of one registered model name."""
+    """The files of the versions of one registered model that have an alias."""
 
     def check(self) -> ArtifactsReading:
-        """Read every one of them whole; whatever keeps it from being read is raised."""
+        """Read every file whole and compare digests; errors of the connection are raised."""
         model = self._registered()
         aliases = {} if model is None else {str(k): str(v) for k, v in model.aliases.items()}
         ours = list(dict.fromkeys(aliases[one] for one in _ALIASES if one in aliases))
@@ -56,7 +56,7 @@ class Artifacts(Connection):
         return Artifact(version, "")
 
     def _read(self, uri: str) -> Iterator[bytes]:
-        """Yield a file in blocks; FileNotFoundError with its name when it is not there."""
+        """Yield a file's bytes in blocks; FileNotFoundError, with its name, when it is missing."""
         parts = urlsplit(uri)
         if parts.scheme != "mlflow-artifacts":
             yield from self._downloaded(uri)
@@ -85,7 +85,7 @@ class Artifacts(Connection):
         return http_request(host, path, "GET", stream=True, raise_on_status=False, retry_codes=())
 
     def _downloaded(self, uri: str) -> Iterator[bytes]:
-        """Yield a file that the registry does not hand out itself, as of a bucket."""
+        """Yield a file that MLflow's server does not proxy, such as one in a bucket."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
             with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""How the MLflow server is reached, and waited for while it is away."""
+"""The connection to the MLflow server, and how long requests are retried."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 TABLE, ORIGIN, MOVES = "ratchet.table", "ratchet.origin", "ratchet.moves"
 FITTED_KEYS, ARRIVALS = "ratchet.fitted_keys", "ratchet.arrivals"
 TRAINING_PAGES = "workflowType=machine_learning"
-"""Without it MLflow's pages open as they were left last, at first as those of generative models."""
+"""Query parameter that opens MLflow's pages for training, not for generative models."""
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
 FAMILY = "ratchet.family"
 KIND, TRAINING, CANDIDATES, ADOPTION, LEDGER = (
@@ -44,9 +44,9 @@ KIND, TRAINING, CANDIDATES, ADOPTION, LEDGER = (
     "adoption",
     "ledger",
 )
-"""What a run is, to be filtered by in MLflow's list; a ledger's run is no training."""
+"""Tag of each run and its values, to filter MLflow's list by; LEDGER runs are no trainings."""
 _EXPERIMENT_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""So that MLflow opens an experiment as one of trainings, however people come to it."""
+"""Tag of an experiment by which MLflow shows it as one of trainings, whatever link opens it."""
 _FEW = 20
 
 # MLflow writes its log to the error stream itself, whose every line Airflow calls an error. Without
@@ -57,9 +57,9 @@ logging.getLogger("mlflow").propagate = True
 
 
 def ask_once(seconds: int) -> None:
-    """Let every question of this process fail at once, or after so many seconds without an answer.
+    """Make every MLflow request of this process fail without retries, after `seconds` at most.
 
-    For whoever asks again anyway, and has to tell meanwhile that there is no answer.
+    For a process such as the exporter, which repeats its requests itself and reports failures.
     """
     options.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
     options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(seconds)
@@ -67,10 +67,10 @@ def ask_once(seconds: int) -> None:
 
 @contextmanager
 def asking_for(seconds: int, tries: int | None = None) -> Iterator[None]:
-    """Let a question of the block end after about so many seconds where nobody answers.
+    """Limit MLflow requests in the block to about `seconds` when the server does not respond.
 
-    For a person who waits: one second a try, as many tries as seconds. With `tries` 0 nobody is
-    waited for who does not even listen.
+    For a person who waits: one second for each try, and by default as many tries as seconds. With
+    `tries` 0 a refused connection fails at once.
     """
     changed = (options.MLFLOW_HTTP_REQUEST_MAX_RETRIES, options.MLFLOW_HTTP_REQUEST_TIMEOUT)
     before = [option.get() for option in changed]
@@ -84,7 +84,7 @@ def asking_for(seconds: int, tries: int | None = None) -> Iterator[None]:
 
 
 class Connection:
-    """One spec's experiment and registered model on a server."""
+    """The experiment and the registered model of one spec on an MLflow server."""
 
     def __init__(self, url: str, spec: str, model: str) -> None:
         """`url` is the MLflow server, `spec` names the experiment, `model` the registered model."""
@@ -96,7 +96,7 @@ class Connection:
         self._told_name = ""
 
     def _experiment(self) -> str:
-        """Return the experiment: the one of this name, else the one that had it, else a new one."""
+        """Return the id of the spec's experiment, which is created when there is none."""
         found = self._known_experiment() or self._new_experiment()
         if found.name not in {self._spec, self._told_name}:
             self._told_name = found.name  # once for all that a task asks
@@ -119,9 +119,9 @@ class Connection:
         return place
 
     def _known_experiment(self) -> Experiment | None:
-        """Return the experiment by its name, else by its tag, else as the log of moves is there.
+        """Return the experiment by its name, else by its tag, else by the run of the log of moves.
 
-        What is in the bin under another name counts only when nothing else does.
+        A deleted experiment with another name is used only when nothing else matches.
         """
         found = self._client.get_experiment_by_name(self._spec)
         if found is not None:
@@ -155,7 +155,7 @@ class Connection:
         return self._client.get_experiment_by_name(self._spec)
 
     def _registered(self) -> Any:
-        """Return the registered model, None before the first version."""
+        """Return the registered model; None before the first version."""
         # By its name: a search costs MLflow three times as much.
         try:
             return self._client.get_registered_model(self.model)
@@ -165,12 +165,12 @@ class Connection:
             return None
 
     def _created(self, name: str, tags: dict[str, Any]) -> str:
-        """Make a run and return it."""
+        """Create a run and return its id."""
         run = self._client.create_run(self._experiment(), run_name=name, tags=showable_values(tags))
         return str(run.info.run_id)
 
     def _find(self, tags: Mapping[str, str]) -> Run | None:
-        """Return the newest run with these tags; one that was deleted is restored."""
+        """Return the newest run with these tags, restored if it was deleted; None without one."""
         condition = " and ".join(f"tags.`{key}` = '{tags[key]}'" for key in tags)
         found = self._search(condition, ViewType.ALL)
         run = min(found, key=lambda item: is_deleted(item.info), default=None)

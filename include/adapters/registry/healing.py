@@ -1,8 +1,8 @@
-"""MLflow's client, for whom what was deleted on a page of MLflow is not gone yet.
+"""MLflow's client, which restores deleted runs and experiments before it writes to them.
 
-MLflow keeps deleted runs and experiments until somebody empties its bin (`mlflow gc`), and refuses
-writes to them meanwhile. Whoever writes to one here takes it out of the bin and says so; of one
-that is gone for good the error says what to do.
+A run or experiment that a person deletes in MLflow's UI is kept until `mlflow gc`, but writes to it
+are refused. Here such a write restores it, with a warning in the log. For one that was deleted
+permanently, the error says what to do.
 """
 
 import logging
@@ -34,28 +34,28 @@ _WRITES = frozenset(
         "set_terminated",
     }
 )
-"""Methods that write to the run that is their first argument."""
+"""Methods of MLflow's client that write to a run, whose id is their first argument."""
 
 
 def is_deleted(entity: Any) -> bool:
-    """Whether an experiment, or what `info` of a run is, lies in MLflow's bin."""
+    """Return whether an experiment, or the `info` of a run, is marked as deleted."""
     return bool(entity.lifecycle_stage == LifecycleStage.DELETED)
 
 
 class HealingClient:
-    """MLflow's client; only what is said above differs."""
+    """MLflow's client, with methods that restore the run they write to."""
 
     def __init__(self, client: Any) -> None:
-        """Pass everything on to a client of MLflow."""
+        """`client` is an MlflowClient; other methods are passed on to it unchanged."""
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
-        """Return the client's own method, of those that write to a run one that heals it."""
+        """Return the client's method; one that writes to a run also restores the run."""
         method = getattr(self._client, name)
         return self._healed(method) if name in _WRITES else method
 
     def run_or_none(self, run_id: str) -> Run | None:
-        """Return a run, in the bin or not; None when there is none, or that is no id of a run."""
+        """Return a run, deleted or not; None when there is none or `run_id` is no valid id."""
         if not run_id:
             return None
         try:
@@ -66,7 +66,7 @@ class HealingClient:
             raise
 
     def active_run(self, run_id: str) -> Run:
-        """Return a run, out of the bin where it lay there; GoneError when there is none."""
+        """Return a run, restored if it was deleted; GoneError when it does not exist any more."""
         run = self.run_or_none(run_id)
         if run is not None and is_deleted(run.info):  # as all are that a deleted experiment holds
             experiment = self._client.get_experiment(run.info.experiment_id)
@@ -87,7 +87,7 @@ class HealingClient:
         return run
 
     def restored(self, experiment: Experiment) -> bool:
-        """Take an experiment out of the bin; return whether it lay there."""
+        """Restore an experiment; return whether it was deleted."""
         if not is_deleted(experiment):
             return False
         self._client.restore_experiment(experiment.experiment_id)

@@ -1,8 +1,7 @@
-"""The run that holds the log of moves: which it is, what it says, and what when it is gone.
+"""The MLflow run that stores the log of moves: finds, reads, writes and rebuilds it.
 
-The registered model names it by a tag. A run in MLflow's bin is restored, a tag that was lost or
-changed is set again, and a log that was deleted for good is made anew from what the versions tell
-of themselves.
+A tag of the registered model names the run. A deleted run is restored, a missing or changed tag is
+set again, and a log that was deleted permanently is rebuilt from the aliases and the versions.
 """
 
 import json
@@ -33,28 +32,28 @@ class MoveLog:
     run_id: str
     moves: tuple[Move, ...] = ()
     done: frozenset[str] = frozenset()
-    """Names of the entries that the aliases have followed."""
+    """Names of the entries that the aliases have been moved for."""
     last: int = 0
-    """The highest number that is taken."""
+    """The highest entry number in use."""
 
     @property
     def newest(self) -> Move | None:
-        """The last move."""
+        """The newest move; None before the first."""
         return self.moves[-1] if self.moves else None
 
     @property
     def champion(self) -> str | None:
-        """Who is champion by the last move."""
+        """The champion's version by the newest move; None without a champion."""
         return self.newest.version if self.newest else None
 
     @property
     def is_followed(self) -> bool:
-        """Whether the aliases have been brought to where the last move says."""
+        """Whether the aliases have been moved for the newest entry."""
         return self.newest is None or entry_name(self.newest) in self.done
 
 
 class LogRun(Versions):
-    """The log of moves, read and written."""
+    """Reads and writes the log of moves."""
 
     def _read(self, model: Any) -> MoveLog:
         """Return the log of a registered model."""
@@ -76,12 +75,12 @@ class LogRun(Versions):
         self._client.log_param(run_id, entry_name(move) + _DONE, "yes")
 
     def _log_run(self) -> str:
-        """Return the run that holds the log, empty while nothing is registered."""
+        """Return the id of the run that holds the log; empty while no model is registered."""
         model = self._registered()
         return "" if model is None else str(self._run_of(model).info.run_id)
 
     def _run_of(self, model: Any) -> Run:
-        """Return the run that holds the log, which the registered model names afterwards."""
+        """Return the run that holds the log, and set the registered model's tag to it."""
         named = self._client.run_or_none(model.tags.get(MOVES, ""))
         if named is not None and self._is_the_log(named):
             lies_there = is_deleted(named.info)
@@ -94,7 +93,7 @@ class LogRun(Versions):
         return self._client.active_run(self._registered().tags[MOVES])
 
     def _is_the_log(self, run: Run) -> bool:
-        """Whether a run holds a log of moves, and not that of another registered model."""
+        """Return whether a run holds a log of moves of this registered model."""
         spec = run.data.tags.get(MOVES)
         return spec is not None and (spec == self._spec or not self._is_of_another(run))
 
@@ -103,7 +102,7 @@ class LogRun(Versions):
         return any(one.name != self.model for one in found)
 
     def _lost_log(self) -> Run | None:
-        """Return the newest log of this spec that has a move and is no other model's."""
+        """Return the newest run of this spec with a move that is not another model's log."""
         logs = self._search(f"tags.`{MOVES}` = '{self._spec}'", ViewType.ALL)
         begun = (run for run in logs if moves_in(run.data.params))
         found = next((run for run in begun if not self._is_of_another(run)), None)
@@ -116,7 +115,7 @@ class LogRun(Versions):
         return found
 
     def _remade_log(self, model: Any) -> str:
-        """Make the log anew, as far as aliases and versions tell of it; return its run."""
+        """Rebuild the log from aliases and versions, as far as they show it; return its run."""
         run_id = self._created("promotions", {KIND: LEDGER, NOTE: MOVES_NOTE})
         moves = list(self._recovered(model))
         for move in moves:
@@ -159,19 +158,19 @@ class LogRun(Versions):
 
 
 def moves_in(params: Mapping[str, str]) -> tuple[Move, ...]:
-    """Return the moves that the parameters of a log's run are, the oldest first."""
+    """Return the moves in the parameters of the log's run, the oldest first."""
     entries = sorted(name for name in params if name.isdecimal())
     found = (_parsed(params[name]) for name in entries)
     return tuple(move for move in found if move is not None)
 
 
 def entry_name(move: Move) -> str:
-    """Return the name of an entry's parameter: in the order of names they are in their order."""
+    """Return the parameter name of an entry; names sort in the order of the moves."""
     return f"{move.number:06d}"
 
 
 def _parsed(entry: str) -> Move | None:
-    """Return an entry, None for what somebody wrote there who is not Ratchet."""
+    """Return the move in an entry; None for a value that Ratchet did not write."""
     try:
         fields = json.loads(entry)
         datetime.fromisoformat(fields["at"])
@@ -182,7 +181,7 @@ def _parsed(entry: str) -> Move | None:
 
 
 def _line(promoted: set[str], aliases: Mapping[str, str], there: set[str]) -> list[str]:
-    """Return the champions in what is likely to have been their order, the present one last."""
+    """Return past champions in their likely order, the present one last, for a rebuilt log."""
     champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
     past = promoted | ({previous} & there if previous else set())
     line = sorted(past - {champion}, key=int)

@@ -1,8 +1,8 @@
-"""Whose a registered model is: of the spec that its tag names, and of no other.
+"""Ownership of a registered model: it belongs to the one spec that its tag names.
 
-Two specs of one model would move one another's champion. The spec that registers a model first is
-its owner, whatever the files are called and in whichever order they are read; a copy of its file is
-a newcomer. A person hands a model over with `./ratchet transfer`.
+Two specs with the same model would move each other's champion. The spec that registers a model
+first owns it, whatever the spec files are called and in whichever order they are read; a copy of
+the file does not. A person transfers a model with `./ratchet transfer`.
 """
 
 import logging
@@ -23,13 +23,12 @@ _BRIEF_SECONDS = 3
 
 
 class Ownership(Promotions):
-    """The registered model of a spec, as long as it is the spec's own."""
+    """Registry operations that are allowed only to the owner of the registered model."""
 
     def owner(self) -> str | None:
-        """Return the spec that owns the registered model, None while none does.
+        """Return the name of the spec that owns the registered model; None while none does.
 
-        Where the tag is missing or says nothing, the spec of the oldest run that made a version of
-        it is written there again.
+        A missing or empty tag is set again, to the spec of the oldest run that made a version.
         """
         model = self._registered()
         if model is None:
@@ -45,7 +44,7 @@ class Ownership(Promotions):
         return found
 
     def owner_if_told(self) -> str | None:
-        """Return the owner as `owner` does, or None where MLflow does not tell within seconds."""
+        """Return the owner as `owner` does; None when MLflow does not respond within seconds."""
         try:
             with asking_for(_BRIEF_SECONDS, tries=0):
                 return self.owner()
@@ -53,18 +52,19 @@ class Ownership(Promotions):
             return None
 
     def require_owner(self) -> None:
-        """Raise NotOwnerError when the registered model is another spec's."""
+        """Raise NotOwnerError when another spec owns the registered model."""
         self.require_own(self.owner())
 
     def require_own(self, owner: str | None) -> None:
-        """Raise NotOwnerError for an owner that is another spec."""
+        """Raise NotOwnerError when `owner` is another spec; None is allowed."""
         if owner not in {None, self._spec}:
             raise NotOwnerError(self._spec, self.model, str(owner))
 
     def transfer(self, by: str) -> str | None:
-        """Make this spec the owner and return who was; NothingToDoError before the first version.
+        """Make this spec the owner; return the owner before.
 
-        Written down at the registered model, with who asked and when.
+        The registered model records who asked, `by`, and when. Raises NothingToDoError before the
+        first version.
         """
         before = self.owner()
         if self._registered() is None:
@@ -80,7 +80,7 @@ class Ownership(Promotions):
         return before
 
     def register(self, *arguments: Any, **options: Any) -> ModelVersion:
-        """Register a version as `Versions` does, of a model that is the spec's own."""
+        """Register a version as `Versions.register` does; NotOwnerError for another's model."""
         self.require_owner()
         version = super().register(*arguments, **options)
         # Of two that made the model in one moment the other one may have been first.
@@ -88,9 +88,9 @@ class Ownership(Promotions):
         return version
 
     def move(self, wanted: Move, expected: str | None) -> Move:
-        """Move the champion as `Promotions` does, of a model that is the spec's own.
+        """Move the champion as `Promotions.move` does; NotOwnerError for another's model.
 
-        What a spec gives back after its model was handed over it may still give back.
+        A run that began before a transfer may still give back the champion that it promoted.
         """
         if wanted.kind is not MoveKind.GIVEN_BACK:
             self.require_owner()

@@ -1,14 +1,14 @@
-"""Who was champion from when, moved by whom and why; and the aliases that follow from it.
+"""The log of moves of the champion, and the aliases that follow it.
 
-MLflow moves an alias atomically but has no compare-and-set, so the moves are a log. A parameter of
-a run can be written once: whoever writes the parameter with the next number after those it has
-read has won, and everybody else has lost and reads again. The aliases follow the newest entry. A
-process killed between its entry and the aliases leaves no lock behind: the next one that looks
-brings the aliases to where the log says.
+MLflow moves an alias atomically but has no compare-and-set, so the moves are recorded in a log. A
+parameter of an MLflow run can be written only once: the process that writes the parameter with the
+next number has won, and every other process fails, reads the log again and decides again. Then the
+aliases are set according to the newest entry. A process that is killed between the two leaves no
+lock behind: the next one that reads the log sets the aliases.
 
-The log is the truth. An alias that was deleted is set again; one that was moved by hand is a
-request, which counts once it is an entry. A champion that was deleted falls back to the newest
-one before it that is left.
+The log is the truth. An alias that was deleted is set again. An alias that a person moved is a
+request, which counts once it is recorded as an entry. When the champion's version was deleted, the
+newest champion before it that still exists becomes champion.
 """
 
 import json
@@ -44,24 +44,24 @@ log = logging.getLogger("ratchet")
 # Longer than another process needs between its entry and the aliases.
 _SECOND_LOOK_SECONDS = 1.0
 _LOOKS = 200
-"""More than all who could move one champion at once; whatever needs more does not end."""
+"""Limit of attempts: more than the processes that can move one champion at the same time."""
 _PAUSE_SECONDS = 0.02
 _JUDGED = "judged_holdout_rows"
 
 
 @dataclass(frozen=True)
 class _Look:
-    """Log and alias at one moment."""
+    """The log and the champion alias as read at one moment."""
 
     log: MoveLog
     version: Any = field(compare=False)
-    """What MLflow has of the version that the champion alias names."""
+    """MLflow's record of the version that the champion alias names; None without one."""
     named: Made | None
-    """That version as far as it is told from others."""
+    """What identifies that version among others of the same number."""
 
     @property
     def agrees(self) -> bool:
-        """Whether the alias stands where the log says."""
+        """Whether the alias names the version that is champion by the log."""
         newest = self.log.newest
         if newest is None or newest.version is None:
             return self.named is None
@@ -69,12 +69,12 @@ class _Look:
 
 
 class Promotions(LogRun):
-    """The champion, and every move of it."""
+    """Reads the champion, and moves it through the log."""
 
     def champion(self) -> ModelVersion | None:
-        """Return the champion as the log has it, None while there is none.
+        """Return the champion by the log; None while there is none.
 
-        What people did to aliases and versions meanwhile is dealt with first, see `moves`.
+        Changes that people made to aliases and versions are handled first, see `moves`.
         """
         look = self._settled()
         if look is None or look.log.champion is None:
@@ -82,7 +82,7 @@ class Promotions(LogRun):
         return self._record(look.version) if look.agrees else self.version(look.log.champion)
 
     def moved_to(self, move: Move) -> ModelVersion | None:
-        """Return the version that a move led to, None when it was deleted or has lost its tags."""
+        """Return the version that a move led to; None when it was deleted or has lost its tags."""
         if not self.is_there(move):
             return None
         try:
@@ -92,22 +92,22 @@ class Promotions(LogRun):
             return None
 
     def put_up(self, challenger: ModelVersion) -> None:
-        """Let every server that follows the registry hold a version beside the champion."""
+        """Set the challenger alias, so that every server loads the version beside the champion."""
         self.require_there(challenger)
         self._require_ours(self._registered())
         self._point(CHALLENGER, challenger.version)
 
     def take_down(self, challenger: ModelVersion) -> None:
-        """Let the servers drop a challenger, unless another one was put up meanwhile."""
+        """Remove the challenger alias, unless it names another version by now."""
         model = self._registered()
         named = None if model is None else model.aliases.get(CHALLENGER)
         if named is not None and str(named) == challenger.version:
             self._client.delete_registered_model_alias(self.model, CHALLENGER)
 
     def opponent(self, challenger: ModelVersion) -> ModelVersion | None:
-        """Return the champion that a challenger has to beat, None when there is none.
+        """Return the champion that a challenger has to beat; None when there is none.
 
-        For a challenger that is the champion already, the one that it took over from.
+        For a challenger that is champion already, that is the champion before it.
         """
         champion = self.champion()
         if champion is None or champion.run_id != challenger.run_id:
@@ -118,7 +118,7 @@ class Promotions(LogRun):
         return None if before is None else self.version(before)
 
     def log_decision(self, run_id: str, version: ModelVersion, decision: Decision) -> None:
-        """Record a decision on its run and its model version, and close the run."""
+        """Record a decision in its run and on its model version, and end the run."""
         fields = showable_values(asdict(decision))
         self._client.log_text(run_id, json.dumps(fields, indent=1), "decision.json")
         verdict = str(decision.verdict)
@@ -135,30 +135,30 @@ class Promotions(LogRun):
         self._client.set_terminated(run_id)
 
     def looks(self, challenger: ModelVersion, rows: int) -> int:
-        """Return how many other challengers were decided on, on a holdout at least half this large.
+        """Return how many other challengers were judged on a holdout of at least half `rows`.
 
-        That is how often this holdout has been asked since it last grew substantially: one that
-        has doubled is mostly rows that no earlier decision has seen.
+        That estimates how often the present holdout has been used: after it has doubled, most of
+        its rows are unknown to earlier decisions.
         """
         judged = {number for number, held in self._judged(self._log_run()) if 2 * held >= rows}
         return len(judged - {int(challenger.version)})
 
     def moves(self) -> tuple[Move, ...]:
-        """Return every move of the champion alias, the oldest first.
+        """Return every move of the champion, the oldest first; the aliases agree with the newest.
 
-        The aliases stand where the newest says when this returns. An alias that was moved in
-        MLflow itself, or before there was a log, becomes an entry of its own; one that was deleted
-        is set again. A champion that was deleted is followed by an entry, too.
+        An alias that was moved in MLflow itself, or before there was a log, is recorded as an entry
+        first; one that was deleted is set again. A deleted champion is replaced, by an entry too.
         """
         return self._settled_log().moves
 
     def move(self, wanted: Move, expected: str | None) -> Move:
-        """Make a version the champion and return the move as it is recorded.
+        """Make a version the champion and return the recorded move.
 
-        The old champion keeps an alias of its own. A move with the same `key` that is recorded
-        already is returned and not made again, even if the champion has moved on since; where the
-        version is the champion, the move that made it so. Raises ChampionMovedError when the
-        champion is not the `expected` version, GoneError when the wanted one was deleted.
+        The old champion gets an alias of its own. A move with the same `key` that was recorded
+        before is returned and not made again, even if the champion has changed since. When the
+        version is champion already, the move that made it so is returned. Raises ChampionMovedError
+        when the champion is not the version `expected` (None: no champion), GoneError when the
+        wanted version was deleted.
         """
         for _ in range(_LOOKS):
             log_now = self._settled_log()
@@ -178,18 +178,18 @@ class Promotions(LogRun):
         raise self._restless()
 
     def _is_asked_by(self, move: Move, wanted: Move) -> bool:
-        """Whether a recorded move is what is wanted, and of the same version."""
+        """Return whether a recorded move has the wanted key and version."""
         if move.key != wanted.key or not move.leads_where(wanted):
             return False
         return bool(move.made_in) or self._stands(move)
 
     def _settled_log(self) -> MoveLog:
-        """Return the log, once log and aliases say the same; an empty one before the first."""
+        """Return the log after making log and aliases agree; an empty log before the first move."""
         look = self._settled()
         return MoveLog("") if look is None else look.log
 
     def _settled(self) -> _Look | None:
-        """Return log and alias, once they say the same; None while nothing is registered."""
+        """Return log and alias after making them agree; None while no model is registered."""
         look = self._look()
         for _ in range(_LOOKS):
             if look is None:
@@ -208,7 +208,7 @@ class Promotions(LogRun):
         raise self._restless()
 
     def _look(self) -> _Look | None:
-        """Return log and alias, None while nothing is registered."""
+        """Read log and alias; None while no model is registered."""
         model = self._registered()
         if model is None:
             return None
@@ -219,9 +219,10 @@ class Promotions(LogRun):
         return _Look(log_now, version, None if version is None else made(version))
 
     def _is_settled(self, look: _Look) -> bool:
-        """Do about a difference what is to be done; return whether it may stay.
+        """Resolve a difference between log and alias; return whether nothing is left to do.
 
-        The log wins, but for an alias that leads to a version of ours: somebody wants that one.
+        The log wins, unless the alias names another of Ratchet's versions: then a person has moved
+        it on purpose.
         """
         named, newest = look.named, look.log.newest
         if named is not None and named.is_ours:
@@ -253,12 +254,12 @@ class Promotions(LogRun):
         return False
 
     def _stands(self, move: Move) -> bool:
-        """Whether the version that a move led to is there, with its tags or without."""
+        """Return whether the version that a move led to exists, with or without its tags."""
         found = None if move.version is None else self.made(move.version)
         return found is not None and found.is_meant_by(move)
 
     def _fall_back(self, log_now: MoveLog) -> None:
-        """Make the newest champion before a deleted one the champion, none when none is left."""
+        """Make the newest earlier champion that still exists the champion, or none."""
         left = (move for move in reversed(succession(log_now.moves).line) if self.is_there(move))
         back = next(left, None)
         log.warning(
@@ -279,7 +280,7 @@ class Promotions(LogRun):
         self._append(move, log_now)
 
     def _told_apart(self, wanted: Move) -> Move:
-        """Return a move with the run that made its version; GoneError when that was deleted."""
+        """Add to a move the run that made its version; GoneError when the version was deleted."""
         found = None if wanted.version is None else self.made(wanted.version)
         if found is None or (wanted.made_in and wanted.made_in != found.run_id):
             raise GoneError(
@@ -290,7 +291,7 @@ class Promotions(LogRun):
         return replace(wanted, made_in=found.run_id)
 
     def _append(self, wanted: Move, log_now: MoveLog) -> None:
-        """Write an entry after those that were read, unless somebody was faster."""
+        """Write an entry with the next number, unless another process was faster."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         move = replace(wanted, number=log_now.last + 1, before=log_now.champion, at=now)
         try:
@@ -301,9 +302,9 @@ class Promotions(LogRun):
             time.sleep(_PAUSE_SECONDS)
 
     def _follow(self, look: _Look) -> _Look | None:
-        """Bring the aliases to the newest entry, or a newer one when others came in between.
+        """Set the aliases to the newest entry, read again as long as others add entries.
 
-        Returns log and aliases as they are then, None when the model was deleted meanwhile.
+        Returns log and alias after that; None when the model was deleted meanwhile.
         """
         move = look.log.newest
         if move is None:
@@ -346,7 +347,7 @@ class Promotions(LogRun):
             )
 
     def _judged(self, run_id: str) -> set[tuple[int, int]]:
-        """Return the model versions that were decided on, each with the holdout rows it met."""
+        """Return the model versions that were judged, each with its number of holdout rows."""
         points = self._client.get_metric_history(run_id, _JUDGED) if run_id else ()
         return {(point.step, int(point.value)) for point in points}
 
@@ -360,7 +361,7 @@ class Promotions(LogRun):
 
 @contextmanager
 def _gone_is_no_harm() -> Iterator[None]:
-    """Pass over an alias whose version, or model, was deleted: the next look deals with it."""
+    """Ignore the error for a version or model that was deleted: the next reading handles it."""
     try:
         yield
     except MlflowException as error:

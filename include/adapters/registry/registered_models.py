@@ -1,4 +1,4 @@
-"""The registered model: whether it is there, whether it is ours, and its versions as they are."""
+"""The registered model in MLflow: creates it, checks that it is Ratchet's, lists its versions."""
 
 import logging
 from collections.abc import Iterator
@@ -19,28 +19,27 @@ MOVES_NOTE = (
     "them. Do not delete this run: rolling back and the next promotion read it."
 )
 _CLOCKS_DIFFER_SECONDS = 60.0
-"""By how much the clocks of MLflow's host and of those who move the champion may differ."""
+"""Largest difference allowed between the clocks of MLflow's host and of Ratchet's hosts."""
 
 
 @dataclass(frozen=True)
 class Made:
-    """What tells one model version from another of its number.
+    """What identifies a model version among others of the same number.
 
-    Numbers start again at 1 when a registered model is deleted and made again.
+    Numbers start at 1 again when a registered model is deleted and created again.
     """
 
     number: str
     run_id: str
     created: float
-    """Seconds since 1970."""
+    """Time of creation in seconds since 1970."""
     is_ours: bool
-    """Whether it has the digest without which nobody opens it."""
+    """Whether it has the tag with its bundle's digest, without which it is never opened."""
 
     def is_meant_by(self, move: Move) -> bool:
-        """Whether a move led to this version, and not to one that had its number before.
+        """Return whether a move led to this version, and not to an earlier one of its number.
 
-        A move that was recorded without the run that made its version is taken to mean a version
-        that was there at the time.
+        A move recorded without the run of its version means a version that existed at its time.
         """
         if move.version != self.number:
             return False
@@ -54,12 +53,12 @@ class RegisteredModel(Connection):
     """The registered model of a spec."""
 
     def made(self, number: str) -> Made | None:
-        """Return what a version was made of, None when it was deleted."""
+        """Return what identifies a version; None when it was deleted."""
         found = self._version(number)
         return None if found is None else made(found)
 
     def is_there(self, move: Move) -> bool:
-        """Whether the version that a move led to can still be champion."""
+        """Return whether the version that a move led to still exists and can be champion."""
         found = None if move.version is None else self.made(move.version)
         return found is not None and found.is_ours and found.is_meant_by(move)
 
@@ -80,7 +79,7 @@ class RegisteredModel(Connection):
                 return
 
     def _ensure_registered_model(self) -> None:
-        """Make the registered model, and with it in one write the run that records its moves."""
+        """Create the registered model, with the run of its log of moves in the same request."""
         found = self._registered()
         if found is not None:
             self._require_ours(found)
@@ -95,9 +94,9 @@ class RegisteredModel(Connection):
             self._client.delete_run(moves)
 
     def _require_ours(self, model: Any) -> None:
-        """Raise TakenError when another tool made a registered model; heal a tag that was lost.
+        """Raise TakenError when another tool made the registered model; set a lost tag again.
 
-        Servers follow the models that have the tag.
+        Servers follow the registered models that have this tag.
         """
         if SPEC in model.tags:
             return
@@ -117,7 +116,7 @@ class RegisteredModel(Connection):
         )
 
     def _first_spec(self) -> str | None:
-        """Return the spec of the oldest version whose run is known to be a spec's."""
+        """Return the spec of the oldest version whose run names a spec."""
         versions = self._search_versions(f"name='{self.model}'")
         for version in sorted(versions, key=lambda item: int(item.version)):
             run = self._client.run_or_none(version.run_id or "")
@@ -126,7 +125,7 @@ class RegisteredModel(Connection):
         return None
 
     def _tell_of_others(self) -> None:
-        """Say it when a model is about to be made that seems to have been there before."""
+        """Log a warning before a model is created that seems to have existed before."""
         others = self._client.search_registered_models(f"tags.`{SPEC}` = '{self._spec}'")
         if others:
             log.warning(
@@ -145,7 +144,7 @@ class RegisteredModel(Connection):
 
 
 def made(version: Any) -> Made:
-    """Return what tells a model version, as MLflow has it, from others."""
+    """Return what identifies a model version of MLflow."""
     return Made(
         str(version.version),
         version.run_id or "",

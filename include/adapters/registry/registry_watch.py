@@ -1,7 +1,7 @@
-"""What the ledger of models says, read and nothing else: for an account that may only read.
+"""Reads the state of the registry for monitoring, with an account that may only read.
 
-The doors that steps use bring aliases to where the log of moves says and make an experiment that
-is not there yet. Whoever only watches must not, so these methods write nothing, whatever they find.
+`Registry`, which steps use, corrects aliases and creates missing experiments. Monitoring must not,
+so these methods write nothing, whatever state they find.
 """
 
 import time
@@ -21,21 +21,21 @@ _PAGE, _LARGE_PAGE = 10, 200
 
 
 class RegistryWatch(Connection):
-    """One spec's experiment and registered model, looked at again and again.
+    """Reads the experiment and registered model of one spec repeatedly.
 
-    Runs that were seen are remembered: a look asks for the newest ones, and goes on to older ones
-    for as long as it meets changes. Each hour all are read again, because `./ratchet judge` may
-    decide on an old one, and people delete runs.
+    Runs are cached: a reading requests the newest ones, and older ones as long as it finds changes.
+    Each hour all are read again, because `./ratchet judge` may decide about an old run, and people
+    delete runs.
     """
 
     def __init__(self, url: str, spec: str, model: str) -> None:
-        """Take what every connection takes; nothing is asked yet."""
+        """`url`, `spec` and `model` as for `Connection`; nothing is requested yet."""
         super().__init__(url, spec, model)
         self._runs: dict[str, TrainingRun] = {}
         self._read_whole = float("-inf")
 
     def look(self) -> RegistryReading:
-        """Return the state of both; empty while nothing was ever trained."""
+        """Return the state of both; an empty reading while nothing was ever trained."""
         experiment = self._known_experiment()
         model = self._registered()
         champion = None if model is None else model.aliases.get(CHAMPION)
@@ -103,7 +103,7 @@ def _is_kept(name: str) -> bool:
 
 
 def _points(run: Run) -> Mapping[str, Any]:
-    """Return the newest point of each metric, with its time, which `data.metrics` leaves out."""
+    """Return the newest point of each metric by name; unlike in `data.metrics` it has a time."""
     return {point.key: point for point in run.data.to_proto().metrics}
 
 

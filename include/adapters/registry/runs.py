@@ -1,4 +1,4 @@
-"""The experiment: a run per training, a nested run per candidate, a curve of arrivals."""
+"""The experiment: one run for each training, a nested run for each candidate, one for arrivals."""
 
 import json
 import logging
@@ -63,10 +63,10 @@ _ON_ARRIVAL = (
 
 
 class Runs(Connection):
-    """What steps record of a run."""
+    """Records the runs of steps in MLflow, and reads them."""
 
     def open_run(self, dag_run: str, data_version: int, tags: Mapping[str, str]) -> str:
-        """Return the MLflow run of a run of the Dag, made when there is none yet."""
+        """Return the id of the MLflow run of a Dag run, created when there is none yet."""
         found = self._find({RUN: dag_run})
         if found is not None:
             return str(found.info.run_id)
@@ -76,7 +76,7 @@ class Runs(Connection):
         )
 
     def require_run(self, run_id: str) -> None:
-        """Restore a run that was deleted; GoneError when there is none any more."""
+        """Restore a run if it was deleted; GoneError when it does not exist any more."""
         self._client.active_run(run_id)
 
     def page(self, run_id: str) -> str:
@@ -95,14 +95,15 @@ class Runs(Connection):
         return f"{self._url}/#/models/{name}/versions/{version.version}?{TRAINING_PAGES}"
 
     def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
-        """Record which version of which table a run trains on."""
+        """Record the table and its version that a run trains on."""
         table = Dataset(self._spec, str(data_version), "delta", json.dumps({"url": url}))
         self._client.log_inputs(run_id, [DatasetInput(table, [])])
 
     def log_trial(self, parent: str, trial: Trial, probability: Probabilities | None = None) -> str:
-        """Record a candidate as a nested run, a finalist with its out-of-fold probabilities.
+        """Record a candidate as a nested run and return the run's id.
 
-        A candidate that could not be fitted is a failed run. Returns the run.
+        `probability` are a finalist's out-of-fold probabilities, shape (train rows,). A candidate
+        that could not be fitted becomes a failed run.
         """
         run_id = self._nested(parent, trial.candidate.title)
         metrics = {"f1": trial.f1, "threshold": trial.threshold, "seconds": trial.seconds}
@@ -129,7 +130,7 @@ class Runs(Connection):
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record parameters, metrics and tags of a run in one request, nothing in none."""
+        """Record parameters, metrics and tags of a run in one request; nothing without any."""
         if not params and not metrics and not tags:
             return
         run = self._client.run_or_none(run_id) or self._client.active_run(run_id)
@@ -149,16 +150,16 @@ class Runs(Connection):
         )
 
     def log_table(self, run_id: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Record rows as a JSON artifact that the MLflow page shows."""
+        """Record rows as a JSON artifact that MLflow's UI shows as a table."""
         self._client.log_text(run_id, json.dumps(showable_values(list(rows)), indent=1), name)
 
     def log_scorecard(self, run_id: str, contender: str, card: Scorecard) -> None:
-        """Record a scorecard's figures as metrics under the contender's name."""
+        """Record a scorecard as metrics whose names begin with the contender's name."""
         figures = {k: v for k, v in asdict(card).items() if isinstance(v, int | float)}
         self.log(run_id, metrics={f"{contender}_{name}": value for name, value in figures.items()})
 
     def log_grounds(self, run_id: str, scores: Scores) -> None:
-        """Record what a judgement rests on beside the figures: proofs, looks, what bars it."""
+        """Record leak proofs, the number of looks at the holdout, and what bars a promotion."""
         proofs = [asdict(proof) | {"holds": proof.holds} for proof in scores.proofs]
         self.log_table(run_id, "proofs.json", proofs)
         metrics = {f"{who}_shared_rows": float(one.shared_rows) for who, one in _named(scores)}
@@ -167,14 +168,14 @@ class Runs(Connection):
         self.log(run_id, metrics=metrics | {"looks": scores.looks}, tags=tags)
 
     def log_figures(self, run_id: str, figures: Mapping[str, Figure]) -> None:
-        """Record pictures as PNG artifacts."""
+        """Record figures as PNG artifacts, by name."""
         with tempfile.TemporaryDirectory() as folder:
             for name, figure in figures.items():
                 figure.savefig(Path(folder) / f"{name}.png", dpi=90)
             self._client.log_artifacts(run_id, folder, _PICTURES)
 
     def figures(self, run_id: str) -> dict[str, bytes]:
-        """Return the PNG files that `log_figures` recorded, by their names, as far as there are."""
+        """Return the PNG files that `log_figures` recorded, by name; missing ones are left out."""
         if not any(one.path == _PICTURES for one in self._client.list_artifacts(run_id)):
             log.warning("the pictures of run %s are no longer in MLflow: it goes without", run_id)
             return {}
@@ -184,11 +185,11 @@ class Runs(Connection):
             return {path.stem: path.read_bytes() for path in sorted(Path(kept).glob("*.png"))}
 
     def log_page(self, run_id: str, page: str) -> None:
-        """Record the page of a decision as an artifact that the MLflow page shows."""
+        """Record the decision page as an HTML artifact."""
         self._client.log_text(run_id, page, "decision.html")
 
     def describe(self, run_id: str, text: str) -> None:
-        """Write the last word on a run, its description; a server that is away stops nothing."""
+        """Write the description of a run; a failure is only logged."""
         try:
             with asking_for(_SECONDS_FOR_A_DESCRIPTION):
                 self._client.set_tag(run_id, NOTE, showable(text))
@@ -196,16 +197,16 @@ class Runs(Connection):
             log.warning("The description of MLflow run %s was not written: %s", run_id, error)
 
     def batches(self, run_id: str) -> tuple[Batch, ...]:
-        """Return the batches that a run took in, none where none were recorded."""
+        """Return the batches that were recorded for a run; empty without any."""
         if BATCHES not in {file.path for file in self._client.list_artifacts(run_id)}:
             return ()
         listed = mlflow.artifacts.load_dict(f"runs:/{run_id}/{BATCHES}")
         return TypeAdapter(tuple[Batch, ...]).validate_python(listed)
 
     def decided_data_version(self, but_for: str) -> int | None:
-        """Return the data version of the newest run that reached a decision, None without one.
+        """Return the data version of the newest run with a decision; None when there is none.
 
-        `but_for` is a run of the Dag that does not count: the one that asks.
+        The Dag run `but_for`, which is the calling one, does not count.
         """
         # A run of an adoption decides too, but has no data version: it trained on none.
         decided = f"tags.`{VERDICT}` != '' and tags.`{DATA}` != '' and tags.`{RUN}` != '{but_for}'"
@@ -213,20 +214,20 @@ class Runs(Connection):
         return next((int(number) for number in numbers if number.isdecimal()), None)
 
     def figure(self, run_id: str, name: str) -> float | None:
-        """Return a metric of a run, None when there is none of this name, or no such run."""
+        """Return a metric of a run; None when the run or the metric does not exist."""
         run = self._client.run_or_none(run_id)
         found = None if run is None else run.data.metrics.get(name)
         return None if found is None else float(found)
 
     def arrivals(self) -> set[int]:
-        """Return the data versions whose new rows a champion was scored on when they came."""
+        """Return the data versions whose new rows were scored on arrival."""
         run_id = self._arrivals_run()
         return {point.step for point in self._client.get_metric_history(run_id, "f1")}
 
     def log_arrival(self, card: Scorecard) -> None:
-        """Record how the champion did on the rows that a data version brought.
+        """Record the champion's scores on the rows that a data version added.
 
-        All of a spec are curves of one run; the step is the data version.
+        All arrivals of a spec are metrics of one run, with the data version as their step.
         """
         now = time.time_ns() // 1_000_000
         figures = {name: getattr(card, name) for name in _ON_ARRIVAL}

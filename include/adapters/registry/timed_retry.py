@@ -1,7 +1,7 @@
-"""How long a question to MLflow is asked again: by the clock, not by the number of tries.
+"""Retries requests to MLflow for a fixed time instead of a fixed number of tries.
 
-A server that is down refuses a try at once, and one that hangs takes two minutes for each. Counted
-in tries, the same patience would be four minutes with the one and eight hours with the other.
+A server that is down refuses a try at once, while one that hangs takes two minutes for each. The
+same number of tries would mean four minutes with the first and eight hours with the second.
 """
 
 import logging
@@ -13,18 +13,18 @@ from urllib3.util import Retry
 
 log = logging.getLogger("ratchet")
 LONGEST_SECONDS = 240.0
-"""From the first failure of a question to the last time that it is asked."""
+"""Seconds from the first failure of a request to its last try."""
 _OF_A_STEP = 100
-"""A question that may be tried so often is a step's; a person's own is told of otherwise."""
+"""A request with at least so many tries is a step's; commands report their failures themselves."""
 
 
 class TimedRetry(Retry):
-    """As urllib3's own, with an end by the clock; the log hears in a sentence of what it began."""
+    """urllib3's Retry with a time limit; the first retry of a request is logged."""
 
     failing_since: float | None = None
 
     def increment(self, *arguments: Any, **named: Any) -> Self:
-        """Return what is left of the patience; raises MaxRetryError when nothing is."""
+        """Return the retry state after a failure; MaxRetryError when the time is over."""
         left = super().increment(*arguments, **named)
         now = time.monotonic()
         left.failing_since = now if self.failing_since is None else self.failing_since
@@ -39,6 +39,6 @@ class TimedRetry(Retry):
 
 
 def wait_by_the_clock() -> None:
-    """Let MLflow's client wait like this, and leave the telling to the sentence above."""
+    """Make MLflow's client use TimedRetry, and silence urllib3's own warnings about retries."""
     request_utils.Retry = TimedRetry  # its sessions are made with this name
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

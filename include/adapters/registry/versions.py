@@ -1,4 +1,4 @@
-"""What is registered: model versions and their bundles."""
+"""Registers model versions with their bundles, and opens them."""
 
 import hashlib
 import logging
@@ -38,7 +38,7 @@ _FILES = ("bundle.json", "model.joblib")
 
 
 class Versions(RegisteredModel):
-    """What is registered."""
+    """The model versions of a spec's registered model."""
 
     def register(
         self,
@@ -48,7 +48,11 @@ class Versions(RegisteredModel):
         requirements: Sequence[str],
         metadata: Mapping[str, str],
     ) -> ModelVersion:
-        """Store a fitted model with its bundle and make it a version of the registered model."""
+        """Store a fitted model as a bundle in a run, and register it as a model version.
+
+        `requirements` are pinned packages, such as `numpy==2.0.0`; `metadata` are the version's
+        tags.
+        """
         found = self.registered(run_id)
         if found is not None:
             return found
@@ -69,21 +73,24 @@ class Versions(RegisteredModel):
         return self.registered(run_id) or self._record(made)
 
     def registered(self, run_id: str) -> ModelVersion | None:
-        """Return the version that a run registered, None while it has not."""
+        """Return the version that a run has registered; None when it has not."""
         found = self._client.search_model_versions(f"name='{self.model}' and run_id='{run_id}'")
         ours = [one for one in found if DIGEST in one.tags]  # and not what a person made of the run
         return self._record(min(ours, key=lambda item: int(item.version))) if ours else None
 
     def data_versions(self) -> set[int]:
-        """Return the versions of the lake's table that model versions were fitted on.
+        """Return the table versions that model versions were fitted on.
 
-        What they name must stay readable: a vacuum has to leave them alone.
+        Their data files must not be deleted.
         """
         versions = self._search_versions(f"name='{self.model}'")
         return {int(text) for one in versions if (text := one.tags.get(DATA, "")).isdecimal()}
 
     def open_adoption(self, digest: str, tags: Mapping[str, str]) -> str:
-        """Return the MLflow run of the adoption of a file, made when there is none yet."""
+        """Return the id of the MLflow run of an adoption, created when there is none yet.
+
+        `digest` is the SHA-256 of the adopted files.
+        """
         found = self._find({_ADOPTED: digest})
         if found is not None:
             return str(found.info.run_id)
@@ -92,7 +99,7 @@ class Versions(RegisteredModel):
         return self._created(name, said)
 
     def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:
-        """Keep the keys of the rows that an adopted model was fitted on; return their digest."""
+        """Store the row keys that an adopted model was fitted on; return their digest."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / _KEYS
             keys.write_parquet(path)
@@ -100,7 +107,10 @@ class Versions(RegisteredModel):
             return _digest(path)
 
     def fitted_keys(self, version: ModelVersion) -> pl.DataFrame:
-        """Return the kept keys of an adopted version; ModelRefusedError when altered or gone."""
+        """Return the stored row keys of an adopted version, `key_high` and `key_low`.
+
+        Raises ModelRefusedError when they were changed or are missing.
+        """
         found = self._version(version.version)
         recorded = "" if found is None else found.tags.get(FITTED_KEYS, "")
         uri = f"runs:/{version.run_id}/{_KEYS}"
@@ -120,15 +130,15 @@ class Versions(RegisteredModel):
             return pl.read_parquet(path)
 
     def version(self, number: str) -> ModelVersion | None:
-        """Return a model version by its number, None when it was deleted.
+        """Return a model version by its number; None when it was deleted.
 
-        Raises ModelRefusedError when it has lost what was recorded of it.
+        Raises ModelRefusedError when it has lost its tags.
         """
         found = self._version(number)
         return None if found is None else self._record(found)
 
     def require_there(self, version: ModelVersion) -> None:
-        """Raise GoneError when a version was deleted since, also when another has its number."""
+        """Raise GoneError when a version was deleted, also when another has its number now."""
         found = self.made(version.version)
         if found is None or found.run_id != version.run_id:
             raise GoneError(
@@ -138,10 +148,10 @@ class Versions(RegisteredModel):
             )
 
     def bundle(self, version: ModelVersion) -> Bundle:
-        """Download, verify and open a model version.
+        """Download, verify and open the bundle of a model version.
 
-        Raises ModelRefusedError when it was altered or has lost a file, GoneError when it was
-        deleted.
+        Raises ModelRefusedError when a file was changed or is missing, GoneError when the version
+        was deleted.
         """
         self.require_there(version)
         uri = self._client.get_model_version_download_uri(self.model, version.version)
@@ -211,9 +221,9 @@ class Versions(RegisteredModel):
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Leave out what MLflow says of every model: pickles are dangerous, and it opens none.
+    """Silence two warnings that MLflow gives for every model: about pickles, and not loading it.
 
-    Bundles are opened by our own opener, and that MLflow opens nothing is our own setting.
+    Bundles are opened by Ratchet's restricted unpickler, and MLflow is told not to load them.
     """
     loggers = [logging.getLogger(name) for name in ("mlflow.sklearn", "mlflow.models.model")]
     before = [one.level for one in loggers]
