@@ -42,6 +42,7 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _INTERPOLATED = re.compile(r"\$\{((?:RATCHET|SERVING)_[A-Z_]+)")
 _VARIABLE = re.compile(r"\b(?:RATCHET|SERVING)_[A-Z_]+\b")
+_COMMAND = re.compile(r"(?<!\w)\./ratchet +([a-z][a-z-]*)")
 _TARGET = re.compile(r"\bmake +([a-z][a-z-]*)")
 _ROW = re.compile(r"^\| `([^`|]+)` \| ([^|]*) \|", re.MULTILINE)
 
@@ -53,7 +54,7 @@ def main() -> int:
         *(sentence for path, text in texts.items() for sentence in broken_links(path, text)),
         *named_path_problems(texts),
         *target_problems(texts),
-        *command_problems(texts[COMMANDS]),
+        *command_problems(texts),
         *check_problems(texts[ARCHITECTURE]),
         *variable_problems(texts),
         *default_problems(texts[ARCHITECTURE]),
@@ -89,13 +90,16 @@ def named_path_problems(texts: dict[Path, str]) -> Iterator[str]:
                 yield f"{name}: {problem}"
 
 
-def command_problems(text: str) -> Iterator[str]:
-    """Yield a sentence for each command of `./ratchet` without a row, and the reverse."""
-    listed = set(re.findall(r"^\| `\./ratchet ([a-z-]+)", _section(text, "Commands"), re.MULTILINE))
-    known = EXAMPLES.keys() - {"completion"}
-    for name in sorted(listed ^ known):
-        where = "listed and no command" if name in listed else "a command and not listed"
-        yield f"{_name(COMMANDS)}: {name} is {where}"
+def command_problems(texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each command of `./ratchet` that only documents or only code know."""
+    for path, text in texts.items():
+        named = set(_COMMAND.findall("\n".join(_CODE.findall(text))))
+        if not _name(path).startswith(HISTORY):
+            for name in sorted(named - EXAMPLES.keys()):
+                yield f"{_name(path)}: `./ratchet {name}` is no command"
+    listed = set(_COMMAND.findall(_section(texts[COMMANDS], "Commands")))
+    for name in sorted(EXAMPLES.keys() - listed):
+        yield f"{_name(COMMANDS)}: `./ratchet {name}` is a command and not listed"
 
 
 def check_problems(text: str) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""A document names no path that is not there; a check of it stands in `make check`."""
+"""What documents name is there: paths, commands, checks of the gate; `make check` asks ours."""
 
 from pathlib import Path
 
 import pytest
 
+from docs import check
 from docs.paths import Tree, path_problems
+from include.cli.command_line import EXAMPLES
 
 
 @pytest.fixture
@@ -58,3 +60,27 @@ def test_a_map_names_rooms_by_one_word(tree: Tree) -> None:
     text = "`steps/`, `rest/`, `gone/`"
     assert list(path_problems(text, tree)) == []
     assert list(path_problems(text, tree, ["include", "serving"])) == ["there is no room gone/"]
+
+
+def commands_page(*names: str) -> str:
+    """Return a page that lists these commands."""
+    return "## Commands\n\n" + "\n".join(f"| `./ratchet {name} SPEC` | does it |" for name in names)
+
+
+def test_documents_and_code_know_the_same_commands() -> None:
+    """Every command has a row, and nobody is sent to one that there is not."""
+    whole = {check.COMMANDS: commands_page(*EXAMPLES)}
+    assert list(check.command_problems(whole)) == []
+    lacking = {check.COMMANDS: commands_page(*(EXAMPLES.keys() - {"judge"}))}
+    (problem,) = check.command_problems(lacking)
+    assert problem.endswith("`./ratchet judge` is a command and not listed")
+    elsewhere = whole | {check.CONTAINERS: "say `./ratchet jugde SPEC 4`"}
+    (problem,) = check.command_problems(elsewhere)
+    assert problem.endswith("`./ratchet jugde` is no command")
+
+
+def test_a_check_of_the_gate_has_a_row() -> None:
+    """A page without the table lacks each of them, by its name."""
+    missing = list(check.check_problems("## The checks of the gate\n\n| `size_mib` | small |"))
+    assert any("champion_f1" in problem for problem in missing)
+    assert not any("size_mib" in problem for problem in missing)
