@@ -59,7 +59,7 @@ class Place:
         try:
             return answers.get(timeout=seconds)
         except Empty:
-            return f"no answer within {seconds:g} s"
+            return _no_answer(seconds)
 
     def sentence(self, problem: str) -> str:
         """Return a problem as a sentence for a person: the place, the problem, the advice."""
@@ -69,7 +69,12 @@ class Place:
         try:
             return self.ask(seconds)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is a problem
-            return plain(error)
+            late = any(isinstance(one, TimeoutError) for one in _causes(error))
+            return _no_answer(seconds) if late else plain(error)
+
+
+def _no_answer(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
 
 
 def places(needs: Iterable[Need], spec: Spec, settings: Settings) -> list[Place]:
