@@ -78,11 +78,15 @@ def _is_intact(client: httpx.Client, named: dict[str, str], deadline: float) -> 
     return model is not None and model[0] == json.loads(text)["model_sha256"]
 
 
+_NO_FILE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST})
+"""MLflow's answers where there is nothing, and where there is a folder."""
+
+
 def _file(client: httpx.Client, path: str, deadline: float) -> tuple[str, bytes] | None:
     """Return the digest of a file and its first bytes, None when it is not there."""
     digest, start = hashlib.sha256(), b""
     with client.stream("GET", path) as answer:
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code in _NO_FILE:
             return None
         answer.raise_for_status()
         for block in answer.iter_bytes(2**20):

@@ -1,6 +1,7 @@
 """What the registry keeps of a model, changed behind its back: the exporter and `status` say so."""
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,21 +58,30 @@ def restored(context: StepContext, digest: str) -> None:
     mlflow.MlflowClient().set_model_version_tag(context.spec.model, "1", "ratchet.digest", digest)
 
 
+def in_its_place_a_folder(context: StepContext, folder: Path) -> None:
+    """Leave a folder where the model file was."""
+    del context
+    (folder / "model.joblib").unlink()
+    (folder / "model.joblib").mkdir()
+    (folder / "model.joblib" / "x").touch()
+
+
 DEEDS: dict[str, tuple[Deed, str]] = {
     "model changed": (
-        lambda _, context: append(context / "model.joblib"),
+        lambda _, folder: append(folder / "model.joblib"),
         "model.joblib was changed",
     ),
     "manifest changed": (
-        lambda _, context: append(context / "bundle.json"),
+        lambda _, folder: append(folder / "bundle.json"),
         "bundle.json was changed",
     ),
     "model emptied": (
-        lambda _, context: os.truncate(context / "model.joblib", 0),
+        lambda _, folder: os.truncate(folder / "model.joblib", 0),
         "model.joblib was",
     ),
-    "model gone": (lambda _, context: (context / "model.joblib").unlink(), "model.joblib is gone"),
-    "manifest gone": (lambda _, context: (context / "bundle.json").unlink(), "bundle.json is gone"),
+    "model gone": (lambda _, folder: (folder / "model.joblib").unlink(), "model.joblib is gone"),
+    "manifest gone": (lambda _, folder: (folder / "bundle.json").unlink(), "bundle.json is gone"),
+    "a folder in place of the model": (in_its_place_a_folder, "model.joblib is gone"),
     "another tool's": (foreign, "has no tag ratchet.digest"),
 }
 
@@ -93,6 +103,8 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
     assert sentence in found.problem
     assert any(f"{context.spec.model} version 1 in MLflow" in line for line in altered(settings))
     for file, content in kept.items():
+        if file.is_dir():
+            shutil.rmtree(file)
         file.write_bytes(content)
     restored(context, digest)
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))

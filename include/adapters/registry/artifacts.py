@@ -76,7 +76,8 @@ class Artifacts(Connection):
                 raise FileNotFoundError(name)
             if answer.status_code == _OK:
                 files = answer.json().get("files", [])
-                if not any(one["path"].rpartition("/")[2] == name for one in files):
+                names = (one["path"].rpartition("/")[2] for one in files if not one.get("is_dir"))
+                if name not in names:
                     raise FileNotFoundError(name)
 
     def _asked(self, path: str) -> Any:
@@ -86,11 +87,23 @@ class Artifacts(Connection):
 
     def _downloaded(self, uri: str) -> Iterator[bytes]:
         """Yield a file that MLflow's server does not proxy, such as one in a bucket."""
+        folder_uri, _, name = uri.rpartition("/")
+        if name not in files_at(folder_uri):
+            raise FileNotFoundError(name)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
                     yield block
+
+
+def files_at(uri: str) -> frozenset[str]:
+    """Return the names of the files at an artifact URI; a folder that bears a file's name is none.
+
+    Asked before a download, which is tried again for minutes where a bucket has no such key.
+    """
+    listed = mlflow.artifacts.list_artifacts(uri)
+    return frozenset(Path(one.path).name for one in listed if not one.is_dir)
 
 
 def _sha256(blocks: Iterable[bytes]) -> str:

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
+from include.adapters.registry.artifacts import files_at
 from include.adapters.registry.connection import (
     ADOPTION,
     DATA,
@@ -155,8 +156,7 @@ class Versions(RegisteredModel):
         """
         self.require_there(version)
         uri = self._client.get_model_version_download_uri(self.model, version.version)
-        # Looked for first: a download is asked for again for minutes when a bucket has no such key.
-        there = {Path(one.path).name for one in mlflow.artifacts.list_artifacts(uri)}
+        there = files_at(uri)
         if lost := [name for name in _FILES if name not in there]:
             raise self._refused(version, f"has no {' and no '.join(lost)} in MLflow any more")
         with tempfile.TemporaryDirectory() as folder:
