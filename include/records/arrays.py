@@ -1,4 +1,4 @@
-"""The arrays that stages exchange, named once with their shapes and dtypes."""
+"""The arrays that stages exchange, each named with its shape and dtype."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,29 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float32]
-"""Features, shape (rows, features), C order."""
+"""Features, float32, shape (rows, features), C order; NaN is missing, a category is its place."""
 Labels = NDArray[np.int8]
-"""Shape (rows,): 1 is positive, 0 is negative."""
+"""int8, shape (rows,): 1 is positive, 0 is negative."""
 Probabilities = NDArray[np.float64]
-"""Shape (rows,): the probability that a row is positive."""
+"""float64, shape (rows,): the probability that a row is positive."""
 Calls = NDArray[np.bool_]
-"""Shape (rows,): True where a model calls a row positive."""
+"""bool, shape (rows,): True where a model calls a row positive."""
 RowNumbers = NDArray[np.int64]
-"""Shape (n,): positions in a matrix."""
+"""int64, shape (n,): positions of rows in a matrix."""
 Block = tuple[Matrix, Labels]
-"""Some rows of a side with their labels."""
+"""Some rows of the train side or the holdout, with their labels."""
 Blocks = Callable[[], Iterator[Block]]
-"""Gives the rows of a side block by block, from the first one each time it is called."""
+"""Yields all rows of a side block by block, from the first one at each call."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one fit came to on the validation rows of one fold."""
+    """The result of one fit on the validation rows of one fold."""
 
     probability: NDArray[np.float64]
-    """Shape (candidates, validation rows); a row of NaN where the fit stopped before a candidate's
-    number of rounds. Of no row when the fit failed."""
+    """Shape (candidates, validation rows); a row of NaN where boosting stopped before a candidate's
+    number of rounds. Shape (0, 0) when the fit failed."""
     seconds: float
+    """Wall time of fitting and predicting."""
     failure: str = ""
+    """Why the fit failed; empty when it did not."""
     reached: int = 0
-    """Rounds after which boosting ended by itself; 0 where it did not, or cannot."""
+    """Rounds after which boosting stopped early; 0 where it did not, or cannot."""

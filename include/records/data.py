@@ -1,4 +1,4 @@
-"""Deliveries, what became of their rows, and the data set that they make up."""
+"""Records of deliveries, of what became of their rows, and of the data set that they make up."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,10 +15,11 @@ class Fate(StrEnum):
     GOES_ON = "goes on"
     """Its good rows are taken in."""
     REFUSED = "refused"
+    """None of its rows is taken in."""
     KNOWN = "known"
-    """These bytes were taken in before, or came twice in one run."""
+    """A file with the same bytes was taken in before, or came twice in one run."""
     LEFT_ALONE = "left alone"
-    """It stands in the landing place and is not taken."""
+    """It stays in the landing place and is not read."""
 
 
 @dataclass(frozen=True)
@@ -26,38 +27,40 @@ class Batch:
     """One delivery on its way into the lake, and what became of its rows."""
 
     digest: str
-    """SHA-256 of its bytes: its identity, whatever the file was called. Empty for what stands in
-    the landing place and is left alone."""
+    """SHA-256 of its bytes: its identity, whatever the file is called. Empty for what stays in the
+    landing place unread."""
     name: str
-    """As people are shown it; files keep the bytes of their names."""
+    """The file's name as people are shown it; the files keep the bytes of their names."""
     read: int = 0
-    """Records in the file, the header aside."""
+    """Records in the file, without the header."""
     refused: int = 0
     """Rows in quarantine, conflicts included."""
     reasons: Counts = field(default_factory=dict)
-    """Refused rows per reason."""
+    """Refused rows by reason."""
     duplicates: int = 0
     """Rows that repeat a row of this file or of all history."""
     new: int = 0
+    """Rows that neither this file nor history had before."""
     extra: tuple[str, ...] = ()
-    """Columns that the contract does not know, ignored."""
+    """Columns that the contract does not have; they are ignored."""
     outside: Counts = field(default_factory=dict)
-    """Rows per column beyond the range, or of a category, that the first batch had."""
+    """By column, the rows with a number beyond the range, or a category not among those, of the
+    first batch."""
     contract: int = 0
-    """Version of the contract that judged the rows."""
+    """The version of the contract that the rows were checked against."""
     parts: int = 0
-    """Parts that the typed rows are staged in."""
+    """Parts in which the typed rows are staged."""
     looked_at: int | None = None
-    """Version of the table whose rows were subtracted; None when there was no table."""
+    """The version of the table whose rows were subtracted; None when there was no table."""
     committed: int | None = None
-    """Version of the lake's table whose commit holds the new rows."""
+    """The version of the table whose commit holds the new rows; None before the commit."""
     note: str = ""
-    """Why the file as a whole was refused or was a no-op."""
+    """Why the file as a whole was refused or had nothing new."""
     fate: Fate = Fate.GOES_ON
     refused_for: tuple[RefusalReason, ...] = ()
-    """Why rows were refused, by column and with the first line, the commonest first; a few."""
+    """The commonest reasons against rows, by column and with the first line; at most MOST_KEPT."""
     other_reasons: int = 0
-    """Reasons beside these."""
+    """The number of reasons beyond these."""
 
     @property
     def conflicts(self) -> int:
@@ -65,7 +68,7 @@ class Batch:
         return self.reasons.get(CONFLICT, 0)
 
     def __post_init__(self) -> None:
-        """Make showable what a file and its name say: this is how it leaves the intake."""
+        """Make the texts that come from a file or its name safe to show."""
         shown = {
             "name": showable_name(self.name),
             "reasons": showable_values(self.reasons),
@@ -90,11 +93,12 @@ class Dataset:
     train: Counts
     """Rows of the train side per class, keyed `negative` and `positive`."""
     holdout: Counts
+    """Rows of the holdout per class, keyed as `train`."""
     grown: int
-    """The newest version that brought rows; later ones only tidied the files."""
+    """The newest version that added rows; later versions only compacted files."""
 
     def __str__(self) -> str:
-        """Say it for a person."""
+        """Return rows per side and class for a person."""
         train, holdout = in_words(self.train), in_words(self.holdout)
         return f"version {self.version}: train {train}; holdout {holdout}"
 
@@ -116,8 +120,8 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Intake:
-    """What a run found in the landing folder, and the data set as it stands after it."""
+    """What a run took from the landing folder, and the data set after it."""
 
     batches: tuple[Batch, ...]
     dataset: Dataset | None
-    """None while nothing has ever been committed."""
+    """None while nothing has been committed."""

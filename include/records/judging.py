@@ -1,4 +1,4 @@
-"""What challenger and champion are judged by, and what was decided."""
+"""Records of judging: scores of both contenders, proofs, checks and the decision."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,12 +27,13 @@ class Scorecard:
     false_negatives: int
     true_positives: int
     expected_calibration_error: float
-    """Mean distance of the said probability from the share that happened, over ten quantiles."""
+    """Mean distance of the predicted probability from the share of positives, over ten quantile
+    bins."""
     latency_ms: float = 0.0
-    """Median of predicting one row through the bundle, on one thread: the time on the wall or of
-    the processor, whichever is less; 0 where nobody measured."""
+    """Median milliseconds of predicting one row through the bundle on one thread, wall or processor
+    time, whichever is less; 0 where it was not measured."""
     size_bytes: int = 0
-    """Of the model file; 0 where nobody measured."""
+    """Size of the model file; 0 where it was not measured."""
 
     @property
     def positives(self) -> int:
@@ -41,12 +42,15 @@ class Scorecard:
 
     @property
     def positive_share(self) -> float:
-        """Share of positive rows: the average precision of a model without any skill."""
+        """Share of positive rows: the average precision of a model without skill."""
         return self.positives / self.rows
 
     @property
     def no_skill_f1(self) -> float:
-        """F1 of calling every row positive: what a model without any skill gets."""
+        """F1 of calling every row positive, which takes no skill.
+
+        2 p / (1 + p) with p the share of positives: 0.182 at one positive in ten.
+        """
         return 2 * self.positive_share / (1 + self.positive_share)
 
 
@@ -54,8 +58,8 @@ class Scorecard:
 class Agreement:
     """How two models called the same holdout rows, counted per true class.
 
-    Each has four counts: rows called positive by neither, by the challenger alone, by the champion
-    alone, by both. All that a paired comparison of F1 needs.
+    Four counts for each class: rows called positive by neither, by the challenger alone, by the
+    champion alone, and by both. A paired comparison of F1 needs nothing else.
     """
 
     positives: tuple[int, int, int, int]
@@ -68,35 +72,35 @@ class Agreement:
 
     @property
     def disagreements(self) -> int:
-        """Rows that one of the two called positive and the other did not."""
+        """Rows that one model called positive and the other did not."""
         return sum(self.positives[1:3]) + sum(self.negatives[1:3])
 
     @property
     def has_hits(self) -> bool:
-        """Whether a positive row was called positive; without one every F1 is 0."""
+        """Whether any positive row was called positive; without one every F1 is 0."""
         return any(self.positives[1:])
 
     @property
     def false_calls(self) -> tuple[int, int]:
-        """Negative rows that the challenger, and that the champion called positive."""
+        """Negative rows that the challenger called positive, and that the champion did."""
         _, challenger, champion, both = self.negatives
         return challenger + both, champion + both
 
 
 @dataclass(frozen=True)
 class SliceScore:
-    """Both contenders on the holdout rows of one slice."""
+    """Scores of both contenders on the holdout rows of one slice."""
 
     name: str
     rows: int
     positives: int
     challenger_f1: float
     champion_f1: float | None = None
-    """None, as the agreement, when there is no champion to compare with."""
+    """None, like the agreement, when there is no champion to compare with."""
     agreement: Agreement | None = None
 
     def __str__(self) -> str:
-        """Say it for a person."""
+        """Return rows and scores for a person."""
         other = "" if self.champion_f1 is None else f", the champion's {self.champion_f1:.4f}"
         return (
             f"{self.rows} rows, {self.positives} of them positive: the challenger's F1 "
@@ -106,13 +110,13 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class CallCounts:
-    """How often a model's calls of some rows were right and wrong."""
+    """The confusion matrix of a model's calls of some rows."""
 
     hits: int
     misses: int
     false_calls: int
     rest: int
-    """Negative rows that it left alone."""
+    """Negative rows that it called negative."""
 
     @property
     def rows(self) -> int:
@@ -126,7 +130,7 @@ class CallCounts:
 
     @property
     def f1(self) -> float:
-        """F1 of the calls, zero without a hit."""
+        """F1 of the calls: 2 hits / (2 hits + misses + false calls), 0 without a hit."""
         return 2 * self.hits / max(2 * self.hits + self.misses + self.false_calls, 1)
 
 
@@ -135,24 +139,24 @@ class AdoptionGround:
     """What decides on which holdout rows an adopted model is judged."""
 
     data_version: int
-    """At its adoption: what came later it cannot have seen."""
+    """The data version at its adoption: it cannot have seen rows that came later."""
     named_rows: int = 0
-    """Rows that it was fitted on, as its operator says; 0 where none were named."""
+    """Rows that it was fitted on according to its operator; 0 where none were named."""
     known_share: float = 0.0
-    """Of these, the share that are train rows of the table."""
+    """The share of these rows that are train rows of the table."""
     shared_rows: int = 0
-    """Of these, holdout rows."""
+    """How many of these rows are in the holdout."""
     older: CallCounts | None = None
-    """Its calls of holdout rows from before its adoption; None where nothing hangs on them."""
+    """Its calls of holdout rows from before its adoption; None where they are not needed."""
     later: CallCounts | None = None
-    """And of those since."""
+    """Its calls of holdout rows since its adoption."""
     problem: str = ""
-    """Why what it names cannot be read any more."""
+    """Why the rows that it names cannot be read any more; empty where they can."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Whether a model version was fitted on rows that it is scored on now."""
+    """Leak proof: whether a model version was fitted on rows that it is scored on."""
 
     model_version: str
     fitted_rows: int
@@ -160,43 +164,43 @@ class Proof:
     shared_rows: int
     """Holdout rows whose features are among them."""
     problem: str = ""
-    """Why nothing can be proved, as when its data version cannot be read any more."""
+    """Why nothing can be proved, for example when its data version cannot be read any more."""
     waits: bool = False
-    """Whether only rows are missing: they will prove it, or not, when they come."""
+    """Whether only rows are missing: when they come they will prove it, or disprove it."""
     adopted: AdoptionGround | None = None
-    """Of a model from elsewhere, what it is judged on."""
+    """For a model from elsewhere, what decides the rows it is judged on."""
 
     def __str__(self) -> str:
-        """Say it for a person."""
+        """Return the proof, or what is wrong with it, for a person."""
         return self.problem or (
             f"fitted on {self.fitted_rows} rows, {self.shared_rows} rows of the holdout among them"
         )
 
     @property
     def holds(self) -> bool:
-        """Whether it is proved that the model saw no row of the holdout."""
+        """Whether it is proved that the model was fitted on no row of the holdout."""
         return not self.problem and self.shared_rows == 0
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Both contenders on the same holdout, scored in the same run."""
+    """Scores of both contenders on the same holdout rows, from the same run."""
 
     challenger: Scorecard
     champion: Scorecard | None = None
     agreement: Agreement | None = None
     """With the champion; None when there is none."""
     unfit_champion: str | None = None
-    """Version of a champion that cannot answer these rows, as when a column it was fitted on may
-    be missing since."""
+    """The version of a champion that cannot answer these rows, for example because a column it was
+    fitted on may be missing since."""
     slices: tuple[SliceScore, ...] = ()
     """In the order of the spec."""
     proofs: tuple[Proof, ...] = ()
-    """Of the challenger and, when there is one, of the champion."""
+    """Those of the challenger and, when there is one, of the champion."""
     looks: int = 0
     """Earlier challengers that were judged on this holdout."""
     barred: str = ""
-    """Why the challenger may not take over although it may be better: the same data's model was
+    """Why the challenger may not be promoted even if it is better: a model of the same data was
     rolled back."""
 
 
@@ -208,12 +212,12 @@ class Verdict(StrEnum):
     HOLD = "HOLD"
     """It is sound but not better; the champion stays."""
     REJECT = "REJECT"
-    """It is not fit for production whoever the champion is."""
+    """It is not fit for production, whoever the champion is."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of a decision: a measured value against its bound."""
+    """One line of a decision: a measured value and its bound."""
 
     name: str
     passed: bool
@@ -221,14 +225,14 @@ class Check:
     bound: float
     sentence: str
     ceiling: bool = False
-    """Whether the value may not exceed the bound; else it has to reach or to beat it."""
+    """Whether the value may not exceed the bound; else it has to reach or exceed it."""
     inclusive: bool = False
-    """Whether reaching the bound is enough where it is no ceiling."""
+    """Whether a value equal to the bound passes where the bound is no ceiling."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The record of a promotion, a hold or a rejection, with everything it rests on."""
+    """The record of a promotion, a hold or a rejection, with every check and score behind it."""
 
     verdict: Verdict
     reason: str
@@ -242,15 +246,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What the endpoint did with a challenger before it could become champion."""
+    """The endpoint's answers with a challenger before it could become champion."""
 
     needed: bool
-    """Whether it was asked at all: a challenger that is not to be promoted is not."""
+    """Whether the endpoint was asked: it is not for a challenger that will not be promoted."""
     passed: bool
     sentence: str
     replicas: int = 0
-    """Server processes' addresses that were asked."""
+    """Addresses of server processes that were asked."""
     rows: int = 0
-    """Golden rows that each was asked."""
+    """Golden rows that each of them was asked."""
     differences: int = 0
-    """Answers that were not the pipeline's own, and replicas that refused the version."""
+    """Answers that differ from the pipeline's, plus replicas that refused the version."""

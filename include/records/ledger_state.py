@@ -1,6 +1,6 @@
-"""What a look at each ledger tells of its state, for whoever watches: counts, times and versions.
+"""The state of each ledger for monitoring: counts, times and versions.
 
-Frozen and plain, as those of `include.records`. Times are seconds since 1970.
+Frozen and plain. Times are seconds since 1970 (UTC).
 """
 
 from collections.abc import Mapping
@@ -12,52 +12,52 @@ from include.records.moves import Move
 
 @dataclass(frozen=True)
 class LandingReading:
-    """What waits for a run, and what quarantine holds."""
+    """Deliveries that wait for a run, and the content of quarantine."""
 
     waiting: int
-    """Files that nobody has claimed yet, settled or not."""
+    """Files that no run has claimed yet, complete or not."""
     claimed: int
     """Files of the run in progress, or of one that died."""
     oldest: float | None
-    """When the file that waits longest was written; None when none waits."""
+    """When the file that has waited longest was written; None when none waits."""
     refused_files: int
-    """Batches that wait in quarantine as whole files, until they are mended and taken in."""
+    """Batches in quarantine as whole files, until they are mended and taken in."""
     refused_rows: int
-    """Batches of which some rows wait in quarantine, until all are mended and taken in."""
+    """Batches with some rows in quarantine, until all of them are mended and taken in."""
     quarantine_bytes: int
 
 
 @dataclass(frozen=True)
 class LakeReading:
-    """The table as its log tells it."""
+    """The state of the table according to its log."""
 
     dataset: Dataset | None
     """None before the first commit."""
     batches: int
-    """Batches that were committed."""
+    """Batches committed so far."""
     committed: float | None
-    """When the last of them was."""
+    """When the last of them was committed."""
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training in the ledger."""
+    """One training run in the ledger."""
 
     started: float
     ended: float | None
     verdict: str
-    """PROMOTE, HOLD or REJECT; empty while, or because, nothing was decided."""
+    """PROMOTE, HOLD or REJECT; empty where no decision has been made, or none was due."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Those that `RUN_METRICS` names or that begin as it says."""
+    """The metrics that `RUN_METRICS` selects."""
 
 
 RUN_METRICS = ("challenger_f1", "champion_f1", "looks", "batch_", "refused_")
-"""What is kept of a run's metrics: names, or with `_` at the end how names begin."""
+"""Metrics of a run that are read: names, or prefixes of names where they end in `_`."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """The newest point of the champion's curve on rows that it had never seen."""
+    """The newest point of the champion's F1 on rows that arrived after it was fitted."""
 
     f1: float
     rows: int
@@ -66,7 +66,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Artifact:
-    """The files that the registry keeps of a model version that an alias names."""
+    """The stored files of a model version that an alias names."""
 
     version: str
     problem: str
@@ -75,19 +75,19 @@ class Artifact:
 
 @dataclass(frozen=True)
 class ArtifactsReading:
-    """Those of one registered model; none while no alias is set."""
+    """The artifacts of one registered model; empty while no alias is set."""
 
     artifacts: tuple[Artifact, ...]
 
 
 @dataclass(frozen=True)
 class RegistryReading:
-    """The experiment and the registered model of one spec."""
+    """The state of the experiment and of the registered model of one spec."""
 
     champion: str | None
     """The version that the alias names."""
     moves: tuple[Move, ...]
-    """As the log has them, the oldest first."""
+    """The log of moves, the oldest first."""
     runs: tuple[TrainingRun, ...]
     """The newest first."""
     arrival: Arrival | None

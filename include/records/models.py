@@ -1,44 +1,44 @@
-"""Model versions, and which of them serves."""
+"""Records of model versions, and of the one that is served."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Origin(StrEnum):
-    """Where a model version came from, and with it how it proves what it was fitted on."""
+    """Where a model version came from, which decides how it is proved what it was fitted on."""
 
     FITTED = "fitted here"
     """On the train side of the data version that it names."""
     ADOPTED_PROVED = "adopted with the rows it was fitted on"
-    """Their keys are kept with it."""
+    """The keys of those rows are stored with it."""
     ADOPTED_UNPROVED = "adopted without the rows it was fitted on"
     """It is judged on holdout rows that came after the data version that it names."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """An immutable entry of the registry."""
+    """An immutable model version of the registry."""
 
     name: str
     version: str
     digest: str
-    """Digest of the bundle, recorded when it was registered."""
+    """The digest of the bundle, recorded at registration."""
     data_version: int
     run_id: str
     table: str = ""
-    """Identity of the lake's table whose version `data_version` is; empty when not recorded."""
+    """The identity of the lake's table that `data_version` counts; empty if not recorded."""
     origin: Origin = Origin.FITTED
     family: str = field(default="", compare=False)
-    """Of the candidate that won; empty where that was not recorded."""
+    """The family of the candidate that won; empty where it was not recorded."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What the endpoint answered with after the decision."""
+    """The endpoint's state after the decision: which version it answers with."""
 
     model: str
     version: str
     rows_checked: int
-    """Golden rows that every replica answered as the pipeline does."""
+    """Golden rows for which every replica gave the pipeline's answers."""
     waited_seconds: float
     replicas: int = 1

@@ -1,6 +1,6 @@
-"""The records of what moves the champion: the move itself, and what people ask and answer.
+"""Records of champion moves, and of what people request and answer about them.
 
-Frozen and plain, as those of `include.records`.
+Frozen and plain.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from enum import StrEnum
 from include.text.showable import showable
 
 LONGEST_WORDS = 1_000
-"""Of a reason, or of what asks, in characters: an entry of the log has to hold both."""
+"""Characters of a reason, a key or a name: the log has to hold them all."""
 
 
 class MoveKind(StrEnum):
@@ -21,22 +21,22 @@ class MoveKind(StrEnum):
     ADOPTION = "adoption"
     """A model from elsewhere became the first champion."""
     GIVEN_BACK = "given back"
-    """The endpoint did not come to answer with a new champion; the run put the one before back."""
+    """The endpoint did not answer with a new champion; the run put the previous one back."""
     BY_HAND = "by hand"
-    """Somebody moved the alias in MLflow; it was found there later."""
+    """Somebody moved the alias in MLflow, which was noticed later."""
     FELL_BACK = "fell back"
-    """The champion was deleted in MLflow; the newest one before it that is left took its place."""
+    """The champion was deleted in MLflow; the newest earlier one that exists took its place."""
     RECOVERED = "recovered"
-    """Read from aliases and tags of the versions, after the log of moves was deleted for good."""
+    """Read from aliases and tags of the versions after the log of moves was lost for good."""
 
     @property
     def leads_back(self) -> bool:
-        """Whether the move undoes promotions that it passes over."""
+        """Whether the move undoes the promotions that it passes over."""
         return self in {MoveKind.ROLL_BACK, MoveKind.GIVEN_BACK, MoveKind.FELL_BACK}
 
     @property
     def may_lead_back(self) -> bool:
-        """Whether the move does so where it leads to a version that was champion before."""
+        """Whether the move does so where its version was champion before."""
         return self.leads_back or self in {MoveKind.BY_HAND, MoveKind.RECOVERED}
 
 
@@ -48,34 +48,34 @@ class Move:
     version: str | None
     """The champion from then on; None when the alias was removed by hand."""
     key: str
-    """What asked for it: asked again with the same key, it is not made again."""
+    """Identifies the request: the same key again makes no second move."""
     by: str = ""
     """The MLflow run, the run of the Dag or the person."""
     reason: str = ""
     number: int = 0
-    """Its place in the log, from 1; the registry fills in this and what follows."""
+    """Its position in the log, from 1; the registry sets this and the following fields."""
     before: str | None = None
     """The champion until then."""
     at: str = ""
-    """When it was recorded, UTC, ISO 8601."""
+    """When it was recorded: UTC, ISO 8601."""
     made_in: str = ""
-    """The MLflow run that made the version, which tells it from another of its number; empty in
-    what release 0.1.0 recorded."""
+    """The MLflow run that made the version, which distinguishes it from another one of the same
+    number; empty in what release 0.1.0 recorded."""
 
     def leads_where(self, other: "Move") -> bool:
-        """Whether both lead to the same version, as far as they say."""
+        """Say whether both moves lead to the same version, as far as they record it."""
         runs = {self.made_in, other.made_in} - {""}
         return self.version == other.version and len(runs) <= 1
 
     def __post_init__(self) -> None:
-        """Keep of what people wrote what the log can hold."""
+        """Make the texts that people wrote showable, and cut them to what the log can hold."""
         for name in ("key", "by", "reason"):
             object.__setattr__(self, name, showable(getattr(self, name), LONGEST_WORDS))
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A champion that was passed over on a way back."""
+    """A champion that a way back passed over, and the move that did so."""
 
     champion: Move
     """The move that had made it the champion."""
@@ -84,7 +84,7 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Succession:
-    """Who was champion, as far as it still counts."""
+    """The champions that count, and those that were withdrawn."""
 
     line: tuple[Move, ...]
     """The moves to the champions that lead to the present one, the newest last."""
@@ -92,13 +92,17 @@ class Succession:
 
 
 def succession(moves: Sequence[Move]) -> Succession:
-    """Return what is left of every move, the oldest given first."""
+    """Return the line of champions and the withdrawn ones; `moves` come oldest first.
+
+    A move back to a version in the line removes those after it. Example: versions 1, 2 and 3 are
+    promoted, then a roll back leads to 1; the line is 1, and 2 and 3 are withdrawn.
+    """
     line: list[Move] = []
     withdrawn: list[Withdrawal] = []
     for move in moves:
         if move.version is None or (line and line[-1].leads_where(move)):
             continue
-        before = [at for at, one in enumerate(line) if one.leads_where(move)]
+        before = [place for place, one in enumerate(line) if one.leads_where(move)]
         if move.kind.may_lead_back and before:
             withdrawn += [Withdrawal(one, move) for one in line[before[-1] + 1 :]]
             del line[before[-1] + 1 :]
@@ -109,12 +113,12 @@ def succession(moves: Sequence[Move]) -> Succession:
 
 @dataclass(frozen=True)
 class RollBack:
-    """What a person asks for who wants an earlier champion back."""
+    """A person's request for an earlier champion."""
 
     key: str
-    """What asks: asked again, it moves nothing more."""
+    """Identifies the request: the same key again moves nothing more."""
     steps: int
-    """How many promotions to go back."""
+    """The number of promotions to go back."""
     reason: str
     by: str
     """The run of the Dag or the person."""
@@ -122,7 +126,7 @@ class RollBack:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a person said to a promotion that the gate had decided on."""
+    """A person's answer to a promotion that the gate has decided on."""
 
     approved: bool
     by: str

@@ -1,7 +1,7 @@
-"""Records as plain JSON, so that a person reads them in the Airflow UI.
+"""Packs records as plain JSON, which people can read in the Airflow UI.
 
-Records carry counts, digests, versions and scores: references to data and models, never a frame or
-a model. pydantic turns the JSON back into the record at the next step.
+Records hold counts, digests, versions and scores: references to data and models, never a frame or a
+model. pydantic turns the JSON back into the record in the next step.
 """
 
 import json
@@ -12,9 +12,9 @@ from include.text.showable import showable_values
 
 
 def pack(result: Any) -> Any:
-    """Return a record, or a sequence of records, as plain JSON values: no tuple, no enum.
+    """Return a record, or a list of records, as plain JSON values: no tuple, no enum.
 
-    Every text is one that any database takes, whoever wrote it.
+    Every text is made safe for any database, whoever wrote it.
     """
     fields = [asdict(one) for one in result] if isinstance(result, list) else asdict(result)
     return showable_values(json.loads(json.dumps(fields)))

@@ -1,4 +1,4 @@
-"""Why rows were refused: counted by reason and column, and told in one sentence, made here."""
+"""Reasons against refused rows: counted by kind and column, and put into sentences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ UNKNOWN_LABEL = "unknown label"
 OTHER_NOTATION = "a number in another notation"
 CONFLICT = "the same features are known with another label"
 MOST_KEPT = 10
-"""Reasons that travel with a batch; the others are counted."""
+"""Reasons that are recorded with a batch; the others are counted."""
 _MOST_TOLD = 3
 _LONGEST_TEXT = 80
 _PHRASES = {
@@ -24,6 +24,7 @@ _PHRASES = {
     CONFLICT: "the same features are known with another label in {column}",
     "wrong number of fields": "the row has more or fewer fields than there are columns",
 }
+"""The sentence for a kind of reason; kinds that are not here are shown as they are."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,17 @@ class RefusalReason:
     """One reason against rows of a delivery."""
 
     kind: str
-    """As `rows.csv` has it."""
+    """The kind of reason, as in `rows.csv`."""
     column: str
     """Empty where the row as a whole is bad."""
     rows: int
     line: int
-    """Of the first of these rows."""
+    """The line of the first of these rows."""
     text: str
-    """What stands there: the cell, or the whole row where no single cell is to blame."""
+    """What is there: the cell, or the whole row where no single cell is to blame."""
 
     def __post_init__(self) -> None:
-        """Make showable what a file says; a long text is cut."""
+        """Make the texts that come from a file safe to show, and cut long ones."""
         for name, longest in (("kind", 400), ("column", 200), ("text", _LONGEST_TEXT)):
             object.__setattr__(self, name, showable_name(getattr(self, name), longest))
 
@@ -57,11 +58,11 @@ class RefusalReason:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What was refused of one delivery."""
+    """The number of rows that were refused of one delivery."""
 
     digest: str
     name: str
-    """Of the file, as its sender knows it."""
+    """The file's name as its sender knows it."""
     read: int
     refused: int
     whole: bool
@@ -69,7 +70,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Settled:
-    """What of a delivery's refused rows was brought again by others."""
+    """The refused rows of a delivery that later deliveries brought again."""
 
     lines: frozenset[int] = frozenset()
     everything: bool = False
@@ -80,19 +81,19 @@ class Settled:
 
 
 class ReasonTally:
-    """Reasons as the rows of a delivery come by."""
+    """Counts reasons while the rows of a delivery are read."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without reasons."""
         self._found: dict[tuple[str, str], tuple[int, int, str]] = {}
 
     def add(self, kind: str, column: str, line: int, text: str) -> None:
-        """Count a row; of every reason the first line and its text are kept."""
+        """Count a row; the first line and its text are stored for each reason."""
         rows, first, shown = self._found.get((kind, column), (0, line, text))
         self._found[kind, column] = (rows + 1, first, shown)
 
     def reasons(self) -> list[RefusalReason]:
-        """Return all of them, the commonest first."""
+        """Return all reasons, the commonest first."""
         return ranked(
             RefusalReason(kind, column, rows, line, text)
             for (kind, column), (rows, line, text) in self._found.items()
@@ -100,26 +101,26 @@ class ReasonTally:
 
 
 def ranked(reasons: Iterable[RefusalReason]) -> list[RefusalReason]:
-    """Return reasons with the commonest first, among equals that which came first."""
+    """Return reasons with the commonest first; equal ones by first line, column and kind."""
     return sorted(reasons, key=lambda item: (-item.rows, item.line, item.column, item.kind))
 
 
 def sentence(reasons: Sequence[RefusalReason], others: int = 0) -> str:
-    """Tell the commonest reasons and how many more there are; `others` are not among them."""
-    return "; ".join(_told(reasons, others, _MOST_TOLD))
+    """Return the commonest reasons in one sentence, and how many more there are with `others`."""
+    return "; ".join(_sentences(reasons, others, _MOST_TOLD))
 
 
 def listed(reasons: Sequence[RefusalReason], others: int = 0) -> str:
-    """Tell all reasons that are kept, a line each."""
-    return "\n".join(f"- {one}" for one in _told(reasons, others, MOST_KEPT))
+    """Return the reasons that are recorded, a line each."""
+    return "\n".join(f"- {one}" for one in _sentences(reasons, others, MOST_KEPT))
 
 
-def _told(reasons: Sequence[RefusalReason], others: int, most: int) -> list[str]:
+def _sentences(reasons: Sequence[RefusalReason], others: int, most: int) -> list[str]:
     more = max(0, len(reasons) - most) + others
-    told = [one.sentence for one in reasons[:most]]
-    return [*told, f"and {counted(more, 'more reason')}"] if more else told
+    sentences = [reason.sentence for reason in reasons[:most]]
+    return [*sentences, f"and {counted(more, 'more reason')}"] if more else sentences
 
 
 def counted(number: int, thing: str) -> str:
-    """Return a number with its thing, as in `1 row` and `4,871 rows`."""
+    """Return a number with its noun, as in `1 row` and `4,871 rows`."""
     return f"{number:,} {thing}" + "s" * (number != 1)

@@ -1,4 +1,4 @@
-"""What a run is asked for, plans, and races."""
+"""Records of training: what a run is asked for, its plan, and the race of candidates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from include.records.data import Dataset
 
 @dataclass(frozen=True)
 class Form:
-    """What the trigger form can ask of a run; the defaults are what a file or the night asks."""
+    """What the trigger form can ask of a run; the defaults are those of a file or the schedule."""
 
     no_new_data: str = "skip"
     """`skip` or `retrain`: what to do when no row is new since the last decision."""
@@ -19,7 +19,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to train on, and the MLflow run that records it."""
+    """What a run will train on, and the MLflow run that records it."""
 
     run_id: str
     """The MLflow run."""
@@ -35,7 +35,7 @@ class Candidate:
 
     @property
     def title(self) -> str:
-        """Name the candidate in a leaderboard."""
+        """The candidate's name in a leaderboard, such as `forest(max_depth=8)`."""
         listed = ", ".join(f"{name.split('__')[-1]}={value}" for name, value in self.params.items())
         return f"{self.family}({listed})"
 
@@ -51,29 +51,30 @@ class Trial:
     """Mean over the folds of F1 at the threshold."""
     fold_f1: tuple[float, ...]
     threshold: float
-    """Of a finalist that which it would be served with; else the one with the best F1 on all
+    """Of a finalist the one that it would be served with; else the one with the best F1 on all
     out-of-fold probabilities."""
     seconds: float
+    """Summed over the fits."""
     run_id: str = ""
     """The nested MLflow run with its out-of-fold probabilities."""
     failure: str = ""
-    """Why the candidate could not be fitted to this data; it is out of the race then."""
+    """Why the candidate could not be fitted to this data, which eliminates it; else empty."""
     left: str = ""
-    """By whom it was clearly beaten, and on how many rows; empty while it is in the race."""
+    """The candidate that clearly beat it, and on how many rows; empty while it is in the race."""
     best_f1: float | None = None
-    """Of a finalist its F1 at the threshold with the best F1; None where `f1` is that."""
+    """Of a finalist, F1 at the threshold with the best F1; None where `f1` is that."""
     ended_early: int | None = None
-    """Rounds after which boosting ended by itself, before this candidate's number of them."""
+    """Rounds after which boosting stopped before this candidate's number of rounds."""
 
     @classmethod
     def unjudged(cls, candidate: Candidate) -> "Trial":
-        """Return the line of a candidate that nobody has fitted yet."""
+        """Return the line of a candidate that has not been fitted yet."""
         return cls(candidate, 0, 0.0, (), 0.5, 0.0)
 
 
 @dataclass(frozen=True)
 class Heat:
-    """Candidates over some folds: what one task runs."""
+    """The work of one task of the race: candidates over some folds."""
 
     title: str
     candidates: tuple[Candidate, ...]
@@ -81,4 +82,4 @@ class Heat:
     """Train rows that are cut into folds."""
     folds: tuple[int, ...]
     threads: int
-    """Threads that each fit may use: heats that run at once share the cores."""
+    """Threads that each fit may use: heats that run at the same time share the cores."""

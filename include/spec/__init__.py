@@ -1,1 +1,1 @@
-"""What a spec and its contract may say, read once and validated: one TOML file a model."""
+"""Specs, one TOML file a model, read and validated, and the contract of their deliveries."""

@@ -1,9 +1,10 @@
-"""What the deliveries of a spec have agreed to: columns, kinds, labels and the rule of the split.
+"""The contract: the schema that deliveries of a spec are held to.
 
-The first batch fixes it, with the spec's word above what the batch shows; it stands as a TOML file
-beside the table, a file a version. Later batches are held to it. A spec that has come to say
-something else stops the run until somebody changes the contract on purpose: silently judging the
-next file by another rule is how half a column ends in quarantine.
+Columns with their kinds, the labels and the rule of the split. The first batch fixes it, and what
+the spec states overrides what the batch shows. It is stored as a TOML file beside the table, one
+file a version. Later batches are held to it. A spec that states something else stops the run until
+somebody changes the contract on purpose: judging the next file by another rule without a word would
+put half of a column into quarantine.
 """
 
 import tomllib
@@ -35,35 +36,37 @@ class Column:
     name: str
     kind: Kind
     missing: bool = False
-    """Whether a value may be absent."""
+    """Whether the value may be missing."""
     accepted: tuple[float, float] | None = None
-    """Lowest and highest number that a row may have, where the spec states them."""
+    """The lowest and the highest number that a row may have, where the spec states them."""
     seen: tuple[float, float] | None = None
-    """Lowest and highest number of the batch that fixed the contract."""
+    """The lowest and the highest number in the batch that fixed the contract."""
     categories: tuple[str, ...] = ()
-    """Categories of that batch, sorted."""
+    """The categories of that batch, sorted; empty where there were too many to list."""
     notation: Notation = PLAIN
     """How texts write its numbers."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One version of what deliveries are held to."""
+    """One version of the schema that deliveries are held to."""
 
     version: int
     since: str
-    """Digest of the batch that fixed it, or why it was changed."""
+    """The digest of the batch that fixed it, or the reason of its change."""
     target: str
     positive: Label
     negative: Label | tuple[Label, ...]
     id: str | None
     holdout: float
-    """Share of the holdout in new rows."""
+    """The share of the holdout in new rows of a class."""
     salt: str
+    """What the hashes of the split are seeded by."""
     columns: tuple[Column, ...]
     """The features, in the order of the first batch."""
     spelling: int = 1
-    """How categories are spelled, see `serving.values.spelling`: 1 in contracts of 0.1.0."""
+    """The version of how categories are spelled, see `serving.values.spelling`; 1 in contracts of
+    release 0.1.0."""
 
     @property
     def negatives(self) -> tuple[Label, ...]:
@@ -72,7 +75,7 @@ class Contract:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The names of the features, in their order."""
+        """The names of the features, in the order of the first batch."""
         return tuple(column.name for column in self.columns)
 
     @property
@@ -89,7 +92,7 @@ def first(
 ) -> Contract:
     """Return the contract of a first batch whose features have these kinds, in this order.
 
-    `notations` are those of numbers that are not plainly written.
+    `notations` are those of the number columns that are not written plainly.
     """
     columns = tuple(
         _column(spec.data, Column(name, kind, notation=notations.get(name, PLAIN)))
@@ -119,10 +122,10 @@ def require_slices(contract: Contract, spec: Spec) -> None:
 
 
 def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
-    """Return the next version, as the spec says now.
+    """Return the next version of a contract, as the spec states now; `reason` is recorded in it.
 
-    Raises ContractError when the spec selects other features or makes categories of numbers:
-    the keys of all history rest on those, so that is another table.
+    Raises ContractError when the spec selects other features or turns numbers into categories: the
+    keys of all rows of history depend on those, so that would be another table.
     """
     fixed = [line for line in _differences(contract, spec) if line.startswith("column ")]
     if fixed:
@@ -136,7 +139,7 @@ def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
 
 
 def require_agreement(contract: Contract, spec: Spec) -> None:
-    """Raise ContractError when the spec has come to say something that the contract does not."""
+    """Raise ContractError when the spec states something that the contract does not."""
     lines = list(_differences(contract, spec))
     if lines:
         raise ContractError(
@@ -147,19 +150,19 @@ def require_agreement(contract: Contract, spec: Spec) -> None:
 
 
 def differences(contract: Contract, spec: Spec) -> list[str]:
-    """Return a line for everything that the spec says otherwise than the contract."""
+    """Return a line for each thing in which the spec differs from the contract."""
     return list(_differences(contract, spec))
 
 
 def dumps(contract: Contract) -> str:
     """Return the contract as TOML."""
     fields = {key: value for key, value in asdict(contract).items() if value is not None}
-    fields["columns"] = [_told(column) for column in contract.columns]
+    fields["columns"] = [_fields_of(column) for column in contract.columns]
     return tomli_w.dumps(fields)
 
 
 def loads(text: str) -> Contract:
-    """Read a contract from TOML; ContractError when it cannot be read."""
+    """Read a contract from TOML; raises ContractError when it cannot be read."""
     try:
         fields = tomllib.loads(text)
         columns = tuple(_read_column(column) for column in fields.pop("columns"))
@@ -185,7 +188,7 @@ def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) ->
 
 
 def _column(data: Data, column: Column) -> Column:
-    """Return a column as the spec has it now; gaps that it has had it keeps unless forbidden."""
+    """Return a column as the spec states it now; gaps it has had stay allowed unless forbidden."""
     name = column.name
     missing = data.may_be_missing(name) or (column.missing and not data.must_be_there(name))
     stated = data.notation_of(name) if column.kind == "number" else None
@@ -208,7 +211,7 @@ def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
 
 
 def _column_differences(column: Column, data: Data) -> Iterator[str]:
-    # 0.1.0 took the index that pandas writes for a feature.
+    # Release 0.1.0 read the index that pandas writes as a feature; such a table keeps it.
     if not data.selects(column.name) and not is_index(column.name):
         yield f"column {column.name} is no feature any more"
         return
@@ -228,7 +231,7 @@ def _column_differences(column: Column, data: Data) -> Iterator[str]:
         yield f"the accepted range of {column.name} is {now}"
 
 
-def _told(column: Column) -> dict[str, Any]:
+def _fields_of(column: Column) -> dict[str, Any]:
     fields = asdict(column) | {"notation": column.notation.told}
     return {key: value for key, value in fields.items() if value not in (None, (), {})}
 
@@ -239,7 +242,7 @@ def _read_column(fields: dict[str, Any]) -> Column:
 
 
 def _shown(value: Any) -> str:
-    """Return a field as a person writes it in TOML."""
+    """Return a value as a person writes it in TOML."""
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value))
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""`[data]` of a spec: the target and its labels, the features, and how their values are written."""
+"""`[data]` of a spec: the target and its labels, the features, and how values are written."""
 
 import re
 from collections.abc import Mapping
@@ -19,33 +19,33 @@ from serving.values.notation import Notation, date_pattern
 from serving.values.spelling import spelled
 
 _INDEX = re.compile(r"|__index_level_\d+__|Unnamed: \d+(\.\d+)*")
-"""What pandas calls an index in Parquet and in CSV, there first without a name."""
+"""How pandas names an index in Parquet and in CSV, where it comes first and without a name."""
 
 
 Label = bool | int | str
-"""`true` is a truth, 1 a number, "1" a text; each is what it looks like in any format."""
+"""`true` is a truth, 1 a number, "1" a text; each matches what it looks like in any format."""
 
 
 ANYTHING_ELSE = "*"
-"""As the negative label: whatever is there and is not the positive one."""
+"""As the negative label: any value that is present and is not the positive one."""
 
 
 _T = TypeVar("_T")
 
 
 class Section(BaseModel):
-    """A table of a spec: frozen, and nothing in it that nobody reads."""
+    """A table of a spec: frozen, and a field that is not known is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def matches(column: str, pattern: str) -> bool:
-    """Say whether a pattern is a column's own name, brackets and all, or fits it."""
+    """Say whether a shell pattern matches a column, or is its exact name, brackets included."""
     return column == pattern or fnmatchcase(column, pattern)
 
 
 def is_index(column: str) -> bool:
-    """Say whether a column is called as programs call the numbers of rows that they write."""
+    """Say whether a column has a name that programs give to row numbers that they write."""
     return bool(_INDEX.fullmatch(column))
 
 
@@ -80,35 +80,35 @@ class ColumnNotation(Section):
 
 
 class Data(Section):
-    """The columns of a delivery. What the first batch fixed of them stands in the contract."""
+    """The columns of a delivery; what the first batch fixed of them is in the contract."""
 
     target: str
     positive: Label = 1
     negative: Label | tuple[Label, ...] = 0
-    """One label, several, or `*` for whatever else stands in the target."""
+    """One label, several, or `*` for any other value of the target."""
     id: str | None = None
-    """A column that names a row and is no feature."""
+    """A column that identifies a row and is no feature."""
     features: tuple[str, ...] = ("*",)
-    """Shell patterns of the feature columns among those that are neither target nor id."""
+    """Shell patterns of the feature columns; target and id are never features."""
     exclude: tuple[str, ...] = ()
     """Shell patterns of columns that are no features although `features` matches them."""
     categorical: tuple[str, ...] | None = None
     """Shell patterns of the features that hold categories. Unset: those whose values in the first
-    batch are mostly no numbers."""
+    batch are mostly not numbers."""
     missing: tuple[str, ...] = ()
-    """Shell patterns of features that may be empty, beside those with gaps in the first batch."""
+    """Shell patterns of features that may be empty, besides those with gaps in the first batch."""
     required: tuple[str, ...] = ()
     """Shell patterns of features that may not be empty, whatever the first batch shows."""
     notation: dict[str, ColumnNotation] = {}
-    """Shell pattern to how its texts write numbers, dates or truths."""
+    """By shell pattern, how texts write numbers, dates or truths."""
     ranges: dict[str, tuple[float, float]] = {}
-    """Shell pattern to the lowest and highest number that is accepted."""
+    """By shell pattern, the lowest and the highest number that is accepted."""
     conflicts: Literal["quarantine", "keep"] = "quarantine"
-    """What to do with a row whose features are known with another label."""
+    """What becomes of a row whose features are known with another label."""
     max_refused_share: float = Field(0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""
     encoding: Annotated[str, AfterValidator(encoding_name)] = UTF_8
-    """What texts are written in that have no byte order mark of UTF-8."""
+    """The encoding of texts without the byte order mark of UTF-8."""
     columns: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
     """The columns of delimited text, in its order, where files have no header line."""
 
@@ -169,7 +169,7 @@ class Data(Section):
 
     @property
     def label_names(self) -> tuple[str, str]:
-        """What the answers of a model call the negative class and the positive one."""
+        """The names of the negative and the positive class in a model's answers."""
         negative = " or ".join(map(spelled, self.negatives))
         positive = spelled(self.positive)
         return (f"not {positive}" if negative == ANYTHING_ELSE else negative), positive
@@ -179,25 +179,25 @@ class Data(Section):
         return matches_any(column, self.required)
 
     def notation_of(self, column: str) -> Notation | None:
-        """Return the notation that is stated for a feature, None when none is."""
+        """Return the notation that the spec states for a feature, None when it states none."""
         stated = first_match(column, self.notation)
         return None if stated is None else Notation(**stated.model_dump())
 
     def accepted(self, column: str) -> tuple[float, float] | None:
-        """Return the range that is stated for a feature, None when none is."""
+        """Return the range that the spec states for a feature, None when it states none."""
         return first_match(column, self.ranges)
 
     def is_category(self, column: str) -> bool | None:
-        """Say whether a feature holds categories; None when the first batch is to tell."""
+        """Say whether a feature holds categories; None when the first batch decides."""
         return None if self.categorical is None else matches_any(column, self.categorical)
 
 
 def matches_any(column: str, patterns: tuple[str, ...]) -> bool:
-    """Say whether one of the patterns fits a column."""
+    """Say whether one of the patterns matches a column."""
     return any(matches(column, pattern) for pattern in patterns)
 
 
 def first_match(column: str, by_pattern: Mapping[str, _T]) -> _T | None:
-    """Return what stands for a column's own name, else for the first pattern that it matches."""
-    fitting = (found for pattern, found in by_pattern.items() if matches(column, pattern))
+    """Return the entry of a column's own name, else of the first pattern that matches it."""
+    fitting = (entry for pattern, entry in by_pattern.items() if matches(column, pattern))
     return by_pattern.get(column, next(fitting, None))

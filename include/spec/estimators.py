@@ -1,8 +1,8 @@
-"""The estimators and transformers that a spec may name: classes only, and this is the only list.
+"""The estimators and transformers that a spec may name; this list is the only one.
 
-A path that stands here is imported and made; any other is never imported. Reading a spec asks no
-learning library, so the parameters of each, and the values that they take, stand beside it in a
-file that `python -m include.cli.trusted_names` writes.
+A class on the list is imported and constructed; any other path is never imported. Reading a spec
+loads no learning library, so the parameters of each class and the values that they accept are
+stored beside this module in a JSON file that `python -m include.cli.trusted_names` writes.
 """
 
 import json
@@ -61,7 +61,7 @@ CLASSIFIERS = {
 KERNELS = {
     "sklearn.gaussian_process.kernels": ("DotProduct", "Matern", "RBF", "RationalQuadratic"),
 }
-"""What the Gaussian process takes as its `kernel`."""
+"""Values of the Gaussian process's `kernel`."""
 TRANSFORMERS = {
     "serving.bundle": ("ValueFrequency",),
     "sklearn.cluster": ("Birch", "KMeans", "MiniBatchKMeans"),
@@ -131,9 +131,9 @@ ESTIMATOR_VALUED = frozenset(
         *("remainder", "transformer_list", "transformers"),
     }
 )
-"""The parameters that may be an estimator, or a list with estimators in it."""
+"""Parameters whose value may be an estimator, or a list with estimators in it."""
 TUPLE_VALUED = frozenset({"feature_range", "quantile_range"})
-"""The parameters that must be a tuple, which a spec writes as a list."""
+"""Parameters whose value must be a tuple; a spec writes it as a list."""
 TRANSFORM_TOO = frozenset(
     {
         "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
@@ -141,7 +141,7 @@ TRANSFORM_TOO = frozenset(
         "sklearn.ensemble.VotingClassifier",
     }
 )
-"""The classifiers that can also stand before another step."""
+"""Classifiers that can also stand before another step."""
 WITHOUT_PROBABILITIES = frozenset(
     {
         "sklearn.linear_model.PassiveAggressiveClassifier",
@@ -152,22 +152,22 @@ WITHOUT_PROBABILITIES = frozenset(
         "sklearn.svm.LinearSVC",
     }
 )
-"""The classifiers that only ever say which class, however they are set."""
+"""Classifiers that predict classes only, whatever their parameters."""
 PROBABILITIES_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "sklearn.ensemble.VotingClassifier": ("voting", ("soft",)),
     "sklearn.linear_model.SGDClassifier": ("loss", ("log_loss", "modified_huber")),
     "sklearn.svm.NuSVC": ("probability", (True,)),
     "sklearn.svm.SVC": ("probability", (True,)),
 }
-"""The classifiers that give probabilities when a parameter has one of these values."""
+"""Classifiers that predict probabilities only when a parameter has one of these values."""
 WITHHELD = frozenset({"callbacks", "memory"})
-"""Parameters that no spec has: objects of a program, and a folder to write and unpickle in."""
+"""Parameters that no spec may set: objects of a program, and a folder to write and unpickle in."""
 _ALIKE = 0.7
-"""How much of the name of a class is to be alike, for it to be the one that was meant."""
+"""Similarity of class names, from 0 to 1, from which one counts as a misspelling of the other."""
 
 
 def paths(*groups: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return the import paths of these groups, or of all that is supported, in order."""
+    """Return the import paths of these groups, or of everything supported, sorted."""
     return sorted(
         f"{module}.{name}"
         for group in groups or (CLASSIFIERS, KERNELS, TRANSFORMERS)
@@ -177,16 +177,16 @@ def paths(*groups: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def resolve(path: str) -> type:
-    """Import a supported class, or raise ValueError with the nearest one; imports nothing else."""
+    """Import a supported class; raises ValueError with the nearest one, importing nothing else."""
     if path not in paths():
         raise ValueError(unsupported(path))
     module, _, name = path.rpartition(".")
-    found: type = getattr(import_module(module), name)
-    return found
+    cls: type = getattr(import_module(module), name)
+    return cls
 
 
 def unsupported(path: str) -> str:
-    """Return the sentence for a path that is not supported, with the nearest one that is."""
+    """Return the message for a path that is not supported, with the nearest one that is."""
     name = path.rpartition(".")[2]
     known = [*_regressors(), *_classes()]
     if set(get_close_matches(name, known, n=1, cutoff=_ALIKE)) & {*_regressors()}:
@@ -196,7 +196,7 @@ def unsupported(path: str) -> str:
 
 
 def nearest(path: str, *groups: Mapping[str, tuple[str, ...]]) -> str:
-    """Return the supported path that one is nearest to, by the name of its class first."""
+    """Return the supported path that is nearest to one, by its class name first."""
     listed = paths(*groups)
     name = path.rpartition(".")[2]
     named = {one.rpartition(".")[2]: one for one in listed}
@@ -215,7 +215,7 @@ def _classes() -> list[str]:
 
 
 def _as_classifier(name: str) -> str:
-    """Return what the classifier beside a regressor is usually called."""
+    """Return the usual name of the classifier that corresponds to a regressor."""
     for end, instead in (("Regressor", "Classifier"), ("LinearRegression", "LogisticRegression")):
         if name.endswith(end):
             return name.removesuffix(end) + instead
@@ -223,7 +223,7 @@ def _as_classifier(name: str) -> str:
 
 
 def step_names(pipeline: Sequence[str]) -> list[str]:
-    """Return what `make_pipeline` calls the steps of these classes."""
+    """Return the names that `make_pipeline` gives to the steps of these classes."""
     plain = [path.rpartition(".")[2].lower() for path in pipeline]
     return [
         name if plain.count(name) == 1 else f"{name}-{plain[: place + 1].count(name)}"
@@ -232,7 +232,7 @@ def step_names(pipeline: Sequence[str]) -> list[str]:
 
 
 def named(value: Any) -> Iterator[str]:
-    """Yield each text in the value of a parameter, however deep in lists and tables it stands."""
+    """Yield each text in a parameter's value, at any depth of lists and tables."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -244,20 +244,20 @@ def named(value: Any) -> Iterator[str]:
 
 
 def is_path(text: str) -> bool:
-    """Say whether a text where an estimator may stand names a class."""
+    """Say whether a text is an import path of a class, where an estimator may stand."""
     return "." in text
 
 
 def parameters(path: str) -> Mapping[str, Alternatives]:
-    """Return the parameters of a supported class, each with the values that it takes."""
-    found: Mapping[str, Alternatives] = _signatures()["parameters"].get(path, {})
-    return found
+    """Return the parameters of a supported class, each with the values that it accepts."""
+    listed: Mapping[str, Alternatives] = _signatures()["parameters"].get(path, {})
+    return listed
 
 
 def required(path: str) -> Sequence[str]:
-    """Return the parameters without which a class cannot be made, or not be fitted."""
-    found: Sequence[str] = _signatures()["required"].get(path, ())
-    return found
+    """Return the parameters without which a class cannot be constructed or fitted."""
+    listed: Sequence[str] = _signatures()["required"].get(path, ())
+    return listed
 
 
 @cache

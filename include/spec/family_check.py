@@ -1,8 +1,9 @@
-"""Whether a family of a spec can be built and fitted at all, told without a learning library.
+"""Checks that a family of a spec can be built and fitted, without loading a learning library.
 
-Every candidate of a family is a pipeline with the parameters of the spec set on it by their names:
-`step__parameter`, or deeper where a parameter is an estimator itself. Here each name is followed
-from the step inwards to the class that has it, and each value is held to what that class takes.
+A candidate of a family is a pipeline on which the parameters of the spec are set by their names:
+`step__parameter`, or deeper where a parameter is an estimator itself. Each name is followed from
+the step inwards to the class that has the parameter, and each value is compared with what that
+class accepts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +32,9 @@ from include.spec.parameter_values import ESTIMATOR, accepts, described, nearest
 from include.text.nearest import nearest_name
 
 _LISTED = ("estimators", "transformer_list", "transformers")
-"""The parameters that are lists of named estimators."""
+"""Parameters whose value is a list of named estimators."""
 _LEFT_OUT = frozenset({"drop", "passthrough"})
-"""What may stand where a list names an estimator, or in the place of a step."""
+"""Words that may stand in the place of an estimator in such a list, or of a step."""
 _TRANSFORMER_VALUED = frozenset({"remainder", "transformer_list", "transformers"})
 _PACKAGES = ("sklearn.", "xgboost.", "serving.")
 _NATIVE: Mapping[str, str] = {
@@ -46,30 +47,30 @@ _NATIVE: Mapping[str, str] = {
     "num_round": "n_estimators",
     "seed": "random_state",
 }
-"""What XGBoost itself calls parameters that its classes for scikit-learn call otherwise."""
+"""XGBoost's native names of parameters that its scikit-learn classes name differently."""
 _ALIKE = 0.6
 _CALIBRATED = "put it into sklearn.calibration.CalibratedClassifierCV"
 
 
 @dataclass(frozen=True)
 class _Owner:
-    """What the parameters below a prefix belong to."""
+    """The classes that the parameters below a prefix belong to."""
 
     classes: tuple[str, ...] = ()
-    """One of them in each candidate; none where the spec names none that is supported."""
+    """A candidate has one of them; empty where the spec names none that is supported."""
     problem: str = ""
-    """Why nothing there has parameters."""
+    """Why nothing at this prefix has parameters."""
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A family: its steps by their names, and the values that each parameter may get."""
+    """A family: its steps by name, and the values that each parameter may get."""
 
     steps: Mapping[str, str]
     given: Mapping[str, Sequence[Any]]
 
     def owner(self, prefix: str) -> _Owner:
-        """Follow a prefix from its step to the classes that stand there."""
+        """Follow a prefix from its step to the classes at that place."""
         first, *inner = prefix.split("__")
         owner = _standing(first, self.given.get(first, (self.steps[first],)))
         path = first
@@ -80,7 +81,7 @@ class _Named:
         return owner
 
     def entries(self, path: str) -> Mapping[str, tuple[str, list[str]]]:
-        """Return what is listed at a path by name: the list's parameter, and what may stand."""
+        """Return the named entries of lists at a path: the list's parameter, and the values."""
         found: dict[str, tuple[str, list[str]]] = {}
         for parameter in _LISTED:
             for value in self.given.get(f"{path}__{parameter}", ()):
@@ -105,9 +106,9 @@ class _Named:
 def problems(
     pipeline: Sequence[str], params: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]
 ) -> Iterator[str]:
-    """Yield a sentence for each thing for which candidates of a family cannot be fitted.
+    """Yield a sentence for each thing that keeps candidates of a family from being fitted.
 
-    `params` are the parameters that all share, `grid` the values of those that differ.
+    `params` are the parameters that all candidates share, `grid` the values of those that differ.
     """
     if wrong := [path for path in pipeline if path not in paths()]:
         yield from map(unsupported, wrong)
@@ -129,7 +130,7 @@ def _misplaced_steps(pipeline: Sequence[str]) -> Iterator[str]:
     if pipeline[-1] not in paths(CLASSIFIERS):
         yield f"{pipeline[-1]} is no classifier, as the last of a pipeline is"
     for path in pipeline[:-1]:
-        # A kernel goes where a parameter takes one.
+        # A kernel is a value of a parameter, never a step.
         if path in paths(KERNELS):
             yield f"{path} is no step of a pipeline"
         elif path not in TRANSFORM_TOO and path in paths(CLASSIFIERS):
@@ -173,7 +174,7 @@ def _of_parameter(family: _Named, name: str, values: Sequence[Any]) -> Iterator[
 
 
 def _of_step(family: _Named, name: str, values: Sequence[Any]) -> Iterator[str]:
-    """Yield what is wrong with what stands in the place of a step."""
+    """Yield what is wrong with the values that replace a step."""
     is_last = name == list(family.steps)[-1]
     for value in values:
         if isinstance(value, str) and is_path(value):
@@ -214,7 +215,7 @@ def _of_value(cls: str, parameter: str, value: Any) -> Iterator[str]:
 
 
 def _of_estimator(cls: str, parameter: str, value: Any) -> Iterator[str]:
-    """Yield what is wrong with a value of a parameter that may be an estimator, or a list."""
+    """Yield what is wrong with a value of a parameter that takes an estimator, or a list."""
     wanted = _wanted(parameter)
     if parameter in _LISTED:
         yield from _of_list(cls, parameter, value)
@@ -247,7 +248,7 @@ def _of_list(cls: str, parameter: str, value: Any) -> Iterator[str]:
 
 
 def _of_entry(parameter: str, value: Any) -> Iterator[str]:
-    """Yield what is wrong with what stands for an estimator in a list of them."""
+    """Yield what is wrong with the estimator of an entry in a list."""
     if isinstance(value, str) and not _is_left_out(value):
         yield from _of_path(value, _wanted(parameter))
     elif not isinstance(value, str):
@@ -255,7 +256,7 @@ def _of_entry(parameter: str, value: Any) -> Iterator[str]:
 
 
 def _of_path(path: str, wanted: str) -> Iterator[str]:
-    """Yield what is wrong with a class that stands where one of a kind is wanted."""
+    """Yield what is wrong with a class at a place that takes one of kind `wanted`."""
     if path not in paths():
         yield unsupported(path)
         return
@@ -275,7 +276,8 @@ _GROUPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 
 
 def _takes_estimators(cls: str, parameter: str) -> bool:
-    # A kernel is a function too, which is what support vectors take.
+    # Support vector machines take a text or a function as kernel, the Gaussian process an
+    # estimator.
     stated = parameters(cls)[parameter] or ()
     return parameter in {*_LISTED, "kernel"} or ESTIMATOR in stated
 
@@ -291,7 +293,7 @@ def _wanted(parameter: str) -> str:
 
 
 def _standing(prefix: str, values: Sequence[Any]) -> _Owner:
-    """Return what stands in a place that may hold these values."""
+    """Return the classes at a place that may hold these values."""
     for value in values:
         if not (isinstance(value, str) and is_path(value)):
             return _Owner(problem=f"{prefix} may be {shown(value)}, which has no parameters")
@@ -311,7 +313,7 @@ def _no_parameter(cls: str, parameter: str) -> str:
 
 
 def _elsewhere(family: _Named, parameter: str) -> str | None:
-    """Return the whole name of the parameter of a step that one is most like."""
+    """Return the full name of the step parameter that is most similar; None without one."""
     known = [(step, one) for step, path in family.steps.items() for one in parameters(path)]
     if not known:
         return None

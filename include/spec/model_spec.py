@@ -1,9 +1,9 @@
 """The frozen, validated form of a model spec, one TOML file a model.
 
-Everything that makes one model different from another stands in its spec; the code knows none of
-them. Reading a spec imports no learning library, because the Dag processor does it every few
-seconds; estimator classes are named by their import path, held to the list of
-`include.spec.estimators` here, and imported when selection runs.
+Everything that makes one model different from another is in its spec; the code knows no model.
+Reading a spec imports no learning library, because the Dag processor reads it every few seconds:
+estimators are named by import path, checked against `include.spec.estimators` here, and imported
+when selection runs.
 """
 
 import re
@@ -23,13 +23,14 @@ from include.spec import family_check
 from include.spec.data_spec import Data, Section
 
 OWN_DAGS = ("roll_back",)
+"""Names of Dags that are Ratchet's own, which no spec may have."""
 
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 
 
 _MOST_CANDIDATES = 10_000
-"""Of a family; each is a fit on two parts of the train side at least."""
+"""Candidates of a family at most; each is fitted on two parts of the train side at least."""
 
 
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN.pattern}$")]
@@ -39,7 +40,7 @@ _IN_WORDS = {
     "tuple_type": "a list in square brackets belongs here",
     "dict_type": "a table such as { name = value } belongs here",
 }
-"""What the library says in words of Python, by its own name of the problem."""
+"""Messages in place of pydantic's own, by its type of the error."""
 
 
 def _is_free(name: str) -> str:
@@ -49,49 +50,52 @@ def _is_free(name: str) -> str:
 
 
 class Split(Section):
-    """The sticky split. The contract pins both values; a change rules later rows only."""
+    """The sticky split. The contract pins both values; a change applies to later rows only."""
 
     holdout: float = Field(0.2, gt=0, lt=1)
+    """The share of the holdout in each class."""
     salt: str = "ratchet"
 
 
 class Selection(Section):
-    """How candidates are compared."""
+    """How candidates are compared: strategy, folds and sizes of the race."""
 
     strategy: Literal["race", "exhaustive"] = "race"
-    """`race`: who is clearly beaten on a part of the rows drops out; `exhaustive`: nobody does."""
+    """`race`: candidates that are clearly beaten on a part of the rows are eliminated;
+    `exhaustive`: none is."""
     folds: int = Field(5, ge=2)
     seed: int = Field(0, ge=0, lt=1 << 32)
     screened_rows: int = Field(5_000, ge=100)
     """A race starts on at most this many train rows, a stratified part."""
     finalists: int = Field(8, ge=1)
-    """At most so many fits a fold go on to all train rows, those with the best F1."""
+    """At most so many fits per fold, those with the best F1, go on to all train rows."""
 
 
 class Gate(Section):
-    """How sure the gate has to be, and what no model may exceed."""
+    """How certain the gate has to be, and the bounds that no model may exceed."""
 
     confidence: float = Field(0.95, ge=0.5, lt=1)
-    """Share of resampled holdouts on which the challenger has to win at the first look at a
-    holdout; more is asked the more often it was looked at. 0.5 is plain `beats it`."""
+    """The share of resampled holdouts on which the challenger has to win at the first look at a
+    holdout; each further look raises it. 0.5 is a plain `beats it`."""
     slice_harm: float = Field(0.95, ge=0.5, le=1)
-    """A challenger that loses on a larger share of a slice's resampled rows is held; 1 is never."""
+    """A challenger that loses on a larger share of a slice's resampled rows is held; 1 turns this
+    off."""
     max_calibration_error: float = Field(1.0, gt=0, le=1)
-    """Expected calibration error; 1 is no bound, since F1 needs no calibration."""
+    """Expected calibration error; 1 is no bound, because F1 does not need calibration."""
     max_latency_ms: float = Field(1000.0, gt=0)
-    """Of predicting one row."""
+    """Milliseconds for predicting one row."""
     max_size_mib: float = Field(1024.0, gt=0)
-    """Of the model file."""
+    """Size of the model file in MiB."""
     approval: bool = False
-    """Whether a person is asked before a challenger that earned it becomes the champion."""
+    """Whether a person has to approve before a challenger that passed becomes the champion."""
 
 
 class Slice(Section):
-    """Holdout rows that both contenders are also scored on: by values, or by a range."""
+    """A subset of the holdout that both contenders are also scored on: by values, or a range."""
 
     name: Name
     column: str
-    """A feature."""
+    """A feature column."""
     values: tuple[str | int | float, ...] = ()
     """Categories, or numbers."""
     at_least: float | None = None
@@ -108,14 +112,15 @@ class Slice(Section):
 
 
 class Family(Section):
-    """A pipeline of scikit-learn classes and the grid of their parameters."""
+    """A pipeline of supported classes and the grid of their parameters."""
 
     name: Name
     pipeline: tuple[str, ...] = Field(min_length=1)
     """Import paths of supported classes; the last is a classifier with `predict_proba`."""
     params: dict[str, Any] = Field(default_factory=dict)
-    """Parameters that every candidate shares, in the names `make_pipeline` gives them."""
+    """Parameters that all candidates share, named as `make_pipeline` names them."""
     grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """By parameter, the values of which every combination is a candidate."""
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
@@ -129,7 +134,7 @@ class Family(Section):
 
 
 class Schedule(Section):
-    """When a run starts although nothing landed."""
+    """When a run starts even if no file landed."""
 
     cron: str = "0 2 * * *"
     timezone: str = "UTC"
@@ -159,17 +164,17 @@ class Schedule(Section):
 
 
 class Spec(Section):
-    """One model: its data, its candidates, when it trains."""
+    """One model: its data, its candidates, and when it trains."""
 
     name: Annotated[Name, AfterValidator(_is_free)]
-    """The Dag, the landing folder and the table; the file's own name without `.toml`."""
+    """The name of the Dag, the landing folder and the table: the file's name without `.toml`."""
     model: Name
-    """The registered model and the endpoint."""
+    """The name of the registered model and of the endpoint."""
     title: str
     description: str = ""
     landing: str = ""
-    """Where files are dropped, a path or `s3://BUCKET/PREFIX`; a folder of RATCHET_LANDING by
-    default."""
+    """Where files are dropped: a path or `s3://BUCKET/PREFIX`; by default a folder of
+    RATCHET_LANDING."""
     data: Data
     split: Split = Split()
     selection: Selection = Selection()
@@ -209,5 +214,5 @@ class Spec(Section):
 
 
 def _spec_files(folder: Path) -> list[Path]:
-    """Return the files of specs; hidden ones are those of editors and archives."""
+    """Return the spec files of a folder; hidden files belong to editors and archives."""
     return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))

@@ -1,11 +1,11 @@
-"""Which values a parameter takes, as plain data: the Dag processor asks this without a library.
+"""The values that a parameter accepts, as plain data that needs no learning library.
 
     [{"type": "int", "low": 1, "high": null, "closed": "left"}, {"texts": ["sqrt", "log2"]}]
 
-is a whole number from 1, or one of two texts. Any alternative will do. None in place of the list
-takes everything, an empty list nothing that a file can say. The values are those of TOML; the
-alternatives mean what scikit-learn's own constraints mean, so a true counts as the number 1 unless
-the alternative is `strict`.
+is a whole number from 1, or one of two texts: a value has to meet one alternative. None in place of
+the list accepts everything; an empty list accepts nothing that a file can express. The values are
+those of TOML, and the alternatives mean what scikit-learn's own constraints mean, so true counts as
+the number 1 unless the alternative is `strict`.
 """
 
 import json
@@ -18,7 +18,7 @@ from include.text.nearest import nearest_name
 Alternative = str | Mapping[str, Any]
 Alternatives = Sequence[Alternative] | None
 ESTIMATOR = "estimator"
-"""An alternative: an estimator, which a file names by its import path."""
+"""The alternative for an estimator, which a spec names by its import path."""
 _LONGEST_SHOWN = 80
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),
@@ -45,18 +45,18 @@ _WORDS: Mapping[str, str] = {
 
 
 def accepts(alternatives: Alternatives, value: Any) -> bool:
-    """Say whether a value is one that a parameter takes."""
+    """Say whether a value meets one of the alternatives."""
     return alternatives is None or any(_meets(one, value) for one in alternatives)
 
 
 def described(alternatives: Alternatives) -> str:
-    """Return in words what a parameter takes."""
+    """Describe in words the values that a parameter accepts."""
     words = dict.fromkeys(word for one in alternatives or () for word in _words(one))
     return _either(list(words)) if words else "nothing that a spec can say"
 
 
 def nearest_text(alternatives: Alternatives, value: Any) -> str | None:
-    """Return the text among the alternatives that a mistyped one is nearest to, None without."""
+    """Return the text among the alternatives that is nearest to a mistyped one, else None."""
     texts = [
         text
         for one in alternatives or ()
@@ -67,7 +67,7 @@ def nearest_text(alternatives: Alternatives, value: Any) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value about as a spec writes it, at most a line of it."""
+    """Return a value about as a spec writes it, cut to the length of a line."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
 

@@ -1,7 +1,7 @@
-"""What the installed classes take: the content of `include/spec/estimators.json`.
+"""Reads which parameters the installed classes take: the content of `estimators.json`.
 
-scikit-learn's classes state the values of their parameters themselves, and check them when they are
-fitted. XGBoost checks in compiled code and says so only then; its table stands here.
+scikit-learn's classes declare the values of their parameters and check them when they are fitted.
+XGBoost checks in compiled code, and only then, so its table is written here.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from include.spec.estimators import WITHHELD, paths, resolve
 from include.spec.parameter_values import ESTIMATOR, Alternative, Alternatives
 
 _DROPOUT = {"normalize_type", "one_drop", "rate_drop", "sample_type", "skip_drop"}
-"""Parameters of XGBoost's dart, which its class takes and does not list."""
+"""Parameters of XGBoost's dart booster, which its class accepts but does not list."""
 
 
 def _number(kind: str, low: float | None, high: float | None = None) -> Alternatives:
@@ -38,7 +38,7 @@ _XGBOOST: Mapping[str, Alternatives] = {
     "colsample_bynode": _SHARE,
     "colsample_bytree": _SHARE,
     "device": ["text"],
-    # Stopping early needs rows to watch, which no fit here is given.
+    # Early stopping needs validation rows, which no fit here is given.
     "early_stopping_rounds": [{"type": "int", "values": [0]}],
     "enable_categorical": ["bool"],
     "eval_metric": ["text", "list"],
@@ -63,7 +63,7 @@ _XGBOOST: Mapping[str, Alternatives] = {
     "n_jobs": _WHOLE,
     "normalize_type": _texts("tree", "forest"),
     "num_parallel_tree": _COUNT_FROM_1,
-    # Those of two classes: the others are for regression, ranking and more classes.
+    # Only those for two classes; the others are for regression, ranking and more classes.
     "objective": _texts("binary:logistic", "binary:hinge", "reg:logistic"),
     "one_drop": ["bool", {"type": "int", "values": [0, 1]}],
     "random_state": _WHOLE,
@@ -105,7 +105,7 @@ _LISTS = (sklearn_rules._ArrayLikes, sklearn_rules._IterablesNotString)  # noqa:
 
 
 def signatures() -> dict[str, Any]:
-    """Return the parameters of every supported class with what they take, and the regressors."""
+    """Return the parameters of every supported class with their values, and all regressors."""
     return {
         "parameters": {path: _parameters(path) for path in paths()},
         "regressors": sorted(
@@ -128,7 +128,7 @@ def _parameters(path: str) -> dict[str, Alternatives]:
 
 
 def _required(path: str) -> list[str]:
-    """Return the parameters without a default, or with one that the class itself refuses."""
+    """Return the parameters without a default, or with a default that the class refuses."""
     cls = resolve(path)
     stated = getattr(cls, "_parameter_constraints", {})
     return [
@@ -150,15 +150,15 @@ def _is_refused(stated: Any, value: Any) -> bool:
 
 
 def _alternatives(stated: Any) -> Alternatives:
-    """Return constraints of scikit-learn as alternatives."""
+    """Return scikit-learn's constraints of a parameter as alternatives."""
     if not isinstance(stated, list):
         return None
-    found = [one for rule in stated for one in _read(sklearn_rules.make_constraint(rule))]
-    return [one for place, one in enumerate(found) if one not in found[:place]]
+    alternatives = [one for rule in stated for one in _read(sklearn_rules.make_constraint(rule))]
+    return [one for place, one in enumerate(alternatives) if one not in alternatives[:place]]
 
 
 def _read(rule: Any) -> list[Alternative]:
-    """Return what of a rule a file can meet: no array, no function, nothing that is missing."""
+    """Return what of a rule a file can express: no array, no function, no missing value."""
     if hasattr(rule, "_constraints"):
         return [alternative for one in rule._constraints for alternative in _read(one)]  # noqa: SLF001 - scikit-learn's own parts of a rule
     if isinstance(rule, sklearn_rules.Interval):

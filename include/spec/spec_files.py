@@ -1,4 +1,4 @@
-"""Spec files found, read and validated; what is wrong with one is said by file and field."""
+"""Finds, reads and validates spec files; problems are reported by file and field."""
 
 import tomllib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from include.text.nearest import did_you_mean, nearest_name
 from include.text.showable import showable, showable_name
 
 _LONGEST_SPEC = 1 << 20
-"""In bytes."""
+"""Bytes that a spec file may have."""
 
 
 def is_name(text: str) -> bool:
@@ -27,7 +27,7 @@ def is_name(text: str) -> bool:
 
 
 def spec_path(folder: Path, name: str) -> Path:
-    """Return where the spec of this name is; SpecError where there is none, or for a path."""
+    """Return the path of the spec of this name; raises SpecError where there is none."""
     if not NAME_PATTERN.fullmatch(name):
         raise SpecError(
             f"{showable_name(name) or 'nothing'} is no name of a spec: name one of {folder}, "
@@ -43,7 +43,7 @@ def spec_path(folder: Path, name: str) -> Path:
 
 
 def spec_names(folder: Path) -> list[str]:
-    """Return the names of the specs of a folder, whether they can be used or not."""
+    """Return the names of the specs of a folder, valid or not."""
     return [path.stem for path in _spec_files(folder)]
 
 
@@ -52,12 +52,12 @@ def _there(folder: Path) -> str:
 
 
 def read_spec(path: Path) -> Spec:
-    """Read and validate a spec, or raise SpecError naming the file, the field and the mend."""
+    """Read and validate a spec; raises SpecError with the file, the field and the remedy."""
     return parse_spec(path, spec_text(path))
 
 
 def spec_text(path: Path) -> str:
-    """Return what a spec file says, or raise SpecError where it cannot be read as a text."""
+    """Return the text of a spec file; raises SpecError where it cannot be read as UTF-8 text."""
     try:
         return _text(path)
     except (ValueError, OSError) as error:
@@ -67,7 +67,7 @@ def spec_text(path: Path) -> str:
 
 
 def parse_spec(path: Path, text: str) -> Spec:
-    """Validate what the file of a spec says, or once said; SpecError as `read_spec`."""
+    """Validate the present or an earlier text of a spec file; raises SpecError as `read_spec`."""
     try:
         table = tomllib.loads(text)
         _require_showable(path.name, table)
@@ -75,12 +75,13 @@ def parse_spec(path: Path, text: str) -> Spec:
             raise SpecError(f"{path.name}: name: a spec is named by its file; remove the field")
         return Spec.model_validate({"name": path.stem} | table)
     except ValidationError as error:
-        wrong = [(problem["loc"], _told(problem)) for problem in error.errors()]
+        wrong = [(problem["loc"], _message(problem)) for problem in error.errors()]
         inner = {place[:end] for place, _ in wrong for end in range(len(place))}
-        # A list with a wrong part is told to be too short as well.
+        # pydantic also reports a list with a wrong item as too short: the item's own message is
+        # enough.
         lines = (_sentence(place, message) for place, message in wrong if place not in inner)
         raise SpecError(f"{path.name}: " + "; ".join(lines)) from error
-    # Beside its own errors the reader has those of numbers and brackets beyond all measure.
+    # tomllib lets out errors of huge numbers and of deeply nested brackets too.
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, str(error)) from error
 
@@ -90,9 +91,9 @@ def _unreadable(path: Path, why: str) -> SpecError:
 
 
 def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
-    """Read every spec of a folder; in place of one that cannot be used stands the reason.
+    """Read every spec of a folder; for one that is not valid, its SpecError.
 
-    Two may name one model: whose it is no file says, but the registry.
+    Two specs may name one model: the registry, not a file, says which of them owns it.
     """
     read: dict[Path, Spec | SpecError] = {}
     for path in _spec_files(folder):
@@ -104,7 +105,7 @@ def read_specs(folder: Path) -> dict[Path, Spec | SpecError]:
 
 
 def _text(path: Path) -> str:
-    # Who opens a pipe waits for its other end, and whoever reads specs waits with them.
+    # Opening a pipe would block until its other end is opened, and the Dag processor with it.
     if path.exists() and not path.is_file():
         raise OSError("it is no file")
     with path.open("rb") as file:
@@ -115,7 +116,7 @@ def _text(path: Path) -> str:
 
 
 def _require_showable(file: str, value: Any) -> None:
-    """Raise SpecError for a text that not every place can store which a spec's words come to."""
+    """Raise SpecError for a text with characters that not every store accepts."""
     if isinstance(value, str) and showable(value, len(value) + 1) != value:
         raise SpecError(f"{file}: '{value}' has a character that cannot be shown: remove it")
     if isinstance(value, dict | list):
@@ -123,8 +124,8 @@ def _require_showable(file: str, value: Any) -> None:
             _require_showable(file, one)
 
 
-def _told(problem: ErrorDetails) -> str:
-    """Return what pydantic says, with the field that a mistyped one is nearest to."""
+def _message(problem: ErrorDetails) -> str:
+    """Return pydantic's message, with the known field that is nearest to a mistyped one."""
     if problem["type"] != "extra_forbidden":
         return _IN_WORDS.get(problem["type"], problem["msg"])
     *outer, name = problem["loc"]
@@ -137,14 +138,14 @@ def _told(problem: ErrorDetails) -> str:
 
 
 def _dotted(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield every field of a spec in dots, as `data.target`."""
+    """Yield every field of a spec with dots, such as `data.target`."""
     for name in part.model_fields:
         inner = _part_of(part, name)
         yield from [prefix + name] if inner is part else _dotted(inner, f"{prefix}{name}.")
 
 
 def _part_of(part: type[BaseModel], name: str) -> type[BaseModel]:
-    """Return the table that a field holds, or holds a list of; the same part when it holds none."""
+    """Return the section that a field holds, or holds a list of; the same section for none."""
     annotation = part.model_fields[name].annotation
     for one in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(one, type) and issubclass(one, BaseModel):

@@ -1,14 +1,16 @@
-"""What somebody probably meant who mistyped a name, whatever the case of its letters."""
+"""Finds the name that somebody probably meant by a mistyped one, ignoring case."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 _MOST = 3
+"""Names that are suggested at most."""
 _ALIKE = 0.6
+"""Similarity, from 0 to 1, from which names count as near (the ratio of `difflib`)."""
 
 
 def nearest_name(word: str, known: Iterable[str], alike: float = _ALIKE) -> str | None:
-    """Return the known word that a mistyped one is nearest to, None when none is near."""
+    """Return the known word that is nearest to a mistyped one, None when none is near."""
     return next(iter(_close(word, known, 1, alike)), None)
 
 
@@ -22,5 +24,5 @@ def _close(word: str, known: Iterable[str], most: int, alike: float) -> list[str
     by_letters: dict[str, list[str]] = {}
     for name in sorted(set(known)):
         by_letters.setdefault(name.casefold(), []).append(name)
-    found = get_close_matches(word.casefold(), by_letters, most, alike)
-    return [name for letters in found for name in by_letters[letters]][:most]
+    close = get_close_matches(word.casefold(), by_letters, most, alike)
+    return [name for letters in close for name in by_letters[letters]][:most]

@@ -1,9 +1,9 @@
-r"""What came from outside, as text that can be shown and stored anywhere.
+r"""Makes text from outside safe to show and to store anywhere.
 
 File names, headers, JSON keys, notes and other programs' messages may hold NUL, which PostgreSQL
-stores in no text, lone surrogates, which no encoding takes, sequences that steer a terminal, and
-marks that turn a line around or cannot be seen. Whatever leaves the product as text goes through
-here, and shows such characters as `\x00` or `\u202e`. What is shown already stays as it is.
+cannot store, lone surrogates, which no encoding accepts, control sequences of terminals, and
+characters that reverse a line or cannot be seen. All text that leaves the product goes through
+here, and such characters are shown as `\x00` or `\u202e`. Applied twice it changes nothing more.
 """
 
 import sys
@@ -11,25 +11,25 @@ import unicodedata
 from typing import Any
 
 LONGEST = 4_000
-"""In characters; what is longer is cut, and ends with a sign of that."""
+"""Characters; a longer text is cut and ends with a mark of that."""
 _CUT = " ... (cut)"
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cn", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control and format characters (marks of direction, of no width),
-unassigned ones, surrogates, and its own ends of lines and paragraphs."""
+"""Unicode categories of control and format characters (text direction, zero width), of unassigned
+ones, surrogates, and line and paragraph separators."""
 _BLANK = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
-"""Letters by their category that nobody can see."""
+"""Characters that count as letters or symbols but cannot be seen."""
 # How Python carries a byte of a file name that is not UTF-8.
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
 _BYTE_OFFSET = 0xDC00
 
 
 def showable(text: str, longest: int = LONGEST) -> str:
-    """Return a text of one line or several with everything that cannot be shown escaped."""
+    """Return a text of one or more lines with every character that cannot be shown escaped."""
     return _bounded(text, longest, keep="\n\t")
 
 
 def showable_name(name: str, longest: int = LONGEST) -> str:
-    r"""Return a name: as `showable` does, but a name is never more than one line.
+    r"""Return a name like `showable` does, but always on one line.
 
     A byte that is not UTF-8 is shown as `\xff`.
     """
@@ -37,12 +37,12 @@ def showable_name(name: str, longest: int = LONGEST) -> str:
 
 
 def showable_row(text: str) -> str:
-    """Return the text of a row of any length; the line ends and tabs of its format stay."""
+    """Return the text of a row at any length; line ends and tabs stay."""
     return _bounded(text, sys.maxsize - 1, keep="\n\t\r")
 
 
 def showable_values(value: Any) -> Any:
-    """Return plain JSON values with every text among them, keys too, showable."""
+    """Return plain JSON values with every text in them, keys too, made showable."""
     if isinstance(value, str):
         return showable(value)
     if isinstance(value, dict):
@@ -52,10 +52,12 @@ def showable_values(value: Any) -> Any:
 
 
 def _bounded(text: str, longest: int, keep: str) -> str:
-    # One more than may stay: whether a text is cut does not change when it is shown again.
+    # One character more than allowed, so that a text that is shown twice is cut once.
     shown = text[: longest + 1]
     if not shown.isprintable() or not _BLANK.isdisjoint(shown):
-        shown = "".join(one if one in keep else _shown(one) for one in shown)
+        shown = "".join(
+            character if character in keep else _shown(character) for character in shown
+        )
     return shown if len(shown) <= longest else shown[: longest - len(_CUT)] + _CUT
 
 

@@ -1,15 +1,15 @@
-"""Cells of a CSV file for people, so that no spreadsheet runs what is in them.
+"""Neutralises cells of CSV files for people, so that no spreadsheet runs them as formulas.
 
 A spreadsheet takes a cell that begins with one of a few characters for a formula, and a formula can
-start programs and send data away. Such a cell gets an apostrophe in front, which a spreadsheet
-shows as text and keeps. Numbers stay numbers. `restored` takes back exactly what `neutral` did.
+start programs and send data away. Such a cell gets an apostrophe in front, which spreadsheets treat
+as the mark of text. Numbers stay as they are. `restored` undoes exactly what `neutral` did.
 """
 
 import re
 
 _RUN = "=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20"
-"""What begins a formula, and what is skipped before one; the last four are wide forms that some
-spreadsheets take for the plain ones."""
+"""Characters that begin a formula, or are skipped before one; the last four are wide forms that
+some spreadsheets treat as the plain ones."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 _TO_MARK = re.compile(f"'*[{_RUN}]")
 _MARKED = re.compile(f"'+[{_RUN}]")
