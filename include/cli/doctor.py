@@ -6,6 +6,7 @@ reported, and the others are checked all the same.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, Queue
 from threading import Thread
 from typing import Generic, TypeVar
@@ -120,7 +121,9 @@ def _looked_at(context: StepContext) -> Iterator[_Line]:
     if isinstance(newest, _Line):
         yield from [] if any(line.is_finding for line in of_lake) else [newest]
     elif not isinstance(said, _Line):
-        yield from _of_data(context, said, newest)
+        rows = partial(_of_data, context, said, newest)
+        data = _Source(context, "champion's rows", Need.LAKE, lambda: list(rows()))
+        yield from _lines(data.answer())
     yield from [kept] if isinstance(kept, _Line) else _of_artifacts(context, kept)
     champion = None if isinstance(said, _Line) else said.wanted
     yield from [held] if isinstance(held, _Line) else _of_serving(context, held, champion)

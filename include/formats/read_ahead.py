@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -14,8 +15,13 @@ def ahead(items: Iterator[T]) -> Iterator[T]:
     What the iterator raises is raised where its item would have come. An iterator that is left
     early is given up with the item that is being made.
     """
-    with ThreadPoolExecutor(1) as beside:
+    own: list[int] = []
+    beside = ThreadPoolExecutor(1, initializer=lambda: own.append(get_ident()))
+    try:
         coming = beside.submit(next, items, _END)
         while (item := coming.result()) is not _END:
             coming = beside.submit(next, items, _END)
             yield item  # type: ignore[misc] # _END is the only other thing that can come
+    finally:
+        # The garbage collector may come by on the thread itself, which cannot wait for its own end.
+        beside.shutdown(wait=get_ident() not in own)

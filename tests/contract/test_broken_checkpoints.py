@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from deltalake.exceptions import DeltaError
 
+from include.adapters.lake import checkpoints as checkpoints_aside
 from include.context.intake_context import intake_context
 from include.context.step_context import StepContext
+from include.store import open_store
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import sided, table
 
@@ -83,3 +85,11 @@ def test_a_version_that_never_was_is_no_broken_checkpoint(filled: StepContext) -
     with pytest.raises(DeltaError):
         filled.lake.repair._table.open(99)
     assert checkpoints(filled)
+
+
+def test_whoever_comes_second_reads_on_by_the_log_too(filled: StepContext) -> None:
+    """What another process has set aside meanwhile is no reason to give up."""
+    lake = open_store(filled.lake.url, {})
+    commits = filled.lake.repair._table.log
+    assert [checkpoints_aside.set_aside(lake, commits, None) for _ in range(2)] == [True, True]
+    assert not checkpoints(filled)

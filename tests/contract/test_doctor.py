@@ -11,6 +11,7 @@ import pytest
 
 from demo.data import pulsar_rows
 from include.adapters.endpoint import Endpoint
+from include.adapters.lake import Lake
 from include.cli.doctor import doctor
 from include.context.step_context import StepContext
 from include.errors import UnhealthyError
@@ -161,6 +162,19 @@ def test_a_champion_whose_rows_cannot_be_looked_up_any_more_is_said(
     take_in(context)
     told = "version 1, the champion, was fitted on data version 0, whose data files are gone"
     assert [told in line for line in found(context)].count(True) == 1
+
+
+def test_rows_of_a_champion_that_cannot_be_asked_for_are_one_finding_of_many(
+    promoted: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is said all the same."""
+
+    def broken(*_: object) -> bool:
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(Lake, "lacks_files", broken)
+    (line,) = found(promoted)
+    assert line == "not looked at to the end, the champion's rows: disk gone"
 
 
 def test_a_spec_that_says_otherwise_than_the_contract_is_said(filled: StepContext) -> None:

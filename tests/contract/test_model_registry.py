@@ -8,6 +8,8 @@ import mlflow
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
@@ -296,3 +298,17 @@ def test_pictures_and_the_page_of_a_run_are_read_back(registry: Registry) -> Non
     assert all(png.startswith(b"\x89PNG") for png in found.values())
     registry.log_page(run_id, "<!doctype html>")
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/decision.html") == "<!doctype html>"
+
+
+def test_an_account_that_may_read_nothing_by_default_finds_no_model_and_its_own(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow refuses it a name that nobody has, as it does those of others."""
+
+    def refused(*_: object) -> None:
+        raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "get_registered_model", refused)
+    assert registry.owner() is None
+    register(registry, "one")
+    assert registry.owner() == registry.model

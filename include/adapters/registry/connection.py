@@ -10,7 +10,7 @@ from mlflow import environment_variables as options
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.healing import ABSENT, TAKEN, HealingClient, is_deleted
+from include.adapters.registry.healing import ABSENT, DENIED, TAKEN, HealingClient, is_deleted
 from include.adapters.registry.timed_retry import wait_by_the_clock
 from include.errors import TakenError
 from include.text.showable import showable_values
@@ -160,9 +160,14 @@ class Connection:
         try:
             return self._client.get_registered_model(self.model)
         except MlflowException as error:
-            if error.error_code != ABSENT:
+            if error.error_code == ABSENT:
+                return None
+            if error.error_code != DENIED:
                 raise
-            return None
+        # Who may read nothing by default is refused a name that nobody has, too; a search shows
+        # what may be seen.
+        found = self._client.search_registered_models(f"name='{self.model}'")
+        return found[0] if found else None
 
     def _created(self, name: str, tags: dict[str, Any]) -> str:
         """Create a run and return its id."""

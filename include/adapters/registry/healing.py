@@ -16,8 +16,9 @@ from mlflow.exceptions import MlflowException
 from include.errors import GoneError
 
 log = logging.getLogger("ratchet")
-ABSENT, REFUSED, TAKEN = (
+ABSENT, DENIED, REFUSED, TAKEN = (
     "RESOURCE_DOES_NOT_EXIST",
+    "PERMISSION_DENIED",
     "INVALID_PARAMETER_VALUE",
     "RESOURCE_ALREADY_EXISTS",
 )

@@ -98,10 +98,9 @@ def ingest(
     table = source.opened()
     require_columns(table.columns, data, contract)
     require_kinds(table, contract)
-    extra = tuple(
-        one for one in table.columns if data.selects(one) and one not in contract.features
-    )
-    absent = tuple(name for name in contract.features if not table.has(name))
+    features = dict.fromkeys(contract.features)
+    extra = tuple(one for one in table.columns if data.selects(one) and one not in features)
+    absent = tuple(name for name in features if not table.has(name))
     # A column without a name is taken for an index in the first place only.
     require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
     said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()

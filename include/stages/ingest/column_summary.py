@@ -143,8 +143,8 @@ def _merged(values: pl.Series) -> tuple[float, float] | None:
     if place is None or not same[place]:
         # Whole numbers this large were rounded already when they were read as float64.
         largest = max((distinct[0], distinct[-1]), key=abs)
-        is_whole = bool((distinct % 1 == 0).all())
-        return (largest, largest) if abs(largest) >= _LARGEST_READ and is_whole else None
+        is_lost = abs(largest) >= _LARGEST_READ and bool((distinct % 1 == 0).all())
+        return (largest, largest) if is_lost else None
     return distinct[place - 1], distinct[place]
 
 

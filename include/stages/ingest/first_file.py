@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from polars import selectors as cs
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import Chunk, Held, ParsedTable
@@ -11,9 +12,9 @@ from include.spec.contract import Contract, Kind, first
 from include.spec.data_spec import Data, is_index, matches
 from include.spec.model_spec import Spec
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
-from include.stages.ingest.notations import as_stated, notation_of
+from include.stages.ingest.notations import as_stated, notation_of, plain_columns
 from include.stages.ingest.numbers import as_number, as_text
-from include.stages.ingest.parts import Source, has_values, typed_numbers
+from include.stages.ingest.parts import Source, typed_numbers, with_values
 from include.text.nearest import nearest_name
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
@@ -63,7 +64,11 @@ def read_first(source: Source, spec: Spec) -> First:
     features = spec.data.feature_columns(columns)
     table, start = _started(source, features)
     shown = _shown_by(source, features, start)
-    kinds = {name: _shown(name, table, shown.get(name), spec.data) for name in features}
+    plain = set() if start is None else plain_columns(start.frame.select(features))
+    kinds = {
+        name: _shown(name, table, chunk, spec.data, is_plain=chunk is start and name in plain)
+        for name, chunk in ((name, shown.get(name)) for name in features)
+    }
     contract = first(
         spec,
         {name: kind for name, (kind, _) in kinds.items()},
@@ -89,7 +94,7 @@ def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> d
     """Return, for each feature with a value in the file, the first rows in which it has one."""
     if start is None:
         return {}
-    first_chunks = {one: start for one in features if has_values(start, one)}
+    first_chunks = dict.fromkeys(with_values(start, features), start)
     if len(first_chunks) == len(features):
         return first_chunks
     table = source.opened()
@@ -97,7 +102,7 @@ def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> d
         chunk = table.read(left, typed_numbers(left, table, source.data))
         if chunk is None:
             break
-        first_chunks |= {one: chunk for one in left if has_values(chunk, one)}
+        first_chunks |= dict.fromkeys(with_values(chunk, left), chunk)
     return first_chunks
 
 
@@ -136,20 +141,42 @@ def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator
 
 def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
     """Yield a sentence for each column whose plain numbers may mean something else."""
-    for column in contract.columns:
-        stated = data.is_category(column.name) or data.notation_of(column.name)
-        if column.name not in shown or column.notation != PLAIN or stated:
-            continue
-        values, name = (
-            shown[column.name].frame[column.name].drop_nulls(),
-            showable_name(column.name),
-        )
-        if column.kind == "number":
-            yield from _counting(name, values)
-        if values.dtype == pl.String:
-            texts = values.str.strip_chars()
-            is_number = column.kind == "number"
-            yield from _odd_numbers(name, texts) if is_number else _typed_as_text(name, texts)
+    columns = [
+        column
+        for column in contract.columns
+        if column.name in shown
+        and column.notation == PLAIN
+        and not (data.is_category(column.name) or data.notation_of(column.name))
+    ]
+    suspects = _suspects([column.name for column in columns if column.kind == "number"], shown)
+    for column in columns:
+        values = shown[column.name].frame[column.name]
+        if column.kind != "number" and values.dtype == pl.String:
+            texts = values.drop_nulls().str.strip_chars()
+            yield from _typed_as_text(showable_name(column.name), texts)
+        elif column.name in suspects:
+            yield from _said_of(showable_name(column.name), values.drop_nulls())
+
+
+def _suspects(names: Sequence[str], shown: Mapping[str, Chunk]) -> set[str]:
+    """Return the columns of numbers that are worth a look each, which costs: of all at once."""
+    suspects: set[str] = set()
+    for chunk in {id(shown[name]): shown[name] for name in names}.values():
+        frame = chunk.frame.select(name for name in names if shown[name] is chunk)
+        texts = frame.select(cs.string().str.strip_chars())
+        numbers = frame.with_columns(texts.cast(pl.Float64, strict=False).get_columns())
+        start = numbers.head(_FEWEST_COUNTED).select(pl.all().drop_nulls().diff().max() == 1)
+        zeros = texts.select(pl.all().str.contains(_LEADING_ZERO).any())
+        days = texts.select(pl.all().str.contains(_DAY_IN_DIGITS).all())
+        for answers in (start, zeros, days):
+            suspects.update(name for name in answers.columns if answers[name].item())
+    return suspects
+
+
+def _said_of(name: str, values: pl.Series) -> Iterator[str]:
+    yield from _counting(name, values)
+    if values.dtype == pl.String:
+        yield from _odd_numbers(name, values.str.strip_chars())
 
 
 def _counting(name: str, values: pl.Series) -> Iterator[str]:
@@ -202,7 +229,9 @@ def _patterns(data: Data) -> Iterator[tuple[str, str]]:
     return ((field, pattern) for field, patterns in fields.items() for pattern in patterns)
 
 
-def _shown(name: str, table: ParsedTable, start: Chunk | None, data: Data) -> _Shown:
+def _shown(
+    name: str, table: ParsedTable, start: Chunk | None, data: Data, *, is_plain: bool
+) -> _Shown:
     stated = data.notation_of(name)
     if data.is_category(name):
         return "category", PLAIN
@@ -211,7 +240,7 @@ def _shown(name: str, table: ParsedTable, start: Chunk | None, data: Data) -> _S
     held = None if table.kinds is None else table.kinds[name]
     if held in _TYPED:
         return "number", _TYPED[held]
-    notation = notation_of(name, start.frame[name], start.lines)
+    notation = PLAIN if is_plain else notation_of(name, start.frame[name], start.lines)
     is_text = notation is None or (held == "category" and notation == PLAIN)
     if is_text and data.is_category(name) is None:
         _require_recurring(name, as_text(start.frame[name], SPELLING), start)

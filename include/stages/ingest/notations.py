@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
+from polars import selectors as cs
 
 from include.errors import FileRefusedError
 from include.stages.ingest.numbers import MISSING
@@ -103,7 +104,7 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
     numbers or dates, and no notation or more than one reads them.
     """
     texts = _present(values)
-    # The usual case; no text is looked at by itself then.
+    # Then no text is looked at by itself.
     if not texts.cast(pl.Float64, strict=False).null_count():
         return PLAIN
     written = ColumnTexts(name, dict(texts.value_counts(sort=True).iter_rows()), values, lines)
@@ -119,6 +120,15 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
     _require_one(written, best)
     _require_all(written, best[0], read)
     return _generous(best[0], written.rows)
+
+
+def plain_columns(frame: pl.DataFrame) -> set[str]:
+    """Return the columns whose notation is the plain one, as nearly always: all asked at once."""
+    texts = frame.select(cs.string().str.strip_chars())
+    is_number = pl.all().cast(pl.Float64, strict=False).is_not_null()
+    is_told = pl.all().is_null() | pl.all().is_in(MISSING) | is_number
+    answers = texts.select(is_told.all())
+    return {name for name in answers.columns if answers[name].item()}
 
 
 def is_other_number(text: str) -> bool:
