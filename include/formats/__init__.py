@@ -1,7 +1,8 @@
-"""The file formats that a delivery may have, each read a part at a time with bounded memory.
+"""The file formats that a delivery may have, each read part by part in bounded memory.
 
-A format knows bytes, fields and lines; which values are good is not its business. Whatever bytes
-it is given it raises nothing but FileRefusedError.
+A format reads bytes, fields and lines; it does not decide which values are good. Whatever bytes it
+is given, it raises nothing but FileRefusedError.
 
-Imported by file: whether a file is complete is asked where nothing that reads rows is loaded.
+Import the modules one by one: code that checks whether a file is complete must not load what reads
+rows.
 """

@@ -1,25 +1,29 @@
-"""A bit for each byte of a text: what would be a pass over its bytes costs an eighth and less.
+"""Bitmaps with a bit for each byte of a text: a pass over them costs an eighth or less.
 
-Bit i of a text stands in word i >> 6, the lowest first; a word more than the text needs follows.
+Bit i of a text is in word i >> 6 (uint64), the lowest bit first. One word more than the text needs
+follows.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+"""uint8, shape (bytes,)."""
 Bits = NDArray[np.uint64]
+"""uint64, shape (bytes // 64 + 2,)."""
 Places = NDArray[np.int64]
+"""int64, shape (n,): positions in a text."""
 
 _WINDOW = 1 << 18
-"""In bytes: so much stays in a processor's own memory between comparing and packing."""
+"""Bytes that are compared and packed at a time, so that they stay in the processor's cache."""
 _NEAR = 16
-"""In words: where a bit is looked for first."""
+"""Words in which a bit is looked for first."""
 _WORD = 64
 _ALL = (1 << _WORD) - 1
 
 
 def equal(data: Bytes, value: int) -> Bits:
-    """Return a bit for every byte, set where it is this one."""
+    """Return a bit for each byte, set where the byte has this value."""
     packed = np.zeros((len(data) // _WORD + 2) * 8, np.uint8)
     for start in range(0, len(data), _WINDOW):
         piece = np.packbits(data[start : start + _WINDOW] == value, bitorder="little")
@@ -28,23 +32,25 @@ def equal(data: Bytes, value: int) -> Bits:
 
 
 def following(bits: Bits) -> Bits:
-    """Return bits that are set where the next one is set in these."""
+    """Return bits set where the next bit is set in `bits`."""
     shifted = bits >> np.uint64(1)
     shifted[:-1] |= bits[1:] << np.uint64(63)
     return shifted
 
 
 def preceding(bits: Bits) -> Bits:
-    """Return bits that are set where the one before is set in these."""
+    """Return bits set where the previous bit is set in `bits`."""
     shifted = bits << np.uint64(1)
     shifted[1:] |= bits[:-1] >> np.uint64(63)
     return shifted
 
 
 def odd_so_far(bits: Bits) -> Bits:
-    """Return bits that are set where an odd number is set up to there, that one included.
+    """Return bits set where the number of bits set up to there, inclusive, is odd.
 
-    Of 0b01010 it is 0b00110.
+    Applied to quotes, it marks what is inside them, opening quotes included. The parity of a word
+    is the xor of itself shifted by 1, 2, 4 ... 32; the parity of all words before it flips a whole
+    word. Example, the lowest bit last: 0b01010 becomes 0b00110.
     """
     odd = bits.copy()
     for shift in (1, 2, 4, 8, 16, 32):
@@ -55,16 +61,18 @@ def odd_so_far(bits: Bits) -> Bits:
 
 
 def places(bits: Bits, stop: int) -> Places:
-    """Return where bits before `stop` are set."""
-    # Mostly few words have any.
+    """Return the positions of set bits before `stop`, ascending."""
+    # Few words have any bit set, so only those are unpacked.
     words = np.flatnonzero(bits)
-    found = np.flatnonzero(np.unpackbits(bits[words].view(np.uint8), bitorder="little").view("?"))
-    every: Places = words[found >> 6] * _WORD + (found & 63)
+    set_bits = np.flatnonzero(
+        np.unpackbits(bits[words].view(np.uint8), bitorder="little").view("?")
+    )
+    every: Places = words[set_bits >> 6] * _WORD + (set_bits & 63)
     return every[: np.searchsorted(every, stop)]
 
 
 def counts_before(bits: Bits, stops: Places) -> Places:
-    """Return how many bits are set before each of these places."""
+    """Return how many bits are set before each of these positions, int64 of the same shape."""
     total = np.concatenate([[0], np.cumsum(np.bitwise_count(bits), dtype=np.int64)])
     words, rest = stops >> 6, (stops & 63).astype(np.uint64)
     below = bits[words] & ((np.uint64(1) << rest) - np.uint64(1))
@@ -72,7 +80,7 @@ def counts_before(bits: Bits, stops: Places) -> Places:
 
 
 def count_between(bits: Bits, start: int, stop: int) -> int:
-    """Return how many bits are set from `start` up to `stop`, which is not included."""
+    """Return how many bits are set from `start` up to `stop`, exclusive."""
     first = start >> 6
     words = bits[first : (stop >> 6) + 1].copy()
     words[0] &= np.uint64(_ALL << (start & 63) & _ALL)
@@ -86,7 +94,7 @@ def is_set(bits: Bits, place: int) -> bool:
 
 
 def assign(bits: Bits, start: int, stop: int, *, value: bool) -> None:
-    """Set or clear the bits from `start` up to `stop`, which is not included."""
+    """Set or clear the bits from `start` up to `stop`, exclusive, in place."""
     first, last = start >> 6, stop >> 6
     masks = {first: _ALL, last: _ALL}
     masks[first] &= _ALL << (start & 63)
@@ -98,14 +106,14 @@ def assign(bits: Bits, start: int, stop: int, *, value: bool) -> None:
 
 
 def turn(bits: Bits, start: int) -> None:
-    """Turn every bit from `start` on."""
+    """Flip every bit from `start` on, in place."""
     word = start >> 6
     bits[word] ^= np.uint64(_ALL << (start & 63) & _ALL)
     np.bitwise_not(bits[word + 1 :], out=bits[word + 1 :])
 
 
 def first_place(words: Bits, start: int) -> int | None:
-    """Return the first set bit of some words whose first one is word `start` of a text."""
+    """Return the position of the first set bit of `words`, which begin at word `start`, or None."""
     hits = np.flatnonzero(words)
     if not len(hits):
         return None
@@ -114,7 +122,7 @@ def first_place(words: Bits, start: int) -> int | None:
 
 
 def last_place(bits: Bits, without: Bits, stop: int) -> int | None:
-    """Return the last bit before `stop` that is set in `bits` and not in `without`."""
+    """Return the last position before `stop` set in `bits` and not in `without`, None for none."""
     end, step = (stop >> 6) + 1, _NEAR
     while end > 0:
         start = max(0, end - step)

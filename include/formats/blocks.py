@@ -1,4 +1,4 @@
-"""From a block of delimited text to columns of text or numbers, and to rows that are no rows."""
+"""Parses a block of delimited text into columns of text or numbers, and finds malformed rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ HEADER_AGAIN = "the header line again"
 
 
 def feeds(data: bytes) -> Places:
-    """Return where the line feeds stand."""
+    """Return the positions of the line feeds."""
     return np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
 
 
@@ -31,10 +31,10 @@ def count(data: bytes, byte: int) -> int:
 
 
 def has_long_line(data: bytes, longest: int) -> bool:
-    """Say whether more than `longest` bytes are without a line feed."""
+    """Say whether more than `longest` bytes come without a line feed."""
     end = 0
     while len(data) - end > longest:
-        # The last feed that is near enough: few of them are looked for.
+        # Jump to the last line feed within reach, so that few of them are looked for.
         feed = data.rfind(b"\n", end, end + longest + 1)
         if feed < 0:
             return True
@@ -43,7 +43,7 @@ def has_long_line(data: bytes, longest: int) -> bool:
 
 
 def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
-    """Say whether every line is a row of `width` fields, or `parsed` will complain.
+    """Say whether every line is a row of `width` fields, or else `parsed` will fail.
 
     `data` holds no quotes, has `lines` line feeds and ends with a line end.
     """
@@ -51,26 +51,27 @@ def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
         return False
     if b"\r" in data and (b"\n\r" in data or data.count(b"\r") != data.count(b"\r\n")):
         return False
-    # `parsed` stops at a row that is too long, so with the right sum none is too short or empty.
+    # `parsed` fails at a row that is too long; where none is and the total is right, none is too
+    # short or empty.
     return width > 1 and count(data, separator) == lines * (width - 1)
 
 
 @dataclass(frozen=True)
 class RowCut:
-    """How the rows of a text are cut into fields."""
+    """How the rows of a text are split into fields."""
 
     separator: int
     width: int
-    """How many fields each has."""
+    """The number of fields of a row."""
     quoted: bool = False
 
 
 def parsed(
     data: bytes, shape: RowCut, places: Mapping[str, int], numbers: Collection[str]
 ) -> pl.DataFrame | None:
-    """Read the columns at these places, `numbers` as Float64 where they are nothing else.
+    """Read the columns at these positions; `numbers` are Float64 where all fields are numbers.
 
-    None when polars finds the text ill-formed.
+    None when polars finds the text malformed.
     """
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
@@ -88,7 +89,7 @@ def parsed(
 def _read(
     data: bytes, shape: RowCut, numbers: Collection[int], only: Collection[int] | None = None
 ) -> pl.DataFrame | None:
-    """Return columns named by their places, all of them unless only some are wanted."""
+    """Return columns named by their positions: all of them, or `only` these."""
     schema = {str(i): pl.Float64 if i in numbers else pl.String for i in range(shape.width)}
     try:
         return pl.read_csv(
@@ -109,9 +110,9 @@ def _read(
 def sieved(
     data: bytes, line: int, rows: Survey, width: int, header: bytes
 ) -> tuple[Flags, tuple[RefusedRow, ...]]:
-    """Flag the rows with a field for every column; return the others but for empty lines.
+    """Flag the rows with a field for each column; return the others, without empty lines.
 
-    A row that is the `header` once more, to the byte, is none.
+    A row that repeats the `header`, byte for byte, is refused too. `line` is the first row's line.
     """
     problems = {
         UNDECODABLE: _undecodable(data, rows),
@@ -137,7 +138,7 @@ def sieved(
 
 
 def kept(data: bytes, rows: Survey, whole: Flags) -> bytes:
-    """Return the text of the flagged rows with line ends that polars knows."""
+    """Return the text of the flagged rows, with line ends that polars recognises."""
     if len(rows.lone_returns):
         text = np.frombuffer(data, np.uint8).copy()
         text[rows.lone_returns] = ord("\n")
@@ -159,8 +160,8 @@ def from_records(
     """Return the chunk of rows that the csv module has read."""
     problems = [_problem(record, separator, header) for record in records]
     whole = [record for record, problem in zip(records, problems, strict=True) if not problem]
-    at = {name: place for place, name in enumerate(header)}
-    places = {name: at[name] for name in columns}
+    positions = {name: place for place, name in enumerate(header)}
+    places = {name: positions[name] for name in columns}
     frame = pl.DataFrame(
         {name: [record.fields[place] for record in whole] for name, place in places.items()},
         schema=dict.fromkeys(columns, pl.String),
@@ -177,7 +178,7 @@ def from_records(
 
 
 def decodable(data: bytes) -> bool:
-    """Say whether bytes are UTF-8."""
+    """Say whether bytes are valid UTF-8."""
     try:
         return data.isascii() or bool(data.decode())
     except UnicodeDecodeError:
@@ -185,7 +186,7 @@ def decodable(data: bytes) -> bool:
 
 
 def shown(raw: bytes) -> str:
-    r"""Return bytes as text, those that are not UTF-8 as `\xff`."""
+    r"""Return bytes as text; a byte that is not UTF-8 is shown as `\xff`."""
     return raw.decode(errors="backslashreplace")
 
 
@@ -194,7 +195,7 @@ def _fields(width_given: int, width: int) -> str:
 
 
 def _doubtful(frame: pl.DataFrame, places: Collection[int]) -> set[int]:
-    """Return the columns of numbers with one that is null or not finite: its text tells why."""
+    """Return the number columns with a value that is null or not finite: its text says why."""
     names = [str(place) for place in places]
     if not names:
         return set()

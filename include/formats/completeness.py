@@ -1,11 +1,11 @@
-"""Tells when the writer of a file is done.
+"""Tells whether the writer of a file has finished it.
 
-A `NAME.done` marker says so. Without one, two looks a poll apart have to see the same file, nobody
-on this machine may have it open for writing, and it has to be complete: a text's last line has its
-end, or as many fields as the header; compressed data, archives and Parquet have theirs. What stays
-incomplete but still for a minute is taken all the same: reading it will tell what is wrong. An
-object in a bucket is whole when it is listed. The triggerer imports this module, so it imports
-nothing heavy.
+A `NAME.done` marker says so. Without one, two looks one poll apart have to see the same file, no
+process on this machine may have it open for writing, and it has to be complete: the last line of a
+text has a line end, or as many fields as the header; compressed data, archives and Parquet have
+their end. A file that stays incomplete but unchanged for a minute is taken all the same: reading it
+will say what is wrong. An object in a bucket is complete when it is listed. The triggerer imports
+this module, so it imports nothing heavy.
 """
 
 import csv
@@ -28,26 +28,28 @@ POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 DONE = ".done"
 NOTES = "refused"
-"""The folder of a landing place in which its senders are told what was refused."""
+"""The folder of a landing place in which senders read what was refused."""
 CLAIMED = ".claimed"
 """The folder of a landing place that holds the files of the run in progress."""
 _TEMPORARY = (".part", ".tmp", "~", DONE)
+"""How names of files end that are not deliveries yet."""
 _LONGEST_NAME = 255
-"""In bytes: what a disk takes, and every delivery may come to stand on one."""
+"""Bytes of a name that a file system accepts; any delivery may be written to one."""
 _WINDOW = 2**20
+"""Bytes of the start and of the end of a file that are looked at."""
 
 
 class Lookout:
-    """Looks at one landing place again and again and remembers what it saw."""
+    """Looks at one landing place repeatedly and remembers the previous look."""
 
     def __init__(self, store: Store) -> None:
-        """`store` need not be there yet."""
+        """Watch the place of `store`, which need not exist yet."""
         self._store = store
         self._before: dict[str, Entry] = {}
         self._complete: dict[Entry, bool] = {}
 
     def look(self) -> list[Entry]:
-        """Return the deliveries that may be taken: settled, or marked as done; oldest first."""
+        """Return the deliveries that may be taken, complete or marked as done, the oldest first."""
         seen = self._store.look()
         now = {entry.name: entry for entry in seen if not why_ignored(entry.name)}
         marked = {entry.name.removesuffix(DONE) for entry in seen if entry.name.endswith(DONE)}
@@ -61,7 +63,7 @@ class Lookout:
         return sorted(settled, key=lambda entry: (entry.modified, entry.name))
 
     def seen(self) -> int:
-        """Return how many deliveries the last look saw, settled or not."""
+        """Return how many deliveries the last look saw, complete or not."""
         return len(self._before)
 
     def _is_done(self, entry: Entry) -> bool:
@@ -71,7 +73,7 @@ class Lookout:
             with self._store.open(entry.name) as file:
                 if _open_for_writing(file.fileno()):
                     return False
-                # Either sign: a clock that was set back must not hold a file for ever.
+                # Absolute, so that a clock that was set back does not hold a file for ever.
                 still = abs(time.time() - entry.modified / 1e9) > PATIENCE_SECONDS
                 return still or self._is_complete(entry, file)
         except OSError:  # withdrawn while we looked, or not to be read: that harms no other file
@@ -84,7 +86,7 @@ class Lookout:
 
 
 def why_ignored(name: str) -> str:
-    """Say why a name in a landing place is that of no delivery; empty when it is that of one."""
+    """Say why a name in a landing place is not that of a delivery; empty when it is."""
     if name.startswith("."):
         return "names that begin with a dot are hidden"
     ending = next((one for one in _TEMPORARY if name.endswith(one)), None)
@@ -96,12 +98,12 @@ def why_ignored(name: str) -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is one that writers hide behind, so that nobody misses what bears it."""
+    """Say whether a name marks a file that is still being written."""
     return name.startswith(".") or name.endswith(_TEMPORARY)
 
 
 def is_complete(name: str, file: BinaryIO) -> bool:
-    """Say whether a file's data reach their end, as far as its kind lets one tell."""
+    """Say whether a file's data reach their end, as far as its format shows."""
     packed, kind = packing(name), format_of(name)
     if packed == "zip":
         return has_zip_end(_ends(file)[1])
@@ -118,15 +120,15 @@ def is_complete(name: str, file: BinaryIO) -> bool:
 
 
 def _open_for_writing(descriptor: int) -> bool:
-    """Say whether a process on this machine may still write to a file; False where none can tell.
+    """Say whether a process on this machine may still write to a file; False where unknown.
 
     Linux grants a read lease only on a file that nobody has open for writing.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:
-        # Who opens the file while we hold the lease makes the kernel signal us: one that is
-        # ignored by default, instead of one that ends the process.
+        # A process that opens the file while the lease is held makes the kernel signal this one:
+        # with SIGURG, which is ignored by default, instead of SIGIO, which ends the process.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -141,7 +143,7 @@ def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     """Judge a file by its first and its last megabyte."""
     if kind == "parquet":
         return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
-    # In two or four bytes a letter zeros may follow the line end.
+    # In UTF-16 and UTF-32 zero bytes may follow the line feed.
     if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head):
         return True
     if b"\0" not in head and foreign_text(head):
@@ -151,7 +153,7 @@ def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
         return _is_json(last)
     header = head.partition(b"\n")[0]
     separator = chr(max(SEPARATORS, key=header.count))
-    # A header that is all there is says nothing of what should follow.
+    # A header alone does not show what should follow.
     return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
 
 

@@ -1,9 +1,9 @@
 """Delimited text in UTF-8: a header line unless the spec names the columns, RFC 4180 quotes.
 
-Three ways to read a block give the same rows to the bit. Most blocks are plain and go to polars as
-they are; `survey` takes out of the others what polars would misread, bad rows among it; what is
-left over goes through the csv module. So does the rest of a file with very many stray quotes, or
-with a field that is too long.
+A block is read in one of three ways, which give identical rows. Most blocks are plain and go to
+polars as they are. From the others `survey` first removes what polars would misread, among it the
+bad rows. What is left over goes through the csv module, as does the rest of a file with very many
+stray quotes, or with a field that is too long.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -56,18 +56,18 @@ class _Block:
     data: bytes
     line: int
     lines: int
-    """How many line feeds it has."""
+    """The number of its line feeds."""
     rows: Survey | None
-    """Where it had to be made already."""
+    """Its survey, where that was needed already."""
 
 
 class DelimitedTable:
-    """A `Table` of delimited text; `pieces` are its bytes."""
+    """A `ParsedTable` of delimited text; `pieces` are its bytes."""
 
     kinds = None
 
     def __init__(self, pieces: Iterator[bytes], stated: Stated, size: int) -> None:
-        """Read the start; FileRefusedError when there is no header, nor names in the spec."""
+        """Read the header; raises FileRefusedError when there is none, nor names in the spec."""
         self._pieces, self._size, self._ended = pieces, size, False
         self._held = b""
         self._fill(2 * HEADER_BYTES)
@@ -84,7 +84,7 @@ class DelimitedTable:
 
     @property
     def separator(self) -> str:
-        """What its rows are cut into fields at."""
+        """The character that separates the fields of a row."""
         return chr(self._separator)
 
     def has(self, column: str) -> bool:
@@ -102,7 +102,7 @@ class DelimitedTable:
         return from_records(records, self._separator, self.columns, columns)
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
-        """Yield line and raw text of the rows ahead that start at these lines."""
+        """Yield line and raw text of the rows ahead that start on these lines."""
         for block in self._blocks:
             rows = block.rows or survey(block.data, self._separator)
             numbers = block.line + rows.line_offsets
@@ -114,7 +114,7 @@ class DelimitedTable:
                 yield record.line, shown(record.raw)
 
     def _fill(self, size: int) -> None:
-        """Hold at least `size` bytes, or all that is left."""
+        """Buffer at least `size` bytes, or all that are left."""
         parts, length = [self._held], len(self._held)
         while length < size and not self._ended:
             piece = next(self._pieces, None)
@@ -124,7 +124,7 @@ class DelimitedTable:
         self._held = b"".join(parts)
 
     def _block(self) -> _Block | None:
-        """Return the next whole rows; None at the end or where only the csv module may go on."""
+        """Return the next whole rows; None at the end, or where only the csv module may go on."""
         size, self._next_size = self._next_size, self._size
         most_lines = MOST_LINES
         while self._records is None:
@@ -145,24 +145,24 @@ class DelimitedTable:
         return None
 
     def _skip_empty_lines(self) -> None:
-        """Leave out the empty lines that come next, in one go however many they are."""
+        """Drop the empty lines that come next, all of them in one go."""
         if not self._held.startswith((b"\n", b"\r")):
             return
         rest = self._held.lstrip(_LINE_ENDS)
         gap = self._held[: len(self._held) - len(rest)]
-        # Whether a carriage return at the very end stands alone, the next byte tells.
+        # A carriage return at the end of the buffer may be half of CRLF: the next byte tells.
         if not rest and not self._ended:
             gap = gap.removesuffix(b"\r")
         self._line += count(gap, ord("\n")) + _lone_returns(gap)
         self._held = self._held[len(gap) :]
 
     def _cut(self, text: bytes, lines: int) -> _Block | None:
-        """Return the whole rows that a text starts with; None where more is needed, or given up."""
+        """Return the whole rows at the start of a text; None where more is needed, or given up."""
         last = self._ended and len(self._held) == len(text)
         if last and not text.endswith((b"\n", b"\r")):
             text, lines = text + b"\n", lines + 1
         data, rows = self._surveyed(text, last=last)
-        # polars takes a mark at the start of what it reads for no part of the first field.
+        # polars drops a byte order mark at the start of what it reads from the first field.
         if text.startswith(BOM) or (rows and rows.longest_field > LONGEST_FIELD):
             self._give_up()
             return None
@@ -177,7 +177,7 @@ class DelimitedTable:
         return block
 
     def _surveyed(self, text: bytes, *, last: bool) -> tuple[bytes, Survey | None]:
-        """Return the whole rows that a text starts with, and where they are if that was needed."""
+        """Return the whole rows at the start of a text, and their survey where it was needed."""
         if b'"' in text:
             rows = survey(text, self._separator, self._line, last=last)
             return text[: rows.size], rows
@@ -216,28 +216,31 @@ class DelimitedTable:
         whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
         data = kept(block.data, rows, whole)
         frame = parsed(data, RowCut(separator, width, rows.quoted), places, numbers)
-        at = np.flatnonzero(whole)
-        if data.startswith(BOM) or frame is None or frame.height != len(at):
+        positions = np.flatnonzero(whole)
+        if data.startswith(BOM) or frame is None or frame.height != len(positions):
             records = list(careful(split_all(block.data), separator, block.line))
             return from_records(records, separator, self.columns, columns)
-        lines = pl.Series(block.line + rows.line_offsets[at], dtype=pl.Int64)
+        lines = pl.Series(block.line + rows.line_offsets[positions], dtype=pl.Int64)
         return Chunk(
-            frame, lines, lambda chosen: raw_texts(block.data, rows, at[list(chosen)]), broken
+            frame,
+            lines,
+            lambda chosen: raw_texts(block.data, rows, positions[list(chosen)]),
+            broken,
         )
 
 
 def split_all(data: bytes) -> list[bytes]:
-    """Return the lines of a text with their ends."""
+    """Return the lines of a text with their line ends."""
     return data.splitlines(keepends=True)
 
 
 def _lone_returns(text: bytes) -> int:
-    """Count the carriage returns that end a line by themselves."""
+    """Count the carriage returns that end a line on their own."""
     return count(text, ord("\r")) - text.count(b"\r\n") if b"\r" in text else 0
 
 
 def _with_few_lines(text: bytes, most: int) -> tuple[bytes, int]:
-    """Return a text or the start of it with few line ends, and its line feeds."""
+    """Return a text, or the start of it, with at most `most` line ends, and its line feeds."""
     while True:
         feeds = count(text, ord("\n"))
         if feeds + (count(text, ord("\r")) if b"\r" in text else 0) <= most:
@@ -246,7 +249,7 @@ def _with_few_lines(text: bytes, most: int) -> tuple[bytes, int]:
 
 
 def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:
-    """Return the chunk of a block in which every line is a row."""
+    """Return the chunk of a block in which each line is a row."""
 
     def raw(chosen: Sequence[int]) -> list[str]:
         ends = feeds(block.data)

@@ -1,4 +1,4 @@
-"""What a file is that holds no table which is read here, by its first bytes, in plain words.
+"""Recognises files that hold no table Ratchet reads, by their first bytes, and says what to do.
 
 The triggerer imports this module.
 """
@@ -48,7 +48,7 @@ _STARTS: dict[bytes, str] = {
     b"\0\x01\0\0Standard ": _TABLE.format("an Access database"),
     b"\x7fELF": "a program: send the rows as CSV",
 }
-# Letters that may begin a header too, so what follows has to tell.
+# These may begin a header too, so what follows is checked as well.
 _PATTERNS: dict[re.Pattern[bytes], str] = {
     re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): _PACK_ONCE.format("bzip2 data", ".bz2"),
     re.compile(rb"PAR1[\x00-\x08\x0e-\x1f]"): "Parquet data under another name: name the file "
@@ -73,13 +73,13 @@ _MOST_CONTROL_SHARE = 1 / 8
 
 
 def foreign_data(head: bytes) -> str | None:
-    """Say what a file is that begins so and what to do, None when it may hold text."""
+    """Say what a file is that begins so, and what to do; None when it may hold text."""
     known = next((what for start, what in _STARTS.items() if head.startswith(start)), None)
     return known or next((what for start, what in _PATTERNS.items() if start.match(head)), None)
 
 
 def foreign_text(head: bytes) -> str | None:
-    """Say what a text in UTF-8 is that begins so and what to do, None when it may hold rows."""
+    """Say what a UTF-8 text is that begins so, and what to do; None when it may hold rows."""
     if _MARKUP.match(head):
         if b"Excel.Sheet" in head or b"urn:schemas-microsoft-com:office:spreadsheet" in head:
             return "an Excel workbook saved as XML: save its sheet as CSV"
@@ -106,24 +106,24 @@ def looks_like_json(head: bytes) -> bool:
 
 
 def another_encoding(head: bytes, encoding: str) -> str | None:
-    """Say that a text is in another encoding than the spec states, None when it may be in it."""
-    found = marked(head)
-    if found is None and encoding in {"utf-8", "ascii"} and looks_like_utf_16(head):
-        found = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
-    if found is None and encoding.startswith(_WIDE) and head and b"\0" not in head:
+    """Say that a text is not in the encoding of the spec; None when it may be."""
+    actual = marked(head)
+    if actual is None and encoding in {"utf-8", "ascii"} and looks_like_utf_16(head):
+        actual = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+    if actual is None and encoding.startswith(_WIDE) and head and b"\0" not in head:
         return (
             f"the text is not {encoding.upper()} as the spec states: save it as that, or as UTF-8 "
             "with a byte order mark"
         )
-    if found is None and must_be_utf_8(head, encoding):
+    if actual is None and must_be_utf_8(head, encoding):
         return (
             f"the text is UTF-8, not {encoding.upper()} as the spec states: save it as that, or "
             "with a byte order mark, or take `encoding` out of the spec"
         )
-    if found in {None, "utf-8", encoding} or found.startswith(f"{encoding}-"):
+    if actual in {None, "utf-8", encoding} or actual.startswith(f"{encoding}-"):
         return None
-    # With a mark the order of the bytes need not be stated.
-    stated = found.removesuffix("-le").removesuffix("-be") if marked(head) else found
+    # Where there is a byte order mark, the spec need not state the byte order.
+    stated = actual.removesuffix("-le").removesuffix("-be") if marked(head) else actual
     return (
         f"the text is {stated.upper()}, not {encoding.upper()}: save it as UTF-8, or state "
         f'encoding = "{stated}" under [data] in the spec'

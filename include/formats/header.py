@@ -1,4 +1,4 @@
-"""Where the rows of delimited text begin, and at what they are cut into columns."""
+"""Finds where the rows of delimited text begin, and the character that separates its columns."""
 
 import re
 from collections.abc import Iterator
@@ -13,35 +13,36 @@ from include.formats.suffixes import SEPARATORS
 
 _NAMES = {ord("\t"): "a tab"}
 _SAID = re.compile(rb'"?sep=([^\w"\r\n])\1*+"?(?:\1| )*+(\r\n|\n|\r|$)', re.IGNORECASE)
-"""Excel's own line, which says what separates the columns; some fill it up to the table's width."""
+"""Excel's own line that states the separator; some programs pad it to the table's width."""
 _LOOKED_AT = 100
+"""Rows that are tried with each separator."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What stands before the rows of a file, and what it says of them."""
+    """What comes before the rows of a file, and what it states."""
 
     columns: tuple[str, ...]
     separator: int
     text: str
-    """What a file of these rows begins with."""
+    """What a file with rows of this one has to begin with."""
     used: int
     """Bytes before the first row."""
     line: int
-    """The first row's."""
+    """The line of the first row, from 1."""
     header: bytes = b""
-    """The header line as it stands in the file, without its end."""
+    """The header line as it is in the file, without its line end."""
 
 
 def read_start(text: bytes, stated: Stated) -> Start:
-    """Read the start of a text without a mark; FileRefusedError when it has no header.
+    """Read the start of a text without a byte order mark; raises FileRefusedError without header.
 
-    The separator is the one that the file itself states, else the one that makes the target
-    appear, or as many columns as the spec names.
+    The separator is the one that the file states, else the one with which the target is among the
+    columns, or with which there are as many columns as the spec names.
     """
-    said = _SAID.match(text)
-    before = said.group() if said else b""
-    separators = said.group(1) if said else SEPARATORS
+    own_line = _SAID.match(text)
+    before = own_line.group() if own_line else b""
+    separators = own_line.group(1) if own_line else SEPARATORS
     rows = text[len(before) : len(before) + HEADER_BYTES]
     if stated.columns is None:
         header, separator, used = read_header(rows, stated.target, separators)
@@ -64,13 +65,13 @@ def read_start(text: bytes, stated: Stated) -> Start:
 def read_header(
     text: bytes, target: str, separators: bytes = SEPARATORS
 ) -> tuple[Record, int, int]:
-    """Return the header, the separator that makes the target appear, and the header's bytes.
+    """Return the header, the separator with which it names the target, and the header's bytes.
 
-    Where the target is nowhere it is the separator that makes the most fields.
+    Where the target is not found, it is the separator that makes the most fields.
     """
-    found = [(*_first_record(text, separator), separator) for separator in separators]
+    readings = [(*_first_record(text, separator), separator) for separator in separators]
     header, used, separator = max(
-        found, key=lambda item: (target in map(str.strip, item[0].fields), len(item[0].fields))
+        readings, key=lambda item: (target in map(str.strip, item[0].fields), len(item[0].fields))
     )
     _require_whole(header, used)
     return header, separator, used
@@ -90,7 +91,7 @@ def _require_whole(header: Record, used: int) -> None:
 
 
 def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
-    """Return the separator that cuts the first rows into as many fields as there are names."""
+    """Return the separator that splits the first rows into as many fields as there are names."""
     widths = {one: [len(row.fields) for row in _records(text, one)] for one in separators}
     counts = {one: found.count(len(names)) for one, found in widths.items()}
     best = [one for one in separators if counts[one] and counts[one] == max(counts.values())]
@@ -109,11 +110,11 @@ def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
 
 
 def _names_columns(first: Record, stated: Stated) -> bool:
-    """Say whether the first row of a file is a header although the spec names its columns."""
-    found = [name.strip() for name in first.fields]
-    if sorted(found) == sorted(stated.columns or ()):
+    """Say whether the first row is a header although the spec names the columns."""
+    names = [name.strip() for name in first.fields]
+    if sorted(names) == sorted(stated.columns or ()):
         return True
-    if stated.target in found:
+    if stated.target in names:
         raise FileRefusedError(
             "the first line is a header that names other columns than `data.columns` of the spec: "
             "mend the list, or take it out of the spec"
@@ -122,12 +123,12 @@ def _names_columns(first: Record, stated: Stated) -> bool:
 
 
 def _records(text: bytes, separator: int) -> list[Record]:
-    found: list[Record] = []
+    records: list[Record] = []
     try:
-        found += islice(careful(text.splitlines(keepends=True), separator, 1), _LOOKED_AT)
+        records += islice(careful(text.splitlines(keepends=True), separator, 1), _LOOKED_AT)
     except FileRefusedError:  # a field beyond all measure: reading on will tell its line
-        return found
-    return found
+        return records
+    return records
 
 
 def _first_record(text: bytes, separator: int) -> tuple[Record, int]:

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line; its values are read as the text they would have in a CSV."""
+"""JSON lines, one object a line; values are read as the texts that a CSV file would hold."""
 
 import json
 import re
@@ -25,23 +25,24 @@ from include.text.encodings import BOM
 NOT_JSON = "not JSON"
 NESTED = "a nested value"
 MOST_CELLS = 1 << 22
-"""So many values are worked on at a time: a key that most objects leave out is one in each row."""
+"""Values read at a time: a key that most objects leave out is a value in each row all the same."""
 MOST_CELLS_PER_BYTE = 100
-"""Beyond that so many may stand for each byte, absent keys counted."""
+"""Beyond MOST_CELLS, the values that a byte of the file may stand for, absent keys counted."""
 Fields = dict[str, str | None]
+"""The values of an object as texts, by key."""
 _LINE = re.compile(rb"[^\r\n]+")
 _WINDOW = 1 << 20
 
 
 class JsonLinesTable:
-    """A `Table` of JSON lines; its columns are the keys of its first chunk."""
+    """A `ParsedTable` of JSON lines; its columns are the keys of its first chunk."""
 
     kinds = None
     start = None
     separator = None
 
     def __init__(self, pieces: Iterator[bytes], size: int) -> None:
-        """Read the first lines; FileRefusedError when no object is among them."""
+        """Read the first lines; raises FileRefusedError when none of them is an object."""
         self._lines = _numbered(_without_mark(pieces))
         self._size = size
         self._cells = self._bytes = 0
@@ -64,19 +65,19 @@ class JsonLinesTable:
             )
 
     def has(self, column: str) -> bool:
-        """Say that a key may come late, whichever it is."""
+        """Return True for any key: it may appear late in the file."""
         del column
         return True
 
     def every_key(self) -> tuple[str, ...]:
-        """Read to the end and return the keys of all objects; the table is used up then."""
+        """Read to the end and return the keys of all objects; the table is exhausted then."""
         keys = dict.fromkeys(self.columns)
         self._first = None
         while lines := self._some(self._size):
             for _, text in lines:
-                found = _object(text)
-                if not isinstance(found, str) and not found.keys() <= keys.keys():
-                    keys |= dict.fromkeys(found)
+                fields = _object(text)
+                if not isinstance(fields, str) and not fields.keys() <= keys.keys():
+                    keys |= dict.fromkeys(fields)
                     require_few_columns(len(keys))
         return tuple(keys)
 
@@ -91,17 +92,17 @@ class JsonLinesTable:
         return _chunk(lines[:rows], columns) if lines else None
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
-        """Yield line and raw text of the rows ahead that stand in these lines."""
+        """Yield line and raw text of the rows ahead that are on these lines."""
         while batch := self._next():
             yield from ((line, shown(text)) for line, text in batch if line in lines)
 
     def _next(self, rows: int | None = None) -> list[tuple[int, bytes]]:
-        """Return the lines that told the columns, all of them, then at most so many of the next."""
+        """Return the lines that gave the columns, all of them, then at most `rows` of the next."""
         first, self._first = self._first, None
         return first or self._some(self._size, rows)
 
     def _require_dense(self, lines: Sequence[tuple[int, bytes]], columns: int) -> None:
-        """Refuse objects that leave nearly all keys out: each is a value in memory all the same."""
+        """Refuse objects that leave out nearly all keys: an absent value takes memory too."""
         self._bytes += sum(len(text) for _, text in lines)
         self._cells += len(lines) * columns
         if self._cells > max(MOST_CELLS, MOST_CELLS_PER_BYTE * self._bytes):
@@ -138,17 +139,17 @@ def _chunk(lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
 
 
 def _object(text: bytes) -> Fields | str:
-    """Return an object's values as text, or why the line is none."""
+    """Return an object's values as texts, or why the line is none."""
     if not decodable(text):
         return UNDECODABLE
     try:
-        # Numbers keep the digits they are written with.
-        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        # As texts, numbers keep the digits that they are written with.
+        value = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         return NOT_JSON
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return NOT_JSON
-    return _texts(found)
+    return _texts(value)
 
 
 def _texts(values: dict[str, Any]) -> Fields | str:
@@ -157,7 +158,7 @@ def _texts(values: dict[str, Any]) -> Fields | str:
         if isinstance(value, dict | list):
             return NESTED
         text = str(value).lower() if isinstance(value, bool) else value
-        # JSON can escape halves of characters, which no text can hold.
+        # JSON can escape lone surrogates, which no text can hold.
         if not _writable(key) or (text is not None and not _writable(text)):
             return UNDECODABLE
         fields[key] = text
@@ -189,7 +190,7 @@ def _numbered(pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     for piece in pieces:
         for start in range(0, len(piece), _WINDOW):
             held += piece[start : start + _WINDOW]
-            # Whether a carriage return at the very end stands alone, the next byte tells.
+            # A carriage return at the end may be half of CRLF: the next byte tells.
             end = max(held.rfind(b"\n"), held.rfind(b"\r", 0, len(held) - 1)) + 1
             yield from _lines_of(held[:end], line)
             line += _line_ends(held[:end])

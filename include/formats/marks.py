@@ -1,4 +1,4 @@
-"""Quotes, separators and line ends of a text, and where a quote does not stand as it should."""
+"""Bitmaps of the quotes, separators and line ends of a text, and of quotes that are misplaced."""
 
 import re
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ from include.formats.bits import (
 
 LF, CR, QUOTE = b'\n\r"'
 _NEAR = 256
-"""In words: how far an odd quote is looked for at first."""
+"""Words in which a misplaced quote is looked for first."""
 
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of a text that starts with a row, as bits; `inside` is changed by `settle`."""
+    """The marks of a text that starts with a row, as bitmaps; `settle` changes `inside`."""
 
     length: int
     separators: Bits
     line_ends: Bits
     inside: Bits
-    """What stands between quotes, opening ones included."""
+    """The bytes between quotes, opening quotes included."""
     bad_opening: Bits
-    """Quotes that may not open a field: what stands before them is no border of one."""
+    """Quotes that may not open a field, because no separator or line end precedes them."""
     bad_closing: Bits
-    """Quotes that may not close one."""
+    """Quotes that may not close a field, because none follows them."""
 
     @property
     def is_open(self) -> bool:
@@ -44,7 +44,7 @@ class Marks:
         return is_set(self.inside, self.length - 1)
 
     def odd_quote(self, start: int) -> int | None:
-        """Return the first quote from `start` on that neither opens, closes nor doubles one."""
+        """Return the first quote from `start` on that is misplaced, None where there is none."""
         word, step = start >> 6, _NEAR
         while word < len(self.inside):
             some = slice(word, word + step)
@@ -56,14 +56,14 @@ class Marks:
         return None
 
     def rows_end(self, stop: int) -> int:
-        """Return where the last row ends whose line end stands before `stop`; 0 if none does."""
+        """Return the end of the last row whose line end comes before `stop`; 0 for none."""
         place = last_place(self.line_ends, self.inside, stop)
         return 0 if place is None else place + 1
 
     def settle(self, start: int, stop: int, end: int) -> None:
-        """Make one row of what the csv module reads as one, its line end from `stop` to `end`."""
+        """Mark what the csv module reads as one row; its line end is from `stop` to `end`."""
         if is_set(self.inside, end - 1):
-            # Behind it is outside, as at the start of any row.
+            # The text behind it is outside quotes, as at the start of any row.
             turn(self.inside, end)
         assign(self.inside, start, stop, value=True)
         assign(self.inside, stop, end, value=False)
@@ -77,7 +77,8 @@ def marks(text: bytes, separator: int) -> Marks:
     quotes, separators = equal(data, QUOTE), equal(data, separator)
     feeds = equal(data, LF)
     returns = equal(data, CR) if b"\r" in text else np.zeros_like(feeds)
-    # A quote beside one that opens has closed the one before: the two are a doubled quote.
+    # In a doubled quote the first one closes and the second one opens again, so quotes count as
+    # borders too.
     borders = quotes | separators | feeds | returns
     before, after = preceding(borders), following(borders)
     before[0] |= np.uint64(1)
@@ -93,7 +94,7 @@ def marks(text: bytes, separator: int) -> Marks:
 
 
 def regular(row: bytes, separator: int) -> bool:
-    """Say whether every quote of a row opens, closes or doubles one as RFC 4180 has it."""
+    """Say whether every quote of a row opens, closes or escapes one as in RFC 4180."""
     return _regular(separator).fullmatch(row) is not None
 
 

@@ -1,4 +1,4 @@
-"""Which format a file has, by its name, and that its bytes are what the name says."""
+"""Opens a delivery by the format that its name states, and checks that its bytes agree."""
 
 from collections.abc import Collection, Iterator
 from itertools import chain
@@ -26,10 +26,10 @@ _PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 
 
 def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTES) -> ParsedTable:
-    """Open a delivery that is called `name`; FileRefusedError when it has no table in it.
+    """Open a delivery called `name`; raises FileRefusedError when it has no table in it.
 
-    `suffixes` tells format and packing by the name; what the bytes are beside that is refused in
-    plain words. `size` is how many bytes are worked on at a time.
+    `suffixes` derives format and packing from the name; bytes that are something else are refused
+    with a message that says what they are. `size` is how many bytes are processed at a time.
     """
     packed, kind = packing(name), format_of(name)
     file.seek(0)
@@ -48,7 +48,7 @@ def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTE
 
 
 def all_columns(file: BinaryIO, name: str, stated: Stated, size: int) -> tuple[str, ...]:
-    """Return every column of a delivery; JSON lines are read to their end for the late ones."""
+    """Return every column of a delivery; JSON lines are read to the end for late keys."""
     table = open_table(file, name, stated, size)
     return table.every_key() if isinstance(table, JsonLinesTable) else table.columns
 
@@ -56,7 +56,7 @@ def all_columns(file: BinaryIO, name: str, stated: Stated, size: int) -> tuple[s
 def raw_texts(
     file: BinaryIO, name: str, lines: Collection[int], stated: Stated, size: int = BLOCK_BYTES
 ) -> dict[int, str]:
-    """Return the raw texts of the rows that start at these lines.
+    """Return the raw texts of the rows that start on these lines, by line.
 
     A row that spans lines is whole; a row of Parquet is its JSON text. `stated` is what
     `open_table` was given.
@@ -77,7 +77,7 @@ def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> ParsedTable
 
 
 def _kind_in_zip(file: BinaryIO, name: str) -> Format:
-    """Return the format of the file in an archive whose own name may not tell."""
+    """Return the format of the file in an archive, whose own name may not state it."""
     try:
         inside = only_member(file).name
     except (EOFError, DamagedZipError):
@@ -114,7 +114,7 @@ def _require(what: str | None) -> None:
 
 
 def _peeked(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return how the bytes start, and all of them."""
+    """Return the first HEAD_BYTES bytes, and all pieces again from the start."""
     head, taken = b"", []
     for piece in pieces:
         head += piece[: HEAD_BYTES - len(head)]

@@ -1,7 +1,7 @@
-"""The bytes of a delivery, unpacked as they are needed: a small file may hold a huge one.
+"""Unpacks a delivery as its bytes are needed, because a small file may unpack to a huge one.
 
-What comes out is bounded by what goes in, so a bomb costs a second and no memory. The triggerer
-imports this module.
+The output is bounded relative to the input, so a decompression bomb costs a second and no memory.
+The triggerer imports this module.
 """
 
 import bz2
@@ -16,13 +16,15 @@ from include.errors import FileRefusedError
 from include.formats.zipped import DamagedZipError, only_member
 
 FREE_BYTES = 128 << 20
-"""So much may come out of any packed file."""
+"""Bytes that any packed file may unpack to."""
 MOST_EXPANDED = 200
-"""Beyond that, so many bytes may come out for each that went in. Tables reach 5 to 50; what is
-nearly constant reaches 100."""
+"""Beyond FREE_BYTES, bytes that may come out for each that went in. Tables reach 5 to 50, nearly
+constant ones 100."""
 FREE_LINES = 1 << 22
+"""Lines that any packed file may unpack to."""
 MOST_LINES = 16
-"""The same for lines, each of which costs time however short it is."""
+"""Beyond FREE_LINES, lines that may come out for each byte that went in: a line costs time however
+short it is."""
 _LARGEST_WINDOW = 1 << 27
 _MAGIC_BYTES = 4
 _PIECE_BYTES = 1 << 20
@@ -31,15 +33,16 @@ _BZIP2_END, _BZIP2_END_BYTES = 0x177245385090, 11
 
 @dataclass(frozen=True)
 class _Packing:
-    """A stream of members, each with an end of its own, that are unpacked one after another."""
+    """A stream of members, each with an end of its own, unpacked one after another."""
 
     member: Callable[[], Any]
-    """Makes what unpacks a member: it has `eof` and `unused_data`."""
+    """Makes the decompressor of a member, which has `eof` and `unused_data`."""
     pieces: Callable[[Any, bytes], Iterator[bytes]]
-    """Unpacks some bytes of a member to pieces of 16 MiB at most, mostly far less."""
+    """Decompresses some bytes of a member into pieces of at most 16 MiB, mostly far less."""
     starts: Callable[[bytes], bool]
+    """Says whether a member starts with these bytes."""
     sip: int
-    """How many bytes those are."""
+    """Bytes that are decompressed at a time."""
 
 
 class TooMuchInsideError(FileRefusedError):
@@ -49,8 +52,8 @@ class TooMuchInsideError(FileRefusedError):
 def unpacked(file: BinaryIO, packing: str, size: int) -> Iterator[bytes]:
     """Yield the content of a file in pieces of about `size` bytes or more.
 
-    `packing` is what `suffixes.packing` says. Raises FileRefusedError when the packing is damaged,
-    ends too soon or holds more than a table ever does.
+    `packing` is what `suffixes.packing` returns. Raises FileRefusedError when the packed data are
+    damaged, truncated or expand to more than a table ever does.
     """
     if not packing:
         return _plain(file, size)
@@ -58,8 +61,8 @@ def unpacked(file: BinaryIO, packing: str, size: int) -> Iterator[bytes]:
 
 
 def has_bzip2_end(tail: bytes) -> bool:
-    """Say whether a bzip2 file whose last bytes these are was written to its end."""
-    # The mark and a checksum of 32 bits may begin at any bit of the last bytes.
+    """Say whether a bzip2 file with these last bytes was written to its end."""
+    # bzip2 is a stream of bits: its end mark and a 32-bit checksum may begin at any bit of a byte.
     bits = int.from_bytes(tail[-_BZIP2_END_BYTES:], "big")
     return any(bits >> 32 + shift & 0xFFFFFFFFFFFF == _BZIP2_END for shift in range(8))
 
@@ -77,12 +80,12 @@ def _contents(file: BinaryIO, packing: str) -> Iterator[bytes]:
 
 
 def _members(file: BinaryIO, packing: _Packing) -> Iterator[bytes]:
-    """Unpack member after member: the libraries' own readers take a cut-off one for a whole."""
+    """Unpack member by member: the libraries' own readers accept a truncated member as whole."""
     member, at_start = packing.member(), True
     while sip := file.read(packing.sip):
         while sip:
             if member is None:
-                # Tapes and disks fill their last block up with zeros.
+                # Tapes and disks pad their last block with zeros.
                 sip = sip.lstrip(b"\0")
                 sip += file.read(_MAGIC_BYTES) if 0 < len(sip) < _MAGIC_BYTES else b""
                 if not sip:
@@ -129,7 +132,7 @@ def _gathered(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 def _refusing(pieces: Iterator[bytes], packing: str) -> Iterator[bytes]:
-    """Turn what the libraries raise on a damaged file into a refusal."""
+    """Turn the errors that the libraries raise for a damaged file into a refusal."""
     try:
         yield from pieces
     except EOFError as error:
@@ -141,7 +144,7 @@ def _refusing(pieces: Iterator[bytes], packing: str) -> Iterator[bytes]:
 
 
 class _DamagedBzip2Error(Exception):
-    """Apart from OSError, which is also what a broken disk raises."""
+    """Bzip2 data are damaged; told apart from OSError, which a broken disk raises too."""
 
 
 def _at_once(member: Any, sip: bytes) -> Iterator[bytes]:
@@ -171,7 +174,7 @@ def _zstd_pieces(member: Any, sip: bytes) -> Iterator[bytes]:
 
 
 def _window(frame: bytes) -> int:
-    """Return how many bytes of what came before a zstd frame goes back to; 0 when unknown."""
+    """Return the window of a zstd frame in bytes: how far back it refers; 0 when unknown."""
     try:
         window: int = zstandard.get_frame_parameters(frame).window_size
     except zstandard.ZstdError:
@@ -180,7 +183,7 @@ def _window(frame: bytes) -> int:
 
 
 def _is_zstd(data: bytes) -> bool:
-    # The second kind of frame holds something else than data, and is skipped.
+    # The second magic number is that of a skippable frame, which holds no data.
     return data.startswith(b"\x28\xb5\x2f\xfd") or data[1:4] == b"\x2a\x4d\x18"
 
 

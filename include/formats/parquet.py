@@ -1,4 +1,4 @@
-"""Parquet: columns that know their types, read a batch of rows at a time."""
+"""Parquet files: columns with types of their own, read a batch of rows at a time."""
 
 import json
 import os
@@ -21,12 +21,13 @@ from include.formats.records import LONGEST_FIELD
 
 _CELL_BYTES = 8
 _LEAST_CELL_BYTES = 2
-"""What a value takes in a text, its separator included."""
+"""Bytes of a value in a text, with its separator."""
 _TEXT_BYTES = 64 << 20
-"""So much text is taken out of a file at a time."""
+"""Bytes of text that are decoded at a time."""
 _BUFFER_BYTES = 1 << 18
 _FEWEST_ROWS, _MOST_ROWS = 256, 1 << 16
 _FIRST_ROW_LINE = 2
+"""As in a text with a header line, so that line numbers mean the same in every format."""
 _BYTE_ARRAY, _PREFIXED = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
 _KINDS: Mapping[Held, tuple[Callable[[Any], bool], ...]] = {
     "number": (types.is_integer, types.is_floating, types.is_decimal),
@@ -38,13 +39,13 @@ _KINDS: Mapping[Held, tuple[Callable[[Any], bool], ...]] = {
 
 
 class ParquetTable:
-    """A `Table` of a Parquet file; a row's line is its number, the first row's being 2."""
+    """A `ParsedTable` of a Parquet file; the line of a row is its number plus one, from 2."""
 
     start = None
     separator = None
 
     def __init__(self, file: BinaryIO, size: int) -> None:
-        """Read the schema; FileRefusedError when it cannot be read, or holds more than it may."""
+        """Read the schema; raises FileRefusedError when it is damaged, or holds too much."""
         with _refusing():
             footer = pq.read_metadata(file)
             _require_bounded(footer, file.seek(0, os.SEEK_END))
@@ -62,7 +63,7 @@ class ParquetTable:
         return column in self.kinds
 
     def read(self, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
-        """Return the next rows, see `Table`; None at the end."""
+        """Return the next rows, see `ParsedTable.read`; None at the end."""
         batch = next(self._batches, None)
         if batch is None:
             return None
@@ -86,7 +87,7 @@ class ParquetTable:
         held: list[Any] = []
         with _refusing():
             for batch in self._few_at_a_time(rows):
-                # Nothing that reads a text later on looks whether it is UTF-8.
+                # Later code relies on texts being UTF-8 and does not check it.
                 batch.validate(full=True)
                 held.append(batch)
                 if sum(one.num_rows for one in held) >= rows or batch.nbytes > _TEXT_BYTES:
@@ -96,7 +97,7 @@ class ParquetTable:
                 yield pa.concat_batches(held)
 
     def _few_at_a_time(self, rows: int) -> Iterator[Any]:
-        """Yield batches that are no larger than `rows` and no longer than memory allows."""
+        """Yield batches of at most `rows` rows, fewer where long texts take much memory."""
         for group in range(self._file.num_row_groups):
             longest = max(1, self._lengths.longest(group))
             few = max(1, min(rows, _TEXT_BYTES // longest))
@@ -108,16 +109,16 @@ class ParquetTable:
         if kind == "date":
             return pl.Series(name, typed.days(column), dtype=pl.Float64)
         if kind in {"number", "truth"}:
-            made = typed.numbers(column) if is_number else typed.texts(column)
-            return pl.Series(name, made, dtype=pl.Float64 if is_number else pl.String)
+            values = typed.numbers(column) if is_number else typed.texts(column)
+            return pl.Series(name, values, dtype=pl.Float64 if is_number else pl.String)
         return pl.Series(name, column.cast(pa.large_string()), dtype=pl.String)
 
 
 class _TextLengths:
-    """How long the texts are that a file holds once and repeats by number.
+    """The lengths of texts that a file stores once in a dictionary and repeats by number.
 
-    Only these may be longer in memory than in the file: a kilobyte of it can stand for a million
-    times the same megabyte.
+    Only these can be larger in memory than in the file: a kilobyte can stand for a million copies
+    of one megabyte.
     """
 
     def __init__(self, file: BinaryIO, footer: Any) -> None:
@@ -129,7 +130,7 @@ class _TextLengths:
         self._file = pq.ParquetFile(file, metadata=footer, read_dictionary=names, **_OPTIONS)
 
     def longest(self, group: int) -> int:
-        """Return the summed lengths of the longest text of each column in a row group, in bytes."""
+        """Return the bytes of the longest text of each column of a row group, summed."""
         chunks = [self._footer.row_group(group).column(place) for place in self._places]
         prefixed: int = sum(
             chunk.total_uncompressed_size for chunk in chunks if _PREFIXED in chunk.encodings
@@ -162,7 +163,7 @@ def _longest(column: Any) -> int:
 
 
 def _require_bounded(footer: Any, size: int) -> None:
-    """Refuse a file that holds far more than its size, and more columns than are read."""
+    """Refuse a file that unpacks to far more than its size, or has too many columns."""
     require_few_columns(footer.num_columns)
     groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
     values = sum(one.num_rows for one in groups) * footer.num_columns
@@ -174,7 +175,7 @@ def _require_bounded(footer: Any, size: int) -> None:
 
 
 def _row_bytes(footer: Any, schema: Any) -> int:
-    """Return what a row takes in memory, texts left out."""
+    """Return the bytes of a row in memory, without texts."""
     fixed = sum(field.type.byte_width for field in schema if types.is_fixed_size_binary(field.type))
     return int(fixed + _CELL_BYTES * footer.num_columns)
 
@@ -197,12 +198,12 @@ def _texts(batch: Any, chosen: Sequence[int]) -> list[str]:
 
 
 def _plain(column: Any) -> list[Any]:
-    """Return the values of a column, what no Python object can be, such as a far date, as text."""
+    """Return the values of a column; one that Python cannot hold, such as a far date, as a text."""
     try:
-        found: list[Any] = column.to_pylist()
+        values: list[Any] = column.to_pylist()
     except (pa.ArrowException, ValueError, LookupError, ArithmeticError):
-        found = ["a value that cannot be shown" if one.is_valid else None for one in column]
-    return found
+        values = ["a value that cannot be shown" if one.is_valid else None for one in column]
+    return values
 
 
 def _as_text(value: Any) -> str:
@@ -211,7 +212,7 @@ def _as_text(value: Any) -> str:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what the library raises on a damaged file into a refusal."""
+    """Turn the errors that pyarrow raises for a damaged file into a refusal."""
     try:
         yield
     except (

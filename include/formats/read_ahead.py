@@ -1,4 +1,4 @@
-"""An iterator whose next item is made while the last is used: two things at a time, no more."""
+"""Reads one item ahead: a thread makes the next item while the present one is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +12,8 @@ _END: Final = object()
 def ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the items in their order; a thread makes the next one meanwhile.
 
-    What the iterator raises is raised where its item would have come. An iterator that is left
-    early is given up with the item that is being made.
+    An exception of the iterator is raised where its item would have come. Where the caller stops
+    early, the item in the making is waited for and dropped.
     """
     own: list[int] = []
     beside = ThreadPoolExecutor(1, initializer=lambda: own.append(get_ident()))

@@ -1,4 +1,4 @@
-"""The rows of delimited text as the csv module of Python reads them: it decides what text means."""
+"""The rows of delimited text as Python's csv module reads them, which defines what a text means."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -8,10 +8,12 @@ from include.errors import FileRefusedError
 from include.formats.parsed_table import LONGEST_ROW_BYTES
 
 LONGEST_FIELD = 131_072
-"""In characters; the csv module's own limit. An unclosed quote makes the rest of a file one."""
+"""Characters of a field: the csv module's own limit. An unclosed quote makes the rest of a file one
+field."""
 _WINDOW = 1 << 20
 _EMPTY = frozenset({b"\n", b"\r", b"\r\n"})
-# Fed to the csv module after the last line: inside an open quote it ends up in a field.
+# Given to the csv module after the last line: within an open quote it ends up in a field, which
+# shows that the quote was never closed.
 _END = "\0end of the file\0"
 
 
@@ -26,9 +28,9 @@ class Record(NamedTuple):
 
 
 def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Record]:
-    """Yield the rows of lines that start with a row, empty ones left out; `line` is the first's.
+    """Yield the rows of lines that start with a row, without empty ones; `line` is the first's.
 
-    Raises FileRefusedError for a field beyond LONGEST_FIELD.
+    Raises FileRefusedError for a field longer than LONGEST_FIELD.
     """
     consumed: list[bytes] = []
     first = line
@@ -59,7 +61,7 @@ def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Recor
 
 
 def split_lines(pieces: Iterable[bytes], line: int = 1) -> Iterator[bytes]:
-    """Yield lines with their ends; LF, CRLF and a lone CR end a line. `line` is the first's."""
+    """Yield lines with their ends: LF, CRLF or a lone CR. `line` is the number of the first."""
     held = b""
     for piece in pieces:
         for start in range(0, len(piece), _WINDOW):
@@ -74,7 +76,7 @@ def split_lines(pieces: Iterable[bytes], line: int = 1) -> Iterator[bytes]:
 
 
 def too_long(line: int) -> FileRefusedError:
-    """Return the refusal of a file with a row that is longer than memory allows."""
+    """Return the refusal of a file with a row of more than LONGEST_ROW_BYTES."""
     return FileRefusedError(
         f"line {line}: a row is longer than {LONGEST_ROW_BYTES >> 20} MB: a quote is never closed, "
         "or this is no text with a row a line"

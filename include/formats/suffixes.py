@@ -1,6 +1,6 @@
-"""What a file's name says of its data: how they are packed, and which format they have.
+"""Derives packing and format of a file from its name.
 
-Every suffix stands here and nowhere else, and so does what may separate the columns of a text.
+Every suffix is listed here and nowhere else, and so are the characters that may separate columns.
 The triggerer imports this module.
 """
 
@@ -19,6 +19,7 @@ _FORMATS: dict[str, Format] = {
     ".txt": "text",
 }
 SEPARATORS = b",;\t|"
+"""Characters that may separate the columns of a text."""
 _PACKINGS = ("gz", "zst", "bz2", "zip")
 
 
@@ -35,7 +36,7 @@ def bare(name: str) -> str:
 
 
 def stated_format(name: str) -> Format | None:
-    """Return the format that a name states, that of its packing left out; None when it does not."""
+    """Return the format that a name states, its packing aside; None when it states none."""
     plain = bare(name).lower()
     return next((kind for suffix, kind in _FORMATS.items() if plain.endswith(suffix)), None)
 

@@ -1,8 +1,8 @@
-"""Where the rows of a text begin and end, without reading it row by row.
+"""Finds where the rows of a text begin and end, without parsing it row by row.
 
-Quotes that stand where RFC 4180 puts them tell what is inside a field and what ends a row. A row
-with any other quote is read by the csv module, which tells where it ends; behind it all goes on as
-before. The two agree on every text, which tests hold.
+Quotes placed as RFC 4180 has them show what is inside a field and what ends a row. A row with any
+other quote is read by the csv module, which decides where it ends; behind it the search continues.
+Both ways agree on every text, which tests check.
 """
 
 from collections.abc import Iterator
@@ -17,32 +17,33 @@ from include.formats.records import LONGEST_FIELD, Record, careful
 
 Flags = NDArray[np.bool_]
 MOST_STRAY = 1 << 11
-"""A text with more rows with stray quotes is read by the csv module from there on."""
+"""Rows with stray quotes, beyond which the csv module reads the rest of a text."""
 _NEAR = 1 << 12
-"""In bytes: how much of a text is cut into lines at first."""
+"""Bytes of a text that are split into lines at first."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The rows of a block: places in its bytes, the line ends that close rows not included."""
+    """The rows of a block: positions in its bytes, without the line ends that close rows."""
 
     starts: Places
     ends: Places
     line_offsets: Places
-    """How many lines of the block stand before each row."""
+    """How many lines of the block come before each row."""
     separators: Places
     """Separators outside quotes, per row."""
     lone_returns: Places
-    """Carriage returns that end a row by themselves."""
+    """Positions of carriage returns that end a row on their own."""
     stray: Places
-    """The rows with a quote where none belongs."""
+    """Numbers of the rows with a misplaced quote."""
     unclosed: Places
-    """The row, the last of a file, whose last quote is not closed."""
+    """Number of the row, the last of a file, whose last quote is not closed."""
     size: int
-    """Where the last row ends, its line end included."""
+    """The end of the last row, its line end included."""
     quoted: bool
     longest_field: int
-    """In bytes, line ends and quotes included; rounded up to the longest row when that is short."""
+    """In bytes, line ends and quotes included; the length of the longest row where that is within
+    the limit."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> 
     The `last` text of a file ends with a line end; any other may end within a row, which is left
     out. Raises FileRefusedError for a row that the csv module refuses.
     """
-    found = marks(text, separator)
-    odd, size = _settled(found, text, separator, line, last=last)
-    closing = places(found.line_ends & ~found.inside, size)
+    text_marks = marks(text, separator)
+    odd, size = _settled(text_marks, text, separator, line, last=last)
+    closing = places(text_marks.line_ends & ~text_marks.inside, size)
     data = np.frombuffer(text, np.uint8)
     starts = np.concatenate([[0], closing[:-1] + 1])[: len(closing)].astype(np.int64)
     crlf = (data[closing] == LF) & (closing > starts) & (data[closing - 1] == CR)
-    cuts = found.separators & ~found.inside
+    cuts = text_marks.separators & ~text_marks.inside
     separators = np.diff(counts_before(cuts, closing), prepend=0)
     rows = np.searchsorted(starts, [one.start for one in odd])
     separators[rows] = [len(one.record.fields) - 1 for one in odd]
@@ -71,7 +72,7 @@ def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> 
     return Survey(
         starts,
         closing - crlf,
-        counts_before(found.line_ends, starts),
+        counts_before(text_marks.line_ends, starts),
         separators,
         closing[data[closing] == CR],
         rows[is_closed],
@@ -83,21 +84,21 @@ def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> 
 
 
 def rows_end(text: bytes) -> int:
-    """Return how many bytes of a text without quotes are rows with their line ends."""
+    """Return how many bytes of a text without quotes are whole rows with their line ends."""
     stop = _known(text)
     feed = text.rfind(b"\n", 0, stop)
     return max(feed, text.rfind(b"\r", feed + 1, stop)) + 1
 
 
 def _known(text: bytes) -> int:
-    # Whether a carriage return at the very end stands alone, the next byte tells.
+    # A carriage return at the end may be half of CRLF: the next byte tells.
     return len(text) - text.endswith(b"\r")
 
 
 def _settled(
     block_marks: Marks, text: bytes, separator: int, line: int, *, last: bool
 ) -> tuple[list[_Odd], int]:
-    """Settle the rows with odd quotes; return them, and where the last whole row ends."""
+    """Settle the rows with misplaced quotes; return them, and the end of the last whole row."""
     odd: list[_Odd] = []
     start = end = 0
     while len(odd) < MOST_STRAY:
@@ -118,7 +119,7 @@ def _settled(
 
 
 def _record(text: bytes, start: int, separator: int, line: int) -> tuple[Record, int]:
-    """Return the row that starts there, as the csv module reads it, and where the next starts."""
+    """Return the row at `start` as the csv module reads it, and the start of the next row."""
     end = start
 
     def counted() -> Iterator[bytes]:
@@ -131,12 +132,12 @@ def _record(text: bytes, start: int, separator: int, line: int) -> tuple[Record,
 
 
 def _lines(text: bytes, start: int) -> Iterator[bytes]:
-    """Yield the lines of a text from a place on, however few of them are taken."""
+    """Yield the lines of a text from `start` on; little is split ahead of what is taken."""
     size = _NEAR
     while start < len(text):
         lines = text[start : start + size].splitlines(keepends=True)
         if start + size < len(text):
-            # It may go on.
+            # The last line may continue behind the slice.
             lines.pop()
         yield from lines
         start += sum(map(len, lines))

@@ -1,4 +1,4 @@
-"""Typed columns of Parquet as the numbers or the texts that a text file would have for them."""
+"""Converts typed columns of Parquet to the numbers or texts that a text file would have."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _DAY_IN_MICROSECONDS = 86_400_000_000
 
 
 def plain(column: Any) -> Any:
-    """Return a column without a dictionary."""
+    """Return a column decoded from its dictionary, where it has one."""
     return column.dictionary_decode() if types.is_dictionary(column.type) else column
 
 
@@ -24,7 +24,7 @@ def numbers(column: Any) -> Any:
 
 
 def texts(column: Any) -> Any:
-    """Return numbers or truths as the texts that stand for them, NaN as nothing."""
+    """Return numbers or truths as the texts that stand for them, NaN as null."""
     if not types.is_floating(column.type):
         return column.cast(pa.large_string())
     values = numbers(column)
@@ -37,7 +37,7 @@ def texts(column: Any) -> Any:
 
 
 def days(column: Any) -> Any:
-    """Return dates or times as float64, days since 1970 in UTC."""
+    """Return dates or times as float64, days since 1970-01-01 in UTC."""
     if types.is_date32(column.type):
         return column.cast(pa.int32()).cast(pa.float64())
     moments = (

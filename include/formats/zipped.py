@@ -1,4 +1,4 @@
-"""The one file in a zip archive. The triggerer imports this module."""
+"""Reads the single file in a zip archive. The triggerer imports this module."""
 
 import struct
 import zipfile
@@ -25,19 +25,19 @@ _DOCUMENTS = {
 
 
 class DamagedZipError(Exception):
-    """The archive is damaged, or lies about what it holds."""
+    """The archive is damaged, or its content differs from its directory."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive that is being read."""
+    """A file in an archive, ready to be read."""
 
     name: str
     _archive: zipfile.ZipFile
     _info: zipfile.ZipInfo
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield its bytes; DamagedZipError when they are not those that were packed."""
+        """Yield its bytes; raises DamagedZipError when they are not those that were packed."""
         came_out = 0
         try:
             with self._archive.open(self._info) as content:
@@ -51,20 +51,21 @@ class Member:
 
 
 def only_member(file: BinaryIO) -> Member:
-    """Find the file in an archive; FileRefusedError when there is not exactly one that is read.
+    """Return the one file in an archive; raises FileRefusedError when there is not exactly one.
 
-    Raises EOFError for an archive without its end, DamagedZipError for a broken one.
+    It has to be neither locked nor packed by another method than deflate. Raises EOFError for a
+    truncated archive and DamagedZipError for a broken one.
     """
     archive = _opened(file)
     document = _document(archive)
     if document:
         raise FileRefusedError(document)
-    found = [info for info in archive.infolist() if not _is_litter(info)]
-    if len(found) != 1:
+    members = [info for info in archive.infolist() if not _is_litter(info)]
+    if len(members) != 1:
         raise FileRefusedError(
-            f"a zip archive with {len(found)} files in it: send each as a file of its own"
+            f"a zip archive with {len(members)} files in it: send each as a file of its own"
         )
-    (info,) = found
+    (info,) = members
     if info.flag_bits & _LOCKED:
         raise FileRefusedError("a zip archive that is locked with a password: send it unlocked")
     if info.compress_type not in _UNPACKED_HERE:
@@ -76,7 +77,7 @@ def only_member(file: BinaryIO) -> Member:
 
 
 def foreign_document(file: BinaryIO) -> str | None:
-    """Say what a file is when it is a document made of an archive, else None."""
+    """Say what a file is when it is a document stored as a zip archive, else None."""
     file.seek(0)
     if file.read(len(_START)) != _START:
         return None
@@ -87,13 +88,13 @@ def foreign_document(file: BinaryIO) -> str | None:
 
 
 def has_end(tail: bytes) -> bool:
-    """Say whether an archive whose last bytes these are was written to its end."""
+    """Say whether an archive with these last bytes was written to its end."""
     place = tail[-_LONGEST_COMMENT - _END_BYTES :].rfind(_END)
     return 0 <= place <= min(len(tail), _LONGEST_COMMENT + _END_BYTES) - _END_BYTES
 
 
 class _ShortReads:
-    """A file of which nobody reads much at a time, such as a list of millions of files."""
+    """A file that refuses large reads, such as of a directory of millions of files."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -134,13 +135,15 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
 
 
 def _document(archive: zipfile.ZipFile) -> str | None:
-    """Say what kind of document an archive is by the names of the files in it."""
+    """Say what kind of document an archive is, by the names of the files in it."""
     names = archive.namelist()
-    found = (what for start, what in _DOCUMENTS.items() if any(n.startswith(start) for n in names))
-    return next(found, None)
+    documents = (
+        what for start, what in _DOCUMENTS.items() if any(n.startswith(start) for n in names)
+    )
+    return next(documents, None)
 
 
 def _is_litter(info: zipfile.ZipInfo) -> bool:
-    """Say whether it is a folder, or what macOS puts beside each file."""
+    """Say whether an entry is a folder, or one that macOS adds to each file."""
     name = info.filename.rpartition("/")[2]
     return info.is_dir() or info.filename.startswith("__MACOSX/") or name.startswith(".")

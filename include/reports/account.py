@@ -1,4 +1,4 @@
-"""What a run leaves behind, from which it is told, and a sentence for each of its deliveries."""
+"""What the tasks of a run left behind, and a sentence for each of its deliveries."""
 
 from dataclasses import dataclass
 
@@ -10,42 +10,43 @@ from include.records.moves import Move
 
 @dataclass(frozen=True)
 class Failure:
-    """A task of a run that failed."""
+    """A failed task of a run."""
 
     task: str
     reason: str
-    """Empty when its process ended without a word, as one that was killed does."""
+    """Empty when its process ended without an error, as one that is killed does."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """What the tasks of a run left behind, as far as it came."""
+    """What the tasks of a run left behind, as far as the run came."""
 
     batches: tuple[Batch, ...] | None = None
-    """None while the run had not looked into the landing place to its end."""
+    """None until the run has read the landing place to its end."""
     is_settled: bool = False
-    """Whether what is new of them has been committed."""
+    """Whether their new rows have been committed."""
     skipped_because: str = ""
+    """Why nothing was trained; empty where something was."""
     decision: Decision | None = None
     move: Move | None = None
-    """What a person moved by a run of `roll_back`."""
+    """The move that a run of `roll_back` made for a person."""
     served: Served | None = None
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What its tasks logged as warnings, in the order of the tasks."""
+    """The warnings that its tasks logged, in the order of the tasks."""
     stopped_as: str = ""
-    """The state that a person gave the run before it was over; empty when nobody did."""
+    """The state that a person set the run to before it ended; empty when nobody did."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """A run in whole sentences, the first of which is its verdict."""
+    """A run in whole sentences; the first one is its verdict."""
 
     sentences: tuple[str, ...]
 
 
 def told(batch: Batch, *, settled: bool = True) -> str:
-    """Return what became of a delivery; `settled` once its new rows have been committed."""
+    """Return a sentence on a delivery; `settled` means that its new rows have been committed."""
     if batch.fate is not Fate.GOES_ON:
         return as_sentence(f"{batch.name}: {batch.note}")
     counts = [f"{batch.read:,} rows in"]
@@ -61,6 +62,6 @@ def told(batch: Batch, *, settled: bool = True) -> str:
 
 
 def as_sentence(clauses: str) -> str:
-    """Return clauses with the full stop that they lack."""
+    """Return clauses with a full stop at the end, if they have none."""
     text = clauses.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,7 +1,7 @@
-"""A decision as a page that a person reads: one HTML file that needs nothing beside it.
+"""The decision page: one self-contained HTML file about a decision, for people.
 
-Everything that came from a person or a model is escaped; pictures are inside the file, so it can
-be mailed, and opened years later.
+Everything that came from a person or a model is escaped. Pictures are embedded, so the file can be
+mailed, and opened years later.
 """
 
 from base64 import b64encode
@@ -43,9 +43,10 @@ img { max-width: 100%; }
 def render(
     title: str, decision: Decision, pictures: Mapping[str, bytes], batches: Sequence[Batch] = ()
 ) -> str:
-    """Return the page of a decision; `pictures` are PNG files by name, `batches` what its run took.
+    """Return the decision page as HTML.
 
-    A decision without a run, as on an adopted model, has no batches.
+    `pictures` are PNG files by name, `batches` the deliveries of its run. A decision without a run,
+    such as that on an adopted model, has no batches.
     """
     sections = (
         _head(title, decision),
@@ -95,7 +96,7 @@ def _deliveries(batches: Sequence[Batch]) -> str:
 
 
 def _reasons(counted: Mapping[str, int]) -> str:
-    """Return reasons with their rows, the commonest first."""
+    """Return reasons with their numbers of rows, the commonest first."""
     common = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return "; ".join(f"{rows:,} with: {reason}" for reason, rows in common)
 
@@ -115,7 +116,7 @@ def _checks(checks: Sequence[Check]) -> str:
 
 
 def _side(check: Check) -> str:
-    """Say where a value has to lie of its bound."""
+    """Say on which side of its bound a value has to lie."""
     if check.ceiling:
         return "at most"
     return "at least" if check.inclusive else "over"
@@ -154,7 +155,7 @@ def _slices(slices: Sequence[SliceScore]) -> str:
 
 
 def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
-    """Return both F1, or where no row is positive, and so every F1 is 0, both false calls."""
+    """Return both F1, or both numbers of false calls where every F1 is 0 without positives."""
     if part.agreement is None or part.agreement.has_hits:
         return _beside(part.challenger_f1, part.champion_f1)
     mine, theirs = part.agreement.false_calls
@@ -162,13 +163,13 @@ def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
 
 
 def _chance(decision: Decision) -> str:
-    asked = [check.bound for check in decision.checks if check.name == "beyond_noise"]
+    bounds = [check.bound for check in decision.checks if check.name == "beyond_noise"]
     agreement = decision.scores.agreement
-    if agreement is None or not asked or agreement.disagreements < FEW_DISAGREEMENTS:
+    if agreement is None or not bounds or agreement.disagreements < FEW_DISAGREEMENTS:
         return ""
-    drawn = _image("gains", _png(draw_gains(gains(agreement), asked[0])))
+    drawn = _image("gains", _png(draw_gains(gains(agreement), bounds[0])))
     caption = (
-        f"The gain in F1 on resampled holdouts. {asked[0]:.1%} of them have to be above zero: the "
+        f"The gain in F1 on resampled holdouts. {bounds[0]:.1%} of them have to be above zero: the "
         "dashed line, which so many reach, to the right of the solid one."
     )
     return f'{drawn}<p class="facts">{caption}</p>'
@@ -184,7 +185,7 @@ def _section(heading: str, content: str) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int]) -> str:
-    """Return a table of cells that are HTML already; heads are text."""
+    """Return an HTML table; cells are HTML already, heads are text."""
 
     def line(cells: Sequence[str], tag: str) -> str:
         kinds = (' class="number"' if at in numbers else "" for at in range(len(cells)))
@@ -204,12 +205,12 @@ def _beside(mine: float, theirs: float | None) -> tuple[str, str, str]:
 
 
 def _number(value: float) -> str:
-    """Return a whole number as it is, anything else to four places."""
+    """Return a whole number as it is, any other with four decimals."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
 
 
 def _html(words: str) -> str:
-    """Return what a person, a file or a model said as HTML that does nothing."""
+    """Return text from a person, a file or a model escaped for HTML."""
     return escape(showable(words))
 
 

@@ -1,4 +1,4 @@
-"""What the log says of a delivery: a sentence, a warning where something was refused."""
+"""Log lines about a delivery: one sentence, and a warning where rows were refused."""
 
 import logging
 
@@ -9,14 +9,14 @@ log = logging.getLogger("ratchet")
 
 
 def log_ending(batch: Batch) -> Batch:
-    """Say why a file as a whole goes no further."""
+    """Log why a file as a whole goes no further."""
     level = logging.INFO if batch.fate is Fate.KNOWN else logging.WARNING
     log.log(level, "%s: %s", batch.name, batch.note)
     return batch
 
 
 def log_counts(batch: Batch) -> Batch:
-    """Say how far a file has come."""
+    """Log the counts of a file so far."""
     parts = [counted(batch.read, "row") + " read"]
     parts += [f"{batch.new:,} new", f"{batch.duplicates:,} repeated"] * bool(
         batch.new or batch.duplicates
@@ -35,7 +35,7 @@ def log_counts(batch: Batch) -> Batch:
 
 
 def log_refused_rows(batch: Batch, spec: str, allowed: float) -> None:
-    """Warn of rows that were refused while the others of their file go on."""
+    """Warn of refused rows where the other rows of their file go on."""
     if not batch.refused or batch.fate is not Fate.GOES_ON:
         return
     share = batch.refused / batch.read

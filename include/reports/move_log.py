@@ -1,4 +1,4 @@
-"""What the log says of a move of the champion."""
+"""The log line about a champion move."""
 
 import logging
 

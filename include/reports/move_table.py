@@ -1,4 +1,4 @@
-"""The moves of the champion as a table for a terminal, 80 columns of it where it is no wider."""
+"""The champion moves as a table for a terminal, in 80 columns where it is no wider."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -8,10 +8,11 @@ from include.text.showable import showable_name
 
 _INDENT = 5
 _NARROWEST = 60
+"""Columns that the table takes at least."""
 
 
 def rows(moves: Iterable[Move], columns: int) -> Iterator[str]:
-    """Yield the lines: number, when, what, versions and who of each move, below them why."""
+    """Yield the lines: number, time, kind, versions and person of each move, its reason below."""
     width = max(columns, _NARROWEST)
     yield _row(("#", "when (UTC)", "what", "version", "by, and why"), width)
     for move in moves:

@@ -1,6 +1,6 @@
-"""What scores look like: four pictures of the contenders, and one of what chance can do.
+"""Plots of scores: four of both contenders, and one of the resampled gains.
 
-In the four, each contender is a line in the same frame.
+In the four, each contender is a line on the same axes.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,14 +18,14 @@ from include.records.arrays import Calls, Labels, Probabilities
 
 @dataclass(frozen=True)
 class Contender:
-    """A model's probabilities on the holdout and the threshold it serves with."""
+    """A model's probabilities on the holdout, shape (rows,), and its threshold."""
 
     probability: Probabilities
     threshold: float
 
     @property
     def calls(self) -> Calls:
-        """The rows that it calls positive."""
+        """True for the rows that it calls positive, shape (rows,)."""
         return self.probability >= self.threshold
 
 
@@ -44,9 +44,9 @@ def draw(y: Labels, contenders: Contenders) -> dict[str, Figure]:
 
 
 def draw_gains(gained: NDArray[np.float64], wanted: float) -> Figure:
-    """Return the histogram of resampled gains, shape (draws,).
+    """Return the histogram of resampled gains in F1, float64 of shape (draws,).
 
-    Zero is marked, and the gain that the asked share of them reaches.
+    Zero is marked, and the gain that the share `wanted` of them exceeds.
     """
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()

@@ -1,7 +1,7 @@
-"""A run told in sentences: its verdict, what came, what was decided, and why.
+"""Reports a run in sentences: its verdict, its deliveries, the decision and the reasons.
 
-Airflow's note of a run and MLflow's description hold so many characters: whole sentences are left
-out, never cut, and what is left out is counted.
+Airflow's note of a run and MLflow's description have a limited length: sentences that do not fit
+are left out whole, never cut, and counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,24 @@ from include.reports.account import Account, Told, as_sentence, told
 NOTE = 1_000
 """Characters of a note in Airflow's database."""
 _MARKUP = {"[": r"\[", "<": r"\<"}
-"""What would make a link, a picture or a tag of what a file name or a header says."""
+"""Characters with which a file name or a header could make a link, a picture or a tag."""
 
 
 def report(account: Account) -> Told:
     """Return the sentences of a run; the first is its verdict in a few words.
 
-    Then come what went wrong, why it was decided so, the deliveries and what else was warned of.
-    What one sentence says already is not said again.
+    Then come failures, the reasons of the decision, the deliveries and other warnings. A sentence
+    that another one contains is left out.
     """
     first = _verdict(account)
-    said = list(dict.fromkeys(as_sentence(one) for one in _sentences(account) if one.strip()))
-    return Told((first, *(one for one in said if not _is_within(one, said))))
+    sentences = list(dict.fromkeys(as_sentence(one) for one in _sentences(account) if one.strip()))
+    return Told((first, *(one for one in sentences if not _is_within(one, sentences))))
 
 
 def bounded(story: Told, longest: int, rest: str) -> str:
     """Return a run's sentences as Markdown of at most `longest` characters.
 
-    `rest` says where those are read that do not fit.
+    `rest` says where to read the sentences that do not fit.
     """
     verdict, *others = (_plain(sentence) for sentence in story.sentences)
     reserved = len(f"\\n- 999,999 more sentences are in {rest}.")
@@ -49,7 +49,7 @@ def bounded(story: Told, longest: int, rest: str) -> str:
 
 
 def _plain(sentence: str) -> str:
-    """Return a sentence on one line, and as Markdown that shows it as it is."""
+    """Return a sentence on one line, escaped so that Markdown shows it as it is."""
     line = " ".join(sentence.split())
     for mark, shown in _MARKUP.items():
         line = line.replace(mark, shown)
