@@ -1,6 +1,6 @@
-"""A person's word between a decision and the promotion, by Airflow's own approval.
+"""Asks a person to approve a promotion, with Airflow's own human-in-the-loop operator.
 
-The task waits in the state `awaiting_input`: it holds no slot, no worker and no triggerer.
+The task waits in the state `awaiting_input`, in which it occupies no slot, worker or triggerer.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Approval(ApprovalOperator):
         self.spec_path = spec_path
 
     def execute(self, context: Context) -> Any:
-        """Ask and wait, or go on without a word when there is nothing to approve."""
+        """Ask and wait, or return None at once when there is nothing to approve."""
         if not (self.decided["verdict"] == "PROMOTE" and self.preflight_result["passed"]):
             return None
         if self.spec_path and not self._spec(context).gate.approval:
@@ -47,7 +47,7 @@ class Approval(ApprovalOperator):
         return spec_of_run(Path(self.spec_path), context["ti"])
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer; a refusal is written down by the next task, so that is not skipped."""
+        """Return the answer, also a refusal: the next task runs in any case and records it."""
         said = HITLOperator.execute_complete(self, context, event)
         user = said["responded_by_user"] or {}
         return {

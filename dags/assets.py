@@ -1,4 +1,4 @@
-"""The assets, each defined once: a second definition without a watcher deletes the watcher."""
+"""Defines each asset once: a second definition without a watcher would delete the watcher."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from include.spec.model_spec import Spec
 
 
 def landing(spec: Spec, settings: Settings) -> Asset:
-    """Return the asset of a spec's landing place; a file dropped there updates it."""
+    """Return the asset of a spec's landing place; its trigger updates it when a file arrives."""
     url = settings.landing_url(spec.name, spec.landing)
     watcher = AssetWatcher(
         name=f"{spec.name}_landing", trigger=LandingTrigger(url, dag_id=spec.name)

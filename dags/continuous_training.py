@@ -1,4 +1,4 @@
-"""A Dag per model spec: a landed file, the night or a button becomes a served champion."""
+"""The Dag of each model spec: from a landed file, a schedule or a manual run to a champion."""
 
 import hashlib
 import os

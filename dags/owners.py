@@ -1,8 +1,8 @@
-"""Which spec owns which registered model, as far as the last runs were told by the registry.
+"""A copy of which spec owns which registered model, kept in an Airflow variable.
 
-A Dag file is parsed every few seconds, with or without MLflow, so it asks a variable of Airflow
-that tasks write. It is a copy: a task asks the registry itself before it claims a file, so what is
-out of date here hides no Dag for longer than until that Dag's next run.
+A Dag file is parsed every few seconds, whether MLflow is up or not, so it reads this variable,
+which tasks write. A task asks the registry itself before it claims a file, so that an outdated copy
+is corrected by the next run of a Dag.
 """
 
 import json
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def remembered() -> Mapping[str, str]:
-    """Return the owning spec by model; none where Airflow's database is not to be asked."""
+    """Return the owning spec by model; empty when Airflow's database cannot be read."""
     try:
         listed = json.loads(Variable.get(VARIABLE, default=None) or "{}")
     except Exception as error:  # noqa: BLE001 - whatever it is, parsing goes on
@@ -32,7 +32,7 @@ def remembered() -> Mapping[str, str]:
 
 
 def remember(model: str, owner: str) -> None:
-    """Keep what the registry said of a model; a run does not fail for it."""
+    """Store the owner of a model; a failure is logged and does not fail the run."""
     known = remembered()
     if known.get(model) == owner:
         return
@@ -45,9 +45,9 @@ def remember(model: str, owner: str) -> None:
 def newcomers(
     specs: Mapping[Path, Spec | SpecError], settings: Settings, owners: Mapping[str, str]
 ) -> dict[Path, SpecError]:
-    """Return the usable specs that may not run: whose model, or landing place, is another's.
+    """Return the valid specs that may not run, as their model or landing place is another spec's.
 
-    A spec whose model is another's has a landing place that nothing is taken from.
+    Nothing is ingested from the landing place of a spec whose model is another's.
     """
     sound = {path: spec for path, spec in specs.items() if isinstance(spec, Spec)}
     known = {

@@ -1,8 +1,8 @@
-"""The spec that a run works with: pinned when it is planned, whatever becomes of the file.
+"""Pins the spec of a run when the run is planned, whatever happens to the file afterwards.
 
-A person may edit, break or copy a spec at any moment. The task `plan` keeps the text of the file as
-an XCom; every later task of the run reads that, so a change is the matter of the next run. Clear
-`plan`, and the run takes the file as it is then.
+A person may edit, break or copy a spec at any moment. The task `plan` stores the text of the file
+as an XCom, and every later task of the run reads that, so that a change takes effect in the next
+run. When `plan` is cleared, the run reads the file again.
 """
 
 from pathlib import Path
@@ -40,5 +40,5 @@ def spec_of_run(path: Path, task_instance: Any) -> Spec:
 
 
 def _pinned(task_instance: Any, by: str) -> str:
-    """Return the text that a task of this run has pinned, empty when it has not."""
+    """Return the text of the spec that a task of this run has pinned; empty without one."""
     return str(task_instance.xcom_pull(task_ids=by, key=_KEY) or "")

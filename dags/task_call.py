@@ -1,7 +1,7 @@
-"""How a task calls a step: records in and out as plain JSON, the time spent written down.
+"""Calls a step from an Airflow task: converts records from and to JSON, and measures time.
 
-Steps know nothing of Airflow. This is the one place where a record becomes an XCom, a reason to
-stop becomes a skip, and the time inside a step is kept beside its result.
+Steps know nothing of Airflow. Only here a record becomes an XCom, NothingToDoError becomes a
+skipped task, and the seconds inside a step are stored beside its result.
 """
 
 import inspect
@@ -72,7 +72,7 @@ PATIENCE = {
 
 
 def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Make a task of a function whose docstring is what the Airflow UI shows of it."""
+    """Return a decorator that makes a task of a function; the Airflow UI shows its docstring."""
 
     def decorate(function: Callable[..., Any]) -> Any:
         return task(doc_md=inspect.getdoc(function), **options)(function)
@@ -83,8 +83,8 @@ def stage_task(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     """Run a step of `include.steps` on a spec and return its result as JSON values.
 
-    Arguments arrive as the JSON of an earlier result and become the records that the step's
-    annotations name.
+    Arguments are the JSON values of earlier results; they are converted to the records that the
+    step's annotations name. NothingToDoError skips the task.
     """
     from pydantic import validate_call
 
@@ -122,9 +122,9 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
 
 @contextmanager
 def words_kept() -> Iterator[None]:
-    """Keep for the run's note what is warned of within, and why it ends early or fails.
+    """Store warnings of the block, and why it is skipped or fails, for the note of the run.
 
-    Airflow forgets the XComs of a try that failed, so its warnings are handed to the next one.
+    Airflow deletes the XComs of a failed try, so its warnings are passed on to the next try.
     """
     from include.errors import NothingToDoError, RatchetError
     from include.text.showable import showable_values
@@ -157,7 +157,7 @@ def words_kept() -> Iterator[None]:
 
 
 class _Listener(logging.Handler):
-    """Collects the sentences of warnings."""
+    """A logging handler that collects the messages of warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -168,7 +168,7 @@ class _Listener(logging.Handler):
 
 
 def run_account() -> Any:
-    """Return what the tasks of the current run left behind, as far as they have ended."""
+    """Return the account of the current run, from the XComs of the tasks that have ended."""
     context = get_current_context()
     task_instance: Any = context["ti"]
     dag_id, run = context["dag"].dag_id, run_id()
@@ -189,11 +189,11 @@ def run_account() -> Any:
 
 
 def is_left_to_a_person(run: str) -> bool:
-    """Say whether what a run had taken waits because a person stopped that run.
+    """Return whether the files that a run had claimed are left alone, as a person stopped it.
 
-    Its last task runs whatever happens; it is skipped only when a person sets the state of a run
-    that is not over, and it is gone when a person deletes the run. Whoever triggers a run by hand
-    wants the file to be taken.
+    The last task of a run always runs. It is skipped only when a person sets the state of a running
+    run, and missing when a person deletes the run. A run triggered by hand takes the files all the
+    same.
     """
     context = get_current_context()
     if context["dag_run"].run_type == "manual":
@@ -205,20 +205,20 @@ def is_left_to_a_person(run: str) -> bool:
 
 
 def run_plan() -> Any:
-    """Return the JSON of the current run's plan, None when it came to none."""
+    """Return the JSON of the current run's plan; None when the run has none."""
     return get_current_context()["ti"].xcom_pull(task_ids="plan")
 
 
 def run_id() -> str:
-    """Return the run of the Dag that the calling task belongs to."""
+    """Return the id of the Dag run that the calling task belongs to."""
     return str(get_current_context()["run_id"])
 
 
 def reachable(spec: Spec, settings: Settings) -> Settings:
-    """Return the settings with the bucket's endpoint and keys from Airflow, if it knows them.
+    """Return the settings with the bucket's endpoint and keys of the Airflow connection.
 
-    Nobody is asked while everything is in folders; without a connection `ratchet_s3` the
-    environment counts.
+    The connection is `ratchet_s3`; without it the environment counts. It is not read while all
+    places are local folders.
     """
     if not any(map(is_bucket, (settings.lake_url, settings.landing_url(spec.name, spec.landing)))):
         return settings

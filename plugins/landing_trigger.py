@@ -1,8 +1,8 @@
-"""The bell of a landing place.
+"""The Airflow trigger that starts a run when files wait in a landing place.
 
-A level trigger: it says "something waits", and says it again while something still waits and no run
-is there that will take it. Events may be merged or lost on their way; the place is the truth, and
-the run that wakes looks there itself. A place that cannot be reached is asked again and again.
+It is level-triggered: it fires as long as a file waits and no run is active that will claim it.
+Events may be merged or lost, because a run does not rely on them: it lists the landing place
+itself. A place that cannot be reached is tried again until it can be.
 """
 
 import asyncio
@@ -28,28 +28,28 @@ log = logging.getLogger(__name__)
 S3_CONNECTION = "ratchet_s3"
 S3_POLL_SECONDS = 2.0
 MOST_NAMED = 20
-"""Names in an event, which is a row of a database and no listing."""
+"""Most file names in an event, which is stored as a row of Airflow's database."""
 UNANSWERED = (AirflowRuntimeError, OSError, RuntimeError, ValueError, NameError)
-"""What a question to Airflow ends with when it refuses, is away, answers what cannot be read, or,
-outside a triggerer, is not there."""
+"""Exceptions of a request to Airflow that refuses, does not respond, responds with something that
+cannot be read, or, outside of a triggerer, does not exist."""
 T = TypeVar("T")
 
 
 class LandingTrigger(BaseEventTrigger):
-    """Fires when a settled file waits and no run of the Dag is active.
+    """Fires when a completely written file waits and no run of the Dag is active.
 
-    A bell on its way is given `repeat_seconds` to become a run before it rings again.
+    After an event it does not fire again for `repeat_seconds`, in which the run can start.
     """
 
     def __init__(self, url: str, repeat_seconds: float = 10.0, dag_id: str = "") -> None:
-        """`url` is the landing place of the Dag; a folder is made when there is none yet."""
+        """`url` is the landing place of the Dag `dag_id`; a missing folder is created."""
         super().__init__()
         self.url = url
         self.repeat_seconds = repeat_seconds
         self.dag_id = dag_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what a triggerer needs to make this trigger again; no secret is part of it."""
+        """Return class path and arguments, from which a triggerer recreates it; no secrets."""
         arguments = {
             "url": self.url,
             "repeat_seconds": self.repeat_seconds,
@@ -58,7 +58,7 @@ class LandingTrigger(BaseEventTrigger):
         return "landing_trigger.LandingTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch the place for ever, two looks a poll apart telling whether a writer is done."""
+        """Poll the place for ever; a file that is unchanged between two polls is complete."""
         lookout = await self._until_it_works(self._lookout)
         bell = Bell(Runs(self.dag_id), self.repeat_seconds)
         while True:
@@ -79,7 +79,7 @@ class LandingTrigger(BaseEventTrigger):
         return Lookout(await asyncio.to_thread(open_store, self.url, options))
 
     async def _until_it_works(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until there is an answer; the log tells of the first failure only."""
+        """Repeat a call until it succeeds; only the first failure is logged."""
         away = False
         while True:
             try:
@@ -93,23 +93,26 @@ class LandingTrigger(BaseEventTrigger):
 
 
 class Bell:
-    """Decides at each look whether to ring."""
+    """Decides at each poll whether to fire an event ("ring")."""
 
     def __init__(self, runs: "Runs", repeat_seconds: float) -> None:
-        """Begin silent; `runs` are those of the Dag that is woken."""
+        """Use `runs`, those of the Dag; wait `repeat_seconds` after an event."""
         self._runs = runs
         self._repeat_seconds = repeat_seconds
         self._rung: float | None = None
-        """When it rang, until a run is seen that heard it."""
+        """Time of the last event, until a run is seen; None otherwise."""
         self._offered: frozenset[Entry] = frozenset()
-        """What waited when it rang last, or while a run was active since."""
+        """The files that waited at the last event, or while a run was active since then."""
         self._held: frozenset[Entry] = frozenset()
-        """What waits for a person, who stopped the run that would have taken it."""
+        """The files not to fire for, because a person stopped the run that was to claim them."""
         self._stopped: frozenset[str] | None = None
-        """Runs that are known to have been stopped; None before the first look."""
+        """Runs that are known to have been stopped; None before the first poll."""
 
     async def rings_for(self, seen: Collection[Entry]) -> list[Entry]:
-        """Return what it rings for now, nothing when it is silent."""
+        """Return the files to fire an event for; empty when none is to be fired.
+
+        `seen` are the complete files in the landing place.
+        """
         waiting = frozenset(seen)
         self._held &= waiting
         if waiting <= self._held:
@@ -128,13 +131,13 @@ class Bell:
         return [entry for entry in seen if entry not in self._held]
 
     def _is_under_way(self) -> bool:
-        """Say whether it rang so lately that the run may still have to be made."""
+        """Return whether the last event is so recent that its run may not exist yet."""
         return self._rung is not None and time.monotonic() - self._rung <= self._repeat_seconds
 
     async def _hold_what_was_stopped(self, waiting: frozenset[Entry]) -> None:
-        """Hold what a run was woken for that a person stopped before it took anything.
+        """Hold back the files of a run that a person stopped before it claimed anything.
 
-        A file that comes after that wakes a run, which takes all there is.
+        A file that arrives later starts a run, which claims these files too.
         """
         stopped = await self._runs.stopped_early(self._stopped)
         if self._stopped is not None and stopped - self._stopped:
@@ -150,26 +153,26 @@ class Bell:
 
 
 class Runs:
-    """What the triggerer is told of the runs of a Dag."""
+    """The runs of a Dag, as Airflow's API reports them to the triggerer."""
 
     def __init__(self, dag_id: str) -> None:
-        """Know nothing yet; nothing is asked of a Dag without a name."""
+        """`dag_id` is the Dag; when it is empty nothing is requested."""
         self.dag_id = dag_id
         self._stops = -1
         self._is_unanswered = False
 
     async def are_active(self) -> bool | None:
-        """Say whether a run is queued or running: it takes what waits, or ends before it does.
+        """Return whether a run is queued or running; None when Airflow does not tell.
 
-        None when nobody tells.
+        Such a run claims what waits, or ends before it does.
         """
         count = await self._told("get_dr_count", states=["queued", "running"])
         return None if count is None else count > 0
 
     async def stopped_early(self, known: frozenset[str] | None) -> frozenset[str]:
-        """Return the runs that a person stopped before their first task had done its work.
+        """Return the runs that a person stopped before their first task had finished.
 
-        `known` are those of the last time. All runs are asked for only when one was stopped since.
+        `known` is the result of the last call; all runs are requested only when that has changed.
         """
         stops = await self._told("get_ti_count", task_ids=[REPORT], states=["skipped"])
         if stops is None or (known is not None and stops == self._stops):
@@ -183,9 +186,9 @@ class Runs:
         )
 
     async def _told(self, question: str, **wanted: Any) -> Any:
-        """Ask, and return None where nobody answers; the log tells of the first time only.
+        """Send a request; None when there is no usable response, which is logged the first time.
 
-        A bell too many costs an empty run, and one too few the file.
+        In doubt the trigger fires: an event too many costs an empty run, one too few leaves a file.
         """
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -209,18 +212,18 @@ class Runs:
 
 
 def _event(waiting: set[str]) -> TriggerEvent:
-    """Return an event that names what waits, as people are shown it."""
+    """Return an event with the names of the waiting files, safe to show."""
     named = [showable_name(name) for name in sorted(waiting)[:MOST_NAMED]]
     return TriggerEvent({"waiting": named, "files": len(waiting)})
 
 
 def is_bucket(url: str) -> bool:
-    """Say whether a place is in a bucket."""
+    """Return whether a place is in a bucket."""
     return url.startswith("s3://")
 
 
 def connection_options(connection: Any, extra: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return how to reach a bucket as an Airflow connection of type aws or generic states it."""
+    """Return the options of `open_store` from an Airflow connection of type aws or generic."""
     port = f":{connection.port}" if connection.port else ""
     host = connection.host and (
         f"{connection.host}{port}"

@@ -1,7 +1,7 @@
-"""What the tasks of a run left behind, put together into the account that the run is told from.
+"""Builds the account of a run, from which its report is written, out of the tasks' XComs.
 
-The task `report` asks the execution API for it, the plugin that writes the note asks the database:
-both for the XComs that are named here.
+The task `report` reads the XComs from the execution API, the plugin that writes the note reads them
+from the database; their names are defined here for both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,28 +15,28 @@ from include.records.moves import Move
 from include.reports.account import Account, Failure
 
 WORDS = "words"
-"""Of each task that had any: `warnings`, and why it was skipped or failed."""
+"""XCom key under which a task stores its warnings, and why it was skipped or failed."""
 REPORT, INGEST = "report", "data.ingest"
 _DEDUP, _SPLIT = "data.dedup", "data.split"
 _REFUSALS = "data.refusals"
 RESULTS = (INGEST, _DEDUP, _SPLIT, "promote", "serve", "move")
-"""Tasks whose results a run is told from."""
+"""Tasks whose results are part of the account."""
 
 
 @dataclass
 class Traces:
-    """What is known of the tasks of a run."""
+    """The XComs and states of the tasks of a run."""
 
     results: dict[str, Any] = field(default_factory=dict)
-    """The JSON results of `RESULTS`, of those that have one."""
+    """The JSON results of the tasks in `RESULTS` that have one."""
     words: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
-    """By task, in the order of the flow; several of a mapped task."""
+    """Stored words by task, in the order of the flow; a mapped task has several."""
     failed: list[str] = field(default_factory=list)
-    """Tasks that failed themselves."""
+    """Tasks that failed themselves, not because of a task before them."""
 
 
 def account(traces: Traces, stopped_as: str = "") -> Account:
-    """Return the account of a run; `stopped_as` is the state that a person gave it."""
+    """Return the account of a run; `stopped_as` is the state that a person has set, or empty."""
     results = {name: value for name, value in traces.results.items() if value is not None}
     skipped = [one for one in _said(traces.words, "skipped_because") if one]
     return Account(
@@ -53,12 +53,12 @@ def account(traces: Traces, stopped_as: str = "") -> Account:
 
 
 def warnings(words: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
-    """Return what tasks warned of, in their order."""
+    """Return the warnings of all tasks, in their order."""
     return tuple(warning for listed in _said(words, "warnings") for warning in listed)
 
 
 def _batches(results: Mapping[str, Any]) -> tuple[Batch, ...] | None:
-    """Return the batches as the task that came furthest knows them."""
+    """Return the batches from the result of the last task that has them; None without any."""
     if _SPLIT in results:
         taken_in: Intake = _record(Intake, results[_SPLIT])
         return taken_in.batches

@@ -1,11 +1,11 @@
-"""Writes the note of each run of the Dag when the run is over, whoever ended it.
+"""An Airflow plugin that writes the note of each Dag run when the run has ended, in any way.
 
-Only who holds Airflow's database can write a note: the scheduler, or the api-server when a person
-sets a run's state. Both call the listeners of plugins; a task has no such door. The sentences are
-those of the task `report`; of a run that never came to it they are put together here.
+A note can be written only by a process with access to Airflow's database: the scheduler, or the API
+server when a person sets a run's state. Both call the listeners of plugins; tasks cannot. The text
+is that of the task `report`, or is built here for a run that did not reach that task.
 
-The note is written in the caller's transaction, so nothing here commits, and nothing is written
-that a column could refuse.
+The note is written in the caller's transaction: nothing is committed here, and nothing is written
+that a database column could refuse.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from airflow.plugins_manager import AirflowPlugin
 TAGS = {"ratchet", "broken spec"}
 AUTHOR = "ratchet"
 BY_HAND = "\n\n---\n"
-"""What stands between our words and those of a person who wrote a note of their own."""
+"""The line between Ratchet's text and the text of a person who has written into the note."""
 
 
 class RunListener:
-    """Hears when a run is over."""
+    """A listener that Airflow calls when a run has ended."""
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any) -> None:
@@ -34,14 +34,14 @@ class RunListener:
 
 
 class RunNotes(AirflowPlugin):
-    """Every run of a Dag of ours gets a note."""
+    """The plugin that registers the listener."""
 
     name = "ratchet_run_notes"
     listeners = [RunListener()]  # noqa: RUF012 - the name and the kind are Airflow's
 
 
 def write_note(dag_run: Any) -> None:
-    """Write or renew the note of a run of one of our Dags, and keep what a person added."""
+    """Write or replace the note of a run of Ratchet's Dags; a person's own text is kept."""
     from sqlalchemy.orm import object_session
 
     from include.reports import run_report
@@ -66,7 +66,7 @@ def write_note(dag_run: Any) -> None:
 
 
 def _by_hand(note: Any) -> str:
-    """Return what a person wrote into a note, with the line above it; empty without any."""
+    """Return the text of a person in a note, with the line above it; empty without any."""
     if note is None or not note.content:
         return ""
     _, line, theirs = note.content.rpartition(BY_HAND)

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _first(settings: Settings, arguments: Sequence[str]) -> int:
-    """Run what was started by hand or by a supervisor: the server, or the parent of workers."""
+    """Run the process that a person or a supervisor started: the server, or its workers' parent."""
     require_free(settings.host, settings.grpc_port, "SERVING_GRPC_PORT")
     if settings.workers == 1:
         return _serve(settings)

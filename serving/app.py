@@ -1,4 +1,4 @@
-"""The server put together: one ASGI application, and what lives as long as it does."""
+"""Assembles the server: one ASGI application, and the background tasks of its lifetime."""
 
 import asyncio
 import gc
@@ -32,14 +32,14 @@ from serving.traffic.memory_budget import MemoryBudget
 _TELL_SECONDS = 1.0
 _FIRST_LOOK_SECONDS = 5.0
 _LARGEST_TOGETHER = 8
-"""Requests of the largest size that may be held at the same time."""
+"""Number of requests of the largest size that may be in memory at the same time."""
 
 Background = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Server:
-    """The parts that requests, the registry and the way out share."""
+    """The parts that request handling, the registry watch and the shutdown share."""
 
     settings: Settings
     holder: Holder
@@ -50,11 +50,11 @@ class Server:
     repository: Repository
     drain: Drain
     memory: MemoryBudget
-    """Of the requests that are held, over REST and gRPC together."""
+    """The memory budget of all requests, over REST and gRPC together."""
 
 
 def make_server(settings: Settings, holder: Holder, watch: Watch, drain: Drain) -> Server:
-    """Return a server around what is held and what follows the registry; nothing runs yet."""
+    """Return a server for the models of `holder`, kept current by `watch`; nothing runs yet."""
     guard = make_guard(settings, lambda held, matrix: score(held.bundle, matrix))
     batcher = Batcher(_limits(settings), guard.metrics.batch)
     holder.observe(guard)
@@ -132,7 +132,7 @@ async def _listen_to_grpc(server: Server) -> None:
 
 
 async def _tell(server: Server) -> None:
-    """Keep what is told of this process in step: its queue, its registry, its readiness."""
+    """Update the published state of this process each second: queue, registry, readiness."""
     metrics, board = server.guard.metrics, server.guard.board
     is_settled = False
     while True:
@@ -147,10 +147,10 @@ async def _tell(server: Server) -> None:
 
 
 def _keep_for_good() -> None:
-    """Take what is there by now, the libraries above all, out of the garbage collector's rounds.
+    """Exclude all present objects, mostly those of libraries, from garbage collection.
 
-    A round over all of it stops every request for longer than any of them takes. Models that come
-    later are few objects, and are let go by their reference counts.
+    A full collection over them would stop every request for longer than any request takes. Models
+    that are loaded later are few objects, and reference counting frees them.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""One inference, however it came in: key, model, rows, scores, and what is noted of it.
+"""One inference over REST or gRPC: chooses the version, scores the rows, records the result.
 
-REST and gRPC both go through here, so what guards one guards the other.
+Both protocols go through here, so that limits and records are the same for both.
 """
 
 import asyncio
@@ -31,29 +31,29 @@ Read = Callable[[], Awaitable[tuple[Decode, int]]]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is known of a request when it comes."""
+    """A request before its body is read."""
 
     name: str
     version: str | None
-    """None for the champion."""
+    """The requested version number; None for the champion."""
     headers: Headers
-    """As ASGI has them: names in lower case."""
+    """Headers in the form of ASGI: names in lower case."""
     request_id: str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What there is to encode."""
+    """The result of an inference, to be encoded."""
 
     held: Held
     request: Request
     probability: NDArray[np.float64]
-    """Of the positive label, shape (n,)."""
+    """Probability of the positive label, shape (n,)."""
 
 
 @dataclass(frozen=True)
 class _Taken:
-    """The versions that a request found when it came; it sees no later ones."""
+    """The versions that a request uses, fixed when it arrives."""
 
     held: Held
     role: Role
@@ -62,19 +62,19 @@ class _Taken:
 
 
 class Service:
-    """Answers inference requests with whatever the holder holds."""
+    """Answers inference requests with the models of a holder."""
 
     def __init__(
         self, holder: Holder, batcher: Batcher, guard: Guard, canary_share: float = 0.0
     ) -> None:
-        """Take the models, what scores their rows, and what guards them."""
+        """`canary_share`, from 0 to 1, is the share of the champion's requests for a canary."""
         self.holder = holder
         self._batcher = batcher
         self._guard = guard
         self._canary_share = canary_share
 
     async def answer(self, request: Asked, read: Read) -> Answer:
-        """Answer a request, and note how that went.
+        """Answer a request, and record the outcome in metrics, log and traces.
 
         Raises RequestRefusedError with a status and a sentence, 500 for a failure of the server.
         """
@@ -99,7 +99,7 @@ class Service:
         return answer
 
     def note_refused(self, name: str, request_id: str, refused: RequestRefusedError) -> None:
-        """Count a request that is refused; also one that was refused before its model was known."""
+        """Count and log a refused request, also one whose model was not known yet."""
         self._guard.metrics.refused(name, refused.status)
         log_refused(request_id, name, refused.status, str(refused))
 

@@ -1,1 +1,1 @@
-"""Who is connected, how many of them may be, and how long each may take."""
+"""Open connections: by client, how many there may be, and how long each may take."""

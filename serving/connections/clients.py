@@ -1,4 +1,4 @@
-"""Whose a connection is: the address at its other end, or the one that a trusted proxy names."""
+"""The client of a connection: the peer's address, or the one that a trusted proxy names."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -8,33 +8,33 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FORWARDED_FOR = b"x-forwarded-for"
 _ONE_SITE = 64
-"""Whoever has an IPv6 address has all of those that begin with the same 64 bits."""
+"""IPv6 clients are told apart by 64 bits: a site usually has all addresses of such a prefix."""
 
 
 class Clients:
-    """Names clients; only proxies of these networks are believed when they name one."""
+    """Names clients; a proxy may name one only when it is in a trusted network."""
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
-        """Trust these networks' hosts to say whom they ask for."""
+        """`trusted` are the networks whose hosts may name the client that they forward."""
         self._trusted = tuple(trusted)
 
     def is_proxy(self, host: str) -> bool:
-        """Return whether a host is trusted to say whom it asks for."""
+        """Return whether a host is a trusted proxy."""
         address = _address(host)
         return address is not None and self._is_trusted(address)
 
     def name(self, host: str) -> str:
-        """Return what a client is counted by."""
+        """Return the name that a client's connections are counted by."""
         address = _address(host)
         if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, _ONE_SITE), strict=False))
         return host if address is None else str(address)
 
     def behind(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """Return the client that a trusted proxy asks for; None when it names none.
+        """Return the client in a trusted proxy's X-Forwarded-For header; None without one.
 
-        Each proxy adds whom it speaks to at the end, so it is the last that is no proxy itself:
-        what stands before was written by the client. Where all are trusted it is the first.
+        Each proxy appends its peer, so the client is the last address that is no trusted proxy:
+        the client itself may have written what is before. When all are trusted it is the first.
         """
         stations = [
             station.strip().decode("latin-1")

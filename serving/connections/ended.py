@@ -1,6 +1,6 @@
-"""What became of connections that the server ended, in one line a minute at most.
+"""Logs why the server ended connections, in one line a minute at most.
 
-Anybody can make the server end a connection, so a line for each would let anybody fill a disk.
+Anybody can make the server end a connection, so one line for each would let anybody fill a disk.
 """
 
 import logging
@@ -11,20 +11,20 @@ TELL_SECONDS = 60.0
 
 
 class Ended:
-    """Counts connections that were ended, by the reason."""
+    """Counts the connections that the server has ended, by reason."""
 
     def __init__(self, now: float) -> None:
-        """Begin to count, in seconds of any clock."""
+        """`now` is the present time in seconds of any clock, the one that `tell` gets too."""
         self._reasons: Counter[str] = Counter()
         self._since = now
         self._due = now
 
     def count(self, reason: str) -> None:
-        """Count one."""
+        """Count one ended connection."""
         self._reasons[reason] += 1
 
     def tell(self, now: float) -> None:
-        """Log what was counted, if there is anything and a minute is over since the last line."""
+        """Log and reset the counts, if there are any and the last line is a minute old."""
         if not self._reasons or now < self._due:
             return
         told = ", ".join(f"{number} {reason}" for reason, number in self._reasons.most_common())

@@ -1,4 +1,4 @@
-"""How many connections there may be and how long each may take, from settings and the system."""
+"""Limits of connections, from the settings and the system's limit of open files."""
 
 import logging
 import resource
@@ -9,30 +9,30 @@ from serving.configuration.settings import ConnectionSettings
 LOG = logging.getLogger("serving.connections")
 MOST_BY_DEFAULT = 4096
 FILES_OF_ITS_OWN = 64
-"""For listening, logs, models that are opened and the registry that is asked."""
+"""Open files reserved for ports, logs, models and requests to the registry."""
 _WANTED_FILES = 2 * MOST_BY_DEFAULT + FILES_OF_ITS_OWN
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What connections over HTTP may take, in one process."""
+    """Limits of the HTTP connections of one process."""
 
     connections: int
-    """Open at the same time."""
+    """Connections that may be open at the same time."""
     client_connections: int
-    """Of them, of one client."""
+    """Connections of one client among them."""
     head_bytes: int
-    """Of a request before its body."""
+    """Bytes of a request before its body."""
     head_seconds: float
-    """From a connection, or from a request's first byte, to the end of its head."""
+    """Seconds from the connection, or from a request's first byte, to the end of its head."""
     body_seconds: float
-    """From the end of the head to the end of the body; as long for an answer to be taken."""
+    """Seconds from the end of the head to the end of the body, and for the client to read."""
     idle_seconds: float
-    """Between two requests."""
+    """Seconds between two requests."""
 
 
 def connection_limits(settings: ConnectionSettings) -> ConnectionLimits:
-    """Return the limits that these settings ask for, within what the system lets be open."""
+    """Return the limits of the settings, reduced to what the limit of open files allows."""
     possible = connections_within(raised_files())
     wanted = settings.most
     if wanted is not None and wanted > possible:
@@ -54,15 +54,15 @@ def connection_limits(settings: ConnectionSettings) -> ConnectionLimits:
 
 
 def connections_within(files: int) -> int:
-    """Return how many connections fit where so many files may be open.
+    """Return how many HTTP connections are possible when `files` files may be open.
 
-    Half of what the server's own files leave: gRPC opens its connections by itself.
+    That is half of what remains beside the server's own files; the other half is for gRPC.
     """
     return max(1, (files - FILES_OF_ITS_OWN) // 2)
 
 
 def raised_files() -> int:
-    """Raise the limit of open files to what is wanted, where it may be, and return what it is."""
+    """Raise the process's limit of open files as far as wanted and allowed; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = _number(soft), _number(hard)
     files = max(soft, min(hard, _WANTED_FILES))

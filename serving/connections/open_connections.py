@@ -1,9 +1,9 @@
-"""Every open connection: which of them gives way when there are too many, and which is overdue.
+"""All open connections: closes one when there are too many, and those that are overdue.
 
-A connection on which somebody has shown a key is proven. One that is not gives way to a newcomer,
-the oldest of the client that has most of them, so whoever holds thousands of silent ones loses
-his own and not those of somebody who comes to ask. Of proven ones the longest idle gives way, and
-where none is idle the newcomer is refused.
+A connection on which a valid key was shown is proven. When there are too many connections, an
+unproven one is closed for a new one: the oldest of the client that has most of them, so that a
+client with thousands of silent connections loses its own. If all are proven, the one that is idle
+longest is closed; if none is idle, the new connection is refused.
 """
 
 import enum
@@ -18,12 +18,12 @@ from serving.connections.limits import ConnectionLimits
 from serving.refusals import RequestRefusedError
 
 LEAVE_SECONDS = 1.0
-"""For a client to take the answer after which its connection ends."""
+"""Seconds for a client to read the answer after which its connection is closed."""
 _UNNAMED = ""
 
 
 class Phase(enum.Enum):
-    """What is awaited on a connection."""
+    """What a connection is waiting for."""
 
     IDLE = "the first byte of a request"
     HEAD = "the rest of its head"
@@ -33,29 +33,29 @@ class Phase(enum.Enum):
 
 
 class Owner(Protocol):
-    """What can end a connection."""
+    """The protocol object of a connection, which can close it."""
 
     def give_way(self) -> None:
-        """End it at once."""
+        """Close the connection at once."""
 
     def expire(self) -> None:
-        """End it, because what was awaited did not come in time."""
+        """Close the connection because it is overdue."""
 
 
 class OpenConnection:
-    """What is known of one connection."""
+    """The state of one connection."""
 
     __slots__ = ("blocked_since", "client", "is_proven", "is_proxy", "phase", "since")
 
     def __init__(self, client: str, since: float, *, is_proxy: bool) -> None:
-        """Await the first request; a proxy's connection is counted by whom it asks for."""
+        """Wait for the first request; a proxy's connection is counted for the client it names."""
         self.client = client
         self.is_proxy = is_proxy
         self.is_proven = is_proxy
         self.phase = Phase.IDLE
         self.since = since
         self.blocked_since: float | None = None
-        """Since when the client has not taken what was written; None while it does."""
+        """Time since which the client has not read what was written; None while it reads."""
 
 
 class Connections:
@@ -64,7 +64,7 @@ class Connections:
     def __init__(
         self, limits: ConnectionLimits, clients: Clients, clock: Callable[[], float]
     ) -> None:
-        """Hold none yet; `clock` gives seconds."""
+        """Start without connections; `clock` returns seconds."""
         self.limits = limits
         self._clients = clients
         self.clock = clock
@@ -73,16 +73,16 @@ class Connections:
         self._numbers: Counter[str] = Counter()
         self._count = 0
         self.now = clock()
-        """When it was last looked for what is overdue: near enough, and nothing to ask for."""
+        """Time of the last check for overdue connections, which saves a call of the clock."""
         self._last_call = math.inf
         self.ended = Ended(clock())
 
     def __len__(self) -> int:
-        """Return how many are open."""
+        """Return the number of open connections."""
         return self._count
 
     def open(self, owner: Owner, host: str) -> OpenConnection:
-        """Return a new connection, another having given way where it had to.
+        """Register a new connection, closing another one if there are too many.
 
         Raises RequestRefusedError: 429 when its client has too many, 503 when all are too many.
         """
@@ -99,20 +99,20 @@ class Connections:
         return connection
 
     def close(self, connection: OpenConnection) -> None:
-        """Count a connection no more; harmless when it has given way before."""
+        """Remove a connection; harmless when it was removed before."""
         if self._taken(connection) is not None:
             self._count -= 1
             self._add_to(connection.client, -1)
 
     def prove(self, connection: OpenConnection) -> None:
-        """Note that somebody with a key asks on it."""
+        """Mark a connection as proven: a valid key was shown on it."""
         owner = self._taken(connection)
         connection.is_proven = True
         if owner is not None:
             self._proven[connection] = owner
 
     def ask_for(self, connection: OpenConnection, headers: list[tuple[bytes, bytes]]) -> None:
-        """Count a proxy's connection as its client's while it asks for it.
+        """Count a proxy's connection for the client that its request names.
 
         Raises RequestRefusedError 429 when the client has too many.
         """
@@ -125,17 +125,17 @@ class Connections:
             connection.client = client
 
     def asks_no_more(self, connection: OpenConnection) -> None:
-        """Count a proxy's connection as nobody's again."""
+        """Stop counting a proxy's connection for a client."""
         if connection in self._proven:
             self._add_to(connection.client, -1)
         connection.client = _UNNAMED
 
     def last_call(self, seconds: float) -> None:
-        """Wait at most so much longer for bodies that are on their way."""
+        """Limit the waiting for unfinished bodies to `seconds` from now, at shutdown."""
         self._last_call = self.clock() + seconds
 
     def end_overdue(self) -> None:
-        """End every connection on which what is awaited did not come in time."""
+        """Close every connection that has waited for too long."""
         now = self.now = self.clock()
         for owner in [owner for one, owner in self._all() if self._is_overdue(one, now)]:
             owner.expire()
@@ -151,7 +151,7 @@ class Connections:
         return seconds is not None and now - connection.since > seconds
 
     def _seconds(self, connection: OpenConnection) -> float | None:
-        """Return how long what is awaited may take; None: it comes from the server itself."""
+        """Return the time limit of a connection's phase; None while the server is working."""
         match connection.phase:
             case Phase.IDLE if connection.is_proven:
                 return self.limits.idle_seconds
@@ -199,7 +199,7 @@ class Connections:
         return self._unproven.setdefault(connection.client, {})
 
     def _taken(self, connection: OpenConnection) -> Owner | None:
-        """Take a connection out of its group; None when it is in none."""
+        """Remove a connection from its group and return its owner; None when it is in none."""
         group = self._group(connection)
         owner = group.pop(connection, None)
         if not group and not connection.is_proven:

@@ -1,1 +1,1 @@
-"""Models in memory: opened and proved, held by name, asked in batches."""
+"""Models in memory: loaded and tried, held by name and role, and called in batches."""

@@ -1,8 +1,9 @@
-"""Scores what waits together, off the event loop where it takes long.
+"""Scores waiting requests in batches, in a thread when that takes long.
 
-Nobody waits for a timer. A request that finds its model idle is scored at once, with whatever else
-the event loop read in the same turn; what comes while the model is busy waits for it and then goes
-together. So a batch is as large as the load makes it, and a lone request pays nothing for it.
+No request waits for a timer. When its model is idle, a request is scored at once, together with
+those that the event loop has read in the same turn. Requests that arrive while the model is busy
+are scored together after that. So the batch size follows the load, and a single request does not
+wait for company.
 
 Guarantees that each request gets the scores of its own rows from the version it was given, that one
 which cannot be scored fails alone, and that one whose caller is gone or whose time is up is not
@@ -29,25 +30,25 @@ Matrix = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 
 _ON_THE_LOOP_SECONDS = 0.002
-"""What a batch may take on the event loop: more would hold up everybody else."""
+"""Longest time of a batch on the event loop itself; slower ones are run in a thread."""
 _ALONE_ROWS = 64
-"""A request of more rows gains nothing from company and would make it wait."""
+"""A request with more rows is scored alone: it gains nothing from a batch and delays others."""
 _NEWEST = 0.1  # weight of the newest timing
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What a batch may hold and how much may wait."""
+    """Limits for the size of a batch and for the requests that wait."""
 
     batch_size: Callable[[str], int] = lambda _name: 64
-    """Requests that are scored together, by the model's name."""
+    """Most requests that are scored together, by the model's name."""
     batch_rows: int = 4096
-    """Rows that are scored together."""
+    """Most rows that are scored together."""
     queue: int = 1024
-    """Requests that may wait, over all models."""
+    """Most requests that may wait, over all models."""
     deadline_seconds: float = 5.0
-    """From a request's coming to its answer."""
+    """Longest time from a request's arrival to its answer."""
 
 
 @dataclass(eq=False)
@@ -59,28 +60,28 @@ class _Waiting:
 
 @dataclass
 class _Lane:
-    """What waits for one model version, and how long its batches take."""
+    """The requests that wait for one model version, and how long its batches take."""
 
     waiting: deque[_Waiting] = field(default_factory=deque)
     called: bool = False
-    """A look at what waits is due in this turn of the event loop."""
+    """Whether the queue will be looked at in this turn of the event loop."""
     running: int = 0
-    """Batches that are with a thread."""
+    """The number of batches that threads are scoring."""
     seconds: dict[int, float] = field(default_factory=dict)
-    """By the binary length of the number of rows."""
+    """Seconds that a batch took, by the bit length of its number of rows."""
 
     def is_quick(self, rows: int) -> bool:
-        """Say whether so many rows are known to take next to no time."""
+        """Return whether so many rows are known to be fast enough for the event loop."""
         return self.seconds.get(rows.bit_length(), 1.0) < _ON_THE_LOOP_SECONDS
 
     def timed(self, rows: int, seconds: float) -> None:
-        """Remember how long so many rows took."""
+        """Record how many seconds so many rows took."""
         size = rows.bit_length()
         before = self.seconds.get(size, seconds)
         self.seconds[size] = before + _NEWEST * (seconds - before)
 
     def may_start(self) -> bool:
-        """Say whether another batch may start: beside a running one only rows that go alone."""
+        """Return whether a batch may start; beside a running one only a large single request."""
         if not self.waiting or self.running >= _CORES:
             return False
         return self.running == 0 or len(self.waiting[0].matrix) > _ALONE_ROWS
@@ -95,10 +96,10 @@ def _tell_nobody(_held: Held, _requests: int, _rows: int) -> None:
 
 
 class Batcher:
-    """One queue a model version, one batch of it at a time."""
+    """A queue for each model version, of which one batch runs at a time."""
 
     def __init__(self, limits: BatchLimits | None = None, tell: Told = _tell_nobody) -> None:
-        """Start no thread before the first batch that needs one."""
+        """`tell` is called with each batch; threads start with the first batch that needs one."""
         self._limits = limits or BatchLimits()
         self._told = tell
         # A version that nobody holds any more takes its lane with it.
@@ -110,7 +111,7 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait now."""
+        """The number of requests that wait now."""
         return self._waiting
 
     async def predict(self, held: Held, matrix: Matrix) -> Probabilities:
@@ -160,7 +161,7 @@ class Batcher:
         self._waiting -= 1
 
     def _look(self, held: Held, lane: _Lane) -> None:
-        """Score what waits, batch after batch."""
+        """Score waiting requests, batch after batch."""
         lane.called = False
         size = self._limits.batch_size(held.name)
         while lane.may_start():
@@ -177,7 +178,7 @@ class Batcher:
                 self._hand_over(held, lane, batch, rows)
 
     def _taken(self, lane: _Lane, size: int) -> list[_Waiting]:
-        """Take the next batch off the queue, without those that nobody waits for any more."""
+        """Take the next batch off the queue, skipping requests whose callers have gone."""
         batch: list[_Waiting] = []
         rows = 0
         while lane.waiting and len(batch) < size:
@@ -214,7 +215,7 @@ class Batcher:
     def _watch_over(
         self, answer: "asyncio.Future[Probabilities]", loop: asyncio.AbstractEventLoop
     ) -> None:
-        """Refuse an answer that does not come in time; one timer does for all."""
+        """Let a request fail when its time is up; one timer serves all requests."""
         while self._due and self._due[0][1].done():
             self._due.popleft()
         self._due.append((loop.time() + self._limits.deadline_seconds, answer))
@@ -234,7 +235,7 @@ class Batcher:
 
 
 def _scored(held: Held, batch: list[_Waiting]) -> list[Probabilities | Exception]:
-    """Return what each request gets; when they cannot be scored together, each on its own."""
+    """Return the scores or the error of each request; if scoring together fails, score each."""
     try:
         if len(batch) == 1:
             return [score(held.bundle, batch[0].matrix)]

@@ -1,7 +1,7 @@
-"""A fitted model as an ONNX graph: many times as fast as its own library on a single row.
+"""Converts a fitted model to an ONNX graph, which is many times as fast on a single row.
 
-A graph computes in float32, so it is one way to ask a model and not the model; `quick` decides
-whether it gives the model's answers.
+A graph computes in float32 and may give other answers than the model; `quick` uses it only where it
+gives the same.
 """
 
 import copy
@@ -28,7 +28,7 @@ from serving.models.native import Score, after, vote
 from serving.models.native_steps import Numbers, transform_of
 
 _LARGEST_BYTES = 64 * 2**20
-"""Of a graph: above it, building it takes longer than it can ever save."""
+"""Largest size of a graph: building a larger one takes longer than it can save."""
 _KEPT = "graph-{}-2.onnx"
 """The 2 is for how graphs are made: those without it raise where a category is unknown."""
 _QUIET = 4
@@ -44,7 +44,7 @@ class Graphs:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Keep them in an existing folder, or nowhere."""
+        """`folder` is an existing folder to keep graphs in; None keeps none."""
         self._folder = folder
         self._asked = 0
 

@@ -1,8 +1,8 @@
-"""Which model versions are held, for every name that the server follows and under which role.
+"""Holds the loaded model versions, by model name and role.
 
-A name's versions stand in one frozen `LineUp`, and a change is one assignment: a request sees the
-line-up before or the one after, whole, and never neither. It takes one `Held` and answers with it
-to the end, whatever is let go meanwhile.
+The versions of a name are one frozen `LineUp`, and a change is one assignment: a request sees the
+old line-up or the new one, never a mixture. It takes one `Held` and uses it to the end, even when
+that version is dropped meanwhile.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from serving.refusals import RequestRefusedError, quoted
 
 
 class Role(StrEnum):
-    """What a version is held for; the names are those of the registry's aliases."""
+    """What a version is loaded for; the values are the registry's aliases."""
 
     CHAMPION = "champion"
     """Answers."""
@@ -25,7 +25,7 @@ class Role(StrEnum):
     CANARY = "canary"
     """Gets a share of the champion's requests."""
     SHADOW = "shadow"
-    """Gets a copy of the requests; nobody reads its answers but us."""
+    """Gets a copy of the requests; its answers are compared and not sent to callers."""
 
 
 def _now() -> datetime:
@@ -34,7 +34,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A model version that is loaded, warm and able to answer; itself and equal to no other."""
+    """A loaded model version that has answered its example rows; compared by identity."""
 
     name: str
     version: str
@@ -42,42 +42,42 @@ class Held:
     loaded_at: datetime = field(default_factory=_now)
     """UTC."""
     digest: str = ""
-    """Of the bundle, as the registry has it; with the source it says which version of this number
-    it is, for a registry may give a number twice. Both empty for what came from no registry."""
+    """Digest of the bundle in the registry. With the source it identifies the version, because a
+    registry may assign a number twice. Both are empty without a registry."""
     source: str = ""
 
 
 @dataclass(frozen=True)
 class LineUp:
-    """The versions of one name; the same one may stand under several roles."""
+    """The loaded versions of one name; the same version may have several roles."""
 
     champion: Held | None = None
     challenger: Held | None = None
     canary: Held | None = None
     shadow: Held | None = None
     since: Mapping[Role, datetime] = field(default_factory=dict)
-    """When each role was given to the version that has it, UTC."""
+    """The time (UTC) at which each role was given to its present version."""
 
     def under(self, role: Role) -> Held | None:
-        """Return what is held under a role."""
+        """Return the version with a role; None without one."""
         held: Held | None = getattr(self, role.value)
         return held
 
     def roles(self) -> dict[Role, Held]:
-        """Return what is held under each role that is filled."""
+        """Return the version of each role that has one."""
         every = ((role, self.under(role)) for role in Role)
         return {role: held for role, held in every if held is not None}
 
     def versions(self) -> dict[str, Held]:
-        """Return what is held by version.
+        """Return the loaded versions by number.
 
-        Of two that were given one number, that which is not yet or no more champion: it is the
-        newer one, and who asks by number asks for it.
+        Of two versions with the same number, the one that is not champion is returned: it is the
+        newer one, which a request by number means.
         """
         return {held.version: held for held in self.roles().values()}
 
     def with_role(self, role: Role, held: Held | None) -> "LineUp":
-        """Return the line-up with this version under a role, or with none."""
+        """Return a line-up in which `held` has the role, or no version has it when it is None."""
         before, since = self.under(role), dict(self.since)
         if held is None:
             since.pop(role, None)
@@ -89,36 +89,36 @@ class LineUp:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a version that the registry names is not held under its role."""
+    """Why a version that the registry names does not have its role."""
 
     version: str
     reason: str
     kind: str = "other"
-    """In a word that can be counted: "registry", "bundle", "model" or "other"."""
+    """The kind, for a metric's label: "registry", "bundle", "model" or "other"."""
 
 
 _NOBODY = LineUp()
 
 
 class Observer(Protocol):
-    """Who wants to know what comes and goes, as it does."""
+    """An object that is told of every change of the held versions."""
 
     def given(self, held: Held, role: Role) -> None:
-        """Note that a version took a role."""
+        """Handle that a version has got a role."""
 
     def refused(self, name: str, refusal: Refusal) -> None:
-        """Note that a version was not taken."""
+        """Handle that a version was refused."""
 
     def loaded(self, versions: list[tuple[str, str, str]]) -> None:
-        """Note every (name, version, role) that is held now."""
+        """Handle a change of the loaded versions; `versions` are all (name, version, role)."""
 
 
 @dataclass
 class Holder:
-    """What is held, and what a person needs to know when something is not there."""
+    """The loaded versions of all models, and the reasons why others are not loaded."""
 
     registry_problem: str | None = "the registry has not been asked yet"
-    """Why the registry cannot be followed now, or None while it answers."""
+    """Why the registry cannot be read now; None while it can."""
     _lineups: dict[str, LineUp] = field(default_factory=dict)
     _refusals: dict[tuple[str, Role], Refusal] = field(default_factory=dict)
     _champions: Mapping[str, str | None] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Holder:
     _observer: Observer | None = None
 
     def observe(self, observer: Observer) -> None:
-        """Tell this observer of every change from now on, and what is held now."""
+        """Tell an observer of the loaded versions now, and of every change from now on."""
         self._observer = observer
         self._tell()
 
@@ -140,19 +140,19 @@ class Holder:
         return [held for held in champions if held is not None]
 
     def lineup(self, name: str) -> LineUp:
-        """Return what is held for a name now; empty for a name that nothing is held for."""
+        """Return the present line-up of a name; an empty one for an unknown name."""
         return self._lineups.get(name, _NOBODY)
 
     def find(self, name: str) -> Held | None:
-        """Return the champion of a name, if it is held."""
+        """Return the loaded champion of a name; None without one."""
         return self.lineup(name).champion
 
     def named(self, name: str) -> str | None:
-        """Return the champion that the registry names, held or not."""
+        """Return the champion's number that the registry names, loaded or not."""
         return self._champions.get(name)
 
     def refusal(self, name: str, role: Role = Role.CHAMPION) -> Refusal | None:
-        """Return why the version that should have a role was refused, if it was."""
+        """Return why the version for a role was refused; None when it was not."""
         return self._refusals.get((name, role))
 
     def refusals(self, name: str) -> dict[Role, Refusal]:
@@ -161,10 +161,10 @@ class Holder:
         return {role: refusal for role, refusal in every if refusal is not None}
 
     def take(self, name: str, version: str | None = None) -> Held:
-        """Return the champion of a name, or the version that is asked for, under whatever role.
+        """Return the champion of a name, or the requested version, whatever its role.
 
-        Raises RequestRefusedError: 404 for a name or version that is not here, 503 while the name
-        is followed but nothing could be loaded for it.
+        Raises RequestRefusedError: 404 for a name or version that is not loaded, 503 while the name
+        is followed but no version of it could be loaded.
         """
         lineup = self.lineup(name)
         if version is None:
@@ -182,13 +182,13 @@ class Holder:
         return held[version]
 
     def follow(self, champions: Mapping[str, str | None]) -> None:
-        """Set the names that the registry knows and their champions; what is held stays held."""
+        """Set the names in the registry and their champions; loaded versions are not changed."""
         self._champions = dict(champions)
 
     def hold(self, held: Held, role: Role = Role.CHAMPION) -> None:
-        """Let this version have a role from the next request on.
+        """Give a version a role, from the next request on.
 
-        For a name that was taken out of service meanwhile this does nothing.
+        Does nothing for a name that was taken out of service meanwhile.
         """
         if held.name in self._withdrawn:
             return
@@ -200,7 +200,7 @@ class Holder:
             self._tell()
 
     def release(self, name: str, role: Role) -> None:
-        """Leave a role empty; requests that hold its version finish with it."""
+        """Empty a role; requests that use its version finish with it."""
         self._refusals.pop((name, role), None)
         if self.lineup(name).under(role) is not None:
             left = self.lineup(name).with_role(role, None)
@@ -210,7 +210,7 @@ class Holder:
             self._tell()
 
     def refuse(self, name: str, refusal: Refusal, role: Role = Role.CHAMPION) -> None:
-        """Keep the reason why a version was not given a role; what is held keeps answering."""
+        """Record why a version was not given a role; the loaded versions are not changed."""
         is_news = self._refusals.get((name, role)) != refusal
         self._refusals[name, role] = refusal
         if is_news and self._observer is not None:
@@ -225,11 +225,11 @@ class Holder:
         self._tell()
 
     def readmit(self, name: str) -> None:
-        """Let a name be followed again."""
+        """Allow a withdrawn name to be followed again."""
         self._withdrawn.discard(name)
 
     def is_withdrawn(self, name: str) -> bool:
-        """Say whether a name was taken out of service."""
+        """Return whether a name was taken out of service."""
         return name in self._withdrawn
 
     def absence(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""From a downloaded folder to a model that has proved it can answer."""
+"""Loads a downloaded bundle and tries it on its example rows."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,10 +13,10 @@ _APART = 1e-6
 
 
 def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
-    """Verify, open and try a bundle; raise when it is not fit to answer for this name.
+    """Verify, open and try a bundle; raises when it cannot serve under this name.
 
-    Runs for as long as unpickling takes: call it in a thread. Opening a model that training saved
-    with other libraries can raise nearly anything, so a caller has to expect any Exception.
+    Takes as long as unpickling does, so call it in a thread. Opening a model that was saved with
+    other library versions can raise any Exception.
     """
     bundle = load(folder, digest)
     if bundle.manifest.name != name:
@@ -33,7 +33,7 @@ def _listed(numbers: Iterable[float]) -> str:
 
 
 def _warm(bundle: Bundle) -> None:
-    """Ask for the example rows, and refuse a model that says otherwise than where it was fitted."""
+    """Predict the example rows; refuse a model whose answers differ from those after the fit."""
     layout = bundle.manifest.layout
     try:
         matrix = encode(layout, bundle.manifest.example or (stand_in(layout),))

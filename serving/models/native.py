@@ -1,8 +1,8 @@
-"""A fitted model as the arithmetic that it comes to, without what scikit-learn checks each time.
+"""Predicts with a fitted model by plain NumPy arithmetic, without scikit-learn's input checks.
 
-The server has checked a matrix already: its shape, its dtype, its values. What scikit-learn looks
-at again takes longer than one row's prediction. What is not known here is asked as it is, and
-nothing made here is used before it has given the model's own answers (see `quick`).
+The server has already checked shape, dtype and values of a matrix, and scikit-learn's own checks
+take longer than the prediction of one row. A model that is not known here is called as it is. A
+function from here is used only if it has given the model's own answers (see `quick`).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ Score = Callable[[Numbers], Numbers]
 
 
 def unwrapped(model: Any) -> Any:
-    """Return what is asked inside the wrappers that only carry the threshold."""
+    """Return the classifier inside the wrappers that only hold the threshold."""
     while isinstance(model, FixedThresholdClassifier | FrozenEstimator):
         model = model.estimator_ if isinstance(model, FixedThresholdClassifier) else model.estimator
     return model
@@ -34,7 +34,7 @@ def unwrapped(model: Any) -> Any:
 
 @singledispatch
 def score_of(model: Any) -> Score:
-    """Return how to score rows with a fitted classifier; by default as it does it itself."""
+    """Return a function that scores rows as a fitted classifier does; by default its own method."""
     ask: Score = model.predict_proba
 
     def as_it_does(X: Numbers) -> Numbers:
@@ -94,7 +94,7 @@ def _(model: VotingClassifier) -> Score:
 
 
 def vote(scores: Sequence[Score], model: VotingClassifier) -> Score:
-    """Return the soft vote of these scores with the weights of a voting classifier."""
+    """Return the weighted mean of scores, with the weights of a voting classifier."""
     weights = model.weights
 
     def mean(X: Numbers) -> Numbers:
@@ -105,7 +105,7 @@ def vote(scores: Sequence[Score], model: VotingClassifier) -> Score:
 
 
 def after(transforms: Sequence[Transform], score: Score) -> Score:
-    """Return a score of transformed rows."""
+    """Return a score that applies transforms to the rows first."""
     if not transforms:
         return score
 

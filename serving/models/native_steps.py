@@ -1,4 +1,4 @@
-"""Fitted transformers as the arithmetic that they come to; see `native` for why."""
+"""Applies fitted transformers by plain NumPy arithmetic; `native` says why."""
 
 from collections.abc import Callable
 from functools import singledispatch
@@ -16,7 +16,7 @@ Transform = Callable[[Numbers], Numbers]
 
 @singledispatch
 def transform_of(step: Any) -> Transform:
-    """Return how to transform rows with a fitted step; by default as it does it itself."""
+    """Return a function that transforms rows as a fitted step does; by default its own method."""
     ask: Transform = step.transform
     return ask
 

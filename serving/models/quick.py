@@ -1,12 +1,12 @@
-"""The quickest way to ask a model that gives the model's own answers.
+"""Chooses the fastest way to compute a model's probabilities that gives the model's own answers.
 
-There are up to three: as scikit-learn does it, as plain arithmetic, as an ONNX graph. A way is
-taken only if it reproduces what scikit-learn says of golden rows of every kind that a caller may
-send: every label, every probability to 5e-7, half of what callers are promised. Which of those is
-quickest depends on how many rows are asked about, so each is timed when the model is loaded.
+There are up to three ways: scikit-learn itself, plain arithmetic, and an ONNX graph. A way is used
+only if it reproduces scikit-learn's answers on golden rows of every kind that a caller may send:
+every label, and every probability to 5e-7, half of the tolerance that callers are promised. Which
+way is fastest depends on the number of rows, so each is timed when the model is loaded.
 
-What golden rows did not foresee costs time and nothing else: where the taken way breaks or finds no
-probability, scikit-learn is asked.
+Where the chosen way fails on other rows, or gives no probability, scikit-learn is called: that
+costs time and changes no answer.
 """
 
 import logging
@@ -32,16 +32,16 @@ _FEW = 64
 _SIZES = (1, 8, 32, 64, 256)
 _TIMINGS = 5
 _PATIENCE_SECONDS = 0.1
-"""A model that takes longer for a few rows gains little from being asked another way."""
+"""For a model that takes longer than this for a few rows, no other way is looked for."""
 _FAR = 1e18
-"""Where a way fails on larger numbers only, those are left to scikit-learn."""
+"""When a way differs on larger numbers only, those rows are left to scikit-learn."""
 
 Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to ask, and up to how many rows it is the quickest."""
+    """A way to score rows, and the number of rows up to which it is the fastest."""
 
     name: str
     rows: int
@@ -50,12 +50,12 @@ class Way:
 
 @dataclass(frozen=True)
 class QuickBundle(Bundle):
-    """A bundle that is asked in the quickest way."""
+    """A bundle that scores rows in the fastest way for their number."""
 
     ways: tuple[Way, ...] = ()
-    """By the number of rows; the last one takes any."""
+    """Ways in the order of their numbers of rows; the last one takes any number."""
     failures: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
-    """Kinds of errors that a quicker way has met since, each of which was logged once."""
+    """Kinds of errors that a faster way has raised, each of which was logged once."""
 
     def probability(self, X: Matrix) -> NDArray[np.float64]:
         """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
@@ -69,7 +69,7 @@ class QuickBundle(Bundle):
             return self.slowly(X, error)
 
     def slowly(self, X: Matrix, problem: Exception) -> NDArray[np.float64]:
-        """Return what scikit-learn says of rows that the taken way has failed on."""
+        """Return scikit-learn's probabilities for rows on which the chosen way has failed."""
         probability = super().probability(X)
         kind = type(problem).__name__
         if kind not in self.failures and probability.min() >= 0:  # a NaN is not
@@ -82,9 +82,9 @@ class QuickBundle(Bundle):
 
 
 def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
-    """Return the bundle with the quickest of its ways for each number of rows.
+    """Return the bundle with the fastest of its ways for each number of rows.
 
-    What was made for that is kept in the folder, to be found there when the bundle is opened again.
+    Converted graphs are kept in `folder`, to be used when the bundle is opened again.
     """
     parts = {field.name: getattr(bundle, field.name) for field in fields(Bundle)}
     return QuickBundle(**parts, ways=tuple(_ways(bundle, Graphs(folder))))
@@ -117,7 +117,7 @@ def _ways(bundle: Bundle, graphs: Graphs) -> list[Way]:
 
 
 class _Edge:
-    """Odd rows of a model, and what scikit-learn says of them."""
+    """Unusual rows of a model, and scikit-learn's answers to them."""
 
     def __init__(self, bundle: Bundle) -> None:
         layout, examples = bundle.manifest.layout, bundle.manifest.example
@@ -126,10 +126,10 @@ class _Edge:
         self._expected = answers(self._itself, self._rows)
 
     def proved(self, score: Score) -> Score | None:
-        """Return a score that says the same of every odd row, None where there is none.
+        """Return a score that agrees on every unusual row; None when there is none.
 
-        It is the one that came, or where that is wrong about huge numbers only, that one with huge
-        numbers left to scikit-learn.
+        That is `score` itself, or, where it differs on huge numbers only, `score` with such rows
+        left to scikit-learn.
         """
 
         def nearby(X: Matrix) -> NDArray[Any]:
@@ -170,7 +170,7 @@ def golden_rows(
 
 
 def _others(bundle: Bundle, width: int, graphs: Graphs) -> dict[str, Score]:
-    """Return the other ways there are; one that cannot be built is none, whatever the reason."""
+    """Return the ways besides scikit-learn; one that cannot be built is left out."""
     model = unwrapped(bundle.model)
     builders: dict[str, Callable[[], Score | None]] = {
         "arithmetic": lambda: score_of(model),
@@ -189,7 +189,7 @@ def _others(bundle: Bundle, width: int, graphs: Graphs) -> dict[str, Score]:
 
 
 def _answers(score: Score, rows: Matrix) -> NDArray[np.float64] | None:
-    """Return what a score says of all rows at once and then of single ones, None if it cannot."""
+    """Return a score's answers to all rows at once, then to single rows; None when it fails."""
     try:
         with np.errstate(all="ignore"):
             whole = score(rows)

@@ -1,4 +1,4 @@
-"""Probabilities that can be sent, or the reason why there are none."""
+"""Computes probabilities, and checks that they are usable before they are sent."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ class UnscorableError(Exception):
 def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return probabilities in [0, 1], shape (n,), or raise UnscorableError.
 
-    Where the way that a model is asked in finds none, scikit-learn is asked.
+    When the chosen way gives none, scikit-learn is called.
     """
     probability = _asked(bundle.probability, matrix)
     # As one comparison of both ends; a NaN fails it too.

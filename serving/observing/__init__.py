@@ -1,1 +1,1 @@
-"""What the server tells of itself: logs, figures, spans and the log of requests."""
+"""Observability of the server: logs, metrics, traces and the request log."""

@@ -1,7 +1,7 @@
-"""Where the workers of one host read what the others say of themselves.
+"""Files through which the workers of one host share their state.
 
-`<folder>/<number>.json` is replaced whole, so a reader never sees half of it. What a worker that
-has ended left there does not count, nor what is older than a live worker lets it become.
+`<folder>/<number>.json` is replaced atomically. The file of a worker that has ended does not count,
+nor does one that is older than a live worker's can be.
 """
 
 import json
@@ -14,15 +14,15 @@ from typing import Any
 
 LOG = logging.getLogger("serving.process.workers")
 PUBLISH_SECONDS = 1.0
-"""How often a worker that is well publishes."""
+"""Seconds between two publications of a worker."""
 STALE_SECONDS = 10.0
 
 
 class Board:
-    """One worker's place among the others."""
+    """The shared folder, as one worker uses it."""
 
     def __init__(self, folder: Path, number: int, clock: Callable[[], float] = time.time) -> None:
-        """Make the folder; `number` is this worker's, `clock` gives seconds that all share."""
+        """Create the folder; `number` is this worker's, `clock` returns seconds since 1970."""
         folder.mkdir(parents=True, exist_ok=True)
         self.number = number
         self._folder = folder
@@ -30,7 +30,7 @@ class Board:
         self._failed = False
 
     def publish(self, state: dict[str, Any]) -> None:
-        """Replace what this worker says; a disk that will not have it is named in the log once."""
+        """Replace this worker's state; a disk error is logged once."""
         said = {"pid": os.getpid(), "time": self._clock(), "state": state}
         draft = self._folder / f".{self.number}"
         try:
@@ -44,7 +44,7 @@ class Board:
             self._failed = False
 
     def others(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return what every other live worker says, with its number."""
+        """Return the state of every other live worker, with its number."""
         paths = [one for one in self._folder.glob("[0-9]*.json") if one.stem != str(self.number)]
         found = ((int(path.stem), self._read(path)) for path in sorted(paths))
         return [(number, state) for number, state in found if state is not None]

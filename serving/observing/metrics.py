@@ -1,13 +1,13 @@
-"""What the server counts, in the words of the domain, and the page that Prometheus reads.
+"""The server's metrics, and the page that Prometheus reads.
 
-Counting is a few additions to plain numbers under a lock: a request costs a microsecond or two.
-Nothing is registered in the process, so several applications in one do not meet. prometheus-client
-writes the page; its own multi-process mode is not used, because it is chosen by a variable when the
-library is imported, holds for the whole process and never lets go of a version.
+Counting is a few additions to plain numbers under a lock, one or two microseconds for a request.
+Nothing is registered globally, so several applications in one process do not share numbers.
+prometheus-client writes the page. Its multi-process mode is not used, because an environment
+variable chooses it at import, for the whole process, and it never drops the series of a version.
 
-With several workers each puts its numbers on a board, and whichever is asked shows all of them,
-each with a label `worker`. A worker that starts again is then a counter that starts again, which
-`rate` understands; a sum of all would seem to jump. Sum over `worker` to read them.
+With several workers each publishes its numbers on a board, and whichever worker is scraped shows
+all of them, each with a label `worker`. A restarted worker is then a counter that starts again,
+which `rate` handles, while a sum over workers would jump. Sum over `worker` in the query.
 """
 
 import threading
@@ -66,7 +66,7 @@ Numbers = dict[str, dict[Labels, float]]
 
 @dataclass
 class _Tally:
-    """The numbers of one version: rows, and for each histogram its buckets and then its sum."""
+    """The numbers of one version: rows, and for each histogram the buckets followed by the sum."""
 
     rows: int = 0
     seconds: list[float] = field(default_factory=lambda: _empty(_SECONDS))
@@ -78,10 +78,10 @@ class _Tally:
 
 
 class Metrics:
-    """The numbers of one server process. Every method may be called from any thread."""
+    """The metrics of one server process. Every method may be called from any thread."""
 
     def __init__(self, board: Board | None = None) -> None:
-        """Start at nothing; other workers' numbers are on the board."""
+        """Start at zero; `board` has the numbers of the other workers, None without any."""
         self._board = board
         self._lock = threading.Lock()
         self._tallies: dict[tuple[str, str], _Tally] = {}
@@ -92,7 +92,7 @@ class Metrics:
         self._names: frozenset[str] = frozenset()
 
     def answered(self, held: Held, seconds: float, rows: int, role: str = "champion") -> None:
-        """Count a request that got its predictions, `seconds` after it came."""
+        """Count a request that was answered with predictions after `seconds`."""
         name = held.name
         with self._lock:
             tally = self._tally(name, held.version)
@@ -106,15 +106,15 @@ class Metrics:
             self._answers[key] = self._answers.get(key, 0) + 1
 
     def refused(self, name: str, status: int) -> None:
-        """Count a request that got this status, 400 to 599, instead of predictions.
+        """Count a request that was answered with an error status, 400 to 599.
 
-        A name that is not held is counted without one: a caller must not be able to make series.
+        An unknown model is counted without its name, so that callers cannot create new series.
         """
         known = name if name in self._names else ""
         self._add("ratchet_requests", (known, f"{status // 100}xx"))
 
     def batch(self, held: Held, requests: int, rows: int) -> None:
-        """Count one call of a model."""
+        """Count one call of a model with the rows of one or more requests."""
         with self._lock:
             tally = self._tally(held.name, held.version)
             tally.requests[bisect_left(_SIZES, requests)] += 1
@@ -123,11 +123,11 @@ class Metrics:
             tally.batch_rows[-1] += rows
 
     def queue_depth(self, requests: int) -> None:
-        """Note how many requests wait."""
+        """Record how many requests wait."""
         self._gauges["ratchet_queue_depth"][()] = requests
 
     def registry_reachable(self, *, reachable: bool) -> None:
-        """Note how the last look at the registry went."""
+        """Record whether the last poll of the registry succeeded."""
         self._gauges["ratchet_registry_reachable"][()] = int(reachable)
 
     def swapped(self, name: str, role: str) -> None:
@@ -139,7 +139,7 @@ class Metrics:
         self._add("ratchet_refusals", (name, reason))
 
     def holds(self, loaded: Iterable[tuple[str, str, str]]) -> None:
-        """Note every (model, version, role) that is loaded; series of all other versions end."""
+        """Record every loaded (model, version, role); series of all other versions end."""
         with self._lock:
             info: dict[Labels, float] = dict.fromkeys(loaded, 1.0)
             versions = {labels[:2] for labels in info}
@@ -153,7 +153,10 @@ class Metrics:
     def shadow_compared(
         self, held: Held, rows: int, disagreements: int, total: float, largest: float
     ) -> None:
-        """Count rows that this shadow predicted; `total` and `largest` of |differences|."""
+        """Count rows that a shadow predicted.
+
+        `total` is the sum of the absolute differences in probability, `largest` the maximum.
+        """
         key = (held.name, held.version)
         self._add("ratchet_shadow_rows", key, rows)
         self._add("ratchet_shadow_disagreements", key, disagreements)
@@ -163,19 +166,19 @@ class Metrics:
             seen[key] = max(seen.get(key, 0.0), largest)
 
     def shadow_dropped(self, name: str) -> None:
-        """Count a request that a shadow was too far behind for, or could not predict."""
+        """Count a request that a shadow skipped because it was behind, or could not predict."""
         self._add("ratchet_shadow_dropped", (name,))
 
     def log_written(self, rows: int) -> None:
-        """Count rows of the request log that are where they belong."""
+        """Count rows of the request log that were written."""
         self._add("ratchet_request_log_rows", ("written",), rows)
 
     def log_dropped(self, rows: int) -> None:
-        """Count rows of the request log that are lost."""
+        """Count rows of the request log that were lost."""
         self._add("ratchet_request_log_rows", ("dropped",), rows)
 
     def publish(self) -> None:
-        """Put the numbers where other workers find them; call it each second with several."""
+        """Publish the numbers for other workers; to be called each second when there are any."""
         if self._board is not None:
             self._board.publish(self._snapshot())
 

@@ -1,9 +1,9 @@
-"""What was asked and what was answered, kept as Parquet, to be joined to labels when they come.
+"""Writes requests and answers to Parquet files, to be joined with labels when those arrive.
 
-The one who answers pays for a note in a queue and no more: arrays are kept by reference and a
-thread of its own writes them. What is not written yet is bounded in bytes; beyond that, rows are
-dropped and counted. A place that is away is named in the log once, what is waiting is tried again,
-and serving goes on. The last notes are written at the stop.
+Answering a request costs only an entry in a queue: arrays are kept by reference, and a separate
+thread writes them. Unwritten entries are bounded in bytes; beyond that, rows are dropped and
+counted. An error of the storage is logged once, waiting entries are tried again, and serving goes
+on. The last entries are written at shutdown.
 """
 
 import logging
@@ -25,7 +25,7 @@ from serving.observing.request_files import Place, file_name, table
 
 LOG = logging.getLogger("serving.request_log")
 FILE_ROWS = 100_000
-"""A file is written when so many rows wait, or when half of the memory is used."""
+"""A file is written when so many rows wait, or when half of the allowed memory is used."""
 STOP_SECONDS = 2.5
 _NOTE_BYTES = 500
 
@@ -36,7 +36,7 @@ class Note(NamedTuple):
     held: Held
     request_id: str
     role: str
-    """Of what answered: champion, canary or challenger."""
+    """The role of the version that answered: champion, canary or challenger."""
     time: float
     """Seconds since the epoch, UTC."""
     matrix: NDArray[np.float32]
@@ -46,12 +46,12 @@ class Note(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that this note keeps from being freed, about."""
+        """The approximate bytes of memory that this note holds."""
         return self.matrix.nbytes + self.probability.nbytes + _NOTE_BYTES
 
 
 class RequestLog:
-    """Takes notes from one thread, the event loop's, and writes them on another."""
+    """Takes notes on the event loop's thread, and writes them on another thread."""
 
     def __init__(
         self,
@@ -60,7 +60,10 @@ class RequestLog:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Start the thread; ValueError when the place cannot be one. `clock` gives UTC seconds."""
+        """Start the writing thread; `clock` returns seconds since 1970.
+
+        Raises ValueError when the setting of the place is invalid.
+        """
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
@@ -82,7 +85,7 @@ class RequestLog:
         probability: NDArray[np.float64],
         role: str = "champion",
     ) -> None:
-        """Keep this answer, or drop and count it; never waits. The arrays must not change later."""
+        """Queue an answer, or drop and count it; never waits. Arrays must not change later."""
         if self._chance() >= self._settings.sample:
             return
         note = Note(held, request_id, role, self._clock(), matrix, probability)
@@ -94,7 +97,7 @@ class RequestLog:
         self._queue.put(note)
 
     def close(self) -> None:
-        """Write what waits, for at most a few seconds, and end; what is left then is lost."""
+        """Write waiting notes for at most a few seconds, then end; the rest is lost."""
         self._queue.put(None)
         self._thread.join(STOP_SECONDS)
         if self._thread.is_alive():
@@ -111,7 +114,7 @@ class RequestLog:
         self._lose(waiting)
 
     def _gather(self, waiting: list[Note], due: float) -> bool:
-        """Collect notes until there is reason to write; False when no more will come."""
+        """Collect notes until a file is due; False when the log is being closed."""
         rows = sum(len(note.probability) for note in waiting)
         size = sum(note.size for note in waiting)
         while True:
@@ -129,7 +132,7 @@ class RequestLog:
                 return True
 
     def _write(self, waiting: list[Note]) -> list[Note]:
-        """Write a file for each version and day, and return the notes that have to wait."""
+        """Write a file for each version and day; return the notes that could not be written."""
         groups = groupby(sorted(waiting, key=_file), key=_file)
         files = [list(group) for _, group in groups]
         for place, notes in enumerate(files):
@@ -170,5 +173,5 @@ class RequestLog:
 
 
 def _file(note: Note) -> tuple[str, str, int, int]:
-    """Return what notes of one file share: the model as it was opened, and the day."""
+    """Return the key of a note's file: the opened model version, and the day."""
     return note.held.name, note.held.version, id(note.held), int(note.time // 86_400)

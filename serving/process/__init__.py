@@ -1,1 +1,1 @@
-"""Server processes: their ports, how they run, and how several of them stand behind one address."""
+"""Server processes: their ports, their start and shutdown, and several workers on one port."""

@@ -1,4 +1,4 @@
-"""Ports: taken, shared between workers, or refused with a sentence."""
+"""Binds ports, alone or shared between workers; a port in use is an error with a sentence."""
 
 import socket
 
@@ -6,9 +6,9 @@ _BACKLOG = 2048
 
 
 def listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
-    """Return a bound socket that listens, or, shared between workers, will once it is served.
+    """Return a bound socket: listening, or, when shared between workers, to listen when served.
 
-    Raises OSError with a sentence when the port is not to be had.
+    Raises OSError with a sentence when the port cannot be bound.
     """
     listener = _socket(host)
     if is_shared:
@@ -18,7 +18,7 @@ def listen(host: str, port: int, *, is_shared: bool) -> socket.socket:
 
 
 def require_free(host: str, port: int, variable: str) -> None:
-    """Raise OSError with a sentence when somebody listens on a port, be it a shared one."""
+    """Raise OSError with a sentence when any process listens on a port, also a shared one."""
     if port:
         with _socket(host) as probe:
             _bind(probe, host, port, variable, listens=True)

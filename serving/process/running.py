@@ -1,4 +1,4 @@
-"""uvicorn, with a way out that loses no request."""
+"""Runs uvicorn, with a shutdown that loses no request."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.25
 
 
 def run(application: "ASGIApp", listener: socket.socket, drain: Drain, settings: Settings) -> None:
-    """Serve until a signal, then drain."""
+    """Serve until a signal to stop, then answer the requests in flight and return."""
     clients = Clients(settings.connections.trusted_proxies)
     connections = Connections(connection_limits(settings.connections), clients, time.monotonic)
     config = uvicorn.Config(
@@ -46,7 +46,7 @@ def run(application: "ASGIApp", listener: socket.socket, drain: Drain, settings:
 
 
 class _Server(uvicorn.Server):
-    """Goes on listening for a while after it was told to stop, not ready."""
+    """A uvicorn server that listens for a while after the signal to stop, as not ready."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain, connections: Connections) -> None:
         super().__init__(config)
@@ -55,7 +55,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Hear every signal that ends the server; uvicorn knows two of them."""
+        """Handle every signal that ends the server; uvicorn handles two of them."""
         before = {one: signal.signal(one, self.handle_exit) for one in stop_signals()}
         try:
             with super().capture_signals():
@@ -65,7 +65,7 @@ class _Server(uvicorn.Server):
                 signal.signal(one, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the drain; at the second signal, end."""
+        """Begin to drain at the first signal; end at once at the second."""
         del frame
         if not self._drain.has_begun:
             self._drain.begin()
@@ -73,7 +73,7 @@ class _Server(uvicorn.Server):
             os._exit(128 + sig)
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve, and end connections on which nothing comes, until the last of them is gone."""
+        """Serve, and end overdue connections, until the last connection has closed."""
         looking = asyncio.ensure_future(self._end_overdue())
         try:
             await super().serve(sockets)
@@ -88,12 +88,12 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def on_tick(self, counter: int) -> bool:
-        """Say whether to stop listening; asked ten times a second."""
+        """Return whether to stop listening; uvicorn calls this ten times a second."""
         is_due = await super().on_tick(counter)
         return is_due or self._drain.is_over
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is in flight on every port, then let the application close."""
+        """Answer the requests in flight on every port, then close the application."""
         await self._drain.stop_others()
         self.config.timeout_graceful_shutdown = max(1, int(self._drain.left()))
         self._connections.last_call(self._drain.left() / 2)

@@ -21,7 +21,7 @@ from serving.traffic.drain import is_impatient, stop_signals
 LOG = logging.getLogger("serving.process.workers")
 WORKER_VARIABLE = "SERVING_WORKER"
 CANNOT_START = 1
-"""What a worker exits with that has said why it cannot start."""
+"""Exit code of a worker that cannot start and has printed the reason."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STABLE_SECONDS = 60.0
@@ -43,7 +43,7 @@ class _Worker:
 
 
 class Workers:
-    """Holds `count` processes of a command until a signal ends it."""
+    """Keeps `count` processes of a command running until a signal ends them."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Workers:
         count: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start nothing yet; each process gets its number in SERVING_WORKER."""
+        """`command` is started `count` times by `run`, each with its number in SERVING_WORKER."""
         self._command = list(command)
         self._workers = [_Worker(number) for number in range(count)]
         self._clock = clock
@@ -60,7 +60,7 @@ class Workers:
         self._signals = 0
 
     def run(self) -> int:
-        """Return 0 after a signal and a clean end of all, 1 when no worker can start."""
+        """Run the workers; return 0 after a signal and a clean end, 1 when none can start."""
         for number in (*stop_signals(), signal.SIGCHLD):
             signal.signal(number, lambda number, _frame: self._news.put(number))
         while not self._signals and not self._is_hopeless():
@@ -128,7 +128,7 @@ class Workers:
         return all(not one.lives and one.has_failed_to_start for one in self._workers)
 
     def _stop(self) -> int:
-        """Let every worker finish what it has; a second signal kills them."""
+        """Let every worker finish its requests; a second signal kills them."""
         processes = [one.process for one in self._workers if one.process is not None]
         for process in processes:
             process.terminate()
@@ -144,7 +144,7 @@ class Workers:
 
 
 def stop_with_parent() -> None:
-    """Send this worker SIGTERM when its parent is gone; runs until then, so give it a thread."""
+    """Wait until the parent process has ended, then send this worker SIGTERM; run in a thread."""
     # Nobody writes to it: it only ends.
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,1 +1,1 @@
-"""Keeps what is held in step with the registry, and copies on disk for when it is away."""
+"""Follows the model registry: loads the versions that aliases name, and keeps local copies."""

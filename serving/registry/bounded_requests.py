@@ -1,7 +1,7 @@
-"""Questions to a registry that may drip, flood, or answer nonsense.
+"""HTTP requests to a registry that may respond slowly, without end, or with nonsense.
 
-Guarantees that every question ends: within a time for the whole of it, however the bytes come, and
-within a size. What goes wrong is one sentence, without a byte of what was sent.
+Guarantees that every request ends within a time limit for the whole response, however the bytes
+arrive, and within a size limit. A failure is one sentence, without any bytes of the response.
 """
 
 import asyncio
@@ -13,57 +13,57 @@ from pathlib import Path
 import httpx
 
 _YIELD_EVERY = 64
-"""Pieces after which other work gets its turn: a flood of tiny ones comes without any pause."""
+"""After so many pieces the event loop gets a turn: tiny pieces may arrive without any pause."""
 _BUFFER_BYTES = 2**20
 _REFUSAL_BYTES = 2**13
-"""Read of an answer that is a refusal: enough to see what kind it is."""
+"""Bytes that are read of an error response: enough to recognise its kind."""
 _ONLY_PLAIN = {"Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long and how much a registry may answer."""
+    """Limits for the time and size of a registry's responses."""
 
     seconds: float = 10.0
-    """For a question and its whole answer. MLflow takes well under a second; a busy one, a few."""
+    """For a request and its whole response; MLflow takes less than a second, a few when busy."""
     answer_bytes: int = 2**23
-    """Of an answer: 200 models with 40 KiB of tags and descriptions each."""
+    """Size of a response: 200 models with 40 KiB of tags and descriptions each."""
     most_pages: int = 50
-    """Of a list: with 200 models on a page, 10,000 models."""
+    """Pages of a list; with 200 models on a page that is 10,000 models."""
     grace_seconds: float = 10.0
-    """Until a download has to have brought anything."""
+    """Seconds before the pace of a download counts."""
     bytes_a_second: int = 2**17
-    """After that its pace has to be this on average: a line of one Mbit/s."""
+    """Least average pace of a download after that: that of a line with 1 Mbit/s."""
     download_seconds: float = 1800.0
-    """For one file, whatever its pace."""
+    """Longest time for one file, whatever its pace."""
     manifest_bytes: int = 2**24
-    """Of `bundle.json`: features, categories and a few rows."""
+    """Size of `bundle.json`, which has features, categories and a few rows."""
     model_bytes: int = 2**31
-    """Of the model file."""
+    """Size of the model file."""
 
 
 class StatusError(Exception):
-    """The answer has a status other than 200; `said` is the beginning of its text."""
+    """The response has a status other than 200; `said` is the beginning of its text."""
 
     def __init__(self, status: int, said: str) -> None:
-        """Take both."""
+        """`status` is the HTTP status, `said` the beginning of the body as text."""
         super().__init__(f"it answered {status}")
         self.status = status
         self.said = said
 
 
 class OutOfBoundsError(Exception):
-    """The answer takes too long, is too large, or comes in a form that cannot be bounded."""
+    """The response takes too long, is too large, or has an encoding that cannot be bounded."""
 
 
 TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OutOfBoundsError, OSError)
 
 
 class Asking:
-    """Asks one server over HTTP."""
+    """A client of one HTTP server."""
 
     def __init__(self, url: str, headers: dict[str, str], bounds: Bounds) -> None:
-        """Talk to the server at this address, with these headers; nothing is sent yet."""
+        """`url` is the server's root, `headers` are sent with every request."""
         # The registry is a neighbour: a proxy that the machine uses for the internet is not asked.
         direct = {"http://": None, "https://": None}
         self._bounds = bounds
@@ -85,7 +85,7 @@ class Asking:
         await self._client.aclose()
 
     async def answer(self, path: str, query: dict[str, str]) -> bytes:
-        """Return the body of a successful answer; raises StatusError or one of TROUBLE."""
+        """Return the body of a successful response; raises StatusError or one of TROUBLE."""
         bounds = self._bounds
         body = bytearray()
         try:
@@ -98,9 +98,10 @@ class Asking:
         return bytes(body)
 
     async def download(self, path: str, target: Path, most_bytes: int) -> None:
-        """Write the body of a successful answer to a file; raises as `answer` does.
+        """Write the body of a successful response to a file; raises as `answer` does.
 
-        Every byte buys time, so that one which drips ends soon and a large one ends well.
+        The time limit grows with the bytes received: a stalled download ends soon, a large one may
+        complete.
         """
         bounds, loop = self._bounds, asyncio.get_running_loop()
         started, received = loop.time(), 0
@@ -150,7 +151,7 @@ def _require_within(size: int, most_bytes: int) -> None:
 
 
 async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Put pieces together to what is worth a write."""
+    """Join small pieces to blocks of a reasonable size for writing."""
     buffer = bytearray()
     async for piece in pieces:
         buffer += piece
@@ -170,7 +171,7 @@ async def _beginning(answer: httpx.Response) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return what went wrong, without anything that the other side wrote."""
+    """Return a sentence about a failure, without any text of the response."""
     if isinstance(error, httpx.RemoteProtocolError):
         return "what it sends is no HTTP, or breaks off"
     if isinstance(error, OSError):

@@ -1,14 +1,14 @@
-"""The server's own copies of bundles: what it serves from when the registry is away.
+"""Local copies of bundles, from which the server serves when the registry is not available.
 
-`<home>/<name>/<version>-<digest>/` is whole or absent: a number that a registry gave twice has two
-folders. `<home>/<name>/champion.json` names the last version that really answered, with the digest
-that its files must still have, and the one before.
+`<home>/<name>/<version>-<digest>/` is complete or absent; a number that a registry assigned twice
+has two folders. `<home>/<name>/champion.json` names the last champion that answered requests, with
+the digest that its files must have, and the champion before it.
 
-The worker processes of a host share one home, so that each version is downloaded once. Whoever
-changes a name's folder holds its lock file alone, whoever opens a bundle from it holds it with
-others, and a download holds a lock of its version alone, since it may take long. The operating
-system gives the locks of a killed process back, so none is ever stale and a download whose lock is
-free is a dead one's.
+The worker processes of a host share one home, so that each version is downloaded once. A process
+that changes the folder of a name holds its lock file exclusively, one that opens a bundle in it
+holds the lock shared, and a download holds an exclusive lock for its version alone, because it may
+take long. The operating system releases the locks of a killed process, so no lock is ever stale,
+and a download whose lock is free was interrupted.
 """
 
 import asyncio
@@ -29,21 +29,21 @@ _DOWNLOAD, _FETCH, _OF = ".download-", ".fetch-", "@"
 _MARK, _MARK_DIGITS = "-", 12
 _ASK_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
-"""Longer than a download and a load take: a worker that hangs must not stop the others for good."""
+"""Longest wait for a lock, more than a download and a load take: a hung worker stops no other."""
 
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """A version of which there is or could be a copy, and the digest that pins it."""
+    """A model version, with its digest, of which there is or may be a local copy."""
 
     name: str
     version: str
     digest: str
     source: str = ""
-    """The model and the run that it was made of; empty where that was not noted."""
+    """The registered model and the run that it was made from; empty when that is not recorded."""
 
     def is_other_than(self, other: "LocalCopy") -> bool:
-        """Say whether two of one number are two versions."""
+        """Return whether another copy of the same number is another version."""
         if self.version != other.version or self.digest != other.digest:
             return True
         return bool(self.source and other.source) and self.source != other.source
@@ -54,7 +54,7 @@ class _Record:
     version: str
     digest: str
     before: str | None = None
-    """The version that answered until then."""
+    """The champion before it."""
     source: str = ""
 
 
@@ -62,38 +62,38 @@ class Shelf:
     """Folders below one home, shared by the workers of one server."""
 
     def __init__(self, home: Path) -> None:
-        """Make the home if it is missing."""
+        """`home` is the root folder, which is created if it is missing."""
         self._home = home
         home.mkdir(parents=True, exist_ok=True)
 
     @asynccontextmanager
     async def writing(self, name: str) -> AsyncIterator[None]:
-        """Be the only one at a name's folder; needed by all that changes it."""
+        """Hold the exclusive lock of a name's folder; needed for every change in it."""
         async with self._locked(name, fcntl.LOCK_EX):
             yield
 
     @asynccontextmanager
     async def reading(self, name: str) -> AsyncIterator[None]:
-        """Keep a name's folder as it is, together with others that read it."""
+        """Hold the shared lock of a name's folder, so that nobody changes it meanwhile."""
         async with self._locked(name, fcntl.LOCK_SH):
             yield
 
     @asynccontextmanager
     async def fetching(self, copy: LocalCopy, patience: float) -> AsyncIterator[None]:
-        """Be the only one that downloads a version; waits so many seconds for another's."""
+        """Hold the download lock of a version; wait up to `patience` seconds for it."""
         lock = self._shelf(copy.name) / f"{_FETCH}{_marked(copy)}"
         async with self._held(lock, fcntl.LOCK_EX, patience):
             yield
 
     def folder(self, copy: LocalCopy) -> Path:
-        """Return where a version's files are, or would be."""
+        """Return the folder of a version's files, whether it exists or not."""
         shelf = self._shelf(copy.name)
         marked, plain = shelf / _marked(copy), shelf / _safe(copy.version)
         # Version 0.1.0 kept them under the number alone.
         return plain if plain.is_dir() and not marked.is_dir() else marked
 
     def begin(self, copy: LocalCopy) -> Path:
-        """Return a new empty folder to download into; what an earlier end cut short goes."""
+        """Return a new empty folder to download into; interrupted downloads are removed."""
         shelf = self._shelf(copy.name)
         shelf.mkdir(parents=True, exist_ok=True)
         prefix = f"{_DOWNLOAD}{_marked(copy)}{_OF}"
@@ -102,7 +102,7 @@ class Shelf:
         return Path(tempfile.mkdtemp(prefix=prefix, dir=shelf))
 
     def has(self, copy: LocalCopy) -> bool:
-        """Say whether a copy with this digest is here; its model file is verified when opened."""
+        """Return whether there is a copy with this digest; its files are verified when opened."""
         try:
             read_manifest(self.folder(copy), copy.digest)
         except BundleRefusedError:
@@ -110,17 +110,17 @@ class Shelf:
         return True
 
     def keep(self, download: Path, copy: LocalCopy) -> None:
-        """Put a whole download in its place, over what was there."""
+        """Move a complete download to its folder, in place of an older one."""
         place = self._shelf(copy.name) / _marked(copy)
         shutil.rmtree(place, ignore_errors=True)
         download.rename(place)
 
     def drop(self, folder: Path) -> None:
-        """Remove a download or a copy."""
+        """Remove the folder of a download or a copy."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def record(self, copy: LocalCopy) -> None:
-        """Note that this version is the champion that answers now."""
+        """Record a version as the champion that answers now."""
         shelf = self._shelf(copy.name)
         before = self._read(shelf)
         if before is not None and _copy(copy.name, before) == copy:
@@ -132,7 +132,7 @@ class Shelf:
         draft.replace(shelf / _RECORD)
 
     def is_tidy(self, name: str, wanted: Collection[str]) -> bool:
-        """Say whether `tidy` has nothing to remove."""
+        """Return whether `tidy` has nothing to remove."""
         return not self._left_over(name, wanted)
 
     def tidy(self, name: str, wanted: Collection[str]) -> None:
@@ -144,12 +144,12 @@ class Shelf:
                 left.unlink(missing_ok=True)
 
     def last_good(self, name: str) -> LocalCopy | None:
-        """Return the version of a name that was champion here last, if there was one."""
+        """Return the last champion that is recorded for a name; None without one."""
         record = self._read(self._shelf(name))
         return _copy(name, record) if record else None
 
     def names(self) -> list[str]:
-        """Return the names that have a shelf, sorted."""
+        """Return the model names that have a folder, sorted."""
         shelves = (path for path in self._home.iterdir() if path.is_dir())
         # The dots of a name are written otherwise: what begins with one is something else.
         return sorted(unquote(path.name) for path in shelves if not path.name.startswith("."))
@@ -206,7 +206,7 @@ def _locks(descriptor: int, kind: int) -> bool:
 
 
 def _is_left_over(path: Path, numbers: Collection[str]) -> bool:
-    """Say whether something that is no wanted version can go."""
+    """Return whether an entry of a name's folder can be removed."""
     if path.name.startswith(_FETCH):
         return _version_of(path.name.removeprefix(_FETCH)) not in numbers and _is_free(path)
     if path.name.startswith(_DOWNLOAD):

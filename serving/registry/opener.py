@@ -1,7 +1,7 @@
-"""From a version's number to its bundle, opened: identity, copy, download, load.
+"""Opens a model version by its number: identifies it, downloads it if needed, and loads it.
 
-Versions are opened side by side, each at its own pace: a download that hangs keeps no other
-waiting, up to the number that may run at once, and loads take turns, for each takes the processor.
+Several versions are opened concurrently. A stalled download does not delay the others, up to the
+number that may run at once; loads take turns, because each needs the processor.
 """
 
 import asyncio
@@ -12,19 +12,19 @@ from serving.registry.local_copies import LocalCopy, Shelf
 from serving.registry.registry import Registry, RegistryError
 
 DOWNLOADS_AT_ONCE = 32
-"""Each costs a connection and a file; one that is too slow ends by itself."""
+"""Each download needs a connection and an open file; one that is too slow is ended."""
 LOADS_AT_ONCE = 2
 QUESTIONS_AT_ONCE = 64
-"""Which version a number stands for; each is short."""
+"""Requests for what a version number stands for; each is short."""
 _DOWNLOAD_OF_ANOTHER_SECONDS = 3600.0
-"""Longer than the two files of a version may take; a process that ends gives its lock back."""
+"""Longest wait for another worker's download: longer than the two files may take."""
 
 
 class Opener:
-    """Opens versions of a registry by way of the shelf."""
+    """Opens versions of a registry through their local copies."""
 
     def __init__(self, registry: Registry, shelf: Shelf) -> None:
-        """Take where versions come from and where copies of them are kept."""
+        """Versions are downloaded from `registry`, and their copies are kept in `shelf`."""
         self._registry = registry
         self._shelf = shelf
         self._downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
@@ -33,20 +33,20 @@ class Opener:
         self._loading: dict[str, int] = {}
 
     def is_loading(self, name: str) -> bool:
-        """Say whether all files of a version of this name are here and being opened."""
+        """Return whether a version of this name is downloaded and is being loaded."""
         return bool(self._loading.get(name))
 
     async def identify(self, name: str, version: str) -> LocalCopy:
-        """Return what the registry calls by this number now; raises RegistryError."""
+        """Return the version that a number means in the registry now; raises RegistryError."""
         async with self._questions:
             identity = await self._registry.identity(name, version)
         return LocalCopy(name, version, identity.digest, identity.source)
 
     async def open(self, copy: LocalCopy) -> Bundle:
-        """Return a version that has proved that it can answer.
+        """Return the opened bundle of a version, downloaded if needed and tried on example rows.
 
-        Opening a model can raise anything, see loading. A copy that is no good is removed: it must
-        not be what the next attempt finds.
+        Opening a model can raise any Exception, see `loading`. A copy that cannot be opened is
+        removed, so that the next attempt downloads it again.
         """
         try:
             return await self._opened(copy)
@@ -58,12 +58,12 @@ class Opener:
             raise
 
     async def reopen(self, copy: LocalCopy) -> Bundle:
-        """Return a version of which there is a copy, without the registry."""
+        """Open a version from its local copy, without the registry."""
         async with self._shelf.reading(copy.name):
             return await self._load(copy)
 
     async def _opened(self, copy: LocalCopy) -> Bundle:
-        """Download a version if no worker has yet, and open it before anybody can remove it."""
+        """Download a version unless a worker has done so; open it under the shared lock."""
         async with self._shelf.reading(copy.name):
             if await self._has(copy):
                 return await self._load(copy)

@@ -1,11 +1,11 @@
-"""What the server asks of a model registry, and MLflow's answers over plain REST.
+"""The interface of a model registry, and its implementation for MLflow over plain REST.
 
-A model is followed when its registered model carries the tag `ratchet.spec`; its aliases
-`champion`, `challenger`, `canary` and `shadow` name the versions to hold; a version's tag
-`ratchet.digest` pins its bundle, and with its source it makes the version itself: a model that is
-deleted and made again gives its numbers a second time. No MLflow client is installed beside the
-server: four requests are all it takes. Nothing of an answer is used that has not the form that
-MLflow gives it, and a model that is described otherwise is the trouble of that model alone.
+A model is followed when its registered model has the tag `ratchet.spec`. Its aliases `champion`,
+`challenger`, `canary` and `shadow` name the versions to load. A version's tag `ratchet.digest` is
+the digest of its bundle; digest and source identify the version, because a model that is deleted
+and created again assigns its numbers a second time. The server does not need MLflow's client: four
+requests suffice. A response is used only when it has the form that MLflow documents; a model with
+another form is an error of that model alone.
 """
 
 import asyncio
@@ -40,55 +40,55 @@ _ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRA
 
 @dataclass(frozen=True)
 class Named:
-    """The versions of a model that its aliases name."""
+    """The versions that the aliases of a model name."""
 
     versions: Mapping[Role, str] = field(default_factory=dict)
     stamp: str = ""
-    """When the model was made and changed last: while it stays, its numbers mean what they did."""
+    """Times of the model's creation and last change: while equal, its numbers mean the same."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes a version itself, beside its number."""
+    """What identifies a version beside its number."""
 
     digest: str
-    """It pins the bundle."""
+    """The digest of its bundle."""
     source: str = ""
-    """The model and the run that it was made of."""
+    """The registered model and the run that it was made from."""
 
 
 class RegistryError(Exception):
-    """The registry did not answer, or not with what is needed; the message says which."""
+    """The registry did not respond, or not with what is needed; the message says which."""
 
 
 class UnprovenError(RegistryError):
-    """Nothing proves which files a version is made of: another tool or a person made it."""
+    """A version has no digest, because another tool or a person made it."""
 
 
 class VersionGoneError(RegistryError):
-    """There is no such version any more."""
+    """The version does not exist any more."""
 
 
 class Registry(Protocol):
-    """The questions that following a model takes; each may raise RegistryError."""
+    """The requests that are needed to follow models; each may raise RegistryError."""
 
     async def named(self) -> dict[str, Named | RegistryError]:
-        """Return for every followed name the versions that its aliases name.
+        """Return the versions that the aliases of every followed model name, by model name.
 
-        An error where that one model is described in a way that cannot be used.
+        For a model that is described in an unusable form, the value is an error.
         """
 
     async def identity(self, name: str, version: str) -> Identity:
-        """Return what makes a version itself, with the digest that pins its bundle.
+        """Return what identifies a version.
 
-        Raises VersionGoneError and UnprovenError too.
+        Raises VersionGoneError and UnprovenError, too.
         """
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Write the files of a version's bundle into an existing folder."""
 
     async def close(self) -> None:
-        """Give back what talking to the registry holds open."""
+        """Close the connections to the registry."""
 
 
 class _Page(msgspec.Struct):
@@ -137,7 +137,7 @@ class MlflowRegistry:
     def __init__(
         self, url: str, authorization: str | None = None, bounds: Bounds | None = None
     ) -> None:
-        """Talk to the tracking server at this address, with this header; nothing is sent yet."""
+        """`url` is the tracking server, `authorization` the header of that name, if any."""
         self._url = url
         self._host = urlsplit(url).netloc
         self._has_account = authorization is not None
@@ -223,7 +223,7 @@ class MlflowRegistry:
         raise RegistryError(self._problem(_SEARCH, why))
 
     def _described(self, model: bytes) -> tuple[str, Named | RegistryError]:
-        """Return a model of the list by name: what its aliases name, or what is wrong with it."""
+        """Return the name of a listed model, and its aliases' versions or what is wrong with it."""
         try:
             name = _formed(model, _Model).name
         except ValueError:
@@ -263,7 +263,7 @@ class MlflowRegistry:
         return RegistryError(self._problem(path, why))
 
     def _advice(self, status: int, said: str) -> str:
-        """Return what an operator can do about a status that is about who asks, and how."""
+        """Return what an operator can do about an HTTP status for access or for the address."""
         if status == httpx.codes.FORBIDDEN and _WRONG_HOST in said:
             # Under a name of a container network, MLflow takes a stranger for an attack.
             return f", it does not go by that name: start MLflow with --allowed-hosts {self._host}"
@@ -282,7 +282,7 @@ class MlflowRegistry:
 
 
 def _formed(answer: bytes, form: type[_Form]) -> _Form:
-    """Return JSON in a form; ValueError when it is none or has another."""
+    """Decode JSON of a form; ValueError when it is no JSON or has another form."""
     try:
         return msgspec.json.decode(answer, type=form)
     except RecursionError as error:
@@ -290,7 +290,7 @@ def _formed(answer: bytes, form: type[_Form]) -> _Form:
 
 
 def _shown(value: object) -> str:
-    """Return what a registry sent as text that can be logged, cut to a bounded length."""
+    """Return a registry's value as text that is safe to log, cut to a bounded length."""
     text = str(value) if isinstance(value, str | int) else type(value).__name__
     text = text if text.isprintable() and text else ascii(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,8 +1,8 @@
-"""The repository API: what is held, look again now, and out of service until told otherwise.
+"""The model repository API: lists, loads and unloads models.
 
-The answers have the form of MLServer's, whose callers these are
-(https://docs.seldon.ai/mlserver, "Model Repository API"). What is unloaded stays so in the memory
-of this process: a restart follows the registry again.
+The responses have the form of MLServer's, for whose clients this is
+(https://docs.seldon.ai/mlserver, "Model Repository API"). An unloaded model stays unloaded in this
+process only: after a restart the registry is followed again.
 """
 
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ READY, UNAVAILABLE, LOADING = "READY", "UNAVAILABLE", "LOADING"
 
 
 class Repository:
-    """The models that the registry names, as one process holds them."""
+    """The repository API of one process."""
 
     def __init__(self, holder: Holder, watch: Watch) -> None:
-        """Take what is held and what follows the registry."""
+        """`holder` has the loaded models, `watch` follows the registry."""
         self._holder = holder
         self._watch = watch
 
     async def index(self, *, ready: bool = False) -> list[dict[str, Any]]:
         """Return `name`, `version`, `state` and `reason` of every version, sorted by name.
 
-        With `ready` only those that answer.
+        With `ready`, only of those that answer requests.
         """
         entries = (entry for name in self._holder.names() for entry in self._entries(name))
         return [entry for entry in entries if not ready or entry["state"] == READY]
 
     async def load(self, name: str) -> None:
-        """Look at the registry now and return once the champion that it names answers.
+        """Read the registry now and return when the champion that it names is loaded.
 
         Raises RequestRefusedError: 400 with the reason when that version was refused or there is
-        none, 404 for a name that nobody knows, 503 while the registry is away and nothing answers.
+        none, 404 for an unknown name, 503 while the registry is down and no version is loaded.
         """
         self._holder.readmit(name)
         await self._watch.poll_afresh(name)
@@ -49,7 +49,7 @@ class Repository:
         self._holder.take(name)
 
     async def unload(self, name: str) -> None:
-        """Take a model out of service; 404 as RequestRefusedError for a name nobody knows."""
+        """Take a model out of service; RequestRefusedError with 404 for an unknown name."""
         if name not in self._holder.names():
             self._holder.take(name)
         self._holder.withdraw(name)

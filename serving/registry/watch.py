@@ -1,15 +1,15 @@
-"""Follows the registry's aliases: new before old, and what serves keeps serving.
+"""Follows the registry's aliases: a new version is loaded before the old one is dropped.
 
-A look at the aliases is short: it gives roles to versions that are held and begins to open those
-that are not. Each version is opened by itself, so that one that takes long, or for ever, delays
-neither another nor the next look. In the end it has every role that its aliases then give it, or it
-was refused, the reason is kept and what had the role keeps it. A version under several aliases is
-loaded once, and one that changes its role is not loaded again. What goes wrong under another alias
-never touches the champion, and a registry that is away, or that no longer names a champion, takes
-nothing down.
+A poll of the aliases is short: it gives roles to loaded versions and begins to open the others.
+Each version is opened in a task of its own, so that one that takes long, or never ends, delays
+neither another one nor the next poll. In the end it has the roles that its aliases give it by then,
+or it was refused: then the reason is recorded and the old version keeps the role. A version under
+several aliases is loaded once, and not again when its role changes. A failure under another alias
+never affects the champion, and a registry that is down, or no longer names a champion, takes no
+model out of service.
 
-A number alone is no version: a model that is deleted and made again counts from 1. What is held for
-a number has a role on as long as the registry means the same by it, see `_Proof`.
+A number does not identify a version: a model that is deleted and created again counts from 1. A
+loaded version keeps its role as long as the registry means the same by its number, see `_Proof`.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 FALL_BACK_SECONDS = 3.0
-"""Until a copy of the last good version answers where nothing else does yet."""
+"""Seconds after which the local copy of the last champion answers if no version is loaded yet."""
 PROVEN_SECONDS, QUESTIONS_A_SECOND = 30.0, 10.0
-"""After the first it is asked again what a number stands for: a tag can be changed without a trace.
-With many versions later, so that a registry is not kept busy by it."""
+"""After PROVEN_SECONDS the identity of a number is requested again, because a tag can change with
+no trace; later with many versions, so that there are at most QUESTIONS_A_SECOND."""
 _REGISTRY, _COPIES = "the registry", "the server's copies"
 _DELETED = "?"
-"""In place of a version: what is under way is the question what became of a champion."""
+"""Key of the task that finds out why the registry names no champion, in place of a version."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Retry:
 
 @dataclass(frozen=True)
 class _Proof:
-    """What is held is what the registry means by its number, while the model's stamp is this."""
+    """Proof that a loaded version is what the registry means by its number, for a model stamp."""
 
     held: Held
     stamp: str
@@ -65,7 +65,7 @@ class _Proof:
 
 
 class Watch:
-    """One registry, one holder, one shelf; `poll` is one look and `run` looks for ever."""
+    """Keeps the models of a holder as the registry names them; `run` polls for ever."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Watch:
         shelf: Shelf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the parts; `clock` gives seconds and only ever moves forward."""
+        """`clock` returns seconds and never goes back."""
         self._registry = registry
         self._holder = holder
         self._shelf = shelf
@@ -95,7 +95,7 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, pause_seconds: float) -> None:
-        """Look again and again until cancelled: after each pause, or as soon as poked."""
+        """Poll until cancelled, after each pause or as soon as `poke` is called."""
         self._loop = asyncio.get_running_loop()
         try:
             while True:
@@ -110,24 +110,24 @@ class Watch:
             await self._registry.close()
 
     async def first_look(self, patience_seconds: float) -> None:
-        """Return when all that the first look began has ended, or when the patience is over."""
+        """Wait until everything that the first poll began has ended, or `patience_seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience_seconds):
                 await self._looked.wait()
                 await self._settled()
 
     def poke(self) -> None:
-        """Let `run` look at once; callable from any thread, does nothing while nobody runs."""
+        """Make `run` poll at once; callable from any thread, without effect when not running."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._poked.set)
 
     async def poll(self) -> None:
-        """Look once; return when every version that an alias names has its role or was refused."""
+        """Poll once; return when every version with an alias has its role or was refused."""
         await self._look()
         await self._settled()
 
     async def poll_afresh(self, name: str) -> None:
-        """Look once; a version of this name that was refused is tried again without its pause."""
+        """Poll once, and try refused versions of this name again without waiting."""
         self._retries = {key: one for key, one in self._retries.items() if key[0] != name}
         self._restored.discard(name)
         await self._look()
@@ -147,7 +147,7 @@ class Watch:
                 self._follow_all(named)
 
     async def _asked(self) -> Mapping[str, Named | RegistryError]:
-        """Ask for the aliases; at the first time copies answer while the registry does not."""
+        """Request the aliases; before the first response, local copies are served meanwhile."""
         asking = asyncio.ensure_future(self._registry.named())
         try:
             if self._follows is None:
@@ -163,12 +163,12 @@ class Watch:
             await asyncio.wait_for(self._poked.wait(), seconds)
 
     async def _settled(self, name: str | None = None) -> None:
-        """Return when nothing is under way, for one name or for all."""
+        """Wait until no task is running, for one name or for all."""
         while under_way := {one for key, one in self._tasks.items() if name in (None, key[0])}:
             await asyncio.wait(under_way)
 
     def _begin(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
-        """Let something go on beside the looks; whatever it raises is logged."""
+        """Start a task beside the polls; whatever it raises is logged."""
 
         async def watched() -> None:
             try:
@@ -266,9 +266,9 @@ class Watch:
         return self._clock() - proof.asked > lasts
 
     async def _prove_again(self, key: tuple[str, str], proof: _Proof) -> None:
-        """Forget what is held for a number when the registry means another version by now.
+        """Forget the loaded version of a number when the registry means another one by now.
 
-        A registry that cannot say so leaves it as it is: the next look but some asks again.
+        When the registry does not tell, the version is kept and the request repeated later.
         """
         self._proofs[key] = replace(proof, asked=self._clock())
         try:
@@ -294,7 +294,7 @@ class Watch:
             self._begin(key, partial(self._tell_no_champion, held))
 
     async def _tell_no_champion(self, held: Held) -> None:
-        """Say once why the registry names no champion; it is a refusal of nothing, so counted."""
+        """Log once why the registry names no champion, and count it as a refusal."""
         reason = "the registry names no champion any more; the last one keeps answering"
         try:
             copy = await self._opener.identify(held.name, held.version)
@@ -309,9 +309,9 @@ class Watch:
             LOG.warning("%s %s: %s", held.name, held.version, reason)
 
     def _restore_unnamed(self, name: str) -> None:
-        """Serve the last good copy of a model that has a champion no more; not of one that is gone.
+        """Serve the local copy of the last champion of a model without one; not of a deleted model.
 
-        A deleted alias is put back by the pipeline, and until then a restart takes nothing down.
+        The pipeline sets a deleted alias again; until then a restart keeps the model in service.
         """
         if name in self._restored or (name, "") in self._tasks or self._holder.is_withdrawn(name):
             return
@@ -341,12 +341,12 @@ class Watch:
         self._keep_house(name)
 
     def _roles(self, name: str, version: str) -> list[Role]:
-        """Return what the aliases gave a version at the last look."""
+        """Return the roles that the aliases gave a version at the last poll."""
         named = self._named.get(name, Named()).versions
         return [role for role in Role if named.get(role) == version]
 
     def _known(self, copy: LocalCopy) -> Held | None:
-        """Return what is held for a number when it is the version that is meant."""
+        """Return the loaded version of a number if it is the same version, else None."""
         held = self._holder.lineup(copy.name).roles().values()
         same = (one for one in held if not copy.is_other_than(_copy_of(one)))
         return next(same, None)
@@ -375,7 +375,7 @@ class Watch:
             LOG.warning(sentence, name, version, " and ".join(roles), LONGEST_PAUSE_SECONDS, reason)
 
     def _keep_house(self, name: str) -> None:
-        """Drop what is known of versions that no alias names any more, and have copies follow."""
+        """Forget versions that no alias names any more, and remove their local copies."""
         wanted = self._wanted(name)
         for known in (self._retries, self._proofs):
             for key in [key for key in known if key[0] == name and key[1] not in wanted]:
@@ -393,13 +393,13 @@ class Watch:
         return set(named.values()) | set(self._holder.lineup(name).versions())
 
     def _to_record(self, name: str) -> Held | None:
-        """Return the champion that a restart may fall back on, unless that is noted already."""
+        """Return the champion to record for a restart; None when it is recorded already."""
         held = self._holder.find(name)
         is_noted = held is None or self._recorded.get(name) is held or not held.digest
         return None if is_noted else held
 
     async def _put_in_order(self, name: str) -> None:
-        """Let trouble with the disk be a warning: what is held answers all the same."""
+        """Update the local copies; disk errors are only logged, as loaded models still answer."""
         about = f"{_COPIES} of {name}"
         try:
             async with self._shelf.writing(name):
@@ -414,7 +414,7 @@ class Watch:
             self._troubles.over(about)
 
     def _restore_all(self) -> set[asyncio.Task[None]]:
-        """Begin to serve the last good copies of all names; return what that takes."""
+        """Start tasks that load the local copies of all names' last champions; return them."""
         try:
             names = self._shelf.names()
         except OSError as error:
@@ -427,13 +427,13 @@ class Watch:
         return {self._tasks[name, ""] for name in names if (name, "") in self._tasks}
 
     async def _fall_back(self, name: str, version: str) -> None:
-        """Serve the last good copy if the champion does not even arrive."""
+        """Serve the last champion's local copy when the new champion takes too long to arrive."""
         await asyncio.sleep(FALL_BACK_SECONDS)
         if Role.CHAMPION in self._roles(name, version) and not self._opener.is_loading(name):
             await self._restore(name)
 
     async def _restore(self, name: str) -> None:
-        """Serve the last good copy of a name that nothing answers for; tried once."""
+        """Serve the last champion's local copy of a name without a loaded version; tried once."""
         copy = self._shelf.last_good(name)
         if copy is None or name in self._restored or self._holder.find(name) is not None:
             return

@@ -1,8 +1,8 @@
 """MLflow's webhook: a hint that an alias moved.
 
-Only a delivery that MLflow signed with the secret, lately, makes the server look at the registry at
-once. Nothing of what it says is believed: polling stays the truth, and a lost delivery costs one
-pause. The signature is that of MLflow's `webhooks/delivery.py`, after Standard Webhooks
+A recent delivery with a valid signature of MLflow makes the server poll the registry at once. Its
+content is not used: only polling decides, and a lost delivery costs one pause between polls. The
+signature is that of MLflow's `webhooks/delivery.py`, after Standard Webhooks
 (https://www.standardwebhooks.com): `v1,` and the base64 of the HMAC-SHA256 over
 `id.timestamp.body`.
 """
@@ -37,7 +37,7 @@ class Webhook:
     def __init__(
         self, secret: str, poke: Callable[[], None], clock: Callable[[], float] = time.time
     ) -> None:
-        """`poke` looks at the registry at once; `clock` gives seconds since the epoch."""
+        """`poke` makes the watch poll at once; `clock` returns seconds since 1970."""
         self._secret = secret.encode()
         self._poke = poke
         self._clock = clock
