@@ -1,13 +1,15 @@
 """Reads a delivery into typed, checked parts, and decides which columns are read as numbers."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import BinaryIO, cast
 
 import polars as pl
 from polars import selectors as cs
 
 from include.formats.opening import all_columns, open_table
+from include.formats.own_place import OwnPlace
 from include.formats.parsed_table import Chunk, ParsedTable, Stated
 from include.spec.contract import Column, Contract
 from include.spec.data_spec import Data
@@ -28,14 +30,19 @@ class Source:
     name: str
     data: Data
     size: int
+    lock: Lock = field(default_factory=Lock)
+    """Whoever moves about in the file has it: a table reads on while the next is opened."""
 
     def opened(self) -> ParsedTable:
         """Return its table from the start; raises FileRefusedError when it has none."""
-        return open_table(self.file, self.name, stated(self.data), self.size)
+        return open_table(self._anew(), self.name, stated(self.data), self.size)
 
     def columns(self) -> tuple[str, ...]:
         """Return all its columns, including JSON keys that appear late."""
-        return all_columns(self.file, self.name, stated(self.data), self.size)
+        return all_columns(self._anew(), self.name, stated(self.data), self.size)
+
+    def _anew(self) -> BinaryIO:
+        return cast("BinaryIO", OwnPlace(self.file, self.lock))
 
 
 def stated(data: Data) -> Stated:
