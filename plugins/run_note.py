@@ -80,7 +80,7 @@ def _told(dag_run: Any, session: Any) -> Any:
     from run_account import REPORT
 
     from include.reports import run_report
-    from include.reports.account import Told
+    from include.reports.account import RunSentences
 
     tasks = dag_run.get_task_instances(session=session)
     leaves = {task.task_id for task in dag_run.dag.tasks if not task.downstream_task_ids}
@@ -91,7 +91,7 @@ def _told(dag_run: Any, session: Any) -> Any:
     if reported and not stopped:
         # It cannot tell of itself that MLflow did not take the sentences.
         of_itself = run_account.warnings({REPORT: traces.words.get(REPORT, [])})
-        return Told((*reported["sentences"], *of_itself))
+        return RunSentences((*reported["sentences"], *of_itself))
     return run_report.report(run_account.account(traces, str(dag_run.state) if stopped else ""))
 
 

@@ -137,7 +137,7 @@ def sieved(
     return ~(empty | wrong), broken
 
 
-def kept(data: bytes, rows: Survey, whole: Flags) -> bytes:
+def rows_text(data: bytes, rows: Survey, whole: Flags) -> bytes:
     """Return the text of the flagged rows, with line ends that polars recognises."""
     if len(rows.lone_returns):
         text = np.frombuffer(data, np.uint8).copy()

@@ -89,7 +89,7 @@ def why_ignored(name: str) -> str:
     """Say why a name in a landing place is not that of a delivery; empty when it is."""
     if name.startswith("."):
         return "names that begin with a dot are hidden"
-    ending = next((one for one in _TEMPORARY if name.endswith(one)), None)
+    ending = next((suffix for suffix in _TEMPORARY if name.endswith(suffix)), None)
     if ending is not None:
         return f"names that end with {ending} are those of files that are still being written"
     if len(os.fsencode(name)) > _LONGEST_NAME:

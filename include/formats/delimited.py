@@ -20,9 +20,9 @@ from include.formats.blocks import (
     from_records,
     has_long_line,
     is_simple,
-    kept,
     parsed,
     raw_texts,
+    rows_text,
     shown,
     sieved,
 )
@@ -214,7 +214,7 @@ class DelimitedTable:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
         whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
-        data = kept(block.data, rows, whole)
+        data = rows_text(block.data, rows, whole)
         frame = parsed(data, RowCut(separator, width, rows.quoted), places, numbers)
         positions = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(positions):

@@ -92,16 +92,23 @@ def _require_whole(header: Record, used: int) -> None:
 
 def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
     """Return the separator that splits the first rows into as many fields as there are names."""
-    widths = {one: [len(row.fields) for row in _records(text, one)] for one in separators}
-    counts = {one: found.count(len(names)) for one, found in widths.items()}
-    best = [one for one in separators if counts[one] and counts[one] == max(counts.values())]
+    widths = {
+        separator: [len(row.fields) for row in _records(text, separator)]
+        for separator in separators
+    }
+    counts = {separator: row_widths.count(len(names)) for separator, row_widths in widths.items()}
+    best = [
+        separator
+        for separator in separators
+        if counts[separator] and counts[separator] == max(counts.values())
+    ]
     if not best:
-        fields = max((found[0] for found in widths.values() if found), default=0)
+        fields = max((row_widths[0] for row_widths in widths.values() if row_widths), default=0)
         raise FileRefusedError(
             f"the first row has {fields} fields, `data.columns` of the spec names {len(names)}"
         )
     if len(best) > 1:
-        marks = " or ".join(_NAMES.get(one, chr(one)) for one in best)
+        marks = " or ".join(_NAMES.get(separator, chr(separator)) for separator in best)
         raise FileRefusedError(
             f"whether {marks} separates the columns cannot be told: state it in a first line such "
             f"as sep={chr(best[0])}"

@@ -50,14 +50,14 @@ class JsonLinesTable:
         if not self._first:
             raise FileRefusedError("the file is empty: a JSON object in each line was expected")
         objects = [_object(text) for _, text in self._first]
-        found = [one for one in objects if not isinstance(one, str)]
-        self.columns = tuple(dict.fromkeys(key for one in found for key in one))
-        if NESTED in objects and not found:
+        readable = [fields for fields in objects if not isinstance(fields, str)]
+        self.columns = tuple(dict.fromkeys(key for fields in readable for key in fields))
+        if NESTED in objects and not readable:
             raise FileRefusedError(
                 "every object at the start of the file holds another one or a list: write what is "
                 "in it as keys of its own"
             )
-        if not found:
+        if not readable:
             document = self._first[0][1].startswith((b"{", b"["))
             raise FileRefusedError(
                 "no line at the start of the file is a JSON object"
@@ -126,13 +126,15 @@ class JsonLinesTable:
 
 def _chunk(lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
     judged = [(line, text, _object(text)) for line, text in lines]
-    whole = [(line, text, one) for line, text, one in judged if not isinstance(one, str)]
+    whole = [(line, text, fields) for line, text, fields in judged if not isinstance(fields, str)]
     frame = pl.DataFrame(
-        {name: [one.get(name) for _, _, one in whole] for name in columns},
+        {name: [fields.get(name) for _, _, fields in whole] for name in columns},
         schema=dict.fromkeys(columns, pl.String),
     )
     broken = tuple(
-        RefusedRow(line, "", one, shown(text)) for line, text, one in judged if isinstance(one, str)
+        RefusedRow(line, "", fields, shown(text))
+        for line, text, fields in judged
+        if isinstance(fields, str)
     )
     numbers = pl.Series([line for line, _, _ in whole], dtype=pl.Int64)
     return Chunk(frame, numbers, lambda chosen: [shown(whole[i][1]) for i in chosen], broken)
@@ -201,11 +203,11 @@ def _numbered(pieces: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines_of(text: bytes, line: int) -> Iterator[tuple[int, bytes]]:
-    seen = 0
-    for found in _LINE.finditer(text):
-        line += _line_ends(text[seen : found.start()])
-        seen = found.end()
-        yield line, found.group()
+    end = 0
+    for match in _LINE.finditer(text):
+        line += _line_ends(text[end : match.start()])
+        end = match.end()
+        yield line, match.group()
 
 
 def _line_ends(text: bytes) -> int:

@@ -90,10 +90,10 @@ class ParquetTable:
                 # Later code relies on texts being UTF-8 and does not check it.
                 batch.validate(full=True)
                 held.append(batch)
-                if sum(one.num_rows for one in held) >= rows or batch.nbytes > _TEXT_BYTES:
+                if sum(piece.num_rows for piece in held) >= rows or batch.nbytes > _TEXT_BYTES:
                     yield pa.concat_batches(held)
                     held.clear()
-            if any(one.num_rows for one in held):
+            if any(piece.num_rows for piece in held):
                 yield pa.concat_batches(held)
 
     def _few_at_a_time(self, rows: int) -> Iterator[Any]:
@@ -123,7 +123,7 @@ class _TextLengths:
 
     def __init__(self, file: BinaryIO, footer: Any) -> None:
         leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
-        self._places = [i for i, one in enumerate(leaves) if one.physical_type == _BYTE_ARRAY]
+        self._places = [i for i, leaf in enumerate(leaves) if leaf.physical_type == _BYTE_ARRAY]
         self._footer = footer
         names = [leaves[place].path for place in self._places]
         self._columns = names
@@ -166,8 +166,10 @@ def _require_bounded(footer: Any, size: int) -> None:
     """Refuse a file that unpacks to far more than its size, or has too many columns."""
     require_few_columns(footer.num_columns)
     groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
-    values = sum(one.num_rows for one in groups) * footer.num_columns
-    unpacked = max(_LEAST_CELL_BYTES * values, sum(one.total_byte_size for one in groups))
+    values = sum(group_footer.num_rows for group_footer in groups) * footer.num_columns
+    unpacked = max(
+        _LEAST_CELL_BYTES * values, sum(group_footer.total_byte_size for group_footer in groups)
+    )
     if unpacked > FREE_BYTES and unpacked > MOST_EXPANDED * size:
         raise FileRefusedError(
             f"it holds {values} values, more than {MOST_EXPANDED} times its size, as no table does"
@@ -202,7 +204,7 @@ def _plain(column: Any) -> list[Any]:
     try:
         values: list[Any] = column.to_pylist()
     except (pa.ArrowException, ValueError, LookupError, ArithmeticError):
-        values = ["a value that cannot be shown" if one.is_valid else None for one in column]
+        values = ["a value that cannot be shown" if value.is_valid else None for value in column]
     return values
 
 

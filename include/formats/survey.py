@@ -66,9 +66,9 @@ def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> 
     crlf = (data[closing] == LF) & (closing > starts) & (data[closing - 1] == CR)
     cuts = text_marks.separators & ~text_marks.inside
     separators = np.diff(counts_before(cuts, closing), prepend=0)
-    rows = np.searchsorted(starts, [one.start for one in odd])
-    separators[rows] = [len(one.record.fields) - 1 for one in odd]
-    is_closed = np.array([one.record.closed for one in odd], np.bool_)
+    rows = np.searchsorted(starts, [odd_row.start for odd_row in odd])
+    separators[rows] = [len(odd_row.record.fields) - 1 for odd_row in odd]
+    is_closed = np.array([odd_row.record.closed for odd_row in odd], np.bool_)
     return Survey(
         starts,
         closing - crlf,

@@ -30,8 +30,8 @@ def texts(column: Any) -> Any:
     values = numbers(column)
     places = pc.dictionary_encode(values)
     forms = [
-        None if one is None or one != one else spelled(one)  # noqa: PLR0124 - NaN alone differs
-        for one in places.dictionary.to_pylist()
+        None if value is None or value != value else spelled(value)  # noqa: PLR0124 - NaN alone differs
+        for value in places.dictionary.to_pylist()
     ]
     return pa.array(forms, pa.large_string()).take(places.indices)
 

@@ -102,9 +102,9 @@ def succession(moves: Sequence[Move]) -> Succession:
     for move in moves:
         if move.version is None or (line and line[-1].leads_where(move)):
             continue
-        before = [place for place, one in enumerate(line) if one.leads_where(move)]
+        before = [place for place, earlier in enumerate(line) if earlier.leads_where(move)]
         if move.kind.may_lead_back and before:
-            withdrawn += [Withdrawal(one, move) for one in line[before[-1] + 1 :]]
+            withdrawn += [Withdrawal(earlier, move) for earlier in line[before[-1] + 1 :]]
             del line[before[-1] + 1 :]
         else:
             line.append(move)

@@ -16,5 +16,5 @@ def pack(result: Any) -> Any:
 
     Every text is made safe for any database, whoever wrote it.
     """
-    fields = [asdict(one) for one in result] if isinstance(result, list) else asdict(result)
+    fields = [asdict(record) for record in result] if isinstance(result, list) else asdict(result)
     return showable_values(json.loads(json.dumps(fields)))

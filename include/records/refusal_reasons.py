@@ -112,7 +112,7 @@ def sentence(reasons: Sequence[RefusalReason], others: int = 0) -> str:
 
 def listed(reasons: Sequence[RefusalReason], others: int = 0) -> str:
     """Return the reasons that are recorded, a line each."""
-    return "\n".join(f"- {one}" for one in _sentences(reasons, others, MOST_KEPT))
+    return "\n".join(f"- {line}" for line in _sentences(reasons, others, MOST_KEPT))
 
 
 def _sentences(reasons: Sequence[RefusalReason], others: int, most: int) -> list[str]:

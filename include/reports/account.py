@@ -39,13 +39,13 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Told:
+class RunSentences:
     """A run in whole sentences; the first one is its verdict."""
 
     sentences: tuple[str, ...]
 
 
-def told(batch: Batch, *, settled: bool = True) -> str:
+def delivery_sentence(batch: Batch, *, settled: bool = True) -> str:
     """Return a sentence on a delivery; `settled` means that its new rows have been committed."""
     if batch.fate is not Fate.GOES_ON:
         return as_sentence(f"{batch.name}: {batch.note}")

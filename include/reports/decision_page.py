@@ -143,12 +143,12 @@ def _scorecards(scores: Scores) -> str:
 def _slices(slices: Sequence[SliceScore]) -> str:
     rows = (
         (
-            _html(one.name),
-            f"{one.rows:,}",
-            f"{one.positives:,}",
-            *_slice_figures(one),
+            _html(part.name),
+            f"{part.rows:,}",
+            f"{part.positives:,}",
+            *_slice_figures(part),
         )
-        for one in slices
+        for part in slices
     )
     heads = ("slice", "rows", "positives", "challenger F1", "champion F1", "difference")
     return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if slices else ""
@@ -188,7 +188,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: set[int
     """Return an HTML table; cells are HTML already, heads are text."""
 
     def line(cells: Sequence[str], tag: str) -> str:
-        kinds = (' class="number"' if at in numbers else "" for at in range(len(cells)))
+        kinds = (' class="number"' if column in numbers else "" for column in range(len(cells)))
         return "".join(
             f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, cells, strict=True)
         )

@@ -40,7 +40,7 @@ def draw(y: Labels, contenders: Contenders) -> dict[str, Figure]:
         "calibration": _calibration,
         "f1_by_threshold": _f1_by_threshold,
     }
-    return {name: _figure(y, contenders, one) for name, one in drawings.items()}
+    return {name: _figure(y, contenders, drawing) for name, drawing in drawings.items()}
 
 
 def draw_gains(gained: NDArray[np.float64], wanted: float) -> Figure:
@@ -85,8 +85,10 @@ def _precision_recall(axes: Axes, y: Labels, name: str, contender: Contender) ->
 
 
 def _calibration(axes: Axes, y: Labels, name: str, contender: Contender) -> None:
-    happened, said = calibration_curve(y, contender.probability, n_bins=10, strategy="quantile")
-    axes.plot(said, happened, marker="o", label=name)
+    observed, predicted = calibration_curve(
+        y, contender.probability, n_bins=10, strategy="quantile"
+    )
+    axes.plot(predicted, observed, marker="o", label=name)
     axes.axline((0, 0), slope=1, color="grey", linestyle=":", linewidth=1)
     axes.set(title="Calibration", xlabel="mean probability", ylabel="share of positives")
 

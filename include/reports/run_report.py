@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from include.records.data import Batch, Fate
 from include.records.judging import Decision, Verdict
-from include.reports.account import Account, Told, as_sentence, told
+from include.reports.account import Account, RunSentences, as_sentence, delivery_sentence
 
 NOTE = 1_000
 """Characters of a note in Airflow's database."""
@@ -16,18 +16,22 @@ _MARKUP = {"[": r"\[", "<": r"\<"}
 """Characters with which a file name or a header could make a link, a picture or a tag."""
 
 
-def report(account: Account) -> Told:
+def report(account: Account) -> RunSentences:
     """Return the sentences of a run; the first is its verdict in a few words.
 
     Then come failures, the reasons of the decision, the deliveries and other warnings. A sentence
     that another one contains is left out.
     """
     first = _verdict(account)
-    sentences = list(dict.fromkeys(as_sentence(one) for one in _sentences(account) if one.strip()))
-    return Told((first, *(one for one in sentences if not _is_within(one, sentences))))
+    sentences = list(
+        dict.fromkeys(as_sentence(sentence) for sentence in _sentences(account) if sentence.strip())
+    )
+    return RunSentences(
+        (first, *(sentence for sentence in sentences if not _is_within(sentence, sentences)))
+    )
 
 
-def bounded(story: Told, longest: int, rest: str) -> str:
+def bounded(story: RunSentences, longest: int, rest: str) -> str:
     """Return a run's sentences as Markdown of at most `longest` characters.
 
     `rest` says where to read the sentences that do not fit.
@@ -116,7 +120,7 @@ def _sentences(account: Account) -> Iterator[str]:
 
 def _arrived(account: Account, batches: Sequence[Batch]) -> Iterator[str]:
     for batch in batches:
-        yield told(batch, settled=account.is_settled)
+        yield delivery_sentence(batch, settled=account.is_settled)
 
 
 def _is_within(sentence: str, said: Sequence[str]) -> bool:

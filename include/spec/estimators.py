@@ -199,7 +199,7 @@ def nearest(path: str, *groups: Mapping[str, tuple[str, ...]]) -> str:
     """Return the supported path that is nearest to one, by its class name first."""
     listed = paths(*groups)
     name = path.rpartition(".")[2]
-    named = {one.rpartition(".")[2]: one for one in listed}
+    named = {supported.rpartition(".")[2]: supported for supported in listed}
     if close := get_close_matches(name, named, n=1, cutoff=_ALIKE):
         return named[close[0]]
     return get_close_matches(path, listed, n=1, cutoff=0)[0]

@@ -82,12 +82,12 @@ class _Named:
 
     def entries(self, path: str) -> Mapping[str, tuple[str, list[str]]]:
         """Return the named entries of lists at a path: the list's parameter, and the values."""
-        found: dict[str, tuple[str, list[str]]] = {}
+        entries: dict[str, tuple[str, list[str]]] = {}
         for parameter in _LISTED:
             for value in self.given.get(f"{path}__{parameter}", ()):
                 for entry in filter(_is_entry, value if isinstance(value, list | tuple) else ()):
-                    found.setdefault(entry[0], (parameter, []))[1].append(entry[1])
-        return found
+                    entries.setdefault(entry[0], (parameter, []))[1].append(entry[1])
+        return entries
 
     def _inside(self, path: str, name: str, owner: _Owner) -> _Owner:
         whole = f"{path}__{name}"
@@ -161,7 +161,7 @@ def _of_parameter(family: _Named, name: str, values: Sequence[Any]) -> Iterator[
     prefix, _, parameter = name.rpartition("__")
     first = name.partition("__")[0]
     if first not in family.steps:
-        steps = ", ".join(f"'{one}'" for one in family.steps)
+        steps = ", ".join(f"'{step}'" for step in family.steps)
         yield f"there is no step '{first}', but {steps}{_meant(_elsewhere(family, parameter))}"
     elif not prefix:
         yield from _of_step(family, name, values)
@@ -314,7 +314,11 @@ def _no_parameter(cls: str, parameter: str) -> str:
 
 def _elsewhere(family: _Named, parameter: str) -> str | None:
     """Return the full name of the step parameter that is most similar; None without one."""
-    known = [(step, one) for step, path in family.steps.items() for one in parameters(path)]
+    known = [
+        (step, parameter_name)
+        for step, path in family.steps.items()
+        for parameter_name in parameters(path)
+    ]
     if not known:
         return None
     step, nearest_one = max(known, key=lambda item: _likeness(item[1], parameter))

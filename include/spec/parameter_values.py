@@ -46,12 +46,14 @@ _WORDS: Mapping[str, str] = {
 
 def accepts(alternatives: Alternatives, value: Any) -> bool:
     """Say whether a value meets one of the alternatives."""
-    return alternatives is None or any(_meets(one, value) for one in alternatives)
+    return alternatives is None or any(_meets(alternative, value) for alternative in alternatives)
 
 
 def described(alternatives: Alternatives) -> str:
     """Describe in words the values that a parameter accepts."""
-    words = dict.fromkeys(word for one in alternatives or () for word in _words(one))
+    words = dict.fromkeys(
+        word for alternative in alternatives or () for word in _words(alternative)
+    )
     return _either(list(words)) if words else "nothing that a spec can say"
 
 
@@ -59,9 +61,9 @@ def nearest_text(alternatives: Alternatives, value: Any) -> str | None:
     """Return the text among the alternatives that is nearest to a mistyped one, else None."""
     texts = [
         text
-        for one in alternatives or ()
-        if isinstance(one, Mapping)
-        for text in one.get("texts", ())
+        for alternative in alternatives or ()
+        if isinstance(alternative, Mapping)
+        for text in alternative.get("texts", ())
     ]
     return nearest_name(value, texts) if isinstance(value, str) else None
 
@@ -105,7 +107,7 @@ def _words(alternative: Alternative) -> list[str]:
     if isinstance(alternative, str):
         return [_WORDS[alternative]]
     if "texts" in alternative or "values" in alternative:
-        return [shown(one) for one in alternative.get("texts") or alternative["values"]]
+        return [shown(value) for value in alternative.get("texts") or alternative["values"]]
     return [f"{_WORDS[alternative['type']]}{_span(alternative)}"]
 
 

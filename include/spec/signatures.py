@@ -140,27 +140,39 @@ def _required(path: str) -> list[str]:
 
 def _defaults(cls: type) -> dict[str, Any]:
     stated = signature(cls).parameters.values()
-    return {one.name: one.default for one in stated if one.kind is not one.VAR_KEYWORD}
+    return {
+        parameter.name: parameter.default
+        for parameter in stated
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
 
 
 def _is_refused(stated: Any, value: Any) -> bool:
     if not isinstance(stated, list):
         return False
-    return not any(sklearn_rules.make_constraint(one).is_satisfied_by(value) for one in stated)
+    return not any(
+        sklearn_rules.make_constraint(constraint).is_satisfied_by(value) for constraint in stated
+    )
 
 
 def _alternatives(stated: Any) -> Alternatives:
     """Return scikit-learn's constraints of a parameter as alternatives."""
     if not isinstance(stated, list):
         return None
-    alternatives = [one for rule in stated for one in _read(sklearn_rules.make_constraint(rule))]
-    return [one for place, one in enumerate(alternatives) if one not in alternatives[:place]]
+    alternatives = [
+        alternative for rule in stated for alternative in _read(sklearn_rules.make_constraint(rule))
+    ]
+    return [
+        alternative
+        for place, alternative in enumerate(alternatives)
+        if alternative not in alternatives[:place]
+    ]
 
 
 def _read(rule: Any) -> list[Alternative]:
     """Return what of a rule a file can express: no array, no function, no missing value."""
     if hasattr(rule, "_constraints"):
-        return [alternative for one in rule._constraints for alternative in _read(one)]  # noqa: SLF001 - scikit-learn's own parts of a rule
+        return [alternative for part in rule._constraints for alternative in _read(part)]  # noqa: SLF001 - scikit-learn's own parts of a rule
     if isinstance(rule, sklearn_rules.Interval):
         kind = "float" if rule.type is sklearn_rules.RealNotInt else _TYPES[rule.type]
         return [{"type": kind, "low": rule.left, "high": rule.right, "closed": rule.closed}]
@@ -177,5 +189,5 @@ def _read(rule: Any) -> list[Alternative]:
 def _options(rule: Any) -> list[Alternative]:
     if rule.type is str:
         return [{"texts": sorted(rule.options)}]
-    values = sorted(one for one in rule.options if isinstance(one, bool | int | float))
+    values = sorted(option for option in rule.options if isinstance(option, bool | int | float))
     return [{"type": _TYPES[rule.type], "values": values}] if values else []

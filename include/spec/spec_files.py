@@ -120,8 +120,8 @@ def _require_showable(file: str, value: Any) -> None:
     if isinstance(value, str) and showable(value, len(value) + 1) != value:
         raise SpecError(f"{file}: '{value}' has a character that cannot be shown: remove it")
     if isinstance(value, dict | list):
-        for one in [*value, *value.values()] if isinstance(value, dict) else value:
-            _require_showable(file, one)
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+            _require_showable(file, part)
 
 
 def _message(problem: ErrorDetails) -> str:
@@ -147,9 +147,9 @@ def _dotted(part: type[BaseModel], prefix: str = "") -> Iterator[str]:
 def _part_of(part: type[BaseModel], name: str) -> type[BaseModel]:
     """Return the section that a field holds, or holds a list of; the same section for none."""
     annotation = part.model_fields[name].annotation
-    for one in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            return one
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
     return part
 
 

@@ -208,7 +208,7 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
     """Compare lanes on the last parts that they ran; return those that go on to the next part."""
     standings = [_over(race, lanes, part, race.cores) for part in parts]
     now, before = standings[-1] if standings else [], standings[-2] if standings[1:] else []
-    reasons = select.out(now, before, race.side.rows, most)
+    reasons = select.eliminated(now, before, race.side.rows, most)
     unfit = {one.lane.key for one in now if not one.laps}
     left = tuple(one for one in lanes if one.key not in reasons and one.key not in unfit)
     ranked = _newest(trials, now, reasons)

@@ -7,7 +7,7 @@ from include.errors import (
     DeliveryRefusedError,
 )
 from include.records.data import Batch, Fate, Intake
-from include.reports.account import told
+from include.reports.account import delivery_sentence
 
 log = logging.getLogger("ratchet")
 
@@ -19,6 +19,6 @@ def refusals(context: StepContext, taken_in: Intake) -> list[Batch]:
     """
     refused = [batch for batch in taken_in.batches if batch.fate is Fate.REFUSED]
     if refused:
-        raise DeliveryRefusedError(" ".join(map(told, refused)))
+        raise DeliveryRefusedError(" ".join(map(delivery_sentence, refused)))
     log.info("no delivery of %s was refused whole", context.spec.name)
     return [batch for batch in taken_in.batches if batch.refused]

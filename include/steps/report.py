@@ -8,13 +8,13 @@ import logging
 from include.context.step_context import StepContext
 from include.records.training import Plan
 from include.reports import run_report
-from include.reports.account import Account, Told
+from include.reports.account import Account, RunSentences
 from include.text.showable import LONGEST
 
 log = logging.getLogger("ratchet")
 
 
-def report(context: StepContext, account: Account, plan: Plan | None) -> Told:
+def report(context: StepContext, account: Account, plan: Plan | None) -> RunSentences:
     """Write the report of a run to the log, and to the page of its MLflow run if there is a plan.
 
     Returns the sentences, from which the note of the Dag run is written, too.

@@ -46,9 +46,9 @@ def showable_values(value: Any) -> Any:
     if isinstance(value, str):
         return showable(value)
     if isinstance(value, dict):
-        return {showable_values(key): showable_values(one) for key, one in value.items()}
+        return {showable_values(key): showable_values(part) for key, part in value.items()}
     many = isinstance(value, list | tuple)
-    return [showable_values(one) for one in value] if many else value
+    return [showable_values(part) for part in value] if many else value
 
 
 def _bounded(text: str, longest: int, keep: str) -> str:

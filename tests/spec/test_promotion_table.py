@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 from include.records.judging import AdoptionGround, CallCounts, Decision, Proof, Scores, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate
-from include.stages.decide import asked, counts_everywhere, promote
+from include.stages.decide import counts_everywhere, promote, required_win_share
 from include.stages.score import agree, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
@@ -491,7 +491,7 @@ def test_what_is_asked_after_so_many_looks(
 
     Plain "beats it" stays that.
     """
-    assert asked(confidence, looks, rows) == pytest.approx(share, abs=0.00006)
+    assert required_win_share(confidence, looks, rows) == pytest.approx(share, abs=0.00006)
 
 
 def looked(looks: int) -> Decision:

@@ -8,7 +8,7 @@ from include.records.judging import Scores
 from include.records.models import Served
 from include.records.refusal_reasons import CONFLICT
 from include.records.training import Form
-from include.reports.account import Account, Failure, Told, told
+from include.reports.account import Account, Failure, RunSentences, delivery_sentence
 from include.reports.run_report import NOTE, bounded, report
 from include.spec.model_spec import Gate
 from include.stages.decide import promote
@@ -35,11 +35,11 @@ def sentences(**known: object) -> tuple[str, ...]:
 
 def test_a_delivery_is_told_with_all_its_counts() -> None:
     """Rows in, new, duplicate, in conflict and refused."""
-    assert told(BATCH) == (
+    assert delivery_sentence(BATCH) == (
         "march.csv: 2,000 rows in, 1,950 new, 10 duplicate, 3 in conflict, 37 refused."
     )
-    assert "not committed yet" in told(BATCH, settled=False)
-    assert told(BAD) == "bad.csv: file refused, kept as /q/e/bad.csv: no target."
+    assert "not committed yet" in delivery_sentence(BATCH, settled=False)
+    assert delivery_sentence(BAD) == "bad.csv: file refused, kept as /q/e/bad.csv: no target."
 
 
 def test_a_decided_run_begins_with_verdict_score_and_version() -> None:
@@ -52,7 +52,7 @@ def test_a_decided_run_begins_with_verdict_score_and_version() -> None:
         f"PROMOTE, F1 {mine:.4f}, version 2 (champion before: F1 {theirs.f1:.4f}, version 1)."
     )
     assert any(DECIDED.reason in sentence for sentence in rest)
-    assert told(BATCH) in rest
+    assert delivery_sentence(BATCH) in rest
     assert any("pulsars version 2 answers" in sentence for sentence in rest)
 
 
@@ -66,7 +66,7 @@ def test_a_refused_delivery_stands_in_the_first_line_and_is_told_whole() -> None
     """Whatever else became of the run, with the good file behind it."""
     first, *rest = sentences(batches=(BATCH, BAD), is_settled=True, decision=DECIDED)
     assert first.endswith("; 1 delivery refused.")
-    assert rest.index(told(BAD)) < rest.index(told(BATCH))
+    assert rest.index(delivery_sentence(BAD)) < rest.index(delivery_sentence(BATCH))
 
 
 def test_a_run_without_a_delivery_says_so() -> None:
@@ -105,23 +105,29 @@ def test_a_run_that_a_person_stopped_says_what_waits() -> None:
 
 def test_warnings_are_told_once() -> None:
     """What was warned of twice, or is part of another sentence, is one sentence."""
-    warned = (told(BATCH), "The experiment was restored", "The experiment was restored")
+    warned = (
+        delivery_sentence(BATCH),
+        "The experiment was restored",
+        "The experiment was restored",
+    )
     told_of = sentences(batches=(BATCH,), is_settled=True, warnings=warned)
-    assert told_of.count(told(BATCH)) == 1
+    assert told_of.count(delivery_sentence(BATCH)) == 1
     assert told_of.count("The experiment was restored.") == 1
-    skipped = f"no row is new. {told(BAD)} Trigger it"
-    assert told(BAD) not in sentences(batches=(BAD,), is_settled=True, skipped_because=skipped)
+    skipped = f"no row is new. {delivery_sentence(BAD)} Trigger it"
+    assert delivery_sentence(BAD) not in sentences(
+        batches=(BAD,), is_settled=True, skipped_because=skipped
+    )
 
 
 def test_a_note_shows_what_a_file_name_says_and_runs_none_of_it() -> None:
     """No name makes a link, a picture or a tag, or a line of its own."""
-    text = bounded(Told(("SKIPPED.", "![x](http://x/y) <img src=x>\n# Big.")), NOTE, REST)
+    text = bounded(RunSentences(("SKIPPED.", "![x](http://x/y) <img src=x>\n# Big.")), NOTE, REST)
     assert text == "SKIPPED.\n\n- !\\[x](http://x/y) \\<img src=x> # Big."
 
 
 def test_one_sentence_that_does_not_fit_is_counted() -> None:
     """The shorter ones behind it still stand there."""
-    text = bounded(Told(("HOLD.", "a" * 2000 + ".", "Short.")), NOTE, REST)
+    text = bounded(RunSentences(("HOLD.", "a" * 2000 + ".", "Short.")), NOTE, REST)
     assert text == f"HOLD.\n\n- Short.\n- 1 more sentence is in {REST}."
 
 
@@ -131,11 +137,11 @@ SENTENCE = st.text("ab [<\n", min_size=1, max_size=400).map(lambda text: f"{text
 @given(st.lists(SENTENCE, max_size=30), st.integers(200, NOTE))
 def test_a_note_never_cuts_a_sentence_nor_loses_one_unsaid(said: list[str], longest: int) -> None:
     """Each stands there whole or is counted, and the whole fits."""
-    text = bounded(Told(("HOLD, F1 0.9000, version 7.", *said)), longest, REST)
+    text = bounded(RunSentences(("HOLD, F1 0.9000, version 7.", *said)), longest, REST)
     assert len(text) <= longest
     verdict, *lines = text.split("\n- ")
     assert verdict.strip() == "HOLD, F1 0.9000, version 7."
-    whole = {bounded(Told(("x", one)), 10_000, REST).partition("\n- ")[2] for one in said}
+    whole = {bounded(RunSentences(("x", one)), 10_000, REST).partition("\n- ")[2] for one in said}
     left_out = 0
     if lines and lines[-1].endswith(f" in {REST}."):
         left_out = int(lines.pop().partition(" ")[0])

@@ -12,17 +12,17 @@ model was adopted. In that case force does not override what is missing about th
 from include.stages.decide.adopted import counts_everywhere, names_known_rows, reservation
 from include.stages.decide.comparison import FEW_DISAGREEMENTS
 from include.stages.decide.decision import promote
-from include.stages.decide.resampling import asked, gains
+from include.stages.decide.resampling import gains, required_win_share
 from include.stages.decide.row_counts import LEAST_OF_A_CLASS, missing
 
 __all__ = [
     "FEW_DISAGREEMENTS",
     "LEAST_OF_A_CLASS",
-    "asked",
     "counts_everywhere",
     "gains",
     "missing",
     "names_known_rows",
     "promote",
+    "required_win_share",
     "reservation",
 ]

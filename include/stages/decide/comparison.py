@@ -9,7 +9,7 @@ from scipy.special import bdtr
 from include.records.judging import Agreement, Check, Scorecard, Scores, SliceScore
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreeing, proof_of, proven
-from include.stages.decide.resampling import asked, gains, win_share
+from include.stages.decide.resampling import gains, required_win_share, win_share
 from include.stages.decide.swaps import swaps
 
 FEW_DISAGREEMENTS = 20
@@ -75,7 +75,7 @@ def _beats_champion(challenger: Scorecard, champion: Scorecard) -> Check:
 
 def _beyond_noise(agreement: Agreement, looks: int, rule: Gate) -> tuple[Check, float | None]:
     """Return the check, and about the smallest gain that could have passed it."""
-    bound = asked(rule.confidence, looks, agreement.rows)
+    bound = required_win_share(rule.confidence, looks, agreement.rows)
     since = f" after {looks} earlier looks at this holdout, {rule.confidence:.1%} at the first"
     wanted = f"{bound:.1%} are asked{since if looks else ''}"
     judged = _by_swaps if agreement.disagreements < FEW_DISAGREEMENTS else _by_resampling

@@ -53,7 +53,7 @@ def win_share(gained: Gains) -> float:
     return float(np.mean(gained > 0) + np.mean(gained == 0) / 2)
 
 
-def asked(confidence: float, looks: int, rows: int) -> float:
+def required_win_share(confidence: float, looks: int, rows: int) -> float:
     """Return the share of resamples to be won, after so many looks at a holdout of so many rows.
 
     As in the Ladder (Blum and Hardt, The Ladder: A Reliable Leaderboard for Machine Learning

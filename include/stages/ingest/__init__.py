@@ -93,18 +93,22 @@ def ingest(
     source, data = Source(file, name, spec.data, size), spec.data
     if contract is None:
         first = read_first(source, spec)
-        found = first_parts(first.table, first.contract, first.first_chunk, data)
-        return Ingested(first.contract, (), _mostly_good(found, data), first.remarks)
+        typed_parts = first_parts(first.table, first.contract, first.first_chunk, data)
+        return Ingested(first.contract, (), _mostly_good(typed_parts, data), first.remarks)
     table = source.opened()
     require_columns(table.columns, data, contract)
     require_kinds(table, contract)
     features = dict.fromkeys(contract.features)
-    extra = tuple(one for one in table.columns if data.selects(one) and one not in features)
+    extra = tuple(
+        column for column in table.columns if data.selects(column) and column not in features
+    )
     absent = tuple(name for name in features if not table.has(name))
     # A column without a name is taken for an index in the first place only.
     require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
-    said = (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
-    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), said, absent)
+    remarks = (
+        (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
+    )
+    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), remarks, absent)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:

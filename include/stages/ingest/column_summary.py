@@ -70,10 +70,10 @@ def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
 
 def merging(summary: ColumnSummary) -> Iterator[str]:
     """Yield a sentence for each column with values that models or readers cannot tell apart."""
-    for name, (one, other) in summary.merged.items():
-        what = f"{one:.15g} and {other:.15g} are"
-        if one == other:
-            what = f"whole numbers next to {one:.15g} are one when they are read, and"
+    for name, (first, other) in summary.merged.items():
+        what = f"{first:.15g} and {other:.15g} are"
+        if first == other:
+            what = f"whole numbers next to {first:.15g} are one when they are read, and"
         yield (
             f"column {showable_name(name)}: {what} the same to a model, "
             "which computes with seven digits; if it names things, list it in `categorical` or "
@@ -101,9 +101,9 @@ def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
         alike.setdefault(_plainest(text), []).append(text)
     pairs = [texts[:2] for texts in alike.values() if len(texts) > 1]
     if pairs:
-        one, other = (json.dumps(text, ensure_ascii=not text.isprintable()) for text in pairs[0])
+        first, other = (json.dumps(text, ensure_ascii=not text.isprintable()) for text in pairs[0])
         yield (
-            f"column {showable_name(name)}: {one} and {other} are two categories, though they "
+            f"column {showable_name(name)}: {first} and {other} are two categories, though they "
             "differ in nothing but case, spaces or characters that cannot be seen"
             + (f" (and {len(pairs) - 1} more such)" if len(pairs) > 1 else "")
         )
@@ -120,15 +120,17 @@ def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:
 
     A column of more than MOST_CATEGORIES categories gets none: the list would be too long to read.
     """
-    return replace(contract, columns=tuple(_with_seen(one, summary) for one in contract.columns))
+    return replace(
+        contract, columns=tuple(_with_seen(column, summary) for column in contract.columns)
+    )
 
 
 def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
     """Count, for each column that has any, the rows beyond what the first batch held."""
     counts = [
-        beyond.sum().alias(one.name)
-        for one in contract.columns
-        if (beyond := _beyond(one)) is not None
+        beyond.sum().alias(column.name)
+        for column in contract.columns
+        if (beyond := _beyond(column)) is not None
     ]
     if not counts or not frame.height:
         return {}

@@ -29,7 +29,11 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
         return
-    missing = [one.name for one in contract.columns if one.name not in columns and not one.missing]
+    missing = [
+        column.name
+        for column in contract.columns
+        if column.name not in columns and not column.missing
+    ]
     if missing:
         known = {*contract.features, data.target, data.id}
         extra = [name for name in columns if name not in known and data.selects(name)]
@@ -89,11 +93,15 @@ def require_kinds(table: ParsedTable, contract: Contract) -> None:
     if table.kinds is None:
         return
     _require_target(contract.target, table)
-    held = {one.name: table.kinds[one.name] for one in contract.columns if table.has(one.name)}
+    held = {
+        column.name: table.kinds[column.name]
+        for column in contract.columns
+        if table.has(column.name)
+    }
     wrong = [
-        f"{one.name} holds {_WORDS[held[one.name]]} where {_expected(one)} should be"
-        for one in contract.columns
-        if one.name in held and not _fits(held[one.name], one)
+        f"{column.name} holds {_WORDS[held[column.name]]} where {_expected(column)} should be"
+        for column in contract.columns
+        if column.name in held and not _fits(held[column.name], column)
     ]
     if wrong:
         raise FileRefusedError(listed(wrong))

@@ -98,7 +98,7 @@ def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> d
     if len(first_chunks) == len(features):
         return first_chunks
     table = source.opened()
-    while left := [one for one in features if one not in first_chunks]:
+    while left := [feature for feature in features if feature not in first_chunks]:
         chunk = table.read(left, typed_numbers(left, table, source.data))
         if chunk is None:
             break
@@ -130,9 +130,9 @@ def _misnamed(field: str, pattern: str, columns: Sequence[str]) -> str:
 
 def _remarks(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
     """Yield a sentence for each decision on columns that its sender may not expect."""
-    left_out = [one for one in columns if is_index(one) and not data.selects(one)]
+    left_out = [name for name in columns if is_index(name) and not data.selects(name)]
     if left_out:
-        names = ", ".join(showable_name(one) or "one without a name" for one in left_out)
+        names = ", ".join(showable_name(name) or "one without a name" for name in left_out)
         yield f"left out as an index that a program wrote, not a feature: {names}"
     for column in contract.columns:
         if column.notation != PLAIN and data.notation_of(column.name) is None:
@@ -218,7 +218,7 @@ def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
 def _patterns(data: Data) -> Iterator[tuple[str, str]]:
     fields: Mapping[str, Sequence[str]] = {
         "id": () if data.id is None else (data.id,),
-        "features": [one for one in data.features if one != "*"],
+        "features": [pattern_text for pattern_text in data.features if pattern_text != "*"],
         "exclude": data.exclude,
         "categorical": data.categorical or (),
         "missing": data.missing,

@@ -65,10 +65,10 @@ class Edges:
         """Yield the parts of a delivery without the good rows that may be half of a row."""
         before: RefusedRow | None = None
         end: list[Judged | None] = [None]
-        for one, following in pairwise(chain(judged, end)):
-            if one is not None:
-                yield self._part(one, before, following.first_bad if following else None)
-                before = one.last_bad
+        for present, following in pairwise(chain(judged, end)):
+            if present is not None:
+                yield self._part(present, before, following.first_bad if following else None)
+                before = present.last_bad
 
     def _part(
         self, judged_part: Judged, before: RefusedRow | None, after: RefusedRow | None
@@ -123,8 +123,8 @@ class Edges:
 
     def _categories(self, column: str) -> tuple[str, ...] | None:
         """Return the known categories of a column, None where it holds none."""
-        columns = (one for one in self.contract.columns if one.kind == "category")
-        return next((one.categories for one in columns if one.name == column), None)
+        columns = (known for known in self.contract.columns if known.kind == "category")
+        return next((known.categories for known in columns if known.name == column), None)
 
     def _begins_in_quotes(self, row: RefusedRow) -> bool:
         """Say whether a bad row's first quote closes a text rather than opens one."""

@@ -173,9 +173,13 @@ def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
 
 def _best(written: ColumnTexts, notations: Sequence[Notation]) -> list[Notation]:
     """Return the notations that read the most rows, simplest first; empty when none reads any."""
-    counts = [written.count(iter(_read(written.rows, one))) for one in notations]
+    counts = [written.count(iter(_read(written.rows, notation))) for notation in notations]
     most = max(counts, default=0)
-    return [one for one, count in zip(notations, counts, strict=True) if most and count == most]
+    return [
+        notation
+        for notation, count in zip(notations, counts, strict=True)
+        if most and count == most
+    ]
 
 
 def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
@@ -189,7 +193,10 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
     for currency in currencies:
         marked = replace(signs, currency=currency)
         yield from (replace(marked, decimal=decimal) for decimal in ".,")
-        yield from (replace(marked, decimal=one, thousands=two) for one, two in _SEPARATORS)
+        yield from (
+            replace(marked, decimal=decimal_mark, thousands=thousands_mark)
+            for decimal_mark, thousands_mark in _SEPARATORS
+        )
 
 
 def _currency(text: str) -> str:

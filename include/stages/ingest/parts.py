@@ -65,7 +65,7 @@ def first_parts(
     yet.
     """
     columns = tuple(
-        replace(one, missing=not data.must_be_there(one.name)) for one in contract.columns
+        replace(column, missing=not data.must_be_there(column.name)) for column in contract.columns
     )
     numbers = _numbers(table, contract)
     if start is not None and table.kinds is None:
@@ -75,8 +75,8 @@ def first_parts(
 
 def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
     """Return the next rows; a column that the file lacks is missing in every row."""
-    chunk = table.read([one for one in columns if table.has(one)], numbers)
-    absent = [one for one in columns if not table.has(one)]
+    chunk = table.read([column for column in columns if table.has(column)], numbers)
+    absent = [column for column in columns if not table.has(column)]
     if chunk is None or not absent:
         return chunk
     missing = (pl.lit(None, pl.String).alias(name) for name in absent)
@@ -103,9 +103,9 @@ def _judged(
 ) -> Iterator[TypedPart]:
     rows = _rows(table, contract, chunk, numbers)
     if table.separator is None:
-        for one in rows:
-            yield TypedPart(one.frame, one.refused)
-            del one
+        for piece in rows:
+            yield TypedPart(piece.frame, piece.refused)
+            del piece
         return
     yield from Edges(table.separator, table.columns[0], table.columns[-1], contract).whole(rows)
 
@@ -125,11 +125,11 @@ def _columns(contract: Contract) -> list[str]:
 def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
     """Return the columns to read as numbers right away; the texts of the others decide."""
     return {
-        one.name
-        for one in contract.columns
-        if one.kind == "number"
-        and (one.notation == PLAIN or _is_typed(table, one))
-        and (table.kinds is not None or not one.missing)
+        column.name
+        for column in contract.columns
+        if column.kind == "number"
+        and (column.notation == PLAIN or _is_typed(table, column))
+        and (table.kinds is not None or not column.missing)
     }
 
 

@@ -91,21 +91,25 @@ def _reasons(
 
 def _doubtful(contract: Contract, values: Mapping[str, pl.Series]) -> list[Column]:
     """Return the columns that hold anything but good values, in one pass over the numbers."""
-    numbers = [one for one in contract.columns if one.kind == "number"]
+    numbers = [column for column in contract.columns if column.kind == "number"]
     # An expression a range, not one a column: polars takes as long to plan 200 as to run them.
     ranges: dict[tuple[float, float], list[str]] = {}
-    for one in numbers:
-        ranges.setdefault(_range(one), []).append(one.name)
-    good = pl.DataFrame([values[one.name] for one in numbers]).select(
+    for column in numbers:
+        ranges.setdefault(_range(column), []).append(column.name)
+    good = pl.DataFrame([values[column.name] for column in numbers]).select(
         # NaN is greater than any bound here, so it is not good.
         pl.col(names).is_between(low, high).all(ignore_nulls=False)
         for (low, high), names in ranges.items()
     )
     all_good = good.row(0, named=True) if good.width else {}
     return [
-        one
-        for one in contract.columns
-        if (not all_good[one.name] if one.name in all_good else _lacks(values[one.name], one))
+        column
+        for column in contract.columns
+        if (
+            not all_good[column.name]
+            if column.name in all_good
+            else _lacks(values[column.name], column)
+        )
     ]
 
 

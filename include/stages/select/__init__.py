@@ -7,7 +7,7 @@ judged as in an exhaustive search. The threshold is tuned on out-of-fold probabi
 
 from include.stages.select.folds import Fold, Folded, doubled, fold_order, folded
 from include.stages.select.lanes import Lane, Preparation, lanes, run, use_threads
-from include.stages.select.listing import became, listed
+from include.stages.select.listing import listed, why_out
 from include.stages.select.pipelines import build, candidates
 from include.stages.select.race_standings import (
     Course,
@@ -16,8 +16,8 @@ from include.stages.select.race_standings import (
     Reasons,
     best_first,
     course,
+    eliminated,
     heats,
-    out,
     standing,
 )
 from include.stages.select.verdicts import (
@@ -44,13 +44,13 @@ __all__ = [
     "Reasons",
     "Vote",
     "bagged_threshold",
-    "became",
     "best_first",
     "best_threshold",
     "build",
     "candidates",
     "course",
     "doubled",
+    "eliminated",
     "fold_order",
     "folded",
     "heats",
@@ -58,12 +58,12 @@ __all__ = [
     "lanes",
     "leaderboard",
     "listed",
-    "out",
     "run",
     "soft_vote",
     "standing",
     "use_threads",
     "votes",
+    "why_out",
     "winner",
     "with_served_threshold",
 ]

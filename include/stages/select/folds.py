@@ -87,8 +87,8 @@ class Folded:
             for other in self.folds
             if other != number
         ]
-        return np.concatenate([self.X[one] for one in parts]), np.concatenate(
-            [self.y[one] for one in parts]
+        return np.concatenate([self.X[part] for part in parts]), np.concatenate(
+            [self.y[part] for part in parts]
         )
 
     def _share(self, number: int, rows: int) -> int:

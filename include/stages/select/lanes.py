@@ -48,12 +48,14 @@ class Lane:
     @property
     def sizes(self) -> list[int]:
         """The sizes to predict at; empty for a single candidate without one."""
-        return [one.params[self.free] for one in self.candidates] if self.free else []
+        return [candidate.params[self.free] for candidate in self.candidates] if self.free else []
 
     @cached_property
     def key(self) -> str:
         """16 hexadecimal digits that identify the lane wherever its outcomes are stored."""
-        identity = json.dumps([[one.family, one.params] for one in self.candidates], sort_keys=True)
+        identity = json.dumps(
+            [[candidate.family, candidate.params] for candidate in self.candidates], sort_keys=True
+        )
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
@@ -64,8 +66,10 @@ def lanes(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[Lane]:
     """
     free = _free_parameter(pipeline)
     listed = list(candidates)
-    if not free or any(free not in one.params for one in listed):
-        return sorted((Lane((one,)) for one in listed), key=lambda lane: _fixed(lane.largest, ""))
+    if not free or any(free not in candidate.params for candidate in listed):
+        return sorted(
+            (Lane((candidate,)) for candidate in listed), key=lambda lane: _fixed(lane.largest, "")
+        )
     grouped = groupby(
         sorted(listed, key=lambda item: (_fixed(item, free), item.params[free])),
         key=lambda item: _fixed(item, free),

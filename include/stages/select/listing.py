@@ -20,11 +20,11 @@ def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
         shown = ("-", "-") if trial.failure or not trial.rows else (served, _figure(best))
         yield (
             f"{place:>2}.  {shown[0]:>12}  {shown[1]:>10}  {trial.rows:>9,}  "
-            f"{trial.candidate.title}: {became(trial) or outcome}"
+            f"{trial.candidate.title}: {why_out(trial) or outcome}"
         )
 
 
-def became(trial: Trial) -> str:
+def why_out(trial: Trial) -> str:
     """Return why a candidate is out of the race; empty while it is in."""
     if trial.ended_early is not None or not trial.failure:
         return trial.failure or trial.left

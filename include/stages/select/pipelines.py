@@ -56,7 +56,9 @@ def _made(paths: Sequence[str], params: dict[str, Any]) -> Pipeline:
     for step, path in zip(step_names(paths), paths, strict=True):
         cls = resolve(path)
         needed = [
-            one.name for one in signature(cls).parameters.values() if one.default is one.empty
+            parameter.name
+            for parameter in signature(cls).parameters.values()
+            if parameter.default is parameter.empty
         ]
         own = {name: params[f"{step}__{name}"] for name in needed if f"{step}__{name}" in params}
         steps.append(cls(**own))

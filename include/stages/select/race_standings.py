@@ -103,7 +103,7 @@ def best_first(laps: Iterable[Lap]) -> list[Lap]:
     return sorted(laps, key=lambda lap: (-lap.trial.f1, lap.trial.candidate.title))
 
 
-def out(
+def eliminated(
     now: Sequence[RaceStanding], before: Sequence[RaceStanding], all_rows: int, most: int
 ) -> Reasons:
     """Return which lanes are eliminated and why: those clearly beaten, and those beyond `most`.
@@ -113,8 +113,8 @@ def out(
     that a lane that gains from more rows stays. A lane of which no candidate could be judged is not
     among the reasons: its trials say why.
     """
-    fitted = {one.lane.key: one.best for one in now if one.laps}
-    earlier = {one.lane.key: one.best for one in before if one.laps}
+    fitted = {contender.lane.key: contender.best for contender in now if contender.laps}
+    earlier = {contender.lane.key: contender.best for contender in before if contender.laps}
     ranked = best_first(fitted.values())
     leader = next((key for key, lap in fitted.items() if lap is ranked[0]), "")
     reasons = {}
@@ -125,7 +125,7 @@ def out(
             rows = (earlier[key].trial.rows, lap.trial.rows, all_rows)
             gap = min(gap, gap_on_all(gap_before, gap, rows))
         reason = beaten(ranked[0], lap, gap)
-        if not reason and not any(lap is one for one in ranked[:most]):
+        if not reason and not any(lap is contender for contender in ranked[:most]):
             reason = f"F1 {lap.trial.f1:.4f} on {lap.trial.rows} rows, not among the best {most}"
         if reason:
             reasons[key] = reason
@@ -155,7 +155,12 @@ def heats(
     return tuple(
         Heat(
             f"{', '.join(names)} {' '.join(map(str, folds))}",
-            tuple(one for name in names for lane in families[name] for one in lane.candidates),
+            tuple(
+                candidate
+                for name in names
+                for lane in families[name]
+                for candidate in lane.candidates
+            ),
             part.rows,
             folds,
             threads,
@@ -182,8 +187,8 @@ def _seconds_to_come(standings: Iterable[RaceStanding], part: RacePart) -> dict[
     Extrapolated in proportion to folds and rows from what it took so far.
     """
     seconds: dict[str, float] = {}
-    for one in standings:
-        trial = one.best.trial
+    for lane_standing in standings:
+        trial = lane_standing.best.trial
         took = trial.seconds / len(trial.fold_f1) * len(part.folds) * part.rows / trial.rows
         seconds[trial.candidate.family] = seconds.get(trial.candidate.family, 0.0) + took
     return seconds

@@ -55,7 +55,7 @@ def _vote(laps: Sequence[Lap]) -> Vote:
     members = tuple(lap.trial.candidate for lap in laps)
     folds = np.cumsum(laps[0].validated)[:-1]
     probability = np.mean([lap.probability for lap in laps], axis=0)
-    candidate = Candidate(SOFT_VOTE, {"members": " + ".join(one.title for one in members)})
+    candidate = Candidate(SOFT_VOTE, {"members": " + ".join(member.title for member in members)})
     lap = judge(
         candidate,
         Cut(laps[0].trial.rows, len(laps[0].validated)),
