@@ -1,4 +1,4 @@
-"""What a call is to those who carry it: found by its path, answered from bytes to bytes."""
+"""The interface of a gRPC call: it is found by its path, and maps request to response bytes."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message, and what is known of who sent it."""
+    """A received message with its headers."""
 
     message: bytes | bytearray
     headers: Headers
@@ -28,13 +28,13 @@ class Call:
     answer: Callable[[Sent], Awaitable[bytes]]
     """Raises RequestRefusedError."""
     most_bytes: int
-    """Of its message, packed and unpacked."""
+    """Most bytes of its message, compressed and decompressed."""
     is_open: bool
-    """Whether no key is asked for; then its message is not looked at."""
+    """Whether no key is needed; then its message is not read."""
 
 
 class Finds(Protocol):
-    """Where the calls are."""
+    """Finds calls by their paths."""
 
     def find(self, path: bytes, headers: Headers) -> Call:
         """Return the call of a path that these headers may make.

@@ -1,4 +1,4 @@
-"""What each call of the gRPC service answers."""
+"""Implements the calls of the gRPC service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,7 +34,7 @@ _Asked = TypeVar("_Asked", bound=Message)
 
 
 class RepositoryCalls(Protocol):
-    """What the repository calls ask; all raise RequestRefusedError with a status and a sentence."""
+    """The model repository as the gRPC calls use it; every method may raise RequestRefusedError."""
 
     async def index(self, *, ready: bool = False) -> Sequence[Mapping[str, str]]:
         """Return `name`, `version`, `state` and `reason` of each model; `ready`: that answers.
@@ -46,7 +46,7 @@ class RepositoryCalls(Protocol):
         """Load a model, or load it again; return when it answers."""
 
     async def unload(self, name: str) -> None:
-        """Let a model answer no more."""
+        """Take a model out of service."""
 
 
 class Calls:
@@ -60,7 +60,7 @@ class Calls:
         max_rows: int,
         max_message_bytes: int,
     ) -> None:
-        """Take what answers, what the repository calls ask, who may ask, and for how much."""
+        """`max_rows` and `max_message_bytes` are the limits of one inference."""
         self._service = service
         self._repository = repository
         self._keys = keys
@@ -137,7 +137,7 @@ class Calls:
         return encoded
 
     async def _parsed(self, sent: Sent) -> v2.ModelInferRequest:
-        """Return the message, once the memory for it is held."""
+        """Parse a message after reserving the memory that parsing takes."""
         if len(sent.message) <= _LARGE_BYTES:
             sent.reservation.grow(self._cost(sent.message))
             return parsed(v2.ModelInferRequest, sent.message)
@@ -200,7 +200,7 @@ class Calls:
 
 
 def _absence(path: bytes) -> str:
-    """Say that there is no such call, and of Triton's and MLServer's what there is instead."""
+    """Return the sentence for an unknown call; one of Triton's or MLServer's has its own."""
     name = path.rpartition(b"/")[2].decode("latin-1")
     instead = absent.CALLS.get(name)
     return "there is no such call" if instead is None else f"{name}: {instead}"

@@ -20,7 +20,7 @@ from serving.grpc.streams import MOST_STREAMS, Streams
 from serving.refusals import RequestRefusedError
 
 _WINDOW_BYTES = 2**22
-"""Of all calls together; each has a window of its own besides, and that is what holds memory."""
+"""Flow-control window of all calls together; each call's own window bounds its memory."""
 _MOST_IN_A_TURN = 64
 """Frames that are read before other connections have their turn."""
 _MOST_CONTINUATIONS = 16
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet, unless there are too many."""
+        """Send the server's settings, or close when there are too many connections."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         try:
@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
             self.write(frames.greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up what is in flight: nobody hears it."""
+        """Cancel the calls in flight, whose answers nobody can receive."""
         del exc
         self._transport = None
         self._received = b""
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
             self.ended.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came."""
+        """Read the frames in the received bytes."""
         if self._is_closing:
             return
         if not self._received:
@@ -100,16 +100,16 @@ class Connection(asyncio.Protocol):
         self._read()
 
     def eof_received(self) -> bool:
-        """Close: a caller that sends no more takes no answer either."""
+        """Close: a gRPC caller that has stopped sending does not read answers either."""
         return False
 
     def pause_writing(self) -> None:
-        """Read no more while the other side does not."""
+        """Stop reading while the other side does not read."""
         self._place.blocked_since = self._shared.connections.clock()
         self._pause()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Read again."""
         self._place.blocked_since = None
         self._streams.push_all()
         self._go_on()
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
         self._strikes = 0
 
     def bear(self, strikes: int) -> None:
-        """Count what a frame cost; raises ConnectionFault when it has become much."""
+        """Count the cost of a frame; ConnectionFault when the total is above the limit."""
         self._strikes += strikes + _FRAME_STRIKES
         if self._strikes > _MOST_STRIKES:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "too many frames and refused calls")
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
             self._place.phase = Phase.ANSWER
 
     def rest(self) -> None:
-        """Note that no call is left, and go where it is time to."""
+        """Note that no call is left; close if the connection is leaving."""
         if self._is_closing:
             return
         self._await(Phase.IDLE)
@@ -155,19 +155,19 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def leave(self) -> None:
-        """Take no new calls and end with the last one."""
+        """Accept no new calls, and close after the last one."""
         self._streams.is_leaving = True
         self.write(frames.goaway(self._streams.last, frames.NO_ERROR))
         if self.is_idle:
             self._close()
 
     def drop(self) -> None:
-        """End at once."""
+        """Close at once."""
         if self._transport is not None:
             self._transport.abort()
 
     def give_way(self) -> None:
-        """End at once, in favour of another."""
+        """Close at once, to make room for another connection."""
         self.drop()
 
     def expire(self) -> None:

@@ -34,7 +34,7 @@ _SETTING_BYTES = 6
 
 
 class ConnectionFault(Exception):  # noqa: N818 - the standard speaks of connection errors by code
-    """What a connection cannot go on after; the code is one of RFC 9113, section 7."""
+    """An error that ends the connection; `code` is an error code of RFC 9113, section 7."""
 
     def __init__(self, code: int, sentence: str) -> None:
         """Keep the code; the sentence goes to the other side."""

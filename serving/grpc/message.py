@@ -1,7 +1,7 @@
-"""The one message of a call: received within its limit and its memory, and unpacked.
+"""Receives the one message of a call within its size limit and memory budget, and decompresses it.
 
-Before more of it is let in than the first window, its length is known and the memory for it is
-counted as held; what a compressed one may unpack to is counted before it is unpacked.
+Its memory is reserved as soon as its length is known, before more than the first flow-control
+window is received. The memory of the decompressed message is reserved before decompressing.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from serving.traffic.memory_budget import Reservation
 
 _HEAD_BYTES = 5
 _MOST_EXPANSION = 1032
-"""What deflate can make of a byte."""
+"""Most bytes that deflate can expand one byte to."""
 _LARGE_BYTES = 2**18
 _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 ENCODINGS = b"identity,deflate,gzip"

@@ -1,4 +1,4 @@
-"""Messages of the gRPC protocol to a matrix, and probabilities back to a message.
+"""Decodes messages of the gRPC protocol to a matrix, and encodes probabilities as a message.
 
 Guarantees what `codecs` guarantees for JSON: a matrix in the model's layout, or a refusal.
 """

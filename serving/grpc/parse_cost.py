@@ -1,7 +1,7 @@
-"""What the parse of an infer request will take, read off its bytes before anything is parsed.
+"""Estimates the memory that parsing an infer request takes, from its bytes, before parsing it.
 
-A message of empty tensors takes 42 times its bytes when it is parsed (measured), so what may be
-parsed is bounded by what comes out and not only by what came in.
+A message of empty tensors takes 42 times its size when parsed (measured), so the size of the parsed
+message is limited too, and not only that of the received one.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One call on a connection: what of it has come, and what of its answer is still to go."""
+"""The state of one call on a connection: what was received, and what is left to send."""
 
 import asyncio
 

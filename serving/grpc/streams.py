@@ -29,7 +29,7 @@ log = logging.getLogger("serving.grpc")
 
 
 class Link(Protocol):
-    """The connection as its calls see it."""
+    """The connection, as the streams on it use it."""
 
     @property
     def is_blocked(self) -> bool:
@@ -129,12 +129,12 @@ class Streams:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a call was given up before it came")
 
     def give_up_all(self) -> None:
-        """End every call without a word: nobody hears it."""
+        """Cancel every call without a response, because the connection is gone."""
         for stream in list(self._open.values()):
             self._close(stream)
 
     def widen(self, number: int, size: int) -> None:
-        """Let so many bytes more be sent; number 0 is for all calls together."""
+        """Enlarge a call's send window by `size` bytes; number 0 means the connection's window."""
         if size == 0:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a window was widened by nothing")
         if number == 0:

@@ -1,6 +1,6 @@
-"""What Triton and MLServer offer beyond the protocol and this server does not, each in a sentence.
+"""Sentences for the calls of Triton and MLServer that this server does not have.
 
-Their clients have a method for each; a bare "not found" would look like a wrong address.
+Their clients have a method for each of them; a plain "not found" would look like a wrong address.
 """
 
 _CONFIG = "there is no model configuration here; GET /v2/models/MODEL says what a model takes"

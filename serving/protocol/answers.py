@@ -1,4 +1,4 @@
-"""Probabilities and labels to the body of an answer, as V2 tensors or as plain rows."""
+"""Encodes probabilities and labels as the body of an answer: V2 tensors or plain rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,14 +20,14 @@ class Request(msgspec.Struct, frozen=True):
     """A decoded request."""
 
     matrix: NDArray[np.float32]
-    """Shape (n, features), float32, C order; finite but for what is missing or unknown."""
+    """Shape (n, features), float32, C order; NaN for missing or unknown values, else finite."""
     outputs: tuple[str, ...]
     """The outputs to send, in the order asked for."""
     id: str | None
     is_rows: bool = False
-    """Whether the answer is plain rows, as the question was."""
+    """Whether the answer is plain rows, as the request was."""
     binary: frozenset[str] = frozenset()
-    """The outputs to send packed."""
+    """The outputs to send as packed binary data."""
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -73,10 +73,10 @@ class _RowAnswer(msgspec.Struct, kw_only=True):
 
 
 class AnswerForm:
-    """What all answers of a model share."""
+    """The parts that all answers of a model have in common."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Prepare for the answers of the model with this manifest."""
+        """`manifest` is that of the model."""
         self._name = manifest.name
         self._threshold = manifest.threshold
         self._parameters = msgspec.Raw(msgspec.json.encode({"threshold": manifest.threshold}))
@@ -86,7 +86,7 @@ class AnswerForm:
     def outputs(
         self, request: Request, probability: NDArray[np.float64], label: NDArray[np.int64]
     ) -> list[tuple[str, str, list[Any]]]:
-        """Return name, datatype and values of each output that was asked for.
+        """Return name, datatype and values of each requested output.
 
         `probability` and `label`, 1 where a row is positive, have shape (n,).
         """
@@ -149,7 +149,7 @@ _FORMS = Prepared(AnswerForm)
 
 
 def answer_form(manifest: Manifest) -> AnswerForm:
-    """Return what all answers of the model with this manifest share."""
+    """Return the answer form of the model with this manifest, computed once for each manifest."""
     return _FORMS.of(manifest)
 
 

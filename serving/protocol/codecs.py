@@ -1,4 +1,4 @@
-"""The body of an infer request to a feature matrix, and probabilities back to a body.
+"""Decodes the JSON body of an infer request to a feature matrix, and encodes the answer.
 
 Guarantees that whatever bytes come in, the outcome is a float32 matrix in the model's layout or a
 `RequestRefusedError` with status 400 (413 for too many rows) whose sentence says what came and what

@@ -1,4 +1,4 @@
-"""Bodies that came compressed (`Content-Encoding`), expanded no further than a limit."""
+"""Decompresses bodies (`Content-Encoding`) within a size limit."""
 
 import zlib
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
-"""What stands around the data of a JSON request.
+"""Decodes a JSON request except for its data.
 
-Guarantees that a large body is gone through once: its data are cut out before the rest is decoded
-and put back unread. Whatever does not look like the usual request is decoded whole.
+Guarantees that a large body is scanned once: the data are cut out before the rest is decoded, and
+put back undecoded. A request that does not have the usual form is decoded as a whole.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""Tensors whose data came as JSON: fast where they are plain numbers, exact in what is refused.
+"""Decodes tensors from JSON: plain numbers fast, everything else strictly.
 
-The numbers of a flat or a rectangular list are read by simdjson straight into an array. Whatever
-that does not take (a null, a text, a number beyond 64 bits, another length) is read again by
-msgspec, which is strict and says where it stumbled; so simdjson decides nothing.
+simdjson reads the numbers of a flat or rectangular list directly into an array. Data that it does
+not accept (a null, a text, a number beyond 64 bits, another length) are decoded again by msgspec,
+which is strict and reports the position of an error; so only msgspec refuses data.
 """
 
 import math
@@ -101,7 +101,7 @@ _TEXTS = {False: _Decoders(str), True: _Decoders(str | None)}
 
 
 class _Own(threading.local):
-    """A parser for each thread, for it is not to be shared."""
+    """A simdjson parser for each thread, because a parser must not be shared."""
 
     def __init__(self) -> None:
         self.parser = simdjson.Parser()
@@ -111,7 +111,7 @@ _OWN = _Own()
 
 
 def _at_once(raw: bytes, shape: list[int], *, nested: bool) -> NDArray[np.float64] | None:
-    """Return the numbers, or None where only the strict reading can tell."""
+    """Return the numbers in row order; None when msgspec has to decide."""
     # `as_buffer` flattens whatever is nested, so the brackets have to be the expected ones.
     if (nested and len(shape) == 1) or (not nested and raw.find(b"[", 1) >= 0):
         return None

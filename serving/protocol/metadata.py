@@ -1,4 +1,4 @@
-"""What the server says of itself and its models, in the protocol's form."""
+"""Metadata and readiness of the server and its models, in the protocol's form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -70,7 +70,7 @@ Models = Mapping[str, Mapping[str, Any]]
 
 
 def model_ready(held: Held, holder: Holder) -> dict[str, Any]:
-    """Return which version of a model answers, and why it is not a newer one."""
+    """Return which version of a model answers, and why a newer one was refused."""
     state = _state(held.name, holder) | {"version": held.version, "ready": True}
     state.pop("reason", None)  # of the champion, which is not the one that was asked about
     return {"name": held.name, **state}
@@ -79,10 +79,10 @@ def model_ready(held: Held, holder: Holder) -> dict[str, Any]:
 def ready(
     holder: Holder, workers: Sequence[Models] = (), *, stopping: bool = False
 ) -> dict[str, Any]:
-    """Return whether anything can be predicted, what, and what stands in the way.
+    """Return whether any model is ready, the state of each model, and what is wrong.
 
-    `workers` is what the other processes on this address say of their models: then what is told
-    holds for the slowest of all. While `stopping` nothing is ready.
+    `workers` are the states that the other processes on this address report; the result is then
+    the state that all of them have reached. While `stopping` nothing is ready.
     """
     own = {name: _state(name, holder) for name in holder.names()}
     models = slowest([own, *workers]) if workers else own
@@ -99,11 +99,11 @@ def ready(
 
 
 def slowest(workers: Sequence[Models]) -> dict[str, dict[str, Any]]:
-    """Return what every one of these processes can say of its models.
+    """Return the state of each model that all of these processes have reached.
 
-    A version is told under a role when all of them hold it there. Where they differ it is the one
-    that was given the role first: the process that holds it has not followed yet. A model is ready
-    when it is in each of them; a version that one of them refused is refused.
+    A version is reported under a role when all processes have it there. If they differ, it is the
+    version that got the role first, because the process that has it is behind. A model is ready
+    when it is ready in each process; a version that any process has refused is reported as refused.
     """
     names = sorted({name for models in workers for name in models})
     return {name: _slowest([models.get(name, {}) for models in workers]) for name in names}

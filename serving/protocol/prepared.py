@@ -1,4 +1,4 @@
-"""What is worked out once for a model and used by each of its requests."""
+"""Caches objects that are computed once for each model and used by all of its requests."""
 
 import weakref
 from collections.abc import Callable
@@ -10,22 +10,22 @@ _T = TypeVar("_T")
 
 
 class Prepared(Generic[_T]):
-    """A thing for each manifest, made when it is first asked for and dropped with the manifest.
+    """One object for each manifest, computed at first use and dropped with the manifest.
 
-    By identity, because a manifest holds dictionaries and has no hash.
+    Manifests are compared by identity, because they hold dictionaries and have no hash.
     """
 
     def __init__(self, prepare: Callable[[Manifest], _T]) -> None:
-        """Take what makes the thing."""
+        """`prepare` computes the object for a manifest."""
         self._prepare = prepare
         self._things: dict[int, _T] = {}
 
     def __len__(self) -> int:
-        """Return for how many manifests there is a thing."""
+        """Return the number of cached objects."""
         return len(self._things)
 
     def of(self, manifest: Manifest) -> _T:
-        """Return the thing for this manifest."""
+        """Return the object for a manifest."""
         thing = self._things.get(id(manifest))
         if thing is None:
             thing = self._things[id(manifest)] = self._prepare(manifest)

@@ -1,7 +1,7 @@
-"""Rows as people write them by hand, objects by feature name or lists in feature order.
+"""Decodes plain rows: objects by feature name, or lists in feature order.
 
-Guarantees what `tensors` guarantees: a matrix in the model's layout, or a refusal, here with a
-sentence that names the row and the feature.
+Guarantees, as `tensors` does, a matrix in the model's layout or a refusal, here with a sentence
+that names the row and the feature.
 """
 
 import re

@@ -13,7 +13,7 @@ INTEGERS = tuple(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16,
 _CLIP = 60
 _SHOWN = 3
 _COMPARED = 500
-"""Features that a mistyped name is held against: a refusal should cost next to nothing."""
+"""Most features that a mistyped name is compared with, to keep refusals cheap."""
 
 
 def refusal(sentence: str, layout: Layout) -> RequestRefusedError:

@@ -1,7 +1,7 @@
-"""Keys that stand twice in one object of a request, of which a decoder would take the last.
+"""Refuses duplicate keys in an object of a request, of which a decoder would take the last.
 
-Guarantees that what another reader of the same JSON might read otherwise is refused. The usual
-request costs one count: a body with as many colons as it has known fields has each of them once.
+Another JSON reader could take the first, so such a request is ambiguous. A usual request costs one
+count: a body with as many colons as it has known fields has each key once.
 """
 
 import re

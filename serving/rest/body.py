@@ -1,7 +1,7 @@
-"""A request's body, never more of it in memory than was allowed for.
+"""Reads the body of a request within memory limits.
 
-One body is bounded, and so are all that are held together, from their first byte until they are
-answered: a thousand callers that each send what one may send would fill any memory.
+The size of one body is limited, and so is that of all bodies together, from their first byte until
+they are answered: a thousand callers with bodies of the allowed size would fill any memory.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -14,23 +14,23 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class ClientGoneError(RequestRefusedError):
-    """The caller hung up before the body was complete; nobody reads an answer."""
+    """The caller disconnected before the body was complete, so nobody reads an answer."""
 
     def __init__(self) -> None:
-        """Count as the caller's doing."""
+        """Use a client error's status, because the caller ended the request."""
         super().__init__(400, "the caller hung up before the body was complete")
 
 
 class Bodies:
-    """Reads bodies within a limit for each and one for all."""
+    """Reads bodies within a limit for each body and a limit for all together."""
 
     def __init__(self, limit_bytes: int, memory: MemoryBudget) -> None:
-        """`limit_bytes` is for one body, `memory` for all that are held."""
+        """`limit_bytes` is the limit of one body, `memory` that of all together."""
         self.limit = limit_bytes
         self._memory = memory
 
     def reservation(self) -> Reservation:
-        """Return what one request's body will be held by; release it when that is answered."""
+        """Return the memory reservation of a request; release it after the answer."""
         return Reservation(self._memory)
 
     async def read(
@@ -39,7 +39,7 @@ class Bodies:
         headers: Iterable[tuple[bytes, bytes]],
         reservation: Reservation,
     ) -> bytes:
-        """Return the body, giving up as soon as it is known to be over a limit.
+        """Return the body; stops reading as soon as it is known to be over a limit.
 
         Raises RequestRefusedError 413 or 429, ClientGoneError.
         """

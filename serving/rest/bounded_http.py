@@ -1,10 +1,11 @@
-"""uvicorn's HTTP protocol, within limits: what a caller sends costs time and memory that is known.
+"""uvicorn's HTTP protocol with limits on the time and memory that a caller can use.
 
-uvicorn takes any number of connections, waits for ever for a request to be complete, keeps whatever
-has come of a head, counts trailers as headers, parses a whole read at once however many requests
-are in it, and logs a line for each that is none. Here a head is bounded in bytes, fields and
-seconds, a body in seconds and pieces; no more is parsed than can be answered; an answer goes out
-before the rest of a body that it does not depend on; and the registry says who gives way.
+uvicorn accepts any number of connections, waits for ever for a request to be complete, stores any
+length of a request's head, counts trailers as headers, parses everything that was read at once
+however many requests it holds, and logs a line for each invalid request. Here a head is limited in
+bytes, fields and seconds, a body in seconds and pieces; no more is parsed than can be answered; an
+answer is sent before the rest of a body that it does not depend on; and `Connections` decides which
+connection is closed when there are too many.
 """
 
 import asyncio
@@ -20,14 +21,14 @@ from serving.rest.front import CONNECTION, refusal_answer
 from serving.rest.one_write import OneWriteProtocol
 
 _PIECE = 2**12
-"""Bytes that are parsed at once: as many requests as fit are started in one go."""
+"""Bytes that are parsed at once; all requests in such a piece are started together."""
 _PIECE_OF_A_BODY = 2**16
 _NOTHING = memoryview(b"")
 _MOST_FIELDS = 128
 _MOST_BODY_PIECES = 2**16
 _LEFT_UNREAD_BYTES = 2**18
-"""Of what is still coming after the last answer; it is read and dropped, because many clients read
-no answer before they have sent all, and a closed connection makes their system lose it."""
+"""Bytes that are read and dropped after the last answer: many clients read no answer before they
+have sent everything, and closing the connection earlier makes their system lose the answer."""
 # Looked up for every request.
 _IDLE, _HEAD, _BODY, _ANSWER, _LEAVING = Phase
 _OF_AN_UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
@@ -52,31 +53,31 @@ class _Flow(FlowControl):
 
 
 class BoundedProtocol(OneWriteProtocol):
-    """One connection."""
+    """One HTTP connection."""
 
     flow: _Flow
     _connection: OpenConnection
 
     def __init__(self, connections: Connections, **given: Any) -> None:
-        """Take a place among the connections when one is made; the rest is uvicorn's."""
+        """Register with `connections` when connected; other arguments are uvicorn's."""
         super().__init__(**given)
         self._connections = connections
         self._extensions: dict[str, Any] = {CONNECTION: self}
         self._unparsed = _NOTHING
         self._bytes_in_vain = 0
-        """Since a head was complete or a piece of a body came."""
+        """Bytes received since the last complete head or piece of a body."""
         self._body_pieces = 0
         self._left_unread = 0
         self._asks_for_upgrade = False
         self._keeps_alive = True
-        """Whether the connection outlives the answer, if the request is complete by then."""
+        """Whether the connection stays open after the answer, if the request is complete."""
         self._refusal: RequestRefusedError | None = None
-        """What is answered when the requests before are."""
+        """An invalid request's refusal, which is sent after the answers to earlier requests."""
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or turn it away with a sentence."""
+        """Accept a connection, or refuse it with a sentence."""
         super().connection_made(transport)
         self.flow = _Flow(self.transport)
         host = self.client[0] if self.client else ""
@@ -89,7 +90,7 @@ class BoundedProtocol(OneWriteProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Remove the connection from the open ones."""
         self._connections.close(self._connection)
         self._connection.phase = _LEAVING
         self._unparsed = _NOTHING
@@ -97,7 +98,7 @@ class BoundedProtocol(OneWriteProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, or as much of it as can be answered."""
+        """Parse received bytes, as far as their requests can be answered now."""
         if self._connection.phase is _LEAVING:
             self._drop(data)
         elif self._unparsed or len(data) > _PIECE:
@@ -107,25 +108,25 @@ class BoundedProtocol(OneWriteProtocol):
             self._parse(data)
 
     def pause_writing(self) -> None:
-        """Note since when the client takes no answer."""
+        """Record the time since which the client does not read."""
         self._connection.blocked_since = self._connections.clock()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Note that it does again."""
+        """Record that the client reads again."""
         self._connection.blocked_since = None
         super().resume_writing()
 
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        """Await a head."""
+        """Wait for the rest of a head."""
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._await(_HEAD)
 
     def on_headers_complete(self) -> None:
-        """Start to answer, and await a body."""
+        """Start to answer, and wait for the body."""
         if self.parser.should_upgrade():
             self._asks_for_upgrade = True
             return  # parsed again as what it is without that: see `_parse`
@@ -141,7 +142,7 @@ class BoundedProtocol(OneWriteProtocol):
         self._await(_BODY)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a body."""
+        """Add a piece of a body."""
         self._bytes_in_vain = 0
         self._body_pieces += 1
         if self._body_pieces > _MOST_BODY_PIECES:
@@ -156,7 +157,7 @@ class BoundedProtocol(OneWriteProtocol):
             cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """Await the answer."""
+        """Wait for the application's answer."""
         cycle = self.cycle
         if self._asks_for_upgrade or cycle.response_complete:
             return
@@ -169,12 +170,12 @@ class BoundedProtocol(OneWriteProtocol):
     # What the answering of a request calls.
 
     def prove(self) -> None:
-        """Note that a request on this connection showed a key."""
+        """Mark the connection as proven: a request on it had a valid key."""
         self._connections.prove(self._connection)
         self._extensions.clear()  # once is enough
 
     def on_response_complete(self) -> None:
-        """Begin the next request, or await it; uvicorn's own sets a timer each time."""
+        """Begin the next request, or wait for it; unlike uvicorn without a timer each time."""
         self.server_state.total_requests += 1
         if self._connection.is_proxy:
             self._connections.asks_no_more(self._connection)
@@ -196,7 +197,7 @@ class BoundedProtocol(OneWriteProtocol):
             self.loop.call_soon(self._parse_on)
 
     def shutdown(self) -> None:
-        """Answer what is in flight and close (uvicorn's way out)."""
+        """Answer the requests in flight and close; uvicorn calls this at shutdown."""
         self._keeps_alive = False
         if not self._is_answering:
             self._hear_no_more()
@@ -214,11 +215,11 @@ class BoundedProtocol(OneWriteProtocol):
     # What the registry calls.
 
     def give_way(self) -> None:
-        """End at once."""
+        """Close the connection at once, to make room for another one."""
         self.transport.abort()
 
     def expire(self) -> None:
-        """End, because what was awaited did not come in time."""
+        """Close the connection because it is overdue, with a refusal where one can be sent."""
         connection, limits = self._connection, self._connections.limits
         if connection.blocked_since is not None:
             self._connections.ended.count("closed with an answer that was not taken")
@@ -244,7 +245,7 @@ class BoundedProtocol(OneWriteProtocol):
         connection.since = self._connections.now
 
     def _parse_on(self) -> None:
-        """Parse what is there, piece by piece, until a request has begun or must be waited for."""
+        """Parse buffered bytes piece by piece, until a request has begun or has to wait."""
         connection = self._connection
         while self._unparsed and not self.pipeline and connection.phase is not _LEAVING:
             cycle = self.cycle
@@ -272,9 +273,9 @@ class BoundedProtocol(OneWriteProtocol):
             self._refuse(RequestRefusedError(431, "the head of the request is too long"))
 
     def _parse_without_upgrade(self, rest: bytes | memoryview) -> None:
-        """Take a request that asks for another protocol as what it is without that.
+        """Treat a request that asks for a protocol upgrade as a normal request.
 
-        The parser takes what follows such a head for the other protocol, where it is a body.
+        The parser would take the bytes after such a head for the other protocol; here it is a body.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
@@ -291,7 +292,7 @@ class BoundedProtocol(OneWriteProtocol):
         self.loop.call_soon(self._parse_on)
 
     def _refuse(self, refused: RequestRefusedError) -> None:
-        """Answer what is no request, after the requests before it, and hear no more."""
+        """Answer an invalid request after the requests before it, and read no more."""
         cycle = self.cycle
         if self._connection.phase is _LEAVING or self._refusal is not None:
             return

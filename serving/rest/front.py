@@ -1,8 +1,8 @@
-"""The way of a request over HTTP, as short as can be for inferences, since nearly all are.
+"""The entry of HTTP requests: answers inferences itself, on a short path, as most requests are.
 
-Any other request goes on to the routes of `app`, after its key was looked at. Guarantees that every
-answer that is no success is `{"error": <sentence>}` with the right status, and that an inference is
-answered by the one model version that it found when it came.
+Any other request goes on to the routes of `routes`, after its key was checked. Guarantees that
+every error response is `{"error": <sentence>}` with the right status, and that an inference is
+answered by the model version that was loaded when it arrived.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Front:
     def __init__(
         self, service: Service, keys: Keys, bodies: Bodies, rest: Application, max_rows: int
     ) -> None:
-        """Take what answers, who may ask, what reads bodies, and all other routes."""
+        """`rest` handles all other requests; `max_rows` is the limit of one inference."""
         self._service = service
         self._keys = keys
         self._bodies = bodies
@@ -100,7 +100,7 @@ class Front:
 
 
 def _prove(scope: Scope) -> None:
-    """Tell the connection that its caller may ask, so that it does not give way to others."""
+    """Tell the connection that its caller has a valid key, so that it is not closed for others."""
     connection = scope.get("extensions", {}).get(CONNECTION)
     if connection is not None:
         connection.prove()
@@ -109,9 +109,9 @@ def _prove(scope: Scope) -> None:
 async def plain_body(
     bodies: Bodies, receive: Receive, headers: Headers, reservation: Reservation
 ) -> bytes:
-    """Return a body as it was before the caller compressed it; raises as `Bodies.read` does.
+    """Return a body, decompressed where needed; raises as `Bodies.read` does.
 
-    RequestRefusedError 415 for a compression that is not read, 400 for one that is broken.
+    RequestRefusedError also with 415 for an unknown compression, 400 for broken data.
     """
     coding = compression.encoding(headers)
     body = await bodies.read(receive, headers, reservation)
@@ -129,7 +129,7 @@ def refusal_answer(refused: RequestRefusedError) -> tuple[int, bytes, Headers]:
 
 
 def error_body(sentence: str) -> bytes:
-    """Return the body of every answer that is no success."""
+    """Return the body of an error response: `{"error": sentence}` as JSON in UTF-8."""
     return msgspec.json.encode({"error": sentence})
 
 
@@ -154,7 +154,7 @@ def _header(headers: Headers, wanted: bytes) -> str | None:
 
 
 def _without_slash(scope: Scope) -> Scope:
-    """Return the scope of the address without a slash at its end, as some clients write one."""
+    """Return the scope with the path's trailing slash removed, which some clients send."""
     path = scope["path"]
     if not (path.startswith("/v2/") and path.endswith("/")):
         return scope
@@ -162,7 +162,7 @@ def _without_slash(scope: Scope) -> Scope:
 
 
 def _target(scope: Scope) -> tuple[str, str | None] | None:
-    """Return the model and version that an infer request names, None for any other request."""
+    """Return the model and version of an infer request's path; None for any other request."""
     if scope["method"] != "POST":
         return None
     match scope["path"].split("/"):

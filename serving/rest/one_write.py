@@ -1,8 +1,8 @@
-"""HTTP connections that hand the operating system a whole answer at once.
+"""HTTP connections that send a whole answer with one system call.
 
-uvicorn writes the head of an answer and its body one after the other, each a system call, and a
-system call is among the longest things that happen to a request for one row. What is written in one
-turn of the event loop goes out together here.
+uvicorn writes the head and the body of an answer with one system call each, which is a large part
+of the time of a request for one row. Here everything that is written in one turn of the event loop
+is sent together.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol on a transport that gathers what is written."""
+    """uvicorn's HTTP protocol on a transport that collects writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection."""
@@ -26,10 +26,10 @@ class OneWriteProtocol(HttpToolsProtocol):
 
 
 class Gathering(asyncio.Transport):
-    """A transport that writes at the end of the turn; all else is the real one's doing."""
+    """A transport that writes at the end of the event loop's turn, and else forwards all calls."""
 
     def __init__(self, transport: asyncio.Transport, protocol: OneWriteProtocol) -> None:
-        """Write for a protocol."""
+        """Forward to `transport`; `protocol` is the one that writes."""
         super().__init__()
         self._transport = transport
         self._protocol = protocol
@@ -42,13 +42,13 @@ class Gathering(asyncio.Transport):
         self.resume_reading = transport.resume_reading  # type: ignore[method-assign]
 
     def write(self, data: Any) -> None:
-        """Write at the end of the turn."""
+        """Collect data, to be written at the end of the event loop's turn."""
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
 
     def close(self) -> None:
-        """Close when all is written; where the client still sends, let it close."""
+        """Close when all is written; if the client is still sending, wait until it closes."""
         if self._protocol.is_heard_out:
             self._flush()
             self._transport.close()
@@ -56,10 +56,9 @@ class Gathering(asyncio.Transport):
             self.linger()
 
     def linger(self) -> None:
-        """Say that nothing more is written; whoever says so must close in the end.
+        """Shut down the sending side only; the caller must close the connection later.
 
-        A connection that is closed while its client sends makes the client's system forget what it
-        has not yet read of the answer.
+        Closing while the client is sending makes its system discard the unread part of the answer.
         """
         self._flush()
         if not self._transport.is_closing():
@@ -67,7 +66,7 @@ class Gathering(asyncio.Transport):
             self.is_closing = lambda: True  # type: ignore[method-assign]
 
     def abort(self) -> None:
-        """Close and forget what is not written."""
+        """Close at once and discard unwritten data."""
         self._parts.clear()
         self._transport.abort()
 
@@ -76,12 +75,12 @@ class Gathering(asyncio.Transport):
         return self._transport.get_write_buffer_size() + sum(map(len, self._parts))
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand over to another protocol."""
+        """Set the protocol that receives the transport's events."""
         self._flush()
         self._transport.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return who is told."""
+        """Return the protocol that receives the transport's events."""
         return self._transport.get_protocol()
 
     def _flush(self) -> None:

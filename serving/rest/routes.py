@@ -1,4 +1,4 @@
-"""The routes beside infer: what the server says of itself, its models and how to ask them."""
+"""All routes except inference: health, metadata, metrics, model repository and documentation."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -40,19 +40,19 @@ _DOCS = """<!doctype html>
 </body></html>
 """
 _LARGEST_DELIVERY = 2**16
-"""MLflow's are under 2 kB."""
+"""Largest body of a webhook delivery; MLflow's are smaller than 2 kB."""
 _DELIVERIES_TOGETHER = 16
 
 
 class _RepositoryCall(msgspec.Struct):
-    """What a call of the repository API may say."""
+    """The body of a call of the repository API."""
 
     ready: bool | None = None
     parameters: dict[str, msgspec.Raw] | None = None
 
 
 class Routes:
-    """The answers that need to know what is loaded."""
+    """The routes whose answers depend on the loaded models."""
 
     def __init__(  # noqa: PLR0913 - each is what one of the routes tells of
         self,
@@ -65,7 +65,7 @@ class Routes:
         drain: Drain,
         bodies: Bodies,
     ) -> None:
-        """Take what is told of."""
+        """Use these parts of the server for the answers."""
         self._settings = settings
         self._holder = holder
         self._guard = guard
@@ -154,7 +154,7 @@ class Routes:
         return _json({})
 
     async def _require_change(self, request: Request) -> None:
-        """Refuse a change of what is loaded that a foreign page asks for, or that says too much."""
+        """Refuse a load or unload from another site's page, or with unknown parameters."""
         require_own_page(request.headers, needs_key=self._guard.keys.are_asked)
         require_known((await self._call(request)).parameters or ())
 
@@ -164,7 +164,7 @@ class Routes:
         return _json({})
 
     async def _call(self, request: Request) -> _RepositoryCall:
-        """Return what a call of the repository API says in its body, which may be empty."""
+        """Return the decoded body of a call of the repository API, which may be empty."""
         body = (await _body(self._bodies, request)).strip() or b"{}"
         try:
             call = msgspec.json.decode(body, type=_RepositoryCall)
@@ -182,7 +182,7 @@ class Routes:
 
 
 async def _body(bodies: Bodies, request: Request) -> bytes:
-    """Return a body that is held no longer than it takes to look at it."""
+    """Read a body whose memory reservation is released at once, as it is small and used now."""
     reservation = bodies.reservation()
     try:
         headers = request.scope["headers"]
@@ -192,7 +192,7 @@ async def _body(bodies: Bodies, request: Request) -> bytes:
 
 
 def _whole(files: StaticFiles) -> ASGIApp:
-    """Return what answers with whole files, as a server may: a bad range would get no JSON."""
+    """Serve whole files, ignoring Range headers: an invalid range would not be answered in JSON."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [one for one in scope["headers"] if one[0] != b"range"]
@@ -214,7 +214,7 @@ async def _answered_before(_request: Request) -> Response:
 
 
 def _absent(sentence: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers a route of Triton's or MLServer's that is not here."""
+    """Return the handler of a route that only Triton or MLServer has; it answers `sentence`."""
 
     async def refuse(_request: Request) -> Response:
         raise RequestRefusedError(404, sentence)

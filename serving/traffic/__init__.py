@@ -1,1 +1,1 @@
-"""Who may ask, how much at once, which version answers, and the way out."""
+"""Control of traffic: API keys, memory limits, canary and shadow versions, and shutdown."""

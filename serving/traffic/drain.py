@@ -1,4 +1,4 @@
-"""The way out: not ready first, then everything in flight answered, then the end, inside 10 s."""
+"""Shutdown within 10 s: report not ready, answer the requests in flight, then end."""
 
 import signal
 import time
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LONGEST_SECONDS = 6.5
-"""From the first signal to the end of what may still be answered; closing takes up to 3 more."""
+"""Seconds from the first signal in which requests are answered; closing takes up to 3 more."""
 READY_PATH = "/v2/health/ready"
 _NOT_READY = b'{"ready":false,"error":"the server is stopping: send requests elsewhere"}'
 _CLOSE = (b"connection", b"close")
 _OF_A_TERMINAL = (signal.SIGHUP, signal.SIGQUIT)
 
 Stop = Callable[[float], Awaitable[object]]
-"""Takes no more work and returns when the work in hand is done, or after so many seconds."""
+"""Stops taking new work; returns when the present work is done, or after so many seconds."""
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that end the server in order, a closed terminal's among them.
+    """Return the signals that end the server in an orderly way, with that of a closed terminal.
 
-    What a terminal sends and whoever started this process has it ignore, as `nohup` does, stays
+    A terminal's signal that the parent process has set to be ignored, as `nohup` does, stays
     ignored.
     """
     heard = (one for one in _OF_A_TERMINAL if signal.getsignal(one) is not signal.SIG_IGN)
@@ -30,18 +30,18 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 def is_impatient(number: int) -> bool:
-    """Say whether this signal, when it is not the first, asks for the end at once.
+    """Return whether a signal that is not the first one ends the server at once.
 
-    A closed terminal is told of twice: by the system, and by the shell to all of its jobs.
+    SIGHUP does not: when a terminal is closed it comes twice, from the system and from the shell.
     """
     return number != signal.SIGHUP
 
 
 class Drain:
-    """Whether the server has been told to stop, and how long it still has."""
+    """The state of the shutdown: whether it has begun, and how much time is left."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Listen for `seconds` more once told to stop; `clock` gives seconds."""
+        """Keep listening for `seconds` after the signal to stop; `clock` returns seconds."""
         self.has_begun = False
         self._seconds = seconds
         self._clock = clock
@@ -49,32 +49,32 @@ class Drain:
         self._stops: list[Stop] = []
 
     def begin(self) -> None:
-        """Be not ready from now on."""
+        """Begin the shutdown: the server is not ready from now on."""
         self.has_begun = True
         self._started = self._clock()
 
     @property
     def is_over(self) -> bool:
-        """Whether balancers have had their time to look away."""
+        """Whether load balancers have had enough time to notice that it is not ready."""
         return self.has_begun and self._clock() - self._started >= self._seconds
 
     def left(self) -> float:
-        """Return the seconds that what is in flight may still take."""
+        """Return the seconds that requests in flight may still take."""
         return max(0.0, LONGEST_SECONDS - (self._clock() - self._started))
 
     def on_stop(self, stop: Stop) -> None:
-        """Have this called when listening ends: the `stop` of a gRPC server."""
+        """Register a function to call when listening ends, such as the gRPC server's `stop`."""
         self._stops.append(stop)
 
     async def stop_others(self) -> None:
-        """Stop what is not the HTTP server; leave that half of the time."""
+        """Call the registered functions with half of the time left; HTTP has the other half."""
         for stop in self._stops:
             await stop(self.left() / 2)
 
     def guard(self, application: "ASGIApp") -> "ASGIApp":
-        """Return the application, with another readiness and no kept connections while it drains.
+        """Wrap an application: while draining it is not ready and closes connections after answers.
 
-        A client that is told to close its connection does not send on it when it is closed.
+        A client that is told to close its connection does not send another request on it.
         """
 
         async def guarded(scope: "Scope", receive: "Receive", send: "Send") -> None:

@@ -1,4 +1,4 @@
-"""Memory that requests held, given back to the system when they are answered."""
+"""Configures the C library to return the memory of large requests to the operating system."""
 
 import ctypes
 import logging
@@ -7,17 +7,17 @@ LOG = logging.getLogger("serving.memory")
 # glibc's numbers for them, of malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 2**23
-"""Blocks from here on are the system's again as soon as they are freed. Below, a body of a thousand
-rows would cost a fault for each page of it, a quarter of its time."""
+"""Freed blocks of at least this size are returned at once. With a smaller size a body of 1,000 rows
+would cost a page fault for each of its pages, a quarter of its time."""
 _KEPT_BYTES = 2**24
-"""What is kept at most for smaller blocks, for each group of threads."""
+"""Most free memory that is kept for smaller blocks, for each of malloc's arenas."""
 
 
 def give_back_large_blocks() -> None:
-    """Have the C library give each large block back to the system when it is freed.
+    """Make the C library return each large block to the system when it is freed.
 
-    By itself it keeps blocks as large as those that were freed before: after a few large requests,
-    hundreds of MiB that nobody uses and no other process can have.
+    By default malloc raises its threshold to the size of freed blocks: after a few large requests
+    it keeps hundreds of MiB that are not used and that no other process can have.
     """
     try:
         library = ctypes.CDLL(None)

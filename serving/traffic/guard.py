@@ -1,4 +1,4 @@
-"""All that guards a server, made from its settings: one object for the application to hold."""
+"""Groups keys, metrics, logs, traces and the shadow of a server, built from its settings."""
 
 import asyncio
 import threading
@@ -19,40 +19,40 @@ CLOSE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Guard:
-    """Who may ask, what is counted, and where copies of the traffic go."""
+    """The API keys, the metrics, and the places that copies of the traffic go to."""
 
     keys: Keys
     metrics: Metrics
     tracing: Tracing
     shadow: Shadow
     request_log: RequestLog | None
-    """None where nothing is kept."""
+    """None when requests are not logged."""
     board: Board | None
-    """Where the readiness of other workers stands; None without others."""
+    """The readiness of the other workers; None when there are none."""
 
     def given(self, held: Held, role: Role) -> None:
         """Count a version that took a role."""
         self.metrics.swapped(held.name, role.value)
 
     def refused(self, name: str, refusal: Refusal) -> None:
-        """Count a version that was not taken."""
+        """Count a version that was refused."""
         self.metrics.version_refused(name, refusal.kind)
 
     def loaded(self, versions: list[tuple[str, str, str]]) -> None:
-        """Count for these (name, version, role) from now on, and for no others."""
+        """Keep metrics for these (name, version, role) from now on, and for no others."""
         self.metrics.holds(versions)
 
     async def publish(self) -> None:
-        """Tell the other workers of this one's numbers until cancelled."""
+        """Publish this worker's metrics for the other workers until cancelled."""
         while self.board is not None:
             self.metrics.publish()
             await asyncio.sleep(PUBLISH_SECONDS)
 
     def close(self) -> None:
-        """Write what waits and end the threads; call it when no request is in flight.
+        """Write waiting data and end the threads; call it when no request is in flight.
 
-        All at once and for at most a few seconds: a bucket or a collector that is away must not
-        keep the process.
+        All are closed in parallel and within a few seconds: a bucket or a collector that does not
+        respond must not keep the process alive.
         """
         ends = [self.shadow.close, self.tracing.close]
         if self.request_log is not None:
@@ -66,9 +66,9 @@ class Guard:
 
 
 def make_guard(settings: Settings, predict: Predict) -> Guard:
-    """Return what guards a server with these settings; ValueError with a sentence.
+    """Return the guard of a server with these settings; ValueError with a sentence if invalid.
 
-    `predict` scores a matrix with a version; it is called from a thread of the shadow's own.
+    `predict` scores a matrix with a version; it is called on the shadow's own thread.
     """
     metrics = Metrics(_board(settings, "metrics"))
     log = settings.request_log

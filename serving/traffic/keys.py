@@ -1,10 +1,10 @@
-"""API keys: who may ask.
+"""API keys.
 
-Every key is compared, each in constant time and by its digest, so that the time an answer takes
-says nothing of a key. The file may be replaced while the server runs. One that is emptied or
-deleted takes its keys with it, and where there is no other key nobody gets in: a server that was
-started with keys is never open. One that cannot be read says nothing of any key, so it changes
-nothing.
+A given key is compared with every valid key, each in constant time and by its digest, so that the
+response time reveals nothing about a key. The file of keys may be replaced while the server runs.
+When it is emptied or deleted, its keys are no longer valid; if no key is left, no request is
+allowed, so that a server started with keys is never open. When it cannot be read, the keys stay as
+they are.
 """
 
 import binascii
@@ -23,9 +23,10 @@ from serving.refusals import RequestRefusedError
 LOG = logging.getLogger("serving.keys")
 LOOK_SECONDS = 1.0
 _MOST_SHOWN = 4
-"""By one request: each is compared with every key, and HPACK writes a header in a byte."""
+"""Most keys in one request: each is compared with every valid key, and HPACK repeats a header in
+one byte."""
 LARGEST_BYTES = 2**20
-"""Of the file: tens of thousands of keys, and read whole at each look."""
+"""Largest size of the file, which is read whole: enough for tens of thousands of keys."""
 
 _MISSING = (
     "an API key is needed: send it as `Authorization: Bearer KEY`, as `X-API-Key: KEY`, or as the "
@@ -47,7 +48,7 @@ class Keys:
     def __init__(
         self, key: str | None, file: Path | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Read the file; ValueError when it cannot be read or is empty. `clock` gives seconds."""
+        """Read the file; ValueError when it is unreadable or empty. `clock` returns seconds."""
         self._own = _digests((key,)) if key else ()
         self._file = file
         self._clock = clock
@@ -63,13 +64,13 @@ class Keys:
 
     @property
     def are_asked(self) -> bool:
-        """Whether a request needs a key."""
+        """Return whether a request needs a key."""
         return bool(self._own) or self._file is not None
 
     def require(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Let a request pass that carries a key; RequestRefusedError with status 401 otherwise.
+        """Raise RequestRefusedError with status 401 unless a request has a valid key, if needed.
 
-        Takes ASGI headers, or gRPC metadata as bytes: lower-case names and their values.
+        `headers` are ASGI headers, or gRPC metadata as bytes: lower-case names and their values.
         """
         if not self.are_asked:
             return
@@ -101,7 +102,7 @@ class Keys:
         return is_known
 
     def _look(self, file: Path) -> None:
-        """Take the file's keys; what it holds is compared, for its times and size may not tell."""
+        """Read the file again; its content is compared, as its time and size may be unchanged."""
         found = _read(file)
         if found == self._last:
             return

@@ -1,27 +1,27 @@
-"""How much memory all requests together may hold before they are answered, over REST and gRPC."""
+"""Limits the memory of all requests that are not answered yet, over REST and gRPC together."""
 
 from serving.refusals import RequestRefusedError
 
 
 class MemoryBudget:
-    """Counts the bytes of bodies and messages that are held, and refuses what would be too much.
+    """Counts the bytes of bodies and messages in memory, and refuses more than the limit.
 
-    One budget a process: a caller of one way in must not fill the memory that the other needs.
-    It is used from the event loop alone, so it has no lock.
+    REST and gRPC share one budget for each process. It is used on the event loop's thread only and
+    needs no lock.
     """
 
     def __init__(self, limit_bytes: int) -> None:
-        """Hold nothing yet; `limit_bytes` is for all requests together."""
+        """Start empty; `limit_bytes` is the limit for all requests together."""
         self._limit = limit_bytes
         self._held = 0
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that are held now."""
+        """Bytes that are counted now."""
         return self._held
 
     def reserve(self, size: int) -> None:
-        """Count `size` more bytes as held; RequestRefusedError 429, counting none, if too many."""
+        """Count `size` more bytes; RequestRefusedError 429, with none counted, if too many."""
         if self._held + size > self._limit:
             raise RequestRefusedError(
                 429, "too many large requests are coming in at once; ask again in a second"
@@ -29,27 +29,27 @@ class MemoryBudget:
         self._held += size
 
     def release(self, size: int) -> None:
-        """Give back `size` bytes that were reserved."""
+        """Stop counting `size` bytes that were reserved."""
         self._held -= size
 
 
 class Reservation:
-    """What one request holds of a budget until it is answered."""
+    """The bytes of a budget that one request uses until it is answered."""
 
     __slots__ = ("_budget", "_size")
 
     def __init__(self, budget: MemoryBudget) -> None:
-        """Hold nothing yet."""
+        """Start with no bytes of `budget`."""
         self._budget = budget
         self._size = 0
 
     def grow(self, size: int) -> None:
-        """Hold `size` bytes more; RequestRefusedError 429, holding none of them, if too many."""
+        """Reserve `size` more bytes; RequestRefusedError 429, with none reserved, if too many."""
         self._budget.reserve(size)
         self._size += size
 
     def release(self, size: int | None = None) -> None:
-        """Give `size` bytes back, or all of them."""
+        """Release `size` bytes, or all of them when it is None."""
         given = self._size if size is None else size
         self._budget.release(given)
         self._size -= given

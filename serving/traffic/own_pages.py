@@ -1,8 +1,8 @@
-"""Requests that a page of another site has a browser send: they change nothing here.
+"""Refuses requests that a web page of another site makes a browser send (CSRF).
 
-A browser sends a simple request to any address that its owner can reach, loopback too, and with it
-the password that it remembers. It says for which page: in `Sec-Fetch-Site` to addresses that it
-trusts, in `Origin` to all. Programs send neither.
+A browser sends a simple request to any address that it can reach, also on loopback, together with
+the password that it has stored. It names the page's site: in `Sec-Fetch-Site` to trustworthy
+addresses, in `Origin` to all. Programs send neither header.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ _SENTENCE = (
 def require_own_page(headers: Mapping[str, str], *, needs_key: bool) -> None:
     """Raise RequestRefusedError with status 403 for a request of another site's page.
 
-    Where no key is needed, a name that somebody else's DNS points here is another site, too.
+    Without keys, a host name counts as another site too, because anybody's DNS may point here.
     """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None and site not in _OF_OURS:
@@ -34,7 +34,7 @@ def require_own_page(headers: Mapping[str, str], *, needs_key: bool) -> None:
 
 
 def _is_address(origin: str) -> bool:
-    """Say whether a page's origin is an address or localhost, which no DNS of others decides."""
+    """Return whether an origin is an IP address or localhost, which need no DNS of others."""
     try:
         host = urlsplit(origin).hostname or ""
         return host == "localhost" or bool(ipaddress.ip_address(host))

@@ -1,7 +1,7 @@
-"""A copy of the traffic for a version that answers nobody.
+"""Sends copies of the traffic to a shadow version, whose answers are only compared.
 
-The copies wait in a bounded queue for a thread of their own, so that a slow shadow costs the one
-who answers nothing but a note; what it is too far behind for is dropped and counted.
+Copies wait in a bounded queue for a thread of their own, so that a slow shadow costs a request only
+the entry in the queue. When the queue is full, copies are dropped and counted.
 """
 
 import logging
@@ -29,11 +29,11 @@ Predict = Callable[[Held, NDArray[np.float32]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a shadow's answers differ from those that were given."""
+    """How a shadow's answers differ from those that were sent."""
 
     rows: int
     disagreements: int
-    """Rows with another label, each at its own version's threshold."""
+    """Number of rows with different labels, each by its own version's threshold."""
     total: float
     """Sum of |difference in probability|."""
     largest: float
@@ -65,7 +65,7 @@ class _Copy:
 
 
 class Shadow:
-    """Takes copies from one thread, the event loop's, and predicts them on another."""
+    """Takes copies on the event loop's thread, and predicts them on another thread."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Shadow:
         log_seconds: float = LOG_SECONDS,
         queue_requests: int = QUEUE_REQUESTS,
     ) -> None:
-        """Start no thread before the first copy."""
+        """Start the thread with the first copy only; log a summary every `log_seconds`."""
         self._predict = predict
         self._metrics = metrics
         self._log_seconds = log_seconds
@@ -93,9 +93,9 @@ class Shadow:
         matrix: NDArray[np.float32],
         probability: NDArray[np.float64],
     ) -> None:
-        """Let the shadow predict what `answering` gave these probabilities, (n,); never waits.
+        """Queue a request for the shadow; `answering` gave the probabilities, (n,). Never waits.
 
-        A shadow that lays rows out otherwise cannot be asked with this matrix: dropped, counted.
+        A shadow with another layout cannot use this matrix: the copy is dropped and counted.
         """
         size = matrix.nbytes
         is_alike = shadow.bundle.manifest.layout == answering.bundle.manifest.layout
@@ -113,7 +113,7 @@ class Shadow:
             self._thread.start()
 
     def close(self) -> None:
-        """Leave what waits, say what was seen, and end."""
+        """Discard waiting copies, log the summary, and end the thread."""
         if self._thread is None:
             return
         while not self._queue.empty():
@@ -170,7 +170,7 @@ def compare(
     given: NDArray[np.float64],
     answers: NDArray[np.float64],
 ) -> Comparison:
-    """Compare probabilities that were given with those that the shadow finds, both (n,)."""
+    """Compare probabilities that were sent with those of the shadow, both of shape (n,)."""
     labels = answering.bundle.label(given) != shadow.bundle.label(answers)
     differences = np.abs(answers - given)
     return Comparison(
