@@ -123,11 +123,11 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
 
 
 def plain_columns(frame: pl.DataFrame) -> set[str]:
-    """Return the columns whose notation is the plain one, as nearly always: all asked at once."""
+    """Return the columns in plain notation, nearly all of them, found in one pass."""
     texts = frame.select(cs.string().str.strip_chars())
     is_number = pl.all().cast(pl.Float64, strict=False).is_not_null()
-    is_told = pl.all().is_null() | pl.all().is_in(MISSING) | is_number
-    answers = texts.select(is_told.all())
+    is_plain = pl.all().is_null() | pl.all().is_in(MISSING) | is_number
+    answers = texts.select(is_plain.all())
     return {name for name in answers.columns if answers[name].item()}
 
 

@@ -94,7 +94,7 @@ def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set
 
 
 def with_values(chunk: Chunk, columns: Collection[str]) -> set[str]:
-    """Return the columns in which anything stands."""
+    """Return the columns with any value that is not missing."""
     return _named(chunk, columns, (~_IS_MISSING).any(), (~cs.string()).is_not_nan().any())
 
 
@@ -146,7 +146,7 @@ def _is_read_as_text(name: str, data: Data) -> bool:
     return bool(data.is_category(name) or (notation and (notation.date or notation.boolean)))
 
 
-def _named(chunk: Chunk, columns: Collection[str], *asked: pl.Expr) -> set[str]:
-    """Return the columns of which something is true, asked of all at once: each by itself costs."""
-    answers = chunk.frame.select(list(columns)).select(asked)
+def _named(chunk: Chunk, columns: Collection[str], *conditions: pl.Expr) -> set[str]:
+    """Return the columns for which a condition holds; one query for all is the cheapest."""
+    answers = chunk.frame.select(list(columns)).select(conditions)
     return {name for name in answers.columns if answers[name].item()}

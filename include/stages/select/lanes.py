@@ -28,8 +28,8 @@ from include.stages.select.folds import Fold
 Staged = NDArray[np.float64]
 """Probabilities of the positive class, shape (sizes, validation rows)."""
 PATIENCE = 50
-"""Boosting stops when as many rounds as the best one so far took, and at least so many, bring no
-gain."""
+"""Boosting stops after this many rounds without a better one, or after as many as the best round
+took where that is more."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ _HEAD = f"{'':>3}  {'F1 as served':>12}  {'F1 at best':>10}  {'rows':>9}  candid
 
 
 def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
-    """Yield the lines of trials in their order; `outcome` is what those in the race came to."""
+    """Yield the lines of trials in their order.
+
+    `outcome` is the text for the candidates that were not eliminated.
+    """
     yield _HEAD
     for place, trial in enumerate(trials, 1):
         best = trial.f1 if trial.best_f1 is None else trial.best_f1

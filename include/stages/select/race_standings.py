@@ -13,7 +13,7 @@ from include.stages.select.verdicts import Cut, Lap, beaten, gap_between, gap_on
 SHORT_SECONDS = 10.0
 """A family that takes longer gets a task for each fold."""
 LEAST_STEP = 2
-"""A part is run only where all rows are more than so many times as many."""
+"""A smaller part is run only where all rows are more than this many times its rows."""
 Reasons = Mapping[str, str]
 """Why a lane is eliminated, by the key of the lane; a lane that is not in it stays."""
 
