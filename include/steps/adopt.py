@@ -91,10 +91,10 @@ def _audited(offer: Offer) -> dict[str, str]:
 
 
 def _opened(path: Path) -> Any:
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = open_model_file(path)
-    if foreign := [str(one.message) for one in told if "version" in str(one.message)]:
+    if foreign := [str(warning.message) for warning in caught if "version" in str(warning.message)]:
         raise AdoptionError(
             f"{path} was written with other libraries than these: {foreign[0]}. Write it again "
             "with the versions of requirements.txt"
@@ -121,16 +121,16 @@ def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> 
     """Raise AdoptionError unless the model gives some holdout rows two probabilities each."""
     layout = bundle.manifest.layout
     X, _ = context.lake.matrix(dataset.version, HOLDOUT, layout)
-    asked = X[:_TRIED_ROWS]
+    rows = X[:_TRIED_ROWS]
     try:
-        answers = np.asarray(bundle.model.predict_proba(asked), dtype=np.float64)
+        answers = np.asarray(bundle.model.predict_proba(rows), dtype=np.float64)
     except Exception as error:  # whatever somebody's own class raises
         raise AdoptionError(
             f"it cannot answer rows as they are here, {_described(layout)}: {error}"
         ) from error
-    if answers.shape != (len(asked), 2):
+    if answers.shape != (len(rows), 2):
         raise AdoptionError(
-            f"predict_proba answered {len(asked)} rows with the shape {answers.shape}; a column a "
+            f"predict_proba answered {len(rows)} rows with the shape {answers.shape}; a column a "
             "class is expected, the positive one last"
         )
     if not (np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()):
@@ -161,21 +161,21 @@ def _keys(context: StepContext, path: Path) -> pl.DataFrame:
     Raises AdoptionError when the file cannot be read or has a row that breaks the contract.
     """
     contract = context.lake.require_contract()
-    found, refused = [], 0
+    keys, refused = [], 0
     try:
         with path.open("rb") as file:
             for part in ingest_stage.ingest(file, path.name, context.spec, contract).parts:
                 keyed = dedup_stage.with_keys(part.frame, contract)
-                found.append(keyed.select(dedup_stage.KEYS))
+                keys.append(keyed.select(dedup_stage.KEYS))
                 refused += len(part.refused)
     except (FileRefusedError, OSError) as error:
         raise AdoptionError(f"{path}: {reason_of(error)}") from error
-    if refused or not sum(frame.height for frame in found):
+    if refused or not sum(frame.height for frame in keys):
         raise AdoptionError(
             f"{path} proves nothing: {refused} of its rows do not hold to the contract, so their "
             "keys are not known. Send rows as landing takes them"
         )
-    return pl.concat(found).unique()
+    return pl.concat(keys).unique()
 
 
 def _digest(*paths: Path) -> str:

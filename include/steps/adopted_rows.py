@@ -37,7 +37,7 @@ def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
     newest = plan.dataset.version
     since = version.data_version
     came = context.lake.batches_after(since, newest)
-    later = tuple(one for one in came if context.lake.came_after(one, since))
+    later = tuple(digest for digest in came if context.lake.came_after(digest, since))
     ground = AdoptionGround(since)
     if version.origin is Origin.ADOPTED_UNPROVED:
         return Adopted(ground, later)
@@ -46,7 +46,7 @@ def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
     except ModelRefusedError as error:
         return Adopted(replace(ground, problem=str(error)), later)
     ground, spoilt = _named(context, newest, keys, ground)
-    later = tuple(one for one in later if one not in spoilt)
+    later = tuple(digest for digest in later if digest not in spoilt)
     if names_known_rows(ground) and later:
         ground = _compared(context, plan, version, ground, later)
     return Adopted(ground, later)

@@ -16,7 +16,7 @@ class Archived:
 
     def __init__(self, context: IntakeContext) -> None:
         """Use the landing place of a context; files are read when they are first asked about."""
-        self._at = context
+        self._context = context
         self._names: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
@@ -24,7 +24,7 @@ class Archived:
     def problem(self, digest: str) -> str:
         """Return why the file of a batch cannot be ingested again, empty when it can."""
         if digest not in self._problems:
-            self._problems[digest] = self._looked_at(digest)
+            self._problems[digest] = self._checked(digest)
         return self._problems[digest]
 
     def name(self, digest: str) -> str:
@@ -40,12 +40,12 @@ class Archived:
 
     def land(self, digest: str) -> None:
         """Copy the archived file of a batch to the landing place."""
-        with self._at.landing.open_archived(digest) as (_, file):
-            self._at.landing.drop(self.name(digest), file)
+        with self._context.landing.open_archived(digest) as (_, file):
+            self._context.landing.drop(self.name(digest), file)
 
-    def _looked_at(self, digest: str) -> str:
+    def _checked(self, digest: str) -> str:
         try:
-            with self._at.landing.open_archived(digest) as (name, file):
+            with self._context.landing.open_archived(digest) as (name, file):
                 self._names[digest] = name
                 actual = sha256(file)
                 self._sizes[digest] = file.tell()

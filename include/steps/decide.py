@@ -36,10 +36,10 @@ def answered(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
     if not rule.approval or decision.verdict is not Verdict.PROMOTE:
         return decision
     if answer is None:
-        told = "held because the spec asks for an approval and nobody was asked"
+        sentence = "held because the spec asks for an approval and nobody was asked"
     else:
         verb = "approved" if answer.approved else "refused"
-        told = f"{verb} by {answer.by} at {answer.at}"
+        sentence = f"{verb} by {answer.by} at {answer.at}"
     if answer is not None and answer.approved:
-        return replace(decision, reason=f"{decision.reason}; {told}")
-    return replace(decision, verdict=Verdict.HOLD, reason=f"{told}, although {decision.reason}")
+        return replace(decision, reason=f"{decision.reason}; {sentence}")
+    return replace(decision, verdict=Verdict.HOLD, reason=f"{sentence}, although {decision.reason}")

@@ -74,7 +74,7 @@ def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batc
     `texts` holds the raw text of each conflicting row by its line number.
     """
     counts = Counter({kind: rows for kind, rows in batch.reasons.items() if kind != CONFLICT})
-    reasons = [one for one in batch.refused_for if one.kind != CONFLICT]
+    reasons = [reason for reason in batch.refused_for if reason.kind != CONFLICT]
     if texts:
         first = min(texts)
         counts[CONFLICT] = len(texts)
@@ -89,5 +89,5 @@ def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) 
         return {}
     stated = ingest_stage.stated(context.spec.data)
     with context.landing.opened(delivery) as file:
-        found = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
-    return {line: found[line] for line in lines}
+        texts = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
+    return {line: texts[line] for line in lines}

@@ -68,7 +68,7 @@ def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
     """Record the leaderboard, and the out-of-fold probabilities of the finalists, in MLflow."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
     race.tell(finish.trials, "ran to the end")
-    lines = {one.candidate.title: one for one in finish.trials}
+    lines = {trial.candidate.title: trial for trial in finish.trials}
     for lap in finish.laps:
         line = lines[lap.trial.candidate.title]
         context.registry.log_trial(plan.run_id, line, lap.probability)

@@ -62,19 +62,19 @@ def fit(
     A pipeline that can be fitted block by block is fitted on every row, any other on the sample
     that `part` returns. `threshold` is the probability from which the model calls a row positive.
     """
-    told = (
+    sentence = (
         f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} "
         f"MiB) holds {rows_held(context, layout)}"
     )
     if not fit_stage.reads_blocks(pipeline):
-        log.warning("%s: the winner is fitted on a part; XGBoost would take all", told)
+        log.warning("%s: the winner is fitted on a part; XGBoost would take all", sentence)
         X, y = part(context, dataset, layout)
         return fit_stage.fit(pipeline, threshold, X, y), len(y)
-    log.info("%s: XGBoost is fitted on all of them from a cache on disk", told)
-    some = _part(context, dataset, layout, _block_rows(context, layout))
+    log.info("%s: XGBoost is fitted on all of them from a cache on disk", sentence)
+    sample = _part(context, dataset, layout, _block_rows(context, layout))
     with _cache(context) as folder:
         blocks = _blocks(context, dataset, layout)
-        model = fit_stage.fit_blocks(pipeline, threshold, blocks, some, folder)
+        model = fit_stage.fit_blocks(pipeline, threshold, blocks, sample, folder)
     return model, dataset.train_rows
 
 

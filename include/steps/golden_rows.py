@@ -50,7 +50,9 @@ def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> Gold
     with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done
         probability = bundle.probability(encode(layout, rows))
     positive = probability >= manifest.threshold
-    return GoldenRows(layout, rows, probability, [manifest.labels[int(one)] for one in positive])
+    return GoldenRows(
+        layout, rows, probability, [manifest.labels[int(is_positive)] for is_positive in positive]
+    )
 
 
 def differences(
@@ -61,13 +63,13 @@ def differences(
     With `by_number` the version is requested by its number, otherwise the champion is requested.
     Raises EndpointError when a replica answers as another version.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     for replica in context.endpoint.replicas():
-        asked = version if by_number else None
+        requested = version if by_number else None
         try:
-            answered = replica.infer(golden.layout, golden.rows, asked)
+            answered = replica.infer(golden.layout, golden.rows, requested)
         except VersionRefusedError as refused:
-            found.append(str(refused))
+            sentences.append(str(refused))
             continue
         if answered.version != version:
             raise EndpointError(
@@ -76,5 +78,5 @@ def differences(
         wrong = preflight_stage.differences(
             golden.probability, golden.labels, answered.probability, answered.label
         )
-        found += [f"{sentence} (at {replica.url})" for sentence in wrong]
-    return found
+        sentences += [f"{sentence} (at {replica.url})" for sentence in wrong]
+    return sentences

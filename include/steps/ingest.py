@@ -65,14 +65,14 @@ _MOST_LEFT_ALONE = 20
 
 def left_alone(context: IntakeContext) -> list[Batch]:
     """Return an empty batch, with the reason, for each entry of the landing place not claimed."""
-    found = context.landing.left_alone()
+    entries = context.landing.left_alone()
     where, fate = f"left alone in {context.landing.url}", Fate.LEFT_ALONE
     batches = [
-        Batch("", one.name, note=f"{where}: {one.why}", fate=fate)
-        for one in found[:_MOST_LEFT_ALONE]
+        Batch("", entry.name, note=f"{where}: {entry.why}", fate=fate)
+        for entry in entries[:_MOST_LEFT_ALONE]
     ]
-    if len(found) > len(batches):
-        rest = len(found) - len(batches)
+    if len(entries) > len(batches):
+        rest = len(entries) - len(batches)
         batches.append(Batch("", f"{rest} more", note=where, fate=fate))
     return [log_ending(batch) for batch in batches]
 

@@ -80,9 +80,9 @@ def proof(
 
     A proof with a `problem` or with shared rows bars the contender; nothing is raised.
     """
-    found = _proof(context, plan, version, manifest, ground)
-    log.info("leak proof of version %s: %s", version.version, found)
-    return found
+    result = _proof(context, plan, version, manifest, ground)
+    log.info("leak proof of version %s: %s", version.version, result)
+    return result
 
 
 def barred(context: StepContext, plan: Plan) -> str:
@@ -91,14 +91,14 @@ def barred(context: StepContext, plan: Plan) -> str:
     That is so when a model of the same data was rolled back: training again on the same rows would
     only bring it back.
     """
-    for one in reversed(roll_back_stage.withdrawn(context.registry.moves())):
-        version = context.registry.moved_to(one.champion)
+    for withdrawal in reversed(roll_back_stage.withdrawn(context.registry.moves())):
+        version = context.registry.moved_to(withdrawal.champion)
         if version is not None and plan.dataset.grown <= version.data_version:
-            why = f" ({one.by.reason})" if one.by.reason else ""
+            why = f" ({withdrawal.by.reason})" if withdrawal.by.reason else ""
             return (
-                f"version {version.version} was rolled back on {one.by.at[:10]}{why}, and no row "
-                f"is new since data version {version.data_version} that it was fitted on: a model "
-                "of the same data does not take its place"
+                f"version {version.version} was rolled back on {withdrawal.by.at[:10]}{why}, and "
+                f"no row is new since data version {version.data_version} that it was fitted on: "
+                "a model of the same data does not take its place"
             )
     return ""
 

@@ -28,10 +28,14 @@ def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Del
     table's log cannot be relied on.
     """
     context.lake.require_sound()
-    landed = {one.digest for one in deliveries}
+    landed = {delivery.digest for delivery in deliveries}
     _warn_of_lost(context, lost(context) - landed)
-    kept = context.lake.sides.digests()
-    again = {one.digest for one in deliveries if one.digest in kept and _is_lacking(context, one)}
+    known = context.lake.sides.digests()
+    again = {
+        delivery.digest
+        for delivery in deliveries
+        if delivery.digest in known and _is_lacking(context, delivery)
+    }
     if again:
         _take_out_damaged(context, again)
     order = {digest: context.lake.sides.version(digest) for digest in again}
@@ -93,8 +97,8 @@ def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
     For a batch `digest` that was in the table before, the sides of every batch are returned; for
     any other batch only those of the lost batches.
     """
-    kept = context.lake.sides.digests()
-    return context.lake.sides.read(kept if digest in kept else context.lake.repair.lost())
+    known = context.lake.sides.digests()
+    return context.lake.sides.read(known if digest in known else context.lake.repair.lost())
 
 
 def also_decided(unseen: pl.DataFrame, kept_sides: pl.DataFrame) -> pl.DataFrame:

@@ -90,13 +90,13 @@ def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
 
     Names are such as `train_positive`, `batch_new` and `refused_` with the reason.
     """
-    found: Counter[str] = Counter()
+    metrics: Counter[str] = Counter()
     for side, counts in (("train", dataset.train), ("holdout", dataset.holdout)):
-        found.update({f"{side}_{name}": count for name, count in counts.items()})
+        metrics.update({f"{side}_{name}": count for name, count in counts.items()})
     for batch in batches:
-        found.update({f"batch_{name}": getattr(batch, name) for name in _BATCH})
-        found.update({f"refused_{_slug(why)}": rows for why, rows in batch.reasons.items()})
-    return dict(found)
+        metrics.update({f"batch_{name}": getattr(batch, name) for name in _BATCH})
+        metrics.update({f"refused_{_slug(why)}": rows for why, rows in batch.reasons.items()})
+    return dict(metrics)
 
 
 def _slug(reason: str) -> str:

@@ -114,7 +114,7 @@ def open_race(context: StepContext, plan: Plan) -> Race:
 def screen(race: Race, family: str) -> list[Trial]:
     """Fit every candidate of a family on the small parts; return its trials, the best first."""
     lanes = _lanes(race, family)
-    trials = [Trial.unjudged(one) for lane in lanes for one in lane.candidates]
+    trials = [Trial.unjudged(candidate) for lane in lanes for candidate in lane.candidates]
     threads = max(1, race.cores // len(race.spec.families))
     for part in race.course.screening:
         trials = _newest(trials, _over(race, lanes, part, threads))
@@ -223,7 +223,9 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
 
 def _is_in(lane: Lane, trials: Sequence[Trial]) -> bool:
     """Return whether any candidate of a lane has neither dropped out nor failed."""
-    return any(one.candidate in lane.candidates and not (one.left or one.failure) for one in trials)
+    return any(
+        trial.candidate in lane.candidates and not (trial.left or trial.failure) for trial in trials
+    )
 
 
 def _newest(
@@ -256,22 +258,24 @@ def _over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> li
     """Run lanes over the folds of a part and return their standings; known results are reused."""
     cut = Cut(part.rows, len(race.side.folds))
     for fold in part.folds:
-        waiting = [one for one in lanes if race.results.find(_name(one, cut, fold)) is None]
+        waiting = [lane for lane in lanes if race.results.find(_name(lane, cut, fold)) is None]
         if not waiting:
             continue
         shared = select.Preparation(race.side.fold(fold, cut.rows), threads)
         for lane in waiting:
             outcome = select.run(lane, _pipeline(race, lane.largest), shared)
             race.results.keep(_name(lane, cut, fold), outcome)
-            told = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
-            log.info("fold %d of %d rows: %s", fold, cut.rows, told)
+            sentence = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
+            log.info("fold %d of %d rows: %s", fold, cut.rows, sentence)
     return [_standing(race, lane, cut, part.folds) for lane in lanes]
 
 
 def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> RaceStanding:
-    found = [race.results.find(_name(lane, cut, fold)) for fold in folds]
+    outcomes = [race.results.find(_name(lane, cut, fold)) for fold in folds]
     labels = [race.side.validation_labels(fold, cut.rows) for fold in folds]
-    return select.standing(lane, cut, labels, [one for one in found if one is not None])
+    return select.standing(
+        lane, cut, labels, [outcome for outcome in outcomes if outcome is not None]
+    )
 
 
 def _name(lane: Lane, cut: Cut, fold: int) -> str:

@@ -23,8 +23,8 @@ def recover(context: IntakeContext, *, yes: bool, give_up: bool = False) -> Iter
     """
     recovery = _Recovery(context, yes, give_up)
     steps = 0
-    for said in recovery.steps():
-        yield said
+    for sentence in recovery.steps():
+        yield sentence
         steps += 1
     if not steps:
         yield "the table lacks nothing that was ingested"
@@ -34,34 +34,34 @@ def recover(context: IntakeContext, *, yes: bool, give_up: bool = False) -> Iter
 
 @dataclass
 class _Recovery:
-    at: IntakeContext
+    context: IntakeContext
     yes: bool
     give_up: bool
     again: set[str] = field(default_factory=set)
     """Batches of removed data files; they are ingested again, as are those missing from the log."""
 
     def __post_init__(self) -> None:
-        self._files = Archived(self.at)
+        self._files = Archived(self.context)
 
     def steps(self) -> Iterator[str]:
         for _ in range(_MOST_PROBLEMS):  # one may hide another
-            found = self.at.lake.repair.log_problem()
-            if found is None:
+            log_problem = self.context.lake.repair.log_problem()
+            if log_problem is None:
                 break
-            problem, sentence = found
-            gone = self._cannot_come(self.at.lake.repair.batches_from(problem.version))
+            problem, sentence = log_problem
+            gone = self._cannot_come(self.context.lake.repair.batches_from(problem.version))
             yield sentence
             if gone and not self.give_up:
                 yield _kept("the log as it is", gone)
                 return
             if not self.yes:
                 return
-            yield self.at.lake.repair.mend(problem)
+            yield self.context.lake.repair.mend(problem)
         yield from self._take_out_damaged()
         yield from self._land()
 
     def _take_out_damaged(self) -> Iterator[str]:
-        for path, batches in self.at.lake.repair.damaged().items():
+        for path, batches in self.context.lake.repair.damaged().items():
             gone = self._cannot_come(batches)
             what = f"the data file {path}, which is gone or was changed"
             if (gone or not batches) and not self.give_up:
@@ -70,15 +70,15 @@ class _Recovery:
             self.again |= batches
             yield f"{'taken' if self.yes else 'to be taken'} out of the table: {what}"
             if self.yes:
-                self.at.lake.repair.take_out([path])
+                self.context.lake.repair.take_out([path])
 
     def _land(self) -> Iterator[str]:
         verb = "brought" if self.yes else "to be brought"
         # A batch of a data file that stays has its rows there, as far as anybody knows.
-        short = set() if self.at.lake.repair.damaged() else self.at.lake.repair.short()
-        for digest in sorted(lost(self.at) | self.again | short):
+        short = set() if self.context.lake.repair.damaged() else self.context.lake.repair.short()
+        for digest in sorted(lost(self.context) | self.again | short):
             problem = self._files.problem(digest)
-            yield problem or f"{verb} to {self.at.landing.url}: {self._files.name(digest)}"
+            yield problem or f"{verb} to {self.context.landing.url}: {self._files.name(digest)}"
             if self.yes and not problem:
                 self._files.land(digest)
 

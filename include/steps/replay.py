@@ -123,13 +123,13 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
 
 
 def _whole_digest(landing: Landing, start: str) -> str:
-    found = [digest for digest in landing.quarantined() if digest.startswith(start)]
-    if len(found) != 1:
+    digests = [digest for digest in landing.quarantined() if digest.startswith(start)]
+    if len(digests) != 1:
         known = [digest[:_SHOWN] for digest in landing.quarantined()]
-        near = "" if found else did_you_mean(start[:_SHOWN], known)
-        many = f"{len(found)} batches begin" if found else "no batch in quarantine begins"
+        near = "" if digests else did_you_mean(start[:_SHOWN], known)
+        many = f"{len(digests)} batches begin" if digests else "no batch in quarantine begins"
         raise NothingToDoError(f"{many} with {start}{near}: `./ratchet quarantine SPEC` lists them")
-    return found[0]
+    return digests[0]
 
 
 def _drop_file(landing: Landing, digest: str) -> str:
@@ -194,16 +194,16 @@ def _has_line(row: Mapping[str, str | None]) -> bool:
 def _with_all(columns: Sequence[str], text: str) -> str:
     """Add the columns that a JSON object lacks, as null: a file's columns come from its objects."""
     try:
-        found = json.loads(text)
+        values = json.loads(text)
     except (ValueError, RecursionError):
         return text
     absent = dict.fromkeys(
-        name for name in columns if isinstance(found, dict) and name not in found
+        name for name in columns if isinstance(values, dict) and name not in values
     )
     if not absent:
         return text
     # By hand, because a number written anew may have other digits.
-    inside = [text.strip()[1:-1]] if found else []
+    inside = [text.strip()[1:-1]] if values else []
     return f"{{{', '.join([*inside, json.dumps(absent)[1:-1]])}}}"
 
 

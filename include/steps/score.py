@@ -47,7 +47,7 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     scores = Scores(
         _scorecard(context, plan, "challenger", challenger, mine),
         slices=slices,
-        proofs=tuple(one.proof for one in (mine, theirs) if one),
+        proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
         looks=context.registry.looks(challenger, len(mine.y)),
         barred=leak_proof.barred(context, plan),
     )

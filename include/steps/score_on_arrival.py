@@ -33,7 +33,9 @@ def score_arrivals(context: StepContext, batches: Sequence[Batch]) -> None:
     champion = context.registry.champion()
     if champion is None:
         return
-    unseen = [one for one in batches if one.new and (one.committed or 0) > champion.data_version]
+    unseen = [
+        batch for batch in batches if batch.new and (batch.committed or 0) > champion.data_version
+    ]
     known = context.registry.arrivals() if unseen else set()
     for batch in unseen:
         if batch.committed not in known:

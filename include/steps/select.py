@@ -21,7 +21,9 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
     Each returned trial names the nested MLflow run that it is recorded in.
     """
     trials = race.screen(race.open_race(context, plan), family_name)
-    return [replace(one, run_id=context.registry.log_trial(plan.run_id, one)) for one in trials]
+    return [
+        replace(trial, run_id=context.registry.log_trial(plan.run_id, trial)) for trial in trials
+    ]
 
 
 def shortlist(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Heat]:

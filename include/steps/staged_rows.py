@@ -35,9 +35,9 @@ KEYS = ["key_high", "key_low"]
 
 def with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
     """Return a batch with its most frequent refusal reasons, and the number of the others."""
-    told = ranked(reasons)
-    others = batch.other_reasons + len(told[MOST_KEPT:])
-    return replace(batch, refused_for=tuple(told[:MOST_KEPT]), other_reasons=others)
+    ordered = ranked(reasons)
+    others = batch.other_reasons + len(ordered[MOST_KEPT:])
+    return replace(batch, refused_for=tuple(ordered[:MOST_KEPT]), other_reasons=others)
 
 
 def already_known(batch: Batch) -> Batch:
