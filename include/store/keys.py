@@ -86,7 +86,7 @@ def _is_usable(key: str) -> bool:
 
 
 def _is_bytes(name: str) -> bool:
-    """Say whether the surrogates of a name are bytes that Python could not decode."""
+    """Return whether the surrogates in a name stand for bytes that Python could not decode."""
     try:
         name.encode(errors="surrogateescape")
     except UnicodeEncodeError:

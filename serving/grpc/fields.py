@@ -16,7 +16,7 @@ from serving.grpc.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, Connection
 Field = tuple[bytes, bytes]
 _STATIC: tuple[Field, ...] = HeaderTable.STATIC_TABLE
 _ENTRY_BYTES = 32
-"""What the standard counts for a field beside its name and value."""
+"""Bytes that RFC 7541 counts for a field in addition to its name and value."""
 _TABLE_BYTES = 4096
 _LONGEST_INTEGER = 28
 
@@ -25,7 +25,7 @@ class FieldReader:
     """The fields of one connection's requests, in the order in which they come."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Take at most so many bytes of fields for a request."""
+        """Accept at most `most_bytes` bytes of fields, uncompressed, for a request."""
         self._most = most_bytes
         self._table: deque[Field] = deque()
         self._size = 0

@@ -18,7 +18,7 @@ _SMALL_BYTES = 2**14
 _SMALL_FACTOR = 48
 """No message takes more of its own size than this; a small one is not worth a closer look."""
 _MESSAGE_BYTES = 256
-"""A nested message and its place in its list, which doubles as it grows."""
+"""Bytes of a nested message and its entry in a list, whose capacity doubles as it grows."""
 _TEXT_BYTES = 48
 _NUMBER_BYTES = 16
 _TENSOR, _OUTPUT, _PARAMETER, _CONTENTS, _NUMBERS, _TEXT, _FIXED = range(7)

@@ -28,7 +28,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Listening:
-    """Where to listen, and for what."""
+    """The address to listen on, and the limits of requests."""
 
     host: str
     port: int
@@ -39,14 +39,14 @@ class Listening:
     limits: ConnectionLimits
     """Of connections; a head is a call's header fields, a body its message."""
     clients: Clients = field(default_factory=Clients)
-    """Whose they are."""
+    """Names the client of each connection, by which connections are counted."""
     shares_port: bool = False
     """Whether other workers listen on the same port; then nobody notices that it is taken."""
 
 
 @dataclass(frozen=True)
 class GrpcServer:
-    """A server that answers."""
+    """A running gRPC server."""
 
     port: int
     """The one that it listens on."""
@@ -94,7 +94,7 @@ async def start_grpc(
 
 
 async def _look(connections: Connections, connected: set[Connection]) -> None:
-    """End what takes too long, until cancelled."""
+    """Close connections and calls that take too long, repeatedly until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_LOOK_SECONDS)

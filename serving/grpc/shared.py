@@ -1,4 +1,4 @@
-"""What the connections of one gRPC server have in common, and what is sent in every answer."""
+"""The parts that all connections of a gRPC server share, and the frames of every answer."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -25,12 +25,12 @@ _LEGIBLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 """Besides letters, digits and `_.-~`: what gRPC lets stand in a sentence as it is."""
 
 _LONGEST_SENTENCE = 1000
-"""Which fits into a frame, however it has to be written."""
+"""Longest sentence; it fits into a frame with every character percent-encoded."""
 
 
 @dataclass(frozen=True)
 class Shared:
-    """What a connection needs besides itself."""
+    """The objects that all connections of a server share."""
 
     calls: Finds
     memory: MemoryBudget

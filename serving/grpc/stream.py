@@ -37,15 +37,15 @@ class Stream:
         self.incoming = incoming
         self.request_id = request_id(headers)
         self.is_ended = False
-        """Whether the caller has sent all."""
+        """Whether the caller has finished sending."""
         self.since = 0.0
-        """When its header fields came, or its answer was made."""
+        """Time at which its header fields arrived, or its answer was ready."""
         self.allowed = frames.FIRST_WINDOW
-        """What the caller may still send."""
+        """Bytes that the caller may still send (its flow-control window)."""
         self.window = frames.FIRST_WINDOW
-        """What may be sent to the caller."""
+        """Bytes that may still be sent to the caller."""
         self.pending: memoryview | None = None
-        """What is left to send of the answer."""
+        """The rest of the answer that is not sent yet."""
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 

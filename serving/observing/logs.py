@@ -1,4 +1,4 @@
-"""What the log looks like, and the name by which one request is found in it.
+"""The format of the log, and the request id by which one request is found in it.
 
 Text for people or a JSON object a line for machines (SERVING_LOG). A request that the server failed
 on is logged with its id and traceback; one that the caller got wrong is only seen with
@@ -25,7 +25,7 @@ _ESCAPED = {
     code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004
     for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F))
 }
-"""What would begin another line, or command the terminal that shows it."""
+"""Characters that would begin another line, or control the terminal that shows the log."""
 # Unlike a random id for each request it costs next to nothing, and no other process has the prefix.
 _PREFIX = os.urandom(6).hex()
 _NUMBERS = count(1)
