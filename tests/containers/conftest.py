@@ -33,7 +33,7 @@ def clean_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving_image(docker: Docker, clean_copy: Path) -> Iterator[str]:
     """Return the serving image, built from a clean copy into which somebody left private files."""
     context = clean_copy / "serving"
-    for name in (".env", "keys.txt", "guard/secret.pem"):
+    for name in (".env", "keys.txt", "traffic/secret.pem"):
         (context / name).write_text("private")
     tag = f"ratchet-serving:test-{secrets.token_hex(4)}"
     docker("build", "--tag", tag, "--build-arg", "REVISION=tested", context)
