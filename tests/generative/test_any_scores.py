@@ -52,7 +52,7 @@ def test_a_bagged_threshold_lies_among_the_probabilities(rows: list[tuple[int, f
     assert 0 <= bagged_threshold(y, probability, 0) <= np.float32(probability.max())
 
 
-@given(rows=HOLDOUT, one=PROBABILITY, two=PROBABILITY, force=st.booleans())
+@given(rows=HOLDOUT, first=PROBABILITY, two=PROBABILITY, force=st.booleans())
 def test_the_gate_promotes_only_what_is_better(
     rows: list[tuple[int, float, float]], first: float, two: float, *, force: bool
 ) -> None:
