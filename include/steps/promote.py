@@ -60,14 +60,18 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
             scores = score(context, plan, challenger)
     else:
         raise ChampionMovedError(f"the champion moved {JUDGEMENTS} times while it was judged")
-    drawn = context.registry.figures(plan.run_id)
-    came = context.registry.batches(plan.run_id)
-    context.registry.log_page(
-        plan.run_id, decision_page.render(context.spec.title, decision, drawn, came)
-    )
-    context.registry.log_decision(plan.run_id, challenger, decision)
+    _record(context, plan, challenger, decision)
     context.registry.take_down(challenger)
     return decision
+
+
+def _record(context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision) -> None:
+    """Write the decision and its page to the MLflow run."""
+    drawn = context.registry.figures(plan.run_id)
+    came = context.registry.batches(plan.run_id)
+    page = decision_page.render(context.spec.title, decision, drawn, came)
+    context.registry.log_page(plan.run_id, page)
+    context.registry.log_decision(plan.run_id, challenger, decision)
 
 
 def make_champion(
