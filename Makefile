@@ -65,11 +65,12 @@ test-kill: setup-dev  ## Kill, starve and cut off the intake at 200 random insta
 test-deeds: setup-dev  ## Do everything that people do in MLflow, at every moment of a run, and in any order
 	@DEEDS=all DEEDS_IN_A_ROW=20 $(RUN) pytest tests/contract/test_deeds.py --timeout=3600
 
-check: setup-dev  ## Lint, types, import contracts, Dockerfiles, docs in step, hosted CI
+check: setup-dev  ## Lint, types, import contracts, dead code, Dockerfiles, docs in step, hosted CI
 	@$(MAIN)/bin/ruff check .
 	@$(MAIN)/bin/ruff format --check .
 	@$(MAIN)/bin/mypy include serving stack deploy demo dags plugins benchmarks docs tests .ci/audit.py
 	@$(MAIN)/bin/lint-imports --no-cache
+	@$(MAIN)/bin/vulture
 	@$(MAIN)/bin/hadolint $$(find . -name Dockerfile -not -path './.*')
 	@$(RUN) docs.check
 	@$(MAIN)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml

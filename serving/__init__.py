@@ -4,4 +4,6 @@ Its own process in its own small environment, and its own image, made of this fo
 imports `serving.bundle` from it, so that a model is opened by the same code that saved it.
 """
 
-VERSION = "0.1.0"
+VERSION = "0.2.0.dev0"
+"""Of the whole project: the server's image has no other folder, so it stands here and only here.
+`tests/unit/test_version.py` holds to it what cannot import it."""

@@ -20,6 +20,7 @@ from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
 from include.spec.spec_files import read_spec, read_specs, spec_path
 from include.text.showable import showable, showable_name
+from serving import VERSION
 
 if TYPE_CHECKING:
     from include.context.intake_context import IntakeContext
@@ -83,6 +84,7 @@ def _say(stream: TextIO, words: str) -> None:
 
 def _parser() -> CommandParser:
     parser = CommandParser(prog="./ratchet", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"Ratchet {VERSION}")
     # What a command does not say of itself: it needs every place, and looks something up.
     parser.set_defaults(needs=EVERYTHING, may_take_long=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")

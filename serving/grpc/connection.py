@@ -48,7 +48,6 @@ class Connection(asyncio.Protocol):
         self._streams = Streams(shared, self)
         self._fields = FieldReader(shared.limits.head_bytes)
         self._received = b""
-        self._is_reading = False
         self._is_greeted = False
         self._whole_since = self._loop.time()
         self._block: tuple[Frame, bytearray, int] | None = None

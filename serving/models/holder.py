@@ -39,8 +39,6 @@ class Held:
     name: str
     version: str
     bundle: Bundle
-    loaded_at: datetime = field(default_factory=_now)
-    """UTC."""
     digest: str = ""
     """Digest of the bundle in the registry. With the source it identifies the version, because a
     registry may assign a number twice. Both are empty without a registry."""

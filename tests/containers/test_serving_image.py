@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import polars as pl
 import pytest
 
 from include.settings import PROJECT
+from serving import VERSION
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.calls import SERVICES
 from tests.containers.engine import HARDENED, Container, Docker
@@ -189,12 +189,11 @@ def test_it_holds_the_server_and_nothing_to_build_with(docker: Docker, serving_i
 def test_it_says_what_it_is(docker: Docker, serving_image: str) -> None:
     """What an engine and a registry of images read, without being told by anybody else."""
     told = docker.inspected(serving_image)["Config"]
-    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     assert told["User"] == "10001:10001"
     assert told["ExposedPorts"].keys() == {"8090/tcp", "8091/tcp"}
     assert told["Volumes"].keys() == {"/var/lib/serving"}
     assert told["StopSignal"] == "SIGTERM"
-    assert told["Labels"]["org.opencontainers.image.version"] == version
+    assert told["Labels"]["org.opencontainers.image.version"] == VERSION
     assert told["Labels"]["org.opencontainers.image.revision"] == "tested"
     assert told["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
 

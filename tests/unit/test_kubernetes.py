@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,12 +8,12 @@ import pytest
 import yaml
 
 from include.settings import PROJECT
+from serving import VERSION
 from serving.configuration.settings import read_settings
 from serving.traffic.drain import LONGEST_SECONDS, READY_PATH
 from tests import manifests
 from tests.manifests import found
 
-VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 CLOSING_SECONDS = 3
 """What serving/traffic/drain.py allows for closing, after the last answer."""
 PODS = {

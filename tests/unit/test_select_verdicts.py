@@ -18,7 +18,6 @@ from include.stages.select.verdicts import beaten, gap_on_all, standard_error
 
 RNG = np.random.default_rng(11)
 Y = (RNG.random(4000) < 0.2).astype(np.int8)
-HALVES = [Y[:2000], Y[2000:]]
 
 
 def lap(family: str, skill: float, seed: int = 0, y: np.ndarray = Y) -> Lap:
