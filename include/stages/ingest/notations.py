@@ -123,11 +123,17 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
 
 
 def plain_columns(frame: pl.DataFrame) -> set[str]:
-    """Return the columns in plain notation, nearly all of them, found in one pass."""
-    texts = frame.select(cs.string().str.strip_chars())
+    """Return the columns in plain notation, nearly all of them, found in one pass or two."""
     is_number = pl.all().cast(pl.Float64, strict=False).is_not_null()
+    plain = _columns_of(frame.select((pl.all().is_null() | is_number).all()))
+    # Spaces and marks of missing values are rare, and looking for them costs as much again.
+    others = frame.select(cs.string().exclude(plain).str.strip_chars())
     is_plain = pl.all().is_null() | pl.all().is_in(MISSING) | is_number
-    answers = texts.select(is_plain.all())
+    return plain | _columns_of(others.select(is_plain.all()))
+
+
+def _columns_of(answers: pl.DataFrame) -> set[str]:
+    """Return the columns of a frame of one row that hold true."""
     return {name for name in answers.columns if answers[name].item()}
 
 

@@ -20,6 +20,8 @@ from include.stages.ingest.row_checks import judged
 from serving.values.notation import PLAIN
 
 _IS_MISSING = cs.string().str.strip_chars().fill_null("").is_in(MISSING)
+_FEW = 100
+"""Rows that nearly always show whether a column has a value; looking at all costs as reading."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set
 
 def with_values(chunk: Chunk, columns: Collection[str]) -> set[str]:
     """Return the columns with any value that is not missing."""
-    return _named(chunk, columns, (~_IS_MISSING).any(), (~cs.string()).is_not_nan().any())
+    conditions = (~_IS_MISSING).any(), (~cs.string()).is_not_nan().any()
+    start = replace(chunk, frame=chunk.frame.head(_FEW))
+    early = _named(start, columns, *conditions)
+    late = [name for name in columns if name not in early]
+    return early | _named(chunk, late, *conditions) if late else early
 
 
 def _judged(
