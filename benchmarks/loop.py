@@ -133,11 +133,13 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
         screened = [
             step_named("screen")(context, plan, family.name) for family in context.spec.families
         ]
-        for heat in step_named("shortlist")(context, plan, screened):
+        shortlisted = step_named("shortlist")(context, plan, screened)
+        for heat in shortlisted.heats:
             step_named("heat")(context, plan, heat)
-        for heat in step_named("finalists")(context, plan, screened):
+        finalists = step_named("finalists")(context, plan, shortlisted.trials)
+        for heat in finalists.heats:
             step_named("heat")(context, plan, heat)
-        challenger = step_named("fit")(context, plan, screened)
+        challenger = step_named("fit")(context, plan, finalists.trials)
         scores = step_named("score")(context, plan, challenger)
         step_named("promote")(context, plan, challenger, scores, Form())
         step_named("serve")(context, plan)

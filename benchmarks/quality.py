@@ -78,12 +78,14 @@ def select_and_fit(
     with tempfile.TemporaryDirectory() as folder:
         side = select.folded(X, y, spec.selection)
         ran = Race(spec, layout, side, RaceResults(folder, "run", {}), cores=CORES)
-        screened = [race.screen(ran, family.name) for family in spec.families]
-        for heat in race.shortlist(ran, screened).heats:
+        screened = [trial for family in spec.families for trial in race.screen(ran, family.name)]
+        shortlisted = race.shortlist(ran, screened)
+        for heat in shortlisted.heats:
             race.run(ran, replace(heat, threads=CORES))
-        for heat in race.finalists(ran, screened).heats:
+        finalists = race.finalists(ran, shortlisted.trials)
+        for heat in finalists.heats:
             race.run(ran, replace(heat, threads=CORES))
-        finish = race.finish(ran, screened)
+        finish = race.finish(ran, finalists.trials)
     sys.stderr.write(f"{spec.name}: {finish.winner.candidate.title}\n")
     return race.fit(ran, finish), finish.winner.threshold
 

@@ -206,9 +206,11 @@ def raced(X: Matrix, y: Labels, spec: Spec) -> tuple[Finish, Race, dict[str, flo
             families = [family.name for family in spec.families]
             screened = list(pool.map(partial(_screen, place), families))
             ran = place.enter()
-            list(pool.map(partial(_heat, place), race.shortlist(ran, screened).heats))
-            list(pool.map(partial(_heat, place), race.finalists(ran, screened).heats))
-            finish = race.finish(ran, screened)
+            shortlisted = race.shortlist(ran, [trial for family in screened for trial in family])
+            list(pool.map(partial(_heat, place), shortlisted.heats))
+            finalists = race.finalists(ran, shortlisted.trials)
+            list(pool.map(partial(_heat, place), finalists.heats))
+            finish = race.finish(ran, finalists.trials)
             seconds = time.perf_counter() - began
     shutil.rmtree(folder)
     return finish, ran, {"seconds": seconds, "peak_mib": memory["peak"]}

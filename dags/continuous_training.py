@@ -45,6 +45,7 @@ TRAINING_POOL = "training"
 # What computes for long goes to workers of its own, so that a new file never waits behind a fit.
 TRAINING: dict[str, Any] = {"pool": TRAINING_POOL, "queue": "training"}
 MOST_OF_A_NAME = 100
+TRIALS = "trials"
 HEAT = "{{ task.op_kwargs['heat']['title'] }}"
 FORM = {
     "no_new_data": Param(
@@ -104,8 +105,8 @@ def flow(spec_path: str, title: str, *, asks: bool) -> None:
     taken_in, refused = arrived
     planned = plan(spec_path, taken_in)
     raced: Any = select(spec_path, planned)
-    screened, finals = raced
-    challenger = fit(spec_path, planned, screened)
+    trials, finals = raced
+    challenger = fit(spec_path, planned, trials)
     chain(finals, challenger)
     scores = score(spec_path, planned, challenger)
     decided = decide(spec_path, scores)
@@ -129,10 +130,11 @@ def select(spec_path: str, planned: Any) -> Any:
     """Race all candidates over growing parts of the train side; the last part is all of it."""
     of_race: Any = {"spec_path": spec_path, "planned": planned}
     screened = screen.partial(**of_race).expand(family=enter(**of_race))
-    semifinals = semifinal.partial(**of_race).expand(heat=shortlist(**of_race, screened=screened))
-    left = finalists(**of_race, screened=screened)
+    shortlisted = shortlist(**of_race, screened=screened)
+    semifinals = semifinal.partial(**of_race).expand(heat=shortlisted)
+    left = finalists(**of_race, trials=shortlisted[TRIALS])
     chain(semifinals, left)
-    return screened, final.partial(**of_race).expand(heat=left)
+    return left[TRIALS], final.partial(**of_race).expand(heat=left)
 
 
 @stage_task()
@@ -192,7 +194,7 @@ def screen(spec_path: str, planned: Any, family: str) -> Any:
 @stage_task()
 def shortlist(spec_path: str, planned: Any, screened: Any) -> Any:
     """Drop the clearly beaten; who is left meets in the semifinal, where the rows are many."""
-    return call("shortlist", spec_path, planned, list(screened))
+    return _handed_on(call("shortlist", spec_path, planned, list(screened)))
 
 
 @stage_task(**TRAINING, map_index_template=HEAT)
@@ -203,9 +205,15 @@ def semifinal(spec_path: str, planned: Any, heat: Any) -> Any:
 
 # A semifinal that is not needed is skipped, and that must not skip the final.
 @stage_task(trigger_rule="none_failed_min_one_success")
-def finalists(spec_path: str, planned: Any, screened: Any) -> Any:
+def finalists(spec_path: str, planned: Any, trials: Any) -> Any:
     """Drop who was clearly beaten in the semifinal; who is left runs over all train rows."""
-    return call("finalists", spec_path, planned, list(screened))
+    return _handed_on(call("finalists", spec_path, planned, trials))
+
+
+def _handed_on(elimination: Any) -> Any:
+    """Return the heats that tasks are mapped over, and keep the trials as an XCom beside them."""
+    get_current_context()["ti"].xcom_push(TRIALS, elimination["trials"])
+    return elimination["heats"]
 
 
 @stage_task(**TRAINING, map_index_template=HEAT)
@@ -214,10 +222,11 @@ def final(spec_path: str, planned: Any, heat: Any) -> Any:
     return call("heat", spec_path, planned, heat)
 
 
-@stage_task(**TRAINING)
-def fit(spec_path: str, planned: Any, screened: Any) -> Any:
+# No final is left to run where a person cleared tasks of a run that has registered its version.
+@stage_task(trigger_rule="none_failed_min_one_success", **TRAINING)
+def fit(spec_path: str, planned: Any, trials: Any) -> Any:
     """Write the leaderboard, fit the winner on the whole train side, register the version."""
-    return call("fit", spec_path, planned, list(screened))
+    return call("fit", spec_path, planned, trials)
 
 
 @stage_task(**TRAINING)

@@ -96,6 +96,13 @@ class TakenError(RatchetError):
     """A name in MLflow that a spec needs belongs to something else."""
 
 
+class RaceResultsMissingError(RatchetError):
+    """Fits have to be compared whose results are not stored any more; the message says what to do.
+
+    Only a task of the training pool may fit again.
+    """
+
+
 class EndpointError(RatchetError):
     """The serving process does not answer, or not with the model version it should hold."""
 

@@ -22,6 +22,11 @@ class RaceResults:
         self._run_id = run_id
         self._store = self._boards.at(run_id)
 
+    @property
+    def url(self) -> str:
+        """The folder of this run's results: a path or s3:// URL."""
+        return self._store.url
+
     def find(self, name: str) -> Outcome | None:
         """Return the result stored under a name; None when there is none."""
         try:

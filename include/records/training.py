@@ -83,3 +83,13 @@ class Heat:
     folds: tuple[int, ...]
     threads: int
     """Threads that each fit may use: heats that run at the same time share the cores."""
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """What one task of the race hands to the next: who is out, and what the others run."""
+
+    trials: tuple[Trial, ...]
+    """The newest trial of every candidate, those that are out included, each with its reason."""
+    heats: tuple[Heat, ...]
+    """What the other candidates run next; empty where there is no semifinal."""

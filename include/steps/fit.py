@@ -24,14 +24,14 @@ from serving.bundle import Layout, Manifest, libraries
 log = logging.getLogger("ratchet")
 
 
-def fit(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> ModelVersion:
+def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersion:
     """Return the model version of this run, fitted and registered unless that was done before.
 
-    `screened` holds the trials of each family, as `screen` returned them. Raises SpecError when no
-    finalist could be fitted.
+    `trials` are the newest ones of all candidates, as `finalists` returned them. Raises SpecError
+    when no finalist could be fitted.
     """
     ran = race.open_race(context, plan)
-    version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, screened)
+    version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, trials)
     ran.results.clear()
     return version
 
@@ -39,11 +39,9 @@ def fit(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -
 EXAMPLE_ROWS = 5
 
 
-def fitted(
-    context: StepContext, plan: Plan, ran: Race, screened: Sequence[Sequence[Trial]]
-) -> ModelVersion:
+def fitted(context: StepContext, plan: Plan, ran: Race, trials: Sequence[Trial]) -> ModelVersion:
     """Record the leaderboard, fit the winner and register it, whatever was done before."""
-    finish = race.finish(ran, screened)
+    finish = race.finish(ran, trials)
     _record(context, plan, finish)
     winner = finish.winner
     started = time.perf_counter()

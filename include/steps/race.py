@@ -9,13 +9,17 @@
     finish      ranks every candidate and chooses the winner
     fit         fits the winner on the whole train side
 
+Each hands the newest trial of every candidate on to the next, which goes on from there. `screen`,
+`run`, `finish` and `fit` may fit models. `shortlist` and `finalists` only compare stored results:
+their tasks are outside the training pool.
+
 When killed: the result of each fit is written to disk as soon as the fit ends, and looked up before
 a fit begins, so only the fit that was running is lost. Which candidates drop out follows from their
 scores alone, never from the time that a fit took.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -27,8 +31,9 @@ from threadpoolctl import threadpool_limits
 from include.adapters.race_results import RaceResults
 from include.adapters.train_matrix import Arranged
 from include.context.step_context import StepContext
-from include.errors import SpecError
-from include.records.training import Candidate, Heat, Plan, Trial
+from include.errors import RaceResultsMissingError, SpecError
+from include.records.arrays import Outcome
+from include.records.training import Candidate, Elimination, Heat, Plan, Trial
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select
@@ -38,8 +43,6 @@ from include.steps import fit_out_of_memory
 from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
-Screened = Sequence[Sequence[Trial]]
-"""The trials that `screen` returned, a sequence for each family."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,6 @@ class Race:
     def course(self) -> select.Course:
         """The parts of the train side that are run over: screening, semifinal and final."""
         return select.course(self.side.rows, self.spec.selection)
-
-
-@dataclass(frozen=True)
-class Field:
-    """The candidates that are still in a race after a cut."""
-
-    trials: tuple[Trial, ...]
-    """The newest trial of every candidate, including those that dropped out."""
-    lanes: tuple[Lane, ...]
-    """The lanes of the candidates that remain."""
-    heats: tuple[Heat, ...]
-    """The heats that they run next; empty when there is no semifinal."""
 
 
 @dataclass(frozen=True)
@@ -117,53 +108,56 @@ def screen(race: Race, family: str) -> list[Trial]:
     trials = [Trial.unjudged(candidate) for lane in lanes for candidate in lane.candidates]
     threads = max(1, race.cores // len(race.spec.families))
     for part in race.course.screening:
-        trials = _newest(trials, _over(race, lanes, part, threads))
+        _fit_over(race, lanes, part, threads)
+        trials = _newest(trials, _standings(race, lanes, part))
     ranked = select.leaderboard(trials)
     tell(ranked)
     return ranked
 
 
-def shortlist(race: Race, screened: Screened) -> Field:
+def shortlist(race: Race, trials: Sequence[Trial]) -> Elimination:
     """Drop the candidates that could not win on all rows; the rest run the semifinal, if any.
 
-    Raises SpecError when no candidate could be fitted.
+    `trials` are those of all families, as `screen` returned them. Raises SpecError when no
+    candidate could be fitted, RaceResultsMissingError when results of the screening are missing.
     """
-    trials = [trial for family in screened for trial in family]
-    lanes = [lane for lane in _all_lanes(race) if _is_in(lane, trials)]
     course = race.course
-    most = len(lanes) if course.semifinal else race.spec.selection.finalists
-    return _dropped(race, trials, lanes, course.screening, course.semifinal, most)
+    most = None if course.semifinal else race.spec.selection.finalists
+    return _eliminated(race, trials, course.screening, course.semifinal, most)
 
 
-def finalists(race: Race, screened: Screened) -> Field:
+def finalists(race: Race, trials: Sequence[Trial]) -> Elimination:
     """Drop the candidates that cannot win after the semifinal; the rest run over all train rows.
 
-    Raises SpecError when none of the remaining candidates could be fitted.
+    `trials` are those that `shortlist` returned. Raises SpecError when none of the remaining
+    candidates could be fitted, RaceResultsMissingError when results of the semifinal are missing.
     """
-    field, course = shortlist(race, screened), race.course
+    course = race.course
     run_so_far = course.screening[-1:]
     if course.semifinal:
         run_so_far = (*run_so_far, course.semifinal)
-    most = race.spec.selection.finalists if course.screening else len(field.lanes)
-    return _dropped(race, field.trials, field.lanes, run_so_far, course.final, most)
+    most = race.spec.selection.finalists if course.screening else None
+    return _eliminated(race, trials, run_so_far, course.final, most)
 
 
 def run(race: Race, heat: Heat) -> Heat:
     """Run the candidates of a heat and write their results to disk; return the heat."""
     lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
-    _over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
+    _fit_over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
     return heat
 
 
-def finish(race: Race, screened: Screened) -> Finish:
+def finish(race: Race, trials: Sequence[Trial]) -> Finish:
     """Rank all candidates, and choose the winner with the threshold that it is served with.
 
     The winner is the best finalist or the best soft vote of finalists, whichever has the higher F1
-    over all folds. Raises SpecError when no finalist could be fitted on all rows.
+    over all folds. `trials` are those that `finalists` returned; a result that is missing is fitted
+    again. Raises SpecError when no finalist could be fitted on all rows.
     """
-    field = finalists(race, screened)
-    standings = _over(race, field.lanes, race.course.final, race.cores)
-    trials = _newest(field.trials, standings)
+    lanes, part = _remaining(race, trials), race.course.final
+    _fit_over(race, lanes, part, race.cores)
+    standings = _standings(race, lanes, part)
+    trials = _newest(trials, standings)
     laps = select.best_first(lap for one in standings for lap in one.laps)
     if not laps:
         raise SpecError(f"no finalist could be fitted on all rows: {trials[0].failure}")
@@ -197,17 +191,21 @@ def tell(trials: Sequence[Trial], outcome: str = "in the race") -> None:
         log.info("%s", line)
 
 
-def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what comes
+def _eliminated(
     race: Race,
     trials: Sequence[Trial],
-    lanes: Sequence[Lane],
     parts: Sequence[RacePart],
     coming: RacePart | None,
-    most: int,
-) -> Field:
-    """Compare lanes on the last parts that they ran; return those that go on to the next part."""
-    standings = [_over(race, lanes, part, race.cores) for part in parts]
+    most: int | None,
+) -> Elimination:
+    """Compare the remaining lanes on the last parts that they ran; return who runs `coming`.
+
+    At most `most` lanes stay; None stands for as many as there are.
+    """
+    lanes = _remaining(race, trials)
+    standings = [_standings(race, lanes, part) for part in parts]
     now, before = standings[-1] if standings else [], standings[-2] if standings[1:] else []
+    most = len(lanes) if most is None else most
     reasons = select.eliminated(now, before, race.side.rows, most)
     unfit = {one.lane.key for one in now if not one.laps}
     left = tuple(one for one in lanes if one.key not in reasons and one.key not in unfit)
@@ -218,14 +216,17 @@ def _dropped(  # noqa: PLR0913, PLR0917 - a cut is between what was run and what
         raise SpecError(f"none of {len(ranked)} candidates could be fitted: {failure}")
     so_far = [one for one in now if one.lane in left]
     heats = select.heats(left, coming, so_far, race.cores) if coming else ()
-    return Field(tuple(ranked), left, heats)
+    return Elimination(tuple(ranked), heats)
 
 
-def _is_in(lane: Lane, trials: Sequence[Trial]) -> bool:
-    """Return whether any candidate of a lane has neither dropped out nor failed."""
-    return any(
-        trial.candidate in lane.candidates and not (trial.left or trial.failure) for trial in trials
-    )
+def _remaining(race: Race, trials: Sequence[Trial]) -> list[Lane]:
+    """Return the lanes of which any candidate has neither dropped out nor failed."""
+    remaining = [trial.candidate for trial in trials if not (trial.left or trial.failure)]
+    return [
+        lane
+        for lane in _all_lanes(race)
+        if any(candidate in remaining for candidate in lane.candidates)
+    ]
 
 
 def _newest(
@@ -254,29 +255,41 @@ def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
     return select.build(candidate, family, race.spec.selection.seed, race.layout)
 
 
-def _over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> list[RaceStanding]:
-    """Run lanes over the folds of a part and return their standings; known results are reused."""
-    cut = Cut(part.rows, len(race.side.folds))
+def _fit_over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> None:
+    """Fit lanes on the folds of a part and store the results; what is stored is not repeated."""
     for fold in part.folds:
-        waiting = [lane for lane in lanes if race.results.find(_name(lane, cut, fold)) is None]
+        waiting = [lane for lane in lanes if race.results.find(_name(lane, part, fold)) is None]
         if not waiting:
             continue
-        shared = select.Preparation(race.side.fold(fold, cut.rows), threads)
+        shared = select.Preparation(race.side.fold(fold, part.rows), threads)
         for lane in waiting:
             outcome = select.run(lane, _pipeline(race, lane.largest), shared)
-            race.results.keep(_name(lane, cut, fold), outcome)
+            race.results.keep(_name(lane, part, fold), outcome)
             sentence = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
-            log.info("fold %d of %d rows: %s", fold, cut.rows, sentence)
-    return [_standing(race, lane, cut, part.folds) for lane in lanes]
+            log.info("fold %d of %d rows: %s", fold, part.rows, sentence)
 
 
-def _standing(race: Race, lane: Lane, cut: Cut, folds: Sequence[int]) -> RaceStanding:
-    outcomes = [race.results.find(_name(lane, cut, fold)) for fold in folds]
-    labels = [race.side.validation_labels(fold, cut.rows) for fold in folds]
-    return select.standing(
-        lane, cut, labels, [outcome for outcome in outcomes if outcome is not None]
-    )
+def _standings(race: Race, lanes: Sequence[Lane], part: RacePart) -> list[RaceStanding]:
+    """Return the standings of lanes on a part from stored results alone.
+
+    Raises RaceResultsMissingError when any of them is missing.
+    """
+    cut = Cut(part.rows, len(race.side.folds))
+    labels = [race.side.validation_labels(fold, part.rows) for fold in part.folds]
+    return [select.standing(lane, cut, labels, list(_outcomes(race, lane, part))) for lane in lanes]
 
 
-def _name(lane: Lane, cut: Cut, fold: int) -> str:
-    return f"{lane.key}-{cut.rows}-{fold}.npz"
+def _outcomes(race: Race, lane: Lane, part: RacePart) -> Iterator[Outcome]:
+    for fold in part.folds:
+        outcome = race.results.find(_name(lane, part, fold))
+        if outcome is None:
+            raise RaceResultsMissingError(
+                f"the result of {lane.largest.title} on fold {fold} of {part.rows} rows is no "
+                f"longer in {race.results.url}, and this task does not fit. Clear the task "
+                "select.screen of this run in Airflow, with all that come after it"
+            )
+        yield outcome
+
+
+def _name(lane: Lane, part: RacePart, fold: int) -> str:
+    return f"{lane.key}-{part.rows}-{fold}.npz"

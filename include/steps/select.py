@@ -5,11 +5,12 @@ only the fit that was running, see `include.steps.race`.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from include.context.step_context import StepContext
-from include.records.training import Heat, Plan, Trial
+from include.errors import RaceResultsMissingError
+from include.records.training import Elimination, Heat, Plan, Trial
 from include.steps import race
 
 log = logging.getLogger("ratchet")
@@ -26,24 +27,44 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
     ]
 
 
-def shortlist(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Heat]:
-    """Drop the candidates that cannot win; return the heats of the semifinal for the rest.
+def shortlist(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> Elimination:
+    """Drop the candidates that cannot win; the rest run the heats of the semifinal.
 
     There are none when the train side is small. Raises SpecError when no candidate could be fitted.
     """
-    field = race.shortlist(race.open_race(context, plan), screened)
-    return list(field.heats)
+    trials = [trial for family in screened for trial in family]
+    return _eliminated(context, plan, trials, race.shortlist)
 
 
-def finalists(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> list[Heat]:
-    """Drop the candidates that lost the semifinal; return the heats over all train rows.
+def finalists(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> Elimination:
+    """Drop the candidates that lost the semifinal; the rest run heats over all train rows.
 
-    Raises SpecError when no candidate is left that could be fitted.
+    `trials` are those that `shortlist` returned. Raises SpecError when no candidate is left that
+    could be fitted.
     """
-    field = race.finalists(race.open_race(context, plan), screened)
-    return list(field.heats)
+    return _eliminated(context, plan, trials, race.finalists)
 
 
 def heat(context: StepContext, plan: Plan, heat: Heat) -> Heat:
     """Run the candidates of a heat over its folds; fits that are on disk are not repeated."""
     return race.run(race.open_race(context, plan), heat)
+
+
+def _eliminated(
+    context: StepContext,
+    plan: Plan,
+    trials: Sequence[Trial],
+    eliminate: Callable[[race.Race, Sequence[Trial]], Elimination],
+) -> Elimination:
+    """Compare stored results; where they were removed after the registration, nothing is run.
+
+    Raises RaceResultsMissingError when results are missing and the run has no model version.
+    """
+    try:
+        return eliminate(race.open_race(context, plan), trials)
+    except RaceResultsMissingError:
+        version = context.registry.registered(plan.run_id)
+        if version is None:
+            raise
+        log.info("model version %s of this run is registered: no fit is left", version.version)
+        return Elimination(tuple(trials), ())

@@ -12,10 +12,19 @@ from include.context.step_context import StepContext
 from include.records.data import Batch, Intake
 from include.records.judging import Decision, Scores
 from include.records.models import ModelVersion
-from include.records.training import Form, Heat, Plan, Trial
+from include.records.training import Elimination, Form, Heat, Plan, Trial
 from tests import steps
 
 DAG_RUNS = (f"manual__{number}" for number in count())
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What the tasks of a race handed on to one another."""
+
+    screened: list[list[Trial]]
+    shortlisted: Elimination
+    finalists: Elimination
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Run:
     batches: list[Batch]
     intake: Intake
     plan: Plan
-    screened: list[list[Trial]]
+    race: Raced
     heats: list[Heat]
     challenger: ModelVersion
     scores: Scores
@@ -51,13 +60,16 @@ def run(context: StepContext, form: Form | None = None) -> Run:
     intake = steps.split(context, batches)
     plan = steps.plan(context, intake, form, next(DAG_RUNS))
     screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
-    for heat in steps.shortlist(context, plan, screened):
+    shortlisted = steps.shortlist(context, plan, screened)
+    for heat in shortlisted.heats:
         steps.heat(context, plan, heat)
-    heats = [steps.heat(context, plan, heat) for heat in steps.finalists(context, plan, screened)]
-    challenger = steps.fit(context, plan, screened)
+    finalists = steps.finalists(context, plan, shortlisted.trials)
+    heats = [steps.heat(context, plan, heat) for heat in finalists.heats]
+    challenger = steps.fit(context, plan, finalists.trials)
     scores = steps.score(context, plan, challenger)
     decision = steps.promote(context, plan, challenger, scores, form)
-    return Run(batches, intake, plan, screened, heats, challenger, scores, decision)
+    raced = Raced(screened, shortlisted, finalists)
+    return Run(batches, intake, plan, raced, heats, challenger, scores, decision)
 
 
 def leaderboard(done: Run) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def test_finalists_are_judged_on_every_train_row(trained: tuple[StepContext, Run
     """All start on a part; who is left at the end runs over all folds of all rows."""
     _, first = trained
     train = sum(first.plan.dataset.train.values())
-    assert {trial.rows for family in first.screened for trial in family} == {100}
+    assert {trial.rows for family in first.race.screened for trial in family} == {100}
     assert {heat.rows for heat in first.heats} == {train}
     winner, *others = leaderboard(first)
     assert (winner["rows"], len(winner["fold_f1"])) == (train, 5)
@@ -217,10 +217,12 @@ REPEATS: dict[str, Callable[[StepContext, Run], object]] = {
     "dedup": lambda context, run: steps.dedup(context, run.batches),
     "split": lambda context, run: steps.split(context, run.batches),
     "screen": lambda context, run: steps.screen(context, run.plan, "naive_bayes"),
-    "shortlist": lambda context, run: steps.shortlist(context, run.plan, run.screened),
-    "finalists": lambda context, run: steps.finalists(context, run.plan, run.screened),
+    "shortlist": lambda context, run: steps.shortlist(context, run.plan, run.race.screened),
+    "finalists": lambda context, run: steps.finalists(
+        context, run.plan, run.race.shortlisted.trials
+    ),
     "heat": lambda context, run: steps.heat(context, run.plan, run.heats[0]),
-    "fit": lambda context, run: steps.fit(context, run.plan, run.screened),
+    "fit": lambda context, run: steps.fit(context, run.plan, run.race.finalists.trials),
     "score": lambda context, run: steps.score(context, run.plan, run.challenger),
     "promote": lambda context, run: steps.promote(
         context, run.plan, run.challenger, run.scores, Form()
@@ -249,7 +251,7 @@ def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(context: Step
     picky = replace(context, spec=context.spec.model_copy(update={"families": (neighbours,)}))
     drop(picky, ROWS)
     done = run(picky)
-    (fitted, unfit) = sorted(done.screened[0], key=lambda trial: bool(trial.failure))
+    (fitted, unfit) = sorted(done.race.screened[0], key=lambda trial: bool(trial.failure))
     assert unfit.candidate.params == {"kneighborsclassifier__n_neighbors": 5000}
     assert "n_neighbors" in unfit.failure
     assert [heat.candidates for heat in done.heats] == [(fitted.candidate,)]

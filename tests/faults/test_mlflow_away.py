@@ -88,7 +88,11 @@ def test_it_costs_the_time_it_is_away(context: StepContext, server: MlflowServer
     drop(context, pulsar_rows(700, seed=3))
     plan = steps.plan(context, take_in(context), Form(), next(DAG_RUNS))
     screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
-    challenger = meanwhile(AWAY[how], server, lambda: steps.fit(context, plan, screened))
+    shortlisted = steps.shortlist(context, plan, screened)
+    for heat in shortlisted.heats:
+        steps.heat(context, plan, heat)
+    trials = steps.finalists(context, plan, shortlisted.trials).trials
+    challenger = meanwhile(AWAY[how], server, lambda: steps.fit(context, plan, trials))
     scores = meanwhile(AWAY[how], server, lambda: steps.score(context, plan, challenger))
     meanwhile(AWAY[how], server, lambda: steps.promote(context, plan, challenger, scores, Form()))
     before = state(context)

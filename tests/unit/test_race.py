@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from include.adapters.race_results import RaceResults
-from include.errors import SpecError
+from include.errors import RaceResultsMissingError, SpecError
 from include.records.arrays import Outcome
-from include.records.training import Trial
+from include.records.packing import pack
+from include.records.training import Elimination, Trial
 from include.spec.model_spec import Spec
-from include.stages.select import folded
+from include.stages.select import Lane, folded
 from include.steps import race
 from include.steps.race import Finish, Race
 from serving.bundle import Layout
@@ -80,19 +82,30 @@ def started(tmp_path: Path) -> Callable[..., Race]:
     return start
 
 
-def screened(run: Race) -> list[list[Trial]]:
+def screened(run: Race) -> list[Trial]:
     """Screen every family."""
-    return [race.screen(run, family.name) for family in run.spec.families]
+    return [trial for family in run.spec.families for trial in race.screen(run, family.name)]
+
+
+def semifinalists(run: Race) -> tuple[Trial, ...]:
+    """Screen every family and run the semifinal."""
+    shortlisted = race.shortlist(run, screened(run))
+    for heat in shortlisted.heats:
+        race.run(run, heat)
+    return shortlisted.trials
+
+
+def remaining(elimination: Elimination) -> list[Trial]:
+    """Return the trials of who is still in the race."""
+    return [one for one in elimination.trials if not (one.left or one.failure)]
 
 
 def ran(run: Race) -> Finish:
     """Run a race to its end, as the tasks do."""
-    trials = screened(run)
-    for heat in race.shortlist(run, trials).heats:
+    finalists = race.finalists(run, semifinalists(run))
+    for heat in finalists.heats:
         race.run(run, heat)
-    for heat in race.finalists(run, trials).heats:
-        race.run(run, heat)
-    return race.finish(run, trials)
+    return race.finish(run, finalists.trials)
 
 
 def told(finish: Finish) -> list[Trial]:
@@ -151,21 +164,20 @@ def test_a_race_over_few_rows_has_no_semifinal(started: Callable[..., Race]) -> 
     """What was screened on all rows is not fitted again, and the final adds the other folds."""
     run = started(spec(screened_rows=5000))
     trials = screened(run)
-    assert {one.rows for family in trials for one in family} == {ROWS}
-    assert race.shortlist(run, trials).heats == ()
-    assert {heat.folds for heat in race.finalists(run, trials).heats} == {(0, 1, 2, 3, 4)}
-    assert race.finish(run, trials).winner.rows == ROWS
+    assert {one.rows for one in trials} == {ROWS}
+    shortlisted = race.shortlist(run, trials)
+    assert shortlisted.heats == ()
+    finalists = race.finalists(run, shortlisted.trials)
+    assert {heat.folds for heat in finalists.heats} == {(0, 1, 2, 3, 4)}
+    assert race.finish(run, finalists.trials).winner.rows == ROWS
 
 
 def test_only_so_many_finalists_run_over_all_rows(started: Callable[..., Race]) -> None:
     """The spec bounds the fits of the final; who is one too many is told so."""
     run = started(spec(screened_rows=500, finalists=1))
-    trials = screened(run)
-    for heat in race.shortlist(run, trials).heats:
-        race.run(run, heat)
-    field = race.finalists(run, trials)
-    assert len(field.lanes) == 1
-    assert any("not among the best 1" in one.left for one in field.trials)
+    finalists = race.finalists(run, semifinalists(run))
+    assert len({one.candidate.family for one in remaining(finalists)}) == 1
+    assert any("not among the best 1" in one.left for one in finalists.trials)
 
 
 @pytest.mark.parametrize("is_written", [True, False])
@@ -192,10 +204,36 @@ def test_a_killed_race_loses_one_fit_and_ends_alike(
 def test_a_race_with_a_cleared_board_can_still_be_finished(started: Callable[..., Race]) -> None:
     """Whoever clears a task after the run gets the same winner, by fitting again."""
     run = started(spec(screened_rows=500))
-    trials = screened(run)
+    finalists = race.finalists(run, semifinalists(run)).trials
     first = ran(run)
     run.results.clear()
-    assert told(race.finish(run, trials)) == told(first)
+    assert told(race.finish(run, finalists)) == told(first)
+
+
+def test_who_only_compares_never_fits(started: Callable[..., Race]) -> None:
+    """A result that is missing is an error with the mend in it, and is not made again."""
+    run = started(spec(screened_rows=500))
+    trials = screened(run)
+    shortlisted = race.shortlist(run, trials).trials
+    run.results.clear()
+    for eliminate, handed_on in ((race.shortlist, trials), (race.finalists, shortlisted)):
+        with pytest.raises(RaceResultsMissingError, match=r"Clear the task select\.screen"):
+            eliminate(run, handed_on)
+    assert [path for path in Path(run.results.url).rglob("*") if path.is_file()] == []
+
+
+def test_who_is_out_stays_out_without_being_judged_again(started: Callable[..., Race]) -> None:
+    """The finalists go on from what the shortlist handed on, as XComs carry it."""
+    run = started(spec(screened_rows=500))
+    handed_on = semifinalists(run)
+    pulled = TypeAdapter(tuple[Trial, ...]).validate_python(pack(list(handed_on)))
+    assert pulled == handed_on
+    (stump,) = [one for one in pulled if one.candidate.family == "stump"]
+    others = [one for one in pulled if one is not stump]
+    out = replace(stump, left="a word")
+    finalists = race.finalists(run, [out, *others])
+    assert out in finalists.trials
+    assert out.candidate not in [one.candidate for one in remaining(finalists)]
 
 
 def test_without_a_candidate_that_fits_there_is_no_race(started: Callable[..., Race]) -> None:
@@ -231,12 +269,11 @@ def test_who_fits_a_part_but_nothing_larger_leaves_a_sentence(started: Callable[
         "grid": {"kneighborsclassifier__n_neighbors": [5]},
     }
     run = started(spec([picky], screened_rows=500))
-    trials = screened(run)
-    (lane,) = race.shortlist(run, trials).lanes
-    part = run.course.semifinal
-    assert part is not None
-    for fold in part.folds:
-        name = f"{lane.key}-{part.rows}-{fold}.npz"
+    shortlisted = race.shortlist(run, screened(run))
+    (heat,) = shortlisted.heats
+    (lane,) = (Lane((candidate,)) for candidate in heat.candidates)
+    for fold in heat.folds:
+        name = f"{lane.key}-{heat.rows}-{fold}.npz"
         run.results.keep(name, Outcome(np.empty((0, 0)), 0.1, "the rows are too many"))
     with pytest.raises(SpecError, match="none of 1 candidates could be fitted: the rows are too"):
-        race.finalists(run, trials)
+        race.finalists(run, shortlisted.trials)
