@@ -172,6 +172,9 @@ def test_texts_are_categories_in_their_one_form(
     ("cells", "remark"),
     [
         (("red", "NA", "?"), "column v: ?, NA are categories like any other; .* leave .* empty"),
+        (("1.5", "?", "2", " - "), "column v: ?, - among its numbers count as missing; where"),
+        (("5.25", "-"), "column v: - among its numbers counts as missing; .* zero, write it"),
+        (("1.5", "n/a"), "column v: n/a among its numbers counts as missing"),
         (("Red", "red", "RED"), 'column v: "RED" and "Red" are two categories'),
         (("red", "re\u200bd"), r'column v: "red" and "re\\u200bd" are two categories'),
         (("New York", "New\u00a0York"), r'column v: "New York" and "New\\u00a0York" are two'),
@@ -240,6 +243,13 @@ def test_a_gap_in_the_first_file_is_allowed_from_then_on() -> None:
     contract, _, _, refused = read(text, required=["v"])
     assert not contract.columns[0].missing
     assert {row.reason for row in refused} == {"missing value"}
+
+
+def test_a_mark_among_amounts_is_missing_and_told() -> None:
+    """A dash may be a zero to an accountant: the sentence says what was made of it."""
+    contract, values, remarks, refused = read(column("$5.25", "-"))
+    assert (contract.columns[0].missing, values[:2], refused) == (True, [5.25, None], [])
+    assert "column v: - among its numbers counts as missing" in remarks[1]
 
 
 def test_a_stated_notation_is_read_though_it_could_be_another() -> None:

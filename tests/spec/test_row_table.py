@@ -44,7 +44,14 @@ def test_a_cell_that_is_a_number(cell: str, value: float) -> None:
     assert part(f"a,y\n{cell},1\n").frame["a"].to_list() == [value]
 
 
-@pytest.mark.parametrize("cell", ["", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("", " ", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>"),
+        *("na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", "none", "nil", r"\N"),
+        *("?", " ? ", "-", "--", "\u2013", "\u2014", "."),
+    ],
+)
 def test_a_number_that_is_missing(cell: str) -> None:
     """It is null in a first file, unless the spec says that it must be there."""
     text = f"a,y\n{cell},1\n"
@@ -67,7 +74,7 @@ def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
         (b"  ,k,0", "a", "missing value"),
         (b"nan,k,0", "a", "missing value"),
         (b"1, ,0", "c", "missing value"),
-        (b"n/a,k,0", "a", "not a number"),
+        (b"unknown,k,0", "a", "not a number"),
         (b"1_000,k,0", "a", "a number in another notation"),
         (b"0x10,k,0", "a", "not a number"),
         (b'"1,5",k,0', "a", "a number in another notation"),

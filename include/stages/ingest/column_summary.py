@@ -9,16 +9,14 @@ import polars as pl
 
 from include.spec.contract import Column, Contract
 from include.stages.ingest.first_file import MOST_CATEGORIES
+from include.stages.ingest.numbers import MISSING
 from include.text.showable import showable_name
 
 _LARGEST_EXACT = 1 << 24
 """The largest whole number up to which float32 holds every one, 2^24."""
 _LARGEST_READ = float(1 << 53)
 """The same for float64, in which numbers are read, 2^53."""
-_GAP_WORDS = frozenset(
-    ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "nat", "<na>", "?", "-", "--", ".", "\\n")
-)
-"""What programs and people write for a missing value, in lower case."""
+_GAP_WORDS = frozenset(text.casefold() for text in MISSING if text)
 _UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
 """Unicode categories of characters that cannot be seen."""
 

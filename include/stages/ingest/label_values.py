@@ -6,7 +6,7 @@ import polars as pl
 
 from include.spec.contract import Contract
 from include.spec.data_spec import ANYTHING_ELSE, Label
-from include.stages.ingest.numbers import MISSING, as_number
+from include.stages.ingest.numbers import NO_VALUE, as_number
 from serving.values.spelling import canonical, truth
 
 _TRUTHS = frozenset({"true", "false"})
@@ -33,7 +33,7 @@ def _is_label(values: pl.Series, label: Label) -> pl.Series:
         said = _matching(values, lambda text: text in _TRUTHS and truth(text) == label)
         return (as_number(values) == label).fill_null(value=False) | said
     if label == ANYTHING_ELSE:
-        return _matching(values, lambda text: text not in MISSING)
+        return _matching(values, lambda text: text not in NO_VALUE)
     own = canonical(label)
     return _matching(values, lambda text: text == own)
 

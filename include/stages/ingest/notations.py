@@ -122,14 +122,20 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
     return _generous(best[0], written.rows)
 
 
+_IS_NUMBER = pl.all().cast(pl.Float64, strict=False).is_not_null()
+
+
+def numeric_columns(frame: pl.DataFrame) -> set[str]:
+    """Return the columns of plain numbers and empty fields alone: nearly all of most files."""
+    return _columns_of(frame.select((pl.all().is_null() | _IS_NUMBER).all()))
+
+
 def plain_columns(frame: pl.DataFrame) -> set[str]:
-    """Return the columns in plain notation, nearly all of them, found in one pass or two."""
-    is_number = pl.all().cast(pl.Float64, strict=False).is_not_null()
-    plain = _columns_of(frame.select((pl.all().is_null() | is_number).all()))
-    # Spaces and marks of missing values are rare, and looking for them costs as much again.
-    others = frame.select(cs.string().exclude(plain).str.strip_chars())
-    is_plain = pl.all().is_null() | pl.all().is_in(MISSING) | is_number
-    return plain | _columns_of(others.select(is_plain.all()))
+    """Return the columns of plain numbers, spaces around them, and marks of missing values."""
+    texts = frame.select(cs.string().str.strip_chars())
+    return _columns_of(
+        texts.select((pl.all().is_null() | pl.all().is_in(MISSING) | _IS_NUMBER).all())
+    )
 
 
 def _columns_of(answers: pl.DataFrame) -> set[str]:

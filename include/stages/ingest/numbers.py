@@ -11,8 +11,17 @@ import polars as pl
 from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import spelled, truth_words
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>")
-"""Texts that stand for a missing number. A missing category is only ever empty."""
+NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>")
+"""Texts that programs write for no value, and nobody for a label."""
+MISSING = (
+    *NO_VALUE,
+    *("na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", "none", "nil", r"\N"),
+    *("?", "-", "--", "\u2013", "\u2014", "."),
+)
+"""Texts that stand for a missing number, as programs and people write them.
+
+A missing category is only ever empty: among texts such a mark may mean something.
+"""
 
 
 def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:

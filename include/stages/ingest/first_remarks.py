@@ -1,0 +1,158 @@
+"""Sentences on what the sender of a first file may not expect of how it is read."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import polars as pl
+from polars import selectors as cs
+
+from include.formats.parsed_table import Chunk
+from include.spec.contract import Contract
+from include.spec.data_spec import Data, is_index
+from include.stages.ingest.notations import as_stated
+from include.stages.ingest.numbers import MISSING, NO_VALUE, as_number
+from include.text.showable import showable_name
+from serving.values.notation import PLAIN, Notation
+
+_MARKS = [text for text in MISSING if text not in NO_VALUE]
+_FEWEST_COUNTED = 20
+"""Rows from which a column of 1, 2, 3 ... is taken for a row number."""
+_LIKE_WHOLE = r"^\s*(?:[-+]?\d+(?:\.0*)?)?\s*$"
+_LEADING_ZERO = r"^[-+]?0\d+$"
+_DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
+
+
+def first_remarks(
+    columns: Sequence[str],
+    contract: Contract,
+    data: Data,
+    shown: Mapping[str, Chunk],
+    not_all_numbers: Collection[str],
+) -> Iterator[str]:
+    """Yield a sentence for each decision on columns that their sender may not expect.
+
+    `shown` has, for each feature, the first rows in which it has a value; `not_all_numbers` names
+    the features whose first rows hold more than plain numbers and empty fields.
+    """
+    yield from _decisions(columns, contract, data)
+    yield from _doubtful_numbers(contract, shown, data)
+    yield from _marked_gaps(contract, shown, not_all_numbers)
+
+
+def _decisions(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
+    """Yield a sentence for columns that were left out, and for each notation that was found."""
+    left_out = [name for name in columns if is_index(name) and not data.selects(name)]
+    if left_out:
+        names = ", ".join(showable_name(name) or "one without a name" for name in left_out)
+        yield f"left out as an index that a program wrote, not a feature: {names}"
+    for column in contract.columns:
+        if column.notation != PLAIN and data.notation_of(column.name) is None:
+            yield f"column {showable_name(column.name)} is read as {_described(column.notation)}"
+
+
+def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
+    """Yield a sentence for each column whose plain numbers may mean something else."""
+    columns = [
+        column
+        for column in contract.columns
+        if column.name in shown
+        and column.notation == PLAIN
+        and not (data.is_category(column.name) or data.notation_of(column.name))
+    ]
+    suspects = _suspects([column.name for column in columns if column.kind == "number"], shown)
+    for column in columns:
+        values = shown[column.name].frame[column.name]
+        if column.kind != "number" and values.dtype == pl.String:
+            texts = values.drop_nulls().str.strip_chars()
+            yield from _typed_as_text(showable_name(column.name), texts)
+        elif column.name in suspects:
+            yield from _said_of(showable_name(column.name), values.drop_nulls())
+
+
+def _marked_gaps(
+    contract: Contract, shown: Mapping[str, Chunk], names: Collection[str]
+) -> Iterator[str]:
+    """Yield a sentence for each of some columns of numbers in which a mark stands for no value."""
+    for column in contract.columns:
+        if column.name not in names or column.name not in shown or column.kind != "number":
+            continue
+        values = shown[column.name].frame[column.name]
+        texts = values.str.strip_chars() if values.dtype == pl.String else values.clear()
+        marks = texts.filter(texts.is_in(_MARKS)).unique(maintain_order=True).to_list()
+        if marks:
+            yield (
+                f"column {showable_name(column.name)}: {', '.join(marks)} among its numbers "
+                f"{'counts' if len(marks) == 1 else 'count'} as missing; where a number is meant, "
+                "such as zero, write it"
+            )
+
+
+def _suspects(names: Sequence[str], shown: Mapping[str, Chunk]) -> set[str]:
+    """Return the columns of numbers that are worth a look each.
+
+    A look at every value of a wide file costs as much as reading it. Only whole numbers count rows,
+    name things or are days, so the first few values decide which columns are looked at at all.
+    """
+    return {
+        name
+        for chunk in {id(shown[name]): shown[name] for name in names}.values()
+        for name in _whole_at_first(chunk.frame.select(n for n in names if shown[n] is chunk))
+    }
+
+
+def _whole_at_first(frame: pl.DataFrame) -> list[str]:
+    """Return the columns whose first values are whole numbers; missing values are passed over."""
+    few = frame.head(_FEWEST_COUNTED)
+    whole = few.select(
+        cs.string().str.contains(_LIKE_WHOLE).all(), (~cs.string()).mod(1).eq(0).all()
+    )
+    return [name for name in frame.columns if whole[name].item()]
+
+
+def _said_of(name: str, values: pl.Series) -> Iterator[str]:
+    yield from _counting(name, values)
+    if values.dtype == pl.String:
+        yield from _odd_numbers(name, values.str.strip_chars())
+
+
+def _counting(name: str, values: pl.Series) -> Iterator[str]:
+    """Yield a sentence for a column that is the number of its row."""
+    numbers = as_number(values)
+    if len(numbers) < _FEWEST_COUNTED or numbers.null_count() or numbers[0] not in {0, 1}:
+        return
+    if bool((numbers.diff().drop_nulls() == 1).all()):
+        yield (
+            f"column {name} counts the rows ({numbers[0]:g}, {numbers[1]:g}, {numbers[2]:g} and "
+            "so on), which tells nothing of later ones: list it in `exclude` or name it as `id`"
+        )
+
+
+def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
+    zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
+    if len(zeros):
+        yield (
+            f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
+            "name of something, list the column in `categorical` or in `exclude`"
+        )
+    elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
+        yield (
+            f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
+            f'it is one, state "{name}" = {{ date = "%Y%m%d" }} under [data.notation]'
+        )
+
+
+def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
+    """Yield a sentence for categories that are numbers, stored as texts in a typed file."""
+    if len(texts) and not as_number(texts).null_count():
+        yield (
+            f"column {name} holds numbers such as {showable_name(texts[0])}, but the file has them "
+            "as texts: they are categories; if they are numbers, state "
+            f'"{name}" = {{ decimal = "." }} under [data.notation]'
+        )
+
+
+def _described(notation: Notation) -> str:
+    if notation.boolean:
+        return "true and false, 1 and 0"
+    if notation.date:
+        return f"dates such as {notation.date}, in days since 1970-01-01"
+    return f"numbers with {as_stated(notation)}"
