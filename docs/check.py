@@ -3,9 +3,10 @@
 
 Exits 1 with a sentence a problem when a relative link or its heading is missing, when a document
 names a make target or a variable that nothing reads, when a documented target or a setting is
-named nowhere, or when a table in architecture.md differs from the specs, the estimators that they
+named nowhere, or when a table of a reference differs from the specs, the estimators that they
 may name, the server's defaults or Airflow's options; when a path is named that is not there, or a
-command or a check of the gate has no row.
+command or a check of the gate has no row; when the index lacks a page, or every page a sentence
+that a person may meet.
 """
 
 import ast
@@ -18,13 +19,17 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from docs.paths import Tree, path_problems
+from docs.sentences import unexplained
 from include.cli.command_line import EXAMPLES
 from include.settings import PROJECT
 from include.spec import estimators
 from include.spec.model_spec import Spec
 
-ARCHITECTURE = PROJECT / "docs" / "architecture.md"
-COMMANDS = PROJECT / "docs" / "commands.md"
+DOCUMENTS = PROJECT / "docs"
+SPECS, GATE_PAGE, SETTINGS_PAGE = (
+    DOCUMENTS / name for name in ("specs.md", "gate.md", "settings.md")
+)
+COMMANDS, INDEX = DOCUMENTS / "commands.md", DOCUMENTS / "README.md"
 COMPOSE = PROJECT / "docker-compose.yaml"
 CONTAINERS = PROJECT / "docs" / "containers.md"
 SERVER_SETTINGS = PROJECT / "serving" / "configuration" / "settings.py"
@@ -43,7 +48,7 @@ _HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 _INTERPOLATED = re.compile(r"\$\{((?:RATCHET|SERVING)_[A-Z_]+)")
 _VARIABLE = re.compile(r"\b(?:RATCHET|SERVING)_[A-Z_]+\b")
 _COMMAND = re.compile(r"(?<!\w)\./ratchet +([a-z][a-z-]*)")
-_TARGET = re.compile(r"\bmake +([a-z][a-z-]*)")
+_TARGET = re.compile(r"(?<!not )\bmake +([a-z][a-z-]*)")
 _ROW = re.compile(r"^\| `([^`|]+)` \| ([^|]*) \|", re.MULTILINE)
 
 
@@ -55,12 +60,14 @@ def main() -> int:
         *named_path_problems(texts),
         *target_problems(texts),
         *command_problems(texts),
-        *check_problems(texts[ARCHITECTURE]),
+        *check_problems(texts[GATE_PAGE]),
         *variable_problems(texts),
-        *default_problems(texts[ARCHITECTURE]),
-        *spec_problems(texts[ARCHITECTURE]),
-        *estimator_problems(texts[ARCHITECTURE]),
-        *option_problems(texts[ARCHITECTURE]),
+        *default_problems(texts[SETTINGS_PAGE]),
+        *spec_problems(texts[SPECS]),
+        *estimator_problems(texts[SPECS]),
+        *option_problems(texts[SETTINGS_PAGE]),
+        *index_problems(texts[INDEX], texts),
+        *(f"no page has the sentence of {one.file}: {one.text}" for one in unexplained(PROJECT)),
     ]
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
@@ -106,7 +113,7 @@ def check_problems(text: str) -> Iterator[str]:
     """Yield a sentence for each check of the gate that has no row in the table of them."""
     listed = set(re.findall(r"`(\w+)`", _section(text, "The checks of the gate")))
     for name in sorted({name for path in GATE.glob("*.py") for name in _checks(path)} - listed):
-        yield f"{_name(ARCHITECTURE)}: the check {name} is not listed"
+        yield f"{_name(GATE_PAGE)}: the check {name} is not listed"
 
 
 def target_problems(texts: dict[Path, str]) -> Iterator[str]:
@@ -132,8 +139,8 @@ def variable_problems(texts: dict[Path, str]) -> Iterator[str]:
             yield f"{_name(path)}: {name} is read by no settings.py and no {COMPOSE.name}"
     for name in sorted(composed - set(_VARIABLE.findall(texts[CONTAINERS]))):
         yield f"{_name(CONTAINERS)}: {name} is read by {COMPOSE.name} and not listed"
-    for name in sorted(read - set(_VARIABLE.findall(texts[ARCHITECTURE]))):
-        yield f"{_name(ARCHITECTURE)}: {name} is read by a settings.py and not listed"
+    for name in sorted(read - set(_VARIABLE.findall(texts[SETTINGS_PAGE]))):
+        yield f"{_name(SETTINGS_PAGE)}: {name} is read by a settings.py and not listed"
 
 
 def default_problems(text: str) -> Iterator[str]:
@@ -145,7 +152,7 @@ def default_problems(text: str) -> Iterator[str]:
     listed = dict(_ROW.findall(_section(text, "Settings")))
     for name, default in _defaults(SERVER_SETTINGS):
         if f"`{default}`" != (shown := listed.get(name, "nothing").strip()):
-            yield f"{_name(ARCHITECTURE)}: the default of {name} is `{default}`, not {shown}"
+            yield f"{_name(SETTINGS_PAGE)}: the default of {name} is `{default}`, not {shown}"
 
 
 def spec_problems(text: str) -> Iterator[str]:
@@ -154,12 +161,12 @@ def spec_problems(text: str) -> Iterator[str]:
     listed = {name: default.strip() for name, default in _ROW.findall(section)}
     fields = dict(_fields(Spec)) | {"name": "the file's name"}  # `read_spec` puts it there
     for name in sorted(listed.keys() - fields.keys()):
-        yield f"{_name(ARCHITECTURE)}: the spec has no field {name}"
+        yield f"{_name(SPECS)}: the spec has no field {name}"
     for name, default in fields.items():
         if name not in listed:
-            yield f"{_name(ARCHITECTURE)}: the spec's field {name} is not listed"
+            yield f"{_name(SPECS)}: the spec's field {name} is not listed"
         elif listed[name] != default:
-            yield f"{_name(ARCHITECTURE)}: the default of {name} is {default}, not {listed[name]}"
+            yield f"{_name(SPECS)}: the default of {name} is {default}, not {listed[name]}"
 
 
 def estimator_problems(text: str) -> Iterator[str]:
@@ -170,21 +177,28 @@ def estimator_problems(text: str) -> Iterator[str]:
     listed = {f"{module}.{name.strip(' `')}" for module, row in rows for name in row.split(",")}
     supported = set(estimators.paths())
     for path in sorted(listed - supported):
-        yield f"{_name(ARCHITECTURE)}: {path} is listed and not supported"
+        yield f"{_name(SPECS)}: {path} is listed and not supported"
     for path in sorted(supported - listed):
-        yield f"{_name(ARCHITECTURE)}: {path} is supported and not listed"
+        yield f"{_name(SPECS)}: {path} is supported and not listed"
 
 
 def option_problems(text: str) -> Iterator[str]:
     """Yield a sentence for each Airflow option whose value the stack sets otherwise."""
     rows = _ROW.findall(_section(text, "Airflow's options"))
     if not rows:
-        yield f"{_name(ARCHITECTURE)}: there is no table of Airflow's options"
+        yield f"{_name(SETTINGS_PAGE)}: there is no table of Airflow's options"
     for name, value in rows:
         part, option = name.removeprefix("[").split("] ")
         written = _dict_items(OPTIONS).get(f"{part}__{option}")
         if f"`{written}`" != value.strip():
-            yield f"{_name(ARCHITECTURE)}: {name} is {value.strip()}, the stack sets {written}"
+            yield f"{_name(SETTINGS_PAGE)}: {name} is {value.strip()}, the stack sets {written}"
+
+
+def index_problems(text: str, texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each page of `docs/` that the index of pages does not name."""
+    for path in texts:
+        if path.parent == DOCUMENTS and path != INDEX and f"]({path.name})" not in text:
+            yield f"{_name(INDEX)}: {path.name} is not listed"
 
 
 def _documents() -> list[Path]:

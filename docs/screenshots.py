@@ -1,150 +1,125 @@
-# ruff: noqa: INP001 - a script beside the documents whose picture it takes, not a package
-"""`python -m docs.screenshots`: take the picture of a run's graph that the README shows.
+# ruff: noqa: INP001 - a script beside the documents whose pictures it takes, not a package
+"""`python -m docs.screenshots`: make every picture of the documents anew that takes seconds.
 
-Of the stack that runs in RATCHET_HOME, where the demo's Dag has a run that trained. Needs Chromium:
-Debian's package `chromium`, or what the variable CHROMIUM names.
+Screenshots are of the stack that runs in RATCHET_HOME, where the demo's Dag has a run that trained;
+the rooms are drawn from the imports. `nights.png` and `history.png` come out of the benchmarks of
+the gate and of history, which take minutes (`make bench-gate PICTURE=...`).
 """
 
-import base64
-import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from urllib.parse import quote
 
 import httpx
-from websockets.sync.client import ClientConnection, connect
 
 from demo.airflow_api import Airflow
+from docs import rooms
+from docs.browser import Page, View, browser
+from include.context.running_stack import with_stack
 from include.settings import PROJECT, Settings, read_settings
 
 DAG = "santander"
 PICTURES = PROJECT / "docs" / "pictures"
-PATIENCE_SECONDS = 240.0
-REST_SECONDS = 5.0
-MARGIN = 32
-NODES = ".react-flow__node"
 GROUPS = ("data", "select")
+NODES = ".react-flow__node"
 LAST_TASK = "report"
-
-
-class Page:
-    """The page of a browser, by its DevTools protocol."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        """Take a connection to the page."""
-        self._connection = connection
-        self._number = 0
-
-    def call(self, method: str, **params: Any) -> Any:
-        """Call a method of the protocol and return its result."""
-        self._number += 1
-        self._connection.send(json.dumps({"id": self._number, "method": method, "params": params}))
-        while True:
-            answer = json.loads(self._connection.recv(timeout=PATIENCE_SECONDS))
-            if answer.get("id") == self._number:
-                return answer["result"]
-
-    def open(self, url: str, size: tuple[int, int], remembered: dict[str, Any]) -> None:
-        """Open an address, with what the browser would remember of earlier visits."""
-        width, height = size
-        shape = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": False}
-        pairs = json.dumps({key: json.dumps(value) for key, value in remembered.items()})
-        remember = f"Object.entries({pairs}).forEach(pair => localStorage.setItem(...pair))"
-        self.call("Page.enable")
-        self.call("Emulation.setDeviceMetricsOverride", **shape)
-        self.call("Page.addScriptToEvaluateOnNewDocument", source=remember)
-        self.call("Page.navigate", url=url)
-
-    def value(self, expression: str) -> Any:
-        """Return what an expression gives in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
-        return answer["result"].get("value")
-
-    def wait(self, expression: str) -> None:
-        """Wait until an expression is true in the page, and what moves there has come to rest."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self.value(expression):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the page never came to {expression}")
-            time.sleep(0.5)
-        time.sleep(REST_SECONDS)
-
-    def take(self, name: str, clip: dict[str, float] | None = None) -> None:
-        """Write a picture of the page, or of a part of it."""
-        part = {"clip": clip | {"scale": 1}} if clip else {}
-        data = self.call("Page.captureScreenshot", format="png", **part)["data"]
-        (PICTURES / name).write_bytes(base64.b64decode(data))
-        sys.stdout.write(f"docs/pictures/{name}\n")
-
-
-@contextmanager
-def browser() -> Iterator[Page]:
-    """Start a browser that remembers nothing, yield its page, and end it."""
-    with TemporaryDirectory() as folder:
-        words = [os.environ.get("CHROMIUM", "chromium"), "--headless=new", "--no-sandbox"]
-        words += ["--disable-gpu", "--hide-scrollbars", "--remote-debugging-port=0"]
-        words += [f"--user-data-dir={folder}", "about:blank"]
-        quiet = subprocess.DEVNULL
-        process = subprocess.Popen(words, stdout=quiet, stderr=quiet)  # noqa: S603 - our own words
-        try:
-            with connect(_page_of(Path(folder)), max_size=None, open_timeout=60) as connection:
-                yield Page(connection)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _page_of(folder: Path) -> str:
-    """Return the address of the page of a browser that keeps itself in a folder."""
-    file = folder / "DevToolsActivePort"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (file.exists() and file.read_text()):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the browser did not start")
-        time.sleep(0.2)
-    port = file.read_text().split()[0]
-    listed = httpx.get(f"http://127.0.0.1:{port}/json", timeout=60).json()
-    return next(str(one["webSocketDebuggerUrl"]) for one in listed if one["type"] == "page")
-
-
-def _around(page: Page, selector: str) -> dict[str, float]:
-    """Return the rectangle around all elements of a kind."""
-    boxes = page.value(
-        f"[...document.querySelectorAll('{selector}')].map(one => one.getBoundingClientRect())"
-        ".map(box => [box.left, box.top, box.right, box.bottom])"
-    )
-    left, top = (min(box[side] for box in boxes) - MARGIN for side in (0, 1))
-    right, bottom = (max(box[side] for box in boxes) + MARGIN for side in (2, 3))
-    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
-
-
-def take_graph(page: Page, settings: Settings, run_id: str) -> None:
-    """Take the graph of a run."""
-    remembered = {f"{DAG}/open-groups": GROUPS, "default_dag_view": "graph"}
-    page.open(f"{settings.airflow_url}/dags/{DAG}/runs/{run_id}", (2600, 900), remembered)
-    nodes = f"[...document.querySelectorAll('{NODES}')]"
-    page.wait(f"{nodes}.some(one => one.innerText.includes('{LAST_TASK}'))")
-    page.take("graph.png", _around(page, NODES))
+TRAINING = "attributes.status = 'FINISHED' and tags.`ratchet.kind` = 'training'"
+CURVE = "pictures/precision_recall.png"
+WINDOW = (1300, 826)
+NO_ASSISTANT = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True}
+"""MLflow opens its assistant for whoever comes for the first time."""
 
 
 def main() -> int:
-    """Take it of the newest run that trained."""
-    settings = read_settings()
-    airflow = Airflow(settings.airflow_url)
+    """Take them of the newest run that trained."""
+    settings = read_settings(with_stack())
+    run_id = trained(Airflow(settings.airflow_url))
+    if not run_id:
+        sys.stderr.write("No run has trained here: `make demo`, then `make up` with its home.\n")
+        return 1
+    rooms.PICTURE.write_text(rooms.drawn())
+    with browser() as page:
+        for name, take in screenshots(settings, run_id).items():
+            take(page, PICTURES / name)
+            sys.stdout.write(f"docs/pictures/{name}\n")
+    return 0
+
+
+def trained(airflow: Airflow) -> str:
+    """Return the newest run of the Dag that came to serve a champion; empty if there is none."""
     for run_id in airflow.run_ids(DAG):
         ended = {task.name: task.state for task in airflow.tasks(DAG, run_id)}
         if ended.get("serve") == "success":
-            with browser() as page:
-                take_graph(page, settings, run_id)
-            return 0
-    sys.stderr.write("No run has trained here: `make demo`, then `make up` with its home.\n")
-    return 1
+            return run_id
+    return ""
+
+
+def screenshots(settings: Settings, run_id: str) -> dict[str, Callable[[Page, Path], None]]:
+    """Return how each picture is taken, by its name."""
+    dag = f"{settings.airflow_url}/dags/{DAG}"
+    run = _mlflow_run(settings)
+    groups = {f"{DAG}/open-groups": GROUPS}
+    graph = View(f"{dag}/runs/{run_id}", (2600, 900), 2, groups | {"default_dag_view": "graph"})
+    grid = View(dag, (836, 760), remembered=groups | {"default_dag_view": "grid"})
+    endpoint = View(f"{settings.serving_url}/docs", (1200, 800))
+    as_training = "workflowType=machine_learning"
+    return {
+        "graph.png": lambda page, file: _take_nodes(page, graph, file),
+        "grid.png": lambda page, file: _take_grid(page, grid, file),
+        "run.png": lambda page, file: _take(
+            page,
+            View(f"{run}?{as_training}", WINDOW, remembered=NO_ASSISTANT),
+            f"{_TEXT}.includes('Metrics (')",
+            file,
+        ),
+        "mlflow.png": lambda page, file: _take(
+            page,
+            View(f"{run}/artifacts/{quote(CURVE)}?{as_training}", (1300, 600), 1, NO_ASSISTANT),
+            "[...document.images].some(one => one.naturalWidth > 300)",
+            file,
+        ),
+        "endpoint.png": lambda page, file: _take(
+            page, endpoint, f"{_TEXT}.includes('infer')", file
+        ),
+    }
+
+
+_TEXT = "document.body.innerText"
+
+
+def _take(page: Page, view: View, there: str, file: Path) -> None:
+    """Take a whole window, once an expression is true in it."""
+    page.open(view)
+    page.wait(there)
+    page.take(file)
+
+
+def _take_grid(page: Page, view: View, file: Path) -> None:
+    """Take the grid of runs, without the details beside it."""
+    page.open(view)
+    page.wait(f"{_TEXT}.includes('{LAST_TASK}')")
+    page.press('[aria-label="Collapse Details Panel"]')
+    page.take(file)
+
+
+def _take_nodes(page: Page, view: View, file: Path) -> None:
+    """Take a graph as far as it reaches."""
+    page.open(view)
+    nodes = f"[...document.querySelectorAll('{NODES}')]"
+    page.wait(f"{nodes}.some(one => one.innerText.includes('{LAST_TASK}'))")
+    page.take(file, page.around(NODES))
+
+
+def _mlflow_run(settings: Settings) -> str:
+    """Return the address of the newest training in MLflow."""
+    api = f"{settings.registry_url}/api/2.0/mlflow"
+    named = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": DAG}, timeout=60)
+    experiment = named.raise_for_status().json()["experiment"]["experiment_id"]
+    asked = {"experiment_ids": [experiment], "filter": TRAINING, "max_results": 1}
+    found = httpx.post(f"{api}/runs/search", json=asked, timeout=60).raise_for_status().json()
+    run = found["runs"][0]["info"]["run_id"]
+    return f"{settings.registry_url}/#/experiments/{experiment}/runs/{run}"
 
 
 if __name__ == "__main__":

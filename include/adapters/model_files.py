@@ -44,7 +44,7 @@ _SIP_BYTES = 1 << 12  # zlib makes 4 MiB of them at most
 _LARGEST_DICTIONARY = 256 << 20
 _MEND = (
     "save the fitted classifier alone, with joblib.dump or pickle.dump in a protocol from 3 on, "
-    "the versions of requirements.txt and the classes that docs/architecture.md lists under "
+    "the versions of requirements.txt and the classes that docs/specs.md lists under "
     '"What a spec may name"'
 )
 

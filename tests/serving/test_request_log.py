@@ -21,7 +21,7 @@ from tests.serving.conftest import Open
 from tests.serving.processes import until
 from tests.serving.test_metrics import at, read
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp()
 ROWS = np.array([[1.5, 2.5, 3.5], [-1.0, np.nan, 1.0]], np.float32)
 GIVEN = np.array([0.2, 0.7])
