@@ -6,7 +6,7 @@ names a make target or a variable that nothing reads, when a documented target o
 named nowhere, or when a table of a reference differs from the specs, the estimators that they
 may name, the server's defaults or Airflow's options; when a path is named that is not there, or a
 command or a check of the gate has no row; when the index lacks a page, or every page a sentence
-that a person may meet.
+that a person may meet; when an example is not taken by the program that it is for.
 """
 
 import ast
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from docs.examples import example_problems
 from docs.paths import Tree, path_problems
 from docs.sentences import unexplained
 from include.cli.command_line import EXAMPLES
@@ -58,6 +59,7 @@ def main() -> int:
     problems = [
         *(sentence for path, text in texts.items() for sentence in broken_links(path, text)),
         *named_path_problems(texts),
+        *example_problem_sentences(texts),
         *target_problems(texts),
         *command_problems(texts),
         *check_problems(texts[GATE_PAGE]),
@@ -95,6 +97,14 @@ def named_path_problems(texts: dict[Path, str]) -> Iterator[str]:
         if not name.startswith(HISTORY):
             for problem in path_problems(text, Tree(PROJECT), MAPS.get(name, ())):
                 yield f"{name}: {problem}"
+
+
+def example_problem_sentences(texts: dict[Path, str]) -> Iterator[str]:
+    """Yield a sentence for each example of today that its program does not take."""
+    for path, text in texts.items():
+        if not _name(path).startswith(HISTORY):
+            for problem in example_problems(text):
+                yield f"{_name(path)}: {problem}"
 
 
 def command_problems(texts: dict[Path, str]) -> Iterator[str]:
@@ -149,7 +159,7 @@ def default_problems(text: str) -> Iterator[str]:
     A default is the text beside the variable in the call that reads it; where that is worked out,
     the table says it in words.
     """
-    listed = dict(_ROW.findall(_section(text, "Settings")))
+    listed = dict(_ROW.findall(_section(text, "Variables")))
     for name, default in _defaults(SERVER_SETTINGS):
         if f"`{default}`" != (shown := listed.get(name, "nothing").strip()):
             yield f"{_name(SETTINGS_PAGE)}: the default of {name} is `{default}`, not {shown}"

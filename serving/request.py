@@ -27,19 +27,19 @@ Value = float | str | None
 
 def main(arguments: list[str] | None = None) -> int:
     """Send the row that the arguments ask for and return the exit code."""
-    options = _options(arguments)
-    root = f"{options.url.rstrip('/')}/v2/models/{urllib.parse.quote(options.model, safe='')}"
+    given = options(arguments)
+    root = f"{given.url.rstrip('/')}/v2/models/{urllib.parse.quote(given.model, safe='')}"
     try:
-        metadata = _ask(root, options.key)
-        row = _example(metadata) if options.row is None else parsed(metadata, options.row)
+        metadata = _ask(root, given.key)
+        row = _example(metadata) if given.row is None else parsed(metadata, given.row)
         inputs = metadata["inputs"]
         if any(isinstance(value, str) for value in row):
             inputs = by_name(metadata, row)
-        answer = _ask(f"{root}/infer", options.key, body(inputs, row))
+        answer = _ask(f"{root}/infer", given.key, body(inputs, row))
     except (OSError, ValueError, csv.Error) as error:
-        sys.stderr.write(f"{_sentence(error, options.url)}\n")
+        sys.stderr.write(f"{_sentence(error, given.url)}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(answer) if options.json else line(answer)}\n")
+    sys.stdout.write(f"{json.dumps(answer) if given.json else line(answer)}\n")
     return 0
 
 
@@ -88,7 +88,8 @@ def line(answer: dict[str, Any]) -> str:
     )
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
+def options(arguments: list[str] | None) -> argparse.Namespace:
+    """Parse the arguments; None takes those of the process."""
     parser = argparse.ArgumentParser(description="Send one row to a served model.")
     parser.add_argument("--model", required=True, help="the model's name")
     parser.add_argument("--url", default="http://127.0.0.1:8090", help="where the server answers")

@@ -32,7 +32,7 @@ _SPEC = "the name of a spec, without `.toml`"
 
 def main() -> int:
     """Run the command of the arguments; return the exit code: 0, or 1 after an error message."""
-    parser = _parser()
+    parser = command_parser()
     arguments = parsed(parser, sys.argv[1:])
     try:
         settings = read_settings(with_stack())
@@ -82,7 +82,8 @@ def _say(stream: TextIO, words: str) -> None:
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-def _parser() -> CommandParser:
+def command_parser() -> CommandParser:
+    """Return the parser of all commands."""
     parser = CommandParser(prog="./ratchet", description=__doc__)
     parser.add_argument("--version", action="version", version=f"Ratchet {VERSION}")
     # What a command does not say of itself: it needs every place, and looks something up.

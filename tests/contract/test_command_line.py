@@ -14,7 +14,7 @@ from include.cli.command_line import EXAMPLES, commands_of, parsed
 from include.settings import PROJECT
 from tests.contract.bank import SPEC, bank_at, deliver, ratchet
 
-COMMANDS = commands_of(command._parser())
+COMMANDS = commands_of(command.command_parser())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -22,7 +22,7 @@ def test_each_command_has_examples_that_can_be_parsed(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its help ends with them, so that nobody has to put a first line together."""
-    parser = command._parser()
+    parser = command.command_parser()
     with pytest.raises(SystemExit) as left:
         parser.parse_args([name, "--help"])
     assert left.value.code == 0

@@ -295,6 +295,6 @@ def test_who_does_not_hear_is_ended(tmp_path: Path) -> None:
 
 def test_a_command_that_says_nothing_of_itself_is_held_to_everything() -> None:
     """Whoever adds a command cannot forget it: it needs every place, and has an end."""
-    parser = command._parser()
+    parser = command.command_parser()
     assert parser.get_default("needs") == EVERYTHING
     assert parser.get_default("may_take_long") is False
