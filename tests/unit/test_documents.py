@@ -84,3 +84,23 @@ def test_a_check_of_the_gate_has_a_row() -> None:
     missing = list(check.check_problems("## The checks of the gate\n\n| `size_mib` | small |"))
     assert any("champion_f1" in problem for problem in missing)
     assert not any("size_mib" in problem for problem in missing)
+
+
+def test_a_page_stands_in_the_index() -> None:
+    """Whoever looks for something finds every page from there."""
+    texts = {check.COMMANDS: "", check.CONTAINERS: "", check.INDEX: ""}
+    listed = "[Commands](commands.md), [in containers](containers.md#what-runs)"
+    assert list(check.index_problems("[Commands](commands.md)", texts)) == [
+        "docs/README.md: containers.md is not listed"
+    ]
+    assert list(check.index_problems(f"{listed}, [containers](containers.md)", texts)) == []
+
+
+def test_a_sentence_about_making_is_no_target() -> None:
+    """`make` is looked for where somebody is told to run it."""
+    known = {check.COMMANDS: "`make up`"}
+    said = check.target_problems(
+        known | {check.CONTAINERS: "`make gone`, `it does not make a day`"}
+    )
+    ours = [problem for problem in said if problem.startswith("docs/containers.md")]
+    assert ours == ["docs/containers.md: `make gone` is no target of the Makefile"]
