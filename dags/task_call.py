@@ -36,7 +36,9 @@ from include.errors import (
     DeliveryRefusedError,
     GivenBackError,
     ModelRefusedError,
+    NothingToDoError,
     RaceResultsMissingError,
+    RatchetError,
     RollBackError,
     SpecError,
     TableRefusedError,
@@ -88,38 +90,43 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
     Arguments are the JSON values of earlier results; they are converted to the records that the
     step's annotations name. NothingToDoError skips the task.
     """
-    from pydantic import validate_call
-
-    from include.cli.deadline import answering
-    from include.context.full_disk import room_required
-    from include.context.places import Need, places
-    from include.context.step_context import step_context
-    from include.errors import NothingToDoError
-    from include.records.packing import pack
-
     task_instance = get_current_context()["ti"]
-    started = time.time()
+    inside = {"from": time.time()}
     try:
+        # What cannot be imported, as in the middle of an upgrade, is a reason like any other.
         with words_kept():
-            spec = spec_of_run(Path(spec_path), task_instance)
-            context = step_context(spec, reachable(spec, read_settings()))
-            # Before a file is claimed, and once the first version is registered.
-            asked = task_instance.task_id in {FIRST, "score"}
-            if asked and (owner := context.registry.owner_if_told()):
-                remember(spec.model, owner)
-            checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
-            started = time.time()
-            registry = places([Need.REGISTRY], spec, context.settings)
-            with (
-                room_required(spec, context.settings),
-                answering(registry, context.settings.patience),
-            ):
-                return pack(checked(context, *arguments))
+            return _result(step_name, Path(spec_path), arguments, inside)
     except NothingToDoError as error:
         task_instance.xcom_push("skipped_because", str(error))
         raise AirflowSkipException(str(error)) from error
     finally:
-        task_instance.xcom_push("inside", {"from": started, "to": time.time()})
+        task_instance.xcom_push("inside", inside | {"to": time.time()})
+
+
+def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, float]) -> Any:
+    """Run a step; `inside` gets the time at which the step itself began."""
+    from pydantic import validate_call
+
+    from include.cli.deadline import answering
+    from include.context.denied_access import access_required
+    from include.context.full_disk import room_required
+    from include.context.places import Need, places
+    from include.context.step_context import step_context
+    from include.records.packing import pack
+
+    task_instance = get_current_context()["ti"]
+    spec = spec_of_run(spec_path, task_instance)
+    settings = reachable(spec, read_settings())
+    with room_required(spec, settings), access_required(spec, settings):
+        context = step_context(spec, settings)
+        # Before a file is claimed, and once the first version is registered.
+        asked = task_instance.task_id in {FIRST, "score"}
+        if asked and (owner := context.registry.owner_if_told()):
+            remember(spec.model, owner)
+        checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
+        inside["from"] = time.time()
+        with answering(places([Need.REGISTRY], spec, settings), settings.patience):
+            return pack(checked(context, *arguments))
 
 
 @contextmanager
@@ -128,7 +135,6 @@ def words_kept() -> Iterator[None]:
 
     Airflow deletes the XComs of a failed try, so its warnings are passed on to the next try.
     """
-    from include.errors import NothingToDoError, RatchetError
     from include.text.showable import showable_values
 
     context = get_current_context()

@@ -12,6 +12,14 @@ def reason_of(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def causes(error: BaseException) -> list[BaseException]:
+    """Return an exception, its cause or context, the cause of that, and so on."""
+    found = [error]
+    while (reason := found[-1].__cause__ or found[-1].__context__) is not None:
+        found.append(reason)
+    return found
+
+
 class RatchetError(Exception):
     """The root of everything Ratchet raises on purpose."""
 
@@ -117,6 +125,10 @@ class AwayError(RatchetError):
 
 class FullDiskError(RatchetError):
     """No space is left on a disk; the message says where."""
+
+
+class DeniedError(RatchetError):
+    """The system does not let this user use a file or folder; the message names both."""
 
 
 class GivenBackError(RatchetError):

@@ -1,5 +1,6 @@
 """Ask components whether they work, at the addresses that their state names."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from include.context.running_stack import since_boot
 from stack.state import ComponentState
 
 _SECONDS = 5.0
@@ -54,4 +56,5 @@ def _reported(component: ComponentState, report: dict[str, Any]) -> bool:
     beat = part.get(f"latest_{component.part}_heartbeat")
     if part.get("status") != "healthy" or not beat:
         return False
-    return datetime.fromisoformat(beat).timestamp() >= component.started
+    age = since_boot() - component.started
+    return datetime.fromisoformat(beat).timestamp() >= time.time() - age

@@ -31,7 +31,7 @@ class ComponentState:
     pid: int
     """Leader of its process group; 0 when there is none."""
     started: float
-    """Seconds since the epoch, of the present process."""
+    """When its present process was started, in seconds since boot, by a clock that nobody sets."""
     restarts: int
     exit_code: int | None
     """Of the last process that ended; negative is the signal that ended it."""
@@ -51,7 +51,7 @@ class StackState:
     phase: Phase
     supervisor: int
     created: float
-    """When the supervisor was started, as the system tells it: a pid alone may be another's."""
+    """When the supervisor was started, in seconds since boot: a pid alone may be another's."""
     urls: dict[str, str]
     components: tuple[ComponentState, ...]
     settings: dict[str, str] = field(default_factory=dict)

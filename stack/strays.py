@@ -20,19 +20,40 @@ def strays(settings: Settings) -> Iterator[str]:
     """Yield a sentence for the landing place itself and for each folder there of no spec."""
     if "://" in settings.landing:
         return
-    root, specs = Path(settings.landing), sorted(settings.specs.glob("*.toml"))
-    if lying := _files(root):
+    root, specs = Path(settings.landing), _specs(settings)
+    if lying := files_in(root):
         yield (
             f"{root} itself holds {lying}, and nothing is taken from there: move files into the "
             "folder of their spec."
         )
-    known = {Path(_landing(settings, spec)) for spec in specs}
+    known = set(landing_places(settings).values())
     for folder in _folders(root):
-        if folder not in known and (lying := _files(folder)):
+        if folder not in known and (lying := files_in(folder)):
             near = get_close_matches(folder.name, [spec.stem for spec in specs], 1)
             end = f"; did you mean {near[0]}?" if near else "."
             name = _shown(folder.name)
             yield f"{root}/{name} holds {lying}, and there is no spec {name}{end}"
+
+
+def unreadable(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each landing place of a spec that this user may not use."""
+    for spec, place in landing_places(settings).items():
+        if place.exists() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            yield (
+                f"{place}, where files of {spec} land, may not be read and written by this user: "
+                "no file is taken from there. Give it to the user who runs the stack (chown, "
+                "chmod), or mount it writable."
+            )
+
+
+def landing_places(settings: Settings) -> dict[str, Path]:
+    """Return the landing folder of each spec by the spec's name; a bucket is left out."""
+    places = {spec.stem: _landing(settings, spec) for spec in _specs(settings)}
+    return {name: Path(place) for name, place in places.items() if "://" not in place}
+
+
+def _specs(settings: Settings) -> list[Path]:
+    return sorted(settings.specs.glob("*.toml"))
 
 
 def _landing(settings: Settings, spec: Path) -> str:
@@ -48,7 +69,7 @@ def _folders(place: Path) -> list[Path]:
     return [Path(one.path) for one in _entries(place) if one.is_dir()]
 
 
-def _files(place: Path) -> str:
+def files_in(place: Path) -> str:
     """Tell the files that lie there in a few words; empty where none does."""
     names = [_shown(one.name) for one in _entries(place) if one.is_file()]
     more = len(names) - _MOST
@@ -64,6 +85,6 @@ def _entries(place: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(place) as found:
             seen = [one for one in found if not one.name.startswith(".")]
-    except OSError:  # it is gone, or not ours to read
+    except OSError:  # it is gone, or is told as unreadable
         return []
     return sorted(seen, key=lambda item: item.name)

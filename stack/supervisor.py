@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from include.context.running_stack import began, since_boot
 from stack.components import Component, Health
 from stack.own_log import OwnLog, Patient
 from stack.processes import marks, signal_group, start_group, sweep
@@ -64,6 +65,7 @@ class _Child:
     state: str = "waiting"
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    """In seconds since boot."""
     due: float = 0.0
     """When it may be started, on the monotonic clock."""
     backoff: float = 1.0
@@ -167,7 +169,7 @@ class Supervisor:
             _say(f"{name} cannot be started: {error.strerror}")
             self._after_death(child, 127)
         else:
-            child.state, child.started = "running", time.time()
+            child.state, child.started = "running", since_boot()
             _say(f"{name} started, pid {child.process.pid}")
         self._write()
 
@@ -207,7 +209,7 @@ class Supervisor:
         _say(f"{child.component.name} ended with {code}: {child.state}")
 
     def _schedule(self, child: _Child) -> None:
-        if time.time() - child.started > _STABLE_SECONDS:
+        if since_boot() - child.started > _STABLE_SECONDS:
             child.backoff = 1.0
         child.due = time.monotonic() + child.backoff
         child.backoff = min(child.backoff * 2, _LONGEST_BACKOFF_SECONDS)
@@ -256,7 +258,7 @@ class Supervisor:
         this = psutil.Process()
         states = tuple(map(_state, self._children.values()))
         urls, settings = self._plan.urls, _settings(self._plan)
-        state = StackState(self._phase, this.pid, this.create_time(), urls, states, settings)
+        state = StackState(self._phase, this.pid, began(this), urls, states, settings)
         self._state_file.write(lambda: write_state(self._plan.home, state))
 
 

@@ -7,7 +7,6 @@ something gives the exit code; the sentences of all are shown.
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -15,12 +14,14 @@ from pathlib import Path
 
 import psutil
 
+from include.context.running_stack import began, since_boot
 from include.settings import Settings
 from stack.artifacts import altered
 from stack.broken_specs import broken_specs
+from stack.paused_dags import held_up
 from stack.processes import Marked
 from stack.state import ComponentState, StackState, logs_of
-from stack.strays import strays
+from stack.strays import strays, unreadable
 from stack.views import Row
 
 _SERVING, _MLFLOW = "serving", "mlflow"
@@ -85,9 +86,9 @@ def reason_of(component: ComponentState) -> str:
 
 def _orphans(seen: Seen) -> Iterator[str]:
     """Tell of processes that are older than the supervisor, or have none."""
-    began = seen.state.created if seen.state else float("inf")
+    first = seen.state.created if seen.state else float("inf")
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    left = [one for one in seen.marked if _started(one) < began and one.process.pid not in spared]
+    left = [one for one in seen.marked if _started(one) < first and one.process.pid not in spared]
     if left and seen.state:
         pids = ", ".join(str(one.process.pid) for one in left)
         yield f"{_count(left)} left of an earlier stack (pid {pids}): `kill` what that names."
@@ -165,8 +166,18 @@ def _stray(seen: Seen) -> Iterator[str]:
     yield from strays(seen.settings) if _up(seen) else ()
 
 
+def _unreadable(seen: Seen) -> Iterator[str]:
+    """Tell of landing places that nobody can take a file from."""
+    yield from unreadable(seen.settings) if _up(seen) else ()
+
+
+def _held_up(seen: Seen) -> Iterator[str]:
+    """Tell of what waits for a paused Dag, as far as Airflow answers."""
+    yield from held_up(seen.settings) if _up(seen) else ()
+
+
 def _restarts(component: ComponentState) -> bool:
-    recent = component.restarts > 0 and time.time() - component.started < _SETTLED_SECONDS
+    recent = component.restarts > 0 and since_boot() - component.started < _SETTLED_SECONDS
     return component.state == "restarting" or recent
 
 
@@ -185,7 +196,7 @@ def _works(seen: Seen, component: ComponentState) -> bool:
 
 def _started(mark: Marked) -> float:
     try:
-        return float(mark.process.create_time())
+        return began(mark.process)
     except psutil.Error:  # it has ended meanwhile
         return float("inf")
 
@@ -200,4 +211,6 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.NEEDS_A_PERSON, _altered),
     (Code.NEEDS_A_PERSON, _broken),
     (Code.NEEDS_A_PERSON, _stray),
+    (Code.NEEDS_A_PERSON, _unreadable),
+    (Code.NEEDS_A_PERSON, _held_up),
 )

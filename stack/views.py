@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from include.context.running_stack import since_boot
 from stack.client import Progress, components_of
 from stack.health import healthy
 from stack.processes import marked, memory
@@ -42,7 +43,7 @@ def rows_of(home: Path, state: StackState) -> list[Row]:
     for one in marked(home):
         sizes.setdefault(one.component, []).append(memory(one.process))
     words = components_of(state, healthy(state.components))
-    now = time.time()
+    now = since_boot()
     entries = [
         (one.name, words[one.name], one.pid, one.started, one.restarts)
         for one in state.components

@@ -11,6 +11,7 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Generic, TypeVar
 
+from include.adapters.dag_switch import DagSwitch
 from include.adapters.endpoint import CHAMPION, ReplicaState, Wanted
 from include.adapters.registry import Artifacts, RegistryWatch
 from include.context import running_stack
@@ -214,6 +215,24 @@ def _landing(context: StepContext) -> Iterator[_Line]:
         f"(./ratchet quarantine {context.spec.name})",
         is_finding=False,
     )
+    yield from _switch(context, seen.waiting + seen.claimed)
+
+
+def _switch(context: StepContext, waiting: int) -> Iterator[_Line]:
+    """Tell of a paused Dag; it is wrong only where files wait for it."""
+    is_paused = DagSwitch(context.settings.airflow_url, context.spec.name).is_paused()
+    if is_paused:
+        yield _Line(
+            f"the Dag {context.spec.name} is paused in Airflow, and {waiting} files wait for it: "
+            f"switch it on, beside its title at {context.settings.airflow_url}/dags/"
+            f"{context.spec.name}",
+            is_finding=waiting > 0,
+        )
+    elif is_paused is None:
+        yield _Line(
+            f"Airflow at {context.settings.airflow_url} does not say whether the Dag is paused",
+            is_finding=False,
+        )
 
 
 def _models(context: StepContext) -> _Models:

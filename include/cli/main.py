@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from include.cli import completion
 from include.cli.command_line import CommandParser, parsed, share, steps_back, whole_number, words
 from include.cli.deadline import within
+from include.context.denied_access import access_required
 from include.context.full_disk import room_required
 from include.context.places import EVERYTHING, Need, ask_neighbours_directly, places
 from include.context.running_stack import with_stack
@@ -69,6 +70,7 @@ def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
     may_take_long = arguments.may_take_long
     with (
         room_required(spec, settings),
+        access_required(spec, settings),
         within(needed, settings.patience, may_take_long=may_take_long),
     ):
         for line in arguments.do(spec, settings, arguments):

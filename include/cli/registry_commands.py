@@ -108,7 +108,10 @@ def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[st
         yield f"{model} belongs to the spec {name} already"
         return
     yield f"{model} belongs to the spec {name} now; before, to {before}"
-    yield f"{before}.toml is refused from its next run on: remove it, or give it another model"
+    yield (
+        f"{before}.toml is refused from now on, and a run of it that is under way promotes nothing "
+        "more: remove the file, or give it another model"
+    )
     yield (
         "table, archive, landing place and experiment stay with a spec: to go on with the rows of "
         f"{before}, move {context.settings.lake_url}/{before} to "

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from include.errors import FullDiskError
+from include.errors import FullDiskError, causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
 
@@ -25,8 +25,8 @@ def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
 
     Returns, so that the caller can raise its own error, when no disk is full.
     """
-    numbers = {one.errno for one in _causes(error) if isinstance(one, OSError)}
-    is_system = any(isinstance(one, OSError) for one in _causes(error))
+    numbers = {one.errno for one in causes(error) if isinstance(one, OSError)}
+    is_system = any(isinstance(one, OSError) for one in causes(error))
     if not _NONE_LEFT & numbers and numbers - {None}:
         return  # the system gave another reason
     stated = [settings.landing_url(spec.name, spec.landing or None), settings.lake_url]
@@ -65,16 +65,9 @@ def _full(folders: Iterable[Path]) -> list[str]:
 
 
 def _named(error: BaseException) -> str:
-    names = (one.filename for one in _causes(error) if isinstance(one, OSError) and one.filename)
+    names = (one.filename for one in causes(error) if isinstance(one, OSError) and one.filename)
     return str(next(names, "this command's files (its owner's share may be used up)"))
 
 
 def _is_foreign(error: BaseException) -> bool:
     return not type(error).__module__.startswith(("include", "builtins"))
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    causes = [error]
-    while (reason := causes[-1].__cause__ or causes[-1].__context__) is not None:
-        causes.append(reason)
-    return causes

@@ -5,7 +5,7 @@ up but cannot reach its own database does not count as one that responds.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from include.context import running_stack
+from include.errors import causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
 from include.store import bucket_problem
@@ -69,7 +70,7 @@ class Place:
         try:
             return self.ask(seconds)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is a problem
-            late = any(isinstance(one, TimeoutError) for one in _causes(error))
+            late = any(isinstance(one, TimeoutError) for one in causes(error))
             return _no_answer(seconds) if late else plain(error)
 
 
@@ -91,13 +92,13 @@ def ask_neighbours_directly(host: str) -> None:
 
 def plain(error: BaseException) -> str:
     """Return the operating system's message for an OSError, otherwise the exception's message."""
-    words = (one.strerror for one in _causes(error) if isinstance(one, OSError) and one.strerror)
+    words = (one.strerror for one in causes(error) if isinstance(one, OSError) and one.strerror)
     return next(words, str(error) or type(error).__name__)
 
 
 def said_by_a_library(error: BaseException) -> str:
     """Return the message of an error that a client library raised; empty for any other error."""
-    named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
+    named = {type(one).__module__.partition(".")[0] for one in causes(error)}
     if named & _HTTP_CLIENTS:  # whose words are addresses, options and classes
         return "an answer did not come in time, or broke off"
     return str(error).partition("\n")[0] if named & _LIBRARIES else ""
@@ -105,16 +106,8 @@ def said_by_a_library(error: BaseException) -> str:
 
 def is_about_a_server(error: BaseException) -> bool:
     """Return whether an error came from a request to MLflow, whichever library raised it."""
-    named = {type(one).__module__.partition(".")[0] for one in _causes(error)}
+    named = {type(one).__module__.partition(".")[0] for one in causes(error)}
     return bool(named & (_HTTP_CLIENTS | {"mlflow"}))
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, its cause or context, the cause of that, and so on."""
-    reason: BaseException | None = error
-    while reason is not None:
-        yield reason
-        reason = reason.__cause__ or reason.__context__
 
 
 def _place(need: Need, spec: Spec, settings: Settings) -> Place:

@@ -6,6 +6,7 @@ its lake elsewhere, does not have to repeat that for every command.
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,17 +16,34 @@ import psutil
 
 from include.settings import home_of
 
+_TICK_SECONDS = 0.02
+"""The system notes when a process began in hundredths of a second."""
+
 
 def state_file(home: Path) -> Path:
     """Return the file in which the supervisor of a home records the state of its stack."""
     return home / "stack" / "state.json"
 
 
+def since_boot() -> float:
+    """Return the seconds since this machine was started, which no setting of its clock changes."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def began(process: psutil.Process) -> float:
+    """Return when a process was started, in seconds since boot.
+
+    psutil adds the time of the boot, which moves with the clock: one that was set by an hour, or
+    only drifts, would make another process of the same one.
+    """
+    return round(float(process.create_time() - psutil.boot_time()), 2)
+
+
 def lives(pid: int, created: float) -> bool:
-    """Return whether process `pid`, started at `created` (seconds since 1970), still runs."""
+    """Return whether process `pid`, started `created` seconds after boot, still runs."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        same = process.create_time() == created
+        same = abs(began(process) - created) < _TICK_SECONDS
         return bool(same and process.status() != psutil.STATUS_ZOMBIE)
     return False
 

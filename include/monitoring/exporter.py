@@ -21,6 +21,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from include.adapters import lake as lakes
+from include.adapters.dag_switch import DagSwitch
 from include.adapters.registry import Artifacts, RegistryWatch, ask_once
 from include.context.intake_context import intake_context
 from include.context.places import said_by_a_library
@@ -62,9 +63,16 @@ class Watch(Generic[R]):
     """A thread that reads one source again and again, and the last reading."""
 
     def __init__(
-        self, spec: str, source: str, look: Callable[[], R], clock: Callable[[], float] = time.time
+        self,
+        spec: str,
+        source: str,
+        look: Callable[[], R],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`look` reads the source; when it raises anything, the source counts as down."""
+        """`look` reads the source; when it raises anything, the source counts as down.
+
+        `clock` returns seconds and is never set; the time of the day is only shown.
+        """
         self.pause_seconds = PAUSE_SECONDS
         self._title = f"{source} of {spec}"
         self._source = source
@@ -72,6 +80,7 @@ class Watch(Generic[R]):
         self._clock = clock
         self._ended = threading.Event()
         self._at: float | None = None
+        self._read_at: float | None = None
         self._problem = ""
         self.reading: R | None = None
 
@@ -96,16 +105,16 @@ class Watch(Generic[R]):
             return
         if self._problem:
             log.warning("the %s is read again", self._title)
-        self._problem, self._at = "", self._clock()
+        self._problem, self._at, self._read_at = "", self._clock(), time.time()
 
     def seen(self) -> LookedAt:
         """Return whether the source is up, and when it was read last."""
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
-        return LookedAt(self._source, fresh and not self._problem, self._at)
+        return LookedAt(self._source, fresh and not self._problem, self._read_at)
 
     def read_at(self) -> float | None:
         """Return the time of the last successful reading in seconds since 1970; None before."""
-        return self._at
+        return self._read_at
 
     def _run(self) -> None:
         while not self._ended.is_set():
@@ -130,7 +139,7 @@ class ArtifactWatch(Watch[ArtifactsReading]):
         self,
         spec: Spec,
         look: Callable[[], ArtifactsReading],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`look` reads and checks the files of `spec`'s model; `clock` returns seconds."""
         super().__init__(spec.name, "artifacts", look, clock)
@@ -152,23 +161,24 @@ class ArtifactWatch(Watch[ArtifactsReading]):
 
 @dataclass(frozen=True)
 class Watched:
-    """The watches of one spec: landing place, lake, registry, and the artifact files."""
+    """The watches of one spec: landing place, lake, registry, artifact files, switch of the Dag."""
 
     spec: Spec
     landing: Watch[LandingReading]
     lake: Watch[LakeReading]
     registry: Watch[RegistryReading]
     artifacts: ArtifactWatch
+    switch: Watch[bool | None]
 
     def start(self) -> "Watched":
         """Start all watches; return this object."""
-        for watch in (self.landing, self.lake, self.registry, self.artifacts):
+        for watch in (self.landing, self.lake, self.registry, self.artifacts, self.switch):
             watch.start()
         return self
 
     def end(self) -> None:
         """Stop all watches."""
-        for watch in (self.landing, self.lake, self.registry, self.artifacts):
+        for watch in (self.landing, self.lake, self.registry, self.artifacts, self.switch):
             watch.end()
 
     def state(self) -> State:
@@ -183,6 +193,7 @@ class Watched:
             self.registry.reading,
             self.artifacts.reading,
             self.artifacts.read_at(),
+            self.switch.reading,
         )
 
 
@@ -197,6 +208,7 @@ def watched(spec: Spec, settings: Settings) -> Watched:
         Watch(spec.name, "lake", lakes.LakeWatch(context.lake).look),
         Watch(spec.name, "registry", registry.look),
         ArtifactWatch(spec, artifacts.check),
+        Watch(spec.name, "switch", DagSwitch(settings.airflow_url, spec.name).is_paused),
     )
 
 

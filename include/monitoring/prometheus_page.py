@@ -54,11 +54,14 @@ class State:
     artifacts: ArtifactsReading | None = None
     artifacts_read: float | None = None
     """Time of the last complete reading of the artifact files in seconds since 1970."""
+    is_paused: bool | None = None
+    """Whether the spec's Dag is paused; None when Airflow does not tell."""
 
 
 def page(states: Sequence[State]) -> Iterator[Metric]:
     """Yield every metric family, also those without samples: a scrape shows their name and help."""
     yield from _sources(states)
+    yield from _switches(states)
     yield from _landing([(one.spec, one.landing) for one in states if one.landing])
     yield from _lake([(one.spec, one.lake) for one in states if one.lake])
     yield from _runs([(one.spec, one.registry.runs) for one in states if one.registry])
@@ -76,6 +79,14 @@ def _sources(states: Sequence[State]) -> Iterator[Metric]:
             up.add_metric((state.spec, seen.source), seen.up)
             _add(at, (state.spec, seen.source), seen.at)
     yield from (up, at)
+
+
+def _switches(states: Sequence[State]) -> Iterator[Metric]:
+    paused = _gauge("ratchet_dag_paused", "Whether the Dag is paused, where Airflow tells.")
+    for state in states:
+        if state.is_paused is not None:
+            paused.add_metric((state.spec,), state.is_paused)
+    yield paused
 
 
 def _landing(readings: Iterable[tuple[str, LandingReading]]) -> Iterator[Metric]:

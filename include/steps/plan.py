@@ -7,7 +7,7 @@ written again with the same values.
 import logging
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from include.adapters.registry import BATCHES
@@ -15,7 +15,7 @@ from include.context.step_context import StepContext
 from include.errors import (
     NothingToDoError,
 )
-from include.records.data import Batch, Dataset, Intake, in_words
+from include.records.data import Batch, Counts, Dataset, Intake, in_words
 from include.records.training import Form, Plan
 from include.settings import code_version
 from include.spec.contract import require_slices
@@ -77,12 +77,19 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
             f"no row has ever landed, so there is nothing to train on. {noted(taken_in)}".rstrip()
         )
     folds = spec.selection.folds
-    if min(dataset.train.values()) < folds or min(dataset.holdout.values()) < 1:
+    if more := [*_lacking("train", dataset.train, folds), *_lacking("holdout", dataset.holdout, 1)]:
         raise NothingToDoError(
             f"too few rows of a class for {folds} folds: train {in_words(dataset.train)}; "
-            f"holdout {in_words(dataset.holdout)}. Drop more labelled rows"
+            f"holdout {in_words(dataset.holdout)}. It takes at least {' and '.join(more)} rows: "
+            "drop more labelled rows"
         )
     return dataset
+
+
+def _lacking(side: str, counts: Counts, least: int) -> Iterator[str]:
+    for name, rows in counts.items():
+        if rows < least:
+            yield f"{least - rows} more {name} {side}"
 
 
 def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:

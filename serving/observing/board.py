@@ -21,8 +21,10 @@ STALE_SECONDS = 10.0
 class Board:
     """The shared folder, as one worker uses it."""
 
-    def __init__(self, folder: Path, number: int, clock: Callable[[], float] = time.time) -> None:
-        """Create the folder; `number` is this worker's, `clock` returns seconds since 1970."""
+    def __init__(
+        self, folder: Path, number: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Create the folder; `number` is this worker's, `clock` is one of the host's, never set."""
         folder.mkdir(parents=True, exist_ok=True)
         self.number = number
         self._folder = folder
@@ -52,7 +54,9 @@ class Board:
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
             said = json.loads(path.read_text())
-            is_fresh = self._clock() - said["time"] < STALE_SECONDS
+            is_fresh = (
+                0 <= self._clock() - said["time"] < STALE_SECONDS
+            )  # less than 0 before a boot
             state = said["state"] if is_fresh and _lives(said["pid"]) else None
         except (OSError, ValueError, KeyError, TypeError):
             # A file that somebody else left there is no worker.

@@ -87,9 +87,19 @@ def test_a_version_that_never_was_is_no_broken_checkpoint(filled: StepContext) -
     assert checkpoints(filled)
 
 
+def test_a_broken_entry_is_no_broken_checkpoint(filled: StepContext) -> None:
+    """A sound checkpoint stays, and the error is the reader's own."""
+    entry = max((table(filled) / "_delta_log").glob("*.json"))
+    for path in checkpoints(filled):
+        path.write_text("garbage")
+    entry.write_text('{"add": no')
+    with pytest.raises(DeltaError):
+        filled.lake.repair._table.open()
+    assert checkpoints(filled)
+
+
 def test_whoever_comes_second_reads_on_by_the_log_too(filled: StepContext) -> None:
     """What another process has set aside meanwhile is no reason to give up."""
     lake = open_store(filled.lake.url, {})
-    commits = filled.lake.repair._table.log
-    assert [checkpoints_aside.set_aside(lake, commits, None) for _ in range(2)] == [True, True]
+    assert [checkpoints_aside.set_aside(lake, None) for _ in range(2)] == [True, True]
     assert not checkpoints(filled)

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,9 +50,12 @@ class Source:
         return "something"
 
 
-def test_a_source_that_is_away_keeps_its_reading(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_that_is_away_keeps_its_reading(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Up, away, up again; the log has one line for each change and none for each look."""
     source, clock = Source(), Clock()
+    monkeypatch.setattr(time, "time", clock)
     watch = Watch("cats", "lake", source.look, clock)
     assert (watch.seen().up, watch.reading) == (False, None)
     watch.look()
@@ -77,6 +81,18 @@ def test_a_look_that_hangs_is_a_source_that_is_away() -> None:
     clock.now += exporter.STALE_SECONDS - 1
     assert watch.seen().up
     clock.now += 1
+    assert not watch.seen().up
+
+
+def test_a_clock_that_is_set_says_nothing_of_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does an hour more make it old, nor an hour less hide that a look hangs."""
+    clock, now = Clock(), time.time()
+    watch = Watch("cats", "lake", Source().look, clock)
+    watch.look()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert watch.seen().up
+    monkeypatch.setattr(time, "time", lambda: now - 3600)
+    clock.now += exporter.STALE_SECONDS
     assert not watch.seen().up
 
 

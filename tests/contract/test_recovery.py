@@ -1,5 +1,6 @@
 """Rows that the table lost come back from the archive, on their sides."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +219,19 @@ def test_a_foreign_commit_whose_past_is_gone_sets_the_table_aside(filled: StepCo
     )
     _recovered(filled, before)
     assert list(Path(filled.lake.url, "set-aside").glob("*/rows/_delta_log/*.json"))
+
+
+def test_a_table_that_was_made_one_of_a_newer_kind_comes_back(filled: StepContext) -> None:
+    """Delta opens it no more, so that the entry goes instead; the rows are where they were."""
+    before = sided(filled)
+    entries = sorted((table(filled) / "_delta_log").glob("*.json"))
+    newer = {"readerFeatures": ["wild"], "writerFeatures": ["wild"]}
+    protocol = {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **newer}}
+    (entries[0].parent / f"{len(entries):020d}.json").write_text(json.dumps(protocol))
+    with pytest.raises(TableRefusedError, match="the columns or the kind of the table"):
+        take_in(filled)
+    assert any("the entries of the log from version" in line for line in recover(filled, yes=True))
+    assert sided(filled).equals(before)
 
 
 def test_a_vacuum_of_another_tool_harms_nothing(filled: StepContext) -> None:

@@ -410,6 +410,23 @@ def test_too_few_rows_of_a_class_judge_nobody(
     assert reason in decision.reason
 
 
+@pytest.mark.parametrize(("positives", "more"), [(1, 9), (2, 8), (3, 7), (9, 1), (10, 0), (12, 0)])
+def test_a_holdout_with_few_positives_is_judged_without_a_fault(positives: int, more: int) -> None:
+    """Beside a champion, with slices that hold none of them; and it says how many more it takes."""
+    y = np.repeat(np.array([1, 0], np.int8), [positives, 60])
+    mine, theirs = y == 1, np.arange(len(y)) == 0
+    cards = [
+        score(y, one.astype(float), 0.5, name, 5) for name, one in (("2", mine), ("1", theirs))
+    ]
+    inside = (y == 0, np.zeros(len(y), bool), np.arange(len(y)) < positives)
+    slices = [score_slice(f"s{n}", y[i], mine[i], theirs[i]) for n, i in enumerate(inside)]
+    judged = Scores(cards[0], cards[1], agreement=agree(y, mine, theirs), proofs=PROVEN)
+    decision = promote(replace(judged, slices=tuple(slices)), Form(), Gate())
+    says_how_many = f"it takes {more} more positive ones" in decision.reason
+    assert says_how_many is (more > 0)
+    assert decision.verdict is (Verdict.HOLD if more else Verdict.PROMOTE)
+
+
 def test_a_slow_model_is_rejected_however_few_the_rows() -> None:
     """Its latency is no figure of the holdout."""
     judged = small(3, 9)

@@ -5,9 +5,15 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+import pytest
+
 from include.context.running_stack import runs, state_file, with_stack
 from include.settings import read_settings
-from stack.state import read_state
+from stack.processes import marked
+from stack.state import StackState, read_state
+from stack.verdict import Code, Seen, findings
+from stack.views import rows_of
 from tests.stack.standins import SLEEP, Held, component, until
 
 STARTED_WITH = {"RATCHET_MLFLOW_PORT": "18081", "RATCHET_LAKE": "/elsewhere/lake", "OTHER": "x"}
@@ -43,6 +49,29 @@ def test_a_stack_that_was_stopped_or_killed_says_nothing(held: Held, home: Path)
         os.kill(state.supervisor, signal.SIGKILL)
         assert until(lambda: not runs(home))
         assert with_stack(here) == here
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_was_set_leaves_the_stack_where_it_is(
+    held: Held, home: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """The system counts its own start from the clock, and a process's start from that."""
+    boot, created = psutil.boot_time, psutil.Process.create_time
+    with held(component("one", SLEEP)), monkeypatch.context() as patch:
+        patch.setattr(psutil, "boot_time", lambda: boot() + hours * 3600)
+        patch.setattr(
+            psutil.Process, "create_time", lambda process: created(process) + hours * 3600
+        )
+        state = read_state(home)
+        assert runs(home)
+        assert state is not None
+        assert not [one for one in findings(seen(home, state)) if one.code == Code.ORPHANS]
+
+
+def seen(home: Path, state: StackState) -> Seen:
+    """Return what `make status` has looked at."""
+    settings = read_settings({"RATCHET_HOME": str(home)})
+    return Seen(settings, state, rows_of(home, state), marked(home))
 
 
 def test_a_state_that_cannot_be_read_says_nothing(home: Path) -> None:

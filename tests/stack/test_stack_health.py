@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from include.context.running_stack import since_boot
 from stack.health import healthy
 from stack.state import ComponentState
 
@@ -16,8 +17,10 @@ _NOW = time.time()
 
 
 class _Report(BaseHTTPRequestHandler):
+    beat = _NOW
+
     def do_GET(self) -> None:
-        beat = datetime.fromtimestamp(_NOW, UTC).isoformat()
+        beat = datetime.fromtimestamp(self.beat, UTC).isoformat()
         body = {"scheduler": {"status": "healthy", "latest_scheduler_heartbeat": beat}}
         self.send_response(200)
         self.end_headers()
@@ -39,11 +42,12 @@ def url() -> Iterator[str]:
 
 
 def _component(url: str, part: str, started: float, state: str = "running") -> ComponentState:
+    """Return one that was started at a time of the day."""
     return ComponentState(
         name="scheduler",
         state=state,
         pid=1,
-        started=started,
+        started=since_boot() - (time.time() - started),
         restarts=0,
         exit_code=None,
         once=False,
@@ -60,6 +64,18 @@ def test_a_sign_of_life_after_the_start_is_health(url: str) -> None:
 def test_a_predecessors_sign_of_life_is_not(url: str) -> None:
     """Airflow reports a killed scheduler as healthy for a while; its successor has to show up."""
     assert healthy([_component(url, "scheduler", _NOW + 5)]) == set()
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_was_set_does_not_make_it_ill(
+    url: str, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """It was started an hour ago; its last sign of life came by the clock as it is now."""
+    scheduler = _component(url, "scheduler", _NOW - 3600)
+    now, beat = time.time, _Report.beat
+    monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
+    monkeypatch.setattr(_Report, "beat", beat + hours * 3600)
+    assert healthy([scheduler]) == {"scheduler"}
 
 
 def test_a_part_that_the_report_does_not_name_is_not_healthy(url: str) -> None:

@@ -7,10 +7,15 @@ log, so every summarised entry still exists.
 
 import logging
 import re
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 
-from include.adapters.lake.commits import Log
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from include.adapters.lake.commits import COMMIT
 from include.store import Store
 
 _LOG = "_delta_log"
@@ -19,15 +24,14 @@ _DERIVED = re.compile(rf"\d{{20}}\.checkpoint\..*|{_HINT}", re.ASCII | re.DOTALL
 log = logging.getLogger("ratchet")
 
 
-def set_aside(lake: Store, commits: Log, version: int | None) -> bool:
+def set_aside(lake: Store, version: int | None) -> bool:
     """Move checkpoints and `_last_checkpoint` out of the log of a table that does not open.
 
-    `version` is the one that failed to open, None for the newest. Returns whether opening it again
-    can succeed: not when a log entry is missing too, or the version never existed. Where nothing is
-    left to move, another process was faster.
+    `version` is the one that failed to open, None for the newest. Returns whether they were the
+    cause: the log's entries alone open that version. Where nothing is left to move, another process
+    was faster.
     """
-    entries = commits.commits()
-    if any(one.unread for one in entries) or (version or 0) >= len(entries):
+    if not _opens_by_entries(lake, version):
         return False
     derived = [one.name for one in lake.at(f"rows/{_LOG}").look() if _DERIVED.fullmatch(one.name)]
     to = f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}/{_LOG}"
@@ -41,4 +45,22 @@ def set_aside(lake: Store, commits: Log, version: int | None) -> bool:
             lake.url,
             to,
         )
+    return True
+
+
+def _opens_by_entries(lake: Store, version: int | None) -> bool:
+    """Return whether a copy of the log that has no checkpoint opens.
+
+    Delta has one exception for whatever goes wrong, and only its words tell a damaged checkpoint
+    from a version that never was, a damaged entry or a table of a newer kind.
+    """
+    source = lake.at(f"rows/{_LOG}")
+    with tempfile.TemporaryDirectory() as folder:
+        for entry in source.look():
+            if COMMIT.fullmatch(entry.name):
+                source.fetch(entry.name, Path(folder, _LOG, entry.name))
+        try:
+            DeltaTable(folder, version=version)
+        except DeltaError:
+            return False
     return True

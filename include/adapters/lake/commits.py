@@ -15,7 +15,8 @@ from include.store import Entry, Store
 
 GROWTH = "rows"
 """Application id of a transaction in every commit that adds rows, beside the batch's own."""
-_COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
+COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
+"""The name of an entry of the log."""
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
 _AT_ONCE = 16
 
@@ -66,7 +67,7 @@ class Log:
         A missing entry before a later one is returned as a commit with `unread`.
         """
         listed = self._store.look()
-        entries = {int(one.name[:20]): one for one in listed if _COMMIT.fullmatch(one.name)}
+        entries = {int(one.name[:20]): one for one in listed if COMMIT.fullmatch(one.name)}
         unread = [one for version, one in entries.items() if not self._is_known(version, one)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # a bucket takes its time for each
             read = zip(unread, pool.map(self._read, unread), strict=True)

@@ -86,7 +86,7 @@ class LakeTable:
             return self._opened(version)
         except DeltaError:
             lake = open_store(self.url.rpartition("/")[0], self.options)
-            if not checkpoints.set_aside(lake, self.log, version):
+            if not checkpoints.set_aside(lake, version):
                 raise
         return self._opened(version)
 
@@ -94,6 +94,8 @@ class LakeTable:
         try:
             return DeltaTable(self.uri, version=version, storage_options=for_delta(self.options))
         except TableNotFoundError:
+            if self.log.commits():  # one that is there, and is not to be had
+                raise
             return None
 
     @cached_property

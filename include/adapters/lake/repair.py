@@ -1,5 +1,6 @@
 """Finds what a table has lost, and restores the table to a sound version."""
 
+import logging
 import time
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from include.store import Store
 
 _LOG = "_delta_log"
 _HINT = "_last_checkpoint"
+log = logging.getLogger("ratchet")
 
 
 class Repair:
@@ -69,14 +71,16 @@ class Repair:
             return self._set_table_aside()
         if not problem.is_foreign:
             return self._set_log_aside(problem.version)
-        table = self._table.open()
+        if self._table.lacks_files(problem.last_good):
+            return self._set_table_aside()
         try:
+            table = self._table.open()
             if table is not None:
                 table.restore(problem.last_good)
                 return f"version {problem.last_good} of the table is restored"
-        except DeltaError:  # its data files were deleted
-            pass
-        return self._set_table_aside()
+        except DeltaError:  # as of a table that another tool made one of a newer kind
+            log.warning("version %s is not restored by Delta", problem.last_good, exc_info=True)
+        return self._set_log_aside(problem.version)
 
     def _set_log_aside(self, version: int) -> str:
         to = self._aside()
