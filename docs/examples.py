@@ -42,6 +42,9 @@ pipeline = ["sklearn.naive_bayes.GaussianNB"]
 """What a part of a spec is put behind, so that it can be read."""
 PATIENCE_SECONDS = 60
 _BLOCK = re.compile(r"^( *)```([a-z]+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
+_IN_A_LINE = re.compile(r"(?<!`)`(\./ratchet [a-z-]+ [^-`\n][^`\n]*)`(?!`)")
+"""A command with what it is given; one by its name alone is spoken of, not run."""
+_PATTERN = re.compile(r"[\[\]]|\.\.\.")
 _PROMPT = "$ "
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$", re.MULTILINE)
 _TO_FILL_IN = {"VERSION": "3", "STEPS": "2", "SHARE": "0.5"}
@@ -64,6 +67,9 @@ def example_problems(page: str) -> Iterator[str]:
         look = _LOOKS.get(language)
         if look:
             yield from look(Example(language, dedent(text), page))
+    for text in _IN_A_LINE.findall(_BLOCK.sub("", page)):
+        if not _PATTERN.search(text):
+            yield from _shell(Example("sh", text, page))
 
 
 def _json(example: Example) -> Iterator[str]:
@@ -148,7 +154,7 @@ def _refused(words: Sequence[str]) -> Iterator[str]:
     for program, parse in _PARSERS.items():
         if program in given:
             said = io.StringIO()
-            with contextlib.redirect_stderr(said):
+            with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
                 try:
                     parse(given[given.index(program) + 1 :])
                 except SystemExit as error:

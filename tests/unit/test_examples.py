@@ -75,3 +75,11 @@ def test_the_words_of_a_command_are_those_of_a_shell() -> None:
     text = "make up && ls  # look\n./ratchet judge a 1 \\\n  --reason 'so it is' | head"
     said = [["make", "up"], ["ls"], ["./ratchet", "judge", "a", "1", "--reason", "so it is"]]
     assert list(commands(text)) == [*said, ["head"]]
+
+
+def test_a_command_within_a_line_is_parsed_too() -> None:
+    """Where it is given something; one by its name, or as a pattern, is only spoken of."""
+    spoken = "`./ratchet doctor`, `./ratchet replay --rows`, `./ratchet judge SPEC [--force] ...`"
+    assert not list(example_problems(f"{spoken}: `./ratchet doctor SPEC` says it.\n"))
+    (said,) = example_problems("Say `./ratchet judge SPEC VERSION`.\n")
+    assert "--reason" in said
