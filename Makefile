@@ -76,7 +76,7 @@ check: setup-dev  ## Lint, types, import contracts, dead code, Dockerfiles, docs
 	@$(MAIN)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 	@$(MAIN)/bin/zizmor --offline --quiet --persona=pedantic .github/workflows
 
-pictures: setup  ## Take every screenshot of the documents, of the stack that runs, and draw the rooms (needs Chromium)
+pictures: setup  ## Take every screenshot of the documents and draw the rooms, of a stack of its own if none runs (needs Chromium)
 	@$(RUN) docs.screenshots
 
 audit: setup-dev  ## Look the lock files up for known vulnerabilities; without a network it says so

@@ -1,23 +1,30 @@
 # ruff: noqa: INP001 - a script beside the documents whose pictures it takes, not a package
-"""`python -m docs.screenshots`: make every picture of the documents anew that takes seconds.
+"""`python -m docs.screenshots`: make every picture of the documents anew that takes no benchmark.
 
-Screenshots are of the stack that runs in RATCHET_HOME, where the demo's Dag has a run that trained;
-the rooms are drawn from the imports. `nights.png` and `history.png` come out of the benchmarks of
-the gate and of history, which take minutes (`make bench-gate PICTURE=...`).
+Screenshots are of the stack that runs in RATCHET_HOME, if its demo's Dag has a run that trained;
+else of what the demo left, which is run first where it never was. The rooms are drawn from the
+imports. `nights.png` and `history.png` come out of the benchmarks of the gate and of history, which
+take minutes (`make bench-gate PICTURE=...`).
 """
 
+import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 import httpx
 
+from demo import __main__ as demo
 from demo.airflow_api import Airflow
+from demo.free_ports import free_ports
 from docs import rooms
 from docs.browser import Page, View, browser
-from include.context.running_stack import with_stack
-from include.settings import PROJECT, Settings, read_settings
+from include.context.running_stack import runs, with_stack
+from include.settings import PROJECT, Settings, home_of, read_settings
+from stack.client import running
 
 DAG = "santander"
 PICTURES = PROJECT / "docs" / "pictures"
@@ -31,19 +38,35 @@ NO_ASSISTANT = {"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True}
 """MLflow opens its assistant for whoever comes for the first time."""
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Take them of the newest run that trained."""
-    settings = read_settings(with_stack())
-    run_id = trained(Airflow(settings.airflow_url))
-    if not run_id:
-        sys.stderr.write("No run has trained here: `make demo`, then `make up` with its home.\n")
-        return 1
+    parser = argparse.ArgumentParser("docs.screenshots", description="Make the pictures anew.")
+    parser.add_argument("--home", type=Path, default=demo.HOME, help="what a demo left")
     rooms.PICTURE.write_text(rooms.drawn())
-    with browser() as page:
-        for name, take in screenshots(settings, run_id).items():
-            take(page, PICTURES / name)
-            sys.stdout.write(f"docs/pictures/{name}\n")
+    with stack_to_show(parser.parse_args(arguments).home.absolute()) as settings:
+        run_id = trained(Airflow(settings.airflow_url))
+        if not run_id:
+            sys.stderr.write(f"No run of {DAG} has trained in {settings.home}.\n")
+            return 1
+        with browser() as page:
+            for name, take in screenshots(settings, run_id).items():
+                take(page, PICTURES / name)
+                sys.stdout.write(f"docs/pictures/{name}\n")
     return 0
+
+
+@contextmanager
+def stack_to_show(home: Path) -> Iterator[Settings]:
+    """Yield the settings of the stack that runs, or of the demo's, which is stopped afterwards."""
+    if runs(home_of(os.environ)):
+        yield read_settings(with_stack())
+        return
+    if not (home / demo.MADE_HERE).exists() and demo.main(["--home", str(home)]):
+        raise SystemExit("The demo did not end as it should: there is nothing to take pictures of.")
+    settings = read_settings({"RATCHET_HOME": str(home)} | free_ports())
+    with running(settings):
+        Airflow(settings.airflow_url).await_dag(DAG)
+        yield settings
 
 
 def trained(airflow: Airflow) -> str:
@@ -123,4 +146,4 @@ def _mlflow_run(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
