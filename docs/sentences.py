@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDERS = ("include", "stack", "plugins", "dags", "serving")
+FOLDERS = ("include", "stack", "plugins", "dags", "serving", "deploy")
 PAGES: Mapping[str, tuple[str, ...]] = {
     "include/spec/": ("runbook.md", "specs.md"),
     "include/store/": ("runbook.md", "specs.md"),
@@ -42,6 +42,8 @@ LEFT_ASIDE: Mapping[str, str] = {
     "serving/observing/metrics.py": "what a metric means",
     "serving/protocol/openapi.py": "the document of the protocol",
     "serving/image/slim.py": "said when an image is built",
+    "deploy/mlflow_server.py": "a file that MLflow reads",
+    "deploy/secret_files.py": "files that it writes, and what it calls them",
     "dags/continuous_training.py": "the page of a Dag",
 }
 """Files, and what their texts are."""
@@ -49,6 +51,7 @@ TEXTS_LEFT_ASIDE: Mapping[str, str] = {
     "Every move of the champion": "the description of a run in MLflow",
     "The champion scored on the rows": "the same",
     "the name of a spec": "help of commands",
+    "\nimport urllib": "a program that a container is asked to run",
     "a value that cannot be shown": "stands in the place of a value",
     "\0end of the file": "a mark in a text that is read",
     "\\n- 999,999 more sentences": "measures how long the sentence may be",
@@ -66,7 +69,7 @@ _LEAST_WORDS, _LEAST, _MOST = 4, 12, 40
 _PLACE = re.compile(r"%(?:\.\d)?[sdrfi]|\{\w*\}")
 _FILLED_IN = "\x00"
 _WORD = re.compile(r"[A-Za-z]{2,}")
-_CODE = re.compile(r"</|\(\?|%\(|!= '|='|\w\[\w|DESC$")
+_CODE = re.compile(r"</|\(\?|%\(|!= '|='|\w\[\w|DESC$|\{\{|^(?:SELECT|DROP DATABASE|REVOKE) ")
 """A text for a program: a page, an expression, a query, a type."""
 
 
