@@ -7,6 +7,7 @@ from include.text.showable import showable_name
 
 UNKNOWN_LABEL = "unknown label"
 OTHER_NOTATION = "a number in another notation"
+OTHER_DATE = "a date in another notation"
 CONFLICT = "the same features are known with another label"
 MOST_KEPT = 10
 """Reasons that are recorded with a batch; the others are counted."""
@@ -16,6 +17,7 @@ _PHRASES = {
     "missing value": "column {column} is empty where a value belongs",
     "not a number": "column {column} holds a text where a number belongs",
     OTHER_NOTATION: "column {column} holds a number in another notation than it should be",
+    OTHER_DATE: "column {column} holds a date in another notation than it should be",
     "not a date": "column {column} holds a text where a date belongs",
     "neither true nor false": "column {column} holds a text where true or false belongs",
     "not a finite number": "column {column} holds a number that is infinite or too large",

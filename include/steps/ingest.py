@@ -127,10 +127,11 @@ def _staged_in_parts(
     if not tally.read:
         raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, context.spec.data)
+    ingest_stage.require_decodable(tally.counts, tally.lines)
     ingest_stage.require_one_notation(tally.counts, tally.lines)
     ingest_stage.require_labels(tally.labels)
     unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
-    unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent)
+    unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first)
     for words in (*unexpected, *_about_labels(context, tally.labels, is_first=is_first)):
         log.warning("%s: %s", batch.name, words)
     if is_first:

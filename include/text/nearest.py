@@ -1,5 +1,6 @@
-"""Finds the name that somebody probably meant by a mistyped one, ignoring case."""
+"""Finds what somebody probably meant: the nearest name, the same text written otherwise."""
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -7,6 +8,8 @@ _MOST = 3
 """Names that are suggested at most."""
 _ALIKE = 0.6
 """Similarity, from 0 to 1, from which names count as near (the ratio of `difflib`)."""
+_UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
+"""Unicode categories of characters that cannot be seen."""
 
 
 def nearest_name(word: str, known: Iterable[str], alike: float = _ALIKE) -> str | None:
@@ -26,3 +29,9 @@ def _close(word: str, known: Iterable[str], most: int, alike: float) -> list[str
         by_letters.setdefault(name.casefold(), []).append(name)
     close = get_close_matches(word.casefold(), by_letters, most, alike)
     return [name for letters in close for name in by_letters[letters]][:most]
+
+
+def plainest(text: str) -> str:
+    """Return a text without differences of case, width and spaces, for comparing it."""
+    letters = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)

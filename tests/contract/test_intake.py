@@ -15,7 +15,7 @@ from tests.contract.pipeline import drop, rows, take_in
 def test_broken_rows_stay_in_quarantine_with_their_reasons(context: StepContext) -> None:
     """Line, column, reason and text of a bad row are kept; a conflict of labels is one of them."""
     header, one, two, *others = pulsar_rows(50, seed=3).write_csv().splitlines()
-    spoilt = "n/a" + two[two.index(",") :]
+    spoilt = "broken" + two[two.index(",") :]
     conflict = f"{one[:-1]}{1 - int(one[-1])}"
     short = b"1,\xff"
     text = "\n".join([header, one, spoilt, conflict, *others]).encode() + b"\n" + short + b"\n"

@@ -14,8 +14,11 @@ from include.spec.contract import Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (
     ColumnSummary,
+    Tally,
+    empty_columns,
     ingest,
     merging,
+    require_decodable,
     require_one_notation,
     seen,
     with_seen,
@@ -81,6 +84,8 @@ def read(
         (("True", "False"), {"boolean": True}, [1, 0]),
         (("TRUE", "false"), {"boolean": True}, [1, 0]),
         (("TRUE", "1", "no"), {"boolean": True}, [1, 1, 0]),
+        (("1", "0", "yes"), {"boolean": True}, [1, 0, 1]),
+        (("yes", "no", "y"), {"boolean": True}, [1, 0, 1]),
         (("true", "NA", "false"), {"boolean": True}, [1, None, 0]),
         (("2007-01", "2007-02"), {"date": "%Y-%m"}, [13514, 13545]),
         (("Jan-07", "Feb-07"), {"date": "%b-%y"}, [13514, 13545]),
@@ -123,6 +128,12 @@ def test_a_notation_is_recognised_declared_and_told(
         (("(1,234)", "(12)"), r"column v .*'\(1,234\)' in line 2, .*more than one way"),
         (("\u20b91,23,456.00", "\u20b92,000.00"), r"column v .*in more than one notation"),
         (("5.00-", "6.00"), r"column v .*in more than one notation, such as .* and '5.00-'"),
+        (("0", "1", "2", "3+"), r"column v .*as '0' in line 2 and '3\+' in line 5.*categorical`"),
+        (("12", "50", "> 100"), r"column v .*such as '12' in line 2 and '> 100' in line 4"),
+        (("<0.1", "0.3", "<0.1"), r"column v .*'<0.1' in line 2, .*like numbers.*`categorical`"),
+        (("\u22645", "4"), r"column v .*in more than one notation, such as '4' .* and '\u22645'"),
+        (("5.00CR", "4.00DR"), r"column v .*'5.00CR' in line 2, .*like numbers"),
+        (("26/01/2007", "01/26/2007"), r"column v holds dates in .*'26/01/2007' .*'01/26/2007'"),
         (("12 kg", "13.5 kg"), r"column v .*'12 kg' in line 2, .*like numbers.*`categorical`"),
         (("1.5K", "2M"), r"column v .*'1.5K' in line 2, .*like numbers"),
         (("'12.5", "'13.5"), r"column v .*''12.5' in line 2, .*like numbers"),
@@ -150,6 +161,10 @@ def test_a_notation_that_cannot_be_told_refuses_the_file(
     [
         (("red", " red ", "blue"), ("blue", "red")),
         (("18-25", "26-35"), ("18-25", "26-35")),
+        (("<18", "18-25", ">65"), ("18-25", "<18", ">65")),
+        (("0", "1-2", "3+"), ("0", "1-2", "3+")),
+        (("<=50K", ">50K"), ("<=50K", ">50K")),
+        (("1st", "2nd"), ("1st", "2nd")),
         (("A1", "B2"), ("A1", "B2")),
         (("cafe\u0301", "caf\u00e9"), ("caf\u00e9",)),
         (("Y", "N"), ("N", "Y")),
@@ -175,6 +190,9 @@ def test_texts_are_categories_in_their_one_form(
         (("1.5", "?", "2", " - "), "column v: ?, - among its numbers count as missing; where"),
         (("5.25", "-"), "column v: - among its numbers counts as missing; .* zero, write it"),
         (("1.5", "n/a"), "column v: n/a among its numbers counts as missing"),
+        (("12h", "3h"), "column v: texts such as 12h are categories, .* number with h behind"),
+        (("36 Months", "60 months"), "column v: texts such as 36 Months .* with Months behind it"),
+        (("1.000", "999"), 'column v: 1.000 is read as the number 1; .*thousands = "."'),
         (("Red", "red", "RED"), 'column v: "RED" and "Red" are two categories'),
         (("red", "re\u200bd"), r'column v: "red" and "re\\u200bd" are two categories'),
         (("New York", "New\u00a0York"), r'column v: "New York" and "New\\u00a0York" are two'),
@@ -360,6 +378,40 @@ def test_many_numbers_in_another_notation_refuse_a_later_file() -> None:
     require_one_notation({"a number in another notation": 1}, 60)
 
 
+def test_many_dates_in_another_notation_refuse_a_later_file() -> None:
+    """Those who are left would be the rows without a date."""
+    contract, *_ = read(column("2007-01-26", ""))
+    text = column("26.01.2007", "", "0000-00-00")
+    (part,) = ingest(io.BytesIO(text.encode()), "x.csv", a_spec(), contract).parts
+    counts = Counter(row.reason for row in part.refused)
+    assert counts == {"a date in another notation": 20, "not a date": 20}
+    with pytest.raises(BadRowsError, match=r"20 of 60 lines have a date in another notation"):
+        require_one_notation(counts, part.lines)
+
+
+def test_many_rows_in_another_encoding_refuse_a_file() -> None:
+    """Those who are left would be the rows without an accent."""
+    text = column("caf\u00e9", "tea", "milk").encode("windows-1252")
+    (part,) = ingest(io.BytesIO(text), "x.csv", a_spec(), None).parts
+    counts = Counter(row.reason for row in part.refused)
+    assert counts == {"bytes that are not UTF-8": 20}
+    with pytest.raises(BadRowsError, match=r'20 of 60 lines .*encoding = "windows-1252"'):
+        require_decodable(counts, part.lines)
+    require_decodable({"bytes that are not UTF-8": 2}, 60)
+
+
+def test_a_first_file_with_an_empty_column_tells_what_that_fixes() -> None:
+    """Its kind is fixed like any other, though nothing shows it."""
+    ingested = ingest(io.BytesIO(("v,w,y\n" + ",1.5,0\n" * 30).encode()), "x.csv", a_spec(), None)
+    tally = Tally()
+    for part in ingested.parts:
+        tally.add(part, ingested.contract, is_first=True)
+    (sentence,) = empty_columns(tally, ingested.contract, (), is_first=True)
+    assert re.match(r"column v has no value .* Numbers alone .*`categorical`", sentence)
+    (sentence,) = empty_columns(tally, ingested.contract, ())
+    assert sentence.endswith("Ask the sender")
+
+
 @pytest.mark.parametrize(
     ("labels", "cells"),
     [
@@ -377,3 +429,33 @@ def test_labels_are_known_in_any_of_their_spellings(
     text = f"v,y\n1,{cells[0]}\n2,{cells[1]}\n"
     (part,) = ingest(io.BytesIO(text.encode()), "x.csv", a_spec(**labels), None).parts
     assert part.frame["label"].to_list() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("positive", "cells"),
+    [
+        (">50K", (" >50K.", ">50k")),
+        ("Yes", ("yes", "YES ", "Y", "true", "1")),
+        (True, ("1", "1.0")),
+        (1, ("yes", "?", "n/a")),
+        ("no", ("No", "0", "false")),
+    ],
+)
+def test_what_may_be_the_positive_label_is_no_other_one(
+    positive: Any, cells: tuple[str, ...]
+) -> None:
+    """With `negative = "*"` a second spelling, or no value, would be learned as its opposite."""
+    own, others = str(positive), ("other", "-", ">5K", "x")
+    text = "v,y\n" + "".join(f"1,{cell}\n" for cell in (own, *cells, *others))
+    spec = a_spec(positive=positive, negative="*")
+    (part,) = ingest(io.BytesIO(text.encode()), "x.csv", spec, None).parts
+    assert [row.cell for row in part.refused] == list(cells)
+    assert part.frame["label"].to_list() == [1, *(0 for _ in others)]
+
+
+def test_classes_of_one_letter_are_no_spellings_of_one_another() -> None:
+    """T and Y may both stand for true, and are two classes all the same."""
+    text = "v,y\n1,Y\n2,T\n3,N\n"
+    spec = a_spec(positive="Y", negative="*")
+    (part,) = ingest(io.BytesIO(text.encode()), "x.csv", spec, None).parts
+    assert part.frame["label"].to_list() == [1, 0, 0]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from include.errors import BadRowsError
+from include.formats.blocks import UNDECODABLE
 from include.formats.opening import raw_texts
 from include.formats.parsed_table import BLOCK_BYTES, RefusedRow
-from include.records.refusal_reasons import OTHER_NOTATION
+from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION
 from include.spec.contract import Contract
 from include.spec.data_spec import Data
 from include.spec.model_spec import Spec
@@ -49,6 +50,7 @@ __all__ = [
     "merging",
     "outside",
     "raw_texts",
+    "require_decodable",
     "require_labels",
     "require_mostly_good",
     "require_one_notation",
@@ -60,7 +62,7 @@ __all__ = [
 
 _FEW = 2
 OTHER_SHARE = 0.01
-"""A file with a larger share of numbers in another notation is refused whole."""
+"""A file with a larger share of rows that nobody can read as they were meant is refused whole."""
 ENOUGH_LINES = 1 << 19
 """From this many lines on, a file is refused as soon as too many of its lines are bad."""
 
@@ -121,17 +123,32 @@ def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:
 
 
 def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
-    """Raise BadRowsError when many rows are refused for a number in another notation.
+    """Raise BadRowsError when many rows are refused for a value in another notation.
 
     `counts` are the refused rows by reason. The remaining rows would be a biased sample: of amounts
     written 1,234.50, all those below 1,000.
     """
-    others = counts.get(OTHER_NOTATION, 0)
+    numbers, dates = counts.get(OTHER_NOTATION, 0), counts.get(OTHER_DATE, 0)
+    if numbers + dates > max(_FEW, OTHER_SHARE * lines):
+        raise BadRowsError(
+            f"{numbers + dates:,} of {lines:,} lines have {'a number' if numbers else 'a date'} in "
+            "another notation than their column, and without them the others would be a biased "
+            "sample: write it as in the others, or state how it is written under [data.notation] "
+            "in the spec"
+        )
+
+
+def require_decodable(counts: Mapping[str, int], lines: int) -> None:
+    """Raise BadRowsError when many rows are refused for their encoding.
+
+    The remaining rows would be a biased sample: all those without an accent.
+    """
+    others = counts.get(UNDECODABLE, 0)
     if others > max(_FEW, OTHER_SHARE * lines):
         raise BadRowsError(
-            f"{others:,} of {lines:,} lines have a number in another notation than their column, "
-            "and without them the others would be a biased sample: write it as in the others, or "
-            "state how it is written under [data.notation] in the spec"
+            f"{others:,} of {lines:,} lines have bytes that are not UTF-8, and without them the "
+            "others would be a biased sample: save the file as UTF-8, or state what it is under "
+            '[data] in the spec, such as encoding = "windows-1252"'
         )
 
 

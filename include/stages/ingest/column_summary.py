@@ -1,7 +1,6 @@
 """Ranges, categories and gaps of the first batch, and how often later batches go beyond them."""
 
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +9,7 @@ import polars as pl
 from include.spec.contract import Column, Contract
 from include.stages.ingest.first_file import MOST_CATEGORIES
 from include.stages.ingest.numbers import MISSING
+from include.text.nearest import plainest
 from include.text.showable import showable_name
 
 _LARGEST_EXACT = 1 << 24
@@ -17,8 +17,6 @@ _LARGEST_EXACT = 1 << 24
 _LARGEST_READ = float(1 << 53)
 """The same for float64, in which numbers are read, 2^53."""
 _GAP_WORDS = frozenset(text.casefold() for text in MISSING if text)
-_UNSEEN = frozenset({"Cf", "Cc", "Zs", "Zl", "Zp"})
-"""Unicode categories of characters that cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
     """Yield a sentence about categories that a person would take for the same one."""
     alike: dict[str, list[str]] = {}
     for text in sorted(categories if len(categories) <= MOST_CATEGORIES else ()):
-        alike.setdefault(_plainest(text), []).append(text)
+        alike.setdefault(plainest(text), []).append(text)
     pairs = [texts[:2] for texts in alike.values() if len(texts) > 1]
     if pairs:
         first, other = (json.dumps(text, ensure_ascii=not text.isprintable()) for text in pairs[0])
@@ -105,12 +103,6 @@ def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
             "differ in nothing but case, spaces or characters that cannot be seen"
             + (f" (and {len(pairs) - 1} more such)" if len(pairs) > 1 else "")
         )
-
-
-def _plainest(text: str) -> str:
-    """Return a text without differences of case, width and spaces, for comparing it."""
-    letters = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
 
 
 def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:

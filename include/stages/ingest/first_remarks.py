@@ -18,6 +18,8 @@ _FEWEST_COUNTED = 20
 """Rows from which a column of 1, 2, 3 ... is taken for a row number."""
 _LIKE_WHOLE = r"^\s*(?:[-+]?\d+(?:\.0*)?)?\s*$"
 _LEADING_ZERO = r"^[-+]?0\d+$"
+_NUMBER_AND_WORD = r"^[-+]?\d[\d.,]*\s*([^\W\d_][^\d\s]*)$"
+_LIKE_THOUSANDS = r"^\s*(?:[-+]?[1-9]\d{0,2}(?:\.\d{3})?)?\s*$"
 _DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
 
 
@@ -64,6 +66,7 @@ def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data
         if column.kind != "number" and values.dtype == pl.String:
             texts = values.drop_nulls().str.strip_chars()
             yield from _typed_as_text(showable_name(column.name), texts)
+            yield from _with_unit(showable_name(column.name), texts)
         elif column.name in suspects:
             yield from _said_of(showable_name(column.name), values.drop_nulls())
 
@@ -90,22 +93,28 @@ def _suspects(names: Sequence[str], shown: Mapping[str, Chunk]) -> set[str]:
     """Return the columns of numbers that are worth a look each.
 
     A look at every value of a wide file costs as much as reading it. Only whole numbers count rows,
-    name things or are days, so the first few values decide which columns are looked at at all.
+    name things or are days, and only points before three digits may separate thousands, so the
+    first few values decide which columns are looked at at all.
     """
     return {
         name
         for chunk in {id(shown[name]): shown[name] for name in names}.values()
-        for name in _whole_at_first(chunk.frame.select(n for n in names if shown[n] is chunk))
+        for name in _odd_at_first(chunk.frame.select(n for n in names if shown[n] is chunk))
     }
 
 
-def _whole_at_first(frame: pl.DataFrame) -> list[str]:
-    """Return the columns whose first values are whole numbers; missing values are passed over."""
+def _odd_at_first(frame: pl.DataFrame) -> list[str]:
+    """Return the columns whose first values are whole numbers, or may be thousands with a point.
+
+    Missing values are passed over.
+    """
     few = frame.head(_FEWEST_COUNTED)
-    whole = few.select(
-        cs.string().str.contains(_LIKE_WHOLE).all(), (~cs.string()).mod(1).eq(0).all()
+    texts = cs.string().str
+    is_odd = few.select(
+        texts.contains(_LIKE_WHOLE).all() | texts.contains(_LIKE_THOUSANDS).all(),
+        (~cs.string()).mod(1).eq(0).all(),
     )
-    return [name for name in frame.columns if whole[name].item()]
+    return [name for name in frame.columns if is_odd[name].item()]
 
 
 def _said_of(name: str, values: pl.Series) -> Iterator[str]:
@@ -133,10 +142,22 @@ def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
             f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
             "name of something, list the column in `categorical` or in `exclude`"
         )
+    elif len(points := texts.filter(texts.str.contains(".", literal=True))):
+        yield from _thousands(name, texts, points[0])
     elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
         yield (
             f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
             f'it is one, state "{name}" = {{ date = "%Y%m%d" }} under [data.notation]'
+        )
+
+
+def _thousands(name: str, texts: pl.Series, shown: str) -> Iterator[str]:
+    """Yield a sentence where each point may separate thousands, as in 1.000 beside 999."""
+    if texts.str.contains(_LIKE_THOUSANDS).all():
+        yield (
+            f"column {name}: {shown} is read as the number {float(shown):g}; if its point "
+            f'separates thousands, state "{name}" = {{ decimal = ",", thousands = "." }} under '
+            "[data.notation]"
         )
 
 
@@ -147,6 +168,18 @@ def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
             f"column {name} holds numbers such as {showable_name(texts[0])}, but the file has them "
             "as texts: they are categories; if they are numbers, state "
             f'"{name}" = {{ decimal = "." }} under [data.notation]'
+        )
+
+
+def _with_unit(name: str, texts: pl.Series) -> Iterator[str]:
+    """Yield a sentence for categories that are all numbers with the same word behind."""
+    distinct = texts.unique(maintain_order=True)
+    units = distinct.str.extract(_NUMBER_AND_WORD)
+    if len(distinct) > 1 and not units.null_count() and units.str.to_lowercase().n_unique() == 1:
+        yield (
+            f"column {name}: texts such as {showable_name(distinct[0])} are categories, though "
+            f"each is a number with {showable_name(units[0])} behind it: if numbers are meant, "
+            "write them without it; if not, list the column in `categorical`"
         )
 
 

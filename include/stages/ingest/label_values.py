@@ -7,9 +7,13 @@ import polars as pl
 from include.spec.contract import Contract
 from include.spec.data_spec import ANYTHING_ELSE, Label
 from include.stages.ingest.numbers import NO_VALUE, as_number
-from serving.values.spelling import canonical, truth
+from include.text.nearest import plainest
+from serving.values.spelling import canonical, spelled, truth
 
 _TRUTHS = frozenset({"true", "false"})
+_NO_LABEL = frozenset({*NO_VALUE, "na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", r"\N", "?"})
+_CLOSING = ".,;:!"
+"""Marks that a program or a person may have set behind a label."""
 
 
 def labels(values: pl.Series, contract: Contract) -> pl.Series:
@@ -21,7 +25,11 @@ def labels(values: pl.Series, contract: Contract) -> pl.Series:
     positive = _is_label(values, contract.positive)
     negative = pl.Series([False]).new_from_index(0, len(values))
     for label in contract.negatives:
-        negative |= _is_label(values, label)
+        negative |= (
+            _is_other_label(values, contract.positive)
+            if label == ANYTHING_ELSE
+            else _is_label(values, label)
+        )
     label_number = pl.when(positive).then(1).when(negative).then(0).otherwise(None)
     return pl.select(label_number.cast(pl.Int8)).to_series()
 
@@ -32,10 +40,23 @@ def _is_label(values: pl.Series, label: Label) -> pl.Series:
     if isinstance(label, int):
         said = _matching(values, lambda text: text in _TRUTHS and truth(text) == label)
         return (as_number(values) == label).fill_null(value=False) | said
-    if label == ANYTHING_ELSE:
-        return _matching(values, lambda text: text not in NO_VALUE)
     own = canonical(label)
     return _matching(values, lambda text: text == own)
+
+
+def _is_other_label(values: pl.Series, positive: Label) -> pl.Series:
+    """Mark what is present and is not the positive label, nor perhaps another spelling of it."""
+    return _matching(
+        values, lambda text: text not in _NO_LABEL and not _may_mean(text, spelled(positive))
+    )
+
+
+def _may_mean(text: str, label: str) -> bool:
+    """Say whether a text may be a label in another spelling, such as yes for Yes or 1."""
+    bare, own = (plainest(one).rstrip(_CLOSING) or one for one in (text, label))
+    if bare == own or truth(own) is None:
+        return bare == own
+    return truth(bare) is truth(own) and not (len(bare) == len(own) == 1 and bare.isalpha())
 
 
 def _matching(values: pl.Series, is_one: Callable[[str], bool]) -> pl.Series:

@@ -5,7 +5,6 @@ line of the spec that would state it: read as categories it would be misread sil
 column of amounts exactly the large ones would be lost.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,48 +13,24 @@ from polars import selectors as cs
 
 from include.errors import FileRefusedError
 from include.stages.ingest.numbers import MISSING
+from include.stages.ingest.resemblance import (
+    LIKE_DATE,
+    LIKE_NUMBER,
+    LIKE_TIME,
+    currency_of,
+    is_bound,
+    is_other_number,
+    is_plain,
+)
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation, number_reader
-from serving.values.spelling import AROUND, truth
+from serving.values.spelling import truth
 
 _SAMPLE = 500
 """Distinct texts, of plain numbers and of others each, that decide which notations are possible."""
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
-_SIGNS = "$€£¥₹₽₩₺₴₪฿"
-_CODES = (
-    *("USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "MXN", "ARS", "CLP", "COP", "PEN"),
-    *("AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY", "RUB", "UAH"),
-    *("ZAR", "KRW", "SGD", "HKD", "THB", "IDR", "MYR", "PHP", "VND", "ILS", "AED", "SAR", "EGP"),
-    *("R$", "US$", "A$", "C$", "kr", "kr.", "zł", "Kč", "Ft", "Fr.", "Rs", "Rs."),
-)
-_MARK = rf"(?:[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
-_CURRENCY = re.compile(rf"[-+(\u2212 ]*({_MARK})|({_MARK})[ )]*$")
-_UNIT = (
-    r"(?:[kKMB]|[mkc]?g|[mck]m|m?[lL]|\u00b0 ?[CF]?|\u2030|[kMGT]i?B|k?Wh?|[kMG]?Hz"
-    r"|lbs?|oz|ft|mph|km/h)"
-)
-_DIGITS = r"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+)"
-_LIKE_NUMBER = re.compile(
-    rf"'?[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
-    rf"{_DIGITS} ?(?:{_MARK}|%|{_UNIT})?\)?[-\u2212']?"
-)
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
-_DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)"
-_MONTH_NUMBER = r"(?:0?[1-9]|1[0-2])"
-_LIKE_DATE = re.compile(
-    rf"{_DAY}?(?:\d{{1,4}}([-./ ])\d{{1,2}}\1\d{{1,4}}"
-    r"|\d{1,4}(?:st|nd|rd|th)?[-./ ]?[^\W\d_]{3,10}\.?[-./, ]+\d{2,4}"
-    rf"|{_MONTH}[- ]\d{{1,2}},? +\d{{4}}|{_MONTH}[-/ ]\d{{2,4}}"
-    rf"|\d{{4}}[-/]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/]\d{{4}}|\d{{8}}T\d{{4,6}}|\d{{4}}-?W\d\d-?\d?"
-    r"|\d{4} ?[\u5e74\ub144] ?\d{1,2} ?[\u6708\uc6d4] ?\d{1,2} ?[\u65e5\uc77c])(?:[TZ ,+].*)?"
-    rf"|{_DAY}{_MONTH} +\d{{1,2}}[ ,].*\d{{4}}",
-    re.IGNORECASE,
-)
-_LIKE_TIME = re.compile(
-    r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE
-)
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 """Pairs of decimal and thousands separators."""
 _DATES = (
@@ -66,6 +41,7 @@ _DATES = (
     *("%m/%Y", "%Y/%m"),
 )
 _TRUTHS = frozenset({"true", "false"})
+_NEARLY_ALL = 0.9
 _EXAMPLES: Mapping[str, Notation | None] = {
     "numbers": Notation(decimal=","),
     "dates": Notation(date="%d.%m.%Y"),
@@ -143,18 +119,9 @@ def _columns_of(answers: pl.DataFrame) -> set[str]:
     return {name for name in answers.columns if answers[name].item()}
 
 
-def is_other_number(text: str) -> bool:
-    """Say whether a text that is no number in its column's notation looks like one in another."""
-    return bool(_LIKE_NUMBER.fullmatch(text.strip(AROUND))) and not _is_plain(text)
-
-
-def _is_plain(text: str) -> bool:
-    """Say whether a text is a plain number, also one beyond the range of float64."""
-    try:
-        float(text.replace("_", "-"))
-    except ValueError:
-        return False
-    return True
+def is_date(text: str) -> bool:
+    """Say whether a text is a date in any notation that is known."""
+    return any(number_reader(Notation(date=form))(text) is not None for form in _DATES)
 
 
 def _present(values: pl.Series) -> pl.Series:
@@ -165,16 +132,24 @@ def _present(values: pl.Series) -> pl.Series:
 
 def _sample(rows: Mapping[str, int]) -> dict[str, int]:
     """Return some of the texts, of plain numbers and of others, each kind evenly spread."""
-    plain = [text for text in rows if _is_plain(text)]
-    others = [text for text in rows if not _is_plain(text)]
+    plain = [text for text in rows if is_plain(text)]
+    others = [text for text in rows if not is_plain(text)]
     some = [text for kind in (plain, others) for text in kind[:: 1 + len(kind) // _SAMPLE]]
     return {text: rows[text] for text in some}
 
 
 def _said_truths(written: ColumnTexts) -> bool:
-    """Say whether a column holds true or false, and no text that means neither."""
+    """Say whether a column holds truths in their own words, and no text that is none.
+
+    Of yes and no alone, or y and n, each is a category as good as a truth; true or false, two words
+    for one truth, or a word beside a number say more.
+    """
     words = {text.casefold() for text in written.rows}
-    return not words.isdisjoint(_TRUTHS) and all(truth(text) is not None for text in words)
+    if any(truth(word) is None for word in words):
+        return False
+    numbers = {word for word in words if is_plain(word)}
+    is_mixed = 0 < len(numbers) < len(words)
+    return is_mixed or not words.isdisjoint(_TRUTHS) or len(words) > len(_TRUTHS)
 
 
 def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
@@ -199,7 +174,7 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
     joined = "\n".join(texts)
     if not any(letter.isdigit() for letter in joined):
         return
-    marks = {mark for text in texts if (mark := _currency(text))}
+    marks = {mark for text in texts if (mark := currency_of(text))}
     signs = Notation(percent="%" in joined, parentheses="(" in joined)
     currencies = sorted(marks) or [""]
     for currency in currencies:
@@ -211,23 +186,28 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
         )
 
 
-def _currency(text: str) -> str:
-    match = _CURRENCY.match(text) or _CURRENCY.search(text)
-    return (match.group(1) or match.group(2)) if match and _LIKE_NUMBER.fullmatch(text) else ""
-
-
 def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
-    if any(_LIKE_DATE.fullmatch(text) for text in texts):
+    if any(LIKE_DATE.fullmatch(text) for text in texts):
         yield from (Notation(date=form) for form in _DATES)
 
 
 def _require_no_number(written: ColumnTexts) -> None:
     """Raise FileRefusedError for texts that look like numbers or dates in an unknown notation."""
-    patterns = (_LIKE_NUMBER, _LIKE_DATE, _LIKE_TIME)
+    patterns = (LIKE_NUMBER, LIKE_DATE, LIKE_TIME)
     for pattern, (kind, example) in zip(patterns, _EXAMPLES.items(), strict=True):
         alike = [text for text in written.rows if pattern.fullmatch(text)]
         if 2 * written.count(iter(alike)) >= written.total:
             raise FileRefusedError(_refusal(written, alike, kind, example))
+    _require_no_bounds(written)
+
+
+def _require_no_bounds(written: ColumnTexts) -> None:
+    """Raise FileRefusedError for numbers of which most are known in part, such as <5."""
+    bounds = [text for text in written.rows if is_bound(text)]
+    plain = [text for text in written.rows if is_plain(text)]
+    share = written.count(iter([*bounds, *plain])) / max(1, written.total)
+    if bounds and share >= _NEARLY_ALL and written.count(iter(plain)) > _FEW:
+        raise FileRefusedError(_refusal(written, bounds, "numbers", _EXAMPLES["numbers"]))
 
 
 def _require_one(written: ColumnTexts, best: Sequence[Notation]) -> None:
@@ -245,14 +225,18 @@ def _require_one(written: ColumnTexts, best: Sequence[Notation]) -> None:
 
 
 def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, float]) -> None:
-    """Raise FileRefusedError when many other texts are numbers in another notation."""
-    stray = [text for text in written.rows if text not in read and is_other_number(text)]
+    """Raise FileRefusedError when many other texts are values in another notation."""
+    unread = [text for text in written.rows if text not in read]
+    dates = [text for text in unread if notation.date and is_date(text)]
+    stray = dates or [text for text in unread if is_other_number(text)]
     if written.count(iter(stray)) > max(_FEW, _STRAY_SHARE * written.total):
         inside = next(iter(read))
         raise FileRefusedError(
-            f"column {showable_name(written.name)} holds numbers in more than one notation, such "
-            f"as {written.shown(inside)} and {written.shown(stray[0])}: write them in one, or "
-            f"state one under [data.notation] in the spec, as {_declared(written.name, notation)}"
+            f"column {showable_name(written.name)} holds {'dates' if dates else 'numbers'} in more "
+            f"than one notation, such as {written.shown(inside)} and {written.shown(stray[0])}: "
+            "write them in one, or state one under [data.notation] in the spec, as "
+            f"{_declared(written.name, notation)}; if they are categories, list the column in "
+            "`categorical`"
         )
 
 
@@ -275,8 +259,9 @@ def _refusal(
         what = f"which look like {kind}, and these are not read: write them as numbers, or as dates"
     else:
         what = (
-            f"which look like {kind} in no notation that is known: state it under [data.notation] "
-            f"in the spec, such as {_declared(written.name, example)}"
+            f"which look like {kind} in no notation that is known: write them in one that is, or "
+            "state theirs under [data.notation] in the spec, if its parts can say it, such as "
+            f"{_declared(written.name, example)}"
         )
     return (
         f"column {showable_name(written.name)} holds texts such as {written.shown(texts[0])}, "

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 import polars as pl
 
 from include.formats.parsed_table import Chunk, RefusedRow
-from include.records.refusal_reasons import OTHER_NOTATION, UNKNOWN_LABEL
+from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION, UNKNOWN_LABEL
 from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
-from include.stages.ingest.notations import is_other_number
+from include.stages.ingest.notations import is_date
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
+from include.stages.ingest.resemblance import is_other_number
 from serving.values.notation import PLAIN
 
 _NOT = {"date": "not a date", "truth": "neither true nor false"}
@@ -132,13 +133,13 @@ def _number_problem(both: pl.DataFrame, column: Column) -> pl.Expr:
         missing = value.is_null() | value.is_nan()
     else:
         missing = pl.col("text").str.strip_chars().fill_null("").is_in(MISSING)
-        other = _is_other_number(both, column)
+        other = _in_another_notation(both, column)
     low, high = column.accepted or (-LARGEST, LARGEST)
     return (
         pl.when(missing)
         .then(pl.lit(None if column.missing else "missing value", dtype=pl.String))
         .when(value.is_null() & other)
-        .then(pl.lit(OTHER_NOTATION))
+        .then(pl.lit(OTHER_DATE if column.notation.date else OTHER_NOTATION))
         .when(value.is_null())
         .then(pl.lit(_NOT.get(_held(column), "not a number")))
         .when(~value.is_finite() | (value.abs() > LARGEST))
@@ -152,10 +153,11 @@ def _held(column: Column) -> str:
     return "truth" if column.notation.boolean else "date" if column.notation.date else "number"
 
 
-def _is_other_number(both: pl.DataFrame, column: Column) -> pl.Expr:
-    """Mark texts that are no number in the column's notation, but look like one in another."""
-    if _held(column) != "number":
+def _in_another_notation(both: pl.DataFrame, column: Column) -> pl.Expr:
+    """Mark texts that the column's notation does not read, but that are a value in another."""
+    if column.notation.boolean:
         return pl.lit(value=False)
+    is_other = is_date if column.notation.date else is_other_number
     unread = both.filter(pl.col("value").is_null())["text"].drop_nulls().unique()
-    alike = [text for text in unread.to_list() if is_other_number(text)]
+    alike = [text for text in unread.to_list() if is_other(text)]
     return pl.col("text").is_in(pl.Series(alike, dtype=pl.String).implode())

@@ -13,6 +13,10 @@ from include.text.showable import showable_name
 
 _ENOUGH_ROWS = 20
 """In fewer rows a column may have no value by chance."""
+_AS_NUMBERS = (
+    ". Numbers alone may come there later: where texts belong, copy the spec to a new name, list "
+    "the column in `categorical` or in `exclude` there, and drop the file for that one"
+)
 
 
 @dataclass
@@ -53,12 +57,15 @@ class Tally:
             self.outside.update(outside(part.frame, contract))
 
 
-def empty_columns(tally: Tally, contract: Contract, absent: Collection[str]) -> list[str]:
+def empty_columns(
+    tally: Tally, contract: Contract, absent: Collection[str], *, is_first: bool = False
+) -> list[str]:
     """Return a sentence for each feature without a value in any good row; not for `absent` ones."""
     if tally.read - tally.counts.total() < _ENOUGH_ROWS:
         return []
     return [
         f"column {showable_name(name)} has no value in any row: is that meant? Ask the sender"
+        + (_AS_NUMBERS if is_first and name not in contract.categories else "")
         for name in contract.features
         if name not in tally.filled and name not in absent
     ]

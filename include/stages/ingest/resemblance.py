@@ -1,0 +1,66 @@
+"""What a text looks like, whatever notation its column is in: a number, a date, a time of day."""
+
+import re
+
+from serving.values.spelling import AROUND
+
+_SIGNS = "$€£¥₹₽₩₺₴₪฿"
+_CODES = (
+    *("USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "MXN", "ARS", "CLP", "COP", "PEN"),
+    *("AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY", "RUB", "UAH"),
+    *("ZAR", "KRW", "SGD", "HKD", "THB", "IDR", "MYR", "PHP", "VND", "ILS", "AED", "SAR", "EGP"),
+    *("R$", "US$", "A$", "C$", "kr", "kr.", "zł", "Kč", "Ft", "Fr.", "Rs", "Rs."),
+)
+_MARK = rf"(?:[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
+_CURRENCY = re.compile(rf"[-+(\u2212 ]*({_MARK})|({_MARK})[ )]*$")
+_UNIT = (
+    r"(?:[kKMB]|[mkc]?g|[mck]m|m?[lL]|\u00b0 ?[CF]?|\u2030|[kMGT]i?B|k?Wh?|[kMG]?Hz"
+    r"|lbs?|oz|ft|mph|km/h|[CD][Rr]\.?)"
+)
+_DIGITS = r"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+)"
+LIKE_NUMBER = re.compile(
+    rf"'?[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
+    rf"{_DIGITS} ?(?:{_MARK}|%|{_UNIT})?\)?[-\u2212']?"
+)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)"
+_MONTH_NUMBER = r"(?:0?[1-9]|1[0-2])"
+LIKE_DATE = re.compile(
+    rf"{_DAY}?(?:\d{{1,4}}([-./ ])\d{{1,2}}\1\d{{1,4}}"
+    r"|\d{1,4}(?:st|nd|rd|th)?[-./ ]?[^\W\d_]{3,10}\.?[-./, ]+\d{2,4}"
+    rf"|{_MONTH}[- ]\d{{1,2}},? +\d{{4}}|{_MONTH}[-/ ]\d{{2,4}}"
+    rf"|\d{{4}}[-/]{_MONTH_NUMBER}|{_MONTH_NUMBER}[-/]\d{{4}}|\d{{8}}T\d{{4,6}}|\d{{4}}-?W\d\d-?\d?"
+    r"|\d{4} ?[\u5e74\ub144] ?\d{1,2} ?[\u6708\uc6d4] ?\d{1,2} ?[\u65e5\uc77c])(?:[TZ ,+].*)?"
+    rf"|{_DAY}{_MONTH} +\d{{1,2}}[ ,].*\d{{4}}",
+    re.IGNORECASE,
+)
+_BOUND = re.compile(r"[<>~\u2264\u2265\u2248]=?\s*(.+)|(.+?)\s*\+")
+"""What is known of a number only in part: <5, >= 100, 3+."""
+LIKE_TIME = re.compile(r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
+
+
+def is_other_number(text: str) -> bool:
+    """Say whether a text that is no number in its column's notation looks like one in another."""
+    text = text.strip(AROUND)
+    return is_bound(text) or (bool(LIKE_NUMBER.fullmatch(text)) and not is_plain(text))
+
+
+def is_plain(text: str) -> bool:
+    """Say whether a text is a plain number, also one beyond the range of float64."""
+    try:
+        float(text.replace("_", "-"))
+    except ValueError:
+        return False
+    return True
+
+
+def is_bound(text: str) -> bool:
+    """Say whether a text gives only a limit of a number, such as 3+ or <5."""
+    match = _BOUND.fullmatch(text)
+    return match is not None and bool(LIKE_NUMBER.fullmatch(match[1] or match[2]))
+
+
+def currency_of(text: str) -> str:
+    """Return the currency that an amount names, empty where it names none."""
+    match = _CURRENCY.match(text) or _CURRENCY.search(text)
+    return (match.group(1) or match.group(2)) if match and LIKE_NUMBER.fullmatch(text) else ""
