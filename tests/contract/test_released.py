@@ -1,0 +1,130 @@
+"""What release 0.1.0 left on disk is opened, served, trained on and rolled back to."""
+
+import json
+import shutil
+import tarfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from include.context.step_context import StepContext, step_context
+from include.records.moves import RollBack
+from include.settings import read_settings
+from include.spec.spec_files import read_spec
+from tests import steps
+from tests.contract.pipeline import drop, rows, run, take_in
+from tests.released.make import ARCHIVE
+from tests.serving.processes import Server, until
+from tests.serving.registries import MlflowServer, free_port
+
+OWN = ["batch", "side", "label", "key_high", "key_low"]
+PROMOTED = ["1", "2", "3"]
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, MlflowServer]]:
+    """Return the home that release 0.1.0 left, and MLflow on its registry."""
+    home = tmp_path_factory.mktemp("released")
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(home, filter="data")
+    server = MlflowServer(home / "mlflow")
+    yield home, server
+    server.stop()
+
+
+@pytest.fixture
+def loans(released: tuple[Path, MlflowServer]) -> StepContext:
+    """Return the context of the spec with texts, gaps and an id."""
+    return _context(*released, "loans")
+
+
+def test_the_table_knows_its_rows_again(loans: StepContext) -> None:
+    """The archived files bring no row that is new, and every row keeps its side."""
+    before = rows(loans).sort("key_high", "key_low")
+    for path in sorted(Path(loans.settings.home).glob("lake/loans/archive/**/*.csv")):
+        drop(loans, path.read_text(), f"again-{path.name}")
+    drop(loans, before.drop(OWN).with_columns(defaulted=pl.lit("No")).head(5), "others.csv")
+    intake = take_in(loans)
+    assert sum(batch.new for batch in intake.batches) == 0
+    assert rows(loans).sort("key_high", "key_low").equals(before)
+
+
+@pytest.mark.parametrize("is_registry_away", [False, True])
+def test_the_server_answers_as_the_older_one_did(
+    released: tuple[Path, MlflowServer], tmp_path: Path, *, is_registry_away: bool
+) -> None:
+    """From the registry, and from the copies that the older server left; bit for bit."""
+    home, mlflow = released
+    if is_registry_away:
+        shutil.copytree(home / "serving", tmp_path / "serving")
+    url = "http://127.0.0.1:1" if is_registry_away else mlflow.url
+    server = Server(free_port(), tmp_path, SERVING_REGISTRY_URL=url)
+    try:
+        for model in ("loans-model", "sensors-model"):
+            until(partial(_is_ready, server, model), 120)
+            last = [one for one in _answers(home) if one["model"] == model][-1]
+            response = httpx.post(
+                f"{server.url}/v2/models/{model}/infer", json=last["request"], timeout=30
+            )
+            answer = response.json()
+            assert response.status_code == 200, answer
+            assert answer["model_version"] == last["version"]
+            assert {out["name"]: out["data"] for out in answer["outputs"]} == last["outputs"]
+    finally:
+        server.kill()
+
+
+def test_the_log_of_moves_goes_on(loans: StepContext) -> None:
+    """Three promotions and a way back stand there; the next way back leads to the first."""
+    moves = loans.registry.moves()
+    assert [move.version for move in moves] == [*PROMOTED, "2"]
+    moved = steps.roll_back(loans, RollBack("test", 1, "further back", "a person"))
+    assert moved.version == "1"
+    champion = loans.registry.champion()
+    assert champion is not None
+    assert champion.version == "1"
+
+
+def test_the_next_delivery_is_trained_on(released: tuple[Path, MlflowServer]) -> None:
+    """The older champion is judged on the same rows, and proves that it saw none of them."""
+    context = _context(*released, "sensors")
+    frame = rows(context).drop(OWN).head(300)
+    drop(context, (frame + 0.001).with_columns(fault=pl.Series([0, 1, 0] * 100)))
+    done = run(context)
+    assert done.scores.champion is not None
+    assert done.decision.verdict in {"HOLD", "PROMOTE", "REJECT"}
+
+
+def test_the_request_log_is_read(released: tuple[Path, MlflowServer]) -> None:
+    """A row for each row of a request, its features by name."""
+    logged = pl.concat(
+        pl.read_parquet(path)
+        for path in (released[0] / "requests").rglob("loans-model/**/*.parquet")
+    )
+    assert {"time", "request_id", "row", "probability", "age", "plan"} <= {*logged.columns}
+    assert logged.height
+
+
+def _context(home: Path, mlflow: MlflowServer, name: str) -> StepContext:
+    settings = read_settings(
+        {
+            "RATCHET_HOME": str(home),
+            "RATCHET_SPECS": str(home / "specs"),
+            "RATCHET_MLFLOW_PORT": mlflow.url.rpartition(":")[2],
+        }
+    )
+    return step_context(read_spec(home / "specs" / f"{name}.toml"), settings)
+
+
+def _is_ready(server: Server, model: str) -> bool:
+    return server.status(f"/v2/models/{model}/ready") == 200
+
+
+def _answers(home: Path) -> list[dict[str, Any]]:
+    answers: list[dict[str, Any]] = json.loads((home / "answers.json").read_text())
+    return answers
