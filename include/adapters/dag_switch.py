@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
+from include.errors import reason_of
+
 log = logging.getLogger("ratchet")
 _SECONDS = 5.0
 
@@ -26,5 +28,5 @@ class DagSwitch:
                 answer = http.get(self._url).raise_for_status().json()
             return bool(answer["is_paused"])
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            log.debug("Airflow does not tell of %s: %s", self._url, error)
+            log.debug("Airflow does not tell of %s: %s", self._url, reason_of(error))
             return None
