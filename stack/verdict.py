@@ -20,6 +20,7 @@ from stack.artifacts import altered
 from stack.broken_specs import broken_specs
 from stack.paused_dags import held_up
 from stack.processes import Marked
+from stack.same_models import shared_models
 from stack.state import ComponentState, StackState, logs_of
 from stack.strays import strays, unreadable
 from stack.views import Row
@@ -161,6 +162,13 @@ def _broken(seen: Seen) -> Iterator[str]:
         yield f"The spec of the Dag {one.dag} is broken: {one.reason}"
 
 
+def _shared(seen: Seen) -> Iterator[str]:
+    """Tell of specs that name one model, as long as neither is refused for it."""
+    if _up(seen):
+        refused = {one.dag for one in broken_specs(seen.settings.airflow_url)}
+        yield from shared_models(seen.settings, refused)
+
+
 def _stray(seen: Seen) -> Iterator[str]:
     """Tell of files that no run will ever take."""
     yield from strays(seen.settings) if _up(seen) else ()
@@ -210,6 +218,7 @@ _TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
     (Code.NEEDS_A_PERSON, _silent),
     (Code.NEEDS_A_PERSON, _altered),
     (Code.NEEDS_A_PERSON, _broken),
+    (Code.NEEDS_A_PERSON, _shared),
     (Code.NEEDS_A_PERSON, _stray),
     (Code.NEEDS_A_PERSON, _unreadable),
     (Code.NEEDS_A_PERSON, _held_up),

@@ -1,4 +1,4 @@
-"""Recognises failures that come from missing permissions, and finds out what may not be used.
+"""Recognises failures that come from missing permissions, on disk and in MLflow, and names them.
 
 The exceptions of libraries do not tell: one made in Rust carries no error number, and a file that
 was opened relative to its folder is named without it. So the places of the spec are looked through.
@@ -9,8 +9,10 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 
+from include.context.places import without_password
 from include.errors import DeniedError, causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
@@ -35,6 +37,7 @@ def require_access(error: BaseException, spec: Spec, settings: Settings) -> None
 
     Returns, so that the caller can raise its own error, when that is not the cause.
     """
+    _require_account(error, spec, settings)
     reasons = [one for one in causes(error) if isinstance(one, OSError)]
     said = next((one for one in reasons if one.errno in _DENIED), None)
     if said is None and not _is_of_a_library(error):
@@ -50,6 +53,32 @@ def require_access(error: BaseException, spec: Spec, settings: Settings) -> None
         f"the {_user()} may not {_use(found)} {place}, which the spec {spec.name} needs: nothing "
         f"is half there. {_advice(said, place)}, then do this again"
     ) from error
+
+
+def _require_account(error: BaseException, spec: Spec, settings: Settings) -> None:
+    """Raise DeniedError from `error` when MLflow refuses the account that it was asked with."""
+    answers = {_status(one) for one in causes(error)}
+    url = without_password(settings.registry_url)
+    if HTTPStatus.UNAUTHORIZED in answers:
+        raise DeniedError(
+            f"MLflow at {url} asks for an account that it knows: name one in "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, then do this again"
+        ) from error
+    if HTTPStatus.FORBIDDEN in answers:
+        account = os.environ.get("MLFLOW_TRACKING_USERNAME") or "this process"
+        raise DeniedError(
+            f"MLflow at {url} does not let {account} do what the spec {spec.name} needs: it takes "
+            f"MANAGE on the experiment {spec.name} and on the registered model {spec.model}. Give "
+            "it that in MLflow, then do this again"
+        ) from error
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status of an answer that MLflow's client raised; None for another error."""
+    if not type(error).__module__.startswith("mlflow."):
+        return None
+    status = getattr(error, "get_http_status_code", None)
+    return int(status()) if status else None
 
 
 def _is_of_a_library(error: BaseException) -> bool:

@@ -113,7 +113,7 @@ def is_about_a_server(error: BaseException) -> bool:
 def _place(need: Need, spec: Spec, settings: Settings) -> Place:
     if need is Need.REGISTRY:
         url = settings.registry_url
-        name = f"MLflow at {_without_password(url)}"
+        name = f"MLflow at {without_password(url)}"
         return Place(name, lambda seconds: _registry_problem(url, seconds), _advice(settings))
     landing = need is Need.LANDING
     url = settings.landing_url(spec.name, spec.landing or None) if landing else settings.lake_url
@@ -182,6 +182,7 @@ def _folder_problem(folder: Path) -> str:
     return ""
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return an address without the account that may stand in it."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

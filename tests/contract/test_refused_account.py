@@ -1,0 +1,53 @@
+"""An account that MLflow refuses is told what it lacks, by a real server with accounts."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from include.context.denied_access import access_required
+from include.context.step_context import step_context
+from include.errors import DeniedError
+from include.settings import read_settings
+from include.spec.model_spec import Spec
+from tests.serving.accounts import Account, GuardedMlflow
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedMlflow]:
+    """Return a server that asks everybody who they are."""
+    before = mlflow.get_tracking_uri()
+    server = GuardedMlflow(tmp_path_factory.mktemp("guarded"))
+    yield server
+    server.stop()
+    mlflow.set_tracking_uri(before)
+
+
+def ask(account: Account, server: GuardedMlflow, spec: Spec, home: Path) -> None:
+    """Open a run of the spec as an account, as `plan` does."""
+    settings = replace(read_settings({"RATCHET_HOME": str(home)}), registry=server.url)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, text in account.variables().items():
+            patch.setenv(name, text)
+        with access_required(spec, settings):
+            step_context(spec, settings).registry.open_run(f"manual__{account.name}", 1, {})
+
+
+def test_an_account_is_told_what_it_lacks(
+    guarded: GuardedMlflow, spec: Spec, tmp_path: Path
+) -> None:
+    """By its name, with the address and what to give it; a stranger is asked for another."""
+    ask(guarded.admin, guarded, spec, tmp_path)
+    reader = guarded.reader("reader")
+    with pytest.raises(DeniedError, match="does not let reader do what the spec") as said:
+        ask(reader, guarded, spec, tmp_path)
+    assert f"MANAGE on the experiment {spec.name} and on the registered model" in str(said.value)
+    guarded.deny(reader, spec.name)
+    with pytest.raises(DeniedError, match="does not let reader"):
+        ask(reader, guarded, spec, tmp_path)
+    with pytest.raises(DeniedError, match=f"{guarded.url} asks for an account that it knows"):
+        ask(Account("nobody"), guarded, spec, tmp_path)
+    assert "nobody" not in os.environ.values()
