@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from docs import rooms
 from docs.examples import example_problems
 from docs.paths import Tree, path_problems
 from docs.sentences import unexplained
@@ -69,6 +70,7 @@ def main() -> int:
         *estimator_problems(texts[SPECS]),
         *option_problems(texts[SETTINGS_PAGE]),
         *index_problems(texts[INDEX], texts),
+        *drawing_problems(),
         *(f"no page has the sentence of {one.file}: {one.text}" for one in unexplained(PROJECT)),
     ]
     for problem in problems:
@@ -202,6 +204,12 @@ def option_problems(text: str) -> Iterator[str]:
         written = _dict_items(OPTIONS).get(f"{part}__{option}")
         if f"`{written}`" != value.strip():
             yield f"{_name(SETTINGS_PAGE)}: {name} is {value.strip()}, the stack sets {written}"
+
+
+def drawing_problems() -> Iterator[str]:
+    """Yield a sentence where the rooms are drawn otherwise than they are."""
+    if rooms.drawn() != rooms.PICTURE.read_text():
+        yield f"{_name(rooms.PICTURE)} is out of date: python -m docs.rooms draws it"
 
 
 def index_problems(text: str, texts: dict[Path, str]) -> Iterator[str]:
