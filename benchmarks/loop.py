@@ -32,8 +32,8 @@ from include.records.training import Form
 from include.settings import Settings, read_settings
 from include.spec.spec_files import read_spec
 from include.steps import step_named
-from stack.client import running
-from stack.processes import marked, memory
+from stack.client import running_stack
+from stack.processes import marked_processes, memory
 from stack.views import live_progress
 
 SPEC, PEER = "pulsars", "peer"
@@ -53,7 +53,7 @@ def main() -> None:
         began = time.monotonic()
         with ExitStack() as stack:
             with live_progress(console) as progress:
-                stack.enter_context(running(settings, progress))
+                stack.enter_context(running_stack(settings, progress))
             figures: dict[str, Any] = {"start_seconds": time.monotonic() - began}
             Airflow(settings.airflow_url).await_dag(SPEC)
             figures |= _rounds(settings)
@@ -134,11 +134,11 @@ def _by_hand(settings: Settings) -> Callable[[int], float]:
             step_named("screen")(context, plan, family.name) for family in context.spec.families
         ]
         shortlisted = step_named("shortlist")(context, plan, screened)
-        for heat in shortlisted.heats:
-            step_named("heat")(context, plan, heat)
+        for fit_job in shortlisted.fit_jobs:
+            step_named("run_job")(context, plan, fit_job)
         finalists = step_named("finalists")(context, plan, shortlisted.trials)
-        for heat in finalists.heats:
-            step_named("heat")(context, plan, heat)
+        for fit_job in finalists.fit_jobs:
+            step_named("run_job")(context, plan, fit_job)
         challenger = step_named("fit")(context, plan, finalists.trials)
         scores = step_named("score")(context, plan, challenger)
         step_named("promote")(context, plan, challenger, scores, Form())
@@ -154,13 +154,13 @@ def _idle(settings: Settings) -> dict[str, float]:
     before = _cpu_seconds(settings.home)
     time.sleep(IDLE_SECONDS)
     spent = _cpu_seconds(settings.home) - before
-    held = sum(memory(one.process) for one in marked(settings.home))
+    held = sum(memory(one.process) for one in marked_processes(settings.home))
     return {"idle_memory_mib": held / MIB, "idle_cpu_percent_of_a_core": 100 * spent / IDLE_SECONDS}
 
 
 def _cpu_seconds(home: Path) -> float:
     total = 0.0
-    for one in marked(home):
+    for one in marked_processes(home):
         try:
             times = one.process.cpu_times()
         except psutil.NoSuchProcess:  # a parser of Dag files that has just ended

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.records.arrays import Calls, Labels
-from include.records.judging import Proof, Scorecard, Scores, Verdict
+from include.records.judging import LeakProof, Scorecard, Scores, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate
-from include.stages.decide import promote
-from include.stages.score import agree, score
+from include.stages.decide import decide
+from include.stages.score import count_agreement, score
 
 NIGHTS = 365
 FIRST_ROWS, LAST_ROWS = 4_000, 20_000
@@ -37,14 +37,14 @@ BETTER = 20
 Passes = Callable[[Scores], bool]
 """A gate: whether the challenger takes over."""
 _CARD = score(np.array([1, 0], np.int8), np.array([0.9, 0.1]), 0.5, "1", 0)
-_PROOFS = (Proof("2", 0, 0), Proof("1", 0, 0))
+_PROOFS = (LeakProof("2", 0, 0), LeakProof("1", 0, 0))
 _NORMAL = NormalDist()
 
 
 def ratchet(scores: Scores) -> bool:
     """Judge as a run does."""
     # Most nights end here: what is not better is held whatever is drawn.
-    return naive(scores) and promote(scores, Form(), Gate()).verdict is Verdict.PROMOTE
+    return naive(scores) and decide(scores, Form(), Gate()).verdict is Verdict.PROMOTE
 
 
 def bootstrap(scores: Scores) -> bool:
@@ -136,7 +136,7 @@ def _calls(rng: np.random.Generator, bar: NDArray[np.float32]) -> Calls:
 
 def _scores(y: Labels, challenger: Calls, champion: Calls, seen: int) -> Scores:
     mine, theirs = (_card(y, called) for called in (challenger, champion))
-    agreement = agree(y, challenger, champion)
+    agreement = count_agreement(y, challenger, champion)
     challenged = replace(mine, model_version="2")
     return Scores(challenged, theirs, agreement, proofs=_PROOFS, looks=seen)
 

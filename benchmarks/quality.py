@@ -76,15 +76,15 @@ def select_and_fit(
 ) -> tuple[FixedThresholdClassifier, float]:
     """Return the fitted winner of a race, and the threshold that is built into it."""
     with tempfile.TemporaryDirectory() as folder:
-        side = select.folded(X, y, spec.selection)
+        side = select.fold_rows(X, y, spec.selection)
         ran = Race(spec, layout, side, RaceResults(folder, "run", {}), cores=CORES)
         screened = [trial for family in spec.families for trial in race.screen(ran, family.name)]
         shortlisted = race.shortlist(ran, screened)
-        for heat in shortlisted.heats:
-            race.run(ran, replace(heat, threads=CORES))
+        for fit_job in shortlisted.fit_jobs:
+            race.run_job(ran, replace(fit_job, threads=CORES))
         finalists = race.finalists(ran, shortlisted.trials)
-        for heat in finalists.heats:
-            race.run(ran, replace(heat, threads=CORES))
+        for fit_job in finalists.fit_jobs:
+            race.run_job(ran, replace(fit_job, threads=CORES))
         finish = race.finish(ran, finalists.trials)
     sys.stderr.write(f"{spec.name}: {finish.winner.candidate.title}\n")
     return race.fit(ran, finish), finish.winner.threshold

@@ -48,12 +48,12 @@ from sklearn.pipeline import Pipeline
 
 from demo.data import pulsar_rows, santander_rows
 from include.adapters.race_results import RaceResults
-from include.adapters.train_matrix import Arranged, TrainSides
-from include.records.training import Heat, Trial
+from include.adapters.train_matrix import OrderedRows, TrainMatrices
+from include.records.training import FitJob, Trial
 from include.spec.model_spec import Spec
 from include.stages import select
 from include.steps import race
-from include.steps.race import Finish, Race
+from include.steps.race import Race, RaceOutcome
 from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))
@@ -156,24 +156,24 @@ class _Place:
 
     def enter(self) -> Race:
         """Open the race, laying its train side out when it is not there yet."""
-        side = TrainSides(self.folder / "sides").open("train", self._arranged)
-        rows = select.Folded(side.X, side.y, side.bounds)
+        side = TrainMatrices(self.folder / "sides").open("train", self._arranged)
+        rows = select.FoldedRows(side.X, side.y, side.bounds)
         board = RaceResults(str(self.folder / "races"), "run", {})
         return Race(self.spec, side.layout, rows, board, PROCESSES)
 
-    def _arranged(self) -> Arranged:
+    def _arranged(self) -> OrderedRows:
         X, y = np.load(self.folder / "X.npy", mmap_mode="r"), np.load(self.folder / "y.npy")
         order, bounds = select.fold_order(y, self.spec.selection)
         layout = Layout(tuple(f"f{at}" for at in range(X.shape[1])))
-        return Arranged(layout, X, y, select.doubled(order, bounds), bounds)
+        return OrderedRows(layout, X, y, select.doubled_order(order, bounds), bounds)
 
 
 def _screen(place: _Place, family: str) -> list[Trial]:
     return race.screen(place.enter(), family)
 
 
-def _heat(place: _Place, heat: Heat) -> Heat:
-    return race.run(place.enter(), heat)
+def _run_job(place: _Place, fit_job: FitJob) -> FitJob:
+    return race.run_job(place.enter(), fit_job)
 
 
 def _lay_out(place: _Place) -> None:
@@ -191,7 +191,7 @@ def _ready(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def raced(X: Matrix, y: Labels, spec: Spec) -> tuple[Finish, Race, dict[str, float]]:
+def raced(X: Matrix, y: Labels, spec: Spec) -> tuple[RaceOutcome, Race, dict[str, float]]:
     """Run a race in processes of their own; return how it ended, the race, seconds and MiB."""
     folder = Path(tempfile.mkdtemp(prefix="race-"))
     np.save(folder / "X.npy", X)
@@ -207,9 +207,9 @@ def raced(X: Matrix, y: Labels, spec: Spec) -> tuple[Finish, Race, dict[str, flo
             screened = list(pool.map(partial(_screen, place), families))
             ran = place.enter()
             shortlisted = race.shortlist(ran, [trial for family in screened for trial in family])
-            list(pool.map(partial(_heat, place), shortlisted.heats))
+            list(pool.map(partial(_run_job, place), shortlisted.fit_jobs))
             finalists = race.finalists(ran, shortlisted.trials)
-            list(pool.map(partial(_heat, place), finalists.heats))
+            list(pool.map(partial(_run_job, place), finalists.fit_jobs))
             finish = race.finish(ran, finalists.trials)
             seconds = time.perf_counter() - began
     shutil.rmtree(folder)

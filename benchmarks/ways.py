@@ -24,7 +24,7 @@ from include.spec.spec_files import read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates
 from serving.bundle import Bundle, Layout, Manifest
-from serving.models.quick import quickened
+from serving.models.quick import with_quickest_ways
 
 ROWS, FITTED, FEATURES = 5000, 2000, 20
 REPEATS = 3 if os.environ.get("QUICK") else 10
@@ -82,7 +82,7 @@ def measured(
     model = fit(pipeline, 0.4, X[:FITTED], y[:FITTED])
     example = tuple(values(layout, row) for row in X[:EXAMPLES])
     plain = Bundle(Manifest("boxes", family.name, layout, 0.4, ("0", "1"), 1, example), model)
-    quick = quickened(plain)
+    quick = with_quickest_ways(plain)
     apart = float(np.abs(plain.probability(X) - quick.probability(X)).max())
     slow, fast = milliseconds(plain.probability, X), milliseconds(quick.probability, X)
     return name, family.name, slow, fast, slow / fast, quick.ways[0].name, apart

@@ -46,7 +46,7 @@ TRAINING_POOL = "training"
 TRAINING: dict[str, Any] = {"pool": TRAINING_POOL, "queue": "training"}
 MOST_OF_A_NAME = 100
 TRIALS = "trials"
-HEAT = "{{ task.op_kwargs['heat']['title'] }}"
+JOB_TITLE = "{{ task.op_kwargs['fit_job']['title'] }}"
 FORM = {
     "no_new_data": Param(
         "skip",
@@ -131,10 +131,10 @@ def select(spec_path: str, planned: Any) -> Any:
     of_race: Any = {"spec_path": spec_path, "planned": planned}
     screened = screen.partial(**of_race).expand(family=enter(**of_race))
     shortlisted = shortlist(**of_race, screened=screened)
-    semifinals = semifinal.partial(**of_race).expand(heat=shortlisted)
+    semifinals = semifinal.partial(**of_race).expand(fit_job=shortlisted)
     left = finalists(**of_race, trials=shortlisted[TRIALS])
     chain(semifinals, left)
-    return left[TRIALS], final.partial(**of_race).expand(heat=left)
+    return left[TRIALS], final.partial(**of_race).expand(fit_job=left)
 
 
 @stage_task()
@@ -197,10 +197,10 @@ def shortlist(spec_path: str, planned: Any, screened: Any) -> Any:
     return _handed_on(call("shortlist", spec_path, planned, list(screened)))
 
 
-@stage_task(**TRAINING, map_index_template=HEAT)
-def semifinal(spec_path: str, planned: Any, heat: Any) -> Any:
+@stage_task(**TRAINING, map_index_template=JOB_TITLE)
+def semifinal(spec_path: str, planned: Any, fit_job: Any) -> Any:
     """Run who is left over two folds of a larger part; skipped where rows are few."""
-    return call("heat", spec_path, planned, heat)
+    return call("run_job", spec_path, planned, fit_job)
 
 
 # A semifinal that is not needed is skipped, and that must not skip the final.
@@ -211,15 +211,15 @@ def finalists(spec_path: str, planned: Any, trials: Any) -> Any:
 
 
 def _handed_on(elimination: Any) -> Any:
-    """Return the heats that tasks are mapped over, and keep the trials as an XCom beside them."""
+    """Return the jobs that tasks are mapped over, and keep the trials as an XCom beside them."""
     get_current_context()["ti"].xcom_push(TRIALS, elimination["trials"])
-    return elimination["heats"]
+    return elimination["fit_jobs"]
 
 
-@stage_task(**TRAINING, map_index_template=HEAT)
-def final(spec_path: str, planned: Any, heat: Any) -> Any:
+@stage_task(**TRAINING, map_index_template=JOB_TITLE)
+def final(spec_path: str, planned: Any, fit_job: Any) -> Any:
     """Run finalists over folds of all train rows."""
-    return call("heat", spec_path, planned, heat)
+    return call("run_job", spec_path, planned, fit_job)
 
 
 # No final is left to run where a person cleared tasks of a run that has registered its version.

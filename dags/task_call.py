@@ -107,7 +107,7 @@ def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, f
     """Run a step; `inside` gets the time at which the step itself began."""
     from pydantic import validate_call
 
-    from include.cli.deadline import answering
+    from include.cli.deadline import blame_the_place
     from include.context.denied_access import access_required
     from include.context.full_disk import room_required
     from include.context.places import Need, places
@@ -125,7 +125,7 @@ def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, f
             remember(spec.model, owner)
         checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
         inside["from"] = time.time()
-        with answering(places([Need.REGISTRY], spec, settings), settings.patience):
+        with blame_the_place(places([Need.REGISTRY], spec, settings), settings.patience):
             return pack(checked(context, *arguments))
 
 

@@ -23,9 +23,9 @@ from include.adapters.endpoint import Endpoint
 from include.settings import PROJECT, Settings, read_settings
 from include.spec.spec_files import read_spec
 from serving.bundle import Layout
-from stack.client import running, urls
+from stack.client import running_stack, urls
 from stack.errors import StackError
-from stack.processes import marked
+from stack.processes import marked_processes
 from stack.views import live_progress
 
 DAG = "santander"
@@ -73,7 +73,7 @@ def _demo(rows: int, home: Path, console: Console) -> int:
     console.print(f"[bold]Starting Airflow, MLflow and the server[/bold] in {settings.home}")
     with ExitStack() as stack:
         with live_progress(console) as progress:
-            stack.enter_context(running(settings, progress))
+            stack.enter_context(running_stack(settings, progress))
         console.print(f"Everything is healthy after {time.monotonic() - began:.0f} s.")
         for name, url in urls(settings).items():
             console.print(f"  {name:<20} {url}", soft_wrap=True)
@@ -95,7 +95,7 @@ def _fresh_settings(home: Path) -> Settings:
     """Free ports and an empty home, so that the demo runs beside any stack and starts clean."""
     if home.exists() and not (home / MADE_HERE).exists():
         raise StackError(f"{home} was not made by the demo; move it away and try again.")
-    if marked(home):
+    if marked_processes(home):
         raise StackError(f"A demo runs in {home}: wait for it, or end it with Ctrl-C.")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()

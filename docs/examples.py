@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
 
-from include.cli.command_line import parsed
+from include.cli.command_line import parse_arguments
 from include.cli.main import command_parser
 from include.errors import SpecError
 from include.spec.spec_files import read_spec
@@ -173,7 +173,7 @@ def _run(words: Sequence[str], folder: str | None = None) -> subprocess.Complete
 
 
 _PARSERS: Mapping[str, Callable[[list[str]], object]] = {
-    "./ratchet": lambda words: parsed(command_parser(), words),
+    "./ratchet": lambda words: parse_arguments(command_parser(), words),
     "serving/request.py": request.options,
 }
 _LOOKS: Mapping[str, Callable[[Example], Iterator[str]]] = {

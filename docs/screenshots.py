@@ -22,9 +22,9 @@ from demo.airflow_api import Airflow
 from demo.free_ports import free_ports
 from docs import rooms
 from docs.browser import Page, View, browser
-from include.context.running_stack import runs, with_stack
+from include.context.running_stack import stack_runs, with_stack
 from include.settings import PROJECT, Settings, home_of, read_settings
-from stack.client import running
+from stack.client import running_stack
 
 DAG = "santander"
 PICTURES = PROJECT / "docs" / "pictures"
@@ -58,13 +58,13 @@ def main(arguments: list[str]) -> int:
 @contextmanager
 def stack_to_show(home: Path) -> Iterator[Settings]:
     """Yield the settings of the stack that runs, or of the demo's, which is stopped afterwards."""
-    if runs(home_of(os.environ)):
+    if stack_runs(home_of(os.environ)):
         yield read_settings(with_stack())
         return
     if not (home / demo.MADE_HERE).exists() and demo.main(["--home", str(home)]):
         raise SystemExit("The demo did not end as it should: there is nothing to take pictures of.")
     settings = read_settings({"RATCHET_HOME": str(home)} | free_ports())
-    with running(settings):
+    with running_stack(settings):
         Airflow(settings.airflow_url).await_dag(DAG)
         yield settings
 

@@ -19,7 +19,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from run_account import INGEST, REPORT
 
-from include.formats.completeness import POLL_SECONDS, Lookout
+from include.formats.completeness import POLL_SECONDS, CompletenessWatch
 from include.settings import read_settings, s3_options
 from include.store import Entry, open_store
 from include.text.showable import showable, showable_name
@@ -60,23 +60,23 @@ class LandingTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll the place for ever; a file that is unchanged between two polls is complete."""
         lookout = await self._until_it_works(self._lookout)
-        bell = Bell(Runs(self.dag_id), self.repeat_seconds)
+        bell = RunWaker(Runs(self.dag_id), self.repeat_seconds)
         while True:
             seen = await self._until_it_works(partial(asyncio.to_thread, lookout.look))
             if waiting := await bell.rings_for(seen):
                 yield _event({entry.name for entry in waiting})
             await asyncio.sleep(S3_POLL_SECONDS if is_bucket(self.url) else POLL_SECONDS)
 
-    async def _lookout(self) -> Lookout:
+    async def _lookout(self) -> CompletenessWatch:
         if not is_bucket(self.url):
             await asyncio.to_thread(Path(self.url).mkdir, parents=True, exist_ok=True)
-            return Lookout(open_store(self.url, {}))
+            return CompletenessWatch(open_store(self.url, {}))
         try:
             connection = await Connection.async_get(S3_CONNECTION)
             options = connection_options(connection, await connection.aextra_dejson())
         except AirflowNotFoundException:
             options = read_settings().s3
-        return Lookout(await asyncio.to_thread(open_store, self.url, options))
+        return CompletenessWatch(await asyncio.to_thread(open_store, self.url, options))
 
     async def _until_it_works(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call until it succeeds; only the first failure is logged."""
@@ -92,7 +92,7 @@ class LandingTrigger(BaseEventTrigger):
                 await asyncio.sleep(S3_POLL_SECONDS)
 
 
-class Bell:
+class RunWaker:
     """Decides at each poll whether to fire an event ("ring")."""
 
     def __init__(self, runs: "Runs", repeat_seconds: float) -> None:

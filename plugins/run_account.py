@@ -10,7 +10,7 @@ from typing import Any
 
 from include.records.data import Batch, Intake
 from include.records.judging import Decision
-from include.records.models import Served
+from include.records.models import ServedVersion
 from include.records.moves import Move
 from include.reports.account import Account, Failure
 
@@ -45,7 +45,7 @@ def account(traces: Traces, stopped_as: str = "") -> Account:
         skipped_because=skipped[0] if skipped else "",
         decision=_record(Decision, results.get("promote")),
         move=_record(Move, results.get("move")),
-        served=_record(Served, results.get("serve")),
+        served=_record(ServedVersion, results.get("serve")),
         failures=tuple(_failures(traces)),
         warnings=warnings(traces.words),
         stopped_as=stopped_as,

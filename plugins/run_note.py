@@ -56,7 +56,9 @@ def write_note(dag_run: Any) -> None:
     if room < run_report.NOTE // 3:  # a person's long note stays as it is
         return
     text = (
-        run_report.bounded(told, room, "the log of the task report, or in those of the tasks")
+        run_report.bounded_markdown(
+            told, room, "the log of the task report, or in those of the tasks"
+        )
         + theirs
     )
     if dag_run.dag_run_note is None:

@@ -79,14 +79,14 @@ def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
     from serving.models.holder import Holder
     from serving.registry.bounded_requests import Bounds
-    from serving.registry.local_copies import Shelf
+    from serving.registry.local_copies import LocalCopies
     from serving.registry.registry import MlflowRegistry
     from serving.registry.watch import Watch
 
     holder = Holder()
     bounds = Bounds(model_bytes=settings.model_limit_bytes)
     registry = MlflowRegistry(settings.registry_url, settings.registry_authorization, bounds)
-    watch = Watch(registry, holder, Shelf(settings.home))
+    watch = Watch(registry, holder, LocalCopies(settings.home))
     return make_app(make_server(settings, holder, watch, drain))
 
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from serving.configuration.settings import Settings
 from serving.connections.clients import Clients
 from serving.connections.limits import connection_limits
-from serving.grpc.server import Listening, start_grpc
+from serving.grpc.server import GrpcOptions, start_grpc
 from serving.models.batcher import Batcher, BatchLimits
 from serving.models.holder import Holder
 from serving.models.scoring import score
@@ -21,7 +21,7 @@ from serving.registry.repository import Repository
 from serving.registry.watch import Watch
 from serving.registry.webhook import Webhook
 from serving.rest.body import Bodies
-from serving.rest.front import Application, Front
+from serving.rest.front import Application, FrontApplication
 from serving.rest.routes import Routes
 from serving.service import Service
 from serving.traffic.drain import Drain
@@ -79,7 +79,7 @@ def make_app(server: Server, follow: Background | None = None) -> Application:
     )
     following = follow or (lambda: server.watch.run(settings.poll_seconds))
     rest = routes.application(_lifespan(server, following))
-    return Front(server.service, guard.keys, bodies, rest, settings.max_rows)
+    return FrontApplication(server.service, guard.keys, bodies, rest, settings.max_rows)
 
 
 def _limits(settings: Settings) -> BatchLimits:
@@ -118,7 +118,7 @@ def _lifespan(server: Server, follow: Background) -> Callable[[Any], Any]:
 
 async def _listen_to_grpc(server: Server) -> None:
     settings = server.settings
-    at = Listening(
+    at = GrpcOptions(
         settings.host,
         settings.grpc_port,
         settings.body_limit_bytes,

@@ -31,19 +31,19 @@ def main(arguments: list[str] | None = None) -> int:
     root = f"{given.url.rstrip('/')}/v2/models/{urllib.parse.quote(given.model, safe='')}"
     try:
         metadata = _ask(root, given.key)
-        row = _example(metadata) if given.row is None else parsed(metadata, given.row)
+        row = _example(metadata) if given.row is None else row_values(metadata, given.row)
         inputs = metadata["inputs"]
         if any(isinstance(value, str) for value in row):
             inputs = by_name(metadata, row)
-        answer = _ask(f"{root}/infer", given.key, body(inputs, row))
+        answer = _ask(f"{root}/infer", given.key, request_body(inputs, row))
     except (OSError, ValueError, csv.Error) as error:
         sys.stderr.write(f"{_sentence(error, given.url)}\n")
         return 1
-    sys.stdout.write(f"{json.dumps(answer) if given.json else line(answer)}\n")
+    sys.stdout.write(f"{json.dumps(answer) if given.json else answer_line(answer)}\n")
     return 0
 
 
-def parsed(metadata: dict[str, Any], text: str) -> list[Value]:
+def row_values(metadata: dict[str, Any], text: str) -> list[Value]:
     """Return the values of a row that is written as a line of CSV, None where there is nothing.
 
     Raises ValueError when they are not as many as the model has features, or not of their kind.
@@ -68,7 +68,7 @@ def by_name(metadata: dict[str, Any], row: list[Value]) -> list[dict[str, Any]]:
     ]
 
 
-def body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, Any]:
+def request_body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, Any]:
     """Return the V2 request for one row in feature order, for a model that takes these inputs."""
     if len(inputs[0]["shape"]) > 1:
         return {"inputs": [inputs[0] | {"shape": [1, len(row)], "datatype": "FP64", "data": row}]}
@@ -78,7 +78,7 @@ def body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, Any]:
     return {"inputs": tensors}
 
 
-def line(answer: dict[str, Any]) -> str:
+def answer_line(answer: dict[str, Any]) -> str:
     """Return a V2 answer for one row as a line to read."""
     values = {output["name"]: output["data"][0] for output in answer["outputs"]}
     return (

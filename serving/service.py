@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from serving.bundle import Manifest
 from serving.models.batcher import Batcher
-from serving.models.holder import Held, Holder, Role
+from serving.models.holder import Holder, LoadedVersion, Role
 from serving.observing.logs import log_failed, log_refused
-from serving.protocol.answers import Request
+from serving.protocol.answers import DecodedRequest
 from serving.refusals import RequestRefusedError
 from serving.traffic.canary import goes_to_canary
 from serving.traffic.guard import Guard
@@ -23,14 +23,14 @@ from serving.traffic.guard import Guard
 FAILED = "the server failed on this request; its log has the traceback"
 _LARGE_BYTES = 2**18
 Headers = Sequence[tuple[bytes, bytes]]
-Decode = Callable[[Manifest], Request]
+Decode = Callable[[Manifest], DecodedRequest]
 """Decodes what the caller sent for the model that will answer; raises RequestRefusedError."""
 Read = Callable[[], Awaitable[tuple[Decode, int]]]
 """Reads what the caller sent: how to decode it, and how many bytes it is."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestHead:
     """A request before its body is read."""
 
     name: str
@@ -45,8 +45,8 @@ class Asked:
 class Answer:
     """The result of an inference, to be encoded."""
 
-    held: Held
-    request: Request
+    held: LoadedVersion
+    request: DecodedRequest
     probability: NDArray[np.float64]
     """Probability of the positive label, shape (n,)."""
 
@@ -55,10 +55,10 @@ class Answer:
 class _Taken:
     """The versions that a request uses, fixed when it arrives."""
 
-    held: Held
+    held: LoadedVersion
     role: Role
-    canary: Held | None
-    shadow: Held | None
+    canary: LoadedVersion | None
+    shadow: LoadedVersion | None
 
 
 class Service:
@@ -73,7 +73,7 @@ class Service:
         self._guard = guard
         self._canary_share = canary_share
 
-    async def answer(self, request: Asked, read: Read) -> Answer:
+    async def answer(self, request: RequestHead, read: Read) -> Answer:
         """Answer a request, and record the outcome in metrics, log and traces.
 
         Raises RequestRefusedError with a status and a sentence, 500 for a failure of the server.
@@ -103,7 +103,7 @@ class Service:
         self._guard.metrics.refused(name, refused.status)
         log_refused(request_id, name, refused.status, str(refused))
 
-    async def _infer(self, call: Asked, read: Read) -> tuple[Answer, Role]:
+    async def _infer(self, call: RequestHead, read: Read) -> tuple[Answer, Role]:
         taken = self._take(call)
         decode, size = await read()
         request = await _decoded(decode, size, taken.held)
@@ -119,7 +119,7 @@ class Service:
             self._guard.request_log.note(held, named, request.matrix, probability, role.value)
         return Answer(held, request, probability), role
 
-    def _take(self, request: Asked) -> _Taken:
+    def _take(self, request: RequestHead) -> _Taken:
         held = self.holder.take(request.name, request.version)
         lineup = self.holder.lineup(request.name)
         if request.version is None:
@@ -128,13 +128,17 @@ class Service:
         return _Taken(held, role, None, None)
 
     def _copy(
-        self, shadow: Held | None, held: Held, request: Request, probability: NDArray[np.float64]
+        self,
+        shadow: LoadedVersion | None,
+        held: LoadedVersion,
+        request: DecodedRequest,
+        probability: NDArray[np.float64],
     ) -> None:
         if shadow is not None and shadow is not held:
             self._guard.shadow.copy(shadow, held, request.matrix, probability)
 
 
-async def _decoded(decode: Decode, size: int, held: Held) -> Request:
+async def _decoded(decode: Decode, size: int, held: LoadedVersion) -> DecodedRequest:
     # A large body takes long enough to hold up whoever sends a small one meanwhile.
     if size > _LARGE_BYTES:
         return await asyncio.to_thread(decode, held.bundle.manifest)

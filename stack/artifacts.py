@@ -25,7 +25,7 @@ _ADVICE = "docs/runbook.md#artifactchanged says what to do."
 _NOTHING = (httpx.HTTPError, OSError, ValueError, KeyError, TypeError)
 
 
-def altered(settings: Settings) -> list[str]:
+def altered_artifacts(settings: Settings) -> list[str]:
     """Return a sentence for each; none too where MLflow is away, which other lines tell."""
     with httpx.Client(timeout=_SECONDS, trust_env=False) as client:
         try:

@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 
 from include.settings import PROJECT, Settings
-from stack.components import Component, components, inherited, note_migrated
+from stack.components import Component, components, inherited_environment, note_migrated
 from stack.errors import StackError
-from stack.health import healthy
+from stack.health import healthy_components
 from stack.preflight import check, make_folders
-from stack.processes import Marked, marks, sweep
+from stack.processes import MarkedProcess, marks, sweep
 from stack.rotation import last_lines
 from stack.state import StackState, logs_of, read_state, take_lock
 from stack.supervisor import DETACH, READY, Plan, write_plan
@@ -38,7 +38,7 @@ healthy, done or failed."""
 
 
 @dataclass
-class Supervised:
+class SupervisedStack:
     """A stack whose supervisor stops it when this process lets go."""
 
     supervisor: subprocess.Popen[bytes]
@@ -57,7 +57,9 @@ class Supervised:
 
 
 @contextlib.contextmanager
-def running(settings: Settings, progress: Progress | None = None) -> Iterator[Supervised]:
+def running_stack(
+    settings: Settings, progress: Progress | None = None
+) -> Iterator[SupervisedStack]:
     """Start the whole stack, yield once it is healthy, and stop it on the way out.
 
     Raises AlreadyRunningError when this home has a stack, StackError when it cannot start; nothing
@@ -69,7 +71,7 @@ def running(settings: Settings, progress: Progress | None = None) -> Iterator[Su
         sweep(settings.home)
         check(settings)
         parts = components(settings)
-        with supervised(settings.home, parts, urls(settings), lock, progress) as stack:
+        with supervised_stack(settings.home, parts, urls(settings), lock, progress) as stack:
             note_migrated(settings)
             yield stack
     finally:
@@ -77,19 +79,19 @@ def running(settings: Settings, progress: Progress | None = None) -> Iterator[Su
 
 
 @contextlib.contextmanager
-def supervised(
+def supervised_stack(
     home: Path,
     parts: Sequence[Component],
     addresses: dict[str, str],
     lock: int,
     progress: Progress | None = None,
-) -> Iterator[Supervised]:
+) -> Iterator[SupervisedStack]:
     """Start these components in a home whose lock is held; yield once they are healthy.
 
     On the way out everything is stopped, unless it was detached.
     """
     logs_of(home).mkdir(parents=True, exist_ok=True)
-    stack = Supervised(_start_supervisor(Plan(home, addresses, tuple(parts)), lock))
+    stack = SupervisedStack(_start_supervisor(Plan(home, addresses, tuple(parts)), lock))
     try:
         _await_health(stack, home, progress or (lambda _: None))
         stack.tell(READY)
@@ -109,7 +111,7 @@ def urls(settings: Settings) -> dict[str, str]:
     }
 
 
-def stop(home: Path) -> list[Marked] | None:
+def stop(home: Path) -> list[MarkedProcess] | None:
     """Stop the stack of this home and sweep what is left of it.
 
     Returns None when there was nothing, else the processes that had to be killed because no
@@ -140,7 +142,7 @@ def _word(state: str, *, works: bool, once: bool) -> str:
 
 
 def _start_supervisor(plan: Plan, lock: int) -> subprocess.Popen[bytes]:
-    environment = inherited(os.environ) | marks(plan.home, "supervisor")
+    environment = inherited_environment(os.environ) | marks(plan.home, "supervisor")
     environment["PYTHONPATH"] = str(PROJECT)
     with (logs_of(plan.home) / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
@@ -159,7 +161,7 @@ def _start_supervisor(plan: Plan, lock: int) -> subprocess.Popen[bytes]:
     return process
 
 
-def _await_health(stack: Supervised, home: Path, progress: Progress) -> None:
+def _await_health(stack: SupervisedStack, home: Path, progress: Progress) -> None:
     began = progressed = time.monotonic()
     words: dict[str, str] = {}
     ready: set[str] = set()
@@ -168,7 +170,7 @@ def _await_health(stack: Supervised, home: Path, progress: Progress) -> None:
             raise StackError(f"The supervisor ended: see {logs_of(home) / 'supervisor.log'}.")
         state = read_state(home)
         if state and state.supervisor == stack.supervisor.pid:
-            words = components_of(state, healthy(state.components))
+            words = components_of(state, healthy_components(state.components))
             progress(words)
             _require_none_failed(state, home)
             now_ready = {name for name, word in words.items() if word in _READY_WORDS}
@@ -195,7 +197,7 @@ def _require_none_failed(state: StackState, home: Path) -> None:
             )
 
 
-def _let_go(stack: Supervised, home: Path) -> None:
+def _let_go(stack: SupervisedStack, home: Path) -> None:
     """Close the lifeline and, where that stops the stack, wait until it has."""
     if stack.supervisor.stdin:
         with contextlib.suppress(BrokenPipeError):

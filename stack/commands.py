@@ -9,12 +9,12 @@ from rich.markup import escape
 from rich.text import Text
 
 from include.settings import Settings
-from stack.client import running, stop
+from stack.client import running_stack, stop
 from stack.follow import follow
 from stack.preflight import make_folders
-from stack.processes import Marked, marked
+from stack.processes import MarkedProcess, marked_processes
 from stack.state import logs_of, read_state
-from stack.verdict import Seen, code_of, findings
+from stack.verdict import StatusFindings, code_of, findings
 from stack.views import as_json, as_table, live_progress, rows_of
 
 _PALETTE = ("cyan", "magenta", "green", "yellow", "blue", "red", "white")
@@ -29,7 +29,7 @@ def up(settings: Settings, console: Console) -> int:
         return 0
     began = time.monotonic()
     console.print(f"Starting in {settings.home}", highlight=False, soft_wrap=True)
-    with live_progress(console) as progress, running(settings, progress) as stack:
+    with live_progress(console) as progress, running_stack(settings, progress) as stack:
         stack.detach()
     console.print(f"Everything is healthy after {time.monotonic() - began:.0f} s.")
     state = read_state(settings.home)
@@ -55,7 +55,7 @@ def status(settings: Settings, console: Console, *, json: bool) -> int:
     last = read_state(settings.home)
     state = last if last is not None and last.phase != "stopped" else None
     rows = rows_of(settings.home, state) if state else []
-    found = findings(Seen(settings, state, rows, marked(settings.home)))
+    found = findings(StatusFindings(settings, state, rows, marked_processes(settings.home)))
     if json:
         sys.stdout.write(as_json(rows, state.urls if state else {}, found) + "\n")
         return code_of(found)
@@ -95,6 +95,6 @@ def _show_places(settings: Settings, addresses: dict[str, str], console: Console
         )
 
 
-def _summary(swept: list[Marked]) -> str:
+def _summary(swept: list[MarkedProcess]) -> str:
     counts = Counter(one.component for one in swept)
     return ", ".join(f"{name} ({number})" for name, number in sorted(counts.items()))

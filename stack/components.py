@@ -70,7 +70,7 @@ def note_migrated(settings: Settings) -> None:
     _stamp(settings).write_text(version("apache-airflow"))
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return a caller's environment without what would bend a component.
 
     Another installation's AIRFLOW_* or MLFLOW_* would override this stack's own; where

@@ -8,7 +8,7 @@ _LAST_BYTES = 2_000
 _POLL_SECONDS = 0.3
 
 
-class Followed:
+class FollowedLog:
     """One growing log; a file cut by rotation is read again from its start."""
 
     def __init__(self, path: Path) -> None:
@@ -37,10 +37,10 @@ class Followed:
 
 def follow(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (component, line) without end, from every log that is or comes to be in the folder."""
-    followed: dict[Path, Followed] = {}
+    followed: dict[Path, FollowedLog] = {}
     while True:
         for path in sorted(folder.glob("*.log")):
-            log = followed.setdefault(path, Followed(path))
+            log = followed.setdefault(path, FollowedLog(path))
             for line in log.lines():
                 yield log.name, line
         time.sleep(_POLL_SECONDS)

@@ -15,7 +15,7 @@ from stack.state import ComponentState
 _SECONDS = 5.0
 
 
-def healthy(components: Sequence[ComponentState]) -> set[str]:
+def healthy_components(components: Sequence[ComponentState]) -> set[str]:
     """Return the names of the components that work, asking each address once.
 
     A component without an address works when its process runs. One that Airflow reports on has to

@@ -40,7 +40,7 @@ class OwnLog:
                 self._waiting.popleft()
 
 
-class Patient:
+class PatientWriter:
     """Something that is written again and again until the disk takes it."""
 
     def __init__(self, what: str, log: OwnLog) -> None:

@@ -24,7 +24,7 @@ _SWEEP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Marked:
+class MarkedProcess:
     """A live process of a stack and the component that it belongs to."""
 
     process: psutil.Process
@@ -69,27 +69,27 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
-def marked(home: Path, component: str | None = None) -> list[Marked]:
+def marked_processes(home: Path, component: str | None = None) -> list[MarkedProcess]:
     """Return the live processes of this home's stack, or of one component of it."""
     mark = mark_of(home)
     found = []
     for process in psutil.process_iter():
         environment = _environment(process)
         if environment.get(MARK) == mark and component in {None, environment.get(ROLE)}:
-            found.append(Marked(process, environment.get(ROLE, "")))
+            found.append(MarkedProcess(process, environment.get(ROLE, "")))
     return found
 
 
-def sweep(home: Path, component: str | None = None) -> list[Marked]:
+def sweep(home: Path, component: str | None = None) -> list[MarkedProcess]:
     """Kill what carries this home's mark, save the caller and its parents; return what was killed.
 
     Looks again until nothing is found: a process may fork between the look and the kill.
     """
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
-    swept: dict[int, Marked] = {}
+    swept: dict[int, MarkedProcess] = {}
     deadline = time.monotonic() + _SWEEP_SECONDS
     while time.monotonic() < deadline:
-        found = [one for one in marked(home, component) if one.process.pid not in spared]
+        found = [one for one in marked_processes(home, component) if one.process.pid not in spared]
         if not found:
             break
         for one in found:

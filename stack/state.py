@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from include.context.running_stack import lives, state_file
+from include.context.running_stack import process_lives, state_file
 from stack.errors import AlreadyRunningError
 
 Phase = Literal["starting", "running", "stopping", "stopped"]
@@ -90,7 +90,7 @@ def read_state(home: Path) -> StackState | None:
 
 def supervisor_lives(state: StackState) -> bool:
     """Say whether the process that wrote this state is still there."""
-    return lives(state.supervisor, state.created)
+    return process_lives(state.supervisor, state.created)
 
 
 def take_lock(home: Path) -> int:

@@ -20,7 +20,7 @@ import psutil
 
 from include.context.running_stack import began, since_boot
 from stack.components import Component, Health
-from stack.own_log import OwnLog, Patient
+from stack.own_log import OwnLog, PatientWriter
 from stack.processes import marks, signal_group, start_group, sweep
 from stack.rotation import last_lines, rotate
 from stack.state import ComponentState, Phase, StackState, logs_of, write_state
@@ -93,8 +93,8 @@ class Supervisor:
         self._phase: Phase = "starting"
         self._signals = 0
         self._abandoned = False
-        self._state_file = Patient("what `make status` reads", _OWN_LOG)
-        self._rotation = Patient("an older part of a log", _OWN_LOG)
+        self._state_file = PatientWriter("what `make status` reads", _OWN_LOG)
+        self._rotation = PatientWriter("an older part of a log", _OWN_LOG)
         self._children = {
             one.name: _Child(
                 one,

@@ -16,14 +16,14 @@ import psutil
 
 from include.context.running_stack import began, since_boot
 from include.settings import Settings
-from stack.artifacts import altered
+from stack.artifacts import altered_artifacts
 from stack.broken_specs import broken_specs
 from stack.paused_dags import held_up
-from stack.processes import Marked
+from stack.processes import MarkedProcess
 from stack.same_models import shared_models
 from stack.state import ComponentState, StackState, logs_of
 from stack.strays import strays, unreadable
-from stack.views import Row
+from stack.views import ComponentRow
 
 _SERVING, _MLFLOW = "serving", "mlflow"
 _SETTLED_SECONDS = 60.0
@@ -34,7 +34,7 @@ _LITTLE_BYTES = 100 * 2**20
 """With less room on a disk a run fails before it ends; the smallest needs some of it."""
 
 
-class Code(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes of `python -m stack status`."""
 
     FINE = 0
@@ -46,14 +46,14 @@ class Code(IntEnum):
 
 
 @dataclass(frozen=True)
-class Seen:
+class StatusFindings:
     """What `status` has looked at."""
 
     settings: Settings
     state: StackState | None
     """None when there is no stack that runs."""
-    rows: Sequence[Row] = ()
-    marked: Sequence[Marked] = ()
+    rows: Sequence[ComponentRow] = ()
+    marked: Sequence[MarkedProcess] = ()
     """Every process that carries the mark of this home."""
 
 
@@ -61,18 +61,18 @@ class Seen:
 class Finding:
     """One thing that is not right."""
 
-    code: Code
+    code: ExitCode
     sentence: str
 
 
-def findings(seen: Seen) -> list[Finding]:
+def findings(seen: StatusFindings) -> list[Finding]:
     """Return what is not right, the most serious first."""
     return [Finding(code, sentence) for code, find in _TABLE for sentence in find(seen)]
 
 
-def code_of(findings: Sequence[Finding]) -> Code:
+def code_of(findings: Sequence[Finding]) -> ExitCode:
     """Return the exit code."""
-    return findings[0].code if findings else Code.FINE
+    return findings[0].code if findings else ExitCode.FINE
 
 
 def reason_of(component: ComponentState) -> str:
@@ -85,7 +85,7 @@ def reason_of(component: ComponentState) -> str:
     return f"it ended with {code}"
 
 
-def _orphans(seen: Seen) -> Iterator[str]:
+def _orphans(seen: StatusFindings) -> Iterator[str]:
     """Tell of processes that are older than the supervisor, or have none."""
     first = seen.state.created if seen.state else float("inf")
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
@@ -97,11 +97,11 @@ def _orphans(seen: Seen) -> Iterator[str]:
         yield f"Down, but {_count(left)} left of it: `make down` ends that."
 
 
-def _count(left: Sequence[Marked]) -> str:
+def _count(left: Sequence[MarkedProcess]) -> str:
     return "1 process is" if len(left) == 1 else f"{len(left)} processes are"
 
 
-def _down(seen: Seen) -> Iterator[str]:
+def _down(seen: StatusFindings) -> Iterator[str]:
     if seen.state is None:
         if not seen.marked:
             yield "Down. `make up` starts it."
@@ -109,14 +109,14 @@ def _down(seen: Seen) -> Iterator[str]:
         yield f"The stack is {seen.state.phase}."
 
 
-def _serving_down(seen: Seen) -> Iterator[str]:
+def _serving_down(seen: StatusFindings) -> Iterator[str]:
     for one in _up(seen):
         if one.name == _SERVING and not _works(seen, one):
             url = seen.settings.serving_url
             yield f"The endpoint at {one.url or url} does not answer: see {_log(seen, one)}."
 
 
-def _full(seen: Seen) -> Iterator[str]:
+def _full(seen: StatusFindings) -> Iterator[str]:
     """Tell of each disk of this stack that has hardly any room, or none for another file."""
     stated = (seen.settings.home, seen.settings.landing, seen.settings.lake_url)
     folders = [Path(one) for one in stated if "://" not in str(one)]
@@ -131,7 +131,7 @@ def _full(seen: Seen) -> Iterator[str]:
             )
 
 
-def _restarting(seen: Seen) -> Iterator[str]:
+def _restarting(seen: StatusFindings) -> Iterator[str]:
     for one in filter(_restarts, _up(seen)):
         times = "once" if one.restarts == 1 else f"{one.restarts} times"
         said = "".join(f"\n  {line}" for line in one.last_lines)
@@ -141,7 +141,7 @@ def _restarting(seen: Seen) -> Iterator[str]:
         )
 
 
-def _silent(seen: Seen) -> Iterator[str]:
+def _silent(seen: StatusFindings) -> Iterator[str]:
     """Whoever runs for a while and does not work; of the endpoint another line tells."""
     for one in _up(seen):
         settled = one.state == "running" and not one.once and not _restarts(one)
@@ -150,36 +150,36 @@ def _silent(seen: Seen) -> Iterator[str]:
             yield f"{one.name} runs and gives no sign of health{where}: see {_log(seen, one)}."
 
 
-def _altered(seen: Seen) -> Iterator[str]:
+def _altered(seen: StatusFindings) -> Iterator[str]:
     """Models that MLflow keeps otherwise than they were registered."""
     if any(one.name == _MLFLOW and _works(seen, one) for one in _up(seen)):
-        yield from altered(seen.settings)
+        yield from altered_artifacts(seen.settings)
 
 
-def _broken(seen: Seen) -> Iterator[str]:
+def _broken(seen: StatusFindings) -> Iterator[str]:
     """Tell of specs that cannot be used, as far as Airflow answers."""
     for one in broken_specs(seen.settings.airflow_url) if _up(seen) else ():
         yield f"The spec of the Dag {one.dag} is broken: {one.reason}"
 
 
-def _shared(seen: Seen) -> Iterator[str]:
+def _shared(seen: StatusFindings) -> Iterator[str]:
     """Tell of specs that name one model, as long as neither is refused for it."""
     if _up(seen):
         refused = {one.dag for one in broken_specs(seen.settings.airflow_url)}
         yield from shared_models(seen.settings, refused)
 
 
-def _stray(seen: Seen) -> Iterator[str]:
+def _stray(seen: StatusFindings) -> Iterator[str]:
     """Tell of files that no run will ever take."""
     yield from strays(seen.settings) if _up(seen) else ()
 
 
-def _unreadable(seen: Seen) -> Iterator[str]:
+def _unreadable(seen: StatusFindings) -> Iterator[str]:
     """Tell of landing places that nobody can take a file from."""
     yield from unreadable(seen.settings) if _up(seen) else ()
 
 
-def _held_up(seen: Seen) -> Iterator[str]:
+def _held_up(seen: StatusFindings) -> Iterator[str]:
     """Tell of what waits for a paused Dag, as far as Airflow answers."""
     yield from held_up(seen.settings) if _up(seen) else ()
 
@@ -189,37 +189,37 @@ def _restarts(component: ComponentState) -> bool:
     return component.state == "restarting" or recent
 
 
-def _log(seen: Seen, component: ComponentState) -> Path:
+def _log(seen: StatusFindings, component: ComponentState) -> Path:
     return logs_of(seen.settings.home) / f"{component.name}.log"
 
 
-def _up(seen: Seen) -> Sequence[ComponentState]:
+def _up(seen: StatusFindings) -> Sequence[ComponentState]:
     running = seen.state is not None and seen.state.phase == "running"
     return seen.state.components if seen.state and running else ()
 
 
-def _works(seen: Seen, component: ComponentState) -> bool:
+def _works(seen: StatusFindings, component: ComponentState) -> bool:
     return any(row.component == component.name and row.state == "healthy" for row in seen.rows)
 
 
-def _started(mark: Marked) -> float:
+def _started(mark: MarkedProcess) -> float:
     try:
         return began(mark.process)
     except psutil.Error:  # it has ended meanwhile
         return float("inf")
 
 
-_TABLE: tuple[tuple[Code, Callable[[Seen], Iterator[str]]], ...] = (
-    (Code.DOWN, _down),
-    (Code.SERVING_DOWN, _serving_down),
-    (Code.ORPHANS, _orphans),
-    (Code.NEEDS_A_PERSON, _full),
-    (Code.RESTARTING, _restarting),
-    (Code.NEEDS_A_PERSON, _silent),
-    (Code.NEEDS_A_PERSON, _altered),
-    (Code.NEEDS_A_PERSON, _broken),
-    (Code.NEEDS_A_PERSON, _shared),
-    (Code.NEEDS_A_PERSON, _stray),
-    (Code.NEEDS_A_PERSON, _unreadable),
-    (Code.NEEDS_A_PERSON, _held_up),
+_TABLE: tuple[tuple[ExitCode, Callable[[StatusFindings], Iterator[str]]], ...] = (
+    (ExitCode.DOWN, _down),
+    (ExitCode.SERVING_DOWN, _serving_down),
+    (ExitCode.ORPHANS, _orphans),
+    (ExitCode.NEEDS_A_PERSON, _full),
+    (ExitCode.RESTARTING, _restarting),
+    (ExitCode.NEEDS_A_PERSON, _silent),
+    (ExitCode.NEEDS_A_PERSON, _altered),
+    (ExitCode.NEEDS_A_PERSON, _broken),
+    (ExitCode.NEEDS_A_PERSON, _shared),
+    (ExitCode.NEEDS_A_PERSON, _stray),
+    (ExitCode.NEEDS_A_PERSON, _unreadable),
+    (ExitCode.NEEDS_A_PERSON, _held_up),
 )

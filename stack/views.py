@@ -16,15 +16,15 @@ from rich.text import Text
 
 from include.context.running_stack import since_boot
 from stack.client import Progress, components_of
-from stack.health import healthy
-from stack.processes import marked, memory
+from stack.health import healthy_components
+from stack.processes import marked_processes, memory
 from stack.state import StackState
 
 _COLOURS = {"healthy": "green", "done": "green", "failed": "red", "restarting": "red"}
 
 
 @dataclass(frozen=True)
-class Row:
+class ComponentRow:
     """One component, as `make status` shows it."""
 
     component: str
@@ -37,12 +37,12 @@ class Row:
     processes: int
 
 
-def rows_of(home: Path, state: StackState) -> list[Row]:
+def rows_of(home: Path, state: StackState) -> list[ComponentRow]:
     """Return a row for every long-lived component and one for the supervisor."""
     sizes: dict[str, list[int]] = {}
-    for one in marked(home):
+    for one in marked_processes(home):
         sizes.setdefault(one.component, []).append(memory(one.process))
-    words = components_of(state, healthy(state.components))
+    words = components_of(state, healthy_components(state.components))
     now = since_boot()
     entries = [
         (one.name, words[one.name], one.pid, one.started, one.restarts)
@@ -51,13 +51,13 @@ def rows_of(home: Path, state: StackState) -> list[Row]:
     ]
     entries.append(("supervisor", "healthy", state.supervisor, state.created, 0))
     return [
-        Row(name, word, pid, now - started if pid else 0.0, restarts, sum(own), len(own))
+        ComponentRow(name, word, pid, now - started if pid else 0.0, restarts, sum(own), len(own))
         for name, word, pid, started, restarts in entries
         for own in [sizes.get(name, [])]
     ]
 
 
-def as_json(rows: list[Row], urls: dict[str, str], states: Sequence[Any]) -> str:
+def as_json(rows: list[ComponentRow], urls: dict[str, str], states: Sequence[Any]) -> str:
     """Return the table for scripts, with what is not right, the totals and the addresses."""
     return json.dumps(
         {
@@ -72,7 +72,7 @@ def as_json(rows: list[Row], urls: dict[str, str], states: Sequence[Any]) -> str
     )
 
 
-def as_table(rows: list[Row]) -> Table:
+def as_table(rows: list[ComponentRow]) -> Table:
     """Return the table for people, with the totals below."""
     table = Table(show_footer=True, box=None, pad_edge=False)
     total = sum(row.memory_bytes for row in rows)
@@ -99,7 +99,7 @@ def as_table(rows: list[Row]) -> Table:
     return table
 
 
-def is_healthy(rows: list[Row]) -> bool:
+def is_healthy(rows: list[ComponentRow]) -> bool:
     """Say whether every component works; a stack that is down has none."""
     return bool(rows) and all(row.state == "healthy" for row in rows)
 

@@ -11,7 +11,7 @@ from include.steps.refusals import refusals
 from include.steps.report import report
 from include.steps.roll_back import roll_back
 from include.steps.score import score
-from include.steps.select import finalists, heat, screen, shortlist
+from include.steps.select import finalists, run_job, screen, shortlist
 from include.steps.serve import serve
 from include.steps.split import split
 
@@ -20,7 +20,6 @@ __all__ = [
     "dedup",
     "finalists",
     "fit",
-    "heat",
     "ingest",
     "plan",
     "preflight",
@@ -28,6 +27,7 @@ __all__ = [
     "refusals",
     "report",
     "roll_back",
+    "run_job",
     "score",
     "screen",
     "serve",

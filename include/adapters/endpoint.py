@@ -37,7 +37,7 @@ _ABOUT_THE_ROWS = {400, 422, 500}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedVersion:
     """A version that replicas should hold under a role."""
 
     version: str
@@ -47,7 +47,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedVersion:
     """A version that a replica does not hold under a role, and why."""
 
     version: str
@@ -65,17 +65,17 @@ class ReplicaState:
     """Version numbers by role."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Digests of the bundles by role; empty for a server of version 0.1.0."""
-    refused: Mapping[str, Refused] = field(default_factory=dict)
+    refused: Mapping[str, RefusedVersion] = field(default_factory=dict)
     """By role."""
 
-    def holds(self, wanted: Wanted) -> bool:
+    def holds(self, wanted: WantedVersion) -> bool:
         """Return whether it holds the version under the role, with the digest if one is given."""
         if self.versions.get(wanted.role) != wanted.version:
             return False
         digest = self.digests.get(wanted.role, "")
         return not digest or not wanted.digest or digest == wanted.digest
 
-    def told(self, wanted: Wanted) -> str:
+    def told(self, wanted: WantedVersion) -> str:
         """Return a sentence about what it holds instead of the version, or why it refused it."""
         if self.problem:
             return self.problem
@@ -85,14 +85,14 @@ class ReplicaState:
             holds += " of another model that had that number before"
         return f"{holds} (version {wanted.version} refused: {why.reason})" if why else holds
 
-    def refusal(self, wanted: Wanted) -> Refused | None:
+    def refusal(self, wanted: WantedVersion) -> RefusedVersion | None:
         """Return its refusal of the version under the role, None when it did not refuse it."""
         refused = self.refused.get(wanted.role)
         return refused if refused and refused.version == wanted.version else None
 
 
 @dataclass(frozen=True)
-class Answered:
+class ReplicaAnswer:
     """The answer of a replica to n rows, in their order."""
 
     version: str
@@ -128,7 +128,7 @@ class Replica:
 
     def infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None = None
-    ) -> Answered:
+    ) -> ReplicaAnswer:
         """Return the answers of the champion, or of `version`, to at least one row.
 
         A row holds the values in feature order, None where one is missing. Raises
@@ -145,11 +145,13 @@ class Replica:
                 f"{self.url} changed its version while it was asked: {', '.join(versions)}"
             )
         probability = np.concatenate([part.probability for part in parts])
-        return Answered(versions[0], probability, [one for part in parts for one in part.label])
+        return ReplicaAnswer(
+            versions[0], probability, [one for part in parts for one in part.label]
+        )
 
     def _infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None
-    ) -> Answered:
+    ) -> ReplicaAnswer:
         path = f"/v2/models/{quote(self.model, safe='')}"
         path += f"/versions/{version}/infer" if version else "/infer"
         inputs = _by_name(layout, rows) if layout.categories else [_matrix(layout, rows)]
@@ -167,7 +169,7 @@ class Replica:
             outputs = {output["name"]: output["data"] for output in body["outputs"]}
             probability = np.asarray(outputs["probability"], dtype=np.float64)
             labels = list(map(str, outputs["label"]))
-            return Answered(str(body["model_version"]), probability, labels)
+            return ReplicaAnswer(str(body["model_version"]), probability, labels)
         except _NO_FORM as error:
             why = f"{self.url}{path} answered 200 with what is no inference: {_said(answer)}"
             raise EndpointError(why) from error
@@ -249,7 +251,7 @@ class Endpoint:
         champion only for one that waiting does not change. Raises EndpointError when some replica
         does not hold it within `patience_seconds`.
         """
-        wanted = Wanted(version, role, digest)
+        wanted = WantedVersion(version, role, digest)
         started = time.monotonic()
         accepted = started
         while True:
@@ -295,13 +297,13 @@ def _standing(state: Mapping[str, Any]) -> ReplicaState:
         versions={role: one["version"] for role, one in roles},
         digests={role: str(one.get("digest", "")) for role, one in roles},
         refused={
-            role: Refused(one["version"], one["reason"], one.get("kind", "") in _FOR_GOOD)
+            role: RefusedVersion(one["version"], one["reason"], one.get("kind", "") in _FOR_GOOD)
             for role, one in refused
         },
     )
 
 
-def _refusals(standings: Mapping[str, ReplicaState], wanted: Wanted) -> list[str]:
+def _refusals(standings: Mapping[str, ReplicaState], wanted: WantedVersion) -> list[str]:
     reasons = ((url, one.refusal(wanted)) for url, one in standings.items())
     return [
         f"{url} refuses version {wanted.version} as {wanted.role}: {why.reason}"
@@ -310,7 +312,7 @@ def _refusals(standings: Mapping[str, ReplicaState], wanted: Wanted) -> list[str
     ]
 
 
-def _late(standings: Mapping[str, ReplicaState], wanted: Wanted, waited: float) -> str:
+def _late(standings: Mapping[str, ReplicaState], wanted: WantedVersion, waited: float) -> str:
     late = {url: one for url, one in standings.items() if not one.holds(wanted)}
     told = "; ".join(f"{url} still says: {one.told(wanted)}" for url, one in late.items())
     return (

@@ -25,12 +25,12 @@ from include.formats.completeness import (
     DONE,
     NOTES,
     POLL_SECONDS,
-    Lookout,
+    CompletenessWatch,
     is_temporary,
     why_ignored,
 )
 from include.records.ledger_state import LandingReading
-from include.store import PIECE, Entry, Folder, LeftAlone, Store, carry, open_store
+from include.store import PIECE, Entry, Folder, LeftAlone, Store, move_between_stores, open_store
 from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
@@ -71,7 +71,7 @@ class Quarantine:
     """The name of the file that was refused whole, for `open_refused`; None when it was not."""
 
 
-def never(_run: str) -> bool:
+def never_left_to_a_person(_run: str) -> bool:
     """Return False: for callers that do not know of runs that a person stopped."""
     return False
 
@@ -93,13 +93,15 @@ class Landing:
         self._scratch = scratch
         self._in_the_way: dict[str, str] = {}
 
-    def claim(self, run: str = "", is_stopped: Callable[[str], bool] = never) -> list[Delivery]:
+    def claim(
+        self, run: str = "", is_stopped: Callable[[str], bool] = never_left_to_a_person
+    ) -> list[Delivery]:
         """Claim every completely written file, and those that a dead run had claimed, oldest first.
 
         `run` is the id of the claiming run. Files claimed by a run for which `is_stopped` is true,
         because a person stopped it, are left with that run.
         """
-        lookout = Lookout(self._place)
+        lookout = CompletenessWatch(self._place)
         settled = lookout.look()
         if len(settled) < lookout.seen():
             time.sleep(POLL_SECONDS)
@@ -414,7 +416,7 @@ class Landing:
         self._forget(claim)
         if self._place.entry(name) is None:
             with suppress(FileNotFoundError):
-                carry(self._claimed, entry.name, self._place, name)
+                move_between_stores(self._claimed, entry.name, self._place, name)
 
     def _forget(self, claim: str) -> None:
         """Delete the records of a claim whose file has moved to archive or quarantine."""
@@ -457,7 +459,7 @@ class Landing:
     def _carry(self, delivery: Delivery, target: Store, to: str) -> None:
         # A repeated call finds the file at its end already.
         with suppress(FileNotFoundError):
-            carry(self._claimed, f"{delivery.claim}/{delivery.name}", target, to)
+            move_between_stores(self._claimed, f"{delivery.claim}/{delivery.name}", target, to)
         if target.entry(to) is None:
             raise FileNotFoundError(f"{delivery.name} is neither claimed nor at {target.url}/{to}")
         self._forget(delivery.claim)

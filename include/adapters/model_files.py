@@ -27,7 +27,7 @@ from serving.bundle.arrays import from_buffer
 from serving.bundle.part_checks import is_shape
 from serving.bundle.rebuilding import REBUILDERS, Rebuilder
 from serving.bundle.refused_bundle import require
-from serving.bundle.trust import Bounded, CheckedUnpickler, Name
+from serving.bundle.trust import BoundedFile, CheckedUnpickler, TrustedName
 
 MOST_BYTES = 8 << 30
 """The largest size that a compressed file may unpack to, in bytes."""
@@ -56,7 +56,7 @@ def open_model_file(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file, TemporaryFile() as room:
-            model = _JoblibUnpickler(Bounded(_plain(file, room))).load()
+            model = _JoblibUnpickler(BoundedFile(_plain(file, room))).load()
     except BundleRefusedError as error:
         raise AdoptionError(f"{path} is not opened: {error.problem}; {_MEND}") from error
     except OSError as error:
@@ -86,7 +86,7 @@ class _JoblibUnpickler(CheckedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name in the pickle is replaced by, see CheckedUnpickler."""
         if (module, name) in {_WRAPPER, *_ARRAYS}:
-            return Name(module, name)
+            return TrustedName(module, name)
         return super().find_class(module, name)
 
     def _set(self, items: list[Any]) -> None:
@@ -127,7 +127,7 @@ def _nothing_yet() -> None:
 
 
 def _is_array_class(value: Any) -> bool:
-    return type(value) is Name and (value.module, value.name) in _ARRAYS
+    return type(value) is TrustedName and (value.module, value.name) in _ARRAYS
 
 
 def _plain(file: BufferedReader, room: BinaryIO) -> BinaryIO:

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 
-from include.records.arrays import Outcome
+from include.records.arrays import FitOutcome
 from include.store import open_store
 
 
@@ -27,21 +27,21 @@ class RaceResults:
         """The folder of this run's results: a path or s3:// URL."""
         return self._store.url
 
-    def find(self, name: str) -> Outcome | None:
+    def find(self, name: str) -> FitOutcome | None:
         """Return the result stored under a name; None when there is none."""
         try:
             data = self._store.read(name)
         except FileNotFoundError:
             return None
         with np.load(BytesIO(data), allow_pickle=False) as fields:
-            return Outcome(
+            return FitOutcome(
                 fields["probability"],
                 float(fields["seconds"]),
                 str(fields["failure"]),
                 int(fields["reached"]) if "reached" in fields else 0,
             )
 
-    def keep(self, name: str, outcome: Outcome) -> None:
+    def keep(self, name: str, outcome: FitOutcome) -> None:
         """Store a result under a name, over an earlier one."""
         buffer = BytesIO()
         np.savez(

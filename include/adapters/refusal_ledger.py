@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from include.records.refusal_reasons import Refusal, Settled
+from include.records.refusal_reasons import Refusal, SettledRows
 from include.store import Store, open_store
 
 _MOST_LOOKED_AT = 50
@@ -63,7 +63,7 @@ class RefusalLedger:
         listed = None if lines is None else sorted(lines)
         self._promises.write(f"{digest}/{of}", json.dumps(listed).encode())
 
-    def promises(self, digest: str) -> dict[str, Settled]:
+    def promises(self, digest: str) -> dict[str, SettledRows]:
         """Return the rows that a delivery brings again, by the delivery that they are from."""
         store = self._promises.at(digest)
         return {entry.name: _rows(_read(store, entry.name)) for entry in store.look()}
@@ -86,12 +86,12 @@ class RefusalLedger:
         waiting = {entry.name.rpartition("/")[2] for entry in self._names.walk()}
         return frozenset(entry.name for entry in self._about.look()) - waiting
 
-    def settled(self, digest: str) -> Settled:
+    def settled(self, digest: str) -> SettledRows:
         """Return which refused rows of a delivery have been brought again and ingested."""
         store = self._settled.at(digest)
         parts = [_rows(_read(store, entry.name)) for entry in store.look()]
         lines = frozenset[int]().union(*(part.lines for part in parts))
-        return Settled(lines, any(part.everything for part in parts))
+        return SettledRows(lines, any(part.everything for part in parts))
 
 
 def _read(store: Store, name: str) -> Any:
@@ -101,9 +101,9 @@ def _read(store: Store, name: str) -> Any:
         return None
 
 
-def _rows(listed: object) -> Settled:
+def _rows(listed: object) -> SettledRows:
     lines = listed if isinstance(listed, list) else []
-    return Settled(frozenset(lines), everything=listed is None)
+    return SettledRows(frozenset(lines), everything=listed is None)
 
 
 def _hashed(name: str) -> str:

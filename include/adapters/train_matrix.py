@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Arranged:
+class OrderedRows:
     """A train side, float32 features X and labels y, and the order to store its rows in."""
 
     layout: Layout
@@ -36,7 +36,7 @@ class Arranged:
 
 
 @dataclass(frozen=True)
-class LaidOut:
+class StoredRows:
     """A train side on disk: read-only memory-mapped arrays, in the stored order."""
 
     layout: Layout
@@ -45,14 +45,14 @@ class LaidOut:
     bounds: tuple[int, ...]
 
 
-class TrainSides:
+class TrainMatrices:
     """The train matrices of one spec in a local folder."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` is created with the first file."""
         self._folder = folder
 
-    def open(self, name: str, make: Callable[[], Arranged]) -> LaidOut:
+    def open(self, name: str, make: Callable[[], OrderedRows]) -> StoredRows:
         """Return a train side; `make` is called and the file written when it is not on disk yet.
 
         `name` identifies everything that the matrix depends on. Files of other names are removed
@@ -79,7 +79,7 @@ class TrainSides:
                 shutil.rmtree(place, ignore_errors=True)
 
 
-def _lay_out(side: Arranged, place: Path) -> None:
+def _lay_out(side: OrderedRows, place: Path) -> None:
     draft = place.with_suffix(".part")
     draft.mkdir()
     np.save(draft / "y.npy", side.y[side.order])
@@ -94,9 +94,9 @@ def _lay_out(side: Arranged, place: Path) -> None:
     draft.rename(place)
 
 
-def _read(place: Path) -> LaidOut:
+def _read(place: Path) -> StoredRows:
     told = json.loads((place / "side.json").read_text())
-    return LaidOut(
+    return StoredRows(
         read_layout(told["layout"]),
         # A plain array over the mapped file: scikit-learn copies what a memmap's own class asks.
         np.asarray(np.load(place / "X.npy", mmap_mode="r")),

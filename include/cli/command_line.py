@@ -60,7 +60,7 @@ class CommandParser(argparse.ArgumentParser):
         return f"the specs are: {showable_name(', '.join(names))}\n" if names else ""
 
 
-def parsed(parser: CommandParser, words: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(parser: CommandParser, words: Sequence[str]) -> argparse.Namespace:
     """Parse arguments; an unknown command or option exits with code 2 and suggests a near one."""
     commands = commands_of(parser)
     command = next((word for word in words if not word.startswith("-")), "")
@@ -105,14 +105,14 @@ def steps_back(text: str) -> int:
     return number
 
 
-def words(text: str) -> str:
+def stated_reason(text: str) -> str:
     """Parse an argument that is a reason; ArgumentTypeError when it is blank."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty: say why in a few words")
     return text
 
 
-def share(text: str) -> float:
+def share_of_one(text: str) -> float:
     """Parse an argument that is a number from 0 to 1; ArgumentTypeError for anything else."""
     try:
         value = float(text)

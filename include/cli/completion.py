@@ -41,7 +41,7 @@ complete -o default -F _ratchet ratchet ./ratchet
 _ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
-def script(shell: str, parser: argparse.ArgumentParser, specs: Path) -> str:
+def completion_script(shell: str, parser: argparse.ArgumentParser, specs: Path) -> str:
     """Return the completion script for a shell of `SHELLS`; `specs` is the folder of specs."""
     commands = commands_of(parser)
     options = "\n".join(

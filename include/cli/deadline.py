@@ -32,7 +32,9 @@ class _Lost(BaseException):
 
 
 @contextmanager
-def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> Iterator[None]:
+def place_must_answer(
+    places: Sequence[Place], patience: float, *, may_take_long: bool
+) -> Iterator[None]:
     """Raise AwayError when a place does not respond, at the start or while the block runs.
 
     A place that fails at the start is not waited for; one that fails later is, for `patience`
@@ -55,7 +57,7 @@ def within(places: Sequence[Place], patience: float, *, may_take_long: bool) -> 
 
 
 @contextmanager
-def answering(places: Sequence[Place], patience: float) -> Iterator[None]:
+def blame_the_place(places: Sequence[Place], patience: float) -> Iterator[None]:
     """Raise AwayError when the block fails with an error of a client library and a place is down.
 
     For a step, whose libraries have retried for long before. Places are checked only after an

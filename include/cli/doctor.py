@@ -12,18 +12,18 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 from include.adapters.dag_switch import DagSwitch
-from include.adapters.endpoint import CHAMPION, ReplicaState, Wanted
+from include.adapters.endpoint import CHAMPION, ReplicaState, WantedVersion
 from include.adapters.registry import Artifacts, RegistryWatch
 from include.context import running_stack
-from include.context.places import Need, places, plain
+from include.context.places import Need, places, system_message
 from include.context.step_context import StepContext
 from include.errors import RatchetError, UnhealthyError
 from include.records.ledger_state import ArtifactsReading, RegistryReading
 from include.records.models import ModelVersion
 from include.spec import contract as contracts
 from include.steps import settle as settle_step
-from include.steps.archived_files import Archived
-from include.steps.lost_batches import listed, lost
+from include.steps.archived_files import ArchivedFiles
+from include.steps.lost_batches import few_digests, lost_digests
 
 _LOOKS = 6
 """A source that responds may take this many times the patience to be read."""
@@ -48,11 +48,11 @@ class _Models:
     data_versions: frozenset[int]
 
     @property
-    def wanted(self) -> Wanted | None:
+    def wanted(self) -> WantedVersion | None:
         """The version and digest that every replica should hold as champion; None without one."""
         if self.champion is None or self.reading.champion != self.champion.version:
             return None
-        return Wanted(self.champion.version, digest=self.champion.digest)
+        return WantedVersion(self.champion.version, digest=self.champion.digest)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class _Source(Generic[R]):
         except RatchetError as error:
             return _Line(str(error))
         except Exception as error:  # noqa: BLE001 - whatever keeps a source from being read
-            return _Line(f"not looked at to the end, the {self._name}: {plain(error)}")
+            return _Line(f"not looked at to the end, the {self._name}: {system_message(error)}")
 
 
 def _looked_at(context: StepContext) -> Iterator[_Line]:
@@ -142,16 +142,16 @@ def _lake(context: StepContext) -> Iterator[_Line]:
         return
     damaged = repair.damaged()
     for path, batches in damaged.items():
-        which = listed(batches) or "unknown"
+        which = few_digests(batches) or "unknown"
         yield _Line(
             f"the data file {context.lake.url}/rows/{path} is gone or was changed; its rows came "
             f"in batch {which}: put it back, or take its rows in again: {recover}"
         )
-    missing = lost(context) | (set() if damaged else repair.short())
+    missing = lost_digests(context) | (set() if damaged else repair.short())
     if missing:
         yield _Line(
             f"the table {context.lake.url}/rows lacks rows of {len(missing)} batches that were "
-            f"ingested before, {listed(missing)}: {recover}"
+            f"ingested before, {few_digests(missing)}: {recover}"
         )
     yield from _contract(context)
     yield from _archive(context)
@@ -176,13 +176,13 @@ def _contract(context: StepContext) -> Iterator[_Line]:
 
 def _archive(context: StepContext) -> Iterator[_Line]:
     """Compare archive and quarantine with the batches of the table."""
-    batches, files = context.lake.repair.batches(), Archived(context)
+    batches, files = context.lake.repair.batches(), ArchivedFiles(context)
     archived = context.landing.archived_digests()
     gone = batches - set(archived)
     if gone:
         yield _Line(
-            f"{len(gone)} batches of the table have no file in the archive, {listed(gone)}: were "
-            "the table lost, nothing would bring their rows back; back up the table"
+            f"{len(gone)} batches of the table have no file in the archive, {few_digests(gone)}: "
+            "were the table lost, nothing would bring their rows back; back up the table"
         )
     read = 0
     for digest in archived:
@@ -317,14 +317,14 @@ def _standings(context: StepContext) -> dict[str, ReplicaState]:
 
 def _way_out(context: StepContext) -> str:
     """Return what a person can do about an endpoint that does not respond."""
-    if not running_stack.runs(context.settings.home):
+    if not running_stack.stack_runs(context.settings.home):
         return "Start it: make up"
     log = context.settings.home / "logs" / "serving.log"
     return f"The stack is up: `make status` shows it, {log} says more"
 
 
 def _of_serving(
-    context: StepContext, standings: dict[str, ReplicaState], champion: Wanted | None
+    context: StepContext, standings: dict[str, ReplicaState], champion: WantedVersion | None
 ) -> Iterator[_Line]:
     for url, one in standings.items():
         held = one.versions.get(CHAMPION)

@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from include.cli import completion
-from include.cli.command_line import CommandParser, parsed, share, steps_back, whole_number, words
-from include.cli.deadline import within
+from include.cli.command_line import (
+    CommandParser,
+    parse_arguments,
+    share_of_one,
+    stated_reason,
+    steps_back,
+    whole_number,
+)
+from include.cli.deadline import place_must_answer
 from include.context.denied_access import access_required
 from include.context.full_disk import room_required
 from include.context.places import EVERYTHING, Need, ask_neighbours_directly, places
@@ -34,12 +41,15 @@ _SPEC = "the name of a spec, without `.toml`"
 def main() -> int:
     """Run the command of the arguments; return the exit code: 0, or 1 after an error message."""
     parser = command_parser()
-    arguments = parsed(parser, sys.argv[1:])
+    arguments = parse_arguments(parser, sys.argv[1:])
     try:
         settings = read_settings(with_stack())
         ask_neighbours_directly(settings.host)
         if "shell" in arguments:
-            _say(sys.stdout, completion.script(arguments.shell, parser, settings.specs).rstrip())
+            _say(
+                sys.stdout,
+                completion.completion_script(arguments.shell, parser, settings.specs).rstrip(),
+            )
         else:
             _do(_spec(settings.specs, arguments.spec), settings, arguments)
     except BrokenPipeError:
@@ -71,7 +81,7 @@ def _do(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> None:
     with (
         room_required(spec, settings),
         access_required(spec, settings),
-        within(needed, settings.patience, may_take_long=may_take_long),
+        place_must_answer(needed, settings.patience, may_take_long=may_take_long),
     ):
         for line in arguments.do(spec, settings, arguments):
             _say(sys.stdout, line)
@@ -118,7 +128,10 @@ def _add_dock_commands(commands: "_Commands") -> None:
     again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument(
-        "--change", type=words, metavar="REASON", help="make what the spec says the contract"
+        "--change",
+        type=stated_reason,
+        metavar="REASON",
+        help="make what the spec says the contract",
     )
     lacking = commands.add_parser("recover", help="take in again what the table has lost")
     lacking.add_argument("spec", help=_SPEC)
@@ -141,7 +154,9 @@ def _add_model_commands(commands: "_Commands") -> None:
     # It asks its places by itself, and says which do not answer.
     whole.set_defaults(needs=frozenset(), may_take_long=True)
     for command in (back, taken, again):
-        command.add_argument("--reason", type=words, required=True, help="why; it is written down")
+        command.add_argument(
+            "--reason", type=stated_reason, required=True, help="why; it is written down"
+        )
     back.add_argument(
         "--steps", type=steps_back, default=1, help="how many promotions, 1 by default"
     )
@@ -149,7 +164,9 @@ def _add_model_commands(commands: "_Commands") -> None:
         "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"
     )
     taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
-    taken.add_argument("--threshold", type=share, default=0.5, help="positive from here, 0.5")
+    taken.add_argument(
+        "--threshold", type=share_of_one, default=0.5, help="positive from here, 0.5"
+    )
     again.add_argument("version", type=whole_number, help="the number of the version")
     again.add_argument("--approve", action="store_true", help="where the spec asks a person")
     again.add_argument("--force", action="store_true", help="past the statistics, not the proof")
@@ -211,7 +228,7 @@ def _require_name(name: str) -> None:
 def _quarantine(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from include.steps import replay as replay_step
 
-    found = replay_step.quarantined(context, settled=arguments.all)
+    found = replay_step.list_quarantine(context, settled=arguments.all)
     if not found:
         return ["quarantine is empty" if arguments.all else "nothing waits in quarantine"]
     lines = [
@@ -249,7 +266,7 @@ def _contract(context: "IntakeContext", arguments: argparse.Namespace) -> list[s
 
     agreed = context.lake.require_contract()
     if arguments.change:
-        agreed = contracts.changed(agreed, context.spec, arguments.change)
+        agreed = contracts.changed_contract(agreed, context.spec, arguments.change)
         context.lake.write_contract(agreed)
     told = [
         f"# differs from the spec: {line}" for line in contracts.differences(agreed, context.spec)

@@ -72,13 +72,13 @@ def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[s
 
 def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Adopt a model file; it becomes champion when there is none, otherwise it is judged."""
-    offer = adopt_step.Offer(
+    offer = adopt_step.AdoptionRequest(
         arguments.model, _person(), arguments.reason, arguments.threshold, arguments.fitted
     )
     adopted = adopt_step.adopt(context, offer)
     yield f"{context.spec.model} version {adopted.version}: {adopted.origin}"
     if context.registry.champion() is None:
-        adopt_step.crown(context, adopted, offer.by, offer.reason)
+        adopt_step.make_first_champion(context, adopted, offer.by, offer.reason)
         yield "it is the champion, because there was none"
     elif context.registry.champion() != adopted:
         yield from _judged(adopted, judge_version(context, adopted, Form(note=offer.reason)))

@@ -71,7 +71,7 @@ class Place:
             return self.ask(seconds)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is a problem
             late = any(isinstance(one, TimeoutError) for one in causes(error))
-            return _no_answer(seconds) if late else plain(error)
+            return _no_answer(seconds) if late else system_message(error)
 
 
 def _no_answer(seconds: float) -> str:
@@ -90,7 +90,7 @@ def ask_neighbours_directly(host: str) -> None:
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = direct
 
 
-def plain(error: BaseException) -> str:
+def system_message(error: BaseException) -> str:
     """Return the operating system's message for an OSError, otherwise the exception's message."""
     words = (one.strerror for one in causes(error) if isinstance(one, OSError) and one.strerror)
     return next(words, str(error) or type(error).__name__)
@@ -132,7 +132,7 @@ _BUCKET = "Look whether the server of AWS_ENDPOINT_URL runs and takes AWS_ACCESS
 def _advice(settings: Settings) -> str:
     if settings.registry:
         return "Look whether that server runs, or name another with RATCHET_MLFLOW_URL"
-    if running_stack.runs(settings.home):
+    if running_stack.stack_runs(settings.home):
         log = settings.home / "logs" / "mlflow.log"
         return f"The stack is up: `make status` shows it, {log} says more"
     return (

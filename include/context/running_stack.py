@@ -39,7 +39,7 @@ def began(process: psutil.Process) -> float:
     return round(float(process.create_time() - psutil.boot_time()), 2)
 
 
-def lives(pid: int, created: float) -> bool:
+def process_lives(pid: int, created: float) -> bool:
     """Return whether process `pid`, started `created` seconds after boot, still runs."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -48,7 +48,7 @@ def lives(pid: int, created: float) -> bool:
     return False
 
 
-def runs(home: Path) -> bool:
+def stack_runs(home: Path) -> bool:
     """Return whether a stack runs in a home folder."""
     return bool(_living(home))
 
@@ -63,7 +63,7 @@ def with_stack(environment: Mapping[str, str] | None = None) -> dict[str, str]:
 def _living(home: Path) -> Mapping[str, Any]:
     try:
         state: Mapping[str, Any] = json.loads(state_file(home).read_text())
-        alive = state["phase"] != "stopped" and lives(state["supervisor"], state["created"])
+        alive = state["phase"] != "stopped" and process_lives(state["supervisor"], state["created"])
     except (OSError, ValueError, TypeError, KeyError):
         return {}  # never started, or written by another release
     return state if alive else {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from include.adapters.endpoint import Endpoint
 from include.adapters.registry import Registry
-from include.adapters.train_matrix import TrainSides
+from include.adapters.train_matrix import TrainMatrices
 from include.context.intake_context import IntakeContext, intake_context
 from include.settings import Settings
 from include.spec.model_spec import Spec
@@ -16,7 +16,7 @@ class StepContext(IntakeContext):
 
     registry: Registry
     endpoint: Endpoint
-    train_sides: TrainSides
+    train_sides: TrainMatrices
 
 
 def step_context(spec: Spec, settings: Settings) -> StepContext:
@@ -31,5 +31,5 @@ def step_context(spec: Spec, settings: Settings) -> StepContext:
         context.notes,
         Registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model, settings.serving_key),
-        TrainSides(settings.scratch / "train_sides" / spec.name),
+        TrainMatrices(settings.scratch / "train_sides" / spec.name),
     )

@@ -9,8 +9,8 @@ import polars as pl
 from include.formats.bits import Places
 from include.formats.marks import regular
 from include.formats.parsed_table import Chunk, RefusedRow
-from include.formats.records import Record
-from include.formats.survey import Flags, Survey
+from include.formats.records import CsvRecord
+from include.formats.survey import Flags, RowPositions
 from include.text.encodings import BOM
 
 UNDECODABLE = "bytes that are not UTF-8"
@@ -20,7 +20,7 @@ STRAY = "a quote inside a field, or text behind a closing quote"
 HEADER_AGAIN = "the header line again"
 
 
-def feeds(data: bytes) -> Places:
+def line_feeds(data: bytes) -> Places:
     """Return the positions of the line feeds."""
     return np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
 
@@ -57,7 +57,7 @@ def is_simple(data: bytes, lines: int, separator: int, width: int) -> bool:
 
 
 @dataclass(frozen=True)
-class RowCut:
+class RowDialect:
     """How the rows of a text are split into fields."""
 
     separator: int
@@ -67,7 +67,7 @@ class RowCut:
 
 
 def parsed(
-    data: bytes, shape: RowCut, places: Mapping[str, int], numbers: Collection[str]
+    data: bytes, shape: RowDialect, places: Mapping[str, int], numbers: Collection[str]
 ) -> pl.DataFrame | None:
     """Read the columns at these positions; `numbers` are Float64 where all fields are numbers.
 
@@ -87,7 +87,7 @@ def parsed(
 
 
 def _read(
-    data: bytes, shape: RowCut, numbers: Collection[int], only: Collection[int] | None = None
+    data: bytes, shape: RowDialect, numbers: Collection[int], only: Collection[int] | None = None
 ) -> pl.DataFrame | None:
     """Return columns named by their positions: all of them, or `only` these."""
     schema = {str(i): pl.Float64 if i in numbers else pl.String for i in range(shape.width)}
@@ -107,8 +107,8 @@ def _read(
         return None
 
 
-def sieved(
-    data: bytes, line: int, rows: Survey, width: int, header: bytes
+def without_odd_rows(
+    data: bytes, line: int, rows: RowPositions, width: int, header: bytes
 ) -> tuple[Flags, tuple[RefusedRow, ...]]:
     """Flag the rows with a field for each column; return the others, without empty lines.
 
@@ -137,7 +137,7 @@ def sieved(
     return ~(empty | wrong), broken
 
 
-def rows_text(data: bytes, rows: Survey, whole: Flags) -> bytes:
+def rows_text(data: bytes, rows: RowPositions, whole: Flags) -> bytes:
     """Return the text of the flagged rows, with line ends that polars recognises."""
     if len(rows.lone_returns):
         text = np.frombuffer(data, np.uint8).copy()
@@ -149,13 +149,13 @@ def rows_text(data: bytes, rows: Survey, whole: Flags) -> bytes:
     return data if whole.all() else b"".join(data[start:stop] for start, stop in runs)
 
 
-def raw_texts(data: bytes, rows: Survey, chosen: Places) -> list[str]:
+def raw_texts(data: bytes, rows: RowPositions, chosen: Places) -> list[str]:
     """Return the texts of the rows at these positions."""
-    return [shown(data[rows.starts[i] : rows.ends[i]]) for i in chosen]
+    return [bytes_as_text(data[rows.starts[i] : rows.ends[i]]) for i in chosen]
 
 
 def from_records(
-    records: Sequence[Record], separator: int, header: Sequence[str], columns: Sequence[str]
+    records: Sequence[CsvRecord], separator: int, header: Sequence[str], columns: Sequence[str]
 ) -> Chunk:
     """Return the chunk of rows that the csv module has read."""
     problems = [_problem(record, separator, header) for record in records]
@@ -168,13 +168,17 @@ def from_records(
     )
     broken = tuple(
         RefusedRow(
-            record.line, "", problem, shown(record.raw), _fields(len(record.fields), len(header))
+            record.line,
+            "",
+            problem,
+            bytes_as_text(record.raw),
+            _fields(len(record.fields), len(header)),
         )
         for record, problem in zip(records, problems, strict=True)
         if problem
     )
     lines = pl.Series([record.line for record in whole], dtype=pl.Int64)
-    return Chunk(frame, lines, lambda chosen: [shown(whole[i].raw) for i in chosen], broken)
+    return Chunk(frame, lines, lambda chosen: [bytes_as_text(whole[i].raw) for i in chosen], broken)
 
 
 def decodable(data: bytes) -> bool:
@@ -185,7 +189,7 @@ def decodable(data: bytes) -> bool:
         return False
 
 
-def shown(raw: bytes) -> str:
+def bytes_as_text(raw: bytes) -> str:
     r"""Return bytes as text; a byte that is not UTF-8 is shown as `\xff`."""
     return raw.decode(errors="backslashreplace")
 
@@ -203,13 +207,13 @@ def _doubtful(frame: pl.DataFrame, places: Collection[int]) -> set[int]:
     return {int(name) for name, good in frame.select(usable).row(0, named=True).items() if not good}
 
 
-def _flagged(rows: Survey, chosen: Places) -> Flags:
+def _flagged(rows: RowPositions, chosen: Places) -> Flags:
     flags = np.zeros(len(rows.starts), np.bool_)
     flags[chosen] = True
     return flags
 
 
-def _again(data: bytes, rows: Survey, header: bytes) -> Flags:
+def _again(data: bytes, rows: RowPositions, header: bytes) -> Flags:
     flags = np.zeros(len(rows.starts), np.bool_)
     place = data.find(header) if header else -1
     while place >= 0:
@@ -220,7 +224,7 @@ def _again(data: bytes, rows: Survey, header: bytes) -> Flags:
     return flags
 
 
-def _undecodable(data: bytes, rows: Survey) -> Flags:
+def _undecodable(data: bytes, rows: RowPositions) -> Flags:
     flags = np.zeros(len(rows.starts), np.bool_)
     if decodable(data):
         return flags
@@ -230,7 +234,7 @@ def _undecodable(data: bytes, rows: Survey) -> Flags:
     return flags
 
 
-def _problem(record: Record, separator: int, header: Sequence[str]) -> str:
+def _problem(record: CsvRecord, separator: int, header: Sequence[str]) -> str:
     if not decodable(record.raw):
         return UNDECODABLE
     if not record.closed:

@@ -39,7 +39,7 @@ _WINDOW = 2**20
 """Bytes of the start and of the end of a file that are looked at."""
 
 
-class Lookout:
+class CompletenessWatch:
     """Looks at one landing place repeatedly and remembers the previous look."""
 
     def __init__(self, store: Store) -> None:

@@ -14,17 +14,17 @@ import numpy as np
 import polars as pl
 
 from include.formats.blocks import (
-    RowCut,
+    RowDialect,
+    bytes_as_text,
     count,
-    feeds,
     from_records,
     has_long_line,
     is_simple,
+    line_feeds,
     parsed,
     raw_texts,
     rows_text,
-    shown,
-    sieved,
+    without_odd_rows,
 )
 from include.formats.header import read_start
 from include.formats.parsed_table import (
@@ -35,17 +35,17 @@ from include.formats.parsed_table import (
     OBJECT_BYTES,
     OBJECT_SHARE,
     Chunk,
-    Stated,
+    StatedFormat,
 )
-from include.formats.read_ahead import ahead
+from include.formats.read_ahead import read_ahead
 from include.formats.records import (
     LONGEST_FIELD,
-    Record,
-    careful,
+    CsvRecord,
+    csv_records,
     split_lines,
     too_long,
 )
-from include.formats.survey import MOST_STRAY, Survey, rows_end, survey
+from include.formats.survey import MOST_STRAY, RowPositions, rows_end, survey
 from include.text.encodings import BOM
 
 _LINE_ENDS = b"\r\n"
@@ -57,7 +57,7 @@ class _Block:
     line: int
     lines: int
     """The number of its line feeds."""
-    rows: Survey | None
+    rows: RowPositions | None
     """Its survey, where that was needed already."""
 
 
@@ -66,7 +66,7 @@ class DelimitedTable:
 
     kinds = None
 
-    def __init__(self, pieces: Iterator[bytes], stated: Stated, size: int) -> None:
+    def __init__(self, pieces: Iterator[bytes], stated: StatedFormat, size: int) -> None:
         """Read the header; raises FileRefusedError when there is none, nor names in the spec."""
         self._pieces, self._size, self._ended = pieces, size, False
         self._held = b""
@@ -79,8 +79,8 @@ class DelimitedTable:
         self._held = self._held[start.used :]
         self._line = start.line
         self._next_size = min(size, FIRST_BLOCK_BYTES)
-        self._records: Iterator[Record] | None = None
-        self._blocks = ahead(iter(self._block, None))
+        self._records: Iterator[CsvRecord] | None = None
+        self._blocks = read_ahead(iter(self._block, None))
 
     @property
     def separator(self) -> str:
@@ -111,7 +111,7 @@ class DelimitedTable:
             yield from zip(numbers[wanted].tolist(), texts, strict=True)
         for record in self._records or ():
             if record.line in lines:
-                yield record.line, shown(record.raw)
+                yield record.line, bytes_as_text(record.raw)
 
     def _fill(self, size: int) -> None:
         """Buffer at least `size` bytes, or all that are left."""
@@ -176,7 +176,7 @@ class DelimitedTable:
             self._give_up()
         return block
 
-    def _surveyed(self, text: bytes, *, last: bool) -> tuple[bytes, Survey | None]:
+    def _surveyed(self, text: bytes, *, last: bool) -> tuple[bytes, RowPositions | None]:
         """Return the whole rows at the start of a text, and their survey where it was needed."""
         if b'"' in text:
             rows = survey(text, self._separator, self._line, last=last)
@@ -187,11 +187,11 @@ class DelimitedTable:
 
     def _give_up(self) -> None:
         lines = split_lines(chain([self._held], self._pieces), self._line)
-        self._records = careful(lines, self._separator, self._line)
+        self._records = csv_records(lines, self._separator, self._line)
         self._held = b""
 
-    def _some_records(self) -> list[Record]:
-        taken: list[Record] = []
+    def _some_records(self) -> list[CsvRecord]:
+        taken: list[CsvRecord] = []
         length = 0
         for record in self._records or ():
             taken.append(record)
@@ -209,16 +209,18 @@ class DelimitedTable:
             and not again
             and is_simple(block.data, block.lines, separator, width)
         ):
-            frame = parsed(block.data, RowCut(separator, width), places, numbers)
+            frame = parsed(block.data, RowDialect(separator, width), places, numbers)
             if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
-        whole, broken = sieved(block.data, block.line, rows, width, self._header if again else b"")
+        whole, broken = without_odd_rows(
+            block.data, block.line, rows, width, self._header if again else b""
+        )
         data = rows_text(block.data, rows, whole)
-        frame = parsed(data, RowCut(separator, width, rows.quoted), places, numbers)
+        frame = parsed(data, RowDialect(separator, width, rows.quoted), places, numbers)
         positions = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(positions):
-            records = list(careful(split_all(block.data), separator, block.line))
+            records = list(csv_records(split_all(block.data), separator, block.line))
             return from_records(records, separator, self.columns, columns)
         lines = pl.Series(block.line + rows.line_offsets[positions], dtype=pl.Int64)
         return Chunk(
@@ -252,9 +254,9 @@ def _plain_chunk(block: _Block, frame: pl.DataFrame) -> Chunk:
     """Return the chunk of a block in which each line is a row."""
 
     def raw(chosen: Sequence[int]) -> list[str]:
-        ends = feeds(block.data)
+        ends = line_feeds(block.data)
         starts = np.concatenate([[0], ends[:-1] + 1])
-        return [shown(block.data[starts[i] : ends[i]].removesuffix(b"\r")) for i in chosen]
+        return [bytes_as_text(block.data[starts[i] : ends[i]].removesuffix(b"\r")) for i in chosen]
 
     lines = pl.int_range(block.line, block.line + frame.height, eager=True, dtype=pl.Int64)
     return Chunk(frame, lines, raw)

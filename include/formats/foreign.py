@@ -5,7 +5,7 @@ The triggerer imports this module.
 
 import re
 
-from include.text.encodings import looks_like_utf_16, marked, must_be_utf_8
+from include.text.encodings import looks_like_utf_16, marked_encoding, must_be_utf_8
 
 HEAD_BYTES = 1 << 16
 PARQUET_MAGIC = b"PAR1"
@@ -107,7 +107,7 @@ def looks_like_json(head: bytes) -> bool:
 
 def another_encoding(head: bytes, encoding: str) -> str | None:
     """Say that a text is not in the encoding of the spec; None when it may be."""
-    actual = marked(head)
+    actual = marked_encoding(head)
     if actual is None and encoding in {"utf-8", "ascii"} and looks_like_utf_16(head):
         actual = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
     if actual is None and encoding.startswith(_WIDE) and head and b"\0" not in head:
@@ -123,7 +123,7 @@ def another_encoding(head: bytes, encoding: str) -> str | None:
     if actual in {None, "utf-8", encoding} or actual.startswith(f"{encoding}-"):
         return None
     # Where there is a byte order mark, the spec need not state the byte order.
-    stated = actual.removesuffix("-le").removesuffix("-be") if marked(head) else actual
+    stated = actual.removesuffix("-le").removesuffix("-be") if marked_encoding(head) else actual
     return (
         f"the text is {stated.upper()}, not {encoding.upper()}: save it as UTF-8, or state "
         f'encoding = "{stated}" under [data] in the spec'

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from include.errors import FileRefusedError
-from include.formats.blocks import decodable, shown
-from include.formats.parsed_table import HEADER_BYTES, Stated
-from include.formats.records import Record, careful
+from include.formats.blocks import bytes_as_text, decodable
+from include.formats.parsed_table import HEADER_BYTES, StatedFormat
+from include.formats.records import CsvRecord, csv_records
 from include.formats.suffixes import SEPARATORS
 
 _NAMES = {ord("\t"): "a tab"}
@@ -19,7 +19,7 @@ _LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
-class Start:
+class FileStart:
     """What comes before the rows of a file, and what it states."""
 
     columns: tuple[str, ...]
@@ -34,7 +34,7 @@ class Start:
     """The header line as it is in the file, without its line end."""
 
 
-def read_start(text: bytes, stated: Stated) -> Start:
+def read_start(text: bytes, stated: StatedFormat) -> FileStart:
     """Read the start of a text without a byte order mark; raises FileRefusedError without header.
 
     The separator is the one that the file states, else the one with which the target is among the
@@ -51,11 +51,11 @@ def read_start(text: bytes, stated: Stated) -> Start:
         header, used = _first_record(rows, separator)
         if not _names_columns(header, stated):
             said_anew = f"sep={chr(separator)}\n"
-            return Start(stated.columns, separator, said_anew, len(before), 1 + bool(before))
-    return Start(
+            return FileStart(stated.columns, separator, said_anew, len(before), 1 + bool(before))
+    return FileStart(
         tuple(name.strip() for name in header.fields),
         separator,
-        f"{shown(before + header.raw)}\n",
+        f"{bytes_as_text(before + header.raw)}\n",
         len(before) + used,
         bool(before) + header.line + len(header.raw.splitlines()),
         header.raw,
@@ -64,7 +64,7 @@ def read_start(text: bytes, stated: Stated) -> Start:
 
 def read_header(
     text: bytes, target: str, separators: bytes = SEPARATORS
-) -> tuple[Record, int, int]:
+) -> tuple[CsvRecord, int, int]:
     """Return the header, the separator with which it names the target, and the header's bytes.
 
     Where the target is not found, it is the separator that makes the most fields.
@@ -77,7 +77,7 @@ def read_header(
     return header, separator, used
 
 
-def _require_whole(header: Record, used: int) -> None:
+def _require_whole(header: CsvRecord, used: int) -> None:
     if not header.closed or used >= HEADER_BYTES:
         raise FileRefusedError(
             f"the header is longer than {HEADER_BYTES >> 20} MB, or has a name beyond all measure "
@@ -116,7 +116,7 @@ def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
     return best[0]
 
 
-def _names_columns(first: Record, stated: Stated) -> bool:
+def _names_columns(first: CsvRecord, stated: StatedFormat) -> bool:
     """Say whether the first row is a header although the spec names the columns."""
     names = [name.strip() for name in first.fields]
     if sorted(names) == sorted(stated.columns or ()):
@@ -129,16 +129,16 @@ def _names_columns(first: Record, stated: Stated) -> bool:
     return False
 
 
-def _records(text: bytes, separator: int) -> list[Record]:
-    records: list[Record] = []
+def _records(text: bytes, separator: int) -> list[CsvRecord]:
+    records: list[CsvRecord] = []
     try:
-        records += islice(careful(text.splitlines(keepends=True), separator, 1), _LOOKED_AT)
+        records += islice(csv_records(text.splitlines(keepends=True), separator, 1), _LOOKED_AT)
     except FileRefusedError:  # a field beyond all measure: reading on will tell its line
         return records
     return records
 
 
-def _first_record(text: bytes, separator: int) -> tuple[Record, int]:
+def _first_record(text: bytes, separator: int) -> tuple[CsvRecord, int]:
     used = 0
 
     def counted() -> Iterator[bytes]:
@@ -148,9 +148,9 @@ def _first_record(text: bytes, separator: int) -> tuple[Record, int]:
             yield line
 
     try:
-        header = next(careful(counted(), separator, 1), None)
+        header = next(csv_records(counted(), separator, 1), None)
     except FileRefusedError:  # a field beyond all measure: what has none is no separator here
-        return Record(1, [], text[:used], closed=False), used
+        return CsvRecord(1, [], text[:used], closed=False), used
     if header is None:
         raise FileRefusedError(
             "the file is empty: a header line was expected"

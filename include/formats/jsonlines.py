@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from include.errors import FileRefusedError
-from include.formats.blocks import UNDECODABLE, decodable, shown
+from include.formats.blocks import UNDECODABLE, bytes_as_text, decodable
 from include.formats.parsed_table import (
     FIRST_BLOCK_BYTES,
     LONGEST_ROW_BYTES,
@@ -94,7 +94,7 @@ class JsonLinesTable:
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
         """Yield line and raw text of the rows ahead that are on these lines."""
         while batch := self._next():
-            yield from ((line, shown(text)) for line, text in batch if line in lines)
+            yield from ((line, bytes_as_text(text)) for line, text in batch if line in lines)
 
     def _next(self, rows: int | None = None) -> list[tuple[int, bytes]]:
         """Return the lines that gave the columns, all of them, then at most `rows` of the next."""
@@ -132,12 +132,14 @@ def _chunk(lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
         schema=dict.fromkeys(columns, pl.String),
     )
     broken = tuple(
-        RefusedRow(line, "", fields, shown(text))
+        RefusedRow(line, "", fields, bytes_as_text(text))
         for line, text, fields in judged
         if isinstance(fields, str)
     )
     numbers = pl.Series([line for line, _, _ in whole], dtype=pl.Int64)
-    return Chunk(frame, numbers, lambda chosen: [shown(whole[i][1]) for i in chosen], broken)
+    return Chunk(
+        frame, numbers, lambda chosen: [bytes_as_text(whole[i][1]) for i in chosen], broken
+    )
 
 
 def _object(text: bytes) -> Fields | str:

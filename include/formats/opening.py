@@ -17,15 +17,17 @@ from include.formats.foreign import (
 from include.formats.jsonlines import JsonLinesTable
 from include.formats.packed import unpacked
 from include.formats.parquet import ParquetTable
-from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, Stated, require_few_columns
-from include.formats.suffixes import Format, bare, format_of, packing, stated_format
+from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, StatedFormat, require_few_columns
+from include.formats.suffixes import Format, format_of, name_unpacked, packing, stated_format
 from include.formats.zipped import DamagedZipError, foreign_document, only_member
-from include.text.encodings import marked, utf_8
+from include.text.encodings import marked_encoding, utf_8
 
 _PACKED_PARQUET = "a packed Parquet file: send it as it is, it is packed inside"
 
 
-def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTES) -> ParsedTable:
+def open_table(
+    file: BinaryIO, name: str, stated: StatedFormat, size: int = BLOCK_BYTES
+) -> ParsedTable:
     """Open a delivery called `name`; raises FileRefusedError when it has no table in it.
 
     `suffixes` derives format and packing from the name; bytes that are something else are refused
@@ -47,14 +49,14 @@ def open_table(file: BinaryIO, name: str, stated: Stated, size: int = BLOCK_BYTE
     return table
 
 
-def all_columns(file: BinaryIO, name: str, stated: Stated, size: int) -> tuple[str, ...]:
+def all_columns(file: BinaryIO, name: str, stated: StatedFormat, size: int) -> tuple[str, ...]:
     """Return every column of a delivery; JSON lines are read to the end for late keys."""
     table = open_table(file, name, stated, size)
     return table.every_key() if isinstance(table, JsonLinesTable) else table.columns
 
 
 def raw_texts(
-    file: BinaryIO, name: str, lines: Collection[int], stated: Stated, size: int = BLOCK_BYTES
+    file: BinaryIO, name: str, lines: Collection[int], stated: StatedFormat, size: int = BLOCK_BYTES
 ) -> dict[int, str]:
     """Return the raw texts of the rows that start on these lines, by line.
 
@@ -84,20 +86,20 @@ def _kind_in_zip(file: BinaryIO, name: str) -> Format:
         return format_of(name)
     if packing(inside):
         raise FileRefusedError(f"a {packing(inside)} file within a zip archive: pack it once")
-    kind = stated_format(bare(name)) or format_of(inside)
+    kind = stated_format(name_unpacked(name)) or format_of(inside)
     if kind == "parquet":
         raise FileRefusedError(_PACKED_PARQUET)
     return kind
 
 
 def _text_table(
-    file: BinaryIO, packed: str, kind: Format, stated: Stated, size: int
+    file: BinaryIO, packed: str, kind: Format, stated: StatedFormat, size: int
 ) -> ParsedTable:
     if not packed:
         _require(foreign_document(file))
     file.seek(0)
     head, pieces = _peeked(unpacked(file, packed, size))
-    encoding = "utf-8" if marked(head) == "utf-8" else stated.encoding
+    encoding = "utf-8" if marked_encoding(head) == "utf-8" else stated.encoding
     _require(foreign_data(head) or another_encoding(head, encoding))
     head, pieces = _peeked(utf_8(pieces, encoding))
     _require(foreign_text(head.removeprefix(b"\xef\xbb\xbf")))

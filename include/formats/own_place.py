@@ -5,7 +5,7 @@ from threading import Lock
 from typing import BinaryIO
 
 
-class OwnPlace(RawIOBase):
+class IndependentReader(RawIOBase):
     """A reader of a file that others read too, on other threads as well; it closes nothing."""
 
     def __init__(self, file: BinaryIO, lock: Lock) -> None:

@@ -31,7 +31,7 @@ read."""
 
 
 @dataclass(frozen=True)
-class Stated:
+class StatedFormat:
     """What the spec states about the text of deliveries."""
 
     target: str

@@ -9,7 +9,7 @@ T = TypeVar("T")
 _END: Final = object()
 
 
-def ahead(items: Iterator[T]) -> Iterator[T]:
+def read_ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the items in their order; a thread makes the next one meanwhile.
 
     An exception of the iterator is raised where its item would have come. Where the caller stops

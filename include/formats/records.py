@@ -17,7 +17,7 @@ _EMPTY = frozenset({b"\n", b"\r", b"\r\n"})
 _END = "\0end of the file\0"
 
 
-class Record(NamedTuple):
+class CsvRecord(NamedTuple):
     """A row as the csv module reads it."""
 
     line: int
@@ -27,7 +27,7 @@ class Record(NamedTuple):
     """Whether its last quote was closed."""
 
 
-def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Record]:
+def csv_records(lines: Iterable[bytes], separator: int, line: int) -> Iterator[CsvRecord]:
     """Yield the rows of lines that start with a row, without empty ones; `line` is the first's.
 
     Raises FileRefusedError for a field longer than LONGEST_FIELD.
@@ -55,7 +55,7 @@ def careful(lines: Iterable[bytes], separator: int, line: int) -> Iterator[Recor
             raw = b"".join(consumed)
             consumed.clear()
             if fields and fields != [_END]:
-                yield Record(first, fields, _chomped(raw), not fields[-1].endswith(_END))
+                yield CsvRecord(first, fields, _chomped(raw), not fields[-1].endswith(_END))
     except csv.Error as error:
         raise FileRefusedError(f"line {first}: not CSV: {error}") from error
 

@@ -29,7 +29,7 @@ def packing(name: str) -> str:
     return ending if ending in _PACKINGS and "." in name else ""
 
 
-def bare(name: str) -> str:
+def name_unpacked(name: str) -> str:
     """Return a file's name without the suffix of its packing."""
     packed = packing(name)
     return name[: -len(packed) - 1] if packed else name
@@ -37,7 +37,7 @@ def bare(name: str) -> str:
 
 def stated_format(name: str) -> Format | None:
     """Return the format that a name states, its packing aside; None when it states none."""
-    plain = bare(name).lower()
+    plain = name_unpacked(name).lower()
     return next((kind for suffix, kind in _FORMATS.items() if plain.endswith(suffix)), None)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from include.formats.bits import Bits, Places, count_between, counts_before, places
 from include.formats.marks import CR, LF, Marks, marks
-from include.formats.records import LONGEST_FIELD, Record, careful
+from include.formats.records import LONGEST_FIELD, CsvRecord, csv_records
 
 Flags = NDArray[np.bool_]
 MOST_STRAY = 1 << 11
@@ -23,7 +23,7 @@ _NEAR = 1 << 12
 
 
 @dataclass(frozen=True)
-class Survey:
+class RowPositions:
     """The rows of a block: positions in its bytes, without the line ends that close rows."""
 
     starts: Places
@@ -49,10 +49,10 @@ class Survey:
 @dataclass(frozen=True)
 class _Odd:
     start: int
-    record: Record
+    record: CsvRecord
 
 
-def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> Survey:
+def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> RowPositions:
     """Find the rows of a text that starts with one, at `line` of the file.
 
     The `last` text of a file ends with a line end; any other may end within a row, which is left
@@ -69,7 +69,7 @@ def survey(text: bytes, separator: int, line: int = 1, *, last: bool = True) -> 
     rows = np.searchsorted(starts, [odd_row.start for odd_row in odd])
     separators[rows] = [len(odd_row.record.fields) - 1 for odd_row in odd]
     is_closed = np.array([odd_row.record.closed for odd_row in odd], np.bool_)
-    return Survey(
+    return RowPositions(
         starts,
         closing - crlf,
         counts_before(text_marks.line_ends, starts),
@@ -118,7 +118,7 @@ def _settled(
     return odd, end
 
 
-def _record(text: bytes, start: int, separator: int, line: int) -> tuple[Record, int]:
+def _record(text: bytes, start: int, separator: int, line: int) -> tuple[CsvRecord, int]:
     """Return the row at `start` as the csv module reads it, and the start of the next row."""
     end = start
 
@@ -128,7 +128,7 @@ def _record(text: bytes, start: int, separator: int, line: int) -> tuple[Record,
             end += len(text_line)
             yield text_line
 
-    return next(careful(counted(), separator, line)), end
+    return next(csv_records(counted(), separator, line)), end
 
 
 def _lines(text: bytes, start: int) -> Iterator[bytes]:

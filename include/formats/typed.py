@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from serving.values.spelling import spelled
+from serving.values.spelling import category_form
 
 _DAY_IN_MICROSECONDS = 86_400_000_000
 
@@ -30,7 +30,7 @@ def texts(column: Any) -> Any:
     values = numbers(column)
     places = pc.dictionary_encode(values)
     forms = [
-        None if value is None or value != value else spelled(value)  # noqa: PLR0124 - NaN alone differs
+        None if value is None or value != value else category_form(value)  # noqa: PLR0124 - NaN alone differs
         for value in places.dictionary.to_pylist()
     ]
     return pa.array(forms, pa.large_string()).take(places.indices)

@@ -27,7 +27,7 @@ from include.context.intake_context import intake_context
 from include.context.places import said_by_a_library
 from include.errors import RatchetError, reason_of
 from include.monitoring import prometheus_page
-from include.monitoring.prometheus_page import LookedAt, State
+from include.monitoring.prometheus_page import SourceState, SpecState
 from include.records.ledger_state import (
     ArtifactsReading,
     LakeReading,
@@ -107,10 +107,10 @@ class Watch(Generic[R]):
             log.warning("the %s is read again", self._title)
         self._problem, self._at, self._read_at = "", self._clock(), time.time()
 
-    def seen(self) -> LookedAt:
+    def seen(self) -> SourceState:
         """Return whether the source is up, and when it was read last."""
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
-        return LookedAt(self._source, fresh and not self._problem, self._read_at)
+        return SourceState(self._source, fresh and not self._problem, self._read_at)
 
     def read_at(self) -> float | None:
         """Return the time of the last successful reading in seconds since 1970; None before."""
@@ -160,7 +160,7 @@ class ArtifactWatch(Watch[ArtifactsReading]):
 
 
 @dataclass(frozen=True)
-class Watched:
+class SpecWatches:
     """The watches of one spec: landing place, lake, registry, artifact files, switch of the Dag."""
 
     spec: Spec
@@ -170,7 +170,7 @@ class Watched:
     artifacts: ArtifactWatch
     switch: Watch[bool | None]
 
-    def start(self) -> "Watched":
+    def start(self) -> "SpecWatches":
         """Start all watches; return this object."""
         for watch in (self.landing, self.lake, self.registry, self.artifacts, self.switch):
             watch.start()
@@ -181,13 +181,13 @@ class Watched:
         for watch in (self.landing, self.lake, self.registry, self.artifacts, self.switch):
             watch.end()
 
-    def state(self) -> State:
+    def state(self) -> SpecState:
         """Return the last readings of all watches."""
         watches = (self.landing, self.lake, self.registry)
-        return State(
+        return SpecState(
             self.spec.name,
             self.spec.model,
-            (LookedAt("spec", up=True, at=None), *(watch.seen() for watch in watches)),
+            (SourceState("spec", up=True, at=None), *(watch.seen() for watch in watches)),
             self.landing.reading,
             self.lake.reading,
             self.registry.reading,
@@ -197,12 +197,12 @@ class Watched:
         )
 
 
-def watched(spec: Spec, settings: Settings) -> Watched:
+def spec_watches(spec: Spec, settings: Settings) -> SpecWatches:
     """Return the watches of a spec, not yet started; raises when its adapters cannot be opened."""
     context = intake_context(spec, settings)
     registry = RegistryWatch(settings.registry_url, spec.name, spec.model)
     artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
-    return Watched(
+    return SpecWatches(
         spec,
         Watch(spec.name, "landing", partial(settle_step.look, context)),
         Watch(spec.name, "lake", lakes.LakeWatch(context.lake).look),
@@ -218,7 +218,7 @@ class Exporter(Collector):
     def __init__(self, settings: Settings) -> None:
         """Watch nothing until `follow` is called."""
         self._settings = settings
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, SpecWatches] = {}
         self._broken: tuple[str, ...] = ()
 
     def follow(self) -> None:
@@ -236,18 +236,20 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metric families, from the last readings."""
-        broken = [State(name, "", (LookedAt("spec", up=False, at=None),)) for name in self._broken]
+        broken = [
+            SpecState(name, "", (SourceState("spec", up=False, at=None),)) for name in self._broken
+        ]
         return prometheus_page.page([*(one.state() for one in self._watched.values()), *broken])
 
-    def _opened(self, spec: Spec) -> Watched | None:
+    def _opened(self, spec: Spec) -> SpecWatches | None:
         """Start the watches of a spec; None, after a line in the log, when that fails."""
         try:
-            return watched(spec, self._settings).start()
+            return spec_watches(spec, self._settings).start()
         except Exception as error:  # noqa: BLE001 - whatever a place says
             log.warning("%s cannot be watched: %s", spec.name, error)
             return None
 
-    def _kept(self, spec: Spec) -> Watched | None:
+    def _kept(self, spec: Spec) -> SpecWatches | None:
         found = self._watched.get(spec.name)
         return found if found and found.spec == spec else None
 

@@ -29,7 +29,7 @@ _REFUSED = "refused_"
 
 
 @dataclass(frozen=True)
-class LookedAt:
+class SourceState:
     """Whether a source can be read, and when it was read last."""
 
     source: str
@@ -41,13 +41,13 @@ class LookedAt:
 
 
 @dataclass(frozen=True)
-class State:
+class SpecState:
     """The last readings of all sources of one spec."""
 
     spec: str
     model: str
     """The registered model; empty for a spec that cannot be read."""
-    seen: tuple[LookedAt, ...]
+    seen: tuple[SourceState, ...]
     landing: LandingReading | None = None
     lake: LakeReading | None = None
     registry: RegistryReading | None = None
@@ -58,7 +58,7 @@ class State:
     """Whether the spec's Dag is paused; None when Airflow does not tell."""
 
 
-def page(states: Sequence[State]) -> Iterator[Metric]:
+def page(states: Sequence[SpecState]) -> Iterator[Metric]:
     """Yield every metric family, also those without samples: a scrape shows their name and help."""
     yield from _sources(states)
     yield from _switches(states)
@@ -71,7 +71,7 @@ def page(states: Sequence[State]) -> Iterator[Metric]:
     yield from _arrivals([(one.spec, one.registry) for one in states if one.registry])
 
 
-def _sources(states: Sequence[State]) -> Iterator[Metric]:
+def _sources(states: Sequence[SpecState]) -> Iterator[Metric]:
     up = _gauge("ratchet_up", "Whether a source was read at the last look.", "source")
     at = _gauge("ratchet_read_timestamp_seconds", "When a source was last read.", "source")
     for state in states:
@@ -81,7 +81,7 @@ def _sources(states: Sequence[State]) -> Iterator[Metric]:
     yield from (up, at)
 
 
-def _switches(states: Sequence[State]) -> Iterator[Metric]:
+def _switches(states: Sequence[SpecState]) -> Iterator[Metric]:
     paused = _gauge("ratchet_dag_paused", "Whether the Dag is paused, where Airflow tells.")
     for state in states:
         if state.is_paused is not None:
@@ -184,7 +184,7 @@ def _decisions(ledgers: Iterable[tuple[str, tuple[TrainingRun, ...]]]) -> Iterat
     yield from (at, f1, looks)
 
 
-def _champions(ledgers: Iterable[tuple[State, RegistryReading]]) -> Iterator[Metric]:
+def _champions(ledgers: Iterable[tuple[SpecState, RegistryReading]]) -> Iterator[Metric]:
     info = _gauge("ratchet_champion_info", "1 for the champion's version.", "model", "version")
     number = _gauge("ratchet_champion_version", "The number of that version.", "model")
     moves = _counter("ratchet_champion_moves", "Moves of the champion by kind.", "model", "kind")
@@ -201,7 +201,7 @@ def _champions(ledgers: Iterable[tuple[State, RegistryReading]]) -> Iterator[Met
     yield from (info, number, moves, last)
 
 
-def _artifacts(readings: Iterable[tuple[State, ArtifactsReading]]) -> Iterator[Metric]:
+def _artifacts(readings: Iterable[tuple[SpecState, ArtifactsReading]]) -> Iterator[Metric]:
     intact = _gauge(
         "ratchet_artifact_intact",
         "Whether the files of a version that an alias names are those that were registered.",

@@ -23,7 +23,7 @@ Blocks = Callable[[], Iterator[Block]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FitOutcome:
     """The result of one fit on the validation rows of one fold."""
 
     probability: NDArray[np.float64]

@@ -155,7 +155,7 @@ class AdoptionGround:
 
 
 @dataclass(frozen=True)
-class Proof:
+class LeakProof:
     """Leak proof: whether a model version was fitted on rows that it is scored on."""
 
     model_version: str
@@ -195,7 +195,7 @@ class Scores:
     fitted on may be missing since."""
     slices: tuple[SliceScore, ...] = ()
     """In the order of the spec."""
-    proofs: tuple[Proof, ...] = ()
+    proofs: tuple[LeakProof, ...] = ()
     """Those of the challenger and, when there is one, of the champion."""
     looks: int = 0
     """Earlier challengers that were judged on this holdout."""

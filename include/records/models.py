@@ -33,7 +33,7 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedVersion:
     """The endpoint's state after the decision: which version it answers with."""
 
     model: str

@@ -71,7 +71,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledRows:
     """The refused rows of a delivery that later deliveries brought again."""
 
     lines: frozenset[int] = frozenset()

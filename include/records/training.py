@@ -73,7 +73,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Heat:
+class FitJob:
     """The work of one task of the race: candidates over some folds."""
 
     title: str
@@ -82,7 +82,7 @@ class Heat:
     """Train rows that are cut into folds."""
     folds: tuple[int, ...]
     threads: int
-    """Threads that each fit may use: heats that run at the same time share the cores."""
+    """Threads that each fit may use: jobs that run at the same time share the cores."""
 
 
 @dataclass(frozen=True)
@@ -91,5 +91,5 @@ class Elimination:
 
     trials: tuple[Trial, ...]
     """The newest trial of every candidate, those that are out included, each with its reason."""
-    heats: tuple[Heat, ...]
+    fit_jobs: tuple[FitJob, ...]
     """What the other candidates run next; empty where there is no semifinal."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from include.records.data import Batch, Fate
 from include.records.judging import Decision
-from include.records.models import Served
+from include.records.models import ServedVersion
 from include.records.moves import Move
 
 
@@ -30,7 +30,7 @@ class Account:
     decision: Decision | None = None
     move: Move | None = None
     """The move that a run of `roll_back` made for a person."""
-    served: Served | None = None
+    served: ServedVersion | None = None
     failures: tuple[Failure, ...] = ()
     warnings: tuple[str, ...] = ()
     """The warnings that its tasks logged, in the order of the tasks."""

@@ -31,7 +31,7 @@ def report(account: Account) -> RunSentences:
     )
 
 
-def bounded(story: RunSentences, longest: int, rest: str) -> str:
+def bounded_markdown(story: RunSentences, longest: int, rest: str) -> str:
     """Return a run's sentences as Markdown of at most `longest` characters.
 
     `rest` says where to read the sentences that do not fit.

@@ -84,7 +84,7 @@ class Contract:
         return tuple(column.name for column in self.columns if column.kind == "category")
 
 
-def first(
+def first_contract(
     spec: Spec,
     kinds: Mapping[str, Kind],
     since: str,
@@ -121,7 +121,7 @@ def require_slices(contract: Contract, spec: Spec) -> None:
             )
 
 
-def changed(contract: Contract, spec: Spec, reason: str) -> Contract:
+def changed_contract(contract: Contract, spec: Spec, reason: str) -> Contract:
     """Return the next version of a contract, as the spec states now; `reason` is recorded in it.
 
     Raises ContractError when the spec selects other features or turns numbers into categories: the

@@ -16,7 +16,7 @@ from pydantic import (
 
 from include.text.encodings import UTF_8, encoding_name
 from serving.values.notation import Notation, date_pattern
-from serving.values.spelling import spelled
+from serving.values.spelling import category_form
 
 _INDEX = re.compile(r"|__index_level_\d+__|Unnamed: \d+(\.\d+)*")
 """How pandas names an index in Parquet and in CSV, where it comes first and without a name."""
@@ -117,8 +117,8 @@ class Data(Section):
         if not self.negatives:
             raise ValueError("negative names no label")
         for negative in self.negatives:
-            if spelled(self.positive) == spelled(negative):
-                raise ValueError(f"positive and negative are both '{spelled(negative)}'")
+            if category_form(self.positive) == category_form(negative):
+                raise ValueError(f"positive and negative are both '{category_form(negative)}'")
         return self
 
     @model_validator(mode="after")
@@ -170,8 +170,8 @@ class Data(Section):
     @property
     def label_names(self) -> tuple[str, str]:
         """The names of the negative and the positive class in a model's answers."""
-        negative = " or ".join(map(spelled, self.negatives))
-        positive = spelled(self.positive)
+        negative = " or ".join(map(category_form, self.negatives))
+        positive = category_form(self.positive)
         return (f"not {positive}" if negative == ANYTHING_ELSE else negative), positive
 
     def must_be_there(self, column: str) -> bool:

@@ -231,16 +231,16 @@ def step_names(pipeline: Sequence[str]) -> list[str]:
     ]
 
 
-def named(value: Any) -> Iterator[str]:
+def texts_within(value: Any) -> Iterator[str]:
     """Yield each text in a parameter's value, at any depth of lists and tables."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for part in value.values():
-            yield from named(part)
+            yield from texts_within(part)
     elif isinstance(value, Sequence):
         for part in value:
-            yield from named(part)
+            yield from texts_within(part)
 
 
 def is_path(text: str) -> bool:
@@ -254,7 +254,7 @@ def parameters(path: str) -> Mapping[str, Alternatives]:
     return listed
 
 
-def required(path: str) -> Sequence[str]:
+def required_parameters(path: str) -> Sequence[str]:
     """Return the parameters without which a class cannot be constructed or fitted."""
     listed: Sequence[str] = _signatures()["required"].get(path, ())
     return listed

@@ -20,15 +20,21 @@ from include.spec.estimators import (
     TRANSFORMERS,
     WITHOUT_PROBABILITIES,
     is_path,
-    named,
     nearest,
     parameters,
     paths,
-    required,
+    required_parameters,
     step_names,
+    texts_within,
     unsupported,
 )
-from include.spec.parameter_values import ESTIMATOR, accepts, described, nearest_text, shown
+from include.spec.parameter_values import (
+    ESTIMATOR,
+    accepts,
+    described_values,
+    nearest_text,
+    value_text,
+)
 from include.text.nearest import nearest_name
 
 _LISTED = ("estimators", "transformer_list", "transformers")
@@ -103,7 +109,7 @@ class _Named:
         return _standing(whole, self.given[whole])
 
 
-def problems(
+def family_problems(
     pipeline: Sequence[str], params: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]
 ) -> Iterator[str]:
     """Yield a sentence for each thing that keeps candidates of a family from being fitted.
@@ -146,13 +152,13 @@ def _without_probabilities(family: _Named) -> Iterator[str]:
             parameter, wanted = PROBABILITIES_BY[path]
             values = family.given.get(f"{step}__{parameter}", (None,))
             if any(value not in wanted for value in values):
-                how = " or ".join(f"{step}__{parameter} = {shown(value)}" for value in wanted)
+                how = " or ".join(f"{step}__{parameter} = {value_text(value)}" for value in wanted)
                 yield f"{path} gives no probabilities unless {how} is set; or {_CALIBRATED}"
 
 
 def _incomplete(family: _Named) -> Iterator[str]:
     for step, path in family.steps.items():
-        for parameter in required(path):
+        for parameter in required_parameters(path):
             if step not in family.given and f"{step}__{parameter}" not in family.given:
                 yield f"{path} cannot be fitted without {step}__{parameter}"
 
@@ -180,7 +186,7 @@ def _of_step(family: _Named, name: str, values: Sequence[Any]) -> Iterator[str]:
         if isinstance(value, str) and is_path(value):
             yield from _of_path(value, "classifier" if is_last else "transformer")
         elif is_last or not _is_left_out(value):
-            yield f"{shown(value)} is no class that can stand in the place of a step"
+            yield f"{value_text(value)} is no class that can stand in the place of a step"
 
 
 def _of_class(family: _Named, name: str, cls: str, values: Sequence[Any]) -> Iterator[str]:
@@ -202,14 +208,14 @@ def _of_class(family: _Named, name: str, cls: str, values: Sequence[Any]) -> Ite
 
 
 def _of_value(cls: str, parameter: str, value: Any) -> Iterator[str]:
-    texts = [text for text in named(value) if text.startswith(_PACKAGES)]
+    texts = [text for text in texts_within(value) if text.startswith(_PACKAGES)]
     yield from (f"{text} is a class, and this parameter takes none" for text in texts)
     if texts:
         return
     alternatives = parameters(cls)[parameter]
     if not accepts(alternatives, value):
         meant = _meant(nearest_text(alternatives, value))
-        yield f"{cls} takes {described(alternatives)}, not {shown(value)}{meant}"
+        yield f"{cls} takes {described_values(alternatives)}, not {value_text(value)}{meant}"
     elif parameter == "class_weight" and isinstance(value, Mapping):
         yield 'the classes are numbers and the keys of a table are texts; write "balanced"'
 
@@ -225,8 +231,8 @@ def _of_estimator(cls: str, parameter: str, value: Any) -> Iterator[str]:
         meant = nearest_text(parameters(cls)[parameter], value)
         if meant is None and isinstance(value, str):
             meant = nearest(value, _GROUPS[wanted]) if wanted in _GROUPS else None
-        takes = described(parameters(cls)[parameter])
-        yield f"{cls} takes {takes}, not {shown(value)}{_meant(meant)}"
+        takes = described_values(parameters(cls)[parameter])
+        yield f"{cls} takes {takes}, not {value_text(value)}{_meant(meant)}"
 
 
 def _of_list(cls: str, parameter: str, value: Any) -> Iterator[str]:
@@ -235,7 +241,7 @@ def _of_list(cls: str, parameter: str, value: Any) -> Iterator[str]:
     length = 3 if parameter == "transformers" else 2  # the columns come last
     if not entries or not all(_is_entry(one) and len(one) == length for one in entries):
         example = '[["name", "import path", [0, 1]]]' if length > 2 else '[["name", "import path"]]'  # noqa: PLR2004 - as above
-        yield f"{cls} takes a list such as {example}, not {shown(value)}"
+        yield f"{cls} takes a list such as {example}, not {value_text(value)}"
         return
     names = [entry[0] for entry in entries]
     for name in dict.fromkeys(names):
@@ -252,7 +258,7 @@ def _of_entry(parameter: str, value: Any) -> Iterator[str]:
     if isinstance(value, str) and not _is_left_out(value):
         yield from _of_path(value, _wanted(parameter))
     elif not isinstance(value, str):
-        yield f"{shown(value)} is no import path of an estimator"
+        yield f"{value_text(value)} is no import path of an estimator"
 
 
 def _of_path(path: str, wanted: str) -> Iterator[str]:
@@ -264,7 +270,7 @@ def _of_path(path: str, wanted: str) -> Iterator[str]:
     kinds |= {"transformer"} if path in TRANSFORM_TOO else set()
     if wanted not in kinds:
         yield f"{path} is no {wanted}, as is wanted here"
-    for parameter in required(path):
+    for parameter in required_parameters(path):
         yield f"{path} cannot be made here, because it needs {parameter}"
 
 
@@ -296,7 +302,7 @@ def _standing(prefix: str, values: Sequence[Any]) -> _Owner:
     """Return the classes at a place that may hold these values."""
     for value in values:
         if not (isinstance(value, str) and is_path(value)):
-            return _Owner(problem=f"{prefix} may be {shown(value)}, which has no parameters")
+            return _Owner(problem=f"{prefix} may be {value_text(value)}, which has no parameters")
     return _Owner(tuple(dict.fromkeys(value for value in values if value in paths())))
 
 

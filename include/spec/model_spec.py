@@ -128,7 +128,7 @@ class Family(Section):
             raise ValueError(
                 f"the grid has {candidates} combinations, more than {_MOST_CANDIDATES}"
             )
-        if problems := list(family_check.problems(self.pipeline, self.params, self.grid)):
+        if problems := list(family_check.family_problems(self.pipeline, self.params, self.grid)):
             raise ValueError("; ".join(problems))
         return self
 

@@ -49,7 +49,7 @@ def accepts(alternatives: Alternatives, value: Any) -> bool:
     return alternatives is None or any(_meets(alternative, value) for alternative in alternatives)
 
 
-def described(alternatives: Alternatives) -> str:
+def described_values(alternatives: Alternatives) -> str:
     """Describe in words the values that a parameter accepts."""
     words = dict.fromkeys(
         word for alternative in alternatives or () for word in _words(alternative)
@@ -68,7 +68,7 @@ def nearest_text(alternatives: Alternatives, value: Any) -> str | None:
     return nearest_name(value, texts) if isinstance(value, str) else None
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value about as a spec writes it, cut to the length of a line."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} ..."
@@ -107,7 +107,7 @@ def _words(alternative: Alternative) -> list[str]:
     if isinstance(alternative, str):
         return [_WORDS[alternative]]
     if "texts" in alternative or "values" in alternative:
-        return [shown(value) for value in alternative.get("texts") or alternative["values"]]
+        return [value_text(value) for value in alternative.get("texts") or alternative["values"]]
     return [f"{_WORDS[alternative['type']]}{_span(alternative)}"]
 
 

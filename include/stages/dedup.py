@@ -26,7 +26,7 @@ _MISSING = bytes(16)
 
 
 @dataclass(frozen=True)
-class Unseen:
+class NewRows:
     """What is left of a batch after the rows of history have been subtracted."""
 
     frame: pl.DataFrame
@@ -67,7 +67,7 @@ def with_keys(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
 
 def dedup(
     rows: pl.DataFrame, known: pl.DataFrame, conflicts: Literal["quarantine", "keep"]
-) -> Unseen:
+) -> NewRows:
     """Subtract history from a keyed batch; of equal rows in the batch the first one stays.
 
     `rows` has `line`, `label`, `key_high` and `key_low` in the order of lines. `known` has the last
@@ -93,7 +93,7 @@ def dedup(
         else:
             twins[fresh.join(history, on=KEYS, how="semi")["row"]] = True
     frame = rows.select("line", "label", *KEYS).filter(new)
-    return Unseen(
+    return NewRows(
         frame.with_columns(twin=pl.Series(twins[new])),
         duplicates=rows.height - frame.height - int(refused.sum()),
         conflicts=rows.select("line", "label").filter(refused),

@@ -74,7 +74,7 @@ def fit_blocks(
     return _with_threshold(pipeline, threshold, *some)
 
 
-def part(blocks: Blocks, rows: int, of: int) -> Block:
+def stratified_sample(blocks: Blocks, rows: int, of: int) -> Block:
     """Return about `rows` rows of all, evenly spaced within each class; the first of each is in it.
 
     `of` is how many rows the blocks have together. The row with number i of its class, counted from

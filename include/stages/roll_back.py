@@ -14,7 +14,7 @@ from include.records.moves import Move, Withdrawal, succession
 
 
 @dataclass(frozen=True)
-class Target:
+class RollBackTarget:
     """The version that a roll back leads to."""
 
     champion: Move
@@ -23,9 +23,9 @@ class Target:
     """Versions on the way that were deleted and are therefore passed over, the newest first."""
 
 
-def target(
+def roll_back_target(
     moves: Sequence[Move], steps: int, is_there: Callable[[Move], bool] = lambda _: True
-) -> Target:
+) -> RollBackTarget:
     """Return the champion of `steps` promotions before the present one.
 
     `is_there` says whether the version of a move still exists; one that does not is passed over for
@@ -42,7 +42,7 @@ def target(
     gone: list[str] = []
     for move in reversed(line[:-steps]):
         if is_there(move):
-            return Target(move, tuple(gone))
+            return RollBackTarget(move, tuple(gone))
         gone.append(str(move.version))
     raise RollBackError(
         f"there is no going back {steps}: of the champions before the present one "

@@ -65,7 +65,7 @@ def calibration_error(y: Labels, probability: Probabilities) -> float:
     return float(np.abs(surplus).sum() / len(y))
 
 
-def agree(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
+def count_agreement(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
     """Count how two models called the same rows; calls are True for positive, shape (rows,)."""
     # 0: positive by neither, 1: by the challenger alone, 2: by the champion alone, 3: by both.
     cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
@@ -106,4 +106,6 @@ def score_slice(
     if champion is None:
         return alone
     other = metrics.f1_score(y, champion, zero_division=0.0) if len(y) else 0.0
-    return replace(alone, champion_f1=float(other), agreement=agree(y, challenger, champion))
+    return replace(
+        alone, champion_f1=float(other), agreement=count_agreement(y, challenger, champion)
+    )

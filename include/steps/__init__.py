@@ -22,7 +22,7 @@ STEPS = MappingProxyType(
         "plan": "plan",
         "screen": "select",
         "shortlist": "select",
-        "heat": "select",
+        "run_job": "select",
         "finalists": "select",
         "fit": "fit",
         "score": "score",

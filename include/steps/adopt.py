@@ -36,7 +36,7 @@ _TRIED_ROWS = 100
 
 
 @dataclass(frozen=True)
-class Offer:
+class AdoptionRequest:
     """A request to adopt a model: its file, who asks, and why."""
 
     model: Path
@@ -50,7 +50,7 @@ class Offer:
     """A file of the rows it was fitted on, in any format that landing accepts; None if unknown."""
 
 
-def adopt(context: StepContext, offer: Offer) -> ModelVersion:
+def adopt(context: StepContext, offer: AdoptionRequest) -> ModelVersion:
     """Check a model and register it as a version; the same files give the same version again.
 
     The champion does not change. Raises AdoptionError when the model cannot be opened, cannot
@@ -80,7 +80,7 @@ def adopt(context: StepContext, offer: Offer) -> ModelVersion:
     return context.registry.register(run_id, model, manifest, requirements, tags)
 
 
-def _audited(offer: Offer) -> dict[str, str]:
+def _audited(offer: AdoptionRequest) -> dict[str, str]:
     return {
         "ratchet.origin": Origin.ADOPTED_UNPROVED,
         "ratchet.adopted_by": offer.by,
@@ -189,7 +189,7 @@ def _digest(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-def crown(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
+def make_first_champion(context: StepContext, adopted: ModelVersion, by: str, reason: str) -> Move:
     """Make an adopted version the first champion; AdoptionError when there is a champion already.
 
     Asked again for the same version, it returns the move that was made before.

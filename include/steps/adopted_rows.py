@@ -24,7 +24,7 @@ log = logging.getLogger("ratchet")
 
 
 @dataclass(frozen=True)
-class Adopted:
+class AdoptedContender:
     """What the table and the registry know about an adopted contender."""
 
     ground: AdoptionGround
@@ -32,7 +32,7 @@ class Adopted:
     """Digests of the batches that arrived after its adoption and hold none of its fitted rows."""
 
 
-def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
+def adopted_contender(context: StepContext, plan: Plan, version: ModelVersion) -> AdoptedContender:
     """Return which batches an adopted version may be judged on, and what is known of its rows."""
     newest = plan.dataset.version
     since = version.data_version
@@ -40,16 +40,16 @@ def adopted(context: StepContext, plan: Plan, version: ModelVersion) -> Adopted:
     later = tuple(digest for digest in came if context.lake.came_after(digest, since))
     ground = AdoptionGround(since)
     if version.origin is Origin.ADOPTED_UNPROVED:
-        return Adopted(ground, later)
+        return AdoptedContender(ground, later)
     try:
         keys = context.registry.fitted_keys(version)
     except ModelRefusedError as error:
-        return Adopted(replace(ground, problem=str(error)), later)
+        return AdoptedContender(replace(ground, problem=str(error)), later)
     ground, spoilt = _named(context, newest, keys, ground)
     later = tuple(digest for digest in later if digest not in spoilt)
     if names_known_rows(ground) and later:
         ground = _compared(context, plan, version, ground, later)
-    return Adopted(ground, later)
+    return AdoptedContender(ground, later)
 
 
 def _named(

@@ -11,7 +11,7 @@ _SHOWN = 12
 _NAME_END = 50
 
 
-class Archived:
+class ArchivedFiles:
     """The archived files of batches; each is read once and compared with its digest."""
 
     def __init__(self, context: IntakeContext) -> None:

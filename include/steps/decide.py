@@ -23,12 +23,12 @@ def decide(
 
     `preflight_result` is how the endpoint answered with the challenger, None before it was asked.
     """
-    decision = decide_stage.promote(scores, form, context.spec.gate, preflight_result)
+    decision = decide_stage.decide(scores, form, context.spec.gate, preflight_result)
     log.info("%s: %s", decision.verdict, decision.reason)
     return decision
 
 
-def answered(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
+def with_answer(decision: Decision, answer: Answer | None, rule: Gate) -> Decision:
     """Add a person's answer to a decision, where the spec requires an approval.
 
     PROMOTE becomes HOLD when the person refused, or when nobody was asked.

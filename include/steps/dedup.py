@@ -87,7 +87,7 @@ def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) 
     """Read the raw text of the rows that start at these lines of a delivery, by line number."""
     if not lines:
         return {}
-    stated = ingest_stage.stated(context.spec.data)
+    stated = ingest_stage.stated_format(context.spec.data)
     with context.landing.opened(delivery) as file:
         texts = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
     return {line: texts[line] for line in lines}

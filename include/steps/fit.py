@@ -18,7 +18,7 @@ from include.records.models import ModelVersion
 from include.records.training import Plan, Trial
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory, race
-from include.steps.race import Finish, Race
+from include.steps.race import Race, RaceOutcome
 from serving.bundle import Layout, Manifest, libraries
 
 log = logging.getLogger("ratchet")
@@ -31,7 +31,9 @@ def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersi
     when no finalist could be fitted.
     """
     ran = race.open_race(context, plan)
-    version = context.registry.registered(plan.run_id) or fitted(context, plan, ran, trials)
+    version = context.registry.registered(plan.run_id) or fit_and_register(
+        context, plan, ran, trials
+    )
     ran.results.clear()
     return version
 
@@ -39,13 +41,15 @@ def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersi
 EXAMPLE_ROWS = 5
 
 
-def fitted(context: StepContext, plan: Plan, ran: Race, trials: Sequence[Trial]) -> ModelVersion:
+def fit_and_register(
+    context: StepContext, plan: Plan, ran: Race, trials: Sequence[Trial]
+) -> ModelVersion:
     """Record the leaderboard, fit the winner and register it, whatever was done before."""
-    finish = race.finish(ran, trials)
-    _record(context, plan, finish)
-    winner = finish.winner
+    race_outcome = race.finish(ran, trials)
+    _record(context, plan, race_outcome)
+    winner = race_outcome.winner
     started = time.perf_counter()
-    model, rows = _fit(context, plan, ran, finish)
+    model, rows = _fit(context, plan, ran, race_outcome)
     seconds = time.perf_counter() - started
     log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, rows, seconds)
     params = {"family": winner.candidate.family, "threshold": winner.threshold}
@@ -62,15 +66,15 @@ def fitted(context: StepContext, plan: Plan, ran: Race, trials: Sequence[Trial])
     return version
 
 
-def _record(context: StepContext, plan: Plan, finish: Finish) -> None:
+def _record(context: StepContext, plan: Plan, race_outcome: RaceOutcome) -> None:
     """Record the leaderboard, and the out-of-fold probabilities of the finalists, in MLflow."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
-    race.tell(finish.trials, "ran to the end")
-    lines = {trial.candidate.title: trial for trial in finish.trials}
-    for lap in finish.laps:
-        line = lines[lap.trial.candidate.title]
-        context.registry.log_trial(plan.run_id, line, lap.probability)
-    context.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, finish.trials)])
+    race.log_leaderboard(race_outcome.trials, "ran to the end")
+    lines = {trial.candidate.title: trial for trial in race_outcome.trials}
+    for result in race_outcome.results:
+        line = lines[result.trial.candidate.title]
+        context.registry.log_trial(plan.run_id, line, result.probability)
+    context.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, race_outcome.trials)])
 
 
 def _line(trial: Trial) -> dict[str, Any]:
@@ -80,14 +84,14 @@ def _line(trial: Trial) -> dict[str, Any]:
 
 
 def _fit(
-    context: StepContext, plan: Plan, ran: Race, finish: Finish
+    context: StepContext, plan: Plan, ran: Race, race_outcome: RaceOutcome
 ) -> tuple[FixedThresholdClassifier, int]:
     """Fit the winner; return the fitted model and the number of rows that it was fitted on."""
     if fit_out_of_memory.outgrows(context, plan.dataset, ran.layout):
-        unfitted = race.winner(ran, finish)
-        threshold = finish.winner.threshold
+        unfitted = race.unfitted_winner(ran, race_outcome)
+        threshold = race_outcome.winner.threshold
         return fit_out_of_memory.fit(context, plan.dataset, ran.layout, unfitted, threshold)
-    return race.fit(ran, finish), ran.side.rows
+    return race.fit(ran, race_outcome), ran.side.rows
 
 
 def _manifest(context: StepContext, plan: Plan, winner: Trial, layout: Layout) -> Manifest:

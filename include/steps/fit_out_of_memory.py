@@ -45,7 +45,7 @@ def outgrows(context: IntakeContext, dataset: Dataset, layout: Layout) -> bool:
     return dataset.train_rows > rows_held(context, layout)
 
 
-def part(context: IntakeContext, dataset: Dataset, layout: Layout) -> Block:
+def sample_that_fits(context: IntakeContext, dataset: Dataset, layout: Layout) -> Block:
     """Return a stratified sample of the train side with `rows_held` rows: features and labels."""
     return _part(context, dataset, layout, rows_held(context, layout))
 
@@ -60,7 +60,8 @@ def fit(
     """Fit a pipeline on a train side above the limit; return the model and its number of rows.
 
     A pipeline that can be fitted block by block is fitted on every row, any other on the sample
-    that `part` returns. `threshold` is the probability from which the model calls a row positive.
+    that `sample_that_fits` returns. `threshold` is the probability from which the model calls a row
+    positive.
     """
     sentence = (
         f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} "
@@ -68,7 +69,7 @@ def fit(
     )
     if not fit_stage.reads_blocks(pipeline):
         log.warning("%s: the winner is fitted on a part; XGBoost would take all", sentence)
-        X, y = part(context, dataset, layout)
+        X, y = sample_that_fits(context, dataset, layout)
         return fit_stage.fit(pipeline, threshold, X, y), len(y)
     log.info("%s: XGBoost is fitted on all of them from a cache on disk", sentence)
     sample = _part(context, dataset, layout, _block_rows(context, layout))
@@ -79,7 +80,7 @@ def fit(
 
 
 def _part(context: IntakeContext, dataset: Dataset, layout: Layout, rows: int) -> Block:
-    return fit_stage.part(_blocks(context, dataset, layout), rows, dataset.train_rows)
+    return fit_stage.stratified_sample(_blocks(context, dataset, layout), rows, dataset.train_rows)
 
 
 def _blocks(context: IntakeContext, dataset: Dataset, layout: Layout) -> Blocks:

@@ -15,7 +15,7 @@ from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.errors import BadRowsError, FileRefusedError
-from include.formats.read_ahead import ahead
+from include.formats.read_ahead import read_ahead
 from include.records.data import Batch, Fate
 from include.records.refusal_reasons import sentence
 from include.reports.delivery_log import log_counts, log_ending
@@ -38,7 +38,9 @@ log = logging.getLogger("ratchet")
 
 
 def ingest(
-    context: StepContext, dag_run: str = "", is_stopped: Callable[[str], bool] = landing.never
+    context: StepContext,
+    dag_run: str = "",
+    is_stopped: Callable[[str], bool] = landing.never_left_to_a_person,
 ) -> list[Batch]:
     """Claim the waiting files and type their rows; return one batch for each, and each thing left.
 
@@ -51,7 +53,7 @@ def ingest(
     batches: list[Batch] = []
     for delivery in lost_batches_step.in_order(context, context.landing.claim(dag_run, is_stopped)):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):
-            batches.append(twin(delivery))
+            batches.append(batch_of_a_twin(delivery))
         else:
             batches.append(ingest_delivery(context, delivery))
     batches += left_alone(context)
@@ -77,7 +79,7 @@ def left_alone(context: IntakeContext) -> list[Batch]:
     return [log_ending(batch) for batch in batches]
 
 
-def twin(delivery: Delivery) -> Batch:
+def batch_of_a_twin(delivery: Delivery) -> Batch:
     """Return the empty batch of a file with the same bytes as another file of the same run."""
     note = "the same bytes as another file"
     return log_ending(Batch(delivery.digest, delivery.name, note=note, fate=Fate.KNOWN))
@@ -99,7 +101,7 @@ def ingest_delivery(context: IntakeContext, delivery: Delivery) -> Batch:
     agreed = context.lake.contract()
     if agreed is not None:
         contracts.require_agreement(agreed, context.spec)
-    tally = ingest_stage.Tally()
+    tally = ingest_stage.DeliveryTally()
     try:
         batch = _staged_in_parts(context, batch, delivery, agreed, tally)
     except FileRefusedError as error:
@@ -114,14 +116,14 @@ def _staged_in_parts(
     batch: Batch,
     delivery: Delivery,
     agreed: Contract | None,
-    tally: ingest_stage.Tally,
+    tally: ingest_stage.DeliveryTally,
 ) -> Batch:
     is_first = agreed is None
     with context.landing.opened(delivery) as file:
         ingested = ingest_stage.ingest(file, delivery.name, context.spec, agreed)
         contract = ingested.contract
         # Keys of one part are computed while the next is parsed, so two parts are in memory.
-        for number, part in enumerate(ahead(ingested.parts)):
+        for number, part in enumerate(read_ahead(ingested.parts)):
             tally.add(part, contract, is_first=is_first)
             _stage_part(context, batch.digest, number, part, contract)
     if not tally.read:
@@ -130,20 +132,23 @@ def _staged_in_parts(
     ingest_stage.require_decodable(tally.counts, tally.lines)
     ingest_stage.require_one_notation(tally.counts, tally.lines)
     ingest_stage.require_labels(tally.labels)
-    unexpected = [*ingested.remarks, *(ingest_stage.merging(tally.seen) if tally.seen else ())]
+    unexpected = [
+        *ingested.remarks,
+        *(ingest_stage.merging_values(tally.seen) if tally.seen else ()),
+    ]
     unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first)
     for words in (*unexpected, *_about_labels(context, tally.labels, is_first=is_first)):
         log.warning("%s: %s", batch.name, words)
     if is_first:
         contract = replace(contract, since=f"batch {batch.digest}")
         context.lake.write_contract(
-            ingest_stage.with_seen(contract, tally.seen) if tally.seen else contract
+            ingest_stage.with_ranges_seen(contract, tally.seen) if tally.seen else contract
         )
     batch = replace(batch, extra=ingested.extra, contract=contract.version)
     return _with_tally(batch, tally)
 
 
-def _with_tally(batch: Batch, tally: ingest_stage.Tally) -> Batch:
+def _with_tally(batch: Batch, tally: ingest_stage.DeliveryTally) -> Batch:
     counted = replace(
         batch,
         read=tally.read,
@@ -168,7 +173,10 @@ def _about_labels(
 
 
 def _refused(
-    context: IntakeContext, delivery: Delivery, tally: ingest_stage.Tally, error: FileRefusedError
+    context: IntakeContext,
+    delivery: Delivery,
+    tally: ingest_stage.DeliveryTally,
+    error: FileRefusedError,
 ) -> Batch:
     """Quarantine a whole file with the reason, and with its bad rows where they are the reason."""
     batch = _with_tally(Batch(delivery.digest, delivery.name, fate=Fate.REFUSED), tally)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from include.context.step_context import StepContext
 from include.errors import DataVersionError
 from include.records.data import Counts
-from include.records.judging import AdoptionGround, Proof
+from include.records.judging import AdoptionGround, LeakProof
 from include.records.models import ModelVersion, Origin
 from include.records.training import Plan
 from include.stages import roll_back as roll_back_stage
@@ -31,7 +31,7 @@ log = logging.getLogger("ratchet")
 
 
 @dataclass(frozen=True)
-class Ground:
+class HoldoutRows:
     """The holdout rows that both contenders are scored on."""
 
     batches: tuple[str, ...] | None = None
@@ -42,27 +42,27 @@ class Ground:
     """What is known of each adopted contender, by model version."""
 
 
-def ground(context: StepContext, plan: Plan, versions: Sequence[ModelVersion]) -> Ground:
+def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersion]) -> HoldoutRows:
     """Return the holdout rows that all contenders are scored on.
 
     That is the whole holdout, unless an adopted contender may have been fitted on some of it: then
     only the batches that arrived after the adoption of every such contender.
     """
     adopted = {
-        one.version: adopted_rows_step.adopted(context, plan, one)
+        one.version: adopted_rows_step.adopted_contender(context, plan, one)
         for one in versions
         if one.origin is not Origin.FITTED
     }
     grounds = {version: one.ground for version, one in adopted.items()}
     limited = [one for one in adopted.values() if not counts_everywhere(one.ground)]
     if not limited:
-        return Ground(adopted=grounds)
+        return HoldoutRows(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
     counts = context.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
     if more := missing(counts):
         since = max(one.ground.data_version for one in limited)
-        return Ground(problem=_too_few(since, counts, more), adopted=grounds)
-    return Ground(tuple(sorted(everyones)), adopted=grounds)
+        return HoldoutRows(problem=_too_few(since, counts, more), adopted=grounds)
+    return HoldoutRows(tuple(sorted(everyones)), adopted=grounds)
 
 
 def _too_few(since: int, counts: Counts, more: str) -> str:
@@ -74,8 +74,8 @@ def _too_few(since: int, counts: Counts, more: str) -> str:
 
 
 def proof(
-    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
-) -> Proof:
+    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: HoldoutRows
+) -> LeakProof:
     """Compare the rows that a contender was fitted on with the holdout; log and return the result.
 
     A proof with a `problem` or with shared rows bars the contender; nothing is raised.
@@ -85,7 +85,7 @@ def proof(
     return result
 
 
-def barred(context: StepContext, plan: Plan) -> str:
+def why_barred(context: StepContext, plan: Plan) -> str:
     """Return why no model of this run's data may become champion, empty when one may.
 
     That is so when a model of the same data was rolled back: training again on the same rows would
@@ -104,28 +104,28 @@ def barred(context: StepContext, plan: Plan) -> str:
 
 
 def _proof(
-    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: Ground
-) -> Proof:
+    context: StepContext, plan: Plan, version: ModelVersion, manifest: Manifest, ground: HoldoutRows
+) -> LeakProof:
     problem = _contradiction(context, version, manifest)
     if problem:
-        return Proof(version.version, 0, 0, problem)
+        return LeakProof(version.version, 0, 0, problem)
     if version.version in ground.adopted:
         return _word(version, ground)
     try:
         fitted, shared = context.lake.shared_keys(version.data_version, plan.dataset.version)
     except DataVersionError as error:
-        return Proof(version.version, 0, 0, str(error))
-    return Proof(version.version, fitted, shared)
+        return LeakProof(version.version, 0, 0, str(error))
+    return LeakProof(version.version, fitted, shared)
 
 
-def _word(version: ModelVersion, ground: Ground) -> Proof:
+def _word(version: ModelVersion, ground: HoldoutRows) -> LeakProof:
     """Return the proof of an adopted version, whose fitted rows are known only from its file."""
     adopted = ground.adopted[version.version]
     named, shared = adopted.named_rows, adopted.shared_rows
     if ground.problem and not counts_everywhere(adopted):
         problem = f"{reservation(adopted)}, and {ground.problem}"
-        return Proof(version.version, named, shared, problem, waits=True, adopted=adopted)
-    return Proof(version.version, named, 0, adopted=adopted)
+        return LeakProof(version.version, named, shared, problem, waits=True, adopted=adopted)
+    return LeakProof(version.version, named, 0, adopted=adopted)
 
 
 def _contradiction(context: StepContext, version: ModelVersion, manifest: Manifest) -> str:

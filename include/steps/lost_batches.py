@@ -29,7 +29,7 @@ def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Del
     """
     context.lake.require_sound()
     landed = {delivery.digest for delivery in deliveries}
-    _warn_of_lost(context, lost(context) - landed)
+    _warn_of_lost(context, lost_digests(context) - landed)
     known = context.lake.sides.digests()
     again = {
         delivery.digest
@@ -42,7 +42,7 @@ def in_order(context: IntakeContext, deliveries: Sequence[Delivery]) -> list[Del
     return sorted(deliveries, key=lambda item: order.get(item.digest, math.inf))
 
 
-def lost(context: IntakeContext) -> set[str]:
+def lost_digests(context: IntakeContext) -> set[str]:
     """Return the digests of batches that were committed once and are no longer in the table's log.
 
     Version 0.1.0 wrote no sides; there they are the archived batches, if the table is gone.
@@ -52,7 +52,7 @@ def lost(context: IntakeContext) -> set[str]:
     return set(context.landing.archived_digests()) if context.lake.version() is None else set()
 
 
-def listed(digests: Collection[str]) -> str:
+def few_digests(digests: Collection[str]) -> str:
     """Return the first five digests, 12 digits each, and the number of others, for a sentence."""
     shown = [digest[:_SHOWN] for digest in sorted(digests)[:_MOST]]
     rest = len(digests) - len(shown)
@@ -73,7 +73,7 @@ def _warn_of_lost(context: IntakeContext, digests: Collection[str]) -> None:
             "back from the archive: ./ratchet recover %s --yes",
             context.lake.url,
             len(digests),
-            listed(digests),
+            few_digests(digests),
             context.spec.name,
         )
 

@@ -40,7 +40,7 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
         raise NothingToDoError(
             f"no row is new since data version {decided}, on which a run has decided. "
-            f"{noted(taken_in)}To train all the same, trigger the Dag with 'no_new_data' "
+            f"{batch_notes(taken_in)}To train all the same, trigger the Dag with 'no_new_data' "
             "set to 'retrain'"
         )
     tags = {"ratchet.code": code_version(context.settings), "ratchet.note": form.note}
@@ -64,7 +64,7 @@ _LONGEST_NAME = 200
 _BATCH = ("read", "new", "duplicates", "refused")
 
 
-def noted(taken_in: Intake) -> str:
+def batch_notes(taken_in: Intake) -> str:
     """Return the notes of the batches of a run, one sentence each, for the person who sent them."""
     return "".join(f"{batch.name}: {batch.note}. " for batch in taken_in.batches if batch.note)
 
@@ -74,7 +74,8 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
     dataset = taken_in.dataset
     if dataset is None:
         raise NothingToDoError(
-            f"no row has ever landed, so there is nothing to train on. {noted(taken_in)}".rstrip()
+            "no row has ever landed, so there is nothing to train on. "
+            f"{batch_notes(taken_in)}".rstrip()
         )
     folds = spec.selection.folds
     if more := [*_lacking("train", dataset.train, folds), *_lacking("holdout", dataset.holdout, 1)]:

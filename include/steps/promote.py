@@ -16,7 +16,7 @@ from include.records.moves import Answer, Move, MoveKind
 from include.records.training import Form, Plan
 from include.reports import decision_page
 from include.reports.move_log import log_move
-from include.steps.decide import answered, decide
+from include.steps.decide import decide, with_answer
 from include.steps.score import score
 
 log = logging.getLogger("ratchet")
@@ -47,7 +47,7 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     context.registry.require_run(plan.run_id)
     for _ in range(JUDGEMENTS):
         decided = decide(context, scores, form, preflight_result)
-        decision = answered(decided, answer, context.spec.gate)
+        decision = with_answer(decided, answer, context.spec.gate)
         if decision.verdict is not Verdict.PROMOTE:
             break
         try:

@@ -6,7 +6,7 @@ import sys
 
 from include.adapters.landing import Landing
 from include.errors import NothingToDoError
-from include.text.spreadsheet_cells import restored
+from include.text.spreadsheet_cells import restored_cell
 
 
 def rows_of(landing: Landing, digest: str) -> list[dict[str, str]]:
@@ -24,7 +24,10 @@ def read_rows(table: bytes) -> list[dict[str, str]]:
     try:
         text = io.StringIO(table.decode("utf-8-sig"), newline="")
         rows = [
-            {name: restored(cell) if isinstance(cell, str) else "" for name, cell in row.items()}
+            {
+                name: restored_cell(cell) if isinstance(cell, str) else ""
+                for name, cell in row.items()
+            }
             for row in csv.DictReader(text)
         ]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -5,13 +5,13 @@
     shortlist   drops candidates that cannot be the best on all rows; the rest run a semifinal,
                 two folds of a larger part
     finalists   drops candidates after the semifinal; the rest run over all folds of all rows
-    run         runs one heat of either: some candidates over some folds
+    run         runs one job of either: some candidates over some folds
     finish      ranks every candidate and chooses the winner
     fit         fits the winner on the whole train side
 
 Each hands the newest trial of every candidate on to the next, which goes on from there. `screen`,
-`run`, `finish` and `fit` may fit models. `shortlist` and `finalists` only compare stored results:
-their tasks are outside the training pool.
+`run_job`, `finish` and `fit` may fit models. `shortlist` and `finalists` only compare stored
+results: their tasks are outside the training pool.
 
 When killed: the result of each fit is written to disk as soon as the fit ends, and looked up before
 a fit begins, so only the fit that was running is lost. Which candidates drop out follows from their
@@ -29,15 +29,22 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from include.adapters.race_results import RaceResults
-from include.adapters.train_matrix import Arranged
+from include.adapters.train_matrix import OrderedRows
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError, SpecError
-from include.records.arrays import Outcome
-from include.records.training import Candidate, Elimination, Heat, Plan, Trial
+from include.records.arrays import FitOutcome
+from include.records.training import Candidate, Elimination, FitJob, Plan, Trial
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
 from include.stages import select
-from include.stages.select import Cut, Folded, Lane, Lap, RacePart, RaceStanding
+from include.stages.select import (
+    CandidateResult,
+    FoldedRows,
+    FoldSize,
+    Rung,
+    SharedFit,
+    SharedFitResult,
+)
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory
 from serving.bundle import Layout
@@ -51,24 +58,24 @@ class Race:
 
     spec: Spec
     layout: Layout
-    side: Folded
+    side: FoldedRows
     results: RaceResults
     cores: int
     """Cores of this machine that a fit may use."""
 
     @property
-    def course(self) -> select.Course:
+    def rungs(self) -> select.Rungs:
         """The parts of the train side that are run over: screening, semifinal and final."""
-        return select.course(self.side.rows, self.spec.selection)
+        return select.rungs(self.side.rows, self.spec.selection)
 
 
 @dataclass(frozen=True)
-class Finish:
+class RaceOutcome:
     """The result of a race."""
 
     trials: list[Trial]
     """The leaderboard: every candidate, the winner first."""
-    laps: list[Lap]
+    results: list[CandidateResult]
     """The runs over all folds of all rows: of the finalists, and of soft votes of finalists."""
     members: tuple[Candidate, ...]
     """The winning candidate alone, or the candidates of the winning soft vote."""
@@ -86,32 +93,36 @@ def open_race(context: StepContext, plan: Plan) -> Race:
     """
     version, rule = plan.dataset.version, context.spec.selection
 
-    def arranged() -> Arranged:
+    def arranged() -> OrderedRows:
         layout = context.lake.layout(version, context.lake.require_contract())
         if fit_out_of_memory.outgrows(context, plan.dataset, layout):
-            X, y = fit_out_of_memory.part(context, plan.dataset, layout)
+            X, y = fit_out_of_memory.sample_that_fits(context, plan.dataset, layout)
         else:
             X, y = context.lake.matrix(version, TRAIN, layout)
         order, bounds = select.fold_order(y, rule)
-        return Arranged(layout, X, y, select.doubled(order, bounds), bounds)
+        return OrderedRows(layout, X, y, select.doubled_order(order, bounds), bounds)
 
     name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
     side = context.train_sides.open(name, arranged)
     results = RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
-    rows = Folded(side.X, side.y, side.bounds)
+    rows = FoldedRows(side.X, side.y, side.bounds)
     return Race(context.spec, side.layout, rows, results, context.settings.cores)
 
 
 def screen(race: Race, family: str) -> list[Trial]:
     """Fit every candidate of a family on the small parts; return its trials, the best first."""
-    lanes = _lanes(race, family)
-    trials = [Trial.unjudged(candidate) for lane in lanes for candidate in lane.candidates]
+    shared_fits = _shared_fits(race, family)
+    trials = [
+        Trial.unjudged(candidate)
+        for shared_fit in shared_fits
+        for candidate in shared_fit.candidates
+    ]
     threads = max(1, race.cores // len(race.spec.families))
-    for part in race.course.screening:
-        _fit_over(race, lanes, part, threads)
-        trials = _newest(trials, _standings(race, lanes, part))
+    for rung in race.rungs.screening:
+        _fit_over(race, shared_fits, rung, threads)
+        trials = _newest(trials, _fit_results(race, shared_fits, rung))
     ranked = select.leaderboard(trials)
-    tell(ranked)
+    log_leaderboard(ranked)
     return ranked
 
 
@@ -121,9 +132,9 @@ def shortlist(race: Race, trials: Sequence[Trial]) -> Elimination:
     `trials` are those of all families, as `screen` returned them. Raises SpecError when no
     candidate could be fitted, RaceResultsMissingError when results of the screening are missing.
     """
-    course = race.course
-    most = None if course.semifinal else race.spec.selection.finalists
-    return _eliminated(race, trials, course.screening, course.semifinal, most)
+    rungs = race.rungs
+    most = None if rungs.semifinal else race.spec.selection.finalists
+    return _eliminated(race, trials, rungs.screening, rungs.semifinal, most)
 
 
 def finalists(race: Race, trials: Sequence[Trial]) -> Elimination:
@@ -132,122 +143,132 @@ def finalists(race: Race, trials: Sequence[Trial]) -> Elimination:
     `trials` are those that `shortlist` returned. Raises SpecError when none of the remaining
     candidates could be fitted, RaceResultsMissingError when results of the semifinal are missing.
     """
-    course = race.course
-    run_so_far = course.screening[-1:]
-    if course.semifinal:
-        run_so_far = (*run_so_far, course.semifinal)
-    most = race.spec.selection.finalists if course.screening else None
-    return _eliminated(race, trials, run_so_far, course.final, most)
+    rungs = race.rungs
+    run_so_far = rungs.screening[-1:]
+    if rungs.semifinal:
+        run_so_far = (*run_so_far, rungs.semifinal)
+    most = race.spec.selection.finalists if rungs.screening else None
+    return _eliminated(race, trials, run_so_far, rungs.final, most)
 
 
-def run(race: Race, heat: Heat) -> Heat:
-    """Run the candidates of a heat and write their results to disk; return the heat."""
-    lanes = [lane for lane in _all_lanes(race) if lane.largest in heat.candidates]
-    _fit_over(race, lanes, RacePart(heat.rows, heat.folds), heat.threads)
-    return heat
+def run_job(race: Race, fit_job: FitJob) -> FitJob:
+    """Run the candidates of a job and write their results to disk; return the job."""
+    shared_fits = [
+        shared_fit
+        for shared_fit in _all_shared_fits(race)
+        if shared_fit.largest in fit_job.candidates
+    ]
+    _fit_over(race, shared_fits, Rung(fit_job.rows, fit_job.folds), fit_job.threads)
+    return fit_job
 
 
-def finish(race: Race, trials: Sequence[Trial]) -> Finish:
+def finish(race: Race, trials: Sequence[Trial]) -> RaceOutcome:
     """Rank all candidates, and choose the winner with the threshold that it is served with.
 
     The winner is the best finalist or the best soft vote of finalists, whichever has the higher F1
     over all folds. `trials` are those that `finalists` returned; a result that is missing is fitted
     again. Raises SpecError when no finalist could be fitted on all rows.
     """
-    lanes, part = _remaining(race, trials), race.course.final
-    _fit_over(race, lanes, part, race.cores)
-    standings = _standings(race, lanes, part)
-    trials = _newest(trials, standings)
-    laps = select.best_first(lap for one in standings for lap in one.laps)
-    if not laps:
+    shared_fits, rung = _remaining(race, trials), race.rungs.final
+    _fit_over(race, shared_fits, rung, race.cores)
+    fit_results = _fit_results(race, shared_fits, rung)
+    trials = _newest(trials, fit_results)
+    results = select.best_first(result for one in fit_results for result in one.results)
+    if not results:
         raise SpecError(f"no finalist could be fitted on all rows: {trials[0].failure}")
-    votes = select.votes(laps)
-    best, members = select.winner(laps, votes)
-    every, seed = [*laps, *(vote.lap for vote in votes)], race.spec.selection.seed
-    served = [select.with_served_threshold(lap, seed) for lap in every]
+    votes = select.votes(results)
+    best, members = select.best_alone_or_voted(results, votes)
+    every, seed = [*results, *(vote.result for vote in votes)], race.spec.selection.seed
+    served = [select.with_served_threshold(result, seed) for result in every]
     ran = [one.candidate for one in served]
     ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
     # The winner goes first, also before a vote of more members that has the same F1.
     ranked.sort(key=lambda item: item.candidate != best.trial.candidate)
-    return Finish(ranked, every, members)
+    return RaceOutcome(ranked, every, members)
 
 
-def winner(race: Race, finish: Finish) -> BaseEstimator:
+def unfitted_winner(race: Race, race_outcome: RaceOutcome) -> BaseEstimator:
     """Return the winner unfitted, a pipeline or a soft vote of pipelines, set to use every core."""
-    members = [select.use_threads(_pipeline(race, one), race.cores) for one in finish.members]
+    members = [select.use_threads(_pipeline(race, one), race.cores) for one in race_outcome.members]
     return members[0] if len(members) == 1 else select.soft_vote(members)
 
 
-def fit(race: Race, finish: Finish) -> FixedThresholdClassifier:
+def fit(race: Race, race_outcome: RaceOutcome) -> FixedThresholdClassifier:
     """Fit the winner on the whole train matrix; the threshold is part of the fitted model."""
     X, y = race.side.whole
     with threadpool_limits(race.cores):
-        return fit_stage.fit(winner(race, finish), finish.winner.threshold, X, y)
+        return fit_stage.fit(
+            unfitted_winner(race, race_outcome), race_outcome.winner.threshold, X, y
+        )
 
 
-def tell(trials: Sequence[Trial], outcome: str = "in the race") -> None:
+def log_leaderboard(trials: Sequence[Trial], outcome: str = "in the race") -> None:
     """Log a leaderboard, a line for each candidate: how far it ran, or why it dropped out."""
-    for line in select.listed(trials, outcome):
+    for line in select.leaderboard_lines(trials, outcome):
         log.info("%s", line)
 
 
 def _eliminated(
     race: Race,
     trials: Sequence[Trial],
-    parts: Sequence[RacePart],
-    coming: RacePart | None,
+    rungs_run: Sequence[Rung],
+    coming: Rung | None,
     most: int | None,
 ) -> Elimination:
-    """Compare the remaining lanes on the last parts that they ran; return who runs `coming`.
+    """Compare the remaining shared fits on the last parts that they ran; return who runs `coming`.
 
-    At most `most` lanes stay; None stands for as many as there are.
+    At most `most` shared fits stay; None stands for as many as there are.
     """
-    lanes = _remaining(race, trials)
-    standings = [_standings(race, lanes, part) for part in parts]
-    now, before = standings[-1] if standings else [], standings[-2] if standings[1:] else []
-    most = len(lanes) if most is None else most
-    reasons = select.eliminated(now, before, race.side.rows, most)
-    unfit = {one.lane.key for one in now if not one.laps}
-    left = tuple(one for one in lanes if one.key not in reasons and one.key not in unfit)
+    shared_fits = _remaining(race, trials)
+    fit_results = [_fit_results(race, shared_fits, rung) for rung in rungs_run]
+    now, before = fit_results[-1] if fit_results else [], fit_results[-2] if fit_results[1:] else []
+    most = len(shared_fits) if most is None else most
+    reasons = select.reasons_against(now, before, race.side.rows, most)
+    unfit = {one.shared_fit.key for one in now if not one.results}
+    left = tuple(one for one in shared_fits if one.key not in reasons and one.key not in unfit)
     ranked = _newest(trials, now, reasons)
-    tell(select.leaderboard(ranked))
+    log_leaderboard(select.leaderboard(ranked))
     if not left:
         failure = next(one.failure for one in ranked if one.failure)
         raise SpecError(f"none of {len(ranked)} candidates could be fitted: {failure}")
-    so_far = [one for one in now if one.lane in left]
-    heats = select.heats(left, coming, so_far, race.cores) if coming else ()
-    return Elimination(tuple(ranked), heats)
+    so_far = [one for one in now if one.shared_fit in left]
+    fit_jobs = select.fit_jobs(left, coming, so_far, race.cores) if coming else ()
+    return Elimination(tuple(ranked), fit_jobs)
 
 
-def _remaining(race: Race, trials: Sequence[Trial]) -> list[Lane]:
-    """Return the lanes of which any candidate has neither dropped out nor failed."""
+def _remaining(race: Race, trials: Sequence[Trial]) -> list[SharedFit]:
+    """Return the shared fits of which any candidate has neither dropped out nor failed."""
     remaining = [trial.candidate for trial in trials if not (trial.left or trial.failure)]
     return [
-        lane
-        for lane in _all_lanes(race)
-        if any(candidate in remaining for candidate in lane.candidates)
+        shared_fit
+        for shared_fit in _all_shared_fits(race)
+        if any(candidate in remaining for candidate in shared_fit.candidates)
     ]
 
 
 def _newest(
     trials: Sequence[Trial],
-    standings: Sequence[RaceStanding],
-    reasons: select.Reasons = MappingProxyType({}),
+    fit_results: Sequence[SharedFitResult],
+    reasons: select.EliminationReasons = MappingProxyType({}),
 ) -> list[Trial]:
-    """Return the trials, where those of the standings replace older ones of the same candidate."""
-    new = [one for this in standings for one in this.trials(reasons.get(this.lane.key, ""))]
+    """Return the trials, where those of the results replace older ones of the same candidate."""
+    new = [one for this in fit_results for one in this.trials(reasons.get(this.shared_fit.key, ""))]
     judged = [one.candidate for one in new]
     return [*new, *(one for one in trials if one.candidate not in judged)]
 
 
-def _all_lanes(race: Race) -> list[Lane]:
-    return [lane for family in race.spec.families for lane in _lanes(race, family.name)]
+def _all_shared_fits(race: Race) -> list[SharedFit]:
+    return [
+        shared_fit
+        for family in race.spec.families
+        for shared_fit in _shared_fits(race, family.name)
+    ]
 
 
-def _lanes(race: Race, family: str) -> list[Lane]:
-    """Group the candidates of a family into lanes: one fit gives the results of a whole lane."""
+def _shared_fits(race: Race, family: str) -> list[SharedFit]:
+    """Group the candidates of a family: those that one fit serves stand together."""
     listed = select.candidates(race.spec.family(family))
-    return select.lanes(listed, _pipeline(race, listed[0]))
+    return select.shared_fits(listed, _pipeline(race, listed[0]))
 
 
 def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
@@ -255,41 +276,52 @@ def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
     return select.build(candidate, family, race.spec.selection.seed, race.layout)
 
 
-def _fit_over(race: Race, lanes: Sequence[Lane], part: RacePart, threads: int) -> None:
-    """Fit lanes on the folds of a part and store the results; what is stored is not repeated."""
-    for fold in part.folds:
-        waiting = [lane for lane in lanes if race.results.find(_name(lane, part, fold)) is None]
+def _fit_over(race: Race, shared_fits: Sequence[SharedFit], rung: Rung, threads: int) -> None:
+    """Fit on the folds of a part and store the results; what is stored is not repeated."""
+    for fold in rung.folds:
+        waiting = [
+            shared_fit
+            for shared_fit in shared_fits
+            if race.results.find(_name(shared_fit, rung, fold)) is None
+        ]
         if not waiting:
             continue
-        shared = select.Preparation(race.side.fold(fold, part.rows), threads)
-        for lane in waiting:
-            outcome = select.run(lane, _pipeline(race, lane.largest), shared)
-            race.results.keep(_name(lane, part, fold), outcome)
-            sentence = f"{outcome.seconds:.1f} s  {lane.largest.title} {outcome.failure}"
-            log.info("fold %d of %d rows: %s", fold, part.rows, sentence)
+        shared = select.FoldCache(race.side.fold(fold, rung.rows), threads)
+        for shared_fit in waiting:
+            outcome = select.fit_and_predict(
+                shared_fit, _pipeline(race, shared_fit.largest), shared
+            )
+            race.results.keep(_name(shared_fit, rung, fold), outcome)
+            sentence = f"{outcome.seconds:.1f} s  {shared_fit.largest.title} {outcome.failure}"
+            log.info("fold %d of %d rows: %s", fold, rung.rows, sentence)
 
 
-def _standings(race: Race, lanes: Sequence[Lane], part: RacePart) -> list[RaceStanding]:
-    """Return the standings of lanes on a part from stored results alone.
+def _fit_results(race: Race, shared_fits: Sequence[SharedFit], rung: Rung) -> list[SharedFitResult]:
+    """Return the results of shared fits on a part, from what is stored alone.
 
     Raises RaceResultsMissingError when any of them is missing.
     """
-    cut = Cut(part.rows, len(race.side.folds))
-    labels = [race.side.validation_labels(fold, part.rows) for fold in part.folds]
-    return [select.standing(lane, cut, labels, list(_outcomes(race, lane, part))) for lane in lanes]
+    fold_size = FoldSize(rung.rows, len(race.side.folds))
+    labels = [race.side.validation_labels(fold, rung.rows) for fold in rung.folds]
+    return [
+        select.judge_shared_fit(
+            shared_fit, fold_size, labels, list(_outcomes(race, shared_fit, rung))
+        )
+        for shared_fit in shared_fits
+    ]
 
 
-def _outcomes(race: Race, lane: Lane, part: RacePart) -> Iterator[Outcome]:
-    for fold in part.folds:
-        outcome = race.results.find(_name(lane, part, fold))
+def _outcomes(race: Race, shared_fit: SharedFit, rung: Rung) -> Iterator[FitOutcome]:
+    for fold in rung.folds:
+        outcome = race.results.find(_name(shared_fit, rung, fold))
         if outcome is None:
             raise RaceResultsMissingError(
-                f"the result of {lane.largest.title} on fold {fold} of {part.rows} rows is no "
-                f"longer in {race.results.url}, and this task does not fit. Clear the task "
+                f"the result of {shared_fit.largest.title} on fold {fold} of {rung.rows} rows is "
+                f"no longer in {race.results.url}, and this task does not fit. Clear the task "
                 "select.screen of this run in Airflow, with all that come after it"
             )
         yield outcome
 
 
-def _name(lane: Lane, part: RacePart, fold: int) -> str:
-    return f"{lane.key}-{part.rows}-{fold}.npz"
+def _name(shared_fit: SharedFit, rung: Rung, fold: int) -> str:
+    return f"{shared_fit.key}-{rung.rows}-{fold}.npz"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from include.context.intake_context import IntakeContext
-from include.steps.archived_files import Archived
-from include.steps.lost_batches import listed, lost
+from include.steps.archived_files import ArchivedFiles
+from include.steps.lost_batches import few_digests, lost_digests
 
 _MOST_PROBLEMS = 100
 
@@ -41,7 +41,7 @@ class _Recovery:
     """Batches of removed data files; they are ingested again, as are those missing from the log."""
 
     def __post_init__(self) -> None:
-        self._files = Archived(self.context)
+        self._files = ArchivedFiles(self.context)
 
     def steps(self) -> Iterator[str]:
         for _ in range(_MOST_PROBLEMS):  # one may hide another
@@ -76,7 +76,7 @@ class _Recovery:
         verb = "brought" if self.yes else "to be brought"
         # A batch of a data file that stays has its rows there, as far as anybody knows.
         short = set() if self.context.lake.repair.damaged() else self.context.lake.repair.short()
-        for digest in sorted(lost(self.context) | self.again | short):
+        for digest in sorted(lost_digests(self.context) | self.again | short):
             problem = self._files.problem(digest)
             yield problem or f"{verb} to {self.context.landing.url}: {self._files.name(digest)}"
             if self.yes and not problem:
@@ -88,6 +88,6 @@ class _Recovery:
 
 def _kept(what: str, gone: list[str]) -> str:
     return (
-        f"left alone: {what}, because batch {listed(gone) or 'unknown'} cannot come again: put it "
-        "back from a backup, or give up its rows with --give-up"
+        f"left alone: {what}, because batch {few_digests(gone) or 'unknown'} cannot come again: "
+        "put it back from a backup, or give up its rows with --give-up"
     )

@@ -22,10 +22,10 @@ from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
 from include.formats.blocks import UNDECODABLE
 from include.formats.opening import open_table, raw_texts
-from include.formats.suffixes import bare
-from include.stages.ingest import stated
+from include.formats.suffixes import name_unpacked
+from include.stages.ingest import stated_format
 from include.steps.quarantined_rows import read_rows, rows_of
-from include.steps.settle import OWN_NAME, unsettled
+from include.steps.settle import OWN_NAME, unsettled_rows
 from include.text.encodings import BOM, UTF_8
 from include.text.nearest import did_you_mean
 from include.text.showable import showable_name, showable_row
@@ -38,7 +38,7 @@ _NAME_END = 50
 
 
 @dataclass(frozen=True)
-class Quarantined:
+class QuarantinedRows:
     """The rows of one batch that are in quarantine for one reason, or the whole file."""
 
     digest: str
@@ -54,25 +54,25 @@ class Quarantined:
     """Whether a mended copy has been ingested."""
 
 
-def quarantined(context: IntakeContext, *, settled: bool = False) -> list[Quarantined]:
+def list_quarantine(context: IntakeContext, *, settled: bool = False) -> list[QuarantinedRows]:
     """Return what is in quarantine, the newest first; with `settled` also what has been mended."""
-    found: list[Quarantined] = []
+    found: list[QuarantinedRows] = []
     for digest, nanoseconds in context.landing.quarantined_at().items():
         since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
         found += _held(context, digest, since)
     return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
 
 
-def _newest_first(entry: Quarantined) -> tuple[float, str, int, str, str]:
+def _newest_first(entry: QuarantinedRows) -> tuple[float, str, int, str, str]:
     return -entry.since.timestamp(), entry.digest, -entry.rows, entry.reason, entry.column
 
 
-def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[Quarantined]:
+def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[QuarantinedRows]:
     kept = context.landing.read_quarantine(digest)
     known = context.ledger.about(digest)
     name = known.name if known else kept.name or context.landing.archived_name(digest)
     settled = context.ledger.settled(digest)
-    held = partial(Quarantined, digest, showable_name(name), since)
+    held = partial(QuarantinedRows, digest, showable_name(name), since)
     if kept.reason is not None:
         yield held(kept.reason, 0, settled=settled.everything)
         return
@@ -111,8 +111,8 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
     if kept.name is not None:
         return _drop_file(landing, digest)
     held = rows_of(landing, digest)
-    rows = _sendable(held, unsettled(context, digest) if mended is None else read_rows(mended))
-    if held and mended is None and not unsettled(context, digest):
+    rows = _sendable(held, unsettled_rows(context, digest) if mended is None else read_rows(mended))
+    if held and mended is None and not unsettled_rows(context, digest):
         raise NothingToDoError(f"all rows of {digest[:_SHOWN]} were mended and taken in before")
     if not rows:
         raise NothingToDoError(
@@ -151,7 +151,7 @@ def _drop_rows(context: IntakeContext, digest: str, rows: Sequence[dict[str, str
         with context.landing.open_archived(digest) as (original, file):
             raw = _as_they_came(context, original, file, rows)
             file.seek(0)
-            table = open_table(file, original, stated(context.spec.data))
+            table = open_table(file, original, stated_format(context.spec.data))
     except FileNotFoundError as error:
         raise NothingToDoError(
             f"{digest[:_SHOWN]} is still on its way into the lake: let a run bring it to its end, "
@@ -179,7 +179,7 @@ def _as_they_came(
     original file again.
     """
     lines = [int(row["line"]) if "\\" in row["raw"] and _has_line(row) else 0 for row in rows]
-    came = raw_texts(file, original, {*lines} - {0}, stated(context.spec.data))
+    came = raw_texts(file, original, {*lines} - {0}, stated_format(context.spec.data))
     texts = [came.get(line, row["raw"]) for line, row in zip(lines, rows, strict=True)]
     return [
         text if showable_row(text) == row["raw"] else row["raw"]
@@ -214,5 +214,5 @@ def _new_name(digest: str, name: str) -> str:
 
 def _unpacked(name: str, *, is_json: bool) -> str:
     own = OWN_NAME.sub("", name)
-    plain = bare(own)
+    plain = name_unpacked(own)
     return (f"{plain.rpartition('.')[0]}.jsonl" if is_json else plain)[-_NAME_END:]

@@ -23,6 +23,6 @@ def report(context: StepContext, account: Account, plan: Plan | None) -> RunSent
     for sentence in story.sentences:
         log.info("%s", sentence)
     if plan is not None:
-        text = run_report.bounded(story, LONGEST, "the log of the task report")
+        text = run_report.bounded_markdown(story, LONGEST, "the log of the task report")
         context.registry.describe(plan.run_id, text)
     return story

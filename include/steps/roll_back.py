@@ -34,7 +34,7 @@ def roll_back(context: StepContext, request: RollBack) -> Move:
     done = next((move for move in moves if move.key == request.key), None)
     if done is not None:
         return log_move(context.spec.model, done)
-    target = roll_back_stage.target(moves, request.steps, context.registry.is_there)
+    target = roll_back_stage.roll_back_target(moves, request.steps, context.registry.is_there)
     to = target.champion
     if target.gone:
         log.warning(
@@ -64,7 +64,9 @@ def give_back(context: StepContext, plan: Plan, reason: str) -> None:
         return
     key = f"move {newest.number} given back"
     try:
-        to = roll_back_stage.target(context.registry.moves(), 1, context.registry.is_there).champion
+        to = roll_back_stage.roll_back_target(
+            context.registry.moves(), 1, context.registry.is_there
+        ).champion
         wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
         log_move(context.spec.model, context.registry.move(wanted, newest.version))
     except (ChampionMovedError, GoneError, RollBackError) as problem:

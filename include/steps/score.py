@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from include.context.step_context import StepContext
 from include.records.arrays import Calls, Labels, Matrix
-from include.records.judging import Proof, Scorecard, Scores, SliceScore
+from include.records.judging import LeakProof, Scorecard, Scores, SliceScore
 from include.records.models import ModelVersion
 from include.records.training import Plan
 from include.reports import pictures
@@ -37,7 +37,7 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     then `unfit_champion` names it.
     """
     champion = context.registry.opponent(challenger)
-    ground = leak_proof.ground(context, plan, [challenger, *([champion] if champion else [])])
+    ground = leak_proof.holdout_rows(context, plan, [challenger, *([champion] if champion else [])])
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
     theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
     drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
@@ -49,13 +49,15 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
         slices=slices,
         proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
         looks=context.registry.looks(challenger, len(mine.y)),
-        barred=leak_proof.barred(context, plan),
+        barred=leak_proof.why_barred(context, plan),
     )
     if champion is not None and theirs is None:
         scores = replace(scores, unfit_champion=champion.version)
     if champion is not None and theirs is not None:
         card = _scorecard(context, plan, "champion", champion, theirs)
-        agreement = score_stage.agree(mine.y, mine.contender.calls, theirs.contender.calls)
+        agreement = score_stage.count_agreement(
+            mine.y, mine.contender.calls, theirs.contender.calls
+        )
         scores = replace(scores, champion=card, agreement=agreement)
     context.registry.log_grounds(plan.run_id, scores)
     return scores
@@ -95,14 +97,14 @@ class _Answers:
     size_bytes: int
     inside: tuple[Calls, ...]
     """A boolean mask of the holdout rows for each slice of the spec."""
-    proof: Proof
+    proof: LeakProof
 
 
 def _answer(
     context: StepContext,
     plan: Plan,
     version: ModelVersion,
-    ground: leak_proof.Ground,
+    ground: leak_proof.HoldoutRows,
     slices: tuple[Slice, ...] = (),
 ) -> _Answers:
     bundle = context.registry.bundle(version)
@@ -120,7 +122,7 @@ def _answer(
 
 
 def _answer_if_fit(
-    context: StepContext, plan: Plan, champion: ModelVersion, ground: leak_proof.Ground
+    context: StepContext, plan: Plan, champion: ModelVersion, ground: leak_proof.HoldoutRows
 ) -> _Answers | None:
     try:
         return _answer(context, plan, champion, ground)

@@ -1,4 +1,4 @@
-"""Finds the best candidate in four tasks: screen, shortlist, heat and finalists.
+"""Finds the best candidate in four tasks: screen, shortlist, job and finalists.
 
 When killed: the result of each fit is on disk as soon as the fit ends, so a second attempt repeats
 only the fit that was running, see `include.steps.race`.
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
-from include.records.training import Elimination, Heat, Plan, Trial
+from include.records.training import Elimination, FitJob, Plan, Trial
 from include.steps import race
 
 log = logging.getLogger("ratchet")
@@ -28,7 +28,7 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
 
 
 def shortlist(context: StepContext, plan: Plan, screened: Sequence[Sequence[Trial]]) -> Elimination:
-    """Drop the candidates that cannot win; the rest run the heats of the semifinal.
+    """Drop the candidates that cannot win; the rest run the jobs of the semifinal.
 
     There are none when the train side is small. Raises SpecError when no candidate could be fitted.
     """
@@ -37,7 +37,7 @@ def shortlist(context: StepContext, plan: Plan, screened: Sequence[Sequence[Tria
 
 
 def finalists(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> Elimination:
-    """Drop the candidates that lost the semifinal; the rest run heats over all train rows.
+    """Drop the candidates that lost the semifinal; the rest run jobs over all train rows.
 
     `trials` are those that `shortlist` returned. Raises SpecError when no candidate is left that
     could be fitted.
@@ -45,9 +45,9 @@ def finalists(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> Elim
     return _eliminated(context, plan, trials, race.finalists)
 
 
-def heat(context: StepContext, plan: Plan, heat: Heat) -> Heat:
-    """Run the candidates of a heat over its folds; fits that are on disk are not repeated."""
-    return race.run(race.open_race(context, plan), heat)
+def run_job(context: StepContext, plan: Plan, fit_job: FitJob) -> FitJob:
+    """Run the candidates of a job over its folds; fits that are on disk are not repeated."""
+    return race.run_job(race.open_race(context, plan), fit_job)
 
 
 def _eliminated(

@@ -11,7 +11,7 @@ from include.errors import (
     EndpointError,
     NothingToDoError,
 )
-from include.records.models import Served
+from include.records.models import ServedVersion
 from include.records.training import Plan
 from include.steps.golden_rows import SERVING_PATIENCE_SECONDS, differences, golden_rows
 from include.steps.roll_back import give_back, require_not_given_back
@@ -19,7 +19,7 @@ from include.steps.roll_back import give_back, require_not_given_back
 log = logging.getLogger("ratchet")
 
 
-def serve(context: StepContext, plan: Plan | None) -> Served:
+def serve(context: StepContext, plan: Plan | None) -> ServedVersion:
     """Wait until the endpoint holds the champion and answers as the pipeline does.
 
     Answers are compared on holdout rows of the plan's data version; without a plan, of the newest
@@ -38,7 +38,7 @@ def serve(context: StepContext, plan: Plan | None) -> Served:
         raise
 
 
-def await_champion(context: StepContext, data_version: int) -> Served:
+def await_champion(context: StepContext, data_version: int) -> ServedVersion:
     """Wait for every replica, then compare its answers on golden rows with the pipeline's.
 
     Raises EndpointError when a replica does not load the champion within
@@ -61,4 +61,4 @@ def await_champion(context: StepContext, data_version: int) -> Served:
         )
     log.info("%s version %s answers after %.1f s", context.spec.model, champion.version, waited)
     replicas = len(context.endpoint.replicas())
-    return Served(context.spec.model, champion.version, len(golden.rows), waited, replicas)
+    return ServedVersion(context.spec.model, champion.version, len(golden.rows), waited, replicas)

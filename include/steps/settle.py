@@ -84,7 +84,7 @@ def settle(context: IntakeContext, digest: str) -> None:
         _close(context, own)
 
 
-def unsettled(context: IntakeContext, digest: str) -> list[dict[str, str]]:
+def unsettled_rows(context: IntakeContext, digest: str) -> list[dict[str, str]]:
     """Return the refused rows of a batch, as dicts, that no other delivery has settled."""
     settled = context.ledger.settled(digest)
     held = rows_of(context.landing, digest)
@@ -93,7 +93,7 @@ def unsettled(context: IntakeContext, digest: str) -> list[dict[str, str]]:
 
 def _has_waiting_rows(context: IntakeContext, digest: str) -> bool:
     try:
-        return bool(unsettled(context, digest))
+        return bool(unsettled_rows(context, digest))
     except NothingToDoError:  # a person has written into the table itself
         return True
 

@@ -15,7 +15,7 @@ from include.records.refusal_reasons import CONFLICT, MOST_KEPT, RefusalReason, 
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
 from include.text.showable import showable_name, showable_row
-from include.text.spreadsheet_cells import neutral
+from include.text.spreadsheet_cells import neutral_cell
 
 log = logging.getLogger("ratchet")
 
@@ -71,7 +71,7 @@ def rows_table(
 def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
     """Return refused rows for `rows.csv`: nothing that a terminal or a spreadsheet would run."""
     return rows.with_columns(
-        pl.Series(name, [neutral(show(text)) for text in rows[name].to_list()], pl.String)
+        pl.Series(name, [neutral_cell(show(text)) for text in rows[name].to_list()], pl.String)
         for name, show in _SHOWN.items()
     )
 

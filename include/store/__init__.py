@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from include.store.bucket import Bucket, bucket_problem, connect
-from include.store.folder import Folder, whole
+from include.store.folder import Folder, write_whole
 from include.store.interface import PIECE, Entry, LeftAlone, Store
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "LeftAlone",
     "Store",
     "bucket_problem",
-    "carry",
+    "move_between_stores",
     "open_store",
-    "whole",
+    "write_whole",
 ]
 
 
@@ -47,7 +47,7 @@ def open_store(url: str, options: Mapping[str, str]) -> Store:
     return Folder(Path(url))
 
 
-def carry(source: Store, name: str, target: Store, to: str) -> None:
+def move_between_stores(source: Store, name: str, target: Store, to: str) -> None:
     """Move a file from one store to another: it is complete in `target` before it is deleted.
 
     `name` is its name in `source` and `to` the new one. A move that was killed can be repeated.

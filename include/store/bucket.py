@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
-from include.store.folder import whole
+from include.store.folder import write_whole
 from include.store.interface import PIECE, Entry, LeftAlone
 from include.store.keys import key_part, listed_by_boto, name_of
 
@@ -104,7 +104,7 @@ class Bucket:
     def fetch(self, name: str, path: Path) -> None:
         """Download to a local path in pieces; each piece is requested again when that fails."""
         pieces = self.pieces(name)
-        with whole(path) as file:
+        with write_whole(path) as file:
             file.writelines(pieces)
 
     def pieces(self, name: str) -> Iterator[bytes]:

@@ -240,7 +240,7 @@ class Folder:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
+def write_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a local file for writing; it gets its name when the block ends without error."""
     with Folder(path.parent)._whole(path.name) as file:  # noqa: SLF001 - its other door
         yield file

@@ -34,7 +34,7 @@ def encoding_name(name: str) -> str:
     return python_name.removesuffix("-sig")
 
 
-def marked(start: bytes) -> str | None:
+def marked_encoding(start: bytes) -> str | None:
     """Return the encoding of the byte order mark at the start of a text, None without one."""
     return next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
 

@@ -2,7 +2,8 @@
 
 A spreadsheet takes a cell that begins with one of a few characters for a formula, and a formula can
 start programs and send data away. Such a cell gets an apostrophe in front, which spreadsheets treat
-as the mark of text. Numbers stay as they are. `restored` undoes exactly what `neutral` did.
+as the mark of text. Numbers stay as they are. `restored_cell` undoes exactly what `neutral_cell`
+did.
 """
 
 import re
@@ -15,12 +16,12 @@ _TO_MARK = re.compile(f"'*[{_RUN}]")
 _MARKED = re.compile(f"'+[{_RUN}]")
 
 
-def neutral(cell: str) -> str:
+def neutral_cell(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
     runs = _TO_MARK.match(cell) and not _NUMBER.fullmatch(cell)
     return f"'{cell}" if runs else cell
 
 
-def restored(cell: str) -> str:
-    """Return the cell that `neutral` was given."""
+def restored_cell(cell: str) -> str:
+    """Return the cell that `neutral_cell` was given."""
     return cell[1:] if _MARKED.match(cell) else cell

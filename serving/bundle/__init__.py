@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from serving.bundle.files import (
         Bundle,
         Manifest,
-        answered,
         libraries,
         load,
         read_manifest,
         save,
+        with_own_answers,
     )
     from serving.bundle.frequency import ValueFrequency
     from serving.bundle.layout import (
@@ -29,21 +29,20 @@ if TYPE_CHECKING:
         read_texts,
         stand_in,
     )
-    from serving.bundle.probing import Answers, answers, bounded, odd_rows
+    from serving.bundle.probing import ProbedAnswers, answers, bounded_probability, odd_rows
     from serving.bundle.refused_bundle import BundleRefusedError
     from serving.bundle.threads import single_thread
 
 __all__ = [
-    "Answers",
     "Bundle",
     "BundleRefusedError",
     "Layout",
     "Manifest",
+    "ProbedAnswers",
     "Value",
     "ValueFrequency",
-    "answered",
     "answers",
-    "bounded",
+    "bounded_probability",
     "encode",
     "encode_column",
     "libraries",
@@ -55,12 +54,13 @@ __all__ = [
     "save",
     "single_thread",
     "stand_in",
+    "with_own_answers",
 ]
 
 _MADE_IN = {
     "Bundle": "files",
     "Manifest": "files",
-    "answered": "files",
+    "with_own_answers": "files",
     "libraries": "files",
     "load": "files",
     "read_manifest": "files",
@@ -73,9 +73,9 @@ _MADE_IN = {
     "read_layout": "layout",
     "read_texts": "layout",
     "stand_in": "layout",
-    "Answers": "probing",
+    "ProbedAnswers": "probing",
     "answers": "probing",
-    "bounded": "probing",
+    "bounded_probability": "probing",
     "odd_rows": "probing",
     "BundleRefusedError": "refused_bundle",
     "single_thread": "threads",

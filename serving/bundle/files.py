@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
-from serving.bundle.refused_bundle import BundleRefusedError, shown
+from serving.bundle.refused_bundle import BundleRefusedError, quotable
 from serving.bundle.trust import open_model
 
 MODEL_FILE = "model.joblib"
@@ -46,7 +46,7 @@ class Manifest:
     example: tuple[tuple[Value, ...], ...] = ()
     """A few real rows in feature order: what documentation shows and a warm-up predicts."""
     answers: tuple[float, ...] = ()
-    """What the model said of those rows where it was fitted, see `answered`."""
+    """What the model said of those rows where it was fitted, see `with_own_answers`."""
     libraries: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that pickled the model."""
     model_sha256: str = ""
@@ -81,7 +81,7 @@ def libraries() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
 
 
-def answered(manifest: Manifest, model: Classifier) -> Manifest:
+def with_own_answers(manifest: Manifest, model: Classifier) -> Manifest:
     """Return a manifest with the model's own answers to its example rows, to hold a server to."""
     if not manifest.example:
         return manifest
@@ -118,11 +118,12 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
         _require_kinds(read)
     except KeyError as error:
         raise BundleRefusedError(
-            f"{path.name} is no manifest that can be read: {shown(str(error.args[0]))} is missing"
+            f"{path.name} is no manifest that can be read: "
+            f"{quotable(str(error.args[0]))} is missing"
         ) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise BundleRefusedError(
-            f"{path.name} is no manifest that can be read: {shown(str(error))}"
+            f"{path.name} is no manifest that can be read: {quotable(str(error))}"
         ) from error
     return read
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.values.notation import Notation, example, number_reader, read_notation
-from serving.values.spelling import spelled, truth_words
+from serving.values.spelling import category_form, truth_words
 
 Value = float | str | None
 """What a row holds: a number, a category, or None where it is missing."""
@@ -121,7 +121,7 @@ def _speller(layout: Layout, feature: str) -> Callable[[str | float], str]:
     own = {"true": words.get(True, "true"), "false": words.get(False, "false")}
 
     def spell(value: str | float) -> str:
-        form = spelled(value, layout.spelling)
+        form = category_form(value, layout.spelling)
         return own.get(form, form)
 
     return spell

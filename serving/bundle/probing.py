@@ -32,7 +32,7 @@ Ask = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Answers:
+class ProbedAnswers:
     """What a model says of rows, each asked alone; both of shape (rows,)."""
 
     alone: NDArray[np.float64]
@@ -54,17 +54,17 @@ def odd_rows(layout: Layout, rows: Sequence[Row]) -> list[tuple[Value, ...]]:
     return [_with(rows[at % len(rows)], change) for at, change in enumerate(changes)]
 
 
-def answers(ask: Ask, X: NDArray[np.float32]) -> Answers:
+def answers(ask: Ask, X: NDArray[np.float32]) -> ProbedAnswers:
     """Ask about rows one at a time and then about all that can be scored at once."""
     alone = np.array([_asked(ask, X[at : at + 1])[0] for at in range(len(X))])
     steady = ~np.isnan(alone)
     if steady.any():
         together = _asked(ask, X[steady])
         steady[steady] = np.abs(together - alone[steady]) <= _STEADY
-    return Answers(alone, steady)
+    return ProbedAnswers(alone, steady)
 
 
-def bounded(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+def bounded_probability(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities from 0 to 1, NaN where one is farther off than rounding explains.
 
     A sum of shares in 32 bits may come to a hair more than 1.
@@ -80,7 +80,7 @@ def _asked(ask: Ask, X: NDArray[np.float32]) -> NDArray[np.float64]:
             probability = np.asarray(ask(X), dtype=np.float64)
     except Exception:  # noqa: BLE001 - what an estimator raises at such rows is not to be known
         return np.full(len(X), np.nan)
-    return bounded(probability)
+    return bounded_probability(probability)
 
 
 def _changes(layout: Layout) -> Iterator[dict[int, Value]]:

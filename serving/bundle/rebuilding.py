@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array
 
 from serving.bundle import arrays, chance, compiled
 from serving.bundle.part_checks import imported, is_array, is_shape, require_children_below
-from serving.bundle.refused_bundle import require, shown
+from serving.bundle.refused_bundle import quotable, require
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,12 @@ def set_attributes(instance: Any, state: Any) -> None:
         require(type(name) is str and not name.startswith("__"), "an attribute has no plain name")
         require(not callable(getattr(cls, name, None)), f"{name} would hide a method")
         if callable(value):
-            require(name in _CALLABLE_ATTRIBUTES, f"{cls.__name__}.{shown(name)} could be called")
+            require(
+                name in _CALLABLE_ATTRIBUTES, f"{cls.__name__}.{quotable(name)} could be called"
+            )
     # A version of another release is told in a warning.
     version = state.get("_sklearn_version", "")
-    require(type(version) is str and version == shown(version), "a version is no text")
+    require(type(version) is str and version == quotable(version), "a version is no text")
     check = _CHECKS.get(f"{cls.__module__}.{cls.__qualname__}")
     if check is not None:
         check(state)

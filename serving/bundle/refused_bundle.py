@@ -20,7 +20,7 @@ def require(holds: object, problem: str) -> None:
         )
 
 
-def shown(text: str) -> str:
+def quotable(text: str) -> str:
     """Return what a file says of itself as a sentence may quote it: one line, printable, short."""
     plain = "".join(one if one.isprintable() else "?" for one in text[:120])
     return plain.encode(errors="replace").decode()

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from serving.bundle.rebuilding import REBUILDERS, Function, Rebuilder, set_attributes
-from serving.bundle.refused_bundle import BundleRefusedError, require, shown
+from serving.bundle.refused_bundle import BundleRefusedError, quotable, require
 
 NAMES_FILE = Path(__file__).with_name("trusted_names.json")
 
@@ -81,7 +81,7 @@ _OPCODES = (
 """What a pickler of protocol 2 or later writes of a model, and no more."""
 
 
-class Name:
+class TrustedName:
     """What the list has a name for, before it is called."""
 
     def __init__(self, module: str, name: str) -> None:
@@ -111,14 +111,14 @@ class _Arguments(tuple[Any, ...]):
     __slots__ = ()
 
 
-_NO_VALUES = {Name, _Unfinished, _Arguments}
+_NO_VALUES = {TrustedName, _Unfinished, _Arguments}
 
 
 def open_model(path: Path) -> Any:
     """Return the model that a file holds, or raise BundleRefusedError for what it may not do."""
     with path.open("rb") as file:
         try:
-            return CheckedUnpickler(Bounded(file)).load()
+            return CheckedUnpickler(BoundedFile(file)).load()
         except BundleRefusedError:
             raise
         except Exception as error:  # whatever a file that is no model makes of itself
@@ -145,7 +145,7 @@ def _class(module: str, name: str) -> Any:
     return found
 
 
-class Bounded:
+class BoundedFile:
     """A file of which nobody asks for more than there is, so no length makes memory be taken."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -183,10 +183,10 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         if name_of_it in names["kept"]:
             return Function(getattr(import_module(module), name))
         if any(name_of_it in names[kind] for kind in ("classes", "rebuilt", "arguments")):
-            return Name(module, name)
+            return TrustedName(module, name)
         problem = (
-            f"it names {shown(f'{module}.{name}')}, which is not on the list of what a model may "
-            "be made of"
+            f"it names {quotable(f'{module}.{name}')}, which is not on the list of what a model "
+            "may be made of"
         )
         raise BundleRefusedError(
             f"the model file is refused: {problem}; it was not written by this pipeline, or with "
@@ -206,7 +206,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
 
     def load_newobj(self) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
-        require(type(called) is Name and type(arguments) is tuple, "a class is no class")
+        require(type(called) is TrustedName and type(arguments) is tuple, "a class is no class")
         if (called.module, called.name) in self.rebuilders:
             self._make(called, arguments)
             return
@@ -219,7 +219,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         self.append(made)
 
     def _make(self, called: Any, arguments: tuple[Any, ...]) -> None:
-        require(type(called) is Name, "what is called is no name")
+        require(type(called) is TrustedName, "what is called is no name")
         rebuilder = self.rebuilders.get((called.module, called.name))
         if rebuilder is None:
             problem = f"it calls {called.module}.{called.name}"
@@ -323,7 +323,9 @@ _BUNCH = ("sklearn.utils._bunch", "Bunch")
 
 
 def _dotted(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(f"{one.module}.{one.name}" if type(one) is Name else one for one in arguments)
+    return tuple(
+        f"{one.module}.{one.name}" if type(one) is TrustedName else one for one in arguments
+    )
 
 
 def _is_plain(key: Any) -> bool:

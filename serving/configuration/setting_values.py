@@ -30,16 +30,16 @@ def port(text: str) -> int:
     return int(text)
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """Return a whole number from 0."""
     if not (text.isascii() and text.isdecimal() and len(text) < len(str(2**31))):
         raise ValueError("a whole number")
     return int(text)
 
 
-def positive(text: str) -> int:
+def positive_number(text: str) -> int:
     """Return a whole number from 1."""
-    number = whole(text)
+    number = whole_number(text)
     if number == 0:
         raise ValueError("a whole number above 0")
     return number
@@ -47,10 +47,10 @@ def positive(text: str) -> int:
 
 def batch_size(text: str) -> int:
     """Return the most requests in a batch; MLServer writes 0 where none are put together."""
-    return max(1, whole(text))
+    return max(1, whole_number(text))
 
 
-def seconds(text: str) -> float:
+def seconds_from_zero(text: str) -> float:
     """Return seconds from 0."""
     return _number(text, 0.0, math.inf, "a number of seconds")
 

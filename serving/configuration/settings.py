@@ -159,15 +159,15 @@ def _settings(said: "_Said", files: MLServerFiles) -> Settings:
         home=Path(said.text("SERVING_HOME") or ".ratchet/serving").absolute(),
         poll_seconds=said.value("SERVING_POLL_SECONDS", "1.0", values.above_zero),
         model_limit_bytes=said.value("SERVING_MODEL_LIMIT_MIB", "2048", values.mebibytes),
-        workers=max(1, said.value("SERVING_WORKERS", "1", values.whole)),
-        worker=said.optional("SERVING_WORKER", values.whole),
+        workers=max(1, said.value("SERVING_WORKERS", "1", values.whole_number)),
+        worker=said.optional("SERVING_WORKER", values.whole_number),
         default_batching=_batching(said),
         model_batching=_model_batching(said, files),
-        max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", values.positive),
-        max_rows=said.value("SERVING_MAX_ROWS", "10000", values.positive),
+        max_batch_rows=said.value("SERVING_MAX_BATCH_ROWS", "4096", values.positive_number),
+        max_rows=said.value("SERVING_MAX_ROWS", "10000", values.positive_number),
         body_limit_bytes=said.value("SERVING_BODY_LIMIT_MIB", "32", values.mebibytes),
         connections=_connections(said),
-        queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", values.positive),
+        queue_limit=said.value("SERVING_QUEUE_LIMIT", "1024", values.positive_number),
         deadline_seconds=said.value("SERVING_DEADLINE_SECONDS", "5.0", values.above_zero),
         drain_seconds=said.value("SERVING_DRAIN_SECONDS", "1.0", values.drain),
         canary_share=said.value("SERVING_CANARY_SHARE", "0.1", values.share),
@@ -237,7 +237,7 @@ def _registry_authorization(said: _Said) -> str | None:
 def _batching(said: _Said) -> Batching:
     return Batching(
         said.value("SERVING_MAX_BATCH_SIZE", "64", values.batch_size),
-        said.value("SERVING_MAX_BATCH_TIME", "0", values.seconds),
+        said.value("SERVING_MAX_BATCH_TIME", "0", values.seconds_from_zero),
     )
 
 
@@ -251,7 +251,9 @@ def _model_batching(said: _Said, files: MLServerFiles) -> Mapping[str, Batching]
                     one.place("max_batch_size"), size or one.max_batch_size, values.batch_size
                 ),
                 values.read_value(
-                    one.place("max_batch_time"), wait or one.max_batch_time, values.seconds
+                    one.place("max_batch_time"),
+                    wait or one.max_batch_time,
+                    values.seconds_from_zero,
                 ),
             )
             for one in files.models
@@ -261,8 +263,8 @@ def _model_batching(said: _Said, files: MLServerFiles) -> Mapping[str, Batching]
 
 def _connections(said: _Said) -> ConnectionSettings:
     return ConnectionSettings(
-        most=said.optional("SERVING_CONNECTION_LIMIT", values.positive),
-        most_of_a_client=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive),
+        most=said.optional("SERVING_CONNECTION_LIMIT", values.positive_number),
+        most_of_a_client=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive_number),
         trusted_proxies=said.optional("SERVING_TRUSTED_PROXIES", values.networks) or (),
         head_bytes=said.value("SERVING_HEADER_LIMIT_KIB", "32", values.kibibytes),
         head_seconds=said.value("SERVING_HEADER_SECONDS", "10", values.above_zero),

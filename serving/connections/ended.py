@@ -10,7 +10,7 @@ LOG = logging.getLogger("serving.connections")
 TELL_SECONDS = 60.0
 
 
-class Ended:
+class EndedConnections:
     """Counts the connections that the server has ended, by reason."""
 
     def __init__(self, now: float) -> None:

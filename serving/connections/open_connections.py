@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from serving.connections.clients import Clients
-from serving.connections.ended import Ended
+from serving.connections.ended import EndedConnections
 from serving.connections.limits import ConnectionLimits
 from serving.refusals import RequestRefusedError
 
@@ -75,7 +75,7 @@ class Connections:
         self.now = clock()
         """Time of the last check for overdue connections, which saves a call of the clock."""
         self._last_call = math.inf
-        self.ended = Ended(clock())
+        self.ended = EndedConnections(clock())
 
     def __len__(self) -> int:
         """Return the number of open connections."""

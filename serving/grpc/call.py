@@ -11,7 +11,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ReceivedMessage:
     """A received message with its headers."""
 
     message: bytes | bytearray
@@ -25,7 +25,7 @@ class Sent:
 class Call:
     """One method of the service."""
 
-    answer: Callable[[Sent], Awaitable[bytes]]
+    answer: Callable[[ReceivedMessage], Awaitable[bytes]]
     """Raises RequestRefusedError."""
     most_bytes: int
     """Most bytes of its message, compressed and decompressed."""
@@ -33,7 +33,7 @@ class Call:
     """Whether no key is needed; then its message is not read."""
 
 
-class Finds(Protocol):
+class CallFinder(Protocol):
     """Finds calls by their paths."""
 
     def find(self, path: bytes, headers: Headers) -> Call:

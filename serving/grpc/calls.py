@@ -8,14 +8,14 @@ from typing import Protocol, TypeVar
 from google.protobuf.message import Message
 
 from serving.grpc import inference_pb2 as v2
-from serving.grpc.call import Call, Sent
-from serving.grpc.dialects import model_metadata, named
-from serving.grpc.messages import decode, encode, parsed
+from serving.grpc.call import Call, ReceivedMessage
+from serving.grpc.dialects import model_metadata, model_named_in
+from serving.grpc.messages import decode, encode, parse_message
 from serving.grpc.parse_cost import parse_cost
 from serving.observing.logs import request_id
 from serving.protocol import absent, metadata
 from serving.refusals import RequestRefusedError
-from serving.service import Asked, Decode, Headers, Service
+from serving.service import Decode, Headers, RequestHead, Service
 from serving.traffic.keys import Keys
 
 SERVICES = (
@@ -113,20 +113,22 @@ class Calls:
     def _call(
         self, name: str, message_type: type[_Asked], answer: Callable[[_Asked], Awaitable[Message]]
     ) -> Call:
-        async def call(sent: Sent) -> bytes:
-            answered: bytes = (await answer(parsed(message_type, sent.message))).SerializeToString()
+        async def call(sent: ReceivedMessage) -> bytes:
+            answered: bytes = (
+                await answer(parse_message(message_type, sent.message))
+            ).SerializeToString()
             return answered
 
         return Call(call, _MOST_QUESTION_BYTES, is_open=name in _OPEN)
 
-    async def _infer(self, sent: Sent) -> bytes:
+    async def _infer(self, sent: ReceivedMessage) -> bytes:
         size = len(sent.message)
         try:
             message = await self._parsed(sent)
         except RequestRefusedError as refused:
             self.note_refused(sent.request_id, refused)
             raise
-        asked = Asked(
+        asked = RequestHead(
             message.model_name, message.model_version or None, sent.headers, sent.request_id
         )
         answer = await self._service.answer(asked, partial(self._read, message, size))
@@ -136,13 +138,13 @@ class Calls:
         ).SerializeToString()
         return encoded
 
-    async def _parsed(self, sent: Sent) -> v2.ModelInferRequest:
+    async def _parsed(self, sent: ReceivedMessage) -> v2.ModelInferRequest:
         """Parse a message after reserving the memory that parsing takes."""
         if len(sent.message) <= _LARGE_BYTES:
             sent.reservation.grow(self._cost(sent.message))
-            return parsed(v2.ModelInferRequest, sent.message)
+            return parse_message(v2.ModelInferRequest, sent.message)
         sent.reservation.grow(await asyncio.to_thread(self._cost, sent.message))
-        return await asyncio.to_thread(parsed, v2.ModelInferRequest, sent.message)
+        return await asyncio.to_thread(parse_message, v2.ModelInferRequest, sent.message)
 
     def _cost(self, message: bytes | bytearray) -> int:
         cost = parse_cost(message)
@@ -187,14 +189,14 @@ class Calls:
         return v2.RepositoryIndexResponse(models=models)
 
     async def _load(self, request: v2.RepositoryModelLoadRequest) -> v2.RepositoryModelLoadResponse:
-        name = named(request)
+        name = model_named_in(request)
         await self._repository.load(name)
         return v2.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def _unload(
         self, request: v2.RepositoryModelUnloadRequest
     ) -> v2.RepositoryModelUnloadResponse:
-        name = named(request)
+        name = model_named_in(request)
         await self._repository.unload(name)
         return v2.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
 

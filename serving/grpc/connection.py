@@ -15,7 +15,7 @@ from serving.connections.open_connections import Phase
 from serving.grpc import frames
 from serving.grpc.fields import FieldReader
 from serving.grpc.frames import ConnectionFault, Frame
-from serving.grpc.shared import Shared
+from serving.grpc.shared import SharedParts
 from serving.grpc.streams import MOST_STREAMS, Streams
 from serving.refusals import RequestRefusedError
 
@@ -36,7 +36,7 @@ _PUSH_STRIKES = 16
 class Connection(asyncio.Protocol):
     """A connection from its greeting to its end."""
 
-    def __init__(self, shared: Shared, everyone: "set[Connection]") -> None:
+    def __init__(self, shared: SharedParts, everyone: "set[Connection]") -> None:
         """Take part in what all connections share, and in the set of them while it is open."""
         self._shared = shared
         self._everyone = everyone
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         else:
             self._everyone.add(self)
             head_bytes = self._shared.limits.head_bytes
-            self.write(frames.greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
+            self.write(frames.server_greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the calls in flight, whose answers nobody can receive."""
@@ -156,7 +156,7 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Accept no new calls, and close after the last one."""
         self._streams.is_leaving = True
-        self.write(frames.goaway(self._streams.last, frames.NO_ERROR))
+        self.write(frames.goaway_frame(self._streams.last, frames.NO_ERROR))
         if self.is_idle:
             self._close()
 
@@ -338,7 +338,7 @@ class Connection(asyncio.Protocol):
     def _fail(self, fault: ConnectionFault) -> None:
         self._received = b""
         self._streams.is_leaving = True
-        self.write(frames.goaway(self._streams.last, fault.code, str(fault)))
+        self.write(frames.goaway_frame(self._streams.last, fault.code, str(fault)))
         self._close()
         self._streams.give_up_all()
 

@@ -38,7 +38,7 @@ def model_metadata(metadata: Mapping[str, Any]) -> v2.ModelMetadataResponse:
     return answer
 
 
-def named(request: RepositoryRequest) -> str:
+def model_named_in(request: RepositoryRequest) -> str:
     """Return the model that a repository call is about.
 
     Raises RequestRefusedError with status 400 for parameters that cannot be honoured.

@@ -105,7 +105,7 @@ class FieldReader:
             self._size -= _weight(self._table.pop())
 
 
-def written(fields: Sequence[Field]) -> bytes:
+def untraced_block(fields: Sequence[Field]) -> bytes:
     """Return a block of these fields that leaves no trace in the reader's table."""
     return b"".join(
         b"\0" + _length(len(name)) + name + _length(len(value)) + value for name, value in fields

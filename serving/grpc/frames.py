@@ -57,7 +57,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return head + payload
 
 
-def greeting(streams: int, field_bytes: int, window: int) -> bytes:
+def server_greeting(streams: int, field_bytes: int, window: int) -> bytes:
     """Return what a server begins with: its settings, and the connection's window."""
     settings = struct.pack(">HIHI", _STREAMS_SETTING, streams, _FIELDS_SETTING, field_bytes)
     return frame(SETTINGS, 0, 0, settings) + more_window(0, window - FIRST_WINDOW)
@@ -68,12 +68,12 @@ def more_window(stream: int, size: int) -> bytes:
     return frame(WINDOW, 0, stream, struct.pack(">I", size))
 
 
-def reset(stream: int, code: int) -> bytes:
+def reset_frame(stream: int, code: int) -> bytes:
     """Return the frame that ends a stream."""
     return frame(RESET, 0, stream, struct.pack(">I", code))
 
 
-def goaway(last_stream: int, code: int, sentence: str = "") -> bytes:
+def goaway_frame(last_stream: int, code: int, sentence: str = "") -> bytes:
     """Return the frame after which no stream beyond the last one is answered."""
     return frame(GOAWAY, 0, 0, struct.pack(">II", last_stream, code) + sentence.encode())
 

@@ -18,7 +18,7 @@ _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 ENCODINGS = b"identity,deflate,gzip"
 
 
-class Incoming:
+class IncomingMessage:
     """A message on its way in."""
 
     __slots__ = ("_bytes", "_head", "_most", "is_packed", "reservation", "size")

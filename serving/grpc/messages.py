@@ -19,15 +19,15 @@ from serving.grpc.inference_pb2 import (
     ModelInferRequest,
     ModelInferResponse,
 )
-from serving.protocol.answers import Request, answer_form
-from serving.protocol.codecs import MAX_ROWS, chosen
-from serving.protocol.in_binary import BinaryTensor, decoded, pack
+from serving.protocol.answers import DecodedRequest, answer_form
+from serving.protocol.codecs import MAX_ROWS, chosen_outputs
+from serving.protocol.in_binary import BinaryTensor, decode_text, pack
 from serving.protocol.parameters import (
     CONTENT_TYPES,
     PLAIN_CONTENT_TYPES,
     REFUSED,
     read_as,
-    unheeded,
+    why_unheeded,
 )
 from serving.protocol.sentences import TEXT, TRUTH, clip, refusal
 from serving.protocol.tensors import Tensor, matrix
@@ -82,7 +82,7 @@ class TypedTensor:
     def texts(self, *, may_be_missing: bool) -> list[str | None]:
         """Return the strings, flat; none is ever missing. See Tensor."""
         del may_be_missing
-        return [decoded(item, place) for place, item in enumerate(self._items()[1])]
+        return [decode_text(item, place) for place, item in enumerate(self._items()[1])]
 
     def _items(self) -> tuple[str, Any]:
         field = _CONTENTS.get(self.datatype)
@@ -100,7 +100,7 @@ class TypedTensor:
         return field, items
 
 
-def parsed(message_type: type[_Asked], packed: bytes | bytearray) -> _Asked:
+def parse_message(message_type: type[_Asked], packed: bytes | bytearray) -> _Asked:
     """Return the message that these bytes are; RequestRefusedError, 400, when they are none."""
     try:
         found: _Asked = message_type.FromString(packed)
@@ -109,7 +109,9 @@ def parsed(message_type: type[_Asked], packed: bytes | bytearray) -> _Asked:
     return found
 
 
-def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_ROWS) -> Request:
+def decode(
+    message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_ROWS
+) -> DecodedRequest:
     """Decode an infer request for a model with this manifest.
 
     Takes the tensors that `codecs.decode` takes, all of them typed or all of them raw; a missing
@@ -127,13 +129,13 @@ def decode(message: ModelInferRequest, manifest: Manifest, max_rows: int = MAX_R
     rows = matrix(
         [_read(*pair) for pair in zip(inputs, message.inputs, strict=True)], layout, max_rows
     )
-    outputs = chosen([output.name for output in message.outputs])
+    outputs = chosen_outputs([output.name for output in message.outputs])
     binary = frozenset(outputs if message.raw_input_contents else ())
-    return Request(rows, outputs, message.id or None, binary=binary)
+    return DecodedRequest(rows, outputs, message.id or None, binary=binary)
 
 
 def encode(
-    bundle: Bundle, version: str, request: Request, probability: NDArray[np.float64]
+    bundle: Bundle, version: str, request: DecodedRequest, probability: NDArray[np.float64]
 ) -> ModelInferResponse:
     """Return the answer to a request; `probability` has shape (n,), of the positive label."""
     manifest = bundle.manifest
@@ -169,7 +171,7 @@ def _unheeded(parameters: Parameters, content_types: Sequence[str]) -> str | Non
     if not parameters:
         return None
     refused = (name for name in REFUSED if name in parameters and _value(parameters[name]))
-    return unheeded(refused, _content_type(parameters), content_types)
+    return why_unheeded(refused, _content_type(parameters), content_types)
 
 
 def _content_type(parameters: Parameters) -> str | None:

@@ -17,7 +17,7 @@ from serving.connections.limits import ConnectionLimits
 from serving.connections.open_connections import Connections
 from serving.grpc.calls import Calls, RepositoryCalls
 from serving.grpc.connection import Connection
-from serving.grpc.shared import Shared
+from serving.grpc.shared import SharedParts
 from serving.service import Service
 from serving.traffic.keys import Keys
 from serving.traffic.memory_budget import MemoryBudget
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Listening:
+class GrpcOptions:
     """The address to listen on, and the limits of requests."""
 
     host: str
@@ -72,7 +72,7 @@ class GrpcServer:
 async def start_grpc(
     service: Service,
     repository: RepositoryCalls,
-    address: Listening,
+    address: GrpcOptions,
     keys: Keys,
     memory: MemoryBudget,
 ) -> GrpcServer:
@@ -83,7 +83,7 @@ async def start_grpc(
     """
     calls = Calls(service, repository, keys, address.max_rows, address.max_message_bytes)
     connections = Connections(address.limits, address.clients, time.monotonic)
-    shared = Shared(calls, memory, connections)
+    shared = SharedParts(calls, memory, connections)
     connected: set[Connection] = set()
     bound = _bound(address)
     listener = await asyncio.get_running_loop().create_server(
@@ -103,7 +103,7 @@ async def _look(connections: Connections, connected: set[Connection]) -> None:
             connection.look(loop.time())
 
 
-def _bound(address: Listening) -> socket.socket:
+def _bound(address: GrpcOptions) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if address.shares_port:

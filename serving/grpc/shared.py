@@ -6,21 +6,21 @@ from urllib.parse import quote
 from serving.connections.limits import ConnectionLimits
 from serving.connections.open_connections import Connections
 from serving.grpc import frames
-from serving.grpc.call import Finds, grpc_status
-from serving.grpc.fields import written
+from serving.grpc.call import CallFinder, grpc_status
+from serving.grpc.fields import untraced_block
 from serving.grpc.message import ENCODINGS
 from serving.refusals import RequestRefusedError
 from serving.traffic.memory_budget import MemoryBudget
 
-_BEGINNING = written(
+_BEGINNING = untraced_block(
     [
         (b":status", b"200"),
         (b"content-type", b"application/grpc"),
         (b"grpc-accept-encoding", ENCODINGS),
     ]
 )
-_SUCCEEDED = written([(b"grpc-status", b"0")])
-_NO_GRPC = written([(b":status", b"415")])
+_SUCCEEDED = untraced_block([(b"grpc-status", b"0")])
+_NO_GRPC = untraced_block([(b":status", b"415")])
 _LEGIBLE = " !\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 """Besides letters, digits and `_.-~`: what gRPC lets stand in a sentence as it is."""
 
@@ -29,10 +29,10 @@ _LONGEST_SENTENCE = 1000
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedParts:
     """The objects that all connections of a server share."""
 
-    calls: Finds
+    calls: CallFinder
     memory: MemoryBudget
     connections: Connections
 
@@ -42,12 +42,12 @@ class Shared:
         return self.connections.limits
 
 
-def beginning(stream: int) -> bytes:
+def answer_beginning(stream: int) -> bytes:
     """Return the frame that an answer begins with."""
     return frames.frame(frames.HEADERS, frames.END_HEADERS, stream, _BEGINNING)
 
 
-def ending(stream: int, request_id: str) -> bytes:
+def answer_ending(stream: int, request_id: str) -> bytes:
     """Return the frame that follows the message of an answer."""
     fields = _SUCCEEDED + _named(request_id)
     return frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, stream, fields)
@@ -57,7 +57,7 @@ def refusal(stream: int, request_id: str, refused: RequestRefusedError) -> bytes
     """Return the frame that is all of a refused call's answer."""
     sentence = quote(str(refused)[:_LONGEST_SENTENCE], safe=_LEGIBLE).encode()
     status = str(grpc_status(refused)).encode()
-    fields = written([(b"grpc-status", status), (b"grpc-message", sentence)])
+    fields = untraced_block([(b"grpc-status", status), (b"grpc-message", sentence)])
     return frames.frame(
         frames.HEADERS,
         frames.END_HEADERS | frames.END_STREAM,
@@ -72,4 +72,4 @@ def no_grpc(stream: int) -> bytes:
 
 
 def _named(request_id: str) -> bytes:
-    return written([(b"x-request-id", request_id.encode())])
+    return untraced_block([(b"x-request-id", request_id.encode())])

@@ -4,7 +4,7 @@ import asyncio
 
 from serving.grpc import frames
 from serving.grpc.call import Call, Headers
-from serving.grpc.message import Incoming
+from serving.grpc.message import IncomingMessage
 from serving.observing.logs import request_id
 
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -29,7 +29,9 @@ class Stream:
         "window",
     )
 
-    def __init__(self, number: int, call: Call, headers: Headers, incoming: Incoming) -> None:
+    def __init__(
+        self, number: int, call: Call, headers: Headers, incoming: IncomingMessage
+    ) -> None:
         """Begin with nothing received and nothing to send."""
         self.number = number
         self.call = call

@@ -10,10 +10,10 @@ import logging
 from typing import Protocol
 
 from serving.grpc import frames
-from serving.grpc.call import Headers, Sent
+from serving.grpc.call import Headers, ReceivedMessage
 from serving.grpc.frames import ConnectionFault
-from serving.grpc.message import Incoming
-from serving.grpc.shared import Shared, beginning, ending, no_grpc, refusal
+from serving.grpc.message import IncomingMessage
+from serving.grpc.shared import SharedParts, answer_beginning, answer_ending, no_grpc, refusal
 from serving.grpc.stream import Stream, seconds_in
 from serving.observing.logs import request_id
 from serving.refusals import RequestRefusedError
@@ -28,7 +28,7 @@ MOST_STREAMS = 256
 log = logging.getLogger("serving.grpc")
 
 
-class Link(Protocol):
+class StreamConnection(Protocol):
     """The connection, as the streams on it use it."""
 
     @property
@@ -54,7 +54,7 @@ class Link(Protocol):
 class Streams:
     """The calls on one connection."""
 
-    def __init__(self, shared: Shared, link: Link) -> None:
+    def __init__(self, shared: SharedParts, link: StreamConnection) -> None:
         """Begin with none."""
         self._shared = shared
         self._link = link
@@ -85,7 +85,7 @@ class Streams:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a stream of a caller has an even number")
         if self.is_leaving or len(self._open) >= MOST_STREAMS:
             self._link.bear(size)
-            self._link.write(frames.reset(number, frames.REFUSED_STREAM))
+            self._link.write(frames.reset_frame(number, frames.REFUSED_STREAM))
             return
         self.last = number
         self._find(number, fields, is_ended=is_ended, size=size)
@@ -103,7 +103,7 @@ class Streams:
             return
         stream.allowed -= size
         if stream.allowed < 0:
-            self._link.write(frames.reset(number, frames.FLOW_CONTROL_ERROR))
+            self._link.write(frames.reset_frame(number, frames.FLOW_CONTROL_ERROR))
             self._close(stream)
             return
         try:
@@ -173,7 +173,7 @@ class Streams:
                 late_message = RequestRefusedError(408, "the message did not come in time")
                 self._refuse_unread(stream, late_message)
             else:
-                self._link.write(frames.reset(stream.number, frames.CANCEL))
+                self._link.write(frames.reset_frame(stream.number, frames.CANCEL))
                 self._close(stream)
 
     def _find(self, number: int, fields: Headers, *, is_ended: bool, size: int) -> None:
@@ -190,7 +190,7 @@ class Streams:
             self._link.write(answer + _hush(number, is_ended=is_ended))
             return
         stream = Stream(
-            number, call, fields, Incoming(call.most_bytes, Reservation(self._shared.memory))
+            number, call, fields, IncomingMessage(call.most_bytes, Reservation(self._shared.memory))
         )
         stream.since = self._loop.time()
         stream.window = self._first_window
@@ -243,11 +243,11 @@ class Streams:
         else:
             self._send(stream, answer)
 
-    async def _sent(self, stream: Stream) -> Sent:
+    async def _sent(self, stream: Stream) -> ReceivedMessage:
         incoming, headers = stream.incoming, stream.headers
         encoding = dict(headers).get(b"grpc-encoding", b"identity") if incoming.is_packed else b""
         message = await incoming.unpacked(encoding)
-        return Sent(message, headers, stream.request_id, incoming.reservation)
+        return ReceivedMessage(message, headers, stream.request_id, incoming.reservation)
 
     def _send(self, stream: Stream, answer: bytes) -> None:
         if stream.number not in self._open:
@@ -258,13 +258,13 @@ class Streams:
         if size <= min(stream.window, self._window, frames.MOST_FRAME_BYTES):
             self._window -= size
             self._link.write(
-                beginning(stream.number)
+                answer_beginning(stream.number)
                 + frames.frame(frames.DATA, 0, stream.number, message)
-                + ending(stream.number, stream.request_id)
+                + answer_ending(stream.number, stream.request_id)
             )
             self._close(stream)
             return
-        self._link.write(beginning(stream.number))
+        self._link.write(answer_beginning(stream.number))
         stream.pending = memoryview(message)
         self._push(stream)
 
@@ -279,7 +279,7 @@ class Streams:
             self._link.write(frames.frame(frames.DATA, 0, stream.number, piece))
             stream.pending = stream.pending[size:] if size < len(stream.pending) else None
             if stream.pending is None:
-                self._link.write(ending(stream.number, stream.request_id))
+                self._link.write(answer_ending(stream.number, stream.request_id))
                 self._close(stream)
 
     def _refuse_unread(self, stream: Stream, refused: RequestRefusedError) -> None:
@@ -308,7 +308,7 @@ class Streams:
 
 def _hush(number: int, *, is_ended: bool) -> bytes:
     """Return what keeps a caller from sending the rest of a message that was answered."""
-    return b"" if is_ended else frames.reset(number, frames.NO_ERROR)
+    return b"" if is_ended else frames.reset_frame(number, frames.NO_ERROR)
 
 
 def _widened(window: int, size: int) -> int:

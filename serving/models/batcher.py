@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.models.scoring import UnscorableError, score
 from serving.refusals import RequestRefusedError
 
@@ -87,11 +87,11 @@ class _Lane:
         return self.running == 0 or len(self.waiting[0].matrix) > _ALONE_ROWS
 
 
-Told = Callable[[Held, int, int], None]
+Told = Callable[[LoadedVersion, int, int], None]
 """Called with each batch's version, requests and rows."""
 
 
-def _tell_nobody(_held: Held, _requests: int, _rows: int) -> None:
+def _tell_nobody(_held: LoadedVersion, _requests: int, _rows: int) -> None:
     pass
 
 
@@ -103,7 +103,7 @@ class Batcher:
         self._limits = limits or BatchLimits()
         self._told = tell
         # A version that nobody holds any more takes its lane with it.
-        self._lanes: WeakKeyDictionary[Held, _Lane] = WeakKeyDictionary()
+        self._lanes: WeakKeyDictionary[LoadedVersion, _Lane] = WeakKeyDictionary()
         self._waiting = 0
         self._due: deque[tuple[float, asyncio.Future[Probabilities]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -114,7 +114,7 @@ class Batcher:
         """The number of requests that wait now."""
         return self._waiting
 
-    async def predict(self, held: Held, matrix: Matrix) -> Probabilities:
+    async def predict(self, held: LoadedVersion, matrix: Matrix) -> Probabilities:
         """Return the probability of the positive label, shape (n,), of a matrix (n, features).
 
         Raises RequestRefusedError: 400 when the model cannot score these rows (it scored its own
@@ -144,7 +144,9 @@ class Batcher:
         """Wait for the running batches and end the threads."""
         self._threads.shutdown()
 
-    def _queued(self, held: Held, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> _Lane:
+    def _queued(
+        self, held: LoadedVersion, waiting: _Waiting, loop: asyncio.AbstractEventLoop
+    ) -> _Lane:
         lane = self._lanes.get(held)
         if lane is None:
             lane = self._lanes[held] = _Lane()
@@ -160,7 +162,7 @@ class Batcher:
         waiting.queued = False
         self._waiting -= 1
 
-    def _look(self, held: Held, lane: _Lane) -> None:
+    def _look(self, held: LoadedVersion, lane: _Lane) -> None:
         """Score waiting requests, batch after batch."""
         lane.called = False
         size = self._limits.batch_size(held.name)
@@ -195,7 +197,9 @@ class Batcher:
                 break
         return batch
 
-    def _hand_over(self, held: Held, lane: _Lane, batch: list[_Waiting], rows: int) -> None:
+    def _hand_over(
+        self, held: LoadedVersion, lane: _Lane, batch: list[_Waiting], rows: int
+    ) -> None:
         lane.running += 1
 
         def timed() -> tuple[list[Probabilities | Exception], float]:
@@ -234,7 +238,7 @@ class Batcher:
         self._timer = None if due is None else loop.call_at(due, self._expire, loop)
 
 
-def _scored(held: Held, batch: list[_Waiting]) -> list[Probabilities | Exception]:
+def _scored(held: LoadedVersion, batch: list[_Waiting]) -> list[Probabilities | Exception]:
     """Return the scores or the error of each request; if scoring together fails, score each."""
     try:
         if len(batch) == 1:

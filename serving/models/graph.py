@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBClassifier
 
-from serving.models.native import Score, after, vote
+from serving.models.native import Score, score_after, vote
 from serving.models.native_steps import Numbers, transform_of
 
 _LARGEST_BYTES = 64 * 2**20
@@ -86,12 +86,12 @@ def _of_pipeline(pipeline: Pipeline, width: int, graphs: Graphs) -> Score | None
     for first in range(len(steps) - 1):
         score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1], graphs)
         if score is not None:
-            return after([transform_of(step) for step in steps[:first]], score)
+            return score_after([transform_of(step) for step in steps[:first]], score)
         probe = steps[first].transform(probe)
         if not isinstance(probe, np.ndarray):
             return None  # sparse rows, which no graph takes
     last = graph_score(steps[-1], probe.shape[1], graphs)
-    return last and after([transform_of(step) for step in steps[:-1]], last)
+    return last and score_after([transform_of(step) for step in steps[:-1]], last)
 
 
 def _in_one_graph(model: Any, width: int, graphs: Graphs) -> Score | None:

@@ -1,8 +1,8 @@
 """Holds the loaded model versions, by model name and role.
 
-The versions of a name are one frozen `LineUp`, and a change is one assignment: a request sees the
-old line-up or the new one, never a mixture. It takes one `Held` and uses it to the end, even when
-that version is dropped meanwhile.
+The versions of a name are one frozen `LoadedVersions`, and a change is one assignment: a request
+sees the old line-up or the new one, never a mixture. It takes one `LoadedVersion` and uses it to
+the end, even when that version is dropped meanwhile.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class LoadedVersion:
     """A loaded model version that has answered its example rows; compared by identity."""
 
     name: str
@@ -46,27 +46,27 @@ class Held:
 
 
 @dataclass(frozen=True)
-class LineUp:
+class LoadedVersions:
     """The loaded versions of one name; the same version may have several roles."""
 
-    champion: Held | None = None
-    challenger: Held | None = None
-    canary: Held | None = None
-    shadow: Held | None = None
+    champion: LoadedVersion | None = None
+    challenger: LoadedVersion | None = None
+    canary: LoadedVersion | None = None
+    shadow: LoadedVersion | None = None
     since: Mapping[Role, datetime] = field(default_factory=dict)
     """The time (UTC) at which each role was given to its present version."""
 
-    def under(self, role: Role) -> Held | None:
+    def under(self, role: Role) -> LoadedVersion | None:
         """Return the version with a role; None without one."""
-        held: Held | None = getattr(self, role.value)
+        held: LoadedVersion | None = getattr(self, role.value)
         return held
 
-    def roles(self) -> dict[Role, Held]:
+    def roles(self) -> dict[Role, LoadedVersion]:
         """Return the version of each role that has one."""
         every = ((role, self.under(role)) for role in Role)
         return {role: held for role, held in every if held is not None}
 
-    def versions(self) -> dict[str, Held]:
+    def versions(self) -> dict[str, LoadedVersion]:
         """Return the loaded versions by number.
 
         Of two versions with the same number, the one that is not champion is returned: it is the
@@ -74,14 +74,14 @@ class LineUp:
         """
         return {held.version: held for held in self.roles().values()}
 
-    def with_role(self, role: Role, held: Held | None) -> "LineUp":
+    def with_role(self, role: Role, held: LoadedVersion | None) -> "LoadedVersions":
         """Return a line-up in which `held` has the role, or no version has it when it is None."""
         before, since = self.under(role), dict(self.since)
         if held is None:
             since.pop(role, None)
         elif before is not held:
             since[role] = _now()
-        fields: dict[str, Held | None] = {role.value: held}
+        fields: dict[str, LoadedVersion | None] = {role.value: held}
         return replace(self, since=since, **fields)
 
 
@@ -95,13 +95,13 @@ class Refusal:
     """The kind, for a metric's label: "registry", "bundle", "model" or "other"."""
 
 
-_NOBODY = LineUp()
+_NOBODY = LoadedVersions()
 
 
 class Observer(Protocol):
     """An object that is told of every change of the held versions."""
 
-    def given(self, held: Held, role: Role) -> None:
+    def given(self, held: LoadedVersion, role: Role) -> None:
         """Handle that a version has got a role."""
 
     def refused(self, name: str, refusal: Refusal) -> None:
@@ -117,7 +117,7 @@ class Holder:
 
     registry_problem: str | None = "the registry has not been asked yet"
     """Why the registry cannot be read now; None while it can."""
-    _lineups: dict[str, LineUp] = field(default_factory=dict)
+    _lineups: dict[str, LoadedVersions] = field(default_factory=dict)
     _refusals: dict[tuple[str, Role], Refusal] = field(default_factory=dict)
     _champions: Mapping[str, str | None] = field(default_factory=dict)
     _withdrawn: set[str] = field(default_factory=set)
@@ -132,16 +132,16 @@ class Holder:
         """Return every name that the registry or the local copies know, sorted."""
         return sorted(self._champions.keys() | self._lineups.keys() | self._withdrawn)
 
-    def loaded(self) -> list[Held]:
+    def loaded(self) -> list[LoadedVersion]:
         """Return the champions, sorted by name."""
         champions = (self._lineups[name].champion for name in sorted(self._lineups))
         return [held for held in champions if held is not None]
 
-    def lineup(self, name: str) -> LineUp:
+    def lineup(self, name: str) -> LoadedVersions:
         """Return the present line-up of a name; an empty one for an unknown name."""
         return self._lineups.get(name, _NOBODY)
 
-    def find(self, name: str) -> Held | None:
+    def find(self, name: str) -> LoadedVersion | None:
         """Return the loaded champion of a name; None without one."""
         return self.lineup(name).champion
 
@@ -158,7 +158,7 @@ class Holder:
         every = ((role, self.refusal(name, role)) for role in Role)
         return {role: refusal for role, refusal in every if refusal is not None}
 
-    def take(self, name: str, version: str | None = None) -> Held:
+    def take(self, name: str, version: str | None = None) -> LoadedVersion:
         """Return the champion of a name, or the requested version, whatever its role.
 
         Raises RequestRefusedError: 404 for a name or version that is not loaded, 503 while the name
@@ -183,7 +183,7 @@ class Holder:
         """Set the names in the registry and their champions; loaded versions are not changed."""
         self._champions = dict(champions)
 
-    def hold(self, held: Held, role: Role = Role.CHAMPION) -> None:
+    def hold(self, held: LoadedVersion, role: Role = Role.CHAMPION) -> None:
         """Give a version a role, from the next request on.
 
         Does nothing for a name that was taken out of service meanwhile.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from serving.bundle import Bundle, BundleRefusedError, encode, load, single_thread, stand_in
-from serving.models.quick import QuickBundle, quickened
+from serving.models.quick import QuickBundle, with_quickest_ways
 from serving.models.scoring import score
 
 _APART = 1e-6
@@ -25,7 +25,7 @@ def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
         )
     single_thread(bundle.model)
     _warm(bundle)
-    return quickened(bundle, folder)
+    return with_quickest_ways(bundle, folder)
 
 
 def _listed(numbers: Iterable[float]) -> str:

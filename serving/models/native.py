@@ -46,7 +46,7 @@ def score_of(model: Any) -> Score:
 
 @score_of.register
 def _(model: Pipeline) -> Score:
-    return after(
+    return score_after(
         [transform_of(step) for _, step in model.steps[:-1] if step != "passthrough"],
         score_of(model.steps[-1][1]),
     )
@@ -104,7 +104,7 @@ def vote(scores: Sequence[Score], model: VotingClassifier) -> Score:
     return mean
 
 
-def after(transforms: Sequence[Transform], score: Score) -> Score:
+def score_after(transforms: Sequence[Transform], score: Score) -> Score:
     """Return a score that applies transforms to the rows first."""
     if not transforms:
         return score

@@ -40,7 +40,7 @@ Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Way:
+class ScoringWay:
     """A way to score rows, and the number of rows up to which it is the fastest."""
 
     name: str
@@ -52,7 +52,7 @@ class Way:
 class QuickBundle(Bundle):
     """A bundle that scores rows in the fastest way for their number."""
 
-    ways: tuple[Way, ...] = ()
+    ways: tuple[ScoringWay, ...] = ()
     """Ways in the order of their numbers of rows; the last one takes any number."""
     failures: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     """Kinds of errors that a faster way has raised, each of which was logged once."""
@@ -81,7 +81,7 @@ class QuickBundle(Bundle):
         return probability
 
 
-def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
+def with_quickest_ways(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
     """Return the bundle with the fastest of its ways for each number of rows.
 
     Converted graphs are kept in `folder`, to be used when the bundle is opened again.
@@ -90,15 +90,15 @@ def quickened(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
     return QuickBundle(**parts, ways=tuple(_ways(bundle, Graphs(folder))))
 
 
-def _ways(bundle: Bundle, graphs: Graphs) -> list[Way]:
+def _ways(bundle: Bundle, graphs: Graphs) -> list[ScoringWay]:
     layout, examples = bundle.manifest.layout, bundle.manifest.example
     rows = golden_rows(layout, examples)
     # Not by one look: the machine may have been busy with something else.
     if min(_seconds(bundle.probability, rows[:_FEW]) for _ in range(2)) > _PATIENCE_SECONDS:
-        return [Way(_ITSELF, len(rows), bundle.probability)]
+        return [ScoringWay(_ITSELF, len(rows), bundle.probability)]
     expected = _answers(bundle.probability, rows)
     if expected is None:
-        return [Way(_ITSELF, len(rows), bundle.probability)]
+        return [ScoringWay(_ITSELF, len(rows), bundle.probability)]
     same: dict[str, Score] = {_ITSELF: bundle.probability}
     edge = _Edge(bundle)
     for name, score in _others(bundle, rows.shape[1], graphs).items():
@@ -209,14 +209,14 @@ def _is_same(
     )
 
 
-def _quickest(scores: dict[str, Score], rows: Matrix) -> list[Way]:
-    ways: list[Way] = []
+def _quickest(scores: dict[str, Score], rows: Matrix) -> list[ScoringWay]:
+    ways: list[ScoringWay] = []
     for size in _SIZES:
         timed = {name: _seconds(score, rows[:size]) for name, score in scores.items()}
         best = min(timed, key=timed.__getitem__)
         if ways and ways[-1].name == best:
             ways.pop()
-        ways.append(Way(best, size, scores[best]))
+        ways.append(ScoringWay(best, size, scores[best]))
     return ways
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle import Bundle, bounded
+from serving.bundle import Bundle, bounded_probability
 from serving.models.quick import QuickBundle
 
 
@@ -23,11 +23,11 @@ def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     # As one comparison of both ends; a NaN fails it too.
     if probability.min() >= 0 and probability.max() <= 1:
         return probability
-    between = bounded(probability)
+    between = bounded_probability(probability)
     if isinstance(bundle, QuickBundle) and np.isnan(between).any():
         problem = ArithmeticError("it found no probability")
         probability = _asked(partial(bundle.slowly, problem=problem), matrix)
-        between = bounded(probability)
+        between = bounded_probability(probability)
     if np.isnan(between).any():
         row = int(np.argmax(np.isnan(between)))
         raise UnscorableError(

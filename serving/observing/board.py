@@ -18,7 +18,7 @@ PUBLISH_SECONDS = 1.0
 STALE_SECONDS = 10.0
 
 
-class Board:
+class WorkerFigures:
     """The shared folder, as one worker uses it."""
 
     def __init__(

@@ -26,8 +26,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from serving.models.holder import Held
-from serving.observing.board import Board
+from serving.models.holder import LoadedVersion
+from serving.observing.board import WorkerFigures
 
 _MODEL = ("model", "version")
 _COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -80,7 +80,7 @@ class _Tally:
 class Metrics:
     """The metrics of one server process. Every method may be called from any thread."""
 
-    def __init__(self, board: Board | None = None) -> None:
+    def __init__(self, board: WorkerFigures | None = None) -> None:
         """Start at zero; `board` has the numbers of the other workers, None without any."""
         self._board = board
         self._lock = threading.Lock()
@@ -91,7 +91,9 @@ class Metrics:
         self._answers = self._counters["ratchet_answers"]
         self._names: frozenset[str] = frozenset()
 
-    def answered(self, held: Held, seconds: float, rows: int, role: str = "champion") -> None:
+    def answered(
+        self, held: LoadedVersion, seconds: float, rows: int, role: str = "champion"
+    ) -> None:
         """Count a request that was answered with predictions after `seconds`."""
         name = held.name
         with self._lock:
@@ -113,7 +115,7 @@ class Metrics:
         known = name if name in self._names else ""
         self._add("ratchet_requests", (known, f"{status // 100}xx"))
 
-    def batch(self, held: Held, requests: int, rows: int) -> None:
+    def batch(self, held: LoadedVersion, requests: int, rows: int) -> None:
         """Count one call of a model with the rows of one or more requests."""
         with self._lock:
             tally = self._tally(held.name, held.version)
@@ -151,7 +153,7 @@ class Metrics:
                     del numbers[labels]
 
     def shadow_compared(
-        self, held: Held, rows: int, disagreements: int, total: float, largest: float
+        self, held: LoadedVersion, rows: int, disagreements: int, total: float, largest: float
     ) -> None:
         """Count rows that a shadow predicted.
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Layout
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +26,11 @@ COLUMNS = ("time", "request_id", "row", "model", "version", "role", "probability
 _PART = 500
 
 
-class Noted(Protocol):
+class AnsweredRequest(Protocol):
     """What a row is made from; see `Note`."""
 
     @property
-    def held(self) -> Held:
+    def held(self) -> LoadedVersion:
         """What answered."""
 
     @property
@@ -54,7 +54,7 @@ class Noted(Protocol):
         """Shape (rows,)."""
 
 
-def table(notes: Sequence[Noted]) -> "pa.Table":
+def table(notes: Sequence[AnsweredRequest]) -> "pa.Table":
     """Return notes of one opened model as a table, a row a row.
 
     Made in parts, because one call for all would keep the interpreter from those who answer.
@@ -65,7 +65,7 @@ def table(notes: Sequence[Noted]) -> "pa.Table":
     return pa.concat_tables([_part(notes[start : start + _PART]) for start in starts])
 
 
-def file_name(notes: Sequence[Noted]) -> str:
+def file_name(notes: Sequence[AnsweredRequest]) -> str:
     """Return a name that no other file of this or another server has."""
     first = datetime.fromtimestamp(notes[0].time, UTC)
     held = notes[0].held
@@ -73,7 +73,7 @@ def file_name(notes: Sequence[Noted]) -> str:
     return f"{_safe(held.name)}/date={first:%Y-%m-%d}/{_safe(held.version)}-{mark}.parquet"
 
 
-class Place:
+class LogPlace:
     """A folder, or `s3://BUCKET/PREFIX` with endpoint and credentials from AWS_*."""
 
     def __init__(self, url: str) -> None:
@@ -140,7 +140,7 @@ def _folder_system() -> Any:
     return fs.LocalFileSystem()
 
 
-def _part(notes: Sequence[Noted]) -> "pa.Table":
+def _part(notes: Sequence[AnsweredRequest]) -> "pa.Table":
     import pyarrow as pa
 
     held = notes[0].held

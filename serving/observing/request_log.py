@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.configuration.settings import RequestLogSettings
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
-from serving.observing.request_files import Place, file_name, table
+from serving.observing.request_files import LogPlace, file_name, table
 
 LOG = logging.getLogger("serving.request_log")
 FILE_ROWS = 100_000
@@ -30,10 +30,10 @@ STOP_SECONDS = 2.5
 _NOTE_BYTES = 500
 
 
-class Note(NamedTuple):
+class RequestNote(NamedTuple):
     """One answered request."""
 
-    held: Held
+    held: LoadedVersion
     request_id: str
     role: str
     """The role of the version that answered: champion, canary or challenger."""
@@ -68,8 +68,8 @@ class RequestLog:
         self._metrics = metrics
         self._clock = clock
         self._chance = chance
-        self._place = Place(settings.place)
-        self._queue: SimpleQueue[Note | None] = SimpleQueue()
+        self._place = LogPlace(settings.place)
+        self._queue: SimpleQueue[RequestNote | None] = SimpleQueue()
         # Two counters with one writer each need no lock; their difference is what is in memory.
         self._taken = 0
         self._released = 0
@@ -79,7 +79,7 @@ class RequestLog:
 
     def note(
         self,
-        held: Held,
+        held: LoadedVersion,
         request_id: str,
         matrix: NDArray[np.float32],
         probability: NDArray[np.float64],
@@ -88,7 +88,7 @@ class RequestLog:
         """Queue an answer, or drop and count it; never waits. Arrays must not change later."""
         if self._chance() >= self._settings.sample:
             return
-        note = Note(held, request_id, role, self._clock(), matrix, probability)
+        note = RequestNote(held, request_id, role, self._clock(), matrix, probability)
         size = note.size
         if self._taken - self._released + size > self._settings.limit_bytes:
             self._metrics.log_dropped(len(probability))
@@ -104,7 +104,7 @@ class RequestLog:
             LOG.warning("%s did not take the last rows in time; they are lost", self._place)
 
     def _run(self) -> None:
-        waiting: list[Note] = []
+        waiting: list[RequestNote] = []
         is_open = True
         due = time.monotonic() + self._settings.seconds
         while is_open:
@@ -113,7 +113,7 @@ class RequestLog:
             due = time.monotonic() + self._settings.seconds
         self._lose(waiting)
 
-    def _gather(self, waiting: list[Note], due: float) -> bool:
+    def _gather(self, waiting: list[RequestNote], due: float) -> bool:
         """Collect notes until a file is due; False when the log is being closed."""
         rows = sum(len(note.probability) for note in waiting)
         size = sum(note.size for note in waiting)
@@ -131,7 +131,7 @@ class RequestLog:
             if is_enough and not self._is_failing:
                 return True
 
-    def _write(self, waiting: list[Note]) -> list[Note]:
+    def _write(self, waiting: list[RequestNote]) -> list[RequestNote]:
         """Write a file for each version and day; return the notes that could not be written."""
         groups = groupby(sorted(waiting, key=_file), key=_file)
         files = [list(group) for _, group in groups]
@@ -149,7 +149,7 @@ class RequestLog:
                 self._succeed(notes)
         return []
 
-    def _succeed(self, notes: list[Note]) -> None:
+    def _succeed(self, notes: list[RequestNote]) -> None:
         if self._is_failing:
             LOG.info("%s takes the request log again", self._place)
         self._is_failing = False
@@ -164,14 +164,14 @@ class RequestLog:
             )
         self._is_failing = True
 
-    def _lose(self, notes: list[Note]) -> None:
+    def _lose(self, notes: list[RequestNote]) -> None:
         self._release(notes)
         self._metrics.log_dropped(sum(len(note.probability) for note in notes))
 
-    def _release(self, notes: list[Note]) -> None:
+    def _release(self, notes: list[RequestNote]) -> None:
         self._released += sum(note.size for note in notes)
 
 
-def _file(note: Note) -> tuple[str, str, int, int]:
+def _file(note: RequestNote) -> tuple[str, str, int, int]:
     """Return the key of a note's file: the opened model version, and the day."""
     return note.held.name, note.held.version, id(note.held), int(note.time // 86_400)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, Self
 
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 
 _SERVER_ERROR = 500
 _EXPORT_SECONDS = 2.0
@@ -18,7 +18,7 @@ _EXPORT_SECONDS = 2.0
 class Span(Protocol):
     """One inference as it is told to a tracing system."""
 
-    def answered(self, held: Held, rows: int) -> None:
+    def answered(self, held: LoadedVersion, rows: int) -> None:
         """Note what answered, with status 200."""
 
     def refused(self, name: str, status: int, sentence: str) -> None:
@@ -76,7 +76,7 @@ class Tracing:
 class _Silent:
     """The span while tracing is off."""
 
-    def answered(self, held: Held, rows: int) -> None:
+    def answered(self, held: LoadedVersion, rows: int) -> None:
         """Do nothing."""
 
     def refused(self, name: str, status: int, sentence: str) -> None:
@@ -103,7 +103,7 @@ class _Recording:
     def __exit__(self, *what: object) -> None:
         self._opened.__exit__(*what)
 
-    def answered(self, held: Held, rows: int) -> None:
+    def answered(self, held: LoadedVersion, rows: int) -> None:
         fields = {"model": held.name, "version": held.version, "rows": rows, "status": 200}
         self._span.set_attributes(fields)
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from serving.bundle import Manifest
 from serving.protocol.in_binary import pack
-from serving.protocol.prepared import Prepared
+from serving.protocol.prepared import PreparedByManifest
 from serving.protocol.sentences import TEXT
 
 OUTPUTS = ("probability", "label")
 Label = int | str
 
 
-class Request(msgspec.Struct, frozen=True):
+class DecodedRequest(msgspec.Struct, frozen=True):
     """A decoded request."""
 
     matrix: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Request(msgspec.Struct, frozen=True):
     """The outputs to send as packed binary data."""
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class EncodedAnswer(msgspec.Struct, frozen=True):
     """The body of an answer."""
 
     body: bytes
@@ -84,7 +84,7 @@ class AnswerForm:
         self._datatypes = {"probability": "FP64", "label": label_type}
 
     def outputs(
-        self, request: Request, probability: NDArray[np.float64], label: NDArray[np.int64]
+        self, request: DecodedRequest, probability: NDArray[np.float64], label: NDArray[np.int64]
     ) -> list[tuple[str, str, list[Any]]]:
         """Return name, datatype and values of each requested output.
 
@@ -99,10 +99,10 @@ class AnswerForm:
     def tensors(
         self,
         version: str,
-        request: Request,
+        request: DecodedRequest,
         probability: NDArray[np.float64],
         label: NDArray[np.int64],
-    ) -> Encoded:
+    ) -> EncodedAnswer:
         """Return the answer as V2 tensors, some of them packed behind the JSON."""
         shape, tail = [len(probability)], list[bytes]()
         outputs = []
@@ -122,15 +122,15 @@ class AnswerForm:
                 parameters=self._parameters,
             )
         )
-        return Encoded(b"".join((head, *tail)), len(head)) if tail else Encoded(head)
+        return EncodedAnswer(b"".join((head, *tail)), len(head)) if tail else EncodedAnswer(head)
 
     def rows(
         self,
         version: str,
-        request: Request,
+        request: DecodedRequest,
         probability: NDArray[np.float64],
         label: NDArray[np.int64],
-    ) -> Encoded:
+    ) -> EncodedAnswer:
         """Return the answer as plain rows."""
         nothing: list[Any] = [msgspec.UNSET] * len(probability)
         asked = {name: values for name, _, values in self.outputs(request, probability, label)}
@@ -142,10 +142,10 @@ class AnswerForm:
             threshold=self._threshold,
             rows=[_Row(*row) for row in zip(*columns, strict=True)],
         )
-        return Encoded(msgspec.json.encode(answer))
+        return EncodedAnswer(msgspec.json.encode(answer))
 
 
-_FORMS = Prepared(AnswerForm)
+_FORMS = PreparedByManifest(AnswerForm)
 
 
 def answer_form(manifest: Manifest) -> AnswerForm:

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.protocol.answers import OUTPUTS, Encoded, Request, answer_form
+from serving.protocol.answers import OUTPUTS, DecodedRequest, EncodedAnswer, answer_form
 from serving.protocol.envelope import Envelope, read_envelope
 from serving.protocol.in_binary import BinaryTensor
 from serving.protocol.in_json import JsonTensor
 from serving.protocol.parameters import CONTENT_TYPES, read_as
-from serving.protocol.prepared import Prepared
+from serving.protocol.prepared import PreparedByManifest
 from serving.protocol.rows import RowReader
 from serving.protocol.sentences import clip, listed, reason, refusal
 from serving.protocol.tensors import Tensor, matrix
@@ -28,7 +28,7 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 _LONGEST_NUMBER = 12
 
 
-_ROW_READERS = Prepared(lambda manifest: RowReader(manifest.layout))
+_ROW_READERS = PreparedByManifest(lambda manifest: RowReader(manifest.layout))
 
 
 def header_length(text: str | None) -> int | None:
@@ -52,7 +52,7 @@ def decode(
     *,
     header_length: int | None = None,
     max_rows: int = MAX_ROWS,
-) -> Request:
+) -> DecodedRequest:
     """Decode the body of an infer request for a model with this manifest.
 
     Takes either `rows`, objects by feature name or lists in feature order; or `inputs`: one tensor
@@ -71,14 +71,14 @@ def decode(
     else:
         _require_nothing_left(tail, layout)
         rows = _ROW_READERS.of(manifest).matrix(bytes(envelope.rows), max_rows)
-    outputs = chosen([output.name for output in envelope.outputs or ()])
+    outputs = chosen_outputs([output.name for output in envelope.outputs or ()])
     is_rows = isinstance(envelope.rows, msgspec.Raw)
-    return Request(rows, outputs, envelope.id, is_rows, _as_binary(envelope, outputs))
+    return DecodedRequest(rows, outputs, envelope.id, is_rows, _as_binary(envelope, outputs))
 
 
 def encode(
-    bundle: Bundle, version: str, request: Request, probability: NDArray[np.float64]
-) -> Encoded:
+    bundle: Bundle, version: str, request: DecodedRequest, probability: NDArray[np.float64]
+) -> EncodedAnswer:
     """Encode the answer to a request; `probability` has shape (n,), of the positive label."""
     form = answer_form(bundle.manifest)
     label = bundle.label(probability)
@@ -87,7 +87,7 @@ def encode(
     return form.tensors(version, request, probability, label)
 
 
-def chosen(names: Sequence[str]) -> tuple[str, ...]:
+def chosen_outputs(names: Sequence[str]) -> tuple[str, ...]:
     """Return the outputs that a request asks for, all of them when it names none.
 
     Raises RequestRefusedError with status 400 for a name that is no output.

@@ -35,7 +35,7 @@ def encoding(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return codings[0]
 
 
-def expanded(body: bytes, coding: str, limit_bytes: int) -> bytes:
+def expand_body(body: bytes, coding: str, limit_bytes: int) -> bytes:
     """Return what a compressed body holds; `coding` is one of ENCODINGS.
 
     Raises RequestRefusedError: 413 as soon as it is over the limit, 400 when it is broken.

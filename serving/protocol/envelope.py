@@ -12,7 +12,7 @@ import msgspec
 from serving.protocol.in_json import NESTED_START, JsonTensor, Shape
 from serving.protocol.parameters import OutputParameters, RequestParameters
 from serving.protocol.single_keys import require_single
-from serving.protocol.slices import SLICE_BYTES, few
+from serving.protocol.slices import SLICE_BYTES, at_most
 
 # Below this, cutting costs as much as it saves.
 _WORTH_CUTTING_BYTES = 2**14
@@ -99,10 +99,10 @@ def _decoded(body: bytes, most_inputs: int) -> Envelope:
     fields = msgspec.structs.asdict(_LARGE.decode(body))
     lists = {name: fields.pop(name) for name in ("inputs", "outputs")}
     if lists["inputs"] is not msgspec.UNSET:
-        tensors = few(bytes(lists["inputs"]), _LARGE_TENSORS, most_inputs)
+        tensors = at_most(bytes(lists["inputs"]), _LARGE_TENSORS, most_inputs)
         fields["inputs"] = [_tensor(one) for one in tensors]
     if lists["outputs"] is not msgspec.UNSET and bytes(lists["outputs"]) != b"null":
-        fields["outputs"] = few(bytes(lists["outputs"]), _OUTPUTS, _MOST_OUTPUTS)
+        fields["outputs"] = at_most(bytes(lists["outputs"]), _OUTPUTS, _MOST_OUTPUTS)
     return Envelope(**fields)
 
 

@@ -69,10 +69,10 @@ class BinaryTensor:
         (length,) = _LENGTH.unpack_from(self.packed, start)
         if begin + length > len(self.packed):
             raise ValueError(f"text {place} says it has {length} bytes, which are not there")
-        return decoded(self.packed[begin : begin + length], place), begin + length
+        return decode_text(self.packed[begin : begin + length], place), begin + length
 
 
-def decoded(packed: bytes | memoryview, place: int) -> str:
+def decode_text(packed: bytes | memoryview, place: int) -> str:
     """Return the text at this place of a tensor; raises ValueError when it is not UTF-8."""
     try:
         return str(packed, "utf-8")

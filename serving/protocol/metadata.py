@@ -5,7 +5,7 @@ from typing import Any
 
 from serving import VERSION
 from serving.bundle import Layout
-from serving.models.holder import Held, Holder, Role
+from serving.models.holder import Holder, LoadedVersion, Role
 from serving.protocol.answers import label_values
 from serving.protocol.sentences import TEXT
 
@@ -17,7 +17,7 @@ def server() -> dict[str, Any]:
     return {"name": "ratchet", "version": VERSION, "extensions": ["binary_tensor_data"]}
 
 
-def model(held: Held, holder: Holder) -> dict[str, Any]:
+def model(held: LoadedVersion, holder: Holder) -> dict[str, Any]:
     """Return a model's metadata: the protocol's fields, and under `parameters` what people ask."""
     manifest = held.bundle.manifest
     return {
@@ -69,7 +69,7 @@ Models = Mapping[str, Mapping[str, Any]]
 """What one process says of its models: the part `models` of its readiness."""
 
 
-def model_ready(held: Held, holder: Holder) -> dict[str, Any]:
+def model_ready(held: LoadedVersion, holder: Holder) -> dict[str, Any]:
     """Return which version of a model answers, and why a newer one was refused."""
     state = _state(held.name, holder) | {"version": held.version, "ready": True}
     state.pop("reason", None)  # of the champion, which is not the one that was asked about

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from serving import VERSION
 from serving.bundle import Layout, Value, stand_in
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.protocol import schemas
 from serving.protocol.codecs import HEADER_LENGTH
 from serving.protocol.metadata import INPUT
@@ -45,7 +45,7 @@ _KEYS = {
 }
 
 
-def document(loaded: list[Held], *, needs_key: bool = False) -> dict[str, Any]:
+def document(loaded: list[LoadedVersion], *, needs_key: bool = False) -> dict[str, Any]:
     """Return the document for these models, as JSON-able values."""
     components: dict[str, Any] = {
         "Error": {
@@ -78,7 +78,7 @@ def document(loaded: list[Held], *, needs_key: bool = False) -> dict[str, Any]:
     }
 
 
-def _model_paths(root: str, held: Held, place: int) -> dict[str, Any]:
+def _model_paths(root: str, held: LoadedVersion, place: int) -> dict[str, Any]:
     tag = held.name
     return {
         root: _get(tag, f"Metadata of {held.name}", 401, 404, 503),
@@ -87,7 +87,7 @@ def _model_paths(root: str, held: Held, place: int) -> dict[str, Any]:
     }
 
 
-def _infer(held: Held, place: int) -> dict[str, Any]:
+def _infer(held: LoadedVersion, place: int) -> dict[str, Any]:
     asked = {"$ref": f"#/components/schemas/Question{place}"}
     answered = {"$ref": f"#/components/schemas/Answer{place}"}
     summary = "Probabilities of the positive label, and labels"
@@ -142,7 +142,7 @@ def _names(features: tuple[str, ...]) -> str:
     return shown + more
 
 
-def _examples(held: Held) -> dict[str, Any]:
+def _examples(held: LoadedVersion) -> dict[str, Any]:
     manifest = held.bundle.manifest
     layout = manifest.layout
     row = list(manifest.example[0] if manifest.example else stand_in(layout))

@@ -43,9 +43,9 @@ class _Read(msgspec.Struct):
     shared_memory_region: msgspec.Raw = msgspec.Raw()
 
     def unheeded(self, content_types: Sequence[str] = PLAIN_CONTENT_TYPES) -> str | None:
-        """Return why these cannot be honoured, None when they can; see `unheeded`."""
+        """Return why these cannot be honoured, None when they can; see `why_unheeded`."""
         refused = (name for name in REFUSED if bytes(getattr(self, name, b"")) not in _ABSENT)
-        return unheeded(refused, self.content_type, content_types)
+        return why_unheeded(refused, self.content_type, content_types)
 
 
 class InputParameters(_Read):
@@ -69,7 +69,7 @@ class RequestParameters(_Read):
     sequence_id: msgspec.Raw = msgspec.Raw()
 
 
-def unheeded(
+def why_unheeded(
     refused: Iterable[str], content_type: str | None, content_types: Sequence[str]
 ) -> str | None:
     """Return why parameters cannot be honoured, None when they can; it follows whose they are.

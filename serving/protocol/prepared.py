@@ -9,7 +9,7 @@ from serving.bundle import Manifest
 _T = TypeVar("_T")
 
 
-class Prepared(Generic[_T]):
+class PreparedByManifest(Generic[_T]):
     """One object for each manifest, computed at first use and dropped with the manifest.
 
     Manifests are compared by identity, because they hold dictionaries and have no hash.

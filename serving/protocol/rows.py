@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from serving.bundle import Layout, encode_column
 from serving.protocol import single_keys
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
-from serving.protocol.sentences import clip, listed, meant, reason, too_many
+from serving.protocol.sentences import clip, listed, nearest_feature, reason, too_many
 from serving.protocol.slices import shifted, slices
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
@@ -79,7 +79,9 @@ class RowReader:
     def _require_single_keys(self, piece: bytes, rows: int, first: int) -> None:
         """Refuse rows in which a feature stands twice; `first` is the number of the first row."""
         # Each row has every feature; one more colon is that of a text, or of a key again.
-        if piece.count(b":") != rows * self._colons and (again := single_keys.repeated(piece)):
+        if piece.count(b":") != rows * self._colons and (
+            again := single_keys.first_repeated_key(piece)
+        ):
             feature, row = again
             raise self._refusal(f"row {first + row}: feature {clip(feature)} stands twice")
 
@@ -135,7 +137,7 @@ def _located(problem: str, layout: Layout) -> str:
     what, row, name, place = found.groups()
     unknown = _UNKNOWN.fullmatch(what)
     if unknown:
-        what = f"there is no feature `{clip(unknown[1])}`{meant(unknown[1], layout)}"
+        what = f"there is no feature `{clip(unknown[1])}`{nearest_feature(unknown[1], layout)}"
     feature = name if place is None else layout.features[int(place)]
     where = f"row {row}" if feature is None else f"row {row}, feature {clip(feature)}"
     return f"{where}: {what[:200]}"

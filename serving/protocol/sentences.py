@@ -39,7 +39,7 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names)} in all)"
 
 
-def meant(name: str, layout: Layout) -> str:
+def nearest_feature(name: str, layout: Layout) -> str:
     """Return, in brackets, the feature that a mistyped name is nearest to, if any."""
     by_letters = {known.casefold(): known for known in layout.features[:_COMPARED]}
     close = get_close_matches(name[:_CLIP].casefold(), by_letters, n=1)

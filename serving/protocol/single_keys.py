@@ -13,7 +13,7 @@ _TOKEN = re.compile(rb'("(?:[^"\\]++|\\.)*+")(\s*+:)?|[{}]', re.DOTALL)
 _COLON = b":"
 
 
-def repeated(raw: bytes) -> tuple[str, int] | None:
+def first_repeated_key(raw: bytes) -> tuple[str, int] | None:
     """Return the first key that stands twice in one object, and in which; None without any.
 
     The objects are counted from 0, those inside of others not. `raw` is JSON that was decoded.
@@ -43,7 +43,7 @@ def require_single(body: bytes, data: Sequence[bytes], fields: int) -> None:
     colons = body.count(_COLON)
     if colons == fields or colons - sum(piece.count(_COLON) for piece in data) == fields:
         return
-    again = repeated(b"[]".join(_around(body, data)))
+    again = first_repeated_key(b"[]".join(_around(body, data)))
     if again is not None:
         raise ValueError(f"the key {again[0][:60]} stands twice in one object")
 

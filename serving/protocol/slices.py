@@ -46,7 +46,7 @@ def shifted(problem: str, first: int) -> str:
     return _INDEX.sub(lambda match: f"$[{int(match[1]) + first}]", problem, count=1)
 
 
-def few(raw: bytes, decoder: msgspec.json.Decoder[list[_Item]], most: int) -> list[_Item]:
+def at_most(raw: bytes, decoder: msgspec.json.Decoder[list[_Item]], most: int) -> list[_Item]:
     """Return the items of a list; ValueError as soon as there are more than so many."""
     items = list[_Item]()
     for piece in slices(raw):

@@ -21,7 +21,7 @@ from serving.protocol.sentences import (
     TRUTH,
     clip,
     listed,
-    meant,
+    nearest_feature,
     reason,
     refusal,
     too_many,
@@ -93,7 +93,7 @@ def _require_features(names: list[str], layout: Layout) -> None:
     unknown = [name for name in seen if name not in known]
     if unknown:
         said = f"{len(unknown)} unknown feature names: {listed(unknown)}"
-        raise refusal(said + meant(unknown[0], layout), layout)
+        raise refusal(said + nearest_feature(unknown[0], layout), layout)
     problems = {
         "missing features": [name for name in layout.features if name not in seen],
         "features sent twice": [name for name, times in seen.items() if times > 1],

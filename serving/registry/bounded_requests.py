@@ -59,7 +59,7 @@ class OutOfBoundsError(Exception):
 TROUBLE = (httpx.HTTPError, httpx.InvalidURL, OutOfBoundsError, OSError)
 
 
-class Asking:
+class BoundedClient:
     """A client of one HTTP server."""
 
     def __init__(self, url: str, headers: dict[str, str], bounds: Bounds) -> None:

@@ -58,7 +58,7 @@ class _Record:
     source: str = ""
 
 
-class Shelf:
+class LocalCopies:
     """Folders below one home, shared by the workers of one server."""
 
     def __init__(self, home: Path) -> None:

@@ -8,7 +8,7 @@ import asyncio
 
 from serving.bundle import Bundle
 from serving.models.loading import load_and_warm
-from serving.registry.local_copies import LocalCopy, Shelf
+from serving.registry.local_copies import LocalCopies, LocalCopy
 from serving.registry.registry import Registry, RegistryError
 
 DOWNLOADS_AT_ONCE = 32
@@ -23,7 +23,7 @@ _DOWNLOAD_OF_ANOTHER_SECONDS = 3600.0
 class Opener:
     """Opens versions of a registry through their local copies."""
 
-    def __init__(self, registry: Registry, shelf: Shelf) -> None:
+    def __init__(self, registry: Registry, shelf: LocalCopies) -> None:
         """Versions are downloaded from `registry`, and their copies are kept in `shelf`."""
         self._registry = registry
         self._shelf = shelf

@@ -21,7 +21,7 @@ import msgspec
 
 from serving.bundle.files import MANIFEST_FILE, MODEL_FILE
 from serving.models.holder import Role
-from serving.registry.bounded_requests import TROUBLE, Asking, Bounds, StatusError, reason
+from serving.registry.bounded_requests import TROUBLE, BoundedClient, Bounds, StatusError, reason
 
 SPEC_TAG = "ratchet.spec"
 DIGEST_TAG = "ratchet.digest"
@@ -39,7 +39,7 @@ _ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRA
 
 
 @dataclass(frozen=True)
-class Named:
+class AliasedVersions:
     """The versions that the aliases of a model name."""
 
     versions: Mapping[Role, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Identity:
+class VersionIdentity:
     """What identifies a version beside its number."""
 
     digest: str
@@ -72,13 +72,13 @@ class VersionGoneError(RegistryError):
 class Registry(Protocol):
     """The requests that are needed to follow models; each may raise RegistryError."""
 
-    async def named(self) -> dict[str, Named | RegistryError]:
+    async def named(self) -> dict[str, AliasedVersions | RegistryError]:
         """Return the versions that the aliases of every followed model name, by model name.
 
         For a model that is described in an unusable form, the value is an error.
         """
 
-    async def identity(self, name: str, version: str) -> Identity:
+    async def identity(self, name: str, version: str) -> VersionIdentity:
         """Return what identifies a version.
 
         Raises VersionGoneError and UnprovenError, too.
@@ -143,9 +143,9 @@ class MlflowRegistry:
         self._has_account = authorization is not None
         self._bounds = bounds or Bounds()
         headers = {} if authorization is None else {"Authorization": authorization}
-        self._asking = Asking(url, headers, self._bounds)
+        self._asking = BoundedClient(url, headers, self._bounds)
 
-    async def named(self) -> dict[str, Named | RegistryError]:
+    async def named(self) -> dict[str, AliasedVersions | RegistryError]:
         """Return the named versions of every followed name; one request per 200 models."""
         try:
             async with asyncio.timeout(self._bounds.seconds):
@@ -154,7 +154,7 @@ class MlflowRegistry:
             why = f"no whole list of models came within {self._bounds.seconds:g} s"
             raise RegistryError(self._problem(_SEARCH, why)) from error
 
-    async def identity(self, name: str, version: str) -> Identity:
+    async def identity(self, name: str, version: str) -> VersionIdentity:
         """Return the digest that the registration recorded on a version, and its source."""
         if not _VERSION.fullmatch(version):
             raise UnprovenError(f"an alias of {name} names version {version}, which is no number")
@@ -170,7 +170,9 @@ class MlflowRegistry:
                 f"the tag {DIGEST_TAG} of version {version} of {name} is no SHA-256 digest, so "
                 "nothing proves which files it is made of"
             )
-        return Identity(tags[DIGEST_TAG], f"{found.source or ''} of run {found.run_id or ''}")
+        return VersionIdentity(
+            tags[DIGEST_TAG], f"{found.source or ''} of run {found.run_id or ''}"
+        )
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Download the two bundle files of a version."""
@@ -205,8 +207,8 @@ class MlflowRegistry:
         except ValueError as error:
             raise self._no_form(path, error) from error
 
-    async def _pages(self) -> dict[str, Named | RegistryError]:
-        found: dict[str, Named | RegistryError] = {}
+    async def _pages(self) -> dict[str, AliasedVersions | RegistryError]:
+        found: dict[str, AliasedVersions | RegistryError] = {}
         query = {"filter": f"tags.`{SPEC_TAG}` LIKE '%'", "max_results": str(_PAGE)}
         tokens = set[str]()
         for _ in range(self._bounds.most_pages):
@@ -222,7 +224,7 @@ class MlflowRegistry:
         why = f"its list of models has over {self._bounds.most_pages} pages of {_PAGE}"
         raise RegistryError(self._problem(_SEARCH, why))
 
-    def _described(self, model: bytes) -> tuple[str, Named | RegistryError]:
+    def _described(self, model: bytes) -> tuple[str, AliasedVersions | RegistryError]:
         """Return the name of a listed model, and its aliases' versions or what is wrong with it."""
         try:
             name = _formed(model, _Model).name
@@ -242,7 +244,7 @@ class MlflowRegistry:
         versions = {one.alias: one.version for one in aliases if isinstance(one.alias, str)}
         stamp = f"{_shown(described.creation_timestamp)} {_shown(described.last_updated_timestamp)}"
         named = {role: _shown(versions[role]) for role in Role if role in versions}
-        return name, Named(named, stamp)
+        return name, AliasedVersions(named, stamp)
 
     async def _asked(self, path: str, query: dict[str, str], form: type[_Form]) -> _Form:
         try:

@@ -25,7 +25,7 @@ class Troubles:
             LOG.info("%s: this is over: %s", about, sentence)
 
 
-def told(error: BaseException) -> str:
+def as_one_line(error: BaseException) -> str:
     """Return an error as one line of bounded length, the same each time that it recurs."""
     if isinstance(error, OSError) and error.strerror:
         # Its text would name a temporary folder.

@@ -21,18 +21,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from serving.bundle import Bundle, BundleRefusedError
-from serving.models.holder import Held, Holder, Refusal, Role
+from serving.models.holder import Holder, LoadedVersion, Refusal, Role
 from serving.models.scoring import UnscorableError
-from serving.registry.local_copies import LocalCopy, Shelf
+from serving.registry.local_copies import LocalCopies, LocalCopy
 from serving.registry.opener import Opener
 from serving.registry.registry import (
-    Named,
+    AliasedVersions,
     Registry,
     RegistryError,
     UnprovenError,
     VersionGoneError,
 )
-from serving.registry.trouble_log import Troubles, told
+from serving.registry.trouble_log import Troubles, as_one_line
 
 LOG = logging.getLogger("serving")
 FIRST_PAUSE_SECONDS = 2.0
@@ -59,7 +59,7 @@ class _Retry:
 class _Proof:
     """Proof that a loaded version is what the registry means by its number, for a model stamp."""
 
-    held: Held
+    held: LoadedVersion
     stamp: str
     asked: float
 
@@ -71,7 +71,7 @@ class Watch:
         self,
         registry: Registry,
         holder: Holder,
-        shelf: Shelf,
+        shelf: LocalCopies,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`clock` returns seconds and never goes back."""
@@ -81,10 +81,10 @@ class Watch:
         self._opener = Opener(registry, shelf)
         self._clock = clock
         self._troubles = Troubles()
-        self._named: dict[str, Named] = {}
+        self._named: dict[str, AliasedVersions] = {}
         self._retries: dict[tuple[str, str], _Retry] = {}
         self._proofs: dict[tuple[str, str], _Proof] = {}
-        self._recorded: dict[str, Held] = {}
+        self._recorded: dict[str, LoadedVersion] = {}
         self._restored: set[str] = set()
         # What is under way: by name and version what is opened, by name and "" what else there is.
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -141,12 +141,12 @@ class Watch:
                 self._registry_away(str(error))
             except Exception as error:  # noqa: BLE001 - let out, it would end the following for good
                 self._troubles.met(_REGISTRY, "it could not be asked", error)
-                self._registry_away(f"asking the registry failed: {told(error)}")
+                self._registry_away(f"asking the registry failed: {as_one_line(error)}")
             else:
                 self._registry_back(named)
                 self._follow_all(named)
 
-    async def _asked(self) -> Mapping[str, Named | RegistryError]:
+    async def _asked(self) -> Mapping[str, AliasedVersions | RegistryError]:
         """Request the aliases; before the first response, local copies are served meanwhile."""
         asking = asyncio.ensure_future(self._registry.named())
         try:
@@ -174,7 +174,7 @@ class Watch:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - it must not be lost, nor be met by others
-                self._troubles.met(key[0], told(error), error)
+                self._troubles.met(key[0], as_one_line(error), error)
 
         task = asyncio.ensure_future(watched())
         self._tasks[key] = task
@@ -194,7 +194,7 @@ class Watch:
         kept = ", ".join(f"{held.name} {held.version}" for held in self._holder.loaded())
         LOG.warning("%s; still serving: %s", problem, kept or "nothing")
 
-    def _registry_back(self, named: Mapping[str, Named | RegistryError]) -> None:
+    def _registry_back(self, named: Mapping[str, AliasedVersions | RegistryError]) -> None:
         if not self._follows:
             LOG.info("the registry answers; it has %d models to follow", len(named))
         self._troubles.over(_REGISTRY)
@@ -206,12 +206,14 @@ class Watch:
         }
         self._holder.follow(champions)
 
-    def _follow_all(self, named: Mapping[str, Named | RegistryError]) -> None:
-        gone: dict[str, Named] = {name: Named() for name in self._holder.names()}
+    def _follow_all(self, named: Mapping[str, AliasedVersions | RegistryError]) -> None:
+        gone: dict[str, AliasedVersions] = {
+            name: AliasedVersions() for name in self._holder.names()
+        }
         for name, one in {**gone, **named}.items():
             if isinstance(one, RegistryError):
-                self._troubles.met(name, told(one))
-                self._holder.refuse(name, Refusal("?", told(one), _kind(one)))
+                self._troubles.met(name, as_one_line(one))
+                self._holder.refuse(name, Refusal("?", as_one_line(one), _kind(one)))
                 continue
             try:
                 self._follow(name, one)
@@ -220,13 +222,13 @@ class Watch:
                 self._keep_house(name)
             except Exception as error:  # noqa: BLE001 - one model's trouble is not another's
                 expected = isinstance(error, OSError | ValueError)
-                self._troubles.met(name, told(error), None if expected else error)
+                self._troubles.met(name, as_one_line(error), None if expected else error)
             else:
                 self._troubles.over(name)
 
-    def _follow(self, name: str, named: Named) -> None:
+    def _follow(self, name: str, named: AliasedVersions) -> None:
         is_withdrawn = self._holder.is_withdrawn(name)
-        self._named[name] = Named() if is_withdrawn else named
+        self._named[name] = AliasedVersions() if is_withdrawn else named
         wanted = {"", _DELETED, *self._named[name].versions.values()}
         for key, task in self._tasks.items():
             if key[0] == name and key[1] not in wanted:
@@ -244,7 +246,7 @@ class Watch:
             else:
                 self._release(name, role)
 
-    def _fill(self, name: str, role: Role, version: str, held: Collection[Held]) -> None:
+    def _fill(self, name: str, role: Role, version: str, held: Collection[LoadedVersion]) -> None:
         key, stamp = (name, version), self._named[name].stamp
         proof = self._proofs.get(key)
         if proof is not None and proof.stamp == stamp and proof.held in held:
@@ -293,7 +295,7 @@ class Watch:
         if held is not None and self._holder.refusal(name) is None and key not in self._tasks:
             self._begin(key, partial(self._tell_no_champion, held))
 
-    async def _tell_no_champion(self, held: Held) -> None:
+    async def _tell_no_champion(self, held: LoadedVersion) -> None:
         """Log once why the registry names no champion, and count it as a refusal."""
         reason = "the registry names no champion any more; the last one keeps answering"
         try:
@@ -342,16 +344,16 @@ class Watch:
 
     def _roles(self, name: str, version: str) -> list[Role]:
         """Return the roles that the aliases gave a version at the last poll."""
-        named = self._named.get(name, Named()).versions
+        named = self._named.get(name, AliasedVersions()).versions
         return [role for role in Role if named.get(role) == version]
 
-    def _known(self, copy: LocalCopy) -> Held | None:
+    def _known(self, copy: LocalCopy) -> LoadedVersion | None:
         """Return the loaded version of a number if it is the same version, else None."""
         held = self._holder.lineup(copy.name).roles().values()
         same = (one for one in held if not copy.is_other_than(_copy_of(one)))
         return next(same, None)
 
-    def _serve(self, held: Held, roles: list[Role]) -> None:
+    def _serve(self, held: LoadedVersion, roles: list[Role]) -> None:
         if self._holder.is_withdrawn(held.name):
             return
         for role in roles:
@@ -361,7 +363,7 @@ class Watch:
                 LOG.info("%s: version %s is %s now", held.name, held.version, role)
 
     def _refuse(self, name: str, version: str, stamp: str, error: Exception) -> None:
-        reason = told(error)
+        reason = as_one_line(error)
         before = self._retries.get((name, version))
         failures = before.failures + 1 if before else 1
         pause = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
@@ -383,16 +385,16 @@ class Watch:
         try:
             is_in_order = self._to_record(name) is None and self._shelf.is_tidy(name, wanted)
         except OSError as error:
-            self._troubles.met(f"{_COPIES} of {name}", told(error))
+            self._troubles.met(f"{_COPIES} of {name}", as_one_line(error))
             return
         if not is_in_order and (name, "") not in self._tasks:
             self._begin((name, ""), partial(self._put_in_order, name))
 
     def _wanted(self, name: str) -> set[str]:
-        named = self._named.get(name, Named()).versions
+        named = self._named.get(name, AliasedVersions()).versions
         return set(named.values()) | set(self._holder.lineup(name).versions())
 
-    def _to_record(self, name: str) -> Held | None:
+    def _to_record(self, name: str) -> LoadedVersion | None:
         """Return the champion to record for a restart; None when it is recorded already."""
         held = self._holder.find(name)
         is_noted = held is None or self._recorded.get(name) is held or not held.digest
@@ -409,7 +411,7 @@ class Watch:
                     self._recorded[name] = champion
                 self._shelf.tidy(name, self._wanted(name))
         except OSError as error:
-            self._troubles.met(about, told(error))
+            self._troubles.met(about, as_one_line(error))
         else:
             self._troubles.over(about)
 
@@ -418,7 +420,7 @@ class Watch:
         try:
             names = self._shelf.names()
         except OSError as error:
-            self._troubles.met(_COPIES, told(error))
+            self._troubles.met(_COPIES, as_one_line(error))
             return set()
         self._troubles.over(_COPIES)
         for name in names:
@@ -445,7 +447,7 @@ class Watch:
             raise
         except Exception as error:  # noqa: BLE001 - opening a model can raise anything, see loading
             LOG.warning(
-                "%s: the copy of version %s is no help: %s", name, copy.version, told(error)
+                "%s: the copy of version %s is no help: %s", name, copy.version, as_one_line(error)
             )
             return
         if self._holder.find(name) is None:
@@ -456,15 +458,15 @@ class Watch:
                 self._holder.refuse(name, refusal)
 
 
-def _held(copy: LocalCopy, bundle: Bundle) -> Held:
-    return Held(copy.name, copy.version, bundle, digest=copy.digest, source=copy.source)
+def _held(copy: LocalCopy, bundle: Bundle) -> LoadedVersion:
+    return LoadedVersion(copy.name, copy.version, bundle, digest=copy.digest, source=copy.source)
 
 
-def _copy_of(held: Held) -> LocalCopy:
+def _copy_of(held: LoadedVersion) -> LocalCopy:
     return LocalCopy(held.name, held.version, held.digest, held.source)
 
 
-def _was_deleted(held: Held) -> str:
+def _was_deleted(held: LoadedVersion) -> str:
     return (
         f"version {held.version}, which answers, was deleted in the registry, and no champion is "
         "named; the server's own copy keeps answering"

@@ -16,7 +16,7 @@ from serving.observing.logs import REQUEST_ID_HEADER, request_id
 from serving.protocol import codecs, compression
 from serving.refusals import RequestRefusedError
 from serving.rest.body import Bodies, ClientGoneError, Receive
-from serving.service import Answer, Asked, Decode, Headers, Service
+from serving.service import Answer, Decode, Headers, RequestHead, Service
 from serving.traffic.keys import Keys
 from serving.traffic.memory_budget import Reservation
 
@@ -39,7 +39,7 @@ _BESIDE = {
 }
 
 
-class Front:
+class FrontApplication:
     """An ASGI application: inferences here, everything else in `rest`."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Front:
         """Return the answer to an inference; None when another route has answered already."""
         target = _target(scope)
         if target is not None:
-            asked = Asked(*target, scope["headers"], named)
+            asked = RequestHead(*target, scope["headers"], named)
             body = self._bodies.reservation()
             try:
                 read = partial(self._read, scope, receive, body)
@@ -118,7 +118,7 @@ async def plain_body(
     if coding is None:
         return body
     # Off the event loop, for little that came may be much to expand.
-    plain = await asyncio.to_thread(compression.expanded, body, coding, bodies.limit)
+    plain = await asyncio.to_thread(compression.expand_body, body, coding, bodies.limit)
     reservation.grow(len(plain))
     return plain
 

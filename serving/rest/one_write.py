@@ -16,7 +16,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection."""
-        self.gathering = Gathering(transport, self)
+        self.gathering = GatheringTransport(transport, self)
         super().connection_made(self.gathering)
 
     @property
@@ -25,7 +25,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         return True
 
 
-class Gathering(asyncio.Transport):
+class GatheringTransport(asyncio.Transport):
     """A transport that writes at the end of the event loop's turn, and else forwards all calls."""
 
     def __init__(self, transport: asyncio.Transport, protocol: OneWriteProtocol) -> None:

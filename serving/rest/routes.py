@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from serving.configuration.settings import Settings
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol import absent, metadata, openapi
 from serving.protocol.parameters import require_known
 from serving.protocol.sentences import reason
@@ -177,7 +177,7 @@ class Routes:
             ) from error
         return call
 
-    def _held(self, request: Request) -> Held:
+    def _held(self, request: Request) -> LoadedVersion:
         return self._holder.take(request.path_params["name"], request.path_params.get("version"))
 
 

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from serving.configuration.settings import Settings
-from serving.models.holder import Held, Refusal, Role
-from serving.observing.board import PUBLISH_SECONDS, Board
+from serving.models.holder import LoadedVersion, Refusal, Role
+from serving.observing.board import PUBLISH_SECONDS, WorkerFigures
 from serving.observing.metrics import Metrics
 from serving.observing.request_log import RequestLog
 from serving.observing.tracing import Tracing
@@ -27,10 +27,10 @@ class Guard:
     shadow: Shadow
     request_log: RequestLog | None
     """None when requests are not logged."""
-    board: Board | None
+    board: WorkerFigures | None
     """The readiness of the other workers; None when there are none."""
 
-    def given(self, held: Held, role: Role) -> None:
+    def given(self, held: LoadedVersion, role: Role) -> None:
         """Count a version that took a role."""
         self.metrics.swapped(held.name, role.value)
 
@@ -82,8 +82,8 @@ def make_guard(settings: Settings, predict: Predict) -> Guard:
     )
 
 
-def _board(settings: Settings, what: str) -> Board | None:
+def _board(settings: Settings, what: str) -> WorkerFigures | None:
     if settings.worker is None:
         return None
     # No model's folder: a name's dots are written otherwise on the shelf.
-    return Board(settings.home / ".workers" / what, settings.worker)
+    return WorkerFigures(settings.home / ".workers" / what, settings.worker)

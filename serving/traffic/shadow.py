@@ -14,7 +14,7 @@ from queue import Full, Queue
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
 
 LOG = logging.getLogger("serving.shadow")
@@ -23,7 +23,7 @@ QUEUE_BYTES = 64 * 2**20
 LOG_SECONDS = 60.0
 STOP_SECONDS = 2.0
 
-Predict = Callable[[Held, NDArray[np.float32]], NDArray[np.float64]]
+Predict = Callable[[LoadedVersion, NDArray[np.float32]], NDArray[np.float64]]
 """Scores a matrix (n, features) with a version, off the event loop: probabilities (n,)."""
 
 
@@ -58,8 +58,8 @@ NOTHING_COMPARED = Comparison(0, 0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class _Copy:
-    shadow: Held
-    answering: Held
+    shadow: LoadedVersion
+    answering: LoadedVersion
     matrix: NDArray[np.float32]
     probability: NDArray[np.float64]
 
@@ -88,8 +88,8 @@ class Shadow:
 
     def copy(
         self,
-        shadow: Held,
-        answering: Held,
+        shadow: LoadedVersion,
+        answering: LoadedVersion,
         matrix: NDArray[np.float32],
         probability: NDArray[np.float64],
     ) -> None:
@@ -142,7 +142,7 @@ class Shadow:
             copy.shadow, found.rows, found.disagreements, found.total, found.largest
         )
 
-    def _fail(self, shadow: Held, error: Exception) -> None:
+    def _fail(self, shadow: LoadedVersion, error: Exception) -> None:
         self._metrics.shadow_dropped(shadow.name)
         if not self._is_failing:
             LOG.warning("the shadow %s %s cannot predict: %s", shadow.name, shadow.version, error)
@@ -165,8 +165,8 @@ class Shadow:
 
 
 def compare(
-    shadow: Held,
-    answering: Held,
+    shadow: LoadedVersion,
+    answering: LoadedVersion,
     given: NDArray[np.float64],
     answers: NDArray[np.float64],
 ) -> Comparison:

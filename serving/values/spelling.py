@@ -22,7 +22,7 @@ _WORDS = frozenset({"true", "false"})
 _PAIRS = (("false", "true"), ("no", "yes"), ("0", "1"))
 
 
-def spelled(value: str | float, spelling: int = SPELLING) -> str:
+def category_form(value: str | float, spelling: int = SPELLING) -> str:
     """Return a category's one form, for the spelling that a contract or a bundle names.
 
     A truth is `true` or `false`; a whole number has no fraction: 1, 1.0 and "1.0" are "1".

@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.serving_process import KEY, free_ports, wait_until_ready
-from serving.bundle import Layout, Manifest, answered, encode, libraries, save
+from serving.bundle import Layout, Manifest, encode, libraries, save, with_own_answers
 from tests.serving.processes import Server, stock
 
 BOXES = Layout(("height", "width", "depth"))
@@ -91,4 +91,4 @@ def _saved(folder: Path, name: str, layout: Layout, model: Any) -> str:
     manifest = Manifest(
         name, "tried", layout, 0.5, ("0", "1"), 1, example=(example,), libraries=libraries()
     )
-    return save(folder, model, answered(manifest, model))
+    return save(folder, model, with_own_answers(manifest, model))

@@ -12,7 +12,7 @@ from include.context.step_context import StepContext
 from include.records.data import Batch, Intake
 from include.records.judging import Decision, Scores
 from include.records.models import ModelVersion
-from include.records.training import Elimination, Form, Heat, Plan, Trial
+from include.records.training import Elimination, FitJob, Form, Plan, Trial
 from tests import steps
 
 DAG_RUNS = (f"manual__{number}" for number in count())
@@ -35,7 +35,7 @@ class Run:
     intake: Intake
     plan: Plan
     race: Raced
-    heats: list[Heat]
+    fit_jobs: list[FitJob]
     challenger: ModelVersion
     scores: Scores
     decision: Decision
@@ -61,15 +61,15 @@ def run(context: StepContext, form: Form | None = None) -> Run:
     plan = steps.plan(context, intake, form, next(DAG_RUNS))
     screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
     shortlisted = steps.shortlist(context, plan, screened)
-    for heat in shortlisted.heats:
-        steps.heat(context, plan, heat)
+    for fit_job in shortlisted.fit_jobs:
+        steps.run_job(context, plan, fit_job)
     finalists = steps.finalists(context, plan, shortlisted.trials)
-    heats = [steps.heat(context, plan, heat) for heat in finalists.heats]
+    fit_jobs = [steps.run_job(context, plan, fit_job) for fit_job in finalists.fit_jobs]
     challenger = steps.fit(context, plan, finalists.trials)
     scores = steps.score(context, plan, challenger)
     decision = steps.promote(context, plan, challenger, scores, form)
     raced = Raced(screened, shortlisted, finalists)
-    return Run(batches, intake, plan, raced, heats, challenger, scores, decision)
+    return Run(batches, intake, plan, raced, fit_jobs, challenger, scores, decision)
 
 
 def leaderboard(done: Run) -> list[dict[str, Any]]:

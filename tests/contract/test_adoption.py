@@ -69,9 +69,9 @@ def written(folder: Path, model: Any) -> Path:
     return path
 
 
-def offer(model: Path, fitted_on: Path | None = None) -> adopt_step.Offer:
+def offer(model: Path, fitted_on: Path | None = None) -> adopt_step.AdoptionRequest:
     """Return what an operator asks for."""
-    return adopt_step.Offer(model, "Ada", "it ran last year", 0.3, fitted_on)
+    return adopt_step.AdoptionRequest(model, "Ada", "it ran last year", 0.3, fitted_on)
 
 
 def test_it_is_a_version_like_any_other_with_its_papers(
@@ -154,7 +154,7 @@ def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
     take_in(context)
     ten = named(tmp_path, train_rows(context)[:10])
     champion = adopt_step.adopt(context, offer(written(tmp_path, memorised(ROWS)), ten))
-    adopt_step.crown(context, champion, "Ada", "it is perfect")
+    adopt_step.make_first_champion(context, champion, "Ada", "it is perfect")
     drop(context, pulsar_rows(60, seed=8), "few.csv")
     held = run(context).decision
     assert held.verdict is Verdict.HOLD

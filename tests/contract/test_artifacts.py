@@ -15,7 +15,7 @@ from include.adapters.registry import Artifacts
 from include.context.step_context import StepContext
 from include.monitoring.exporter import ARTIFACTS_SECONDS, ArtifactWatch
 from include.records.ledger_state import Artifact, ArtifactsReading
-from stack.artifacts import altered
+from stack.artifacts import altered_artifacts
 from tests.contract.pipeline import drop, run
 from tests.contract.test_exporter import Clock, Source
 from tests.logs import messages_of
@@ -97,18 +97,20 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
     digest = mlflow.MlflowClient().get_model_version(context.spec.model, "1").tags["ratchet.digest"]
     kept = {one: one.read_bytes() for one in folder.iterdir() if one.is_file()}
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
-    assert not any(context.spec.model in line for line in altered(settings))
+    assert not any(context.spec.model in line for line in altered_artifacts(settings))
     does(context, folder)
     (found,) = watching.check().artifacts
     assert sentence in found.problem
-    assert any(f"{context.spec.model} version 1 in MLflow" in line for line in altered(settings))
+    assert any(
+        f"{context.spec.model} version 1 in MLflow" in line for line in altered_artifacts(settings)
+    )
     for file, content in kept.items():
         if file.is_dir():
             shutil.rmtree(file)
         file.write_bytes(content)
     restored(context, digest)
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
-    assert not any(context.spec.model in line for line in altered(settings))
+    assert not any(context.spec.model in line for line in altered_artifacts(settings))
 
 
 def test_a_model_that_is_not_there_yet_has_no_files(new_context: Callable[[], StepContext]) -> None:

@@ -128,7 +128,7 @@ def test_a_rolled_back_model_is_barred_until_a_row_is_new(context: StepContext) 
     _, second = promoted(context, 2)
     assert second.scores.barred == ""
     steps.roll_back(context, back("run 1"))
-    barred = leak_proof_step.barred(context, second.plan)
+    barred = leak_proof_step.why_barred(context, second.plan)
     assert f"version {second.challenger.version} was rolled back on 20" in barred
     assert "(it calls everything positive), and no row is new since data version 1" in barred
     again = run(context, Form(no_new_data="retrain"))
@@ -185,7 +185,9 @@ def test_without_a_proof_the_scores_say_why(context: StepContext, case: str) -> 
         spoil(context)
     manifest = context.registry.bundle(done.challenger).manifest
     version = replace(done.challenger, **changes)
-    proof = leak_proof_step.proof(context, done.plan, version, manifest, leak_proof_step.Ground())
+    proof = leak_proof_step.proof(
+        context, done.plan, version, manifest, leak_proof_step.HoldoutRows()
+    )
     assert proof.holds == (not sentence)
     assert re.search(sentence, proof.problem)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.cli import main as command
-from include.cli.command_line import EXAMPLES, commands_of, parsed
+from include.cli.command_line import EXAMPLES, commands_of, parse_arguments
 from include.settings import PROJECT
 from tests.contract.bank import SPEC, bank_at, deliver, ratchet
 
@@ -31,7 +31,7 @@ def test_each_command_has_examples_that_can_be_parsed(
     for line in EXAMPLES[name]:
         assert f"  ./ratchet {name} {line}\n" in shown
         words = shlex.split(line.partition(" <")[0].partition(" >")[0])
-        assert parsed(parser, [name, *words])
+        assert parse_arguments(parser, [name, *words])
 
 
 def refused(home: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:

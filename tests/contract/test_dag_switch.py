@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from include.adapters.dag_switch import DagSwitch
-from include.monitoring.prometheus_page import State, page
+from include.monitoring.prometheus_page import SpecState, page
 
 DAGS = {"off": {"is_paused": True}, "on": {"is_paused": False}, "odd": ["nothing"]}
 
@@ -56,6 +56,6 @@ def test_an_airflow_that_is_away_says_nothing() -> None:
 def test_the_page_has_a_sample_where_it_is_known() -> None:
     """1 for a paused Dag, 0 for another."""
     told = {"a": True, "b": None, "c": False}
-    states = [State(name, "m", (), is_paused=paused) for name, paused in told.items()]
+    states = [SpecState(name, "m", (), is_paused=paused) for name, paused in told.items()]
     (family,) = (one for one in page(states) if one.name == "ratchet_dag_paused")
     assert {one.labels["spec"]: one.value for one in family.samples} == {"a": 1, "c": 0}

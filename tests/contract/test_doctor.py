@@ -18,7 +18,7 @@ from include.errors import UnhealthyError
 from serving.app import make_app, make_server
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.registry.local_copies import Shelf
+from serving.registry.local_copies import LocalCopies
 from serving.registry.registry import MlflowRegistry
 from serving.registry.watch import Watch
 from serving.traffic.drain import Drain
@@ -59,7 +59,7 @@ def promoted(
     context = new_context()
     drop(context, pulsar_rows(600, seed=9))
     run(context)
-    holder, shelf = Holder(), Shelf(tmp_path_factory.mktemp("serving"))
+    holder, shelf = Holder(), LocalCopies(tmp_path_factory.mktemp("serving"))
     watch = Watch(MlflowRegistry(mlflow_url), holder, shelf)
     settings = read_settings({"SERVING_GRPC_PORT": "0", "SERVING_POLL_SECONDS": "0.1"})
     with on_a_port(make_app(make_server(settings, holder, watch, Drain(0.0)))) as url:

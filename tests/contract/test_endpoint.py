@@ -23,7 +23,7 @@ from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
 from serving.bundle import Bundle, Layout, Manifest, Value, encode, load, save
-from serving.models.holder import Held, Holder, Refusal, Role
+from serving.models.holder import Holder, LoadedVersion, Refusal, Role
 from tests.serving import misbehaving as bad
 from tests.serving.parts import app_around, on_a_port
 
@@ -76,7 +76,7 @@ def only(url: str, model: str) -> Replica:
 def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bundle) -> None:
     """Not before it is there, and no longer than it takes."""
     endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
-    later = threading.Timer(0.3, lambda: holder.hold(Held("boxes", "4", bundle)))
+    later = threading.Timer(0.3, lambda: holder.hold(LoadedVersion("boxes", "4", bundle)))
     later.start()
     assert 0.2 < endpoint.wait_for("4", patience_seconds=10) < 5
     later.join()
@@ -84,7 +84,7 @@ def test_it_waits_until_the_version_is_held(url: str, holder: Holder, bundle: Bu
 
 def test_it_answers_what_the_model_answers(url: str, holder: Holder, bundle: Bundle) -> None:
     """Probabilities and labels come back in order, with the version that gave them."""
-    holder.hold(Held("boxes", "4", bundle))
+    holder.hold(LoadedVersion("boxes", "4", bundle))
     answered = only(url, "boxes").infer(LAYOUT, X.tolist())
     assert answered.version == "4"
     expected = bundle.probability(X)
@@ -97,7 +97,7 @@ def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle)
 
     The script that is sent to a colleague says the same.
     """
-    holder.hold(Held("woods", "1", woods))
+    holder.hold(LoadedVersion("woods", "1", woods))
     rows: list[tuple[Value, ...]] = [(1.0, "oak"), (None, "ash"), (2.0, None), (2.0, "teak")]
     answered = only(url, "woods").infer(woods.manifest.layout, rows).probability
     expected = woods.probability(encode(woods.manifest.layout, rows))
@@ -109,7 +109,7 @@ def test_the_script_asks_about_categories_and_gaps(
     url: str, holder: Holder, woods: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A row on the command line is what the file's row was, and the example is a real one."""
-    holder.hold(Held("woods", "1", woods))
+    holder.hold(LoadedVersion("woods", "1", woods))
     asking = ["--url", url, "--model", "woods", "--json", "--key", KEY]
     expected = woods.probability(encode(woods.manifest.layout, [(None, "ash"), (1.0, "oak")]))
     for arguments, probability in zip([["--row=,ash"], []], expected, strict=True):
@@ -124,7 +124,7 @@ def test_another_version_is_not_the_one_waited_for(
     url: str, holder: Holder, bundle: Bundle
 ) -> None:
     """After its patience the error says which version is held and where to look."""
-    holder.hold(Held("boxes", "3", bundle))
+    holder.hold(LoadedVersion("boxes", "3", bundle))
     with pytest.raises(EndpointError, match=r"should hold version 4 .* still says: 3. Look at"):
         Endpoint(url, "boxes", poll_seconds=0.02).wait_for("4", patience_seconds=0.1)
 
@@ -148,8 +148,8 @@ def test_a_version_under_another_role_is_asked_by_its_number(
     url: str, holder: Holder, bundle: Bundle
 ) -> None:
     """A challenger is waited for and asked while the champion answers to the name."""
-    holder.hold(Held("boxes", "4", bundle))
-    holder.hold(Held("boxes", "5", bundle), Role.CHALLENGER)
+    holder.hold(LoadedVersion("boxes", "4", bundle))
+    holder.hold(LoadedVersion("boxes", "5", bundle), Role.CHALLENGER)
     assert Endpoint(url, "boxes").wait_for("5", patience_seconds=10, role=CHALLENGER) < 5
     assert only(url, "boxes").infer(LAYOUT, X.tolist(), "5").version == "5"
     assert only(url, "boxes").infer(LAYOUT, X.tolist()).version == "4"
@@ -189,7 +189,7 @@ def test_another_version_of_the_same_number_is_not_the_one_waited_for(
     url: str, holder: Holder, bundle: Bundle
 ) -> None:
     """A registry that was made anew counts from 1 again; the digest tells the two apart."""
-    holder.hold(Held("boxes", "1", bundle, digest="a" * 64))
+    holder.hold(LoadedVersion("boxes", "1", bundle, digest="a" * 64))
     endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
     for digest in ("", "a" * 64):
         assert endpoint.wait_for("1", patience_seconds=5, digest=digest) < 5
@@ -201,7 +201,7 @@ def test_rows_that_it_cannot_answer_are_no_absence(
     url: str, holder: Holder, bundle: Bundle
 ) -> None:
     """A 400 is about the rows or the model, and told apart from an endpoint that is away."""
-    holder.hold(Held("boxes", "4", bundle))
+    holder.hold(LoadedVersion("boxes", "4", bundle))
     with pytest.raises(VersionRefusedError, match="answered 400"):
         only(url, "boxes").infer(Layout(("height",)), [(1.0,)])
 
@@ -231,7 +231,7 @@ def test_one_replica_that_lags_is_waited_for(
     url: str, holder: Holder, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but one is not enough, and the sentence names the one."""
-    holder.hold(Held("boxes", "4", bundle))
+    holder.hold(LoadedVersion("boxes", "4", bundle))
     endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
     away = Replica("http://127.0.0.1:1", "127.0.0.1:1", "boxes")
     monkeypatch.setattr(endpoint, "replicas", lambda: (only(url, "boxes"), away))
@@ -245,7 +245,7 @@ def test_one_replica_that_lags_is_waited_for(
 
 def test_a_wrong_key_is_told(url: str, holder: Holder, bundle: Bundle) -> None:
     """Whoever set the pipeline up without the server's key reads that in the task's log."""
-    holder.hold(Held("boxes", "3", bundle))
+    holder.hold(LoadedVersion("boxes", "3", bundle))
     (replica,) = Endpoint(url, "boxes", "a guess").replicas()
     with pytest.raises(EndpointError, match=r"401: .*this API key is none that the server knows"):
         replica.infer(LAYOUT, [(1.0, 2.0)])

@@ -31,7 +31,7 @@ from serving.bundle import Bundle, BundleRefusedError
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
 from serving.registry import opener as following
-from serving.registry.local_copies import Shelf
+from serving.registry.local_copies import LocalCopies
 from serving.registry.registry import MlflowRegistry
 from serving.registry.watch import Watch
 from serving.traffic.drain import Drain
@@ -59,7 +59,7 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def url(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a server that follows the registry."""
     holder = Holder()
-    shelf = Shelf(tmp_path_factory.mktemp("serving"))
+    shelf = LocalCopies(tmp_path_factory.mktemp("serving"))
     watch = Watch(MlflowRegistry(mlflow_url), holder, shelf)
     settings = read_settings({"SERVING_GRPC_PORT": "0", "SERVING_POLL_SECONDS": "0.1"})
     with on_a_port(make_app(make_server(settings, holder, watch, Drain(0.0)))) as address:

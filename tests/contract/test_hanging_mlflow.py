@@ -12,7 +12,7 @@ from mlflow import environment_variables as options
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry import Registry, timed_retry
-from include.cli.deadline import answering
+from include.cli.deadline import blame_the_place
 from include.context.places import Need, places
 from include.errors import AwayError, NothingToDoError
 from include.settings import read_settings
@@ -54,7 +54,7 @@ def test_a_step_that_gave_up_says_who_does_not_answer(
     """One sentence without the words of a library; it is what the run's note says."""
     home = {"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": str(hanging)}
     needed = places([Need.REGISTRY], spec, read_settings(home))
-    with pytest.raises(AwayError) as raised, answering(needed, 0.5):
+    with pytest.raises(AwayError) as raised, blame_the_place(needed, 0.5):
         registry.require_owner()
     assert str(raised.value).startswith(
         f"MLflow at http://127.0.0.1:{hanging} does not answer: no answer within 0.5 s."
@@ -66,6 +66,6 @@ def test_another_failure_is_left_as_it_is(hanging: int, spec: Spec, tmp_path: Pa
     home = {"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": str(hanging)}
     needed = places([Need.REGISTRY], spec, read_settings(home))
     for failure in (NothingToDoError("no row is new"), ValueError("out of bounds")):
-        with pytest.raises(type(failure)) as raised, answering(needed, 0.5):
+        with pytest.raises(type(failure)) as raised, blame_the_place(needed, 0.5):
             raise failure
         assert raised.value is failure

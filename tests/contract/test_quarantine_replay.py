@@ -71,7 +71,7 @@ def test_a_mended_row_is_taken_in(context: StepContext, form: str) -> None:
     more = bank_rows(10, seed=2)
     batch = deliver(context, FORMS[form](_text(more)), form)
     assert (batch.new, batch.reasons) == (9, {"not a number": 1})
-    (told,) = replay_step.quarantined(context)
+    (told,) = replay_step.list_quarantine(context)
     assert (told.digest, told.reason, told.rows) == (batch.digest, "not a number", 1)
     replay_step.replay(context, batch.digest[:8], _mended(context, batch.digest, {SPOILT: MENDED}))
     (replayed,) = take_in(context).batches
@@ -127,7 +127,7 @@ def test_a_row_longer_than_any_field_is_mended(context: StepContext) -> None:
     long = "x" * 100_000
     lines = ["age,balance,note,job,y", f"old,1.5,{long},{long},yes", "40,1,,admin,no"]
     batch = deliver(context, "\n".join(lines) + "\n")
-    assert replay_step.quarantined(context)[0].rows == 1
+    assert replay_step.list_quarantine(context)[0].rows == 1
     replay_step.replay(context, batch.digest, _mended(context, batch.digest, {SPOILT: MENDED}))
     assert take_in(context).batches[0].new == 1
 
@@ -159,7 +159,7 @@ def test_a_row_is_not_in_quarantine_and_in_the_table(tmp_path: Path) -> None:
     assert steps.dedup(strict, steps.ingest(strict))[0].refused == 1
     assert not ratchet(tmp_path, "contract", "bank", "--change", "balances may be missing").code
     assert [batch.new for batch in take_in(bank_at(tmp_path)).batches] == [2]
-    assert replay_step.quarantined(strict) == []
+    assert replay_step.list_quarantine(strict) == []
 
 
 def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_refused_file_goes_back_when_the_spec_allows_it(tmp_path: Path) -> Non
     (batch,) = take_in(lenient).batches
     assert (batch.digest, batch.name) == (refused.digest, name)
     assert (batch.new, batch.refused) == (3, 1)
-    assert [one.rows for one in replay_step.quarantined(lenient)] == [1]
+    assert [one.rows for one in replay_step.list_quarantine(lenient)] == [1]
 
 
 def test_a_file_that_is_refused_again_is_back_in_quarantine(context: StepContext) -> None:

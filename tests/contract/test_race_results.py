@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from include.adapters.race_results import RaceResults
-from include.records.arrays import Outcome
+from include.records.arrays import FitOutcome
 from tests.seaweed import Bucket
 
-OUTCOME = Outcome(np.array([[0.25, 0.5], [np.nan, np.nan]]), 1.5)
+OUTCOME = FitOutcome(np.array([[0.25, 0.5], [np.nan, np.nan]]), 1.5)
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -28,7 +28,7 @@ def test_what_is_written_down_is_found_again(boards: tuple[RaceResults, RaceResu
     board, _ = boards
     assert board.find("a.npz") is None
     board.keep("a.npz", OUTCOME)
-    board.keep("b.npz", Outcome(np.empty((0, 0)), 0.1, "Expected n_neighbors <= n_samples_fit"))
+    board.keep("b.npz", FitOutcome(np.empty((0, 0)), 0.1, "Expected n_neighbors <= n_samples_fit"))
     found, failed = board.find("a.npz"), board.find("b.npz")
     assert found is not None
     assert failed is not None

@@ -81,7 +81,7 @@ def send(context: StepContext, content: bytes, name: str = "march.csv") -> Batch
 
 def waiting(context: StepContext) -> list[tuple[str, int]]:
     """Return what waits in quarantine, by file."""
-    return [(one.name, one.rows) for one in replay_step.quarantined(context)]
+    return [(one.name, one.rows) for one in replay_step.list_quarantine(context)]
 
 
 def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(context: StepContext) -> None:
@@ -102,7 +102,10 @@ def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(context: Ste
     assert "first on line 2: old" in notes(context)["april.csv.txt"]
     assert send(context, file_of("88,3,,no", "88,4,,no"), "april.csv").new == 2
     assert (notes(context), waiting(context)) == ({}, [])
-    assert [one.settled for one in replay_step.quarantined(context, settled=True)] == [True, True]
+    assert [one.settled for one in replay_step.list_quarantine(context, settled=True)] == [
+        True,
+        True,
+    ]
 
 
 MENDS: dict[str, tuple[bytes, bool]] = {
@@ -123,7 +126,7 @@ def test_the_mended_file_is_told_from_the_next_one(folder: StepContext, kind: st
     content, settles = MENDS[kind]
     first = send(folder, PARTLY)
     assert send(folder, content).fate is Fate.GOES_ON
-    held = [one.digest for one in replay_step.quarantined(folder)]
+    held = [one.digest for one in replay_step.list_quarantine(folder)]
     assert (first.digest not in held) == settles
     assert (NOTE not in notes(folder)) == settles
 

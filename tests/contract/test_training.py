@@ -56,11 +56,11 @@ def test_finalists_are_judged_on_every_train_row(trained: tuple[StepContext, Run
     _, first = trained
     train = sum(first.plan.dataset.train.values())
     assert {trial.rows for family in first.race.screened for trial in family} == {100}
-    assert {heat.rows for heat in first.heats} == {train}
+    assert {fit_job.rows for fit_job in first.fit_jobs} == {train}
     winner, *others = leaderboard(first)
     assert (winner["rows"], len(winner["fold_f1"])) == (train, 5)
     ran = {one["candidate"]["family"] for one in (winner, *others) if one["rows"] == train}
-    assert {one.family for heat in first.heats for one in heat.candidates} <= ran
+    assert {one.family for fit_job in first.fit_jobs for one in fit_job.candidates} <= ran
 
 
 def test_mlflow_holds_the_whole_story(trained: tuple[StepContext, Run]) -> None:
@@ -221,7 +221,7 @@ REPEATS: dict[str, Callable[[StepContext, Run], object]] = {
     "finalists": lambda context, run: steps.finalists(
         context, run.plan, run.race.shortlisted.trials
     ),
-    "heat": lambda context, run: steps.heat(context, run.plan, run.heats[0]),
+    "run_job": lambda context, run: steps.run_job(context, run.plan, run.fit_jobs[0]),
     "fit": lambda context, run: steps.fit(context, run.plan, run.race.finalists.trials),
     "score": lambda context, run: steps.score(context, run.plan, run.challenger),
     "promote": lambda context, run: steps.promote(
@@ -254,7 +254,7 @@ def test_a_candidate_that_does_not_fit_the_data_is_out_of_the_race(context: Step
     (fitted, unfit) = sorted(done.race.screened[0], key=lambda trial: bool(trial.failure))
     assert unfit.candidate.params == {"kneighborsclassifier__n_neighbors": 5000}
     assert "n_neighbors" in unfit.failure
-    assert [heat.candidates for heat in done.heats] == [(fitted.candidate,)]
+    assert [fit_job.candidates for fit_job in done.fit_jobs] == [(fitted.candidate,)]
     assert mlflow.get_run(unfit.run_id).info.status == "FAILED"
 
 
@@ -273,7 +273,7 @@ def test_a_train_side_that_outgrows_a_fit_gives_a_champion(
     done = run(small)
     train = done.plan.dataset.train_rows
     assert train > held
-    assert done.heats[0].rows == pytest.approx(held, abs=1)
+    assert done.fit_jobs[0].rows == pytest.approx(held, abs=1)
     fitted = mlflow.get_run(done.plan.run_id).data.metrics["fitted_rows"]
     assert fitted == (train if family == "xgboost" else pytest.approx(held, abs=1))
     assert small.registry.champion() == done.challenger
@@ -311,7 +311,9 @@ def test_a_champion_that_cannot_answer_gapped_rows_gives_way(context: StepContex
     first = run(context, Form(force=True))
     data = context.spec.data.model_copy(update={"missing": ("profile_7",)})
     now = replace(context, spec=context.spec.model_copy(update={"data": data}))
-    now.lake.write_contract(contracts.changed(now.lake.require_contract(), now.spec, "gaps"))
+    now.lake.write_contract(
+        contracts.changed_contract(now.lake.require_contract(), now.spec, "gaps")
+    )
     gapped = pl.when(pl.int_range(pl.len()) % 3 > 0).then("profile_7").alias("profile_7")
     drop(now, ROWS[300:].with_columns(gapped))
     second = run(now)

@@ -67,10 +67,10 @@ def test_a_task_outside_the_training_pool_never_fits(
     """In a run, and where its tasks are cleared after the end, when all stored results are gone."""
     drop(context, ROWS)
     done = run(context)
-    assert set(fitted_in) == {"screen", "heat", "fit"} <= set(steps_of_the_pool())
+    assert set(fitted_in) == {"screen", "run_job", "fit"} <= set(steps_of_the_pool())
     fitted_in.clear()
     again = steps.shortlist(context, done.plan, done.race.screened)
-    assert again.heats == steps.finalists(context, done.plan, again.trials).heats == ()
+    assert again.fit_jobs == steps.finalists(context, done.plan, again.trials).fit_jobs == ()
     assert steps.fit(context, done.plan, again.trials) == done.challenger
     assert fitted_in == []
 

@@ -17,7 +17,7 @@ import pytest
 
 from include.cli import main as command
 from include.cli import registry_commands
-from include.cli.deadline import within
+from include.cli.deadline import place_must_answer
 from include.context.places import EVERYTHING, Place
 from include.errors import AwayError
 from include.settings import PROJECT
@@ -242,7 +242,7 @@ def test_a_place_that_answers_again_soon_is_waited_for() -> None:
     """Lost for a moment is not lost."""
     answers = iter(["", "away", ""])
     place = Place("the place", lambda _: next(answers, ""), "Wait")
-    with within([place], 2, may_take_long=True):
+    with place_must_answer([place], 2, may_take_long=True):
         time.sleep(3.5)
     assert next(answers, "all were asked for") == "all were asked for"
 
@@ -253,7 +253,7 @@ def test_what_fails_because_its_place_is_gone_is_told_as_that() -> None:
     place = Place("the place", lambda _: next(answers, "gone"), "Go and look.")
     with (
         pytest.raises(AwayError, match=r"the place does not answer: gone. Go and look."),
-        within([place], 5, may_take_long=True),
+        place_must_answer([place], 5, may_take_long=True),
     ):
         raise RuntimeError("HTTPConnectionPool(host=...)")
 
@@ -263,7 +263,7 @@ def test_what_takes_too_long_has_an_end() -> None:
     place = Place("the place", lambda _: "", "Go and look.")
     with (
         pytest.raises(AwayError, match=r"not done within 1.2 s.*the place.*RATCHET_PATIENCE"),
-        within([place], 0.2, may_take_long=False),
+        place_must_answer([place], 0.2, may_take_long=False),
     ):
         time.sleep(30)
 
@@ -275,10 +275,10 @@ def test_who_does_not_hear_is_ended(tmp_path: Path) -> None:
         textwrap.dedent("""
         import signal, time
         from include.context.places import Place
-        from include.cli.deadline import within
+        from include.cli.deadline import place_must_answer
         answers = iter([""])
         place = Place("the place", lambda _: next(answers, "gone"), "Go and look.")
-        with within([place], 1, may_take_long=True):
+        with place_must_answer([place], 1, may_take_long=True):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
             time.sleep(60)
         """)

@@ -7,7 +7,7 @@ import landing_trigger
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from landing_trigger import Bell, LandingTrigger, Runs
+from landing_trigger import LandingTrigger, Runs, RunWaker
 
 from include.store import Entry
 from tests.logs import messages_of
@@ -62,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def test_one_drop_rings_once_until_its_run_is_over(clock: Clock) -> None:
     """While the run is made, while it has not claimed yet, and while it runs, all is silent."""
     runs = Known()
-    bell = Bell(runs, REPEAT)
+    bell = RunWaker(runs, REPEAT)
     assert await bell.rings_for([A]) == [A]
     assert await bell.rings_for([A, B]) == []
     clock.now += REPEAT / 2
@@ -79,7 +79,7 @@ async def test_one_drop_rings_once_until_its_run_is_over(clock: Clock) -> None:
 async def test_a_file_that_came_during_a_run_rings_when_that_is_over() -> None:
     """At once, not after a pause."""
     runs = Known(active=True)
-    bell = Bell(runs, REPEAT)
+    bell = RunWaker(runs, REPEAT)
     assert await bell.rings_for([B]) == []
     runs.active = False
     assert await bell.rings_for([B]) == [B]
@@ -87,7 +87,7 @@ async def test_a_file_that_came_during_a_run_rings_when_that_is_over() -> None:
 
 async def test_a_bell_that_nobody_heard_rings_again(clock: Clock) -> None:
     """A lost event costs a pause, not the file."""
-    bell = Bell(Known(), REPEAT)
+    bell = RunWaker(Known(), REPEAT)
     assert await bell.rings_for([A]) == [A]
     assert await bell.rings_for([A]) == []
     clock.now += REPEAT + 1
@@ -97,7 +97,7 @@ async def test_a_bell_that_nobody_heard_rings_again(clock: Clock) -> None:
 @pytest.mark.usefixtures("clock")
 async def test_where_nothing_is_known_of_runs_every_new_file_rings() -> None:
     """An empty run costs less than a file that nobody takes."""
-    bell = Bell(Known(active=None), REPEAT)
+    bell = RunWaker(Known(active=None), REPEAT)
     assert await bell.rings_for([A]) == [A]
     assert await bell.rings_for([A]) == []
     assert await bell.rings_for([A, B]) == [A, B]
@@ -109,7 +109,7 @@ async def test_the_file_of_a_run_that_a_person_stopped_waits(
 ) -> None:
     """However short the run was; the log says once whom it waits for."""
     runs = Known()
-    bell = Bell(runs, REPEAT)
+    bell = RunWaker(runs, REPEAT)
     assert await bell.rings_for([A]) == [A]
     runs.active = is_seen_running
     assert await bell.rings_for([A]) == []
@@ -126,7 +126,7 @@ async def test_the_file_of_a_run_that_a_person_stopped_waits(
 async def test_another_file_wakes_the_next_run(clock: Clock) -> None:
     """It is not among those that were offered to the run that was stopped."""
     runs = Known()
-    bell = Bell(runs, REPEAT)
+    bell = RunWaker(runs, REPEAT)
     assert await bell.rings_for([A]) == [A]
     runs.stopped = {"manual__1"}
     clock.now += REPEAT + 1
@@ -137,7 +137,7 @@ async def test_another_file_wakes_the_next_run(clock: Clock) -> None:
 async def test_a_stop_of_long_ago_holds_nothing(clock: Clock) -> None:
     """Only a run that was stopped since the bell rang is that of the file."""
     runs = Known(stopped={"manual__1"})
-    bell = Bell(runs, REPEAT)
+    bell = RunWaker(runs, REPEAT)
     assert await bell.rings_for([A]) == [A]
     clock.now += REPEAT + 1
     assert await bell.rings_for([A]) == [A]
@@ -180,7 +180,7 @@ async def test_an_api_that_is_away_tells_nothing() -> None:
 async def test_that_nobody_answers_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Until somebody does; a file that waits is announced all the same."""
     runs = Runs("pulsars")
-    assert await Bell(runs, REPEAT).rings_for([A]) == [A]
+    assert await RunWaker(runs, REPEAT).rings_for([A]) == [A]
     assert await runs.are_active() is None
     (said,) = messages_of(caplog, "landing_trigger")
     assert said.startswith("Airflow does not tell of the runs of pulsars, so that a file may start")
@@ -199,7 +199,7 @@ async def test_what_waits_and_was_never_stopped_rings_in_the_end(
     with pytest.MonkeyPatch.context() as patch:
         clock, runs = Clock(), Known()
         patch.setattr(landing_trigger, "time", clock)
-        bell = Bell(runs, REPEAT)
+        bell = RunWaker(runs, REPEAT)
         for waiting, active, seconds in steps:
             runs.active = active
             clock.now += seconds

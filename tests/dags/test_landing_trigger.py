@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.triggers.base import TriggerEvent
 from landing_trigger import LandingTrigger, connection_options
 
-from include.formats.completeness import Lookout
+from include.formats.completeness import CompletenessWatch
 from include.settings import read_settings
 from include.store import open_store
 from tests.logs import messages_of
@@ -163,14 +163,14 @@ async def test_a_place_that_is_away_is_asked_again(
     """An outage is told once and costs no trigger."""
     (tmp_path / "a.csv").write_text("a,y\n")
     trigger = LandingTrigger(str(tmp_path))
-    look, failures = Lookout.look, iter(range(3))
+    look, failures = CompletenessWatch.look, iter(range(3))
 
     def shaky(lookout: Any) -> Any:
         if next(failures, None) is not None:
             raise OSError("stale file handle")
         return look(lookout)
 
-    monkeypatch.setattr(Lookout, "look", shaky)
+    monkeypatch.setattr(CompletenessWatch, "look", shaky)
     with caplog.at_level(logging.WARNING, logger="landing_trigger"):
         assert await event(trigger.run()) == ["a.csv"]
     sentences = messages_of(caplog, "landing_trigger")

@@ -89,8 +89,8 @@ def test_it_costs_the_time_it_is_away(context: StepContext, server: MlflowServer
     plan = steps.plan(context, take_in(context), Form(), next(DAG_RUNS))
     screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
     shortlisted = steps.shortlist(context, plan, screened)
-    for heat in shortlisted.heats:
-        steps.heat(context, plan, heat)
+    for fit_job in shortlisted.fit_jobs:
+        steps.run_job(context, plan, fit_job)
     trials = steps.finalists(context, plan, shortlisted.trials).trials
     challenger = meanwhile(AWAY[how], server, lambda: steps.fit(context, plan, trials))
     scores = meanwhile(AWAY[how], server, lambda: steps.score(context, plan, challenger))

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
 from include.spec.model_spec import Spec
-from include.stages.ingest import ingest, outside, raw_texts, seen, stated, with_seen
+from include.stages.ingest import (
+    ingest,
+    outside_ranges,
+    raw_texts,
+    stated_format,
+    summary_of,
+    with_ranges_seen,
+)
 
 # Random bytes rarely get past a file's first lines, so flips of good files come beside them. The
 # long profile makes 20,000 examples of the two together.
@@ -72,9 +79,13 @@ def take(content: bytes, name: str) -> Taken:
         for part in ingested.parts:
             taken.good += part.frame.height
             taken.lines |= {*part.frame["line"], *(row.line for row in part.refused)}
-            contract = with_seen(ingested.contract, seen(part.frame, ingested.contract))
-            taken.outside |= outside(part.frame, contract)
-        taken.found = set(raw_texts(io.BytesIO(content), name, taken.lines, stated(SPEC.data)))
+            contract = with_ranges_seen(
+                ingested.contract, summary_of(part.frame, ingested.contract)
+            )
+            taken.outside |= outside_ranges(part.frame, contract)
+        taken.found = set(
+            raw_texts(io.BytesIO(content), name, taken.lines, stated_format(SPEC.data))
+        )
     except FileRefusedError:
         return Taken()
     return taken

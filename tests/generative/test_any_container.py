@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.spec.model_spec import Spec
-from include.stages.ingest import ingest, raw_texts, stated
+from include.stages.ingest import ingest, raw_texts, stated_format
 
 
 def zipped(content: bytes) -> bytes:
@@ -105,5 +105,5 @@ def test_rows_are_the_same_in_every_writing(
         lines.append(line)
         line += 1 + text.count("\n")
     assert read["line"].to_list() == lines
-    texts = raw_texts(io.BytesIO(content), name, lines, stated(way.spec.data), size)
+    texts = raw_texts(io.BytesIO(content), name, lines, stated_format(way.spec.data), size)
     assert all(row[1].replace('"', '""') in texts[at] for row, at in zip(rows, lines, strict=True))

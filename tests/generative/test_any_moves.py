@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from include.errors import RollBackError
 from include.records.moves import Move, MoveKind
-from include.stages.roll_back import target, withdrawn
+from include.stages.roll_back import roll_back_target, withdrawn
 
 # True promotes a new version, a number goes back so many steps where there are so many.
 HISTORIES = st.lists(st.one_of(st.just(value=True), st.integers(1, 4)), max_size=25)
@@ -13,7 +13,7 @@ HISTORIES = st.lists(st.one_of(st.just(value=True), st.integers(1, 4)), max_size
 
 def version(moves: list[Move], steps: int) -> str | None:
     """Return the version that so many steps back lead to."""
-    return target(moves, steps).champion.version
+    return roll_back_target(moves, steps).champion.version
 
 
 def happened(history: list[int | bool]) -> list[Move]:

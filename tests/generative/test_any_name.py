@@ -21,7 +21,7 @@ from include.records.packing import pack
 from include.steps import ingest as ingest_step
 from include.store.keys import key_part, name_of
 from include.text.showable import showable, showable_name, showable_row
-from include.text.spreadsheet_cells import neutral, restored
+from include.text.spreadsheet_cells import neutral_cell, restored_cell
 from tests.contract.bank import bank_at
 
 ODD = st.sampled_from(
@@ -147,8 +147,8 @@ CELL = st.text(st.sampled_from("=+-@\t\r\n'\",;0159.eé\uff1d x") | st.character
 @given(CELL)
 def test_no_cell_is_run_and_every_cell_comes_back(cell: str) -> None:
     """Exactly what it was, numbers untouched, also by way of a file."""
-    marked = neutral(cell)
-    assert restored(marked) == cell
+    marked = neutral_cell(cell)
+    assert restored_cell(marked) == cell
     assert not marked.startswith(("=", "@", "\t", "\r"))
     assert not marked.startswith(("+", "-")) or marked == cell
     text = pl.DataFrame({"raw": [marked, "x"], "n": [1, 2]}).write_csv()
@@ -158,13 +158,13 @@ def test_no_cell_is_run_and_every_cell_comes_back(cell: str) -> None:
 @pytest.mark.parametrize("number", ["-1.5", "+3", "-1e-7", "-.5", "-1,5", "0"])
 def test_numbers_stay_numbers(number: str) -> None:
     """A minus sign alone makes no formula."""
-    assert neutral(number) == number
+    assert neutral_cell(number) == number
 
 
 @pytest.mark.parametrize("formula", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1"])
 def test_formulas_are_text(formula: str) -> None:
     """What a spreadsheet would run is marked."""
-    assert neutral(formula) == f"'{formula}"
+    assert neutral_cell(formula) == f"'{formula}"
 
 
 def test_what_is_shown_is_read_by_people() -> None:

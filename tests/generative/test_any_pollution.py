@@ -12,7 +12,7 @@ import pytest
 from include.errors import FileRefusedError
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
-from include.stages.ingest import ingest, seen, with_seen
+from include.stages.ingest import ingest, summary_of, with_ranges_seen
 from tests.suite_profile import PROFILE
 
 END = "\n"
@@ -143,7 +143,7 @@ def judged(text: str, contract: Contract | None) -> tuple[Contract, list[Cells]]
     names = [*contract.features, "label"] if contract else [*ingested.contract.features, "label"]
     rows = [row for part in parts for row in part.frame.select(names).rows()]
     held = ingested.contract
-    return (with_seen(held, seen(parts[0].frame, held)) if parts else held), rows
+    return (with_ranges_seen(held, summary_of(parts[0].frame, held)) if parts else held), rows
 
 
 def is_wrong(row: Cells, good: list[Cells], names: list[str], polluted: Polluted) -> bool:

@@ -13,8 +13,8 @@ from include.errors import FileRefusedError
 from include.formats.blocks import from_records
 from include.formats.marks import regular
 from include.formats.opening import open_table
-from include.formats.parsed_table import Chunk, Stated
-from include.formats.records import careful
+from include.formats.parsed_table import Chunk, StatedFormat
+from include.formats.records import csv_records
 
 COLUMNS = ("a", "b", "y")
 PLAIN = st.sampled_from(["", "1", "-2.5", "x", " 3 ", "\u00e9t\u00e9"])
@@ -48,7 +48,7 @@ def of_chunks(chunks: Iterator[Chunk]) -> Rows:
 
 def in_blocks(content: bytes, size: int) -> Rows:
     """Read a file as every delivery is read, so many bytes at a time."""
-    table = open_table(io.BytesIO(content), "x.csv", Stated("y"), size)
+    table = open_table(io.BytesIO(content), "x.csv", StatedFormat("y"), size)
     return of_chunks(iter(lambda: table.read(COLUMNS, ()), None))
 
 
@@ -56,7 +56,7 @@ def by_the_csv_module(body: bytes, separator: int) -> Rows:
     """Read what follows a header with the csv module."""
 
     def chunks() -> Iterator[Chunk]:
-        records = list(careful(body.splitlines(keepends=True), separator, 2))
+        records = list(csv_records(body.splitlines(keepends=True), separator, 2))
         yield from_records(records, separator, COLUMNS, COLUMNS)
 
     return of_chunks(chunks())

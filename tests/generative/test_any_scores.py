@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from include.records.arrays import Labels, Probabilities
-from include.records.judging import Agreement, Proof, Scorecard, Scores, Verdict
+from include.records.judging import Agreement, LeakProof, Scorecard, Scores, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate, Selection
-from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, gains, promote
-from include.stages.score import agree, score
-from include.stages.select import bagged_threshold, best_threshold, folded
+from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, decide, gains
+from include.stages.score import count_agreement, score
+from include.stages.select import bagged_threshold, best_threshold, fold_rows
 
 PROBABILITY = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, 0.5, float(np.nextafter(0.5, 1)), 1])
@@ -61,9 +61,9 @@ def test_the_gate_promotes_only_what_is_better(
     mine, theirs = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     challenger = score(y, mine, first, "2", 1)
     champion = score(y, theirs, two, "1", 1)
-    agreement = agree(y, mine >= first, theirs >= two)
+    agreement = count_agreement(y, mine >= first, theirs >= two)
     scores = Scores(challenger, champion, agreement, proofs=PROVEN)
-    decision = promote(scores, Form(force=force), Gate())
+    decision = decide(scores, Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:
         assert challenger.f1 > challenger.no_skill_f1
         assert challenger.f1 > champion.f1 or decision.forced
@@ -72,7 +72,7 @@ def test_the_gate_promotes_only_what_is_better(
 
 
 COUNTS = st.tuples(*[st.integers(0, 50)] * 4)
-PROVEN = (Proof("2", 100, 0), Proof("1", 100, 0))
+PROVEN = (LeakProof("2", 100, 0), LeakProof("1", 100, 0))
 CARD = score((np.arange(1000) < 10).astype(np.int8), np.linspace(1, 0, 1000), 0.5, "2", 1)
 """Of rows of which one in a hundred is positive: nearly any F1 is skill there."""
 
@@ -113,8 +113,8 @@ def test_the_gate_is_symmetric(
     calls that differ both may be as likely as not, but not both better.
     """
     rule = Gate(confidence=confidence)
-    there = promote(pair(Agreement(positives, negatives), looks), Form(), rule)
-    back = promote(pair(swapped(positives, negatives), looks), Form(), rule)
+    there = decide(pair(Agreement(positives, negatives), looks), Form(), rule)
+    back = decide(pair(swapped(positives, negatives), looks), Form(), rule)
     assume(Verdict.REJECT not in {there.verdict, back.verdict})
     assert not there.verdict is back.verdict is Verdict.PROMOTE
     (won,) = (check.value for check in there.checks if check.name == "beyond_noise")
@@ -161,7 +161,7 @@ def test_no_row_is_fitted_on_and_validated_on(
     """Whatever the part, its folds are disjoint, repeat no row and have both classes."""
     y = np.array([0] * (negatives + 5) + [1] * positives, np.int8)
     numbered = np.arange(len(y), dtype=np.float32)[:, None]
-    side = folded(numbered, y, Selection(folds=folds, seed=seed))
+    side = fold_rows(numbered, y, Selection(folds=folds, seed=seed))
     for number in side.folds:
         cut = side.fold(number, min(rows, len(y)))
         both = np.concatenate([cut.X, cut.X_validation])[:, 0]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from include.records.arrays import Calls, Labels
 from include.stages.decide.swaps import swaps
-from include.stages.score import agree
+from include.stages.score import count_agreement
 
 ROW = st.tuples(st.booleans(), st.booleans(), st.booleans())
 """Its label, the challenger's call and the champion's."""
@@ -51,7 +51,7 @@ def test_the_shares_are_those_of_every_swap(
     """Of smaller and of larger gains, and the smallest gain that a bound lets through."""
     y = np.array([row[0] for row in rows], np.int8)
     mine, theirs = (np.array([row[at] for row in rows], bool) for at in (1, 2))
-    found, every = swaps(agree(y, mine, theirs)), every_gain(y, mine, theirs)
+    found, every = swaps(count_agreement(y, mine, theirs)), every_gain(y, mine, theirs)
     seen = f1(y, mine) - f1(y, theirs)
     assert found.smaller == sum(gain < seen for gain in every) / len(every)
     assert found.larger == sum(gain > seen for gain in every) / len(every)
@@ -70,6 +70,6 @@ def test_swapped_contenders_have_the_shares_the_other_way_round(
     """What one wins the other loses; both cannot be better than half of all ways."""
     y = np.array([row[0] for row in rows], np.int8)
     mine, theirs = (np.array([row[at] for row in rows], bool) for at in (1, 2))
-    there, back = swaps(agree(y, mine, theirs)), swaps(agree(y, theirs, mine))
+    there, back = swaps(count_agreement(y, mine, theirs)), swaps(count_agreement(y, theirs, mine))
     assert (there.smaller, there.larger) == (back.larger, back.smaller)
     assert there.smaller + there.larger < 1

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from include.errors import FileRefusedError
 from include.formats.blocks import from_records
 from include.formats.header import read_header
-from include.formats.parsed_table import RefusedRow, Stated
-from include.formats.records import careful
+from include.formats.parsed_table import RefusedRow, StatedFormat
+from include.formats.records import csv_records
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, raw_texts
-from include.stages.ingest.halves import Edges, Judged
-from include.stages.ingest.row_checks import judged
+from include.stages.ingest.halves import JudgedChunk, OuterColumns
+from include.stages.ingest.row_checks import judge_rows
 
 # Letters of the header, digits and the characters that CSV gives a meaning.
 ALPHABET = "aby019.e-+nif\"',; \t\r\0\ufeff\u00e9\u00a0"
@@ -77,12 +77,12 @@ def by_the_csv_module(content: bytes) -> Result:
     header, separator, used = read_header(content.removeprefix(b"\xef\xbb\xbf"), "y")
     lines = content.removeprefix(b"\xef\xbb\xbf")[used:].splitlines(keepends=True)
     try:
-        records = list(careful(lines, separator, 2))
+        records = list(csv_records(lines, separator, 2))
     except FileRefusedError as error:
         return str(error)
     chunk = from_records(records, separator, header.fields, [*CONTRACT.features, "y"])
-    edges = Edges(chr(separator), header.fields[0], header.fields[-1], CONTRACT)
-    (part,) = edges.whole([Judged(chunk, *judged(chunk, CONTRACT))])
+    edges = OuterColumns(chr(separator), header.fields[0], header.fields[-1], CONTRACT)
+    (part,) = edges.whole([JudgedChunk(chunk, *judge_rows(chunk, CONTRACT))])
     return list(part.frame.iter_rows()), list(part.refused)
 
 
@@ -121,7 +121,7 @@ def test_raw_text_is_found_again_by_its_line(body: bytes, size: int) -> None:
         return
     rows, refused = result
     lines = {row.line for row in refused} | {row[0] for row in rows}
-    texts = raw_texts(io.BytesIO(content), "x.csv", lines, Stated("y"), size)
+    texts = raw_texts(io.BytesIO(content), "x.csv", lines, StatedFormat("y"), size)
     assert set(texts) == lines
     assert all(texts[row.line] == row.raw for row in refused)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
 from include.stages.dedup import KEYS, with_keys
-from include.stages.ingest import ingest, seen, with_seen
+from include.stages.ingest import ingest, summary_of, with_ranges_seen
 from serving.bundle import Layout, encode_column
 
 COLUMNS = ("amount", "member", "plan", "zone", "since", "y")
@@ -77,7 +77,7 @@ def keyed(named: tuple[str, bytes], contract: Contract | None = None) -> tuple[C
     assert [row for part in parts for row in part.refused] == []
     held = ingested.contract
     if contract is None:
-        held = with_seen(held, seen(parts[0].frame, held))
+        held = with_ranges_seen(held, summary_of(parts[0].frame, held))
     rows = [
         row for part in parts for row in with_keys(part.frame, held).select(*KEYS, "label").rows()
     ]

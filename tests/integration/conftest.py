@@ -8,7 +8,7 @@ from demo.airflow_api import Airflow
 from demo.free_ports import free_ports
 from demo.specs import PULSARS
 from include.settings import read_settings
-from stack.processes import marked
+from stack.processes import marked_processes
 from tests.integration.real_stack import Stack, run_stack
 
 EVERY_MINUTE = PULSARS.replace("0 3 * * *", "* * * * *").replace('"pulsars"', '"minutes"')
@@ -52,4 +52,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     finally:
         stopped = run_stack("down", variables)
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
-    assert marked(home) == []
+    assert marked_processes(home) == []

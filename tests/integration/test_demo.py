@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from include.settings import PROJECT
-from stack.processes import marked
+from stack.processes import marked_processes
 
 
 def test_the_demo_ends_well_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_the_demo_ends_well_and_leaves_nothing_running(tmp_path: Path) -> None:
     assert "PROMOTE" in told
     assert "no row is new" in told
     assert "The endpoint answers" in told
-    assert marked(home) == []
+    assert marked_processes(home) == []
 
 
 def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path) -> None:
     assert demo.returncode == 130, told
     assert "everything the demo had started is stopped" in told
     assert "Traceback" not in told
-    assert marked(home) == []
+    assert marked_processes(home) == []
 
 
 def _start(home: Path) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from demo.data import pulsar_rows
 from demo.follow import Followed
 from include.settings import PROJECT
-from stack.processes import marked
+from stack.processes import marked_processes
 from tests.integration.real_stack import Stack
 
 FIRST = pulsar_rows(2000, seed=1)
@@ -152,7 +152,7 @@ def test_too_few_rows_of_a_class_skip_with_the_counts(stack: Stack) -> None:
 def test_a_killed_server_comes_back_with_the_champion(stack: Stack) -> None:
     """The supervisor restarts it and it loads the champion by itself."""
     before = _ask(stack, "pulsars", FIRST)["model_version"]
-    (server,) = marked(stack.settings.home, "serving")
+    (server,) = marked_processes(stack.settings.home, "serving")
     server.process.kill()
     server.process.wait(10)
     deadline = time.monotonic() + 60

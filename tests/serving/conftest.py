@@ -13,7 +13,7 @@ from sklearn.dummy import DummyClassifier
 
 from serving.bundle import Bundle, Layout, Manifest, load, save
 from serving.grpc.server import GrpcServer, start_grpc
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from tests.serving.grpc_asked import AT, Ask, Shelf, call
 from tests.serving.parts import app_around, server_around
 from tests.serving.registries import FakeRegistry, MlflowPublisher, MlflowServer, Publisher
@@ -75,9 +75,9 @@ async def client(holder: Holder) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def boxes(holder: Holder, open_bundle: Open) -> Held:
+def boxes(holder: Holder, open_bundle: Open) -> LoadedVersion:
     """Return version 3 of the model "boxes", held."""
-    held = Held("boxes", "3", open_bundle())
+    held = LoadedVersion("boxes", "3", open_bundle())
     holder.hold(held)
     return held
 
@@ -89,7 +89,7 @@ def shelf() -> Shelf:
 
 
 @pytest_asyncio.fixture
-async def server(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[GrpcServer]:
+async def server(holder: Holder, boxes: LoadedVersion, shelf: Shelf) -> AsyncIterator[GrpcServer]:
     """Return a server that holds "boxes" on a free port."""
     del boxes
     around = server_around(holder)

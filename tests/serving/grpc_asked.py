@@ -8,7 +8,7 @@ from grpc import aio
 from serving.connections.limits import ConnectionLimits
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.calls import SERVICES
-from serving.grpc.server import Listening
+from serving.grpc.server import GrpcOptions
 from serving.refusals import RequestRefusedError
 
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
@@ -21,7 +21,7 @@ LIMITS = ConnectionLimits(
     body_seconds=60.0,
     idle_seconds=300.0,
 )
-AT = Listening("127.0.0.1", 0, LONGEST, max_rows=10_000, limits=LIMITS)
+AT = GrpcOptions("127.0.0.1", 0, LONGEST, max_rows=10_000, limits=LIMITS)
 Ask = Callable[..., Any]
 
 

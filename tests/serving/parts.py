@@ -12,7 +12,7 @@ import uvicorn
 from serving.app import Server, make_app, make_server
 from serving.configuration.settings import read_settings
 from serving.models.holder import Holder
-from serving.registry.local_copies import Shelf
+from serving.registry.local_copies import LocalCopies
 from serving.registry.watch import Watch
 from serving.rest.front import Application
 from serving.traffic.drain import Drain
@@ -39,7 +39,7 @@ def on_a_port(app: Application) -> Iterator[str]:
 def server_around(holder: Holder, variables: Mapping[str, str] | None = None) -> Server:
     """Return a server around a holder, its settings from these variables, gRPC off."""
     settings = read_settings({"SERVING_GRPC_PORT": "0", **(variables or {})})
-    shelf = Shelf(Path(mkdtemp()))
+    shelf = LocalCopies(Path(mkdtemp()))
     return make_server(settings, holder, Watch(FakeRegistry(), holder, shelf), Drain(0.0))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from serving.registry.local_copies import LocalCopy, Shelf
+from serving.registry.local_copies import LocalCopies, LocalCopy
 from tests.serving.registries import environment
 
 PROJECT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ class Server:
 
 def stock(home: Path, folder: Path, digest: str, name: str = "boxes") -> None:
     """Leave a copy as a server does that served this bundle before."""
-    shelf, copy = Shelf(home), LocalCopy(name, "1", digest)
+    shelf, copy = LocalCopies(home), LocalCopy(name, "1", digest)
 
     async def leave() -> None:
         async with shelf.writing(name):

@@ -23,13 +23,13 @@ from serving.models.holder import Role
 from serving.registry.registry import (
     DIGEST_TAG,
     SPEC_TAG,
-    Identity,
+    AliasedVersions,
     MlflowRegistry,
-    Named,
     Registry,
     RegistryError,
     UnprovenError,
     VersionGoneError,
+    VersionIdentity,
 )
 
 
@@ -96,20 +96,20 @@ class FakeRegistry:
         if version is not None:
             self._ours[name] = left
 
-    async def named(self) -> dict[str, Named | RegistryError]:
+    async def named(self) -> dict[str, AliasedVersions | RegistryError]:
         """Return the aliases."""
         self._require_up()
         return {
-            name: Named(dict(versions), str(self._changes[name]))
+            name: AliasedVersions(dict(versions), str(self._changes[name]))
             for name, versions in self._ours.items()
         }
 
-    async def identity(self, name: str, version: str) -> Identity:
+    async def identity(self, name: str, version: str) -> VersionIdentity:
         """Return the digest as it was published, and the folder."""
         folder, digest = self._version(name, version)
         if digest is None:
             raise UnprovenError(f"version {version} of {name} has no tag {DIGEST_TAG}")
-        return Identity(digest, str(folder))
+        return VersionIdentity(digest, str(folder))
 
     async def fetch(self, name: str, version: str, folder: Path) -> None:
         """Copy the files as they are now."""

@@ -15,7 +15,7 @@ from benchmarks.serving_defects import Target, target
 from benchmarks.serving_model import NAME
 from benchmarks.serving_process import PROJECT, Ratchet, await_version, ratchet
 from benchmarks.serving_registry import Registry, registry
-from serving.bundle import Layout, Manifest, answered, libraries, save
+from serving.bundle import Layout, Manifest, libraries, save, with_own_answers
 
 WIDTH = 8
 Rows = NDArray[np.float64]
@@ -100,4 +100,4 @@ def _publish(registry: Registry, folder: Path, model: Any) -> str:
     )
     bundle = folder / f"bundle-{id(model)}"
     bundle.mkdir()
-    return registry.publish(bundle, save(bundle, model, answered(manifest, model)))
+    return registry.publish(bundle, save(bundle, model, with_own_answers(manifest, model)))

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol.absent import ROUTES, ROUTES_OF_MODELS
 from tests.serving.parts import app_around
 from tests.serving.tensors_sent import tensor
@@ -25,7 +25,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_slash_at_the_end_changes_nothing(
-    client: httpx.AsyncClient, boxes: Held, path: str
+    client: httpx.AsyncClient, boxes: LoadedVersion, path: str
 ) -> None:
     """Neither the answer nor its address: clients do not follow redirects; and HEAD is answered."""
     del boxes
@@ -37,7 +37,7 @@ async def test_a_slash_at_the_end_changes_nothing(
 
 
 async def test_inferences_and_repository_calls_take_a_slash_too(
-    client: httpx.AsyncClient, boxes: Held
+    client: httpx.AsyncClient, boxes: LoadedVersion
 ) -> None:
     """As every address of the protocol does."""
     del boxes
@@ -46,7 +46,7 @@ async def test_inferences_and_repository_calls_take_a_slash_too(
     assert (await client.post("/v2/repository/index/")).status_code == 200
 
 
-async def test_a_slash_opens_nothing(holder: Holder, boxes: Held) -> None:
+async def test_a_slash_opens_nothing(holder: Holder, boxes: LoadedVersion) -> None:
     """What needs a key needs it under that address as well; a probe needs none."""
     del boxes
     app = app_around(holder, {"SERVING_API_KEY": "sesame"})
@@ -59,7 +59,7 @@ async def test_a_slash_opens_nothing(holder: Holder, boxes: Held) -> None:
 
 
 async def test_addresses_that_only_others_have_say_so(
-    client: httpx.AsyncClient, boxes: Held
+    client: httpx.AsyncClient, boxes: LoadedVersion
 ) -> None:
     """404 with what there is instead, to GET and POST."""
     del boxes
@@ -84,7 +84,7 @@ LOADS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("deed", ["load", "unload"])
 @pytest.mark.parametrize(("body", "says"), LOADS.values(), ids=LOADS.keys())
 async def test_a_model_is_loaded_as_the_registry_has_it(
-    client: httpx.AsyncClient, boxes: Held, deed: str, body: Any, says: str
+    client: httpx.AsyncClient, boxes: LoadedVersion, deed: str, body: Any, says: str
 ) -> None:
     """What a call of the repository says beyond that is refused, and nothing is done."""
     path = f"/v2/repository/models/boxes/{deed}"
@@ -95,7 +95,9 @@ async def test_a_model_is_loaded_as_the_registry_has_it(
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"parameters": {"unload_dependents": true}}'])
-async def test_a_model_is_unloaded(client: httpx.AsyncClient, boxes: Held, body: bytes) -> None:
+async def test_a_model_is_unloaded(
+    client: httpx.AsyncClient, boxes: LoadedVersion, body: bytes
+) -> None:
     """With an empty body as MLServer's client sends it, or as Triton's does."""
     answer = await client.post("/v2/repository/models/boxes/unload", content=body)
     assert (answer.status_code, answer.json()) == (200, {})

@@ -17,7 +17,7 @@ from xgboost import XGBClassifier
 
 from serving import VERSION, request
 from serving.bundle import Layout, encode
-from serving.models.holder import Held, Holder, Refusal
+from serving.models.holder import Holder, LoadedVersion, Refusal
 from tests.serving.conftest import EXAMPLE, FEATURES, Open
 
 pytestmark = pytest.mark.asyncio
@@ -30,7 +30,7 @@ def _question(rows: list[list[float]], **rest: Any) -> dict[str, Any]:
     return {"inputs": [tensor], **rest}
 
 
-async def test_answers_a_row(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_answers_a_row(client: httpx.AsyncClient, boxes: LoadedVersion) -> None:
     """A row gets probability, label, the version that spoke, the threshold and its own id."""
     answer = await client.post(INFER, json=_question([[1, 2, 3]], id="r-1"))
     assert answer.status_code == 200
@@ -47,13 +47,13 @@ async def test_answers_a_row(client: httpx.AsyncClient, boxes: Held) -> None:
 
 
 @pytest.fixture
-def wooden(holder: Holder, open_bundle: Open) -> Held:
+def wooden(holder: Holder, open_bundle: Open) -> LoadedVersion:
     """Return a model with categories and missing values that answers as "boxes"."""
     layout = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("wood",))
     rows = encode(layout, [(1.0, "oak"), (2.0, "ash"), (3.0, None)] * 5)
     model = HistGradientBoostingClassifier(min_samples_leaf=1, max_iter=3)
     model.fit(rows, np.nan_to_num(rows[:, 1]) > 0)
-    held = Held("boxes", "1", open_bundle(model, layout=layout, example=((1.5, None),)))
+    held = LoadedVersion("boxes", "1", open_bundle(model, layout=layout, example=((1.5, None),)))
     holder.hold(held)
     return held
 
@@ -74,13 +74,15 @@ async def test_answers_what_the_model_says(
     """The endpoint's probabilities are the fitted pipeline's own, for every family."""
     rows = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     model.fit(rows, rows @ [1, -1, 2] > 0)
-    holder.hold(Held("boxes", "1", open_bundle(model)))
+    holder.hold(LoadedVersion("boxes", "1", open_bundle(model)))
     answer = await client.post(INFER, json=_question(rows.tolist()))
     served = answer.json()["outputs"][0]["data"]
     np.testing.assert_allclose(served, model.predict_proba(rows)[:, 1], rtol=0, atol=1e-6)
 
 
-async def test_only_the_loaded_version_answers(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_only_the_loaded_version_answers(
+    client: httpx.AsyncClient, boxes: LoadedVersion
+) -> None:
     """A version that is not loaded is 404, and the sentence says which one is."""
     root = f"/v2/models/{boxes.name}/versions"
     for rest in ("", "/ready"):
@@ -94,7 +96,7 @@ async def test_only_the_loaded_version_answers(client: httpx.AsyncClient, boxes:
     assert answer.status_code == 404
 
 
-async def test_metadata_says_what_to_send(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_metadata_says_what_to_send(client: httpx.AsyncClient, boxes: LoadedVersion) -> None:
     """Metadata carries the protocol's fields, the real feature names and a row to try."""
     answer = (await client.get(f"/v2/models/{boxes.name}")).json()
     assert answer["versions"] == ["3"]
@@ -106,7 +108,7 @@ async def test_metadata_says_what_to_send(client: httpx.AsyncClient, boxes: Held
 
 
 async def test_a_refused_successor_is_shown(
-    client: httpx.AsyncClient, holder: Holder, boxes: Held
+    client: httpx.AsyncClient, holder: Holder, boxes: LoadedVersion
 ) -> None:
     """While an old version answers, the reason against the new one can be read at the endpoint."""
     holder.refuse(boxes.name, Refusal("4", "its digest is wrong"))
@@ -129,14 +131,14 @@ async def test_ready_needs_a_champion(
     assert empty.status_code == 503
     assert "no model is loaded" in empty.json()["error"]
     assert (await client.get("/v2/health/live")).status_code == 200
-    holder.hold(Held("boxes", "1", open_bundle()))
+    holder.hold(LoadedVersion("boxes", "1", open_bundle()))
     ready = await client.get("/v2/health/ready")
     assert ready.status_code == 200
     assert ready.json()["models"]["boxes"]["version"] == "1"
 
 
 async def test_a_registry_that_is_away_is_told(
-    client: httpx.AsyncClient, holder: Holder, boxes: Held
+    client: httpx.AsyncClient, holder: Holder, boxes: LoadedVersion
 ) -> None:
     """A server that cannot reach its registry stays ready and says so."""
     holder.registry_problem = "connection refused"
@@ -165,7 +167,7 @@ async def test_absence_has_a_reason(client: httpx.AsyncClient, holder: Holder) -
     assert (await client.get("/v2/models/nobody")).status_code == 503
 
 
-async def test_errors_have_one_form(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_errors_have_one_form(client: httpx.AsyncClient, boxes: LoadedVersion) -> None:
     """Wrong paths, methods and bodies all get a status that fits and a sentence."""
     answers = [
         (404, await client.get("/v3")),
@@ -195,7 +197,9 @@ async def test_a_part_of_a_page_is_answered_with_the_whole(
     assert answer.content == (await client.get(path)).content
 
 
-async def test_a_body_without_end_is_cut_off(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_a_body_without_end_is_cut_off(
+    client: httpx.AsyncClient, boxes: LoadedVersion
+) -> None:
     """A body over the limit is 413 as soon as it is over, announced or not."""
     del boxes
     sent = 0
@@ -220,21 +224,21 @@ async def test_values_that_break_the_model_are_the_callers(
     """Finite numbers that overflow inside a model are 400, never a 500 or a NaN."""
     rows = np.array([[0, 0, 0], [1, 1e-3, 1]], dtype=np.float32)
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, [0, 1])
-    holder.hold(Held("boxes", "1", open_bundle(model)))
+    holder.hold(LoadedVersion("boxes", "1", open_bundle(model)))
     answer = await client.post(INFER, json=_question([[3e38, 3e38, -3e38]]))
     assert answer.status_code == 400
     assert "cannot score these rows" in answer.json()["error"]
 
 
 async def test_a_request_keeps_the_version_it_found(
-    client: httpx.AsyncClient, holder: Holder, open_bundle: Open, boxes: Held
+    client: httpx.AsyncClient, holder: Holder, open_bundle: Open, boxes: LoadedVersion
 ) -> None:
     """A swap while a body is still coming in does not change who answers it."""
     swapped = asyncio.Event()
 
     async def slow() -> AsyncIterator[bytes]:
         yield json.dumps(_question([[1, 2, 3]])).encode()
-        holder.hold(Held(boxes.name, "4", open_bundle()))
+        holder.hold(LoadedVersion(boxes.name, "4", open_bundle()))
         swapped.set()
         yield b" "
 
@@ -245,7 +249,7 @@ async def test_a_request_keeps_the_version_it_found(
 
 
 async def test_openapi_has_the_real_names_and_a_row_that_works(
-    client: httpx.AsyncClient, boxes: Held
+    client: httpx.AsyncClient, boxes: LoadedVersion
 ) -> None:
     """The document names the loaded models' features, and each of its examples can be sent."""
     document = (await client.get("/openapi.json")).json()
@@ -258,7 +262,7 @@ async def test_openapi_has_the_real_names_and_a_row_that_works(
 
 
 async def test_categories_and_gaps_are_told_and_answered(
-    client: httpx.AsyncClient, wooden: Held
+    client: httpx.AsyncClient, wooden: LoadedVersion
 ) -> None:
     """Metadata says what to send by name and which categories are known; the example can be sent.
 
@@ -280,7 +284,7 @@ async def test_categories_and_gaps_are_told_and_answered(
     assert list(examples) == ["rows", "by_name"]
     assert (await client.post(INFER, json=examples["by_name"]["value"])).status_code == 200
     rows = [(1.0, "oak"), (1.0, None), (2.0, "teak")]
-    inputs = request.body(answer["inputs"], [0.0, ""])["inputs"]
+    inputs = request.request_body(answer["inputs"], [0.0, ""])["inputs"]
     for place, tensor in enumerate(inputs):
         tensor |= {"shape": [3], "data": [row[place] for row in rows]}
     served = (await client.post(INFER, json={"inputs": inputs})).json()["outputs"][0]["data"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
 from serving.models.batcher import Batcher, BatchLimits
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.refusals import RequestRefusedError
 
 MANIFEST = Manifest("boxes", "constant", Layout(("height",)), 0.5, ("0", "1"), data_version=1)
@@ -37,9 +37,9 @@ class Echo:
         return np.column_stack([1 - X[:, 0], X[:, 0]])
 
 
-def held(model: Echo) -> Held:
+def held(model: Echo) -> LoadedVersion:
     """Return a version that answers with this model."""
-    return Held("boxes", "1", Bundle(MANIFEST, model))
+    return LoadedVersion("boxes", "1", Bundle(MANIFEST, model))
 
 
 def rows(*values: float) -> NDArray[np.float32]:
@@ -47,7 +47,7 @@ def rows(*values: float) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32).reshape(-1, 1)
 
 
-async def until_busy(batcher: Batcher, version: Held) -> "asyncio.Task[Any]":
+async def until_busy(batcher: Batcher, version: LoadedVersion) -> "asyncio.Task[Any]":
     """Give the model a first batch that the closed gate holds."""
     first = asyncio.ensure_future(batcher.predict(version, rows(0.5)))
     for _ in range(3):  # queued, taken, handed to the thread

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.models.holder import Held
-from serving.protocol.answers import Encoded
+from serving.models.holder import LoadedVersion
+from serving.protocol.answers import EncodedAnswer
 from serving.protocol.codecs import HEADER_LENGTH, decode, encode, header_length
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import tensor
@@ -219,14 +219,14 @@ def test_labels_that_are_words_are_packed_as_texts() -> None:
 def _answered(manifest: Manifest, question: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     body, _ = _body([tensor([1] * 6, [2, 3])], **question)
     bundle = Bundle(manifest, model=None)  # type: ignore[arg-type]  # encoding asks no model
-    encoded: Encoded = encode(bundle, "4", decode(body, manifest), np.array([0.25, 0.75]))
+    encoded: EncodedAnswer = encode(bundle, "4", decode(body, manifest), np.array([0.25, 0.75]))
     length = len(encoded.body) if encoded.header_length is None else encoded.header_length
     answer: dict[str, Any] = json.loads(encoded.body[:length])
     return answer, encoded.body[length:]
 
 
 @pytest.mark.asyncio
-async def test_over_http(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_over_http(client: httpx.AsyncClient, boxes: LoadedVersion) -> None:
     """The header says where the JSON ends, in the request and in the answer; a wrong one is 400."""
     url = f"/v2/models/{boxes.name}/infer"
     packed = ROWS.astype("<f4").tobytes()

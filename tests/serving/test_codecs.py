@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.protocol.answers import OUTPUTS, Request
+from serving.protocol.answers import OUTPUTS, DecodedRequest
 from serving.protocol.codecs import decode, encode
-from serving.protocol.prepared import Prepared
+from serving.protocol.prepared import PreparedByManifest
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import by_name, tensor
 
@@ -295,7 +295,7 @@ LABELS = {
 @pytest.mark.parametrize(("labels", "datatype", "sent"), LABELS.values(), ids=LABELS.keys())
 def test_labels_are_the_datas_own(labels: tuple[str, str], datatype: str, sent: list[Any]) -> None:
     """A label is the data's own word, as a number only when it is one; at the threshold it is 1."""
-    answer = _answered(Request(np.zeros((2, 3), np.float32), ("label",), None), labels)
+    answer = _answered(DecodedRequest(np.zeros((2, 3), np.float32), ("label",), None), labels)
     assert answer["outputs"] == [
         {"name": "label", "shape": [2], "datatype": datatype, "data": sent},
     ]
@@ -313,7 +313,7 @@ def test_answers_what_was_asked_for() -> None:
 
 def test_what_is_prepared_goes_with_the_model() -> None:
     """What is worked out for a model is made once, and does not outlive it."""
-    prepared = Prepared(lambda manifest: [manifest.name])
+    prepared = PreparedByManifest(lambda manifest: [manifest.name])
     first, second = replace(MANIFEST), replace(MANIFEST)
     assert prepared.of(first) is prepared.of(first)
     assert prepared.of(first) is not prepared.of(second)
@@ -322,7 +322,7 @@ def test_what_is_prepared_goes_with_the_model() -> None:
     assert len(prepared) == 1
 
 
-def _answered(request: Request, labels: tuple[str, str]) -> dict[str, Any]:
+def _answered(request: DecodedRequest, labels: tuple[str, str]) -> dict[str, Any]:
     bundle = Bundle(
         replace(MANIFEST, labels=labels),
         model=None,  # type: ignore[arg-type]  # encoding asks for the threshold, not the model

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.protocol.codecs import HEADER_LENGTH
-from serving.protocol.compression import expanded
+from serving.protocol.compression import expand_body
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import tensor
 
@@ -45,7 +45,7 @@ READ = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("coding", "body"), READ.values(), ids=READ.keys())
 async def test_a_compressed_body_is_read(
-    client: httpx.AsyncClient, boxes: Held, coding: str, body: bytes
+    client: httpx.AsyncClient, boxes: LoadedVersion, coding: str, body: bytes
 ) -> None:
     """In each form in which clients write it."""
     del boxes
@@ -55,7 +55,7 @@ async def test_a_compressed_body_is_read(
 
 @pytest.mark.asyncio
 async def test_the_header_of_packed_tensors_counts_what_is_expanded(
-    client: httpx.AsyncClient, boxes: Held
+    client: httpx.AsyncClient, boxes: LoadedVersion
 ) -> None:
     """As Triton's client writes it: the JSON's length before it compressed the whole body."""
     del boxes
@@ -78,7 +78,7 @@ NOT_READ = ["br", "zstd", "gzip, gzip", "deflate, gzip", "gzip;q=1", "nonsense" 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("coding", NOT_READ)
 async def test_another_compression_is_refused(
-    client: httpx.AsyncClient, boxes: Held, coding: str
+    client: httpx.AsyncClient, boxes: LoadedVersion, coding: str
 ) -> None:
     """With 415, a bounded sentence that names the header, and what is read instead."""
     del boxes
@@ -106,7 +106,7 @@ BROKEN = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("coding", "body", "says"), BROKEN.values(), ids=BROKEN.keys())
 async def test_a_broken_body_is_refused(
-    client: httpx.AsyncClient, boxes: Held, coding: str, body: bytes, says: str
+    client: httpx.AsyncClient, boxes: LoadedVersion, coding: str, body: bytes, says: str
 ) -> None:
     """With 400 and what is wrong with it."""
     del boxes
@@ -119,7 +119,7 @@ async def test_a_broken_body_is_refused(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/repository/models/boxes/unload"])
 async def test_calls_of_the_repository_are_read_too(
-    client: httpx.AsyncClient, boxes: Held, path: str
+    client: httpx.AsyncClient, boxes: LoadedVersion, path: str
 ) -> None:
     """Every body is, but a webhook's delivery, which is signed as it came."""
     del boxes
@@ -136,7 +136,7 @@ def test_a_bomb_is_expanded_no_further_than_a_body_may_be(coding: str) -> None:
     tracemalloc.start()
     started = time.monotonic()
     with pytest.raises(RequestRefusedError) as refused:
-        expanded(bomb, coding, 4 * MIB)
+        expand_body(bomb, coding, 4 * MIB)
     assert time.monotonic() - started < 10
     assert tracemalloc.get_traced_memory()[1] < 16 * MIB
     tracemalloc.stop()
@@ -154,19 +154,19 @@ def test_members_are_bounded_together() -> None:
     """Each of them is within the limit, and all of them are not."""
     body = gzip.compress(bytes(MIB)) * 5
     with pytest.raises(RequestRefusedError) as refused:
-        expanded(body, "gzip", 4 * MIB)
+        expand_body(body, "gzip", 4 * MIB)
     assert refused.value.status == 413
-    assert expanded(body, "gzip", 5 * MIB) == bytes(5 * MIB)
+    assert expand_body(body, "gzip", 5 * MIB) == bytes(5 * MIB)
 
 
 @given(body=st.binary(max_size=100), coding=st.sampled_from(["gzip", "deflate"]))
 def test_any_bytes_are_expanded_or_refused(body: bytes, coding: str) -> None:
     """Whatever came, with 400; what was compressed comes out as it went in."""
     try:
-        expanded(body, coding, MIB)
+        expand_body(body, coding, MIB)
     except RequestRefusedError as refused:
         assert refused.status == 400  # noqa: PT017 - most of what is drawn is refused
     for packed in (gzip.compress(body), gzip.compress(body, 0)):
-        assert expanded(packed, "gzip", MIB) == body
+        assert expand_body(packed, "gzip", MIB) == body
     for packed in (zlib.compress(body), _bare(body)):
-        assert expanded(packed, "deflate", MIB) == body
+        assert expand_body(packed, "deflate", MIB) == body

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from serving.configuration.setting_values import networks
 from serving.connections.clients import Clients
-from serving.connections.ended import TELL_SECONDS, Ended
+from serving.connections.ended import TELL_SECONDS, EndedConnections
 from serving.connections.limits import FILES_OF_ITS_OWN, ConnectionLimits, connections_within
 from serving.connections.open_connections import LEAVE_SECONDS, Connections, OpenConnection, Phase
 from serving.refusals import RequestRefusedError
@@ -262,7 +262,7 @@ def test_room_is_left_for_files_that_are_no_connections() -> None:
 
 def test_what_was_ended_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Whoever makes the server end a million connections has not filled a disk."""
-    ended = Ended(0)
+    ended = EndedConnections(0)
     with caplog.at_level(logging.INFO, "serving.connections"):
         for second in range(int(TELL_SECONDS)):
             for _ in range(1000):

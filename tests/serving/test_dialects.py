@@ -16,7 +16,7 @@ from serving.bundle import Layout, Manifest
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.dialects import model_metadata
 from serving.grpc.messages import decode
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol import metadata
 from serving.protocol.absent import CALLS
 from tests.serving.conftest import Open
@@ -69,7 +69,7 @@ def answered_metadata(holder: Holder, open_bundle: Open) -> dict[str, Any]:
 
     layout = Layout(("height", "wood"), {"wood": ("ash", "oak")}, ("height",))
     model = DummyClassifier(strategy="prior").fit(np.zeros((2, 2)), [0, 1])
-    held = Held("woods", "2", open_bundle(model, layout=layout, example=((1.5, "oak"),)))
+    held = LoadedVersion("woods", "2", open_bundle(model, layout=layout, example=((1.5, "oak"),)))
     holder.hold(held)
     return metadata.model(held, holder)
 
@@ -124,7 +124,7 @@ async def test_kserves_definition_loads_and_unloads(dialect: Any, ask: Ask, shel
 
 
 @pytest.mark.asyncio
-async def test_empty_contents_beside_raw_ones_are_none(ask: Ask, boxes: Held) -> None:
+async def test_empty_contents_beside_raw_ones_are_none(ask: Ask, boxes: LoadedVersion) -> None:
     """MLServer's client sets the message without a value in it; with one it is refused."""
     del boxes
     asked = raw_question(np.ones((2, 3), "<f8").tobytes())

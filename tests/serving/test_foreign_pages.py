@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from tests.serving.parts import app_around
 
 pytestmark = pytest.mark.asyncio
@@ -43,7 +43,7 @@ async def unloaded(holder: Holder, headers: dict[str, str], key: str | None = No
 @pytest.mark.parametrize("key", [None, "walnut"])
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN.keys())
 async def test_a_page_of_another_site_takes_no_model_out_of_service(
-    holder: Holder, boxes: Held, headers: dict[str, str], key: str | None
+    holder: Holder, boxes: LoadedVersion, headers: dict[str, str], key: str | None
 ) -> None:
     """With the password that a browser remembers neither."""
     assert await unloaded(holder, headers | (KEY if key else {}), key) == 403
@@ -52,7 +52,7 @@ async def test_a_page_of_another_site_takes_no_model_out_of_service(
 
 @pytest.mark.parametrize("headers", OWN.values(), ids=OWN.keys())
 async def test_programs_and_the_servers_own_page_do(
-    holder: Holder, boxes: Held, headers: dict[str, str]
+    holder: Holder, boxes: LoadedVersion, headers: dict[str, str]
 ) -> None:
     """As before."""
     del boxes
@@ -60,7 +60,7 @@ async def test_programs_and_the_servers_own_page_do(
 
 
 async def test_a_name_that_leads_here_is_no_page_of_ours_without_a_key(
-    holder: Holder, boxes: Held
+    holder: Holder, boxes: LoadedVersion
 ) -> None:
     """Somebody's DNS may say that their name stands for loopback."""
     del boxes

@@ -13,7 +13,7 @@ from grpc import aio
 from serving.grpc import generate
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.calls import SERVICES
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from tests.serving.grpc_asked import ROWS, Ask, Shelf, question, raw_question
 
 
@@ -26,7 +26,7 @@ def test_the_generated_module_is_the_definitions(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_says_what_it_is_and_holds(ask: Ask, boxes: Held) -> None:
+async def test_says_what_it_is_and_holds(ask: Ask, boxes: LoadedVersion) -> None:
     """Health, readiness and metadata are those of REST."""
     assert (await ask("ServerLive")).live
     assert (await ask("ServerReady")).ready

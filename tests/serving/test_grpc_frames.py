@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from serving.connections.clients import Clients
 from serving.connections.open_connections import Connections
 from serving.grpc import inference_pb2 as v2
-from serving.grpc.call import Call, Headers, Sent
+from serving.grpc.call import Call, Headers, ReceivedMessage
 from serving.grpc.connection import Connection
-from serving.grpc.fields import FieldReader, written
+from serving.grpc.fields import FieldReader, untraced_block
 from serving.grpc.frames import ConnectionFault
-from serving.grpc.messages import parsed
+from serving.grpc.messages import parse_message
 from serving.grpc.parse_cost import parse_cost
-from serving.grpc.shared import Shared
+from serving.grpc.shared import SharedParts
 from serving.refusals import RequestRefusedError
 from serving.traffic.memory_budget import MemoryBudget
 from tests.serving.grpc_asked import LIMITS
@@ -37,7 +37,7 @@ def test_header_fields_are_read_as_they_were_written(blocks: list[Any]) -> None:
             writer.header_table_size = table
         block = writer.encode(fields, huffman=is_huffman)
         assert list(reader.read(block)) == fields
-        assert list(reader.read(written(fields))) == fields
+        assert list(reader.read(untraced_block(fields))) == fields
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8))
@@ -92,12 +92,12 @@ class _Echo:
         assert request_id
         assert refused.status < 500
 
-    async def _answer(self, sent: Sent) -> bytes:
+    async def _answer(self, sent: ReceivedMessage) -> bytes:
         await asyncio.sleep(0)
         return bytes(sent.message)
 
 
-CALL = written(
+CALL = untraced_block(
     [
         (b":path", b"/echo"),
         (b"content-type", b"application/grpc"),
@@ -157,7 +157,7 @@ def test_any_frames_end_without_a_trace(sent: list[bytes], sizes: list[int], is_
 
     failures: list[Any] = []
     memory, connections = MemoryBudget(2**20), Connections(LIMITS, Clients(), time.monotonic)
-    shared = Shared(_Echo(), memory, connections)
+    shared = SharedParts(_Echo(), memory, connections)
     asyncio.run(run())
     assert not failures
     assert memory.held_bytes == 0
@@ -176,7 +176,7 @@ def test_what_parses_was_counted(pieces: list[bytes], times: int) -> None:
     message = b"".join(pieces) * times
     try:
         cost = parse_cost(message)
-        found = parsed(v2.ModelInferRequest, message)
+        found = parse_message(v2.ModelInferRequest, message)
     except RequestRefusedError:
         return
     assert cost >= 84 * (len(found.inputs) + len(found.outputs))

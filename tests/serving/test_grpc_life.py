@@ -15,7 +15,7 @@ from grpc import aio
 from serving.grpc import inference_pb2 as v2
 from serving.grpc.server import GrpcServer, start_grpc
 from serving.models.batcher import Batcher
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from tests.serving.grpc_asked import AT, LONGEST, ROWS, Ask, Shelf, call, question, raw_question
 from tests.serving.parts import app_around, server_around
 
@@ -49,7 +49,7 @@ async def test_cancelled_calls_end_alone(ask: Ask) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_key_is_asked_for(holder: Holder, boxes: Held, shelf: Shelf) -> None:
+async def test_a_key_is_asked_for(holder: Holder, boxes: LoadedVersion, shelf: Shelf) -> None:
     """Without a key only the server's own health is told; with one everything is."""
     del boxes
     around = server_around(holder, {"SERVING_API_KEY": "sesame"})
@@ -79,7 +79,9 @@ async def test_a_taken_port_is_told(holder: Holder, shelf: Shelf) -> None:
             await start_grpc(around.service, shelf, context, around.guard.keys, around.memory)
 
 
-def test_answers_beside_rest_under_uvloop(holder: Holder, boxes: Held, shelf: Shelf) -> None:
+def test_answers_beside_rest_under_uvloop(
+    holder: Holder, boxes: LoadedVersion, shelf: Shelf
+) -> None:
     """On the loop that the server runs on, one process answers both protocols."""
 
     async def both() -> tuple[str, str]:
@@ -110,13 +112,13 @@ async def _nothing() -> None:
 
 @pytest.mark.asyncio
 async def test_stopping_answers_what_is_in_flight(
-    server: GrpcServer, ask: Ask, boxes: Held, monkeypatch: pytest.MonkeyPatch
+    server: GrpcServer, ask: Ask, boxes: LoadedVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call that came before the stop is answered, and one that comes after it is not."""
     started, go_on = asyncio.Event(), asyncio.Event()
     predict = Batcher.predict
 
-    async def slow(self: Batcher, held: Held, matrix: Any) -> Any:
+    async def slow(self: Batcher, held: LoadedVersion, matrix: Any) -> Any:
         started.set()
         await go_on.wait()
         return await predict(self, held, matrix)

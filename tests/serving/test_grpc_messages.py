@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.bundle import Layout, Manifest, encode
 from serving.grpc import inference_pb2 as v2
-from serving.grpc.messages import decode, parsed
+from serving.grpc.messages import decode, parse_message
 from serving.refusals import RequestRefusedError
 
 WOODEN = Manifest(
@@ -85,7 +85,7 @@ def test_any_bytes_give_a_matrix_or_a_refusal(manifest: Manifest, packed: bytes)
     width, status = len(manifest.features), 200
     matrix = np.zeros((1, width), np.float32)
     try:
-        matrix = decode(parsed(v2.ModelInferRequest, packed), manifest).matrix
+        matrix = decode(parse_message(v2.ModelInferRequest, packed), manifest).matrix
     except RequestRefusedError as refused:
         status = refused.status
     assert status in {200, 400, 413}

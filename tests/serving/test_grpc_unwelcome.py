@@ -17,8 +17,8 @@ from grpc import aio
 from benchmarks.serving_grpc import METADATA
 from benchmarks.serving_model import NAME
 from serving.grpc import inference_pb2 as v2
-from serving.grpc.server import GrpcServer, Listening, start_grpc
-from serving.models.holder import Held, Holder
+from serving.grpc.server import GrpcOptions, GrpcServer, start_grpc
+from serving.models.holder import Holder, LoadedVersion
 from tests.serving.grpc_asked import AT, LIMITS, Shelf, call, question, raw_question
 from tests.serving.grpc_raw import (
     CONTINUATION,
@@ -53,13 +53,15 @@ MIB = 2**20
 
 
 @pytest_asyncio.fixture
-async def start(holder: Holder, boxes: Held, shelf: Shelf) -> AsyncIterator[Callable[..., Any]]:
+async def start(
+    holder: Holder, boxes: LoadedVersion, shelf: Shelf
+) -> AsyncIterator[Callable[..., Any]]:
     """Return a function that starts a server which asks for a key, within these limits."""
     del boxes
     around = server_around(holder, {"SERVING_API_KEY": KEY})
     started: list[GrpcServer] = []
 
-    async def starting(address: Listening = AT) -> GrpcServer:
+    async def starting(address: GrpcOptions = AT) -> GrpcServer:
         server = await start_grpc(around.service, shelf, address, around.guard.keys, around.memory)
         started.append(server)
         return server

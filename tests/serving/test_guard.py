@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.configuration.settings import read_settings
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.refusals import RequestRefusedError
 from serving.traffic.guard import Guard, make_guard
 from tests.serving.conftest import Open
@@ -19,7 +19,7 @@ from tests.serving.test_metrics import at, read
 def guard(**said: str) -> Guard:
     """Return what guards a server with these variables."""
 
-    def predict(held: Held, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         return held.bundle.probability(matrix)
 
     return make_guard(read_settings(said), predict)
@@ -41,7 +41,7 @@ def test_what_was_noted_is_written_at_the_end(tmp_path: Path, open_bundle: Open)
     with pytest.raises(RequestRefusedError):
         made.keys.require([])
     assert made.request_log is not None
-    held = Held("boxes", "3", open_bundle())
+    held = LoadedVersion("boxes", "3", open_bundle())
     made.request_log.note(held, "abc", np.zeros((1, 3), np.float32), np.zeros(1))
     made.close()
     assert len(list((tmp_path / "log").rglob("*.parquet"))) == 1
@@ -67,7 +67,7 @@ def test_what_cannot_be_is_a_sentence(said: dict[str, str], sentence: str) -> No
 async def test_workers_tell_each_other_their_numbers(tmp_path: Path, open_bundle: Open) -> None:
     """Any worker's page has what the others published by themselves."""
     pair = [guard(SERVING_HOME=str(tmp_path), SERVING_WORKER=number) for number in "01"]
-    pair[0].metrics.answered(Held("boxes", "3", open_bundle()), 0.1, 3)
+    pair[0].metrics.answered(LoadedVersion("boxes", "3", open_bundle()), 0.1, 3)
     publishing = asyncio.ensure_future(pair[0].publish())
     await asyncio.sleep(0)
     publishing.cancel()

@@ -19,7 +19,7 @@ from tests.serving.served import small_bundle
 
 KEY = b"X-API-Key: sesame\r\n"
 INPUTS = [{"name": "features", "datatype": "FP32", "shape": [-1, 3]}]
-BODY = json.dumps(request.body(INPUTS, [1.0, 2.0, 3.0])).encode()
+BODY = json.dumps(request.request_body(INPUTS, [1.0, 2.0, 3.0])).encode()
 INFER = b"POST /v2/models/boxes/infer HTTP/1.1\r\nHost: x\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 WHOLE = INFER + KEY + LENGTH + b"\r\n" + BODY

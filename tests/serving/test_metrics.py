@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.models.holder import Held
-from serving.observing.board import Board
+from serving.models.holder import LoadedVersion
+from serving.observing.board import WorkerFigures
 from serving.observing.metrics import Metrics
 from tests.serving.conftest import Open
 
@@ -16,9 +16,9 @@ Key = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @pytest.fixture
-def held(open_bundle: Open) -> Held:
+def held(open_bundle: Open) -> LoadedVersion:
     """Return version 3 of boxes."""
-    return Held("boxes", "3", open_bundle())
+    return LoadedVersion("boxes", "3", open_bundle())
 
 
 def read(metrics: Metrics) -> dict[Key, float]:
@@ -37,7 +37,7 @@ def at(name: str, **labels: str) -> Key:
     return name, tuple(sorted(labels.items()))
 
 
-def test_an_answer_is_counted_by_model_version_and_role(held: Held) -> None:
+def test_an_answer_is_counted_by_model_version_and_role(held: LoadedVersion) -> None:
     """Requests, rows, role and time of two answers, the time in its bucket and all above."""
     metrics = Metrics()
     metrics.holds([("boxes", "3", "champion")])
@@ -56,7 +56,7 @@ def test_an_answer_is_counted_by_model_version_and_role(held: Held) -> None:
     assert buckets == {"0.001": 0, "0.002": 1, "0.2": 1, "0.5": 2, "+Inf": 2}
 
 
-def test_batches_swaps_refusals_and_the_rest_have_their_series(held: Held) -> None:
+def test_batches_swaps_refusals_and_the_rest_have_their_series(held: LoadedVersion) -> None:
     """Each thing that happens to a server is one number that moves."""
     metrics = Metrics()
     metrics.holds([("boxes", "3", "champion")])
@@ -91,9 +91,9 @@ def test_batches_swaps_refusals_and_the_rest_have_their_series(held: Held) -> No
     assert {key: read(metrics).get(key) for key in expected} == pytest.approx(expected)
 
 
-def test_a_version_that_is_dropped_disappears(held: Held, open_bundle: Open) -> None:
+def test_a_version_that_is_dropped_disappears(held: LoadedVersion, open_bundle: Open) -> None:
     """Its series end, so that a year of champions does not fill the page."""
-    metrics, new = Metrics(), Held("boxes", "4", open_bundle())
+    metrics, new = Metrics(), LoadedVersion("boxes", "4", open_bundle())
     metrics.holds([("boxes", "3", "champion")])
     metrics.answered(held, 0.1, 1)
     metrics.shadow_compared(held, 1, 0, 0.0, 0.0)
@@ -114,7 +114,7 @@ def test_a_caller_cannot_make_series() -> None:
     assert len([key for key in read(metrics) if key[0] == "ratchet_requests_total"]) == 1
 
 
-def test_two_applications_in_one_process_do_not_meet(held: Held) -> None:
+def test_two_applications_in_one_process_do_not_meet(held: LoadedVersion) -> None:
     """Each counts its own."""
     one, other = Metrics(), Metrics()
     one.answered(held, 0.1, 1)
@@ -122,7 +122,7 @@ def test_two_applications_in_one_process_do_not_meet(held: Held) -> None:
     assert at("ratchet_rows_total", model="boxes", version="3") not in read(other)
 
 
-def test_no_count_is_lost_between_threads(held: Held) -> None:
+def test_no_count_is_lost_between_threads(held: LoadedVersion) -> None:
     """Counting from several threads at once adds up."""
     metrics = Metrics()
 
@@ -141,9 +141,9 @@ def test_no_count_is_lost_between_threads(held: Held) -> None:
     assert page[at("ratchet_batch_rows_sum", model="boxes", version="3")] == 20_000
 
 
-def test_any_worker_shows_all_of_them(held: Held, tmp_path: Path) -> None:
+def test_any_worker_shows_all_of_them(held: LoadedVersion, tmp_path: Path) -> None:
     """Each worker's numbers carry its number, and never less than another page has shown."""
-    first, second = (Metrics(Board(tmp_path, number)) for number in (0, 1))
+    first, second = (Metrics(WorkerFigures(tmp_path, number)) for number in (0, 1))
     first.answered(held, 0.1, 3)
     second.answered(held, 0.1, 4)
     assert _rows(second) == {"1": 4}
@@ -151,9 +151,9 @@ def test_any_worker_shows_all_of_them(held: Held, tmp_path: Path) -> None:
     assert _rows(second) == {"0": 3, "1": 4}
 
 
-def test_a_dead_worker_is_not_shown(held: Held, tmp_path: Path) -> None:
+def test_a_dead_worker_is_not_shown(held: LoadedVersion, tmp_path: Path) -> None:
     """Its file stays behind and does not count."""
-    first = Metrics(Board(tmp_path, 0))
+    first = Metrics(WorkerFigures(tmp_path, 0))
     first.answered(held, 0.1, 3)
     first.publish()
     said = (tmp_path / "0.json").read_text()

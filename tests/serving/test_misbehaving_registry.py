@@ -14,7 +14,7 @@ import pytest
 
 from serving.models.holder import Holder, Role
 from serving.registry.bounded_requests import Bounds
-from serving.registry.local_copies import Shelf
+from serving.registry.local_copies import LocalCopies
 from serving.registry.registry import MlflowRegistry, RegistryError
 from serving.registry.watch import Watch
 from tests.logs import records_of
@@ -50,7 +50,7 @@ class Following:
         """Ask with bounds that a test can wait for."""
         self.registry = MlflowRegistry(url, bounds=SOON)
         self.holder = Holder()
-        self.watch = Watch(self.registry, self.holder, Shelf(home))
+        self.watch = Watch(self.registry, self.holder, LocalCopies(home))
 
     def serves(self) -> dict[str, str]:
         """Return the champions by name."""

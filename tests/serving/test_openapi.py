@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.protocol import openapi, schemas
 from serving.protocol.codecs import decode, encode
 from serving.refusals import RequestRefusedError
@@ -138,7 +138,7 @@ def test_answers_fit_the_schema(name: str, labels: tuple[str, str]) -> None:
 def test_every_status_and_key_is_declared() -> None:
     """Infer declares all that can come; a key is asked for everywhere but by probes."""
     manifest = _manifest(LAYOUTS["woods"])
-    held = Held(
+    held = LoadedVersion(
         "boxes and more",
         "3",
         Bundle(manifest, model=None),  # type: ignore[arg-type]  # nobody asks it
@@ -160,7 +160,7 @@ def test_every_status_and_key_is_declared() -> None:
 
 def test_every_reference_leads_somewhere() -> None:
     """What the document refers to is in it."""
-    held = Held(
+    held = LoadedVersion(
         "boxes",
         "3",
         Bundle(_manifest(LAYOUTS["gaps"]), model=None),  # type: ignore[arg-type]  # nobody asks it

@@ -14,14 +14,14 @@ from serving.bundle import Layout, Manifest
 from serving.grpc import inference_pb2 as v2
 from serving.grpc import messages
 from serving.protocol import codecs
-from serving.protocol.answers import Request
+from serving.protocol.answers import DecodedRequest
 from serving.refusals import RequestRefusedError
 from tests.serving.tensors_sent import tensor
 
 LAYOUT = Layout(("age", "paid", "plan"), {"plan": ("basic", "plus", "pro")}, ("age", "plan"))
 MANIFEST = Manifest("plans", "constant", LAYOUT, 0.5, ("0", "1"), data_version=1)
 Parameters = dict[str, Any]
-Ask = Callable[..., Request]
+Ask = Callable[..., DecodedRequest]
 
 
 def _rest(
@@ -29,7 +29,7 @@ def _rest(
     plan: Parameters | None = None,
     label: Parameters | None = None,
     texts: list[str] | None = None,
-) -> Request:
+) -> DecodedRequest:
     inputs = [
         tensor([30], [1], "age"),
         tensor([True], [1], "paid", "BOOL"),
@@ -45,7 +45,7 @@ def _grpc(
     plan: Parameters | None = None,
     label: Parameters | None = None,
     texts: list[str] | None = None,
-) -> Request:
+) -> DecodedRequest:
     message = v2.ModelInferRequest()
     age = message.inputs.add(name="age", datatype="FP64", shape=[1])
     age.contents.fp64_contents.append(30)

@@ -17,16 +17,16 @@ from include.spec.spec_files import read_spec
 from include.stages.fit import fit
 from include.stages.select import build, candidates, soft_vote
 from serving.bundle import (
-    Answers,
     Bundle,
     Layout,
     Manifest,
+    ProbedAnswers,
     Value,
-    answered,
     answers,
     encode,
     odd_rows,
     save,
+    with_own_answers,
 )
 
 SERVER = PROJECT / ".venv" / "serving" / "bin" / "python"
@@ -123,7 +123,7 @@ def all_and_single(model: Any, matrix: Matrix) -> Probabilities:
     return np.concatenate([model.predict_proba(matrix)[:, 1], single]).astype(np.float64)
 
 
-def saved(folder: Path, layout: Layout) -> dict[str, tuple[Probabilities, Answers]]:
+def saved(folder: Path, layout: Layout) -> dict[str, tuple[Probabilities, ProbedAnswers]]:
     """Save rows, and a model of every family beside its digest; return their own answers."""
     matrix = rows(layout)
     odd = encode(layout, odd_rows(layout, as_values(layout, matrix[5:60])))
@@ -138,20 +138,22 @@ def saved(folder: Path, layout: Layout) -> dict[str, tuple[Probabilities, Answer
         whole = fit(model, 0.4, matrix[:FITTED], Y[:FITTED])
         example = as_values(layout, matrix[:5])
         manifest = Manifest("boxes", name, layout, 0.4, ("0", "1"), 1, example)
-        digest = save(folder / name, whole, answered(manifest, whole))
+        digest = save(folder / name, whole, with_own_answers(manifest, whole))
         (folder / f"{name}.digest").write_text(digest)
         itself = Bundle(manifest, whole).probability
         expected[name] = all_and_single(whole, matrix), answers(itself, odd)
     return expected
 
 
-def apart(folder: Path, expected: dict[str, tuple[Probabilities, Answers]]) -> dict[str, float]:
+def apart(
+    folder: Path, expected: dict[str, tuple[Probabilities, ProbedAnswers]]
+) -> dict[str, float]:
     """Return by how much the answers left by ASK differ, where that is more than 1e-6."""
     found = {name: _apart(folder, name, *said) for name, said in expected.items()}
     return {name: by for name, by in found.items() if by > 1e-6}
 
 
-def _apart(folder: Path, name: str, usual: Probabilities, odd: Answers) -> float:
+def _apart(folder: Path, name: str, usual: Probabilities, odd: ProbedAnswers) -> float:
     """Return the largest difference; infinity where one side refuses an odd row alone."""
     by = np.abs(np.load(folder / f"{name}.npy") - usual).max()
     alone = np.load(folder / f"{name}-odd.npy")

@@ -22,7 +22,7 @@ from tests.serving.registries import MlflowPublisher, environment, free_port, wa
 
 PROJECT = Path(__file__).parents[2]
 INPUTS = [{"name": "features", "datatype": "FP32", "shape": [-1, 3]}]
-QUESTION = request.body(INPUTS, [1.0, 2.0, 3.0])
+QUESTION = request.request_body(INPUTS, [1.0, 2.0, 3.0])
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -114,8 +114,8 @@ METADATA = {
 )
 def test_the_script_reads_a_row_as_csv(text: str, row: list[request.Value]) -> None:
     """Numbers and texts by what the model says its features are; nothing is a missing value."""
-    assert request.parsed(METADATA, text) == row
-    inputs = request.body(METADATA["inputs"], row)["inputs"]  # type: ignore[arg-type]
+    assert request.row_values(METADATA, text) == row
+    inputs = request.request_body(METADATA["inputs"], row)["inputs"]  # type: ignore[arg-type]
     assert [(one["name"], one["shape"], one["data"]) for one in inputs] == [
         ("height", [1], row[:1]),
         ("wood", [1], row[1:]),
@@ -133,7 +133,7 @@ def test_the_script_reads_a_row_as_csv(text: str, row: list[request.Value]) -> N
 def test_the_script_says_what_is_wrong_with_a_row(text: str, says: str) -> None:
     """Before anything is sent, in the words of the model's own features."""
     with pytest.raises(ValueError, match=says):
-        request.parsed(METADATA, text)
+        request.row_values(METADATA, text)
 
 
 def test_without_a_registry_it_lives(start: Start, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,16 +24,16 @@ from serving.bundle import (
     Layout,
     Manifest,
     Value,
-    answered,
     encode,
     load,
     save,
+    with_own_answers,
 )
 from serving.models import graph, quick
 from serving.models.graph import Graphs
 from serving.models.loading import load_and_warm
 from serving.models.native import Score
-from serving.models.quick import QuickBundle, Way, golden_rows, quickened
+from serving.models.quick import QuickBundle, ScoringWay, golden_rows, with_quickest_ways
 from serving.models.scoring import UnscorableError, score
 from tests.logs import messages_of
 
@@ -71,7 +71,7 @@ def bundle(model: object) -> Bundle:
 def test_the_quickest_way_says_what_the_model_says(model: object) -> None:
     """To 1e-6, for any number of rows, and some other way than the model's own is found."""
     whole = bundle(model)
-    fast = quickened(whole)
+    fast = with_quickest_ways(whole)
     assert {way.name for way in fast.ways} != {"scikit-learn"}
     for count in (1, 2, 40, 600):
         np.testing.assert_allclose(
@@ -96,7 +96,7 @@ def test_a_way_that_says_otherwise_is_not_taken(monkeypatch: pytest.MonkeyPatch)
             return way
 
         monkeypatch.setattr(quick, "graph_score", graph)
-        assert "onnx" not in {way.name for way in quickened(bundle(model)).ways}
+        assert "onnx" not in {way.name for way in with_quickest_ways(bundle(model)).ways}
 
 
 def test_golden_rows_are_rows_of_the_layout() -> None:
@@ -115,7 +115,7 @@ def test_a_model_that_answers_otherwise_than_where_it_was_fitted_is_refused(
 ) -> None:
     """The answers travel in the manifest, under its digest."""
     model = MODELS["forest"]
-    told = answered(MANIFEST, model)
+    told = with_own_answers(MANIFEST, model)
     digest = save(tmp_path, model, told)
     assert load_and_warm(tmp_path, digest, "boxes").probability(X[:5]).tolist() == pytest.approx(
         told.answers, abs=1e-6
@@ -141,7 +141,7 @@ def test_a_graph_is_made_once_for_a_version(
     other = tmp_path / "other"
     other.mkdir()
     whole = bundle(MODELS["stopped early"])
-    quickened(whole, other)
+    with_quickest_ways(whole, other)
     kept.write_bytes((other / kept.name).read_bytes())
     altered = load_and_warm(tmp_path, digest, "boxes")
     assert "onnx" not in {way.name for way in altered.ways}
@@ -174,13 +174,13 @@ def test_an_unknown_category_is_answered_in_the_graph_too(options: dict[str, Any
     unknown: list[list[Value]] = [[1.0, "teak", "a"], [1.0, "ash", "?"], [1.0, "", ""]]
     rows = encode(WOODS, unknown)
     np.testing.assert_allclose(asked(rows), whole.probability(rows), rtol=0, atol=5e-7)
-    assert "scikit-learn" not in {way.name for way in quickened(whole).ways}
+    assert "scikit-learn" not in {way.name for way in with_quickest_ways(whole).ways}
 
 
 def test_what_an_older_server_kept_is_not_taken_for_a_graph(tmp_path: Path) -> None:
     """Its graphs raise where a category is unknown; they are made again beside it."""
     (tmp_path / "graph-0.onnx").write_bytes(b"")
-    quickened(wooden(), tmp_path)
+    with_quickest_ways(wooden(), tmp_path)
     assert any(path.stat().st_size for path in tmp_path.glob("graph-*.onnx"))
 
 
@@ -199,7 +199,7 @@ def test_huge_numbers_are_left_to_the_model_where_a_way_errs_on_them(
 ) -> None:
     """A way that answers what the model refuses is taken for all other numbers."""
     monkeypatch.setattr(quick, "graph_score", lambda *_: lambda X: expit(X[:, 0]))
-    fast = quickened(bundle(Refusing()))
+    fast = with_quickest_ways(bundle(Refusing()))
     huge = np.full((1, 3), 1e31, np.float32)
     assert any(way.score(X[:1])[0] == expit(X[:1, 0]) for way in fast.ways)
     with pytest.raises(UnscorableError, match="too large"):
@@ -210,7 +210,7 @@ def test_a_model_whose_ways_cannot_be_built_is_asked_as_it_is() -> None:
     """Steps that hand on sparse rows fit into no graph and no arithmetic."""
     model = make_pipeline(StandardScaler(), KBinsDiscretizer(3), LogisticRegression()).fit(X, Y)
     whole = bundle(model)
-    fast = quickened(whole)
+    fast = with_quickest_ways(whole)
     np.testing.assert_allclose(fast.probability(X), whole.probability(X), rtol=0, atol=1e-6)
 
 
@@ -222,7 +222,7 @@ def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFi
             raise RuntimeError("no\nkernel")
         return np.full(len(rows), np.nan)
 
-    fast = QuickBundle(MANIFEST, MODELS["forest"], ways=(Way("onnx", 1, failing),))
+    fast = QuickBundle(MANIFEST, MODELS["forest"], ways=(ScoringWay("onnx", 1, failing),))
     with caplog.at_level(logging.WARNING):
         for rows in (X[:40], np.abs(X[:40]), X[:1]):
             assert score(fast, rows).tolist() == bundle(MODELS["forest"]).probability(rows).tolist()

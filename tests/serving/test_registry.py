@@ -12,8 +12,8 @@ import pytest
 from serving.bundle import load
 from serving.models.holder import Role
 from serving.registry.registry import (
+    AliasedVersions,
     MlflowRegistry,
-    Named,
     Registry,
     RegistryError,
     UnprovenError,
@@ -25,9 +25,9 @@ from tests.serving.registries import Publisher, free_port
 T = TypeVar("T")
 
 
-def versions_in(named: Named | RegistryError) -> dict[Role, str]:
+def versions_in(named: AliasedVersions | RegistryError) -> dict[Role, str]:
     """Return the versions that the aliases of a model name."""
-    assert isinstance(named, Named)
+    assert isinstance(named, AliasedVersions)
     return dict(named.versions)
 
 
@@ -105,7 +105,7 @@ def test_a_number_that_is_given_twice_is_two_versions(
             publisher.register(name)
             publisher.crown(name, publisher.publish(name, *save_bundle(name=name)))
             named = (await registry.named())[name]
-            assert isinstance(named, Named)
+            assert isinstance(named, AliasedVersions)
             assert versions_in(named) == {Role.CHAMPION: "1"}
             seen.append((named.stamp, await registry.identity(name, "1")))
             publisher.delete(name)
@@ -128,8 +128,8 @@ def test_with_a_version_its_alias_is_gone(
         publisher.delete(name, "1")
         after = (await registry.named())[name]
         assert versions_in(after) == {}
-        assert isinstance(before, Named)
-        assert isinstance(after, Named)
+        assert isinstance(before, AliasedVersions)
+        assert isinstance(after, AliasedVersions)
         assert before.stamp != after.stamp
         with pytest.raises(VersionGoneError, match="version 1"):
             await registry.identity(name, "1")

@@ -13,7 +13,7 @@ import pytest
 
 from serving.bundle import Layout, encode
 from serving.configuration.settings import RequestLogSettings
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
 from serving.observing.request_log import RequestLog
 from tests.seaweed import Seaweed, seaweed
@@ -60,12 +60,14 @@ def keep(tmp_path: Path, metrics: Metrics) -> Iterator[Keep]:
 
 
 @pytest.fixture
-def held(open_bundle: Open) -> Held:
+def held(open_bundle: Open) -> LoadedVersion:
     """Return version 3 of boxes, with the threshold 0.4."""
-    return Held("boxes", "3", open_bundle())
+    return LoadedVersion("boxes", "3", open_bundle())
 
 
-def test_a_row_a_row_with_all_that_a_join_needs(keep: Keep, held: Held, tmp_path: Path) -> None:
+def test_a_row_a_row_with_all_that_a_join_needs(
+    keep: Keep, held: LoadedVersion, tmp_path: Path
+) -> None:
     """Time, ids, who answered, what was asked and what was said, in a folder a model and day."""
     log = keep()
     log.note(held, "abc", ROWS, GIVEN)
@@ -94,7 +96,7 @@ def test_categories_are_text_again_and_names_do_not_clash(
     bundle = open_bundle(layout=layout, example=((1.0, "oak"),), labels=("no", "yes"))
     log = keep()
     asked = encode(layout, [(1.0, "oak"), (2.0, "ash"), (3.0, None), (4.0, "elm")])
-    log.note(Held("boxes", "3", bundle), "abc", asked, np.array([0.1, 0.9, 0.1, 0.9]))
+    log.note(LoadedVersion("boxes", "3", bundle), "abc", asked, np.array([0.1, 0.9, 0.1, 0.9]))
     log.close()
     rows = pl.read_parquet(_files(tmp_path / "requests")[0])
     assert rows["wood"].to_list() == ["oak", "ash", None, None]
@@ -103,12 +105,12 @@ def test_categories_are_text_again_and_names_do_not_clash(
 
 
 def test_versions_do_not_share_a_file(
-    keep: Keep, held: Held, open_bundle: Open, tmp_path: Path
+    keep: Keep, held: LoadedVersion, open_bundle: Open, tmp_path: Path
 ) -> None:
     """Another version may have other columns."""
     log = keep()
     log.note(held, "abc", ROWS, GIVEN)
-    log.note(Held("boxes", "4", open_bundle()), "def", ROWS, GIVEN)
+    log.note(LoadedVersion("boxes", "4", open_bundle()), "def", ROWS, GIVEN)
     log.close()
     found = [pl.read_parquet(path)["version"].unique().item() for path in _files(tmp_path)]
     assert sorted(found) == ["3", "4"]
@@ -117,13 +119,13 @@ def test_versions_do_not_share_a_file(
 def test_a_name_leads_out_of_no_folder(keep: Keep, open_bundle: Open, tmp_path: Path) -> None:
     """A registry name is a folder below the place, whatever it is."""
     log = keep()
-    log.note(Held("../../x", "3", open_bundle()), "abc", ROWS, GIVEN)
+    log.note(LoadedVersion("../../x", "3", open_bundle()), "abc", ROWS, GIVEN)
     log.close()
     assert len(_files(tmp_path / "requests")) == 1
 
 
 def test_rows_are_written_while_it_runs(
-    keep: Keep, held: Held, tmp_path: Path, metrics: Metrics
+    keep: Keep, held: LoadedVersion, tmp_path: Path, metrics: Metrics
 ) -> None:
     """After the seconds that were asked for, without a stop, and never half."""
     log = keep(seconds=0.05)
@@ -132,7 +134,7 @@ def test_rows_are_written_while_it_runs(
     assert len(_files(tmp_path / "requests")) == 1
 
 
-def test_a_sample_is_kept(keep: Keep, held: Held, tmp_path: Path) -> None:
+def test_a_sample_is_kept(keep: Keep, held: LoadedVersion, tmp_path: Path) -> None:
     """Only the share of requests that was asked for, and that whole."""
     log = keep(sample=0.5)
     for number in range(4):
@@ -142,7 +144,7 @@ def test_a_sample_is_kept(keep: Keep, held: Held, tmp_path: Path) -> None:
     assert kept == ["0", "0", "2", "2"]
 
 
-def test_many_requests_stay_in_order(keep: Keep, held: Held, tmp_path: Path) -> None:
+def test_many_requests_stay_in_order(keep: Keep, held: LoadedVersion, tmp_path: Path) -> None:
     """However many there are in one file, each row stands with its own request and answer."""
     log = keep(limit=2**24)
     for number in range(1201):
@@ -155,7 +157,9 @@ def test_many_requests_stay_in_order(keep: Keep, held: Held, tmp_path: Path) -> 
     assert rows["probability"].to_list() == [number / 2000 for number in range(1201)]
 
 
-def test_what_does_not_fit_is_dropped_and_counted(keep: Keep, held: Held, metrics: Metrics) -> None:
+def test_what_does_not_fit_is_dropped_and_counted(
+    keep: Keep, held: LoadedVersion, metrics: Metrics
+) -> None:
     """Memory is bounded in bytes, and nobody waits for it."""
     large = np.zeros((1000, 3), np.float32)
     log = keep(limit=50_000)
@@ -167,7 +171,11 @@ def test_what_does_not_fit_is_dropped_and_counted(keep: Keep, held: Held, metric
 
 
 def test_a_place_that_fails_is_one_line_and_costs_no_row_when_it_is_back(
-    keep: Keep, held: Held, tmp_path: Path, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    keep: Keep,
+    held: LoadedVersion,
+    tmp_path: Path,
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Notes go on being taken, wait, and are written once the folder can be made."""
     blocked = tmp_path / "requests"
@@ -185,11 +193,15 @@ def test_a_place_that_fails_is_one_line_and_costs_no_row_when_it_is_back(
 
 
 def test_rows_that_cannot_be_written_are_lost_alone(
-    keep: Keep, held: Held, open_bundle: Open, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    keep: Keep,
+    held: LoadedVersion,
+    open_bundle: Open,
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A matrix that its layout does not fit is no reason to lose the next one."""
     log = keep()
-    log.note(Held("boxes", "2", open_bundle()), "abc", ROWS[:, :1], GIVEN)
+    log.note(LoadedVersion("boxes", "2", open_bundle()), "abc", ROWS[:, :1], GIVEN)
     log.note(held, "def", ROWS, GIVEN)
     log.close()
     assert (_written(metrics), _dropped(metrics)) == (2, 2)
@@ -197,7 +209,7 @@ def test_rows_that_cannot_be_written_are_lost_alone(
 
 
 def test_a_stop_while_the_place_fails_counts_what_is_lost(
-    keep: Keep, held: Held, tmp_path: Path, metrics: Metrics
+    keep: Keep, held: LoadedVersion, tmp_path: Path, metrics: Metrics
 ) -> None:
     """Nothing goes missing without a number."""
     (tmp_path / "requests").write_text("a file where the folder should be")
@@ -224,7 +236,7 @@ def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seaweed]:
 
 
 def test_a_bucket_takes_whole_objects_and_may_go_away(
-    keep: Keep, held: Held, s3: Seaweed, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    keep: Keep, held: LoadedVersion, s3: Seaweed, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Against a real S3 server: written, its death survived, and what waited written after it."""
     place = s3.fresh()
@@ -243,14 +255,14 @@ def test_a_bucket_takes_whole_objects_and_may_go_away(
 
 def test_the_documented_join_runs(
     keep: Keep,
-    held: Held,
+    held: LoadedVersion,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The lines in the documents read this log and say how often each version was right."""
     log = keep()
-    log.note(Held("santander", "7", held.bundle), "abc", ROWS, GIVEN)
+    log.note(LoadedVersion("santander", "7", held.bundle), "abc", ROWS, GIVEN)
     log.close()
     (tmp_path / "labels.csv").write_text("request_id,row,label\nabc,0,0\nabc,1,0\n")
     (code,) = re.findall(r"```python\n(import polars.*?)```", DOCUMENT.read_text(), re.DOTALL)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from serving.bundle import Bundle
-from serving.models.holder import Held, Holder, Role
+from serving.models.holder import Holder, LoadedVersion, Role
 from serving.protocol import metadata
 from serving.refusals import RequestRefusedError
 from serving.registry.repository import Repository
@@ -299,16 +299,16 @@ async def test_readiness_tells_the_slowest_worker(bundle: Bundle) -> None:
         state = merged["models"]["boxes"]
         return {"version": state["version"], "ready": merged["ready"]}
 
-    workers[0].hold(Held("boxes", "3", bundle))
+    workers[0].hold(LoadedVersion("boxes", "3", bundle))
     assert told() == {"version": None, "ready": False}
-    workers[1].hold(Held("boxes", "3", bundle))
+    workers[1].hold(LoadedVersion("boxes", "3", bundle))
     assert told() == {"version": "3", "ready": True}
     for version, before in (("4", "3"), ("3", "4")):
-        workers[0].hold(Held("boxes", version, bundle))
+        workers[0].hold(LoadedVersion("boxes", version, bundle))
         assert told() == {"version": before, "ready": True}
-        workers[1].hold(Held("boxes", version, bundle))
+        workers[1].hold(LoadedVersion("boxes", version, bundle))
         assert told() == {"version": version, "ready": True}
-    workers[0].hold(Held("boxes", "5", bundle), Role.CHALLENGER)
+    workers[0].hold(LoadedVersion("boxes", "5", bundle), Role.CHALLENGER)
     models = [metadata.ready(one)["models"] for one in workers]
     assert "challenger" not in metadata.slowest(models)["boxes"]["roles"]
 
@@ -316,7 +316,7 @@ async def test_readiness_tells_the_slowest_worker(bundle: Bundle) -> None:
 async def test_a_stopping_server_is_not_ready(bundle: Bundle) -> None:
     """It says that it is stopping, so that no new request is sent to it."""
     holder = Holder(registry_problem=None)
-    holder.hold(Held("boxes", "3", bundle))
+    holder.hold(LoadedVersion("boxes", "3", bundle))
     told = metadata.ready(holder, stopping=True)
     assert not told["ready"]
     assert "stopping" in told["error"]

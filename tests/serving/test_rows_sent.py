@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundle import Layout, Manifest, encode
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.protocol.codecs import decode
 from serving.refusals import RequestRefusedError
 
@@ -111,7 +111,7 @@ def test_either_rows_or_inputs() -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_answer_is_as_plain(client: httpx.AsyncClient, boxes: Held) -> None:
+async def test_the_answer_is_as_plain(client: httpx.AsyncClient, boxes: LoadedVersion) -> None:
     """Rows are answered with a row each; the id comes back, and the outputs are those chosen."""
     url = f"/v2/models/{boxes.name}/infer"
     rows = [{"height": 1, "width": 2, "depth": 3}] * 2

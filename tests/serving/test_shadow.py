@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.bundle import Layout
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
 from serving.traffic.canary import goes_to_canary
 from serving.traffic.shadow import Shadow
@@ -19,32 +19,32 @@ ROWS = np.zeros((4, 3), np.float32)
 GIVEN = np.array([0.1, 0.39, 0.41, 0.9])
 
 
-def predict(held: Held, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+def predict(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score as the server does."""
     return held.bundle.probability(matrix)
 
 
 @pytest.fixture
-def champion(open_bundle: Open) -> Held:
+def champion(open_bundle: Open) -> LoadedVersion:
     """Return what answers, with the threshold 0.4."""
-    return Held("boxes", "3", open_bundle())
+    return LoadedVersion("boxes", "3", open_bundle())
 
 
 @pytest.fixture
-def shadow(open_bundle: Open) -> Held:
+def shadow(open_bundle: Open) -> LoadedVersion:
     """Return a version that always says 0.6, with the threshold 0.5."""
-    return Held("boxes", "4", open_bundle(constant(0.6), threshold=0.5))
+    return LoadedVersion("boxes", "4", open_bundle(constant(0.6), threshold=0.5))
 
 
 def test_a_shadow_is_compared_row_by_row(
-    champion: Held, shadow: Held, caplog: pytest.LogCaptureFixture
+    champion: LoadedVersion, shadow: LoadedVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Labels at each one's own threshold, and how far the probabilities lie apart."""
     metrics = Metrics()
     metrics.holds([("boxes", "3", "champion"), ("boxes", "4", "shadow")])
     done = threading.Event()
 
-    def once(held: Held, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def once(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         done.set()
         return predict(held, matrix)
 
@@ -63,12 +63,12 @@ def test_a_shadow_is_compared_row_by_row(
 
 
 def test_a_shadow_that_is_behind_loses_copies_and_holds_nobody_up(
-    champion: Held, shadow: Held
+    champion: LoadedVersion, shadow: LoadedVersion
 ) -> None:
     """What finds the queue full is dropped and counted at once."""
     metrics, started, release = Metrics(), threading.Event(), threading.Event()
 
-    def slow(held: Held, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def slow(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         started.set()
         release.wait(10)
         return predict(held, matrix)
@@ -84,12 +84,12 @@ def test_a_shadow_that_is_behind_loses_copies_and_holds_nobody_up(
 
 
 def test_a_shadow_that_raises_is_counted_and_goes_on(
-    champion: Held, shadow: Held, caplog: pytest.LogCaptureFixture
+    champion: LoadedVersion, shadow: LoadedVersion, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A model on trial may fail on any row; the log names it once and the next is tried."""
     metrics, calls, both = Metrics(), [0], threading.Event()
 
-    def broken(_held: Held, _matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    def broken(_held: LoadedVersion, _matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         calls[0] += 1
         if calls[0] == 2:
             both.set()
@@ -104,10 +104,12 @@ def test_a_shadow_that_raises_is_counted_and_goes_on(
     assert caplog.text.count("cannot predict: no such tree") == 1
 
 
-def test_a_shadow_of_another_layout_is_not_asked(champion: Held, open_bundle: Open) -> None:
+def test_a_shadow_of_another_layout_is_not_asked(
+    champion: LoadedVersion, open_bundle: Open
+) -> None:
     """A matrix in the champion's columns means something else to it."""
     metrics = Metrics()
-    other = Held("boxes", "4", open_bundle(layout=Layout(("width", "height", "depth"))))
+    other = LoadedVersion("boxes", "4", open_bundle(layout=Layout(("width", "height", "depth"))))
     running = Shadow(predict, metrics)
     running.copy(other, champion, ROWS, GIVEN)
     running.close()

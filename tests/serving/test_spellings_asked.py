@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from serving import request
 from serving.bundle import Layout
 from serving.grpc import inference_pb2 as v2
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol.codecs import HEADER_LENGTH
 from serving.values import notation as notations
 from tests.serving.conftest import Open
@@ -51,7 +51,7 @@ OTHERS = [
 
 
 @pytest.fixture
-def boxes(holder: Holder, open_bundle: Open) -> Held:
+def boxes(holder: Holder, open_bundle: Open) -> LoadedVersion:
     """Return a model to which every feature matters, held."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(200, 5)) * [50_000, 1, 1, 1, 9_000]
@@ -59,7 +59,7 @@ def boxes(holder: Holder, open_bundle: Open) -> Held:
     model = make_pipeline(SimpleImputer(), LogisticRegression(C=1e-3, max_iter=10_000))
     model.fit(rows / [50_000, 1, 1, 1, 9_000], (rows @ weights > 0).astype(int))
     model[-1].coef_ = weights[None, :]
-    held = Held("boxes", "3", open_bundle(model, layout=LAYOUT, example=(tuple(PLAIN),)))
+    held = LoadedVersion("boxes", "3", open_bundle(model, layout=LAYOUT, example=(tuple(PLAIN),)))
     holder.hold(held)
     return held
 
@@ -130,7 +130,7 @@ def changed(feature: str, value: Any) -> list[Any]:
 
 @pytest.mark.asyncio
 async def test_each_spelling_is_answered_alike(
-    client: httpx.AsyncClient, ask: Ask, boxes: Held
+    client: httpx.AsyncClient, ask: Ask, boxes: LoadedVersion
 ) -> None:
     """In JSON, as rows, packed and over gRPC, to the bit."""
     del boxes
@@ -147,7 +147,7 @@ async def test_each_spelling_is_answered_alike(
 
 @pytest.mark.asyncio
 async def test_the_command_sends_texts_as_they_stand(
-    client: httpx.AsyncClient, boxes: Held
+    client: httpx.AsyncClient, boxes: LoadedVersion
 ) -> None:
     """Amounts, dates and truths as the file has them; numbers too."""
     del boxes
@@ -155,14 +155,14 @@ async def test_the_command_sends_texts_as_they_stand(
     assert metadata["parameters"]["notations"]["since"] == {"date": "%d-%b-%y"}
     found = []
     for line in ('"$60,000.00",yes,pro,1,26-Jan-07', "60000,1,pro,1.0,26-Jan-07"):
-        row = request.parsed(metadata, line)
-        body = request.body(request.by_name(metadata, row), row)
+        row = request.row_values(metadata, line)
+        body = request.request_body(request.by_name(metadata, row), row)
         answer = await client.post("/v2/models/boxes/infer", json=body)
         assert answer.status_code == 200, answer.text
         found.append(answer.json()["outputs"][0]["data"][0])
     assert len(set(found)) == 1
-    row = request.parsed(metadata, "much,yes,pro,1,26-Jan-07")
-    body = request.body(request.by_name(metadata, row), row)
+    row = request.row_values(metadata, "much,yes,pro,1,26-Jan-07")
+    body = request.request_body(request.by_name(metadata, row), row)
     refused = await client.post("/v2/models/boxes/infer", json=body)
     assert refused.status_code == 400
     assert "amount" in refused.json()["error"]

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.models.holder import Held, Holder
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol.openapi import OF_CONNECTIONS
 from tests.serving.parts import app_around
 from tests.serving.tensors_sent import tensor
@@ -93,7 +93,7 @@ async def test_the_document_has_the_statuses_that_there_are() -> None:
         path = answer.request.url.path.replace("/versions/3", "")
         seen[path, answer.request.method.lower()].add(str(answer.status_code))
 
-    held = Held("boxes", "4", Bundle(MANIFEST, _Model()))
+    held = LoadedVersion("boxes", "4", Bundle(MANIFEST, _Model()))
     there, coming, gone = (Holder(registry_problem=None) for _ in range(3))
     there.hold(held)
     coming.follow({"boxes": "4"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving.models.holder import Held
+from serving.models.holder import LoadedVersion
 from serving.observing.tracing import Tracing
 from serving.refusals import RequestRefusedError
 from tests.serving.collector import Collector, collecting
@@ -31,7 +31,7 @@ def test_an_inference_is_one_span_below_its_caller(collector: Collector, open_bu
     tracing = Tracing(collector.url)
     traceparent = (b"traceparent", f"00-{TRACE}-{PARENT}-01".encode())
     with tracing.span([(b"host", b"x"), traceparent]) as span:
-        span.answered(Held("boxes", "3", open_bundle()), rows=7)
+        span.answered(LoadedVersion("boxes", "3", open_bundle()), rows=7)
     tracing.close()
     (sent,) = collector.spans()
     assert collector.received[0][0] == "/v1/traces"

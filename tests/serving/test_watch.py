@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
 from serving.models.holder import Holder, Role
-from serving.registry.local_copies import Shelf
+from serving.registry.local_copies import LocalCopies
 from serving.registry.watch import Watch
 from tests.logs import messages_of
 from tests.serving.conftest import Save, constant
@@ -36,7 +36,7 @@ class Stand:
         self.registry = registry or FakeRegistry()
         self.holder = Holder()
         self.now = 0.0
-        self.watch = Watch(self.registry, self.holder, Shelf(home), clock=lambda: self.now)
+        self.watch = Watch(self.registry, self.holder, LocalCopies(home), clock=lambda: self.now)
 
     async def look(self) -> str | None:
         """Let the watch look once and return the version that answers then."""

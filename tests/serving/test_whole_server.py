@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from serving.app import Server, make_app
-from serving.models.holder import Held, Holder, Role
+from serving.models.holder import Holder, LoadedVersion, Role
 from serving.refusals import RequestRefusedError
 from serving.rest.body import Bodies
 from serving.traffic.memory_budget import MemoryBudget
@@ -34,8 +34,8 @@ def _talking(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test")
 
 
-def _held(open_bundle: Open, version: str, probability: float) -> Held:
-    return Held("boxes", version, open_bundle(constant(probability)))
+def _held(open_bundle: Open, version: str, probability: float) -> LoadedVersion:
+    return LoadedVersion("boxes", version, open_bundle(constant(probability)))
 
 
 async def _numbers(client: httpx.AsyncClient) -> dict[str, float]:
@@ -44,7 +44,9 @@ async def _numbers(client: httpx.AsyncClient) -> dict[str, float]:
     return {name: float(number) for name, _, number in lines}
 
 
-async def test_a_key_is_asked_for_everywhere_but_at_the_probes(holder: Holder, boxes: Held) -> None:
+async def test_a_key_is_asked_for_everywhere_but_at_the_probes(
+    holder: Holder, boxes: LoadedVersion
+) -> None:
     """Answers, metadata, metrics, pages and the repository; in any of the three forms."""
     del boxes
     basic = base64.b64encode(b"anybody:sesame").decode()
@@ -69,7 +71,7 @@ async def test_a_key_is_asked_for_everywhere_but_at_the_probes(holder: Holder, b
 
 
 async def test_a_canary_answers_its_share_and_always_the_same_requests(
-    holder: Holder, open_bundle: Open, boxes: Held
+    holder: Holder, open_bundle: Open, boxes: LoadedVersion
 ) -> None:
     """By the request's own id, else by `x-request-id`; who asks for a version gets that one."""
     holder.hold(_held(open_bundle, "4", 0.1), Role.CANARY)
@@ -92,7 +94,7 @@ async def test_a_canary_answers_its_share_and_always_the_same_requests(
 
 
 async def test_a_shadow_answers_nobody_and_is_compared(
-    holder: Holder, open_bundle: Open, boxes: Held
+    holder: Holder, open_bundle: Open, boxes: LoadedVersion
 ) -> None:
     """Its labels and differences are counted; one that cannot predict costs nobody anything."""
     holder.hold(_held(open_bundle, "5", 0.2), Role.SHADOW)
@@ -111,7 +113,9 @@ async def test_a_shadow_answers_nobody_and_is_compared(
     assert apart == pytest.approx(0.5)
 
 
-async def test_metrics_tell_versions_statuses_and_batches(holder: Holder, boxes: Held) -> None:
+async def test_metrics_tell_versions_statuses_and_batches(
+    holder: Holder, boxes: LoadedVersion
+) -> None:
     """What was answered and refused, by model; names that nobody knows make no series."""
     async with _talking(server_around(holder)) as client:
         for _ in range(3):
@@ -130,7 +134,7 @@ async def test_metrics_tell_versions_statuses_and_batches(holder: Holder, boxes:
 
 
 async def test_answers_are_kept_under_the_id_that_the_caller_sees(
-    holder: Holder, boxes: Held, tmp_path: Path
+    holder: Holder, boxes: LoadedVersion, tmp_path: Path
 ) -> None:
     """A request without an id gets one, in the answer's header and in the request log."""
     server = server_around(holder, {"SERVING_REQUEST_LOG": str(tmp_path)})
@@ -145,7 +149,7 @@ async def test_answers_are_kept_under_the_id_that_the_caller_sees(
     assert set(kept["version"]) == {boxes.version}
 
 
-async def test_the_repository_can_be_asked_over_http(holder: Holder, boxes: Held) -> None:
+async def test_the_repository_can_be_asked_over_http(holder: Holder, boxes: LoadedVersion) -> None:
     """What is unloaded answers no more and says how it comes back; the index says why."""
     async with _talking(server_around(holder)) as client:
         listed = await client.post("/v2/repository/index", json={"ready": True})

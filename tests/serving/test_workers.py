@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from serving.observing.board import STALE_SECONDS, Board
+from serving.observing.board import STALE_SECONDS, WorkerFigures
 from tests.serving.conftest import Save
 from tests.serving.processes import Server, stock, until
 from tests.serving.registries import free_port
@@ -142,7 +142,7 @@ class Clock:
 def test_a_worker_reads_what_the_others_say(tmp_path: Path) -> None:
     """The last word of each that lives, without its own."""
     clock = Clock()
-    boards = [Board(tmp_path, number, clock) for number in range(3)]
+    boards = [WorkerFigures(tmp_path, number, clock) for number in range(3)]
     for board in boards:
         board.publish({"boxes": {"version": "1"}})
     boards[2].publish({"boxes": {"version": "2"}})
@@ -155,7 +155,7 @@ def test_a_worker_reads_what_the_others_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"pid": "x", "time": 1000}'])
 def test_what_is_no_word_of_a_worker_does_not_count(tmp_path: Path, text: str) -> None:
     """A file that was left there by anybody else takes nothing down."""
-    board = Board(tmp_path, 0, Clock())
+    board = WorkerFigures(tmp_path, 0, Clock())
     (tmp_path / "1.json").write_text(text)
     assert board.others() == []
 
@@ -163,7 +163,7 @@ def test_what_is_no_word_of_a_worker_does_not_count(tmp_path: Path, text: str) -
 def test_an_old_word_does_not_count(tmp_path: Path) -> None:
     """A worker that hangs stops being counted."""
     clock = Clock()
-    one, other = Board(tmp_path, 0, clock), Board(tmp_path, 1, clock)
+    one, other = WorkerFigures(tmp_path, 0, clock), WorkerFigures(tmp_path, 1, clock)
     other.publish({})
     clock.now += STALE_SECONDS
     assert one.others() == []
@@ -171,7 +171,7 @@ def test_an_old_word_does_not_count(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A worker that cannot publish goes on serving."""
-    board = Board(tmp_path / "board", 0)
+    board = WorkerFigures(tmp_path / "board", 0)
     (tmp_path / "board").rmdir()
     board.publish({})
     board.publish({})

@@ -14,14 +14,14 @@ from include.spec.contract import Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (
     ColumnSummary,
-    Tally,
+    DeliveryTally,
     empty_columns,
     ingest,
-    merging,
+    merging_values,
     require_decodable,
     require_one_notation,
-    seen,
-    with_seen,
+    summary_of,
+    with_ranges_seen,
 )
 
 
@@ -45,11 +45,11 @@ def read(
     """Return the contract of a first file, its first feature's values, remarks and bad rows."""
     ingested = ingest(io.BytesIO(text.encode()), name, a_spec(**data), None)
     parts = list(ingested.parts)
-    found: ColumnSummary = seen(parts[0].frame, ingested.contract)
+    found: ColumnSummary = summary_of(parts[0].frame, ingested.contract)
     values = [value for part in parts for value in part.frame.to_series(1)]
     refused = [row for part in parts for row in part.refused]
-    remarks = [*ingested.remarks, *merging(found)]
-    return with_seen(ingested.contract, found), values, remarks, refused
+    remarks = [*ingested.remarks, *merging_values(found)]
+    return with_ranges_seen(ingested.contract, found), values, remarks, refused
 
 
 @pytest.mark.parametrize(
@@ -403,7 +403,7 @@ def test_many_rows_in_another_encoding_refuse_a_file() -> None:
 def test_a_first_file_with_an_empty_column_tells_what_that_fixes() -> None:
     """Its kind is fixed like any other, though nothing shows it."""
     ingested = ingest(io.BytesIO(("v,w,y\n" + ",1.5,0\n" * 30).encode()), "x.csv", a_spec(), None)
-    tally = Tally()
+    tally = DeliveryTally()
     for part in ingested.parts:
         tally.add(part, ingested.contract, is_first=True)
     (sentence,) = empty_columns(tally, ingested.contract, (), is_first=True)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records.judging import AdoptionGround, CallCounts, Decision, Proof, Scores, Verdict
+from include.records.judging import AdoptionGround, CallCounts, Decision, LeakProof, Scores, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate
-from include.stages.decide import counts_everywhere, promote, required_win_share
-from include.stages.score import agree, score, score_slice
+from include.stages.decide import counts_everywhere, decide, required_win_share
+from include.stages.score import count_agreement, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
 Y = np.repeat(np.array([1, 0], np.int8), [POSITIVES, NEGATIVES])
@@ -27,9 +27,9 @@ def calls(hits: int, alarms: int, *, others: bool = False) -> np.ndarray:
     return np.concatenate([hit, alarm])
 
 
-def proof(version: str, shared: int = 0, problem: str = "") -> Proof:
+def proof(version: str, shared: int = 0, problem: str = "") -> LeakProof:
     """Return a proof that holds, unless rows are shared or something stands in the way."""
-    return Proof(version, 4000, shared, problem)
+    return LeakProof(version, 4000, shared, problem)
 
 
 PROVEN = (proof("2"), proof("1"))
@@ -41,7 +41,7 @@ def scores(challenger: np.ndarray, champion: np.ndarray | None) -> Scores:
     if champion is None:
         return Scores(card, proofs=PROVEN[:1])
     other = score(Y, champion.astype(float), 0.5, "1", 5)
-    return Scores(card, other, agree(Y, challenger, champion), proofs=PROVEN)
+    return Scores(card, other, count_agreement(Y, challenger, champion), proofs=PROVEN)
 
 
 CHAMPION = calls(60, 60)  # F1 0.5455
@@ -92,7 +92,7 @@ def test_what_becomes_of_a_challenger(  # noqa: PLR0913, PLR0917 - the columns o
 ) -> None:
     """REJECT is about the challenger alone, HOLD about the pair; force passes HOLD only."""
     judged = scores(challenger, champion)
-    decision = promote(judged, Form(force=force, note="why"), Gate(confidence=confidence))
+    decision = decide(judged, Form(force=force, note="why"), Gate(confidence=confidence))
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
     assert decision.scores == judged
@@ -116,7 +116,7 @@ def test_a_decision_lists_its_checks(
 
     Each carries the value, the bound and the sentence it was judged by.
     """
-    decision = promote(scores(challenger, champion), Form(), Gate())
+    decision = decide(scores(challenger, champion), Form(), Gate())
     compared = champion is not None and decision.verdict is not Verdict.REJECT
     assert [check.name for check in decision.checks] == ALONE + ROWS + (PAIR if compared else [])
     assert [check.name for check in decision.checks if not check.passed] == failed
@@ -138,10 +138,10 @@ def test_a_decision_lists_its_checks(
 )
 def test_a_decision_says_whether_force_was_needed(challenger: np.ndarray, *, forced: bool) -> None:
     """A challenger that won by itself is not recorded as forced."""
-    assert promote(scores(challenger, CHAMPION), Form(force=True), Gate()).forced is forced
+    assert decide(scores(challenger, CHAMPION), Form(force=True), Gate()).forced is forced
 
 
-NO_PROOF: tuple[Proof, ...] = ()
+NO_PROOF: tuple[LeakProof, ...] = ()
 LEAKY = (proof("2", shared=3), proof("1"))
 UNREADABLE = (proof("2", problem="data version 7 is gone"), proof("1"))
 CHAMPION_LEAKY = (proof("2"), proof("1", shared=3))
@@ -164,7 +164,7 @@ CHAMPION_UNPROVED = (proof("2"), proof("1", problem="it names no data version"))
     ],
 )  # fmt: skip
 def test_who_may_be_judged(
-    proofs: tuple[Proof, ...],
+    proofs: tuple[LeakProof, ...],
     force: bool,  # noqa: FBT001
     verdict: str,
     reason: str,
@@ -175,7 +175,7 @@ def test_who_may_be_judged(
     person has to mend that, or force.
     """
     judged = replace(scores(SURE, CHAMPION), proofs=proofs)
-    decision = promote(judged, Form(force=force), Gate())
+    decision = decide(judged, Form(force=force), Gate())
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
 
@@ -188,7 +188,7 @@ ADOPTED = "adopted at data version 3 and"
 WORD = "is judged on holdout rows that came after that alone"
 
 
-def adopted(who: str, ground: AdoptionGround, problem: str = "") -> tuple[Proof, ...]:
+def adopted(who: str, ground: AdoptionGround, problem: str = "") -> tuple[LeakProof, ...]:
     """Return proofs of which one is of an adopted contender."""
     return tuple(
         replace(one, adopted=ground, problem=problem, waits=bool(problem))
@@ -218,7 +218,7 @@ def adopted(who: str, ground: AdoptionGround, problem: str = "") -> tuple[Proof,
     ],
 )  # fmt: skip
 def test_what_the_word_of_an_operator_is_worth(
-    proofs: tuple[Proof, ...],
+    proofs: tuple[LeakProof, ...],
     force: bool,  # noqa: FBT001
     verdict: str,
     sentence: str,
@@ -229,7 +229,7 @@ def test_what_the_word_of_an_operator_is_worth(
     enough, it is held, and no force passes that; against a champion that waits, force does.
     """
     judged = replace(scores(SURE, CHAMPION), proofs=proofs)
-    decision = promote(judged, Form(force=force), Gate())
+    decision = decide(judged, Form(force=force), Gate())
     assert decision.verdict == Verdict(verdict)
     assert any(sentence in check.sentence for check in decision.checks)
 
@@ -261,7 +261,7 @@ def test_a_model_that_falls_on_later_rows_may_have_seen_the_older_ones(
 
 def test_an_unproved_champion_is_not_compared_with() -> None:
     """No figure of the comparison stands in the decision, because it would say nothing."""
-    decision = promote(replace(scores(SURE, CHAMPION), proofs=PROVEN[:1]), Form(), Gate())
+    decision = decide(replace(scores(SURE, CHAMPION), proofs=PROVEN[:1]), Form(), Gate())
     assert [check.name for check in decision.checks] == [*ALONE, *ROWS, "champion_leak"]
     assert decision.smallest_gain is None
 
@@ -289,7 +289,7 @@ def test_the_floors_of_the_spec(
     if slow:
         card = replace(judged.challenger, latency_ms=40.0, size_bytes=3 * 2**20)
         judged = replace(judged, challenger=card)
-    decision = promote(judged, Form(force=force), rule)
+    decision = decide(judged, Form(force=force), rule)
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
 
@@ -298,7 +298,7 @@ def test_a_model_that_ranks_by_chance_is_rejected() -> None:
     """Its threshold may be lucky; its average precision is that of no skill."""
     judged = scores(SURE, CHAMPION)
     card = replace(judged.challenger, average_precision=judged.challenger.positive_share)
-    decision = promote(replace(judged, challenger=card), Form(force=True), Gate())
+    decision = decide(replace(judged, challenger=card), Form(force=True), Gate())
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == (
         "average precision 0.1000 does not beat the 0.1000 of ranking rows by chance"
@@ -308,7 +308,7 @@ def test_a_model_that_ranks_by_chance_is_rejected() -> None:
 def test_everything_that_is_amiss_is_told() -> None:
     """A rejection names each check that failed, not the first alone."""
     judged = replace(scores(UNSKILLED, CHAMPION), proofs=())
-    reason = promote(judged, Form(), Gate(max_calibration_error=0.01)).reason
+    reason = decide(judged, Form(), Gate(max_calibration_error=0.01)).reason
     for part in ("nobody looked", "calling every row", "by chance", "calibration"):
         assert part in reason
 
@@ -322,7 +322,7 @@ def test_a_barred_challenger_waits_for_a_person(
 ) -> None:
     """What was rolled back does not come back by the same data, unless it is forced."""
     judged = replace(scores(SURE, champion), barred="its data's model was rolled back")
-    decision = promote(judged, Form(force=force), Gate())
+    decision = decide(judged, Form(force=force), Gate())
     assert decision.verdict == Verdict(verdict)
     assert "its data's model was rolled back" in decision.reason
     assert decision.forced is force
@@ -331,7 +331,7 @@ def test_a_barred_challenger_waits_for_a_person(
 def test_a_champion_that_cannot_answer_gives_way_without_a_proof() -> None:
     """There is nothing to compare with, and the endpoint needs a model that can answer."""
     judged = replace(scores(SURE, None), unfit_champion="1")
-    decision = promote(judged, Form(), Gate())
+    decision = decide(judged, Form(), Gate())
     assert decision.verdict is Verdict.PROMOTE
     assert "champion version 1 cannot answer rows as they are now; F1 0.6087" in decision.reason
 
@@ -357,7 +357,7 @@ def test_few_rows_on_which_two_models_differ(
     """Of fewer than 20 every way to swap the calls is counted: three wins to none are chance."""
     challenger = CHAMPION.copy()
     challenger[60 : 60 + wins], challenger[:losses] = True, False
-    decision = promote(scores(challenger, CHAMPION), Form(), Gate(confidence=confidence))
+    decision = decide(scores(challenger, CHAMPION), Form(), Gate(confidence=confidence))
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
 
@@ -365,8 +365,8 @@ def test_few_rows_on_which_two_models_differ(
 def test_more_looks_ask_more_of_few_rows_too() -> None:
     """Five wins to none pass at the first look at a holdout, and not after a year of them."""
     judged = scores(calls(65, 60), CHAMPION)
-    later = promote(replace(judged, looks=364), Form(), Gate())
-    assert promote(judged, Form(), Gate()).verdict is Verdict.PROMOTE
+    later = decide(replace(judged, looks=364), Form(), Gate())
+    assert decide(judged, Form(), Gate()).verdict is Verdict.PROMOTE
     assert later.verdict is Verdict.HOLD
     assert "98.4% are asked after 364 earlier looks at this holdout, 95.0%" in later.reason
 
@@ -405,7 +405,7 @@ def test_too_few_rows_of_a_class_judge_nobody(
     A person may force that, but not a challenger without skill. What needs no rows to be known
     rejects as ever.
     """
-    decision = promote(judged, Form(force=force), Gate())
+    decision = decide(judged, Form(force=force), Gate())
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
 
@@ -420,8 +420,8 @@ def test_a_holdout_with_few_positives_is_judged_without_a_fault(positives: int, 
     ]
     inside = (y == 0, np.zeros(len(y), bool), np.arange(len(y)) < positives)
     slices = [score_slice(f"s{n}", y[i], mine[i], theirs[i]) for n, i in enumerate(inside)]
-    judged = Scores(cards[0], cards[1], agreement=agree(y, mine, theirs), proofs=PROVEN)
-    decision = promote(replace(judged, slices=tuple(slices)), Form(), Gate())
+    judged = Scores(cards[0], cards[1], agreement=count_agreement(y, mine, theirs), proofs=PROVEN)
+    decision = decide(replace(judged, slices=tuple(slices)), Form(), Gate())
     says_how_many = f"it takes {more} more positive ones" in decision.reason
     assert says_how_many is (more > 0)
     assert decision.verdict is (Verdict.HOLD if more else Verdict.PROMOTE)
@@ -431,7 +431,7 @@ def test_a_slow_model_is_rejected_however_few_the_rows() -> None:
     """Its latency is no figure of the holdout."""
     judged = small(3, 9)
     slow = replace(judged, challenger=replace(judged.challenger, latency_ms=4000.0))
-    assert promote(slow, Form(), Gate()).verdict is Verdict.REJECT
+    assert decide(slow, Form(), Gate()).verdict is Verdict.REJECT
 
 
 # Ten hits more in all, but of the first 30 positives ten are lost.
@@ -484,7 +484,7 @@ def test_nobody_pays_for_the_gain_of_the_rest(
 
     The more slices there are, the more is asked for a loss; 1 only reports them.
     """
-    decision = promote(judged, Form(force=force), rule)
+    decision = decide(judged, Form(force=force), rule)
     assert decision.verdict == Verdict(verdict)
     assert reason in decision.reason
 
@@ -514,7 +514,7 @@ def test_what_is_asked_after_so_many_looks(
 def looked(looks: int) -> Decision:
     """Return the decision on a challenger that wins on 94 % of resampled holdouts."""
     judged = scores(calls(75, 60, others=True), CHAMPION)
-    return promote(replace(judged, looks=looks), Form(), Gate(confidence=0.9))
+    return decide(replace(judged, looks=looks), Form(), Gate(confidence=0.9))
 
 
 def test_the_same_scores_may_be_held_by_a_holdout_that_was_looked_at_often() -> None:
@@ -536,7 +536,7 @@ def test_equal_models_are_rarely_promoted() -> None:
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
         mine, theirs = (replace(known, f1=float(f1_score(Y, called))) for called in (one, two))
-        judged = Scores(mine, theirs, agree(Y, one, two), proofs=PROVEN)
-        verdict = promote(judged, Form(), Gate()).verdict
+        judged = Scores(mine, theirs, count_agreement(Y, one, two), proofs=PROVEN)
+        verdict = decide(judged, Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE
     assert 0.01 < promoted / 200 < 0.10

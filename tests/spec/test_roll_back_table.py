@@ -4,7 +4,7 @@ import pytest
 
 from include.errors import RollBackError
 from include.records.moves import Move, MoveKind
-from include.stages.roll_back import target, withdrawn
+from include.stages.roll_back import roll_back_target, withdrawn
 
 KINDS = {"P": MoveKind.PROMOTION, "B": MoveKind.ROLL_BACK, "H": MoveKind.BY_HAND}
 KINDS |= {"A": MoveKind.ADOPTION, "G": MoveKind.GIVEN_BACK}
@@ -47,7 +47,7 @@ def test_roll_back_table(words: str, steps: int, version: str, passed_over: str)
     moves = happened(words)
     if version == "none":
         with pytest.raises(RollBackError, match=f"no going back {steps}: the champions"):
-            target(moves, steps)
+            roll_back_target(moves, steps)
     else:
-        assert target(moves, steps).champion.version == version
+        assert roll_back_target(moves, steps).champion.version == version
     assert sorted({str(one.champion.version) for one in withdrawn(moves)}) == passed_over.split()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.settings import Settings, read_settings
-from stack.client import Supervised, supervised
+from stack.client import SupervisedStack, supervised_stack
 from stack.components import Component
 from stack.processes import sweep
 from stack.state import take_lock
@@ -29,10 +29,10 @@ def held(home: Path) -> Held:
     """Hold components in the home for the length of a `with`."""
 
     @contextlib.contextmanager
-    def hold(*parts: Component) -> Iterator[Supervised]:
+    def hold(*parts: Component) -> Iterator[SupervisedStack]:
         lock = take_lock(home)
         try:
-            with supervised(home, parts, {}, lock) as stack:
+            with supervised_stack(home, parts, {}, lock) as stack:
                 yield stack
         finally:
             os.close(lock)

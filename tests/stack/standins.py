@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 
 from include.settings import PROJECT
-from stack.client import Supervised
+from stack.client import SupervisedStack
 from stack.components import Component
-from stack.processes import marked
+from stack.processes import marked_processes
 from stack.state import read_state
 
 SLEEP = "import time; time.sleep(600)"
-Held = Callable[..., contextlib.AbstractContextManager[Supervised]]
+Held = Callable[..., contextlib.AbstractContextManager[SupervisedStack]]
 """Hold components in the test's home for the length of a `with`."""
 
 
@@ -38,7 +38,7 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 def pids(home: Path, name: str | None = None) -> set[int]:
     """Return the pids of a home's processes, or of one component's."""
-    return {one.process.pid for one in marked(home, name)}
+    return {one.process.pid for one in marked_processes(home, name)}
 
 
 def restarts(home: Path, name: str) -> int:

@@ -12,7 +12,7 @@ import pytest
 from include.settings import Settings
 from stack.broken_specs import TAG, BrokenSpec, broken_specs
 from stack.state import ComponentState, StackState
-from stack.verdict import Code, Seen, findings
+from stack.verdict import ExitCode, StatusFindings, findings
 
 DAGS = {"a": ["ratchet", "m"], "b": [TAG], "c": [TAG]}
 
@@ -65,8 +65,8 @@ def test_nothing_is_said_while_airflow_does_not_answer(settings: Settings) -> No
 
 def test_status_asks_a_person_to_look(airflow: Settings) -> None:
     """A sentence a spec; of a stack that is down there is nobody to ask."""
-    found = findings(Seen(airflow, running_stack()))
+    found = findings(StatusFindings(airflow, running_stack()))
     told = [one.sentence for one in found]
     assert "The spec of the Dag b is broken: b.toml: no" in told
-    assert found[-1].code == Code.NEEDS_A_PERSON
-    assert not any("is broken" in one.sentence for one in findings(Seen(airflow, None)))
+    assert found[-1].code == ExitCode.NEEDS_A_PERSON
+    assert not any("is broken" in one.sentence for one in findings(StatusFindings(airflow, None)))

@@ -3,14 +3,14 @@
 from itertools import islice
 from pathlib import Path
 
-from stack.follow import Followed, follow
+from stack.follow import FollowedLog, follow
 
 
 def test_lines_are_told_once_and_whole(tmp_path: Path) -> None:
     """A line that is still being written waits for its end."""
     path = tmp_path / "one.log"
     path.write_text("first\nsec")
-    log = Followed(path)
+    log = FollowedLog(path)
     assert log.lines() == ["first"]
     with path.open("a") as writer:
         writer.write("ond\n")
@@ -22,7 +22,7 @@ def test_a_cut_log_is_read_from_its_start(tmp_path: Path) -> None:
     """What follows a rotation is not skipped."""
     path = tmp_path / "one.log"
     path.write_text("a long line before the cut\n")
-    log = Followed(path)
+    log = FollowedLog(path)
     log.lines()
     path.write_text("after\n")
     assert log.lines() == ["after"]
@@ -32,7 +32,7 @@ def test_a_long_log_begins_near_its_end_at_a_whole_line(tmp_path: Path) -> None:
     """Old lines are left out, and the first one shown is not half a line."""
     path = tmp_path / "one.log"
     path.write_text("".join(f"line {number:04d}\n" for number in range(1000)))
-    lines = Followed(path).lines()
+    lines = FollowedLog(path).lines()
     assert lines[-1] == "line 0999"
     assert 0 < len(lines) < 1000
     assert all(len(line) == len("line 0000") for line in lines)

@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.context.running_stack import runs, state_file, with_stack
+from include.context.running_stack import stack_runs, state_file, with_stack
 from include.settings import read_settings
-from stack.processes import marked
+from stack.processes import marked_processes
 from stack.state import StackState, read_state
-from stack.verdict import Code, Seen, findings
+from stack.verdict import ExitCode, StatusFindings, findings
 from stack.views import rows_of
 from tests.stack.standins import SLEEP, Held, component, until
 
@@ -27,7 +27,7 @@ def test_ports_and_places_are_those_of_the_running_stack(held: Held, home: Path)
         settings = read_settings(with_stack(here))
         stated = read_settings(with_stack(here | {"RATCHET_MLFLOW_PORT": "5001"}))
         empty = read_settings(with_stack(here | {"RATCHET_MLFLOW_PORT": ""}))
-        assert runs(home)
+        assert stack_runs(home)
         assert "OTHER" not in with_stack(here)
     assert settings.registry_url == "http://127.0.0.1:18081"
     assert settings.lake_url == "/elsewhere/lake"
@@ -47,7 +47,7 @@ def test_a_stack_that_was_stopped_or_killed_says_nothing(held: Held, home: Path)
         state = read_state(home)
         assert state is not None
         os.kill(state.supervisor, signal.SIGKILL)
-        assert until(lambda: not runs(home))
+        assert until(lambda: not stack_runs(home))
         assert with_stack(here) == here
 
 
@@ -63,15 +63,15 @@ def test_a_clock_that_was_set_leaves_the_stack_where_it_is(
             psutil.Process, "create_time", lambda process: created(process) + hours * 3600
         )
         state = read_state(home)
-        assert runs(home)
+        assert stack_runs(home)
         assert state is not None
-        assert not [one for one in findings(seen(home, state)) if one.code == Code.ORPHANS]
+        assert not [one for one in findings(seen(home, state)) if one.code == ExitCode.ORPHANS]
 
 
-def seen(home: Path, state: StackState) -> Seen:
+def seen(home: Path, state: StackState) -> StatusFindings:
     """Return what `make status` has looked at."""
     settings = read_settings({"RATCHET_HOME": str(home)})
-    return Seen(settings, state, rows_of(home, state), marked(home))
+    return StatusFindings(settings, state, rows_of(home, state), marked_processes(home))
 
 
 def test_a_state_that_cannot_be_read_says_nothing(home: Path) -> None:

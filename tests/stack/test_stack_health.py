@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from include.context.running_stack import since_boot
-from stack.health import healthy
+from stack.health import healthy_components
 from stack.state import ComponentState
 
 _NOW = time.time()
@@ -58,12 +58,12 @@ def _component(url: str, part: str, started: float, state: str = "running") -> C
 
 def test_a_sign_of_life_after_the_start_is_health(url: str) -> None:
     """The scheduler that was started before its last heartbeat works."""
-    assert healthy([_component(url, "scheduler", _NOW - 5)]) == {"scheduler"}
+    assert healthy_components([_component(url, "scheduler", _NOW - 5)]) == {"scheduler"}
 
 
 def test_a_predecessors_sign_of_life_is_not(url: str) -> None:
     """Airflow reports a killed scheduler as healthy for a while; its successor has to show up."""
-    assert healthy([_component(url, "scheduler", _NOW + 5)]) == set()
+    assert healthy_components([_component(url, "scheduler", _NOW + 5)]) == set()
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -75,15 +75,18 @@ def test_a_clock_that_was_set_does_not_make_it_ill(
     now, beat = time.time, _Report.beat
     monkeypatch.setattr(time, "time", lambda: now() + hours * 3600)
     monkeypatch.setattr(_Report, "beat", beat + hours * 3600)
-    assert healthy([scheduler]) == {"scheduler"}
+    assert healthy_components([scheduler]) == {"scheduler"}
 
 
 def test_a_part_that_the_report_does_not_name_is_not_healthy(url: str) -> None:
     """A triggerer that has never run is missing from the report."""
-    assert healthy([_component(url, "triggerer", _NOW - 5)]) == set()
+    assert healthy_components([_component(url, "triggerer", _NOW - 5)]) == set()
 
 
 def test_a_component_that_is_down_is_not_asked() -> None:
     """Neither a refused connection nor a dead process is health."""
     nowhere = "http://127.0.0.1:9/"
-    assert healthy([_component(nowhere, "", 0), _component(nowhere, "", 0, "restarting")]) == set()
+    assert (
+        healthy_components([_component(nowhere, "", 0), _component(nowhere, "", 0, "restarting")])
+        == set()
+    )

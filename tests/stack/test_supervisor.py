@@ -13,7 +13,7 @@ import pytest
 from include.settings import PROJECT
 from stack.client import stop
 from stack.errors import AlreadyRunningError, StackError
-from stack.processes import marked, sweep
+from stack.processes import marked_processes, sweep
 from stack.rotation import rotate
 from stack.state import read_state, take_lock
 from tests.stack.standins import SLEEP, Held, component, gone, pids, restarts, until
@@ -28,11 +28,11 @@ time.sleep(600)
 _CLIENT = f"""
 import sys, time
 from pathlib import Path
-from stack.client import supervised
+from stack.client import supervised_stack
 from stack.state import take_lock
 from tests.stack.standins import component
 home = Path(sys.argv[1])
-with supervised(home, [component("one", {SLEEP!r})], {{}}, take_lock(home)) as stack:
+with supervised_stack(home, [component("one", {SLEEP!r})], {{}}, take_lock(home)) as stack:
     if sys.argv[2] == "detach":
         stack.detach()
     else:
@@ -154,7 +154,7 @@ def test_a_killed_supervisor_leaves_orphans_that_a_sweep_finds(held: Held, home:
         assert down is not None
         assert down.phase == "stopped"
         assert len(sweep(home)) == 3
-        assert marked(home) == []
+        assert marked_processes(home) == []
 
 
 def test_two_homes_do_not_see_each_other(held: Held, home: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from include.settings import PROJECT
 from stack.components import Health
 from stack.processes import marks
 from stack.state import read_state
-from stack.verdict import Code
+from stack.verdict import ExitCode
 from tests.stack.standins import (
     SLEEP,
     Held,
@@ -54,7 +54,7 @@ def status(home: Path, *words: str) -> tuple[int, str]:
 
 def test_a_stack_that_was_never_started_is_down(home: Path) -> None:
     """It says how to start it."""
-    assert status(home) == (Code.DOWN, "Down. `make up` starts it.\n")
+    assert status(home) == (ExitCode.DOWN, "Down. `make up` starts it.\n")
 
 
 def test_what_a_killed_supervisor_left_are_orphans(held: Held, home: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_a_killed_supervisor_left_are_orphans(held: Held, home: Path) -> No
         stack.supervisor.wait()
         code, said = status(home)
         assert len(pids(home)) == 1
-    assert code == Code.ORPHANS
+    assert code == ExitCode.ORPHANS
     assert said == "Down, but 1 process is left of it: `make down` ends that.\n"
 
 
@@ -77,8 +77,8 @@ def test_a_process_of_an_earlier_stack_beside_one_that_runs(held: Held, home: Pa
             code, said = status(home, "--json")
         old.kill()
     shown = json.loads(said)
-    assert (code, shown["healthy"]) == (Code.ORPHANS, False)
-    assert [one["code"] for one in shown["findings"]] == [Code.ORPHANS]
+    assert (code, shown["healthy"]) == (ExitCode.ORPHANS, False)
+    assert [one["code"] for one in shown["findings"]] == [ExitCode.ORPHANS]
     assert f"(pid {old.pid})" in shown["findings"][0]["sentence"]
 
 
@@ -94,7 +94,7 @@ def test_an_endpoint_that_does_not_answer(held: Held, home: Path) -> None:
         thread.join()
         server.server_close()
         code, said = status(home)
-    assert (well, code) == (Code.FINE, Code.SERVING_DOWN)
+    assert (well, code) == (ExitCode.FINE, ExitCode.SERVING_DOWN)
     assert f"The endpoint at {url} does not answer: see {home}/logs/serving.log." in said
 
 
@@ -112,7 +112,7 @@ def test_why_something_restarts_is_told(held: Held, home: Path, how: str) -> Non
         assert until(lambda: restarts(home, "one") > 0)
         file.unlink(missing_ok=True)
         code, said = status(home)
-    assert code == Code.RESTARTING
+    assert code == ExitCode.RESTARTING
     reason = "it ended with 3" if how == "ended" else "it was killed"
     assert f"one was restarted once, last because {reason}" in said
     assert ("\n  the model file is empty\n" in said) == (how == "ended")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 import zstandard
 
-from include.formats.completeness import PATIENCE_SECONDS, Lookout, is_complete
+from include.formats.completeness import PATIENCE_SECONDS, CompletenessWatch, is_complete
 from include.store import Folder
 from tests.faults.bombs import packed, zip_of
 
@@ -23,7 +23,7 @@ def complete_at(path: Path) -> bool:
         return is_complete(path.name, file)
 
 
-def settled(lookout: Lookout) -> list[str]:
+def settled(lookout: CompletenessWatch) -> list[str]:
     """Return the names that a look finds settled."""
     return [entry.name for entry in lookout.look()]
 
@@ -93,7 +93,7 @@ def test_a_file_larger_than_what_is_looked_at(tmp_path: Path) -> None:
 
 def test_two_looks_have_to_see_the_same(tmp_path: Path) -> None:
     """A new file and a growing one wait for the next look."""
-    lookout = Lookout(Folder(tmp_path))
+    lookout = CompletenessWatch(Folder(tmp_path))
     for name in ("same.csv", "growing.csv"):
         (tmp_path / name).write_bytes(ROWS)
     assert settled(lookout) == []
@@ -106,7 +106,7 @@ def test_two_looks_have_to_see_the_same(tmp_path: Path) -> None:
 
 def test_a_file_that_is_open_for_writing_waits(tmp_path: Path) -> None:
     """Its writer may pause after a whole line; reading it is no obstacle."""
-    lookout = Lookout(Folder(tmp_path))
+    lookout = CompletenessWatch(Folder(tmp_path))
     with (tmp_path / "a.csv").open("wb") as file:
         file.write(ROWS)
         file.flush()
@@ -118,7 +118,7 @@ def test_a_file_that_is_open_for_writing_waits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [-PATIENCE_SECONDS - 5, PATIENCE_SECONDS + 5])
 def test_an_incomplete_file_is_taken_after_a_minute(tmp_path: Path, seconds: float) -> None:
     """Nobody will finish it; a clock that was set back does not hold it."""
-    lookout = Lookout(Folder(tmp_path))
+    lookout = CompletenessWatch(Folder(tmp_path))
     path = tmp_path / "a.csv"
     path.write_bytes(ROWS + b"5,6")
     assert [settled(lookout) for _ in range(3)] == [[], [], []]
@@ -130,7 +130,7 @@ def test_a_marker_is_believed_at_once(tmp_path: Path) -> None:
     """It speaks for its own file only, and is no delivery."""
     for name, data in (("a.csv", b"a"), ("b.csv", b"a"), ("a.csv.done", b"")):
         (tmp_path / name).write_bytes(data)
-    assert settled(Lookout(Folder(tmp_path))) == ["a.csv"]
+    assert settled(CompletenessWatch(Folder(tmp_path))) == ["a.csv"]
 
 
 def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path, monkeypatch: pytest.Monk
         return False
 
     monkeypatch.setattr("include.formats.completeness.is_complete", unfinished)
-    lookout = Lookout(Folder(tmp_path))
+    lookout = CompletenessWatch(Folder(tmp_path))
     (tmp_path / "a.csv").write_bytes(json.dumps({}).encode())
     for _ in range(5):
         assert settled(lookout) == []

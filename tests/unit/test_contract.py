@@ -30,7 +30,7 @@ def a_spec(**data: Any) -> Spec:
 def test_the_spec_stands_above_what_the_batch_shows() -> None:
     """What may be missing and which range is accepted comes from the spec."""
     spec = a_spec(missing=("job",), ranges={"a*": (0, 120)})
-    fixed = contracts.first(spec, KINDS, "batch 1")
+    fixed = contracts.first_contract(spec, KINDS, "batch 1")
     assert fixed.columns[0] == Column("age", "number", accepted=(0, 120))
     assert fixed.columns[1] == Column("job", "category", missing=True)
     assert fixed.features == ("age", "job", "ärger, %")
@@ -39,7 +39,7 @@ def test_the_spec_stands_above_what_the_batch_shows() -> None:
 
 def test_a_contract_reads_back_as_it_was_written() -> None:
     """Ranges, categories and odd names survive the file."""
-    fixed = contracts.first(a_spec(id="row", positive=1, negative=-1), KINDS, "batch 1")
+    fixed = contracts.first_contract(a_spec(id="row", positive=1, negative=-1), KINDS, "batch 1")
     columns = (replace(fixed.columns[0], seen=(-1.5, 3e9)), *fixed.columns[1:])
     columns = (*columns[:1], replace(columns[1], categories=("", 'a "b"', "ü\n")), *columns[2:])
     contract = replace(fixed, columns=columns)
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_contract_says_so() -> None:
 )
 def test_a_spec_that_says_something_else_stops_the_run(data: dict[str, Any], says: str) -> None:
     """Each difference is named, with the command that accepts it."""
-    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    contract = contracts.first_contract(a_spec(), KINDS, "batch 1")
     with pytest.raises(ContractError, match=says) as refused:
         contracts.require_agreement(contract, a_spec(**data))
     assert "./ratchet contract bank --change" in str(refused.value)
@@ -85,16 +85,16 @@ def test_a_spec_that_says_something_else_stops_the_run(data: dict[str, Any], say
 
 def test_an_unchanged_spec_agrees() -> None:
     """Nothing is said when nothing differs."""
-    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    contract = contracts.first_contract(a_spec(), KINDS, "batch 1")
     contracts.require_agreement(contract, a_spec(max_refused_share=0.9, conflicts="keep"))
     assert contracts.differences(contract, a_spec()) == []
 
 
 def test_a_change_is_the_next_version_with_its_reason() -> None:
     """What the first batch showed stays; what the spec says is new."""
-    fixed = contracts.first(a_spec(), KINDS, "batch 1")
+    fixed = contracts.first_contract(a_spec(), KINDS, "batch 1")
     fixed = replace(fixed, columns=(replace(fixed.columns[0], seen=(1, 2)), *fixed.columns[1:]))
-    now = contracts.changed(fixed, a_spec(missing=("age",)), "the new form leaves age out")
+    now = contracts.changed_contract(fixed, a_spec(missing=("age",)), "the new form leaves age out")
     assert (now.version, now.since) == (2, "the new form leaves age out")
     assert now.columns[0] == Column("age", "number", missing=True, seen=(1, 2))
     contracts.require_agreement(now, a_spec(missing=("age",)))
@@ -102,10 +102,10 @@ def test_a_change_is_the_next_version_with_its_reason() -> None:
 
 def test_other_features_are_another_table() -> None:
     """The keys of all history rest on the features, so a change of those is refused."""
-    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    contract = contracts.first_contract(a_spec(), KINDS, "batch 1")
     for data in ({"exclude": ("age",)}, {"categorical": ("age",)}):
         with pytest.raises(ContractError, match="Copy the spec to a new name"):
-            contracts.changed(contract, a_spec(**data), "why")
+            contracts.changed_contract(contract, a_spec(**data), "why")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_other_features_are_another_table() -> None:
 )
 def test_a_slice_cuts_what_rows_have(part: dict[str, Any], sentence: str) -> None:
     """Another column or kind of value is an error of the spec, told before anything is trained."""
-    contract = contracts.first(a_spec(), KINDS, "batch 1")
+    contract = contracts.first_contract(a_spec(), KINDS, "batch 1")
     good = (
         Slice(name="good", column="job", values=("nurse",)),
         Slice(name="old", column="age", at_least=60, below=90),

@@ -3,7 +3,7 @@ import pytest
 import xxhash
 
 from include.spec.contract import Column, Contract
-from include.stages.dedup import Unseen, dedup, with_keys
+from include.stages.dedup import NewRows, dedup, with_keys
 
 NOTHING = pl.DataFrame(schema={"key_high": pl.Int64, "key_low": pl.Int64, "label": pl.Int8})
 Row = tuple[float | None, float | None, int]
@@ -25,7 +25,7 @@ def batch(*rows: Row, first_line: int = 2) -> pl.DataFrame:
     return with_keys(frame.with_columns(line=pl.int_range(first_line, first_line + len(rows))), AB)
 
 
-def after(history: pl.DataFrame, *rows: Row, keep: bool = False) -> Unseen:
+def after(history: pl.DataFrame, *rows: Row, keep: bool = False) -> NewRows:
     """Dedup rows against a history of keyed rows."""
     return dedup(batch(*rows), history.select(NOTHING.columns), "keep" if keep else "quarantine")
 

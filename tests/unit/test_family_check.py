@@ -23,7 +23,7 @@ from include.spec.estimators import (
     paths,
     resolve,
 )
-from include.spec.family_check import problems
+from include.spec.family_check import family_problems
 from include.spec.parameter_values import accepts
 
 SCALER, LINEAR = "sklearn.preprocessing.StandardScaler", "sklearn.linear_model.LogisticRegression"
@@ -155,7 +155,7 @@ def test_what_no_candidate_can_be_made_of_is_told(
     pipeline: Sequence[str], params: Params, grid: Params, sentence: str
 ) -> None:
     """Each in a sentence that says what would do, or what was probably meant."""
-    told = "; ".join(problems(pipeline, params, grid))
+    told = "; ".join(family_problems(pipeline, params, grid))
     for part in sentence.split(".*"):
         assert part in told
 
@@ -190,7 +190,7 @@ def test_what_candidates_can_be_made_of_is_left_alone(
     pipeline: Sequence[str], params: Params, grid: Params
 ) -> None:
     """Steps and listed estimators may be replaced or dropped; inner ones have parameters."""
-    assert list(problems(pipeline, params, grid)) == []
+    assert list(family_problems(pipeline, params, grid)) == []
 
 
 @pytest.mark.parametrize("path", sorted(set(paths()) - set(paths(KERNELS))))
@@ -198,7 +198,7 @@ def test_no_way_in_which_an_estimator_was_fitted_is_refused(path: str) -> None:
     """What the list of trusted names is made by fitting can stand in a spec as well."""
     is_last = path in paths(CLASSIFIERS)
     for params in _ways(path):
-        told = list(problems([path] if is_last else [path, LINEAR], params, {}))
+        told = list(family_problems([path] if is_last else [path, LINEAR], params, {}))
         assert [one for one in told if "gives no probabilities" not in one] == []
 
 
@@ -249,6 +249,6 @@ def test_what_is_said_of_classes_beside_their_parameters_is_true() -> None:
 
 def test_sentences_show_values_as_a_spec_writes_them() -> None:
     """Texts in quotes, true and false in small letters, and long ones cut."""
-    (told,) = problems([FOREST], {"randomforestclassifier__max_depth": ["x" * 500]}, {})
+    (told,) = family_problems([FOREST], {"randomforestclassifier__max_depth": ["x" * 500]}, {})
     assert len(told) < 250
     assert json.dumps(["x"])[:3] in told

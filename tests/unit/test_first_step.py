@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from include.records.arrays import Matrix
 from include.records.training import Candidate
 from include.spec.model_spec import Family, Selection
-from include.stages.select import Lane, Preparation, build, folded, run
+from include.stages.select import FoldCache, SharedFit, build, fit_and_predict, fold_rows
 from serving.bundle import Layout
 
 RULE = Selection(folds=4, seed=7)
@@ -43,9 +43,11 @@ def family(name: str) -> Family:
 
 def out_of_fold_auc(candidate: Candidate, pipeline: Pipeline, matrix: Matrix) -> float:
     """Return the area under the curve of a candidate over all folds."""
-    side = folded(matrix, Y, RULE)
+    side = fold_rows(matrix, Y, RULE)
     outcomes = [
-        run(Lane((candidate,)), pipeline, Preparation(side.fold(fold, side.rows), threads=1))
+        fit_and_predict(
+            SharedFit((candidate,)), pipeline, FoldCache(side.fold(fold, side.rows), threads=1)
+        )
         for fold in side.folds
     ]
     assert not any(one.failure for one in outcomes)

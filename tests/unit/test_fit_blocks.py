@@ -9,7 +9,7 @@ import pytest
 from include.records.arrays import Block
 from include.records.training import Candidate
 from include.spec.model_spec import Family
-from include.stages.fit import fit, fit_blocks, part, reads_blocks
+from include.stages.fit import fit, fit_blocks, reads_blocks, stratified_sample
 from include.stages.select import build
 from serving.bundle import Layout
 
@@ -44,7 +44,7 @@ def test_blocks_give_the_model_of_all_rows(layout: str, weighted: int, tmp_path:
     candidate = Candidate("xgboost", {"xgbclassifier__scale_pos_weight": weighted})
     whole, cut = (build(candidate, family, 0, LAYOUTS[layout]) for _ in range(2))
     expected = fit(whole, 0.3, X, Y)
-    model = fit_blocks(cut, 0.3, blocks, part(blocks, 500, len(Y)), tmp_path)
+    model = fit_blocks(cut, 0.3, blocks, stratified_sample(blocks, 500, len(Y)), tmp_path)
     assert np.allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
     assert np.array_equal(model.predict(X), model.predict_proba(X)[:, 1] >= 0.3)
     assert not list(tmp_path.iterdir())
@@ -54,7 +54,7 @@ def test_steps_before_xgboost_are_fitted_on_the_part(tmp_path: Path) -> None:
     """They are applied to every block; the trees do not mind another scale."""
     family = Family(name="scaled", pipeline=SCALED, params=PARAMS)
     whole, cut = (build(Candidate("scaled", {}), family, 0, LAYOUTS["numbers"]) for _ in range(2))
-    some = part(blocks, 500, len(Y))
+    some = stratified_sample(blocks, 500, len(Y))
     model = fit_blocks(cut, 0.3, blocks, some, tmp_path)
     assert np.allclose(cut[0].mean_, np.nanmean(some[0], axis=0, dtype=float), rtol=1e-6)
     expected = fit(whole, 0.3, X, Y)
@@ -77,11 +77,11 @@ def test_what_a_block_raises_is_raised(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 7, 400, 3999, 4000])
 def test_a_part_has_its_share_of_each_class(rows: int) -> None:
     """At least a row, and within one of the share; the same rows each time."""
-    some, labels = part(blocks, rows, len(Y))
+    some, labels = stratified_sample(blocks, rows, len(Y))
     for label in (0, 1):
         share = rows * int((label == Y).sum()) / len(Y)
         assert max(1, share - 1) <= int((labels == label).sum()) < share + 1
-    assert np.array_equal(some, part(blocks, rows, len(Y))[0], equal_nan=True)
+    assert np.array_equal(some, stratified_sample(blocks, rows, len(Y))[0], equal_nan=True)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.errors import FileRefusedError
-from include.formats.parsed_table import Stated
+from include.formats.parsed_table import StatedFormat
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
-from include.stages.ingest import Ingested, ingest, raw_texts
+from include.stages.ingest import DeliveryReading, ingest, raw_texts
 
 
 def a_spec(**data: Any) -> Spec:
@@ -32,12 +32,12 @@ def written(columns: dict[str, Any], **options: Any) -> io.BytesIO:
 
 def opened(
     columns: dict[str, Any], contract: Contract | None = None, size: int = 1 << 20, **data: Any
-) -> Ingested:
+) -> DeliveryReading:
     """Start to ingest a Parquet file."""
     return ingest(written(columns), "x.parquet", a_spec(**data), contract, size)
 
 
-def frame(ingested: Ingested) -> pl.DataFrame:
+def frame(ingested: DeliveryReading) -> pl.DataFrame:
     """Return all good rows."""
     return pl.concat([part.frame for part in ingested.parts])
 
@@ -81,7 +81,7 @@ def test_a_refused_row_keeps_its_text_as_json() -> None:
     (part,) = opened(columns, features=("n",)).parts
     (refused,) = part.refused
     assert json.loads(refused.raw) == {"n": float("inf"), "other": {"a": 2}, "y": 0}
-    assert raw_texts(written(columns), "x.parquet", {3}, Stated("y")) == {3: refused.raw}
+    assert raw_texts(written(columns), "x.parquet", {3}, StatedFormat("y")) == {3: refused.raw}
 
 
 @pytest.mark.parametrize(

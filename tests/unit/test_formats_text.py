@@ -10,14 +10,14 @@ from include.formats import parsed_table
 from include.formats.delimited import DelimitedTable
 from include.formats.jsonlines import JsonLinesTable
 from include.formats.opening import open_table
-from include.formats.parsed_table import Chunk, Stated
+from include.formats.parsed_table import Chunk, StatedFormat
 
 ROWS = b"a,y\n" + b"".join(b"%d,1\n" % number for number in range(5000))
 
 
 def chunks(content: bytes, name: str, size: int = 1 << 20) -> list[Chunk]:
     """Read a whole file's columns `a` and `y`."""
-    found = open_table(io.BytesIO(content), name, Stated("y"), size)
+    found = open_table(io.BytesIO(content), name, StatedFormat("y"), size)
     return list(iter(lambda: found.read(["a", "y"], {"a"}), None))
 
 
@@ -62,7 +62,7 @@ def test_columns_that_are_all_numbers_come_as_numbers_block_by_block() -> None:
 
 def test_the_separator_is_the_one_that_makes_the_target_appear() -> None:
     """However many of another one the header holds."""
-    found = DelimitedTable(iter([b"a,b,c,d;y\n"]), Stated("y"), 100)
+    found = DelimitedTable(iter([b"a,b,c,d;y\n"]), StatedFormat("y"), 100)
     assert found.columns == ("a,b,c,d", "y")
 
 
@@ -112,7 +112,7 @@ def test_packed_parquet_is_refused() -> None:
 def test_objects_with_hardly_any_of_the_keys_are_refused_in_bounded_memory() -> None:
     """A key that an object leaves out is a value in memory, which a few bytes could make many."""
     lines = [b'{"k%d": 1, "k%d": 1, "y": 1}\n' % (2 * i, 2 * i + 1) for i in range(4000)]
-    found = open_table(io.BytesIO(b"".join(lines)), "x.jsonl", Stated("y"))
+    found = open_table(io.BytesIO(b"".join(lines)), "x.jsonl", StatedFormat("y"))
     tracemalloc.start()
     with pytest.raises(FileRefusedError, match="hardly any of the 8001 keys that are read"):
         found.read(found.columns, ())

@@ -1,6 +1,7 @@
 """The house stays one that a newcomer can read: few loose files, rooms in order, plain names."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from tests import steps
 PACKAGES = ("include", "serving", "stack")
 MOST_LOOSE_FILES, MOST_ROOMS, MOST_FLOORS = 5, 20, 7
 SAYS_NOTHING = {"at", "told", "found", "asked", "one", "flown"}
+PARTICIPLES = {"asked", "found", "given", "held", "kept", "known", "lost", "made", "meant", "seen"}
+PARTICIPLES |= {"sent", "shown", "taken", "told", "withdrawn", "written"}
+OF_A_RACE = {"bell", "course", "cut", "field", "finish", "heat", "lane", "lap", "shelf", "way"}
+"""Words for parts of a race on foot, and others that no book on the subject has."""
 FOLDERS = (*PACKAGES, "dags", "plugins", "deploy", "demo", "benchmarks", "docs", "tests")
 
 
@@ -57,6 +62,21 @@ def test_a_public_class_name_stands_for_one_thing(package: str) -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(path.relative_to(PROJECT))
     assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "plugins"])
+def test_a_public_class_name_is_no_riddle(package: str) -> None:
+    """It is the field's word for the thing, not what happened to it."""
+    names = {
+        node.name.lower(): f"{path.relative_to(PROJECT)}:{node.lineno}"
+        for path in files(package)
+        if not path.is_relative_to(PROJECT / "include" / "adapters" / "registry")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    riddles = names.keys() & (PARTICIPLES | OF_A_RACE)
+    riddles |= {name for name in names if re.fullmatch("[a-z]+[^e]ed", name) and name != "need"}
+    assert not {name: names[name] for name in riddles}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -8,17 +8,17 @@ import pytest
 import zstandard
 
 from include.errors import FileRefusedError
-from include.formats.parsed_table import Stated
+from include.formats.parsed_table import StatedFormat
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (
-    Ingested,
+    DeliveryReading,
     RefusedRow,
     ingest,
-    outside,
+    outside_ranges,
     raw_texts,
-    seen,
-    with_seen,
+    summary_of,
+    with_ranges_seen,
 )
 
 Read = tuple[tuple[Any, ...], int]
@@ -37,7 +37,7 @@ def opened(
     name: str = "x.csv",
     contract: Contract | None = None,
     **data: Any,
-) -> Ingested:
+) -> DeliveryReading:
     """Start to ingest a file."""
     text = content if isinstance(content, bytes) else content.encode()
     if "id" not in data and not re.search(rb"\bid\b", text[:200]):
@@ -45,7 +45,7 @@ def opened(
     return ingest(io.BytesIO(text), name, a_spec(**data), contract)
 
 
-def rows(ingested: Ingested) -> tuple[list[Read], list[RefusedRow]]:
+def rows(ingested: DeliveryReading) -> tuple[list[Read], list[RefusedRow]]:
     """Return all usable rows as (features, label), and the refused ones."""
     parts = list(ingested.parts)
     good = [(row[1:-1], row[-1]) for part in parts for row in part.frame.iter_rows()]
@@ -233,19 +233,22 @@ def test_what_a_batch_showed_is_in_the_contract_and_later_batches_are_held_to_it
     one, two = (
         next(opened(text, contract=contract, **data).parts).frame for text in (first, second)
     )
-    fixed = with_seen(contract, seen(one, contract).merge(seen(two, contract)))
+    fixed = with_ranges_seen(contract, summary_of(one, contract).merge(summary_of(two, contract)))
     assert fixed.columns == (
         Column("n", "number", missing=True, seen=(-1, 5)),
         Column("c", "category", missing=True, categories=("x", "z")),
     )
-    assert outside(one, fixed) == outside(two, fixed) == {}
-    assert outside(two, with_seen(contract, seen(one, contract))) == {"n": 1, "c": 1}
+    assert outside_ranges(one, fixed) == outside_ranges(two, fixed) == {}
+    assert outside_ranges(two, with_ranges_seen(contract, summary_of(one, contract))) == {
+        "n": 1,
+        "c": 1,
+    }
 
 
 def test_raw_texts_are_whole_rows_by_their_first_line() -> None:
     """Line 1 is the header, no row; a row that spans lines is one text."""
     content = b'\xef\xbb\xbfid,y\r\n"a\nb",1\r\nc,\xff\n'
-    assert raw_texts(io.BytesIO(content), "x.csv", {1, 2, 4, 9}, Stated("y")) == {
+    assert raw_texts(io.BytesIO(content), "x.csv", {1, 2, 4, 9}, StatedFormat("y")) == {
         2: '"a\nb",1',
         4: r"c,\xff",
     }

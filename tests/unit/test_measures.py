@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.monitoring import prometheus_page
-from include.monitoring.prometheus_page import LookedAt, State
+from include.monitoring.prometheus_page import SourceState, SpecState
 from include.records.data import Dataset
 from include.records.ledger_state import (
     Arrival,
@@ -21,7 +21,7 @@ from include.records.moves import Move, MoveKind
 
 DATASET = Dataset(7, {"negative": 80, "positive": 8}, {"negative": 20, "positive": 2}, grown=6)
 LANDING = LandingReading(2, 1, oldest=50.0, refused_files=1, refused_rows=3, quarantine_bytes=99)
-UP = (LookedAt("lake", up=True, at=1000.0), LookedAt("registry", up=False, at=400.0))
+UP = (SourceState("lake", up=True, at=1000.0), SourceState("registry", up=False, at=400.0))
 
 
 def move(number: int, kind: MoveKind, second: int) -> Move:
@@ -35,7 +35,7 @@ def run(started: float, verdict: str = "", **metrics: float) -> TrainingRun:
     return TrainingRun(started, started + 5, verdict, metrics)
 
 
-def shown(states: Sequence[State]) -> dict[str, float]:
+def shown(states: Sequence[SpecState]) -> dict[str, float]:
     """Return every sample of the page, `name{label="value"}` to its value."""
 
     class Page:
@@ -55,19 +55,19 @@ def shown(states: Sequence[State]) -> dict[str, float]:
 
 def with_runs(*runs: TrainingRun) -> dict[str, float]:
     """Return the page of a spec with these runs, the newest first."""
-    return shown([State("cats", "cat", UP, registry=RegistryReading(None, (), runs, None))])
+    return shown([SpecState("cats", "cat", UP, registry=RegistryReading(None, (), runs, None))])
 
 
 def test_a_spec_of_which_nothing_is_known_says_that_alone() -> None:
     """No zero stands where nobody has looked."""
-    assert shown([State("cats", "cat", (LookedAt("lake", up=False, at=None),))]) == {
+    assert shown([SpecState("cats", "cat", (SourceState("lake", up=False, at=None),))]) == {
         'ratchet_up{spec="cats",source="lake"}': 0
     }
 
 
 def test_a_source_that_is_away_keeps_what_was_read_last() -> None:
     """Beside the time of that reading."""
-    page = shown([State("cats", "cat", UP, registry=RegistryReading("4", (), (), None))])
+    page = shown([SpecState("cats", "cat", UP, registry=RegistryReading("4", (), (), None))])
     assert page['ratchet_up{spec="cats",source="registry"}'] == 0
     assert page['ratchet_read_timestamp_seconds{spec="cats",source="registry"}'] == 400
     assert page['ratchet_champion_info{spec="cats",model="cat",version="4"}'] == 1
@@ -76,7 +76,7 @@ def test_a_source_that_is_away_keeps_what_was_read_last() -> None:
 
 def test_landing_and_lake() -> None:
     """What waits, what was refused, and the rows of each side and class."""
-    page = shown([State("cats", "cat", UP, LANDING, LakeReading(DATASET, 5, 900.5))])
+    page = shown([SpecState("cats", "cat", UP, LANDING, LakeReading(DATASET, 5, 900.5))])
     assert page['ratchet_landing_files{spec="cats",state="waiting"}'] == 2
     assert page['ratchet_landing_files{spec="cats",state="claimed"}'] == 1
     assert page['ratchet_landing_oldest_timestamp_seconds{spec="cats"}'] == 50
@@ -132,7 +132,7 @@ def test_rows_of_all_runs_add_up_by_what_became_of_them() -> None:
 def test_moves_are_counted_by_kind() -> None:
     """A kind that never was is 0, so that the first one is seen to be more; the newest's time."""
     moves = (move(1, MoveKind.PROMOTION, 1), move(2, MoveKind.ROLL_BACK, 9))
-    page = shown([State("cats", "cat", UP, registry=RegistryReading("1", moves, (), None))])
+    page = shown([SpecState("cats", "cat", UP, registry=RegistryReading("1", moves, (), None))])
     first = 'spec="cats"'
     assert page[f'ratchet_champion_moves_total{{{first},kind="promotion",model="cat"}}'] == 1
     assert page[f'ratchet_champion_moves_total{{{first},kind="roll back",model="cat"}}'] == 1
@@ -143,7 +143,7 @@ def test_moves_are_counted_by_kind() -> None:
 def test_the_champion_on_arrival() -> None:
     """Its newest point."""
     arrival = RegistryReading("1", (), (), Arrival(0.25, 60, 33.0))
-    page = shown([State("cats", "cat", UP, registry=arrival)])
+    page = shown([SpecState("cats", "cat", UP, registry=arrival)])
     assert page['ratchet_arrival_f1{spec="cats"}'] == 0.25
     assert page['ratchet_arrival_rows{spec="cats"}'] == 60
     assert page['ratchet_arrival_timestamp_seconds{spec="cats"}'] == 33
@@ -153,8 +153,8 @@ def test_the_champion_on_arrival() -> None:
 def test_specs_stand_beside_one_another(spec: str) -> None:
     """Each under its own label, whatever its name is."""
     states = [
-        State(spec, "cat", UP, lake=LakeReading(DATASET, 1, 1.0)),
-        State("dogs", "dog", UP, lake=LakeReading(DATASET, 2, 1.0)),
+        SpecState(spec, "cat", UP, lake=LakeReading(DATASET, 1, 1.0)),
+        SpecState("dogs", "dog", UP, lake=LakeReading(DATASET, 2, 1.0)),
     ]
     page = shown(states)
     batches = [value for name, value in page.items() if name.startswith("ratchet_lake_batches")]

@@ -13,7 +13,7 @@ from include.settings import PROJECT
 ROOMS = ("include", "stack", "dags", "plugins", "deploy", "serving")
 GENERATED = {"serving/grpc/inference_pb2.py"}
 EXCEPTIONS: dict[str, str] = {
-    "include/stages/select/lanes.py:behind": "a key to find what was fitted before, read by nobody",
+    "include/stages/select/shared_fits.py:transformed_by": "a key, read by nobody",
     "include/formats/packed.py:_bzip2_pieces": "Python's bz2 gives its own words and no number",
     "include/spec/spec_files.py:spec_text": "it tells the system's words apart itself",
     "include/adapters/registry/artifacts.py:_checked": "the error carries the name alone",

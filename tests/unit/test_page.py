@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from include.records.data import Batch, Fate
-from include.records.judging import Decision, Proof, Scores
+from include.records.judging import Decision, LeakProof, Scores
 from include.records.refusal_reasons import CONFLICT
 from include.records.training import Form
 from include.reports.decision_page import render
 from include.spec.model_spec import Gate
-from include.stages.decide import promote
-from include.stages.score import agree, score, score_slice
+from include.stages.decide import decide
+from include.stages.score import count_agreement, score, score_slice
 
 RNG = np.random.default_rng(2)
 Y = (RNG.random(1000) < 0.2).astype(np.int8)
@@ -22,9 +22,9 @@ HALF = np.arange(1000) < 500
 SCORES = Scores(
     score(Y, MINE, 0.5, "2", 7),
     score(Y, THEIRS, 0.5, "1", 7),
-    agree(Y, MINE >= 0.5, THEIRS >= 0.5),
+    count_agreement(Y, MINE >= 0.5, THEIRS >= 0.5),
     slices=(score_slice("half", Y[HALF], MINE[HALF] >= 0.5, THEIRS[HALF] >= 0.5),),
-    proofs=(Proof("2", 4000, 0), Proof("1", 4000, 0)),
+    proofs=(LeakProof("2", 4000, 0), LeakProof("1", 4000, 0)),
     looks=12,
 )
 EVIL = "<script>alert('x')</script> & more"
@@ -54,7 +54,7 @@ class Browser(HTMLParser):
 
 def decided(scores: Scores = SCORES, note: str = "") -> Decision:
     """Return a decision on these scores."""
-    return promote(scores, Form(note=note), Gate())
+    return decide(scores, Form(note=note), Gate())
 
 
 def test_the_verdict_and_its_reason_stand_on_top() -> None:
@@ -139,7 +139,7 @@ def test_few_calls_that_differ_are_told_in_words() -> None:
     close = replace(
         SCORES,
         champion=score(Y, theirs, 0.5, "1", 7),
-        agreement=agree(Y, MINE >= 0.5, theirs >= 0.5),
+        agreement=count_agreement(Y, MINE >= 0.5, theirs >= 0.5),
         slices=(),
     )
     page = Browser(render("Pulsars", decided(close), {}))

@@ -12,13 +12,13 @@ from pydantic import TypeAdapter
 
 from include.adapters.race_results import RaceResults
 from include.errors import RaceResultsMissingError, SpecError
-from include.records.arrays import Outcome
+from include.records.arrays import FitOutcome
 from include.records.packing import pack
 from include.records.training import Elimination, Trial
 from include.spec.model_spec import Spec
-from include.stages.select import Lane, folded
+from include.stages.select import SharedFit, fold_rows
 from include.steps import race
-from include.steps.race import Finish, Race
+from include.steps.race import Race, RaceOutcome
 from serving.bundle import Layout
 
 RUNS = count()
@@ -55,7 +55,7 @@ class DyingBoard(RaceResults):
     left = 0
     is_written = True
 
-    def keep(self, name: str, outcome: Outcome) -> None:
+    def keep(self, name: str, outcome: FitOutcome) -> None:
         """Write an outcome down, or die."""
         self.left -= 1
         if self.left != 0 or self.is_written:
@@ -77,7 +77,7 @@ def started(tmp_path: Path) -> Callable[..., Race]:
     def start(spec: Spec, kind: type[RaceResults] = RaceResults) -> Race:
         board = kind(str(tmp_path), f"run-{next(RUNS)}", {})
         layout = Layout(tuple(f"f{at}" for at in range(X.shape[1])))
-        return Race(spec, layout, folded(X, Y, spec.selection), board, cores=1)
+        return Race(spec, layout, fold_rows(X, Y, spec.selection), board, cores=1)
 
     return start
 
@@ -90,8 +90,8 @@ def screened(run: Race) -> list[Trial]:
 def semifinalists(run: Race) -> tuple[Trial, ...]:
     """Screen every family and run the semifinal."""
     shortlisted = race.shortlist(run, screened(run))
-    for heat in shortlisted.heats:
-        race.run(run, heat)
+    for fit_job in shortlisted.fit_jobs:
+        race.run_job(run, fit_job)
     return shortlisted.trials
 
 
@@ -100,15 +100,15 @@ def remaining(elimination: Elimination) -> list[Trial]:
     return [one for one in elimination.trials if not (one.left or one.failure)]
 
 
-def ran(run: Race) -> Finish:
+def ran(run: Race) -> RaceOutcome:
     """Run a race to its end, as the tasks do."""
     finalists = race.finalists(run, semifinalists(run))
-    for heat in finalists.heats:
-        race.run(run, heat)
+    for fit_job in finalists.fit_jobs:
+        race.run_job(run, fit_job)
     return race.finish(run, finalists.trials)
 
 
-def told(finish: Finish) -> list[Trial]:
+def told(finish: RaceOutcome) -> list[Trial]:
     """Return the leaderboard without what the clock said."""
     return [replace(one, seconds=0.0) for one in finish.trials]
 
@@ -141,7 +141,7 @@ def test_the_fitted_one_is_first_and_all_finalists_are_judged_alike(
     final = [one for one in finish.trials if one.best_f1 is not None]
     assert final[0] == finish.trials[0] == finish.winner
     assert {one.candidate.title for one in final} == {
-        lap.trial.candidate.title for lap in finish.laps
+        result.trial.candidate.title for result in finish.results
     }
     assert all(one.best_f1 is not None and one.f1 <= one.best_f1 for one in final)
     assert final[0].best_f1 == max(one.best_f1 or 0 for one in final)
@@ -166,9 +166,9 @@ def test_a_race_over_few_rows_has_no_semifinal(started: Callable[..., Race]) -> 
     trials = screened(run)
     assert {one.rows for one in trials} == {ROWS}
     shortlisted = race.shortlist(run, trials)
-    assert shortlisted.heats == ()
+    assert shortlisted.fit_jobs == ()
     finalists = race.finalists(run, shortlisted.trials)
-    assert {heat.folds for heat in finalists.heats} == {(0, 1, 2, 3, 4)}
+    assert {fit_job.folds for fit_job in finalists.fit_jobs} == {(0, 1, 2, 3, 4)}
     assert race.finish(run, finalists.trials).winner.rows == ROWS
 
 
@@ -270,10 +270,10 @@ def test_who_fits_a_part_but_nothing_larger_leaves_a_sentence(started: Callable[
     }
     run = started(spec([picky], screened_rows=500))
     shortlisted = race.shortlist(run, screened(run))
-    (heat,) = shortlisted.heats
-    (lane,) = (Lane((candidate,)) for candidate in heat.candidates)
-    for fold in heat.folds:
-        name = f"{lane.key}-{heat.rows}-{fold}.npz"
-        run.results.keep(name, Outcome(np.empty((0, 0)), 0.1, "the rows are too many"))
+    (fit_job,) = shortlisted.fit_jobs
+    (shared_fit,) = (SharedFit((candidate,)) for candidate in fit_job.candidates)
+    for fold in fit_job.folds:
+        name = f"{shared_fit.key}-{fit_job.rows}-{fold}.npz"
+        run.results.keep(name, FitOutcome(np.empty((0, 0)), 0.1, "the rows are too many"))
     with pytest.raises(SpecError, match="none of 1 candidates could be fitted: the rows are too"):
         race.finalists(run, shortlisted.trials)

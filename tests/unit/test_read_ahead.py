@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from threading import Event
 
-from include.formats.read_ahead import ahead
+from include.formats.read_ahead import read_ahead
 
 
 def test_the_thread_that_makes_the_items_may_be_the_one_that_frees_the_iterator() -> None:
@@ -21,7 +21,7 @@ def test_the_thread_that_makes_the_items_may_be_the_one_that_frees_the_iterator(
         else:
             closed.set_result(None)
 
-    iterator = ahead(items())
+    iterator = read_ahead(items())
     assert next(iterator) == 1
     is_left.set()
     closed.result(30)

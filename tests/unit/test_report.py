@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from include.records.data import Batch, Fate
 from include.records.judging import Scores
-from include.records.models import Served
+from include.records.models import ServedVersion
 from include.records.refusal_reasons import CONFLICT
 from include.records.training import Form
 from include.reports.account import Account, Failure, RunSentences, delivery_sentence
-from include.reports.run_report import NOTE, bounded, report
+from include.reports.run_report import NOTE, bounded_markdown, report
 from include.spec.model_spec import Gate
-from include.stages.decide import promote
+from include.stages.decide import decide
 from tests.unit.test_page import SCORES
 
 BATCH = Batch(
@@ -24,7 +24,7 @@ BATCH = Batch(
     new=1950,
 )
 BAD = Batch("e", "bad.csv", note="file refused, kept as /q/e/bad.csv: no target", fate=Fate.REFUSED)
-DECIDED = promote(SCORES, Form(), Gate())
+DECIDED = decide(SCORES, Form(), Gate())
 REST = "the log of the task report"
 
 
@@ -44,7 +44,7 @@ def test_a_delivery_is_told_with_all_its_counts() -> None:
 
 def test_a_decided_run_begins_with_verdict_score_and_version() -> None:
     """The first line of a note is what a list of runs shows."""
-    served = Served("pulsars", "2", 20, 1.0)
+    served = ServedVersion("pulsars", "2", 20, 1.0)
     first, *rest = sentences(batches=(BATCH,), is_settled=True, decision=DECIDED, served=served)
     mine, theirs = SCORES.challenger.f1, SCORES.champion
     assert theirs is not None
@@ -58,7 +58,7 @@ def test_a_decided_run_begins_with_verdict_score_and_version() -> None:
 
 def test_a_first_model_has_nobody_beside_it() -> None:
     """The verdict says that there was no champion."""
-    alone = promote(Scores(SCORES.challenger), Form(), Gate())
+    alone = decide(Scores(SCORES.challenger), Form(), Gate())
     assert sentences(decision=alone)[0].endswith("version 2, no champion before.")
 
 
@@ -121,13 +121,15 @@ def test_warnings_are_told_once() -> None:
 
 def test_a_note_shows_what_a_file_name_says_and_runs_none_of_it() -> None:
     """No name makes a link, a picture or a tag, or a line of its own."""
-    text = bounded(RunSentences(("SKIPPED.", "![x](http://x/y) <img src=x>\n# Big.")), NOTE, REST)
+    text = bounded_markdown(
+        RunSentences(("SKIPPED.", "![x](http://x/y) <img src=x>\n# Big.")), NOTE, REST
+    )
     assert text == "SKIPPED.\n\n- !\\[x](http://x/y) \\<img src=x> # Big."
 
 
 def test_one_sentence_that_does_not_fit_is_counted() -> None:
     """The shorter ones behind it still stand there."""
-    text = bounded(RunSentences(("HOLD.", "a" * 2000 + ".", "Short.")), NOTE, REST)
+    text = bounded_markdown(RunSentences(("HOLD.", "a" * 2000 + ".", "Short.")), NOTE, REST)
     assert text == f"HOLD.\n\n- Short.\n- 1 more sentence is in {REST}."
 
 
@@ -137,11 +139,14 @@ SENTENCE = st.text("ab [<\n", min_size=1, max_size=400).map(lambda text: f"{text
 @given(st.lists(SENTENCE, max_size=30), st.integers(200, NOTE))
 def test_a_note_never_cuts_a_sentence_nor_loses_one_unsaid(said: list[str], longest: int) -> None:
     """Each stands there whole or is counted, and the whole fits."""
-    text = bounded(RunSentences(("HOLD, F1 0.9000, version 7.", *said)), longest, REST)
+    text = bounded_markdown(RunSentences(("HOLD, F1 0.9000, version 7.", *said)), longest, REST)
     assert len(text) <= longest
     verdict, *lines = text.split("\n- ")
     assert verdict.strip() == "HOLD, F1 0.9000, version 7."
-    whole = {bounded(RunSentences(("x", one)), 10_000, REST).partition("\n- ")[2] for one in said}
+    whole = {
+        bounded_markdown(RunSentences(("x", one)), 10_000, REST).partition("\n- ")[2]
+        for one in said
+    }
     left_out = 0
     if lines and lines[-1].endswith(f" in {REST}."):
         left_out = int(lines.pop().partition(" ")[0])

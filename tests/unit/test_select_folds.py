@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from include.spec.model_spec import Selection
-from include.stages.select import Folded, fold_order, folded
+from include.stages.select import FoldedRows, fold_order, fold_rows
 
 RULE = Selection(folds=5, seed=3)
 Y = np.array([1] * 60 + [0] * 440, np.int8)
 X = np.arange(500, dtype=np.float32)[:, None]  # a row's only feature is its number
-SIDE = folded(X, Y, RULE)
+SIDE = fold_rows(X, Y, RULE)
 
 
 def numbers(rows: np.ndarray) -> set[int]:
@@ -56,7 +56,7 @@ def test_growing_parts_are_nested_and_stratified() -> None:
 def test_a_rare_class_is_in_every_part() -> None:
     """Six positives among two thousand rows: no fold of a part is without one."""
     rare = np.array([0] * 2000 + [1] * 6, np.int8)
-    side = folded(np.zeros((2006, 1), np.float32), rare, RULE)
+    side = fold_rows(np.zeros((2006, 1), np.float32), rare, RULE)
     for fold in side.folds:
         cut = side.fold(fold, 100)
         assert cut.y.sum() == 4
@@ -73,7 +73,7 @@ def test_equal_seeds_cut_alike_and_others_do_not() -> None:
 def test_a_small_part_is_validated_on_more_rows_than_its_share() -> None:
     """F1 on a few rows says little, and asking costs little."""
     y = np.array([0, 1] * 20_000, np.int8)
-    side: Folded = folded(np.zeros((40_000, 1), np.float32), y, RULE)
+    side: FoldedRows = fold_rows(np.zeros((40_000, 1), np.float32), y, RULE)
     assert len(side.fold(0, 1000).X_validation) == 4000
     assert len(side.fold(0, 30_000).X_validation) == 6000
     assert len(side.fold(0, 40_000).X_validation) == 8000

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from include.records.arrays import Outcome
+from include.records.arrays import FitOutcome
 from include.records.training import Candidate, Trial
-from include.stages.select import Cut, Lane, listed, standing
+from include.stages.select import FoldSize, SharedFit, judge_shared_fit, leaderboard_lines
 
 FITTED = Trial(Candidate("forest", {}), 5000, 0.51, (0.5, 0.52), 0.3, 1.0, best_f1=0.53)
 RIVAL = replace(FITTED, candidate=Candidate("boosting", {}), f1=0.52, best_f1=0.525)
@@ -17,7 +17,7 @@ EARLY = replace(SICK, failure="ended early at size 40, for nothing was gained", 
 
 def test_each_line_has_both_figures_and_what_became_of_it() -> None:
     """Who ran over a part has no F1 as served, and who came to nothing has none at all."""
-    head, *lines = listed([FITTED, RIVAL, PART, SICK, EARLY], "ran to the end")
+    head, *lines = leaderboard_lines([FITTED, RIVAL, PART, SICK, EARLY], "ran to the end")
     assert head.split() == ["F1", "as", "served", "F1", "at", "best", "rows", "candidate"]
     assert [line.split()[:4] for line in lines] == [
         ["1.", "0.5100", "0.5300", "5,000"],
@@ -38,13 +38,13 @@ def test_each_line_has_both_figures_and_what_became_of_it() -> None:
 
 def test_a_size_that_boosting_did_not_reach_is_no_failure() -> None:
     """Its line names the fewest rounds after which a fold had enough."""
-    lane = Lane((Candidate("b", {"n": 20}), Candidate("b", {"n": 400})), "n")
+    shared_fit = SharedFit((Candidate("b", {"n": 20}), Candidate("b", {"n": 400})), "n")
     labels = [np.array([0, 1, 0, 1], np.int8)] * 2
     said = np.array([[0.1, 0.9, 0.2, 0.8], [np.nan] * 4])
-    outcomes = [Outcome(said, 1.0, reached=57), Outcome(said, 1.0, reached=40)]
-    (early,) = standing(lane, Cut(8, 2), labels, outcomes).unfit
+    outcomes = [FitOutcome(said, 1.0, reached=57), FitOutcome(said, 1.0, reached=40)]
+    (early,) = judge_shared_fit(shared_fit, FoldSize(8, 2), labels, outcomes).unfit
     assert early.ended_early == 40
     assert early.failure.startswith("ended early at size 40")
-    failed = [Outcome(np.empty((0, 0)), 1.0, "too few rows"), outcomes[0]]
-    for one in standing(lane, Cut(8, 2), labels, failed).unfit:
+    failed = [FitOutcome(np.empty((0, 0)), 1.0, "too few rows"), outcomes[0]]
+    for one in judge_shared_fit(shared_fit, FoldSize(8, 2), labels, failed).unfit:
         assert (one.ended_early, one.failure) == (None, "too few rows")

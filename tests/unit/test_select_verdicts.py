@@ -5,28 +5,28 @@ import pytest
 
 from include.records.training import Candidate, Trial
 from include.stages.select import (
-    Cut,
-    Lap,
+    CandidateResult,
+    FoldSize,
     bagged_threshold,
+    best_alone_or_voted,
     best_threshold,
     judge,
     leaderboard,
     votes,
-    winner,
 )
-from include.stages.select.verdicts import beaten, gap_on_all, standard_error
+from include.stages.select.verdicts import gap_on_all, standard_error, why_beaten
 
 RNG = np.random.default_rng(11)
 Y = (RNG.random(4000) < 0.2).astype(np.int8)
 
 
-def lap(family: str, skill: float, seed: int = 0, y: np.ndarray = Y) -> Lap:
+def result(family: str, skill: float, seed: int = 0, y: np.ndarray = Y) -> CandidateResult:
     """Return a candidate over two folds whose probabilities follow the labels by so much."""
     noise = np.random.default_rng(seed).normal(size=len(y))
     said = 1 / (1 + np.exp(-(skill * (2 * y - 1) + noise)))
     half = len(y) // 2
     labels, probabilities = [y[:half], y[half:]], [said[:half], said[half:]]
-    return judge(Candidate(family, {}), Cut(len(y), 5), labels, probabilities, 1.0)
+    return judge(Candidate(family, {}), FoldSize(len(y), 5), labels, probabilities, 1.0)
 
 
 def trial(family: str, f1: float, rows: int = 100, folds: int = 1, **params: int) -> Trial:
@@ -86,7 +86,7 @@ def test_a_bagged_threshold_follows_one_lucky_row_less() -> None:
 
 def test_a_candidate_is_judged_at_one_threshold_over_all_folds() -> None:
     """Its F1 is the mean over the folds, as `cross_val_score` has it."""
-    found = lap("a", 1.0)
+    found = result("a", 1.0)
     assert len(found.trial.fold_f1) == 2
     assert found.trial.f1 == pytest.approx(np.mean(found.trial.fold_f1))
     assert found.trial.threshold == best_threshold(found.y, found.probability)
@@ -94,7 +94,7 @@ def test_a_candidate_is_judged_at_one_threshold_over_all_folds() -> None:
 
 def test_the_standard_error_is_what_other_rows_would_change() -> None:
     """Without the correction for other fits it is the deviation over resampled rows."""
-    one, other = lap("a", 1.0, seed=1), lap("b", 0.8, seed=2)
+    one, other = result("a", 1.0, seed=1), result("b", 0.8, seed=2)
     y, a, b = one.y, one.calls, other.calls
     rng, gained = np.random.default_rng(3), []
     for _ in range(400):
@@ -109,7 +109,7 @@ def test_the_standard_error_is_what_other_rows_would_change() -> None:
 
 def test_more_rows_to_fit_on_make_a_difference_surer() -> None:
     """Figures say less the fewer rows a fold is fitted on beside what it is validated on."""
-    one, other = lap("a", 1.0, seed=1), lap("b", 0.8, seed=2)
+    one, other = result("a", 1.0, seed=1), result("b", 0.8, seed=2)
     few, many = (
         (replace(one, fitted=rows), replace(other, fitted=rows)) for rows in (1000, 100_000)
     )
@@ -123,9 +123,9 @@ def test_more_rows_to_fit_on_make_a_difference_surer() -> None:
 )
 def test_who_is_out(skill: float, gap: float | None, *, is_out: bool) -> None:
     """Only who is behind by more than chance, and would be on all rows too."""
-    leader, one = lap("a", 1.0, seed=1), lap("b", skill, seed=2)
+    leader, one = result("a", 1.0, seed=1), result("b", skill, seed=2)
     now = leader.trial.f1 - one.trial.f1
-    reason = beaten(leader, one, now if gap is None else gap)
+    reason = why_beaten(leader, one, now if gap is None else gap)
     assert bool(reason) is is_out
     if is_out:
         assert "behind a()" in reason
@@ -137,9 +137,9 @@ def test_equal_candidates_are_rarely_dropped() -> None:
     dropped = 0
     for seed in range(300):
         y = (np.random.default_rng(seed).random(1000) < 0.2).astype(np.int8)
-        one, other = lap("a", 0.8, 2 * seed, y), lap("b", 0.8, 2 * seed + 1, y)
+        one, other = result("a", 0.8, 2 * seed, y), result("b", 0.8, 2 * seed + 1, y)
         best, rest = sorted((one, other), key=lambda it: -it.trial.f1)
-        dropped += bool(beaten(best, rest, best.trial.f1 - rest.trial.f1))
+        dropped += bool(why_beaten(best, rest, best.trial.f1 - rest.trial.f1))
     assert dropped <= 6
 
 
@@ -164,10 +164,10 @@ def test_the_leaderboard_does_not_depend_on_the_clock() -> None:
 
 def test_finalists_vote_when_that_is_better() -> None:
     """Two that err on other rows are better together; the winner names its members."""
-    one, two = lap("a", 1.0, seed=1), lap("b", 1.0, seed=2)
+    one, two = result("a", 1.0, seed=1), result("b", 1.0, seed=2)
     ranked = sorted((one, two), key=lambda it: -it.trial.f1)
     voted = votes(ranked)
-    chosen, members = winner(ranked, voted)
+    chosen, members = best_alone_or_voted(ranked, voted)
     assert chosen.trial.candidate.family == "soft_vote"
     assert [member.family for member in members] == [it.trial.candidate.family for it in ranked]
     assert chosen.trial.f1 > ranked[0].trial.f1
@@ -176,8 +176,8 @@ def test_finalists_vote_when_that_is_better() -> None:
 
 def test_a_vote_that_brings_nothing_does_not_win() -> None:
     """With a poor voter the best finalist stays alone, and a family votes once."""
-    good, poor = lap("a", 1.2, seed=1), lap("b", 0.1, seed=2)
-    chosen, members = winner([good, poor], votes([good, poor]))
+    good, poor = result("a", 1.2, seed=1), result("b", 0.1, seed=2)
+    chosen, members = best_alone_or_voted([good, poor], votes([good, poor]))
     assert chosen is good
     assert members == (good.trial.candidate,)
     assert (

@@ -29,7 +29,7 @@ def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedKeys:
     """The result of comparing the keys of two sets of rows."""
 
     others: int
@@ -38,7 +38,7 @@ class Shared:
     """Number of rows with the key of one of the others."""
 
 
-def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> Shared:
+def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> SharedKeys:
     """Count the rows that have the key of one of the others.
 
     `rows` should be the smaller set: its keys are held in memory, the others are streamed.
@@ -48,7 +48,7 @@ def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> Shared:
     met = streamed.join(asked, on=KEYS, how="semi").unique()
     hits = asked.join(met, on=KEYS, how="semi")
     counted = pl.collect_all([streamed.select(pl.len()), hits.select(pl.len())], engine="streaming")
-    return Shared(*(int(frame.item()) for frame in counted))
+    return SharedKeys(*(int(frame.item()) for frame in counted))
 
 
 def only(rows: pl.LazyFrame, batches: Collection[str] | None) -> pl.LazyFrame:

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import polars as pl
 
-from include.store import Folder, Store, whole
+from include.store import Folder, Store, write_whole
 
 _SUFFIX = ".arrow"
 
@@ -20,7 +20,7 @@ class Staging:
         """Store a frame of a batch under a name, over an earlier one."""
         place = self.store.at(digest)
         if isinstance(place, Folder):
-            with whole(place.path(name + _SUFFIX)) as partial:
+            with write_whole(place.path(name + _SUFFIX)) as partial:
                 frame.write_ipc(partial, compression="uncompressed")
             return
         buffer = BytesIO()

@@ -37,7 +37,7 @@ from include.adapters.registry.connection import (
 from include.errors import GoneError
 from include.records.arrays import Probabilities
 from include.records.data import Batch
-from include.records.judging import Proof, Scorecard, Scores
+from include.records.judging import LeakProof, Scorecard, Scores
 from include.records.models import ModelVersion
 from include.records.training import Trial
 from include.text.showable import showable, showable_values
@@ -263,11 +263,11 @@ class Runs(Connection):
         return self._created(title, made) if found is None else str(found.info.run_id)
 
 
-def _named(scores: Scores) -> list[tuple[str, Proof]]:
+def _named(scores: Scores) -> list[tuple[str, LeakProof]]:
     return list(zip(("challenger", "champion"), scores.proofs, strict=False))
 
 
-def _sentence(proof: Proof) -> str:
+def _sentence(proof: LeakProof) -> str:
     if proof.problem:
         return f"no proof: {proof.problem}"
     verb = "has" if proof.holds else "does not have"

@@ -31,7 +31,15 @@ from include.adapters.registry.registered_models import RegisteredModel
 from include.errors import GoneError, ModelRefusedError
 from include.records.models import ModelVersion, Origin
 from include.text.showable import showable_values
-from serving.bundle import Bundle, BundleRefusedError, Manifest, answered, encode, load, save
+from serving.bundle import (
+    Bundle,
+    BundleRefusedError,
+    Manifest,
+    encode,
+    load,
+    save,
+    with_own_answers,
+)
 
 log = logging.getLogger("ratchet")
 _ADOPTED, _KEYS = "ratchet.adopted", "fitted_keys.parquet"
@@ -60,7 +68,7 @@ class Versions(RegisteredModel):
         self._client.active_run(run_id)
         self._ensure_registered_model()
         with tempfile.TemporaryDirectory() as folder:
-            digest = save(Path(folder), model, answered(manifest, model))
+            digest = save(Path(folder), model, with_own_answers(manifest, model))
             model_id = self._log_model(run_id, model, manifest, requirements)
             self._client.log_model_artifacts(model_id, folder)
         made = self._client.create_model_version(

@@ -11,7 +11,7 @@ model was adopted. In that case force does not override what is missing about th
 
 from include.stages.decide.adopted import counts_everywhere, names_known_rows, reservation
 from include.stages.decide.comparison import FEW_DISAGREEMENTS
-from include.stages.decide.decision import promote
+from include.stages.decide.decision import decide
 from include.stages.decide.resampling import gains, required_win_share
 from include.stages.decide.row_counts import LEAST_OF_A_CLASS, missing
 
@@ -19,10 +19,10 @@ __all__ = [
     "FEW_DISAGREEMENTS",
     "LEAST_OF_A_CLASS",
     "counts_everywhere",
+    "decide",
     "gains",
     "missing",
     "names_known_rows",
-    "promote",
     "required_win_share",
     "reservation",
 ]

@@ -8,7 +8,7 @@ from scipy.special import bdtr
 
 from include.records.judging import Agreement, Check, Scorecard, Scores, SliceScore
 from include.spec.model_spec import Gate
-from include.stages.decide.proven import agreeing, proof_of, proven
+from include.stages.decide.proven import agreement_checks, leak_checks, proof_of
 from include.stages.decide.resampling import gains, required_win_share, win_share
 from include.stages.decide.swaps import swaps
 
@@ -39,14 +39,14 @@ def compare(scores: Scores, rule: Gate) -> Comparison:
     champion = scores.champion
     if champion is None or scores.agreement is None:
         return Comparison(checks)
-    proof = proven(scores, "champion", champion.model_version)
+    proof = leak_checks(scores, "champion", champion.model_version)
     if not proof.passed:
         waits = proof_of(scores, champion.model_version).waits
         return Comparison((*checks, _unjudged(proof, waits=waits)))
     better = _beats_champion(scores.challenger, champion)
     noise_check, smallest_gain = _beyond_noise(scores.agreement, scores.looks, rule)
     harms = (_harmless(part, len(scores.slices), rule) for part in scores.slices)
-    agreed = agreeing(scores, "champion", champion.model_version)
+    agreed = agreement_checks(scores, "champion", champion.model_version)
     return Comparison((*checks, proof, *agreed, better, noise_check, *harms), smallest_gain)
 
 

@@ -14,7 +14,7 @@ _HEADLINES = ("champion_f1", "beyond_noise")
 """Checks that the reason always names, passed or not."""
 
 
-def promote(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None = None) -> Decision:
+def decide(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None = None) -> Decision:
     """Decide on a challenger scored on the same holdout rows as the champion, if there is one.
 
     A form with `force` promotes past HOLD, never past REJECT. `preflight` is what the endpoint did

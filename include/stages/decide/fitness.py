@@ -2,7 +2,7 @@
 
 from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
-from include.stages.decide.proven import agreeing, proven
+from include.stages.decide.proven import agreement_checks, leak_checks
 
 MIB = 2**20
 BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
@@ -13,8 +13,8 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
     """Check the challenger alone: its leak proof, its skill, and the bounds of the spec."""
     card = scores.challenger
     return (
-        proven(scores, "challenger", card.model_version),
-        *agreeing(scores, "challenger", card.model_version),
+        leak_checks(scores, "challenger", card.model_version),
+        *agreement_checks(scores, "challenger", card.model_version),
         _beats_no_skill(card),
         _ranks(card),
         _calibrated(card, rule),

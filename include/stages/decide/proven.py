@@ -1,10 +1,10 @@
 """Leak proof as a check: shows that neither contender was fitted on a holdout row."""
 
-from include.records.judging import Check, Proof, Scores
+from include.records.judging import Check, LeakProof, Scores
 from include.stages.decide.adopted import agreement, grounds
 
 
-def proven(scores: Scores, contender: str, version: str) -> Check:
+def leak_checks(scores: Scores, contender: str, version: str) -> Check:
     """Check that a model version was fitted on no holdout row; a missing proof fails."""
     title = f"{contender} version {version}"
     proof = proof_of(scores, version)
@@ -19,14 +19,14 @@ def proven(scores: Scores, contender: str, version: str) -> Check:
     return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
 
 
-def agreeing(scores: Scores, contender: str, version: str) -> tuple[Check, ...]:
+def agreement_checks(scores: Scores, contender: str, version: str) -> tuple[Check, ...]:
     """Check that an adopted model scores alike on older and later rows, where older ones count."""
     ground = proof_of(scores, version).adopted
     check = None if ground is None else agreement(contender, ground)
     return (check,) if check is not None and check.passed else ()
 
 
-def proof_of(scores: Scores, version: str) -> Proof:
+def proof_of(scores: Scores, version: str) -> LeakProof:
     """Return the proof of a model version; where there is none, one that does not hold."""
     proofs = (proof for proof in scores.proofs if proof.model_version == version)
-    return next(proofs, Proof(version, 0, 0, "nobody looked"))
+    return next(proofs, LeakProof(version, 0, 0, "nobody looked"))

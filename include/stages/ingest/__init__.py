@@ -17,7 +17,13 @@ from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION
 from include.spec.contract import Contract
 from include.spec.data_spec import Data
 from include.spec.model_spec import Spec
-from include.stages.ingest.column_summary import ColumnSummary, merging, outside, seen, with_seen
+from include.stages.ingest.column_summary import (
+    ColumnSummary,
+    merging_values,
+    outside_ranges,
+    summary_of,
+    with_ranges_seen,
+)
 from include.stages.ingest.columns import (
     listed,
     require_columns,
@@ -32,32 +38,32 @@ from include.stages.ingest.labels import (
     share_sentence,
 )
 from include.stages.ingest.part import TypedPart
-from include.stages.ingest.parts import Source, first_parts, parts, stated
+from include.stages.ingest.parts import DeliverySource, first_parts, parts, stated_format
 from include.stages.ingest.row_checks import LARGEST
-from include.stages.ingest.tally import Tally, empty_columns
+from include.stages.ingest.tally import DeliveryTally, empty_columns
 
 __all__ = [
     "LARGEST",
     "ColumnSummary",
-    "Ingested",
+    "DeliveryReading",
+    "DeliveryTally",
     "LabelTally",
     "RefusedRow",
-    "Tally",
     "TypedPart",
     "empty_columns",
     "ingest",
     "labels_sentence",
-    "merging",
-    "outside",
+    "merging_values",
+    "outside_ranges",
     "raw_texts",
     "require_decodable",
     "require_labels",
     "require_mostly_good",
     "require_one_notation",
-    "seen",
     "share_sentence",
-    "stated",
-    "with_seen",
+    "stated_format",
+    "summary_of",
+    "with_ranges_seen",
 ]
 
 _FEW = 2
@@ -68,7 +74,7 @@ ENOUGH_LINES = 1 << 19
 
 
 @dataclass(frozen=True)
-class Ingested:
+class DeliveryReading:
     """A delivery while it is being read."""
 
     contract: Contract
@@ -86,17 +92,17 @@ class Ingested:
 
 def ingest(
     file: BinaryIO, name: str, spec: Spec, contract: Contract | None, size: int = BLOCK_BYTES
-) -> Ingested:
+) -> DeliveryReading:
     """Read a delivery called `name` (see `open_table`) in parts of about `size` bytes.
 
     `contract` is None for the first file of a spec. Raises FileRefusedError, here and while the
     parts are iterated. Memory is a few times `size`, however large the file is.
     """
-    source, data = Source(file, name, spec.data, size), spec.data
+    source, data = DeliverySource(file, name, spec.data, size), spec.data
     if contract is None:
         first = read_first(source, spec)
         typed_parts = first_parts(first.table, first.contract, first.first_chunk, data)
-        return Ingested(first.contract, (), _mostly_good(typed_parts, data), first.remarks)
+        return DeliveryReading(first.contract, (), _mostly_good(typed_parts, data), first.remarks)
     table = source.opened()
     require_columns(table.columns, data, contract)
     require_kinds(table, contract)
@@ -110,7 +116,9 @@ def ingest(
     remarks = (
         (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
     )
-    return Ingested(contract, extra, _mostly_good(parts(table, contract), data), remarks, absent)
+    return DeliveryReading(
+        contract, extra, _mostly_good(parts(table, contract), data), remarks, absent
+    )
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:

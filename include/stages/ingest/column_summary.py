@@ -46,7 +46,7 @@ class ColumnSummary:
         )
 
 
-def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
+def summary_of(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
     """Return the ranges, categories and gaps of the rows of a part."""
     lowest, highest = frame.select(pl.col(pl.Float64).min()), frame.select(pl.col(pl.Float64).max())
     ranges = {
@@ -64,7 +64,7 @@ def seen(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
     return ColumnSummary(ranges, categories, gaps, pairs)
 
 
-def merging(summary: ColumnSummary) -> Iterator[str]:
+def merging_values(summary: ColumnSummary) -> Iterator[str]:
     """Yield a sentence for each column with values that models or readers cannot tell apart."""
     for name, (first, other) in summary.merged.items():
         what = f"{first:.15g} and {other:.15g} are"
@@ -105,7 +105,7 @@ def _look_alike(name: str, categories: frozenset[str]) -> Iterator[str]:
         )
 
 
-def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:
+def with_ranges_seen(contract: Contract, summary: ColumnSummary) -> Contract:
     """Return the contract with the ranges, categories and gaps of its first batch.
 
     A column of more than MOST_CATEGORIES categories gets none: the list would be too long to read.
@@ -115,7 +115,7 @@ def with_seen(contract: Contract, summary: ColumnSummary) -> Contract:
     )
 
 
-def outside(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
+def outside_ranges(frame: pl.DataFrame, contract: Contract) -> dict[str, int]:
     """Count, for each column that has any, the rows beyond what the first batch held."""
     counts = [
         beyond.sum().alias(column.name)

@@ -7,14 +7,14 @@ import polars as pl
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import Chunk, Held, ParsedTable
-from include.spec.contract import Contract, Kind, first
+from include.spec.contract import Contract, Kind, first_contract
 from include.spec.data_spec import Data, matches
 from include.spec.model_spec import Spec
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.first_remarks import first_remarks
 from include.stages.ingest.notations import notation_of, numeric_columns, plain_columns
 from include.stages.ingest.numbers import as_text
-from include.stages.ingest.parts import Source, typed_numbers, with_values
+from include.stages.ingest.parts import DeliverySource, typed_numbers, with_values
 from include.text.nearest import nearest_name
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
@@ -35,7 +35,7 @@ _Shown = tuple[Kind, Notation]
 
 
 @dataclass(frozen=True)
-class First:
+class FirstFile:
     """A first file, read as far as its contract needs."""
 
     table: ParsedTable
@@ -46,7 +46,7 @@ class First:
     """Sentences on what its sender may not expect of how the file is read."""
 
 
-def read_first(source: Source, spec: Spec) -> First:
+def read_first(source: DeliverySource, spec: Spec) -> FirstFile:
     """Read the start of a first file, and more of it where a column has no value there.
 
     The contract is as the spec states, else as the file shows. Raises FileRefusedError for a text
@@ -68,7 +68,7 @@ def read_first(source: Source, spec: Spec) -> First:
         name: _shown(name, table, chunk, spec.data, is_plain=chunk is start and name in plain)
         for name, chunk in ((name, shown.get(name)) for name in features)
     }
-    contract = first(
+    contract = first_contract(
         spec,
         {name: kind for name, (kind, _) in kinds.items()},
         "",
@@ -76,17 +76,19 @@ def read_first(source: Source, spec: Spec) -> First:
     )
     require_kinds(table, contract)
     remarks = first_remarks(columns, contract, spec.data, shown, others)
-    return First(table, start, contract, tuple(remarks))
+    return FirstFile(table, start, contract, tuple(remarks))
 
 
-def _started(source: Source, features: tuple[str, ...]) -> tuple[ParsedTable, Chunk | None]:
+def _started(source: DeliverySource, features: tuple[str, ...]) -> tuple[ParsedTable, Chunk | None]:
     table = source.opened()
     require_values(features, source.data.target, table)
     wanted = [*features, source.data.target]
     return table, table.read(wanted, typed_numbers(features, table, source.data))
 
 
-def _shown_by(source: Source, features: Sequence[str], start: Chunk | None) -> dict[str, Chunk]:
+def _shown_by(
+    source: DeliverySource, features: Sequence[str], start: Chunk | None
+) -> dict[str, Chunk]:
     """Return, for each feature with a value in the file, the first rows in which it has one."""
     if start is None:
         return {}

@@ -23,14 +23,14 @@ from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.part import TypedPart
 from serving.values.notation import number_reader
-from serving.values.spelling import spelled
+from serving.values.spelling import category_form
 
 HALF = "it may be half of a row: the line beside it looks like the other half"
 _DAMAGED = frozenset({RAGGED, STRAY, UNCLOSED})
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedChunk:
     """A chunk with its good rows and its refused ones, both in the file's order."""
 
     chunk: Chunk
@@ -53,7 +53,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Edges:
+class OuterColumns:
     """The first and the last column of a file, where a cut row joins, and its separator."""
 
     separator: str
@@ -61,17 +61,17 @@ class Edges:
     last: str
     contract: Contract
 
-    def whole(self, judged: Iterable[Judged]) -> Iterator[TypedPart]:
+    def whole(self, judged: Iterable[JudgedChunk]) -> Iterator[TypedPart]:
         """Yield the parts of a delivery without the good rows that may be half of a row."""
         before: RefusedRow | None = None
-        end: list[Judged | None] = [None]
+        end: list[JudgedChunk | None] = [None]
         for present, following in pairwise(chain(judged, end)):
             if present is not None:
                 yield self._part(present, before, following.first_bad if following else None)
                 before = present.last_bad
 
     def _part(
-        self, judged_part: Judged, before: RefusedRow | None, after: RefusedRow | None
+        self, judged_part: JudgedChunk, before: RefusedRow | None, after: RefusedRow | None
     ) -> TypedPart:
         bad = [row for row in (before, *judged_part.refused, after) if row is not None]
         beside = dict(self._beside(judged_part, bad))
@@ -85,7 +85,7 @@ class Edges:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1
 
     def _beside(
-        self, judged_part: Judged, bad: Sequence[RefusedRow]
+        self, judged_part: JudgedChunk, bad: Sequence[RefusedRow]
     ) -> Iterator[tuple[int, RefusedRow]]:
         """Yield, by line, the good rows that continue in a half, or that a half continues in."""
         pairs = [
@@ -114,8 +114,8 @@ class Edges:
             return not labels(pl.Series([start + end]), self.contract).null_count()
         known = self._categories(column)
         if known is not None:  # a text that is known by itself is hardly half of another
-            joined = (spelled(start + end), spelled(f"{start}\n{end}"))
-            return spelled(cell) not in known or any(
+            joined = (category_form(start + end), category_form(f"{start}\n{end}"))
+            return category_form(cell) not in known or any(
                 text in one for text in joined for one in known
             )
         numbers = (one for one in self.contract.columns if one.kind == "number")

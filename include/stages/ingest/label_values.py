@@ -8,7 +8,7 @@ from include.spec.contract import Contract
 from include.spec.data_spec import ANYTHING_ELSE, Label
 from include.stages.ingest.numbers import NO_VALUE, as_number
 from include.text.nearest import plainest
-from serving.values.spelling import canonical, spelled, truth
+from serving.values.spelling import canonical, category_form, truth
 
 _TRUTHS = frozenset({"true", "false"})
 _NO_LABEL = frozenset({*NO_VALUE, "na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", r"\N", "?"})
@@ -47,7 +47,7 @@ def _is_label(values: pl.Series, label: Label) -> pl.Series:
 def _is_other_label(values: pl.Series, positive: Label) -> pl.Series:
     """Mark what is present and is not the positive label, nor perhaps another spelling of it."""
     return _matching(
-        values, lambda text: text not in _NO_LABEL and not _may_mean(text, spelled(positive))
+        values, lambda text: text not in _NO_LABEL and not _may_mean(text, category_form(positive))
     )
 
 

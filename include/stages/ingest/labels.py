@@ -12,7 +12,7 @@ from include.formats.parsed_table import RefusedRow
 from include.records.refusal_reasons import UNKNOWN_LABEL, counted
 from include.spec.data_spec import Data, Label
 from include.text.showable import showable_name
-from serving.values.spelling import spelled
+from serving.values.spelling import category_form
 
 _MOST_VALUES = 1_000
 """Distinct values that are counted: a target with more of them is no label."""
@@ -193,6 +193,6 @@ def _toml(value: Label | tuple[Label, ...]) -> str:
     """Return a label as a spec has it: a truth, a whole number, a text in quotes, or a list."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    text = spelled(value)
+    text = category_form(value)
     is_whole = text.removeprefix("-").isascii() and text.removeprefix("-").isdigit()
     return text if is_whole or isinstance(value, bool) else json.dumps(text, ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from serving.values.notation import PLAIN, Notation, number_reader
-from serving.values.spelling import spelled, truth_words
+from serving.values.spelling import category_form, truth_words
 
 NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>")
 """Texts that programs write for no value, and nobody for a label."""
@@ -43,7 +43,7 @@ def with_truths(numbers: pl.Series, texts: pl.Series) -> pl.Series:
 
 
 def as_text(values: pl.Series, spelling: int, known: tuple[str, ...] = ()) -> pl.Series:
-    """Return texts in their canonical spelling (see `spelled`); empty ones are null.
+    """Return texts in their canonical spelling (see `category_form`); empty ones are null.
 
     Truths are spelled as in the `known` categories, where these are a pair such as yes and no.
     """
@@ -51,7 +51,7 @@ def as_text(values: pl.Series, spelling: int, known: tuple[str, ...] = ()) -> pl
     own = {"true": words.get(True, "true"), "false": words.get(False, "false")}
 
     def one_form(text: str) -> str | None:
-        form = spelled(text, spelling)
+        form = category_form(text, spelling)
         return own.get(form, form) or None
 
     return _each(values, one_form, pl.String)

@@ -9,14 +9,14 @@ import polars as pl
 from polars import selectors as cs
 
 from include.formats.opening import all_columns, open_table
-from include.formats.own_place import OwnPlace
-from include.formats.parsed_table import Chunk, ParsedTable, Stated
+from include.formats.own_place import IndependentReader
+from include.formats.parsed_table import Chunk, ParsedTable, StatedFormat
 from include.spec.contract import Column, Contract
 from include.spec.data_spec import Data
-from include.stages.ingest.halves import Edges, Judged
+from include.stages.ingest.halves import JudgedChunk, OuterColumns
 from include.stages.ingest.numbers import MISSING
 from include.stages.ingest.part import TypedPart
-from include.stages.ingest.row_checks import judged
+from include.stages.ingest.row_checks import judge_rows
 from serving.values.notation import PLAIN
 
 _IS_MISSING = cs.string().str.strip_chars().fill_null("").is_in(MISSING)
@@ -25,7 +25,7 @@ _FEW = 100
 
 
 @dataclass(frozen=True)
-class Source:
+class DeliverySource:
     """A delivery that can be read from its start any number of times."""
 
     file: BinaryIO
@@ -37,19 +37,19 @@ class Source:
 
     def opened(self) -> ParsedTable:
         """Return its table from the start; raises FileRefusedError when it has none."""
-        return open_table(self._anew(), self.name, stated(self.data), self.size)
+        return open_table(self._anew(), self.name, stated_format(self.data), self.size)
 
     def columns(self) -> tuple[str, ...]:
         """Return all its columns, including JSON keys that appear late."""
-        return all_columns(self._anew(), self.name, stated(self.data), self.size)
+        return all_columns(self._anew(), self.name, stated_format(self.data), self.size)
 
     def _anew(self) -> BinaryIO:
-        return cast("BinaryIO", OwnPlace(self.file, self.lock))
+        return cast("BinaryIO", IndependentReader(self.file, self.lock))
 
 
-def stated(data: Data) -> Stated:
+def stated_format(data: Data) -> StatedFormat:
     """Return what a spec states about the text of deliveries."""
-    return Stated(data.target, data.encoding, data.columns)
+    return StatedFormat(data.target, data.encoding, data.columns)
 
 
 def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
@@ -113,14 +113,16 @@ def _judged(
             yield TypedPart(piece.frame, piece.refused)
             del piece
         return
-    yield from Edges(table.separator, table.columns[0], table.columns[-1], contract).whole(rows)
+    yield from OuterColumns(table.separator, table.columns[0], table.columns[-1], contract).whole(
+        rows
+    )
 
 
 def _rows(
     table: ParsedTable, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
-) -> Iterator[Judged]:
+) -> Iterator[JudgedChunk]:
     while chunk is not None:
-        yield Judged(chunk, *judged(chunk, contract))
+        yield JudgedChunk(chunk, *judge_rows(chunk, contract))
         chunk = read(table, _columns(contract), numbers)
 
 

@@ -22,7 +22,7 @@ LARGEST = 3.4e38
 """Models compute in float32, where a larger magnitude would become infinite."""
 
 
-def judged(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
+def judge_rows(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
     """Return the good rows (see `TypedPart.frame`) and the refused ones, in the file's order."""
     values = {
         column.name: _values(chunk.frame[column.name], column, contract.spelling)

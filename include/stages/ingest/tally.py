@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from include.records.refusal_reasons import ReasonTally
 from include.spec.contract import Contract
-from include.stages.ingest.column_summary import ColumnSummary, outside, seen
+from include.stages.ingest.column_summary import ColumnSummary, outside_ranges, summary_of
 from include.stages.ingest.labels import LabelTally
 from include.stages.ingest.part import TypedPart
 from include.text.showable import showable_name
@@ -20,7 +20,7 @@ _AS_NUMBERS = (
 
 
 @dataclass
-class Tally:
+class DeliveryTally:
     """Counts over the parts so far."""
 
     parts: int = 0
@@ -51,14 +51,14 @@ class Tally:
         gaps = part.frame.null_count().row(0, named=True)
         self.filled.update(name for name, rows in gaps.items() if rows < part.frame.height)
         if is_first:
-            summary = seen(part.frame, contract)
+            summary = summary_of(part.frame, contract)
             self.seen = summary if self.seen is None else self.seen.merge(summary)
         else:
-            self.outside.update(outside(part.frame, contract))
+            self.outside.update(outside_ranges(part.frame, contract))
 
 
 def empty_columns(
-    tally: Tally, contract: Contract, absent: Collection[str], *, is_first: bool = False
+    tally: DeliveryTally, contract: Contract, absent: Collection[str], *, is_first: bool = False
 ) -> list[str]:
     """Return a sentence for each feature without a value in any good row; not for `absent` ones."""
     if tally.read - tally.counts.total() < _ENOUGH_ROWS:

@@ -5,65 +5,71 @@ clearly beaten are eliminated, and the remaining ones run over all folds of all 
 judged as in an exhaustive search. The threshold is tuned on out-of-fold probabilities.
 """
 
-from include.stages.select.folds import Fold, Folded, doubled, fold_order, folded
-from include.stages.select.lanes import Lane, Preparation, lanes, run, use_threads
-from include.stages.select.listing import listed, why_out
+from include.stages.select.folds import Fold, FoldedRows, doubled_order, fold_order, fold_rows
+from include.stages.select.listing import leaderboard_lines, reason_out
 from include.stages.select.pipelines import build, candidates
-from include.stages.select.race_standings import (
-    Course,
-    RacePart,
-    RaceStanding,
-    Reasons,
+from include.stages.select.rungs import (
+    EliminationReasons,
+    Rung,
+    Rungs,
+    SharedFitResult,
     best_first,
-    course,
-    eliminated,
-    heats,
-    standing,
+    fit_jobs,
+    judge_shared_fit,
+    reasons_against,
+    rungs,
+)
+from include.stages.select.shared_fits import (
+    FoldCache,
+    SharedFit,
+    fit_and_predict,
+    shared_fits,
+    use_threads,
 )
 from include.stages.select.verdicts import (
-    Cut,
-    Lap,
+    CandidateResult,
+    FoldSize,
     bagged_threshold,
     best_threshold,
     judge,
     leaderboard,
     with_served_threshold,
 )
-from include.stages.select.votes import Vote, soft_vote, votes, winner
+from include.stages.select.votes import Vote, best_alone_or_voted, soft_vote, votes
 
 __all__ = [
-    "Course",
-    "Cut",
+    "CandidateResult",
+    "EliminationReasons",
     "Fold",
-    "Folded",
-    "Lane",
-    "Lap",
-    "Preparation",
-    "RacePart",
-    "RaceStanding",
-    "Reasons",
+    "FoldCache",
+    "FoldSize",
+    "FoldedRows",
+    "Rung",
+    "Rungs",
+    "SharedFit",
+    "SharedFitResult",
     "Vote",
     "bagged_threshold",
+    "best_alone_or_voted",
     "best_first",
     "best_threshold",
     "build",
     "candidates",
-    "course",
-    "doubled",
-    "eliminated",
+    "doubled_order",
+    "fit_and_predict",
+    "fit_jobs",
     "fold_order",
-    "folded",
-    "heats",
+    "fold_rows",
     "judge",
-    "lanes",
+    "judge_shared_fit",
     "leaderboard",
-    "listed",
-    "run",
+    "leaderboard_lines",
+    "reason_out",
+    "reasons_against",
+    "rungs",
+    "shared_fits",
     "soft_vote",
-    "standing",
     "use_threads",
     "votes",
-    "why_out",
-    "winner",
     "with_served_threshold",
 ]

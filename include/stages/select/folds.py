@@ -35,7 +35,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Folded:
+class FoldedRows:
     """The train side in the order of its folds; every fold but the last is stored twice."""
 
     X: Matrix
@@ -110,16 +110,16 @@ def fold_order(y: Labels, rule: Selection) -> tuple[RowNumbers, tuple[int, ...]]
     return np.concatenate(numbers), tuple(bounds.tolist())
 
 
-def doubled(order: RowNumbers, bounds: tuple[int, ...]) -> RowNumbers:
-    """Return the row numbers of a `Folded` matrix: all, then all but those of the last fold."""
+def doubled_order(order: RowNumbers, bounds: tuple[int, ...]) -> RowNumbers:
+    """Return the row numbers of a `FoldedRows` matrix: all, then all but those of the last fold."""
     return np.concatenate([order, order[: bounds[-2]]])
 
 
-def folded(X: Matrix, y: Labels, rule: Selection) -> Folded:
+def fold_rows(X: Matrix, y: Labels, rule: Selection) -> FoldedRows:
     """Lay a train side out in memory; X has shape (rows, features), y is 1 for positive."""
     order, bounds = fold_order(y, rule)
-    rows = doubled(order, bounds)
-    return Folded(X[rows], y[rows], bounds)
+    rows = doubled_order(order, bounds)
+    return FoldedRows(X[rows], y[rows], bounds)
 
 
 def _spread(y: Labels, rows: RowNumbers) -> RowNumbers:

@@ -11,7 +11,7 @@ from include.records.training import Trial
 _HEAD = f"{'':>3}  {'F1 as served':>12}  {'F1 at best':>10}  {'rows':>9}  candidate"
 
 
-def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
+def leaderboard_lines(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
     """Yield the lines of trials in their order.
 
     `outcome` is the text for the candidates that were not eliminated.
@@ -23,11 +23,11 @@ def listed(trials: Sequence[Trial], outcome: str) -> Iterator[str]:
         shown = ("-", "-") if trial.failure or not trial.rows else (served, _figure(best))
         yield (
             f"{place:>2}.  {shown[0]:>12}  {shown[1]:>10}  {trial.rows:>9,}  "
-            f"{trial.candidate.title}: {why_out(trial) or outcome}"
+            f"{trial.candidate.title}: {reason_out(trial) or outcome}"
         )
 
 
-def why_out(trial: Trial) -> str:
+def reason_out(trial: Trial) -> str:
     """Return why a candidate is out of the race; empty while it is in."""
     if trial.ended_early is not None or not trial.failure:
         return trial.failure or trial.left

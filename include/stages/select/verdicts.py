@@ -31,7 +31,7 @@ leader is eliminated is one in a hundred."""
 
 
 @dataclass(frozen=True)
-class Cut:
+class FoldSize:
     """A number of train rows, and the number of folds that they are cut into."""
 
     rows: int
@@ -44,7 +44,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Lap:
+class CandidateResult:
     """The result of a candidate over some folds: its trial and its out-of-fold probabilities."""
 
     trial: Trial
@@ -65,11 +65,11 @@ class Lap:
 
 def judge(
     candidate: Candidate,
-    cut: Cut,
+    fold_size: FoldSize,
     labels: Sequence[Labels],
     probabilities: Sequence[Probabilities],
     seconds: float,
-) -> Lap:
+) -> CandidateResult:
     """Judge a candidate by the labels and its probabilities of the validation rows of each fold.
 
     F1 is the mean over the folds at the one threshold that is best on all of them together.
@@ -78,17 +78,19 @@ def judge(
     y, probability = np.concatenate(labels), np.concatenate(probabilities)
     threshold = best_threshold(y, probability)
     fold_f1 = _fold_f1(labels, probabilities, threshold)
-    trial = Trial(candidate, cut.rows, float(np.mean(fold_f1)), fold_f1, threshold, seconds)
-    return Lap(trial, y, probability, cut.fitted, tuple(map(len, labels)))
+    trial = Trial(candidate, fold_size.rows, float(np.mean(fold_f1)), fold_f1, threshold, seconds)
+    return CandidateResult(trial, y, probability, fold_size.fitted, tuple(map(len, labels)))
 
 
-def with_served_threshold(lap: Lap, seed: int) -> Trial:
-    """Return a lap's trial at the bagged threshold, with F1 there and at the best threshold."""
-    threshold = bagged_threshold(lap.y, lap.probability, seed)
-    ends = np.cumsum(lap.validated)[:-1]
-    fold_f1 = _fold_f1(np.split(lap.y, ends), np.split(lap.probability, ends), threshold)
+def with_served_threshold(result: CandidateResult, seed: int) -> Trial:
+    """Return a result's trial at the bagged threshold, with F1 there and at the best threshold."""
+    threshold = bagged_threshold(result.y, result.probability, seed)
+    ends = np.cumsum(result.validated)[:-1]
+    fold_f1 = _fold_f1(np.split(result.y, ends), np.split(result.probability, ends), threshold)
     f1 = float(np.mean(fold_f1))
-    return replace(lap.trial, threshold=threshold, fold_f1=fold_f1, f1=f1, best_f1=lap.trial.f1)
+    return replace(
+        result.trial, threshold=threshold, fold_f1=fold_f1, f1=f1, best_f1=result.trial.f1
+    )
 
 
 def best_threshold(y: Labels, probability: Probabilities) -> float:
@@ -126,7 +128,7 @@ def bagged_threshold(y: Labels, probability: Probabilities, seed: int) -> float:
     return float(np.float32(np.mean(thresholds)))
 
 
-def standard_error(lap: Lap, other: Lap) -> float:
+def standard_error(result: CandidateResult, other: CandidateResult) -> float:
     """Return the standard error of the difference in F1 of two candidates on the same folds.
 
     With d the difference of the two influences of each of n validation rows, and n1 rows that each
@@ -138,30 +140,30 @@ def standard_error(lap: Lap, other: Lap) -> float:
     other one of two positives and one of two negatives wrongly (1, -1/2, -1/2, 0). mean(d^2) =
     0.375, so the standard error is sqrt(1.25 * 0.375 / 4) = 0.342.
     """
-    difference = _influence(lap) - _influence(other)
+    difference = _influence(result) - _influence(other)
     over_rows = float(np.mean(difference**2)) / len(difference)
-    return math.sqrt((1 + len(lap.y) / lap.fitted) * over_rows)
+    return math.sqrt((1 + len(result.y) / result.fitted) * over_rows)
 
 
-def beaten(leader: Lap, lap: Lap, gap: float) -> str:
+def why_beaten(leader: CandidateResult, result: CandidateResult, gap: float) -> str:
     """Say why a candidate is eliminated; empty while it may still be the best.
 
     `gap` is how far it is behind the leader in F1, or how much of that would be left on all rows.
     """
-    error = standard_error(leader, lap)
+    error = standard_error(leader, result)
     if gap <= CERTAINTY * error:
         return ""
-    behind = gap_between(leader, lap)
+    behind = gap_between(leader, result)
     return (
-        f"F1 {lap.trial.f1:.4f} on {lap.trial.rows} rows, {behind:.4f} behind "
+        f"F1 {result.trial.f1:.4f} on {result.trial.rows} rows, {behind:.4f} behind "
         f"{leader.trial.candidate.title}: of it {gap:.4f} would last, more than "
         f"{CERTAINTY} standard errors of {error:.4f}"
     )
 
 
-def gap_between(leader: Lap, lap: Lap) -> float:
+def gap_between(leader: CandidateResult, result: CandidateResult) -> float:
     """Return how far a candidate is behind the leader in F1."""
-    return leader.trial.f1 - lap.trial.f1
+    return leader.trial.f1 - result.trial.f1
 
 
 def gap_on_all(gap_before: float, gap: float, rows: tuple[int, int, int]) -> float:
@@ -204,13 +206,13 @@ def _fold_f1(
     )
 
 
-def _influence(lap: Lap) -> Probabilities:
+def _influence(result: CandidateResult) -> Probabilities:
     """Return the influence of each validation row on F1, shape (rows,).
 
     F1 = 2 sum(y c) / sum(y + c), with c the call, so the influence of a row on it is (2 y c - F1 (y
     + c)) / mean(y + c).
     """
-    y, calls = lap.y.astype(np.float64), lap.calls.astype(np.float64)
+    y, calls = result.y.astype(np.float64), result.calls.astype(np.float64)
     both = (y + calls).mean()
     f1 = 2 * (y * calls).mean() / both
     influence: Probabilities = (2 * y * calls - f1 * (y + calls)) / both

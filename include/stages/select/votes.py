@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 
 from include.records.training import Candidate
-from include.stages.select.verdicts import Cut, Lap, judge
+from include.stages.select.verdicts import CandidateResult, FoldSize, judge
 
 SOFT_VOTE = "soft_vote"
 VOTERS = (2, 3)
@@ -24,24 +24,28 @@ class Vote:
     """The members of a vote and their result together."""
 
     members: tuple[Candidate, ...]
-    lap: Lap
+    result: CandidateResult
 
 
-def votes(laps: Sequence[Lap]) -> list[Vote]:
-    """Return the votes of the best finalists of the best families; `laps` come best first."""
-    best_of_family = {lap.trial.candidate.family: lap for lap in reversed(laps)}
-    voters = [lap for lap in laps if best_of_family[lap.trial.candidate.family] is lap]
+def votes(results: Sequence[CandidateResult]) -> list[Vote]:
+    """Return the votes of the best finalists of the best families; `results` come best first."""
+    best_of_family = {result.trial.candidate.family: result for result in reversed(results)}
+    voters = [
+        result for result in results if best_of_family[result.trial.candidate.family] is result
+    ]
     return [_vote(voters[:count]) for count in VOTERS if count <= len(voters)]
 
 
-def winner(laps: Sequence[Lap], voted: Sequence[Vote]) -> tuple[Lap, tuple[Candidate, ...]]:
-    """Return the lap with the best F1, and the candidates that it is made of.
+def best_alone_or_voted(
+    results: Sequence[CandidateResult], voted: Sequence[Vote]
+) -> tuple[CandidateResult, tuple[Candidate, ...]]:
+    """Return the result with the best F1, and the candidates that it is made of.
 
-    `laps` come best first; of equal ones the one with the fewest members wins.
+    `results` come best first; of equal ones the one with the fewest members wins.
     """
-    alone = laps[0], (laps[0].trial.candidate,)
+    alone = results[0], (results[0].trial.candidate,)
     return max(
-        [alone, *((vote.lap, vote.members) for vote in voted)], key=lambda it: it[0].trial.f1
+        [alone, *((vote.result, vote.members) for vote in voted)], key=lambda it: it[0].trial.f1
     )
 
 
@@ -51,16 +55,16 @@ def soft_vote(members: Sequence[BaseEstimator]) -> VotingClassifier:
     return VotingClassifier(named, voting="soft")
 
 
-def _vote(laps: Sequence[Lap]) -> Vote:
-    members = tuple(lap.trial.candidate for lap in laps)
-    folds = np.cumsum(laps[0].validated)[:-1]
-    probability = np.mean([lap.probability for lap in laps], axis=0)
+def _vote(results: Sequence[CandidateResult]) -> Vote:
+    members = tuple(result.trial.candidate for result in results)
+    folds = np.cumsum(results[0].validated)[:-1]
+    probability = np.mean([result.probability for result in results], axis=0)
     candidate = Candidate(SOFT_VOTE, {"members": " + ".join(member.title for member in members)})
-    lap = judge(
+    result = judge(
         candidate,
-        Cut(laps[0].trial.rows, len(laps[0].validated)),
-        np.split(laps[0].y, folds),
+        FoldSize(results[0].trial.rows, len(results[0].validated)),
+        np.split(results[0].y, folds),
         np.split(probability, folds),
-        sum(lap.trial.seconds for lap in laps),
+        sum(result.trial.seconds for result in results),
     )
-    return Vote(members, lap)
+    return Vote(members, result)

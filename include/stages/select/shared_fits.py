@@ -1,9 +1,10 @@
 """Candidates that share one fit, and how they are fitted and scored on a fold.
 
 A boosted model of 400 rounds contains those of 100 and 200 rounds, a forest of 300 trees the one of
-100. Candidates that differ in nothing else form a lane: it is fitted once, as its largest
-candidate, and predicts at every size. What the lanes of a family have in common is computed once a
-fold too: the rows transformed by the same first steps, and XGBoost's quantised matrix of them.
+100. Candidates that differ in nothing else form a shared fit: it is fitted once, as its largest
+candidate, and predicts at every size. What the shared fits of a family have in common is computed
+once a fold too: the rows transformed by the same first steps, and XGBoost's quantised matrix of
+them.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.records.arrays import Matrix, Outcome
+from include.records.arrays import FitOutcome, Matrix
 from include.records.training import Candidate
 from include.stages.select.folds import Fold
 
@@ -33,7 +34,7 @@ took where that is more."""
 
 
 @dataclass(frozen=True)
-class Lane:
+class SharedFit:
     """Candidates that differ in the size of one fit, the smallest first, or a single candidate."""
 
     candidates: tuple[Candidate, ...]
@@ -52,62 +53,63 @@ class Lane:
 
     @cached_property
     def key(self) -> str:
-        """16 hexadecimal digits that identify the lane wherever its outcomes are stored."""
+        """16 hexadecimal digits that identify the shared fit wherever its outcomes are stored."""
         identity = json.dumps(
             [[candidate.family, candidate.params] for candidate in self.candidates], sort_keys=True
         )
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def lanes(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[Lane]:
-    """Group the candidates of a family into lanes; `pipeline` is that of any of them, unfitted.
+def shared_fits(candidates: Iterable[Candidate], pipeline: Pipeline) -> list[SharedFit]:
+    """Group the candidates of a family; `pipeline` is that of any of them, unfitted.
 
-    Lanes with the same first steps stand next to each other, so that those steps run once.
+    Shared fits with the same first steps stand next to each other, so that those steps run once.
     """
     free = _free_parameter(pipeline)
     listed = list(candidates)
     if not free or any(free not in candidate.params for candidate in listed):
         return sorted(
-            (Lane((candidate,)) for candidate in listed), key=lambda lane: _fixed(lane.largest, "")
+            (SharedFit((candidate,)) for candidate in listed),
+            key=lambda shared_fit: _fixed(shared_fit.largest, ""),
         )
     grouped = groupby(
         sorted(listed, key=lambda item: (_fixed(item, free), item.params[free])),
         key=lambda item: _fixed(item, free),
     )
-    return [Lane(tuple(members), free) for _, members in grouped]
+    return [SharedFit(tuple(members), free) for _, members in grouped]
 
 
 @dataclass
-class Preparation:
-    """A cache of what lanes of one family share in one fold; holds the newest entry of each."""
+class FoldCache:
+    """What the shared fits of a family have in common in one fold; holds the newest of each."""
 
     fold: Fold
     threads: int
-    _behind: tuple[str, Fold] | None = field(default=None, init=False)
+    _transformed: tuple[str, Fold] | None = field(default=None, init=False)
     _quantised: tuple[Any, Any] | None = field(default=None, init=False)
 
-    def behind(self, steps: Pipeline | None) -> Fold:
+    def transformed_by(self, steps: Pipeline | None) -> Fold:
         """Return the fold transformed by the first steps, fitted on its rows to fit on."""
         if steps is None:
             return self.fold
         settings = repr(steps.get_params())
-        if self._behind is None or self._behind[0] != settings:
-            self._behind = self._quantised = None
+        if self._transformed is None or self._transformed[0] != settings:
+            self._transformed = self._quantised = None
             X = steps.fit_transform(self.fold.X, self.fold.y)
             X_validation = steps.transform(self.fold.X_validation)
-            self._behind = settings, replace(self.fold, X=X, X_validation=X_validation)
-        return self._behind[1]
+            self._transformed = settings, replace(self.fold, X=X, X_validation=X_validation)
+        return self._transformed[1]
 
     def quantised(self, X: Matrix, max_bin: int | None, make: Callable[[], Any]) -> Any:
-        """Return XGBoost's matrix of X; the first lane that needs it makes it."""
+        """Return XGBoost's matrix of X; the first shared fit that needs it makes it."""
         identity = (id(X), max_bin)
         if self._quantised is None or self._quantised[0] != identity:
             self._quantised = identity, make()
         return self._quantised[1]
 
 
-def run(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Outcome:
-    """Fit a lane's largest candidate on a fold and predict at every size.
+def fit_and_predict(shared_fit: SharedFit, pipeline: Pipeline, shared: FoldCache) -> FitOutcome:
+    """Fit a shared fit's largest candidate on a fold and predict at every size.
 
     `pipeline` is that of the largest candidate. An error that the estimator raises for this data is
     a failed outcome; MemoryError and OSError are raised, because they say nothing about the
@@ -117,12 +119,12 @@ def run(lane: Lane, pipeline: Pipeline, shared: Preparation) -> Outcome:
     try:
         # Threads times processes is the number of cores.
         with threadpool_limits(shared.threads):
-            probability, reached = _staged(lane, clone(pipeline), shared)
+            probability, reached = _staged(shared_fit, clone(pipeline), shared)
     except (MemoryError, OSError):
         raise  # which says nothing of the candidate
     except Exception as error:  # noqa: BLE001 - libraries of a user's choice raise what they like
-        return Outcome(np.empty((0, 0)), time.perf_counter() - started, _reason(error))
-    return Outcome(probability, time.perf_counter() - started, reached=reached)
+        return FitOutcome(np.empty((0, 0)), time.perf_counter() - started, _reason(error))
+    return FitOutcome(probability, time.perf_counter() - started, reached=reached)
 
 
 def use_threads(estimator: BaseEstimator, threads: int) -> BaseEstimator:
@@ -152,20 +154,20 @@ def _reason(error: Exception) -> str:
     )
 
 
-def _staged(lane: Lane, pipeline: Pipeline, shared: Preparation) -> tuple[Staged, int]:
+def _staged(shared_fit: SharedFit, pipeline: Pipeline, shared: FoldCache) -> tuple[Staged, int]:
     """Return the probabilities at each size, and the rounds after which boosting stopped early.
 
     The rounds are 0 where it did not stop early.
     """
     use_threads(pipeline, shared.threads)
-    fold = shared.behind(pipeline[:-1] if len(pipeline) > 1 else None)
+    fold = shared.transformed_by(pipeline[:-1] if len(pipeline) > 1 else None)
     last, kind = pipeline[-1], type(pipeline[-1]).__name__
     if kind == "XGBClassifier":
         last = _on_quantised(last, shared)
-    if not lane.free:
+    if not shared_fit.free:
         probability: Staged = last.fit(fold.X, fold.y).predict_proba(fold.X_validation)
         return probability[None, :, 1], 0
-    return _STAGED[kind](last, fold, lane.sizes)
+    return _STAGED[kind](last, fold, shared_fit.sizes)
 
 
 def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
@@ -193,8 +195,8 @@ def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]
     return staged, reached if reached < sizes[-1] else 0
 
 
-def _on_quantised(model: Any, shared: Preparation) -> Any:
-    """Return the same unfitted classifier, which fits on the quantised matrix that lanes share."""
+def _on_quantised(model: Any, shared: FoldCache) -> Any:
+    """Return the same unfitted classifier; it fits on the quantised matrix of the cache."""
 
     class OnQuantised(type(model)):  # type: ignore[misc] # the class is a value here
         """XGBoost makes a matrix for every fit; this takes the one that is there."""
