@@ -36,14 +36,39 @@ def strays(settings: Settings) -> Iterator[str]:
 
 
 def unreadable(settings: Settings) -> Iterator[str]:
-    """Yield a sentence for each landing place of a spec that this user may not use."""
+    """Yield a sentence for each folder of the stack that this user may not use."""
     for spec, place in landing_places(settings).items():
-        if place.exists() and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        if not _is_usable(place):
             yield (
                 f"{place}, where files of {spec} land, may not be read and written by this user: "
-                "no file is taken from there. Give it to the user who runs the stack (chown, "
-                "chmod), or mount it writable."
+                "no file is taken from there. " + _MEND
             )
+    for place in _own_places(settings):
+        if not _is_usable(place):
+            yield (
+                f"{place}, which the stack writes to, may not be read and written by this user: "
+                "runs wait or fail. " + _MEND
+            )
+
+
+_MEND = (
+    "Give it to the user who runs the stack (chown, chmod), or mount it writable; what waits goes "
+    "on by itself."
+)
+
+
+def _is_usable(place: Path) -> bool:
+    return not place.exists() or os.access(place, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _own_places(settings: Settings) -> Iterator[Path]:
+    """Yield the folders in which lake, models and the server's copies are made, as far as local."""
+    artifacts, copies = settings.home / "mlflow" / "artifacts", settings.home / "serving"
+    lake = [] if "://" in settings.lake_url else [Path(settings.lake_url)]
+    for root in (*lake, artifacts, copies):
+        yield from (root, *_folders(root))
+    for experiment in _folders(artifacts):
+        yield experiment / "models"
 
 
 def landing_places(settings: Settings) -> dict[str, Path]:

@@ -58,7 +58,7 @@ def place_must_answer(
 
 @contextmanager
 def blame_the_place(places: Sequence[Place], patience: float) -> Iterator[None]:
-    """Raise AwayError when the block fails with an error of a client library and a place is down.
+    """Raise AwayError when the block fails with an error of a client library of a place.
 
     For a step, whose libraries have retried for long before. Places are checked only after an
     error.
@@ -68,6 +68,7 @@ def blame_the_place(places: Sequence[Place], patience: float) -> Iterator[None]:
     except Exception as error:
         if is_about_a_server(error):
             _require(places, patience)
+            _tell(places, error)
         raise
 
 

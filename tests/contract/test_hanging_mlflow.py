@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from include.adapters.registry import Registry, timed_retry
 from include.cli.deadline import blame_the_place
-from include.context.places import Need, places
+from include.context.places import Need, Place, places
 from include.errors import AwayError, NothingToDoError
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -58,6 +58,17 @@ def test_a_step_that_gave_up_says_who_does_not_answer(
         registry.require_owner()
     assert str(raised.value).startswith(
         f"MLflow at http://127.0.0.1:{hanging} does not answer: no answer within 0.5 s."
+    )
+
+
+def test_a_step_that_is_answered_with_errors_says_who_answers() -> None:
+    """As where MLflow may not write its files: it is up, and has an error for what is asked."""
+    up = Place("MLflow at http://here", lambda _: "", "advice")
+    with pytest.raises(AwayError) as raised, blame_the_place([up], 0.5):
+        raise MlflowException("too many 500 error responses")
+    assert str(raised.value) == (
+        "MLflow at http://here: there was an answer, but not to all that was asked: too many 500 "
+        "error responses. Try again, and look at the log there"
     )
 
 

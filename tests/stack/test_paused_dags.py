@@ -88,3 +88,20 @@ def test_a_landing_place_that_may_not_be_read_is_told(
     )
     (said,) = unreadable(specs)
     assert said.startswith(f"{specs.landing}/rents, where files of rents land, may not be read")
+
+
+@pytest.mark.parametrize(
+    "place", ["lake", "lake/rents", "mlflow/artifacts", "mlflow/artifacts/1/models", "serving/m"]
+)
+def test_a_folder_that_the_stack_cannot_write_to_is_told(
+    specs: Settings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """MLflow is healthy then and answers nothing else, so that a run waits for it."""
+    (specs.home / place).mkdir(parents=True)
+    assert list(unreadable(specs)) == []
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != specs.home / place and access(path, mode)
+    )
+    (said,) = unreadable(specs)
+    assert said.startswith(f"{specs.home}/{place}, which the stack writes to, may not be read")
