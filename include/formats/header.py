@@ -10,6 +10,7 @@ from include.formats.blocks import bytes_as_text, decodable
 from include.formats.parsed_table import HEADER_BYTES, StatedFormat
 from include.formats.records import CsvRecord, csv_records
 from include.formats.suffixes import SEPARATORS
+from serving.values.spelling import name_of
 
 _NAMES = {ord("\t"): "a tab"}
 _SAID = re.compile(rb'"?sep=([^\w"\r\n])\1*+"?(?:\1| )*+(\r\n|\n|\r|$)', re.IGNORECASE)
@@ -51,9 +52,10 @@ def read_start(text: bytes, stated: StatedFormat) -> FileStart:
         header, used = _first_record(rows, separator)
         if not _names_columns(header, stated):
             said_anew = f"sep={chr(separator)}\n"
-            return FileStart(stated.columns, separator, said_anew, len(before), 1 + bool(before))
+            columns = tuple(map(stated.name_of, stated.columns))
+            return FileStart(columns, separator, said_anew, len(before), 1 + bool(before))
     return FileStart(
-        tuple(name.strip() for name in header.fields),
+        tuple(map(stated.name_of, header.fields)),
         separator,
         f"{bytes_as_text(before + header.raw)}\n",
         len(before) + used,
@@ -71,7 +73,8 @@ def read_header(
     """
     readings = [(*_first_record(text, separator), separator) for separator in separators]
     header, used, separator = max(
-        readings, key=lambda item: (target in map(str.strip, item[0].fields), len(item[0].fields))
+        readings,
+        key=lambda item: (name_of(target) in map(name_of, item[0].fields), len(item[0].fields)),
     )
     _require_whole(header, used)
     return header, separator, used
@@ -118,10 +121,10 @@ def _separator(text: bytes, separators: bytes, names: tuple[str, ...]) -> int:
 
 def _names_columns(first: CsvRecord, stated: StatedFormat) -> bool:
     """Say whether the first row is a header although the spec names the columns."""
-    names = [name.strip() for name in first.fields]
-    if sorted(names) == sorted(stated.columns or ()):
+    names = [name_of(name) for name in first.fields]
+    if sorted(names) == sorted(map(name_of, stated.columns or ())):
         return True
-    if stated.target in names:
+    if name_of(stated.target) in names:
         raise FileRefusedError(
             "the first line is a header that names other columns than `data.columns` of the spec: "
             "mend the list, or take it out of the spec"

@@ -13,10 +13,12 @@ from include.formats.blocks import UNDECODABLE, bytes_as_text, decodable
 from include.formats.parsed_table import (
     FIRST_BLOCK_BYTES,
     LONGEST_ROW_BYTES,
+    MOST_COLUMNS,
     OBJECT_BYTES,
     OBJECT_SHARE,
     Chunk,
     RefusedRow,
+    StatedFormat,
     require_few_columns,
 )
 from include.formats.records import too_long
@@ -24,6 +26,7 @@ from include.text.encodings import BOM
 
 NOT_JSON = "not JSON"
 NESTED = "a nested value"
+TWICE = "two keys of one name"
 MOST_CELLS = 1 << 22
 """Values read at a time: a key that most objects leave out is a value in each row all the same."""
 MOST_CELLS_PER_BYTE = 100
@@ -41,15 +44,16 @@ class JsonLinesTable:
     start = None
     separator = None
 
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+    def __init__(self, pieces: Iterator[bytes], stated: StatedFormat, size: int) -> None:
         """Read the first lines; raises FileRefusedError when none of them is an object."""
         self._lines = _numbered(_without_mark(pieces))
-        self._size = size
+        self._size, self._stated = size, stated
+        self._names: set[str] = set()
         self._cells = self._bytes = 0
         self._first: list[tuple[int, bytes]] | None = self._some(min(size, FIRST_BLOCK_BYTES))
         if not self._first:
             raise FileRefusedError("the file is empty: a JSON object in each line was expected")
-        objects = [_object(text) for _, text in self._first]
+        objects = [self._object(text) for _, text in self._first]
         readable = [fields for fields in objects if not isinstance(fields, str)]
         self.columns = tuple(dict.fromkeys(key for fields in readable for key in fields))
         if NESTED in objects and not readable:
@@ -75,7 +79,7 @@ class JsonLinesTable:
         self._first = None
         while lines := self._some(self._size):
             for _, text in lines:
-                fields = _object(text)
+                fields = self._object(text)
                 if not isinstance(fields, str) and not fields.keys() <= keys.keys():
                     keys |= dict.fromkeys(fields)
                     require_few_columns(len(keys))
@@ -89,7 +93,37 @@ class JsonLinesTable:
         self._require_dense(lines, len(columns))
         if len(lines) > rows:
             self._lines = chain(lines[rows:], self._lines)
-        return _chunk(lines[:rows], columns) if lines else None
+        return self._chunk(lines[:rows], columns) if lines else None
+
+    def _chunk(self, lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
+        judged = [(line, text, self._object(text)) for line, text in lines]
+        whole = [(at, text, fields) for at, text, fields in judged if not isinstance(fields, str)]
+        frame = pl.DataFrame(
+            {name: [fields.get(name) for _, _, fields in whole] for name in columns},
+            schema=dict.fromkeys(columns, pl.String),
+        )
+        broken = tuple(
+            RefusedRow(line, "", fields, bytes_as_text(text))
+            for line, text, fields in judged
+            if isinstance(fields, str)
+        )
+        numbers = pl.Series([line for line, _, _ in whole], dtype=pl.Int64)
+        return Chunk(
+            frame, numbers, lambda chosen: [bytes_as_text(whole[i][1]) for i in chosen], broken
+        )
+
+    def _object(self, text: bytes) -> Fields | str:
+        """Return an object's values as texts by the names of their columns, or why it is none."""
+        fields = _object(text)
+        # Nearly every object has the keys of the one before, spelled as they should be.
+        if isinstance(fields, str) or fields.keys() <= self._names:
+            return fields
+        named = {self._stated.name_of(key): value for key, value in fields.items()}
+        if len(named) < len(fields):
+            return TWICE
+        if len(self._names) < MOST_COLUMNS:
+            self._names |= named.keys()
+        return named
 
     def texts(self, lines: Collection[int]) -> Iterator[tuple[int, str]]:
         """Yield line and raw text of the rows ahead that are on these lines."""
@@ -122,24 +156,6 @@ class JsonLinesTable:
                 if length * OBJECT_SHARE >= size or len(taken) == rows:
                     break
         return taken
-
-
-def _chunk(lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
-    judged = [(line, text, _object(text)) for line, text in lines]
-    whole = [(line, text, fields) for line, text, fields in judged if not isinstance(fields, str)]
-    frame = pl.DataFrame(
-        {name: [fields.get(name) for _, _, fields in whole] for name in columns},
-        schema=dict.fromkeys(columns, pl.String),
-    )
-    broken = tuple(
-        RefusedRow(line, "", fields, bytes_as_text(text))
-        for line, text, fields in judged
-        if isinstance(fields, str)
-    )
-    numbers = pl.Series([line for line, _, _ in whole], dtype=pl.Int64)
-    return Chunk(
-        frame, numbers, lambda chosen: [bytes_as_text(whole[i][1]) for i in chosen], broken
-    )
 
 
 def _object(text: bytes) -> Fields | str:

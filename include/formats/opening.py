@@ -38,7 +38,7 @@ def open_table(
     head = file.read(HEAD_BYTES)
     file.seek(0)
     if kind == "parquet":
-        table: ParsedTable = _parquet(file, head, packed, size)
+        table: ParsedTable = _parquet(file, head, packed, stated, size)
     else:
         if packed and not head:
             raise FileRefusedError("the file is empty: 0 bytes came")
@@ -67,7 +67,9 @@ def raw_texts(
     return dict(open_table(file, name, stated, size).texts(wanted)) if wanted else {}
 
 
-def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> ParsedTable:
+def _parquet(
+    file: BinaryIO, head: bytes, packed: str, stated: StatedFormat, size: int
+) -> ParsedTable:
     if packed:
         raise FileRefusedError(_PACKED_PARQUET)
     if not head:
@@ -75,7 +77,7 @@ def _parquet(file: BinaryIO, head: bytes, packed: str, size: int) -> ParsedTable
     if not head.startswith(PARQUET_MAGIC):
         what = foreign_data(head) or "text or something else, named as it is not"
         raise FileRefusedError(f"no Parquet file, or a damaged one: it is {what}")
-    return ParquetTable(file, size)
+    return ParquetTable(file, stated, size)
 
 
 def _kind_in_zip(file: BinaryIO, name: str) -> Format:
@@ -104,7 +106,7 @@ def _text_table(
     head, pieces = _peeked(utf_8(pieces, encoding))
     _require(foreign_text(head.removeprefix(b"\xef\xbb\xbf")))
     if kind == "json":
-        return JsonLinesTable(pieces, size)
+        return JsonLinesTable(pieces, stated, size)
     if looks_like_json(head):
         raise FileRefusedError("JSON lines under another name: name the file .jsonl")
     return DelimitedTable(pieces, stated, size)

@@ -16,7 +16,7 @@ from pyarrow import types
 from include.errors import FileRefusedError
 from include.formats import typed
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
-from include.formats.parsed_table import Chunk, Held, require_few_columns
+from include.formats.parsed_table import Chunk, Held, StatedFormat, require_few_columns
 from include.formats.records import LONGEST_FIELD
 
 _CELL_BYTES = 8
@@ -44,7 +44,7 @@ class ParquetTable:
     start = None
     separator = None
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    def __init__(self, file: BinaryIO, stated: StatedFormat, size: int) -> None:
         """Read the schema; raises FileRefusedError when it is damaged, or holds too much."""
         with _refusing():
             footer = pq.read_metadata(file)
@@ -52,8 +52,10 @@ class ParquetTable:
             self._file = pq.ParquetFile(file, metadata=footer, **_OPTIONS)
             self._lengths = _TextLengths(file, footer)
             schema = self._file.schema_arrow
-            self.columns = tuple(str(name) for name in schema.names)
-            self.kinds: Mapping[str, Held] = {field.name: _kind(field.type) for field in schema}
+            self.columns = tuple(stated.name_of(str(name)) for name in schema.names)
+            self._places = {name: place for place, name in enumerate(self.columns)}
+            kinds = (_kind(field.type) for field in schema)
+            self.kinds: Mapping[str, Held] = dict(zip(self.columns, kinds, strict=True))
         rows = size // max(_CELL_BYTES, _row_bytes(footer, schema))
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
@@ -104,7 +106,7 @@ class ParquetTable:
             yield from self._file.iter_batches(batch_size=few, row_groups=[group])
 
     def _column(self, batch: Any, name: str, *, is_number: bool) -> pl.Series:
-        column = typed.plain(batch.column(name))
+        column = typed.plain(batch.column(self._places[name]))
         kind = self.kinds[name]
         if kind == "date":
             return pl.Series(name, typed.days(column), dtype=pl.Float64)

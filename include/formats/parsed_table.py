@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
 import polars as pl
 
 from include.errors import FileRefusedError
 from include.text.encodings import UTF_8
+from serving.values.spelling import name_of
 
 BLOCK_BYTES = 16 << 20
 """Bytes of unpacked text that are processed at a time."""
@@ -39,6 +41,19 @@ class StatedFormat:
     encoding: str = UTF_8
     columns: tuple[str, ...] | None = None
     """The names of the columns where files have no header."""
+    known: frozenset[str] = frozenset()
+    """Names of columns in rows that are there already, which older releases kept as typed."""
+
+    def name_of(self, text: str) -> str:
+        """Return the name of a column that a file calls so, see `serving.values.spelling`."""
+        if text in self.known:
+            return text
+        name = name_of(text)
+        return self._as_typed.get(name, name)
+
+    @cached_property
+    def _as_typed(self) -> dict[str, str]:
+        return {name_of(own): own for own in self.known if name_of(own) not in self.known}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from include.spec.data_spec import Data, Label, is_index
 from include.spec.model_spec import Spec
 from include.text.showable import showable
 from serving.values.notation import PLAIN, Notation, read_notation
-from serving.values.spelling import SPELLING
+from serving.values.spelling import SPELLING, name_of
 
 Kind = Literal["number", "category"]
 _SLICED: dict[Kind, tuple[str, str]] = {
@@ -166,7 +166,10 @@ def loads(text: str) -> Contract:
     try:
         fields = tomllib.loads(text)
         columns = tuple(_read_column(column) for column in fields.pop("columns"))
-        return Contract(**{"id": None} | _tupled(fields), columns=columns)
+        fields = {"id": None} | _tupled(fields)
+        # No row has these columns, so it is of no account how an older release kept their names.
+        fields |= {key: name_of(fields[key]) for key in ("target", "id") if fields[key]}
+        return Contract(**fields, columns=columns)
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         raise ContractError(f"the contract cannot be read: {reason_of(error)}") from error
 

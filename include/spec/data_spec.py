@@ -16,7 +16,7 @@ from pydantic import (
 
 from include.text.encodings import UTF_8, encoding_name
 from serving.values.notation import Notation, date_pattern
-from serving.values.spelling import category_form
+from serving.values.spelling import category_form, name_of
 
 _INDEX = re.compile(r"|__index_level_\d+__|Unnamed: \d+(\.\d+)*")
 """How pandas names an index in Parquet and in CSV, where it comes first and without a name."""
@@ -41,6 +41,7 @@ class Section(BaseModel):
 
 def matches(column: str, pattern: str) -> bool:
     """Say whether a shell pattern matches a column, or is its exact name, brackets included."""
+    column, pattern = name_of(column), name_of(pattern)
     return column == pattern or fnmatchcase(column, pattern)
 
 
@@ -82,11 +83,11 @@ class ColumnNotation(Section):
 class Data(Section):
     """The columns of a delivery; what the first batch fixed of them is in the contract."""
 
-    target: str
+    target: Annotated[str, AfterValidator(name_of)]
     positive: Label = 1
     negative: Label | tuple[Label, ...] = 0
     """One label, several, or `*` for any other value of the target."""
-    id: str | None = None
+    id: Annotated[str, AfterValidator(name_of)] | None = None
     """A column that identifies a row and is no feature."""
     features: tuple[str, ...] = ("*",)
     """Shell patterns of the feature columns; target and id are never features."""
@@ -130,7 +131,7 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _columns_differ_and_have_the_target(self) -> Self:
-        columns = self.columns or (self.target,)
+        columns = [name_of(name) for name in self.columns or (self.target,)]
         repeated = sorted({name for name in columns if columns.count(name) > 1})
         if repeated:
             raise ValueError(f"columns names {', '.join(repeated)} more than once")
@@ -152,7 +153,7 @@ class Data(Section):
 
     def selects(self, column: str) -> bool:
         """Say whether a column is a feature."""
-        if column in {self.target, self.id} or matches_any(column, self.exclude):
+        if name_of(column) in {self.target, self.id} or matches_any(column, self.exclude):
             return False
         if is_index(column) and column not in self.features:
             return False

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.values.notation import Notation, example, number_reader, read_notation
-from serving.values.spelling import category_form, truth_words
+from serving.values.spelling import category_form, name_of, truth_words
 
 Value = float | str | None
 """What a row holds: a number, a category, or None where it is missing."""
@@ -39,6 +39,19 @@ class Layout:
     def optional(self) -> frozenset[str]:
         """The features that may be missing, to look one up."""
         return frozenset(self.missing)
+
+    def feature_of(self, text: str) -> str:
+        """Return the feature that somebody calls so; the text as it is where it is none.
+
+        Names are compared as training compares those of columns, see `name_of`.
+        """
+        return self.own_names.get(text) or self.own_names.get(name_of(text), text)
+
+    @cached_property
+    def own_names(self) -> dict[str, str]:
+        """The features by their own names, and by those that `name_of` makes of them."""
+        by_form = {name_of(feature): feature for feature in reversed(self.features)}
+        return by_form | {feature: feature for feature in self.features}
 
     @cached_property
     def places(self) -> dict[str, dict[str, int]]:

@@ -58,7 +58,7 @@ class RowReader:
         pieces, count = list[NDArray[np.float64]](), 0
         for piece in slices(raw):
             try:
-                rows = decoder.decode(piece)
+                rows = self._decoded(decoder, piece)
             except (ValueError, RecursionError) as error:
                 problem = shifted(reason(error), count)
                 raise self._refusal(_located(problem, self._layout)) from error
@@ -75,6 +75,16 @@ class RowReader:
         origin = Origin(self._refusal, datatype="FP64", absent="null")
         features = self._layout.features
         return usable(np.concatenate(pieces).ravel(), features, features, origin)
+
+    def _decoded(self, decoder: msgspec.json.Decoder[list[Any]], piece: bytes) -> list[Any]:
+        """Return the rows of a piece, whose keys may name features as `name_of` allows."""
+        try:
+            return decoder.decode(piece)
+        except (ValueError, RecursionError):
+            # Only then is it worth to look at each key.
+            if decoder is self._lists or (named := _with_own_names(piece, self._layout)) is None:
+                raise
+            return decoder.decode(named)
 
     def _require_single_keys(self, piece: bytes, rows: int, first: int) -> None:
         """Refuse rows in which a feature stands twice; `first` is the number of the first row."""
@@ -125,6 +135,18 @@ def _type(layout: Layout, feature: str) -> Any:
 def _decoder(fields: list[tuple[str, Any]], **options: Any) -> msgspec.json.Decoder[list[Any]]:
     row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, gc=False, **options)
     return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+
+
+def _with_own_names(piece: bytes, layout: Layout) -> bytes | None:
+    """Return objects with each key as the feature that it names; None where that changes none."""
+    try:
+        objects = msgspec.json.decode(piece, type=list[dict[str, msgspec.Raw]])
+    except (ValueError, RecursionError):  # which the rows are refused for already
+        return None
+    named = [{layout.feature_of(key): value for key, value in one.items()} for one in objects]
+    is_new = any(one.keys() != other.keys() for one, other in zip(objects, named, strict=True))
+    is_whole = all(len(one) == len(other) for one, other in zip(objects, named, strict=True))
+    return msgspec.json.encode(named) if is_new and is_whole else None
 
 
 def _located(problem: str, layout: Layout) -> str:

@@ -70,7 +70,7 @@ def matrix(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[n
     """
     first = inputs[0]
     is_whole = len(first.shape) == 2 and first.shape[1] == len(layout.features)  # noqa: PLR2004
-    if len(inputs) > 1 or layout.categories or (not is_whole and first.name in layout.features):
+    if len(inputs) > 1 or layout.categories or (not is_whole and first.name in layout.own_names):
         return _columns(inputs, layout, max_rows)
     if not is_whole:
         raise refusal(f"{_input(first)} has shape {clip(list(first.shape))}", layout)
@@ -78,8 +78,8 @@ def matrix(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[n
 
 
 def _columns(inputs: Sequence[Tensor], layout: Layout, max_rows: int) -> NDArray[np.float32]:
-    by_name = {tensor.name: tensor for tensor in inputs}
-    _require_features([tensor.name for tensor in inputs], layout)
+    by_name = {layout.feature_of(tensor.name): tensor for tensor in inputs}
+    _require_features([layout.feature_of(tensor.name) for tensor in inputs], layout)
     columns = [_column(by_name[name], layout, max_rows) for name in layout.features]
     lengths = {len(column): name for column, name in zip(columns, layout.features, strict=True)}
     if len(lengths) > 1:
@@ -111,11 +111,12 @@ def _column(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
             "an input for one feature has shape [n] or [n, 1]",
             layout,
         )
-    if tensor.name not in layout.categories:
-        if tensor.datatype == TEXT and tensor.name in layout.notations:
+    feature = layout.feature_of(tensor.name)
+    if feature not in layout.categories:
+        if tensor.datatype == TEXT and feature in layout.notations:
             return _texts(tensor, layout, max_rows)
-        return _numbers(tensor, (tensor.name,), layout, max_rows)
-    words = truth_words(layout.categories[tensor.name])
+        return _numbers(tensor, (feature,), layout, max_rows)
+    words = truth_words(layout.categories[feature])
     if tensor.datatype == TRUTH and (words or layout.spelling >= SPELLING):
         return _categories(tensor, layout, max_rows, truth=True)
     if tensor.datatype in _NUMERIC and layout.spelling >= SPELLING:
@@ -132,9 +133,10 @@ def _column(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
 def _texts(tensor: Tensor, layout: Layout, max_rows: int) -> NDArray[Any]:
     """Return the values of one feature that came as strings, shape (n, 1)."""
     _require_size(tensor, layout, max_rows)
+    feature = layout.feature_of(tensor.name)
     try:
-        texts = tensor.texts(may_be_missing=tensor.name in layout.optional)
-        return encode_column(layout, tensor.name, texts).reshape(-1, 1)
+        texts = tensor.texts(may_be_missing=feature in layout.optional)
+        return encode_column(layout, feature, texts).reshape(-1, 1)
     except (ValueError, RecursionError) as error:
         raise _unreadable(tensor, error, layout) from error
 
@@ -143,10 +145,11 @@ def _categories(
     tensor: Tensor, layout: Layout, max_rows: int, *, truth: bool
 ) -> NDArray[np.float64]:
     """Return the categories of one feature that came as truths or as numbers, shape (n, 1)."""
-    values = _exact(tensor, (tensor.name,), layout, max_rows).tolist()
+    feature = layout.feature_of(tensor.name)
+    values = _exact(tensor, (feature,), layout, max_rows).tolist()
     # A NaN, where one may be, stands for no category, and so is missing.
     said = [None if math.isnan(one) else bool(one) if truth else one for one in values]
-    return encode_column(layout, tensor.name, said).reshape(-1, 1)
+    return encode_column(layout, feature, said).reshape(-1, 1)
 
 
 def _numbers(

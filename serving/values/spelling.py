@@ -51,6 +51,12 @@ def canonical(text: str) -> str:
     return "0" if whole.group(1) == "-0" else whole.group(1)
 
 
+def name_of(text: str) -> str:
+    """Return a column's name without the spaces around it, in NFC: one however it was typed."""
+    text = text.strip()
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def truth(text: str) -> bool | None:
     """Return what a word such as True, yes or 0 says in any case, None where it is no such word."""
     return _TRUTHS.get(text.strip(AROUND).casefold())

@@ -167,3 +167,32 @@ async def test_the_command_sends_texts_as_they_stand(
     assert refused.status_code == 400
     assert "amount" in refused.json()["error"]
     assert "much" in refused.json()["error"]
+
+
+@pytest.fixture(params=["caf\u00e9", "cafe\u0301"])
+def own_name(
+    boxes: LoadedVersion, holder: Holder, open_bundle: Open, request: pytest.FixtureRequest
+) -> str:
+    """Return the name that a model has for its first feature; older releases kept it as typed."""
+    own = str(request.param)
+    layout = Layout((own, *FEATURES[1:]), LAYOUT.categories, (own, "plan"), LAYOUT.notations, 2)
+    bundle = open_bundle(boxes.bundle.model, layout=layout, example=(tuple(PLAIN),))
+    holder.hold(LoadedVersion("boxes", "4", bundle))
+    return own
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("typed", ["caf\u00e9", "cafe\u0301", " caf\u00e9 "])
+async def test_a_feature_is_one_however_its_name_is_typed(
+    client: httpx.AsyncClient, own_name: str, typed: str
+) -> None:
+    """As columns of files are; twice in one row it is refused."""
+    names = (typed, *FEATURES[1:])
+    inputs = [tensor(*one) for one in zip(names, PLAIN, strict=True)]
+    by_name = dict(zip(names, PLAIN, strict=True))
+    for asked in ({"inputs": inputs}, {"rows": [by_name, by_name]}):
+        answer = await client.post("/v2/models/boxes/infer", json=asked)
+        assert answer.status_code == 200, answer.text
+    twice = {"rows": [by_name | {own_name: 1.0, f"{typed} ": 1.0}]}
+    answer = await client.post("/v2/models/boxes/infer", json=twice)
+    assert answer.status_code == 400

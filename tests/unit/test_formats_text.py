@@ -69,7 +69,7 @@ def test_the_separator_is_the_one_that_makes_the_target_appear() -> None:
 def test_json_values_are_read_as_the_text_that_they_are_written_with() -> None:
     """Numbers keep their digits, truths are words, and what is missing is null."""
     content = b'{"a": 1.50, "y": true}\n{"y": "x", "b": 2}\n{"a": null, "y": NaN}\n'
-    found = JsonLinesTable(iter([content]), 1 << 20)
+    found = JsonLinesTable(iter([content]), StatedFormat("y"), 1 << 20)
     assert found.columns == ("a", "y", "b")
     chunk = found.read(["a", "y"], ())
     assert chunk is not None

@@ -98,7 +98,8 @@ def ingest(
     `contract` is None for the first file of a spec. Raises FileRefusedError, here and while the
     parts are iterated. Memory is a few times `size`, however large the file is.
     """
-    source, data = DeliverySource(file, name, spec.data, size), spec.data
+    known = frozenset(contract.features if contract else ())
+    source, data = DeliverySource(file, name, spec.data, size, known), spec.data
     if contract is None:
         first = read_first(source, spec)
         typed_parts = first_parts(first.table, first.contract, first.first_chunk, data)

@@ -32,16 +32,21 @@ class DeliverySource:
     name: str
     data: Data
     size: int
+    known: frozenset[str] = frozenset()
+    """The features of the contract, where there is one."""
     lock: Lock = field(default_factory=Lock)
     """Whoever moves about in the file has it: a table reads on while the next is opened."""
 
     def opened(self) -> ParsedTable:
         """Return its table from the start; raises FileRefusedError when it has none."""
-        return open_table(self._anew(), self.name, stated_format(self.data), self.size)
+        return open_table(self._anew(), self.name, self._stated(), self.size)
 
     def columns(self) -> tuple[str, ...]:
         """Return all its columns, including JSON keys that appear late."""
-        return all_columns(self._anew(), self.name, stated_format(self.data), self.size)
+        return all_columns(self._anew(), self.name, self._stated(), self.size)
+
+    def _stated(self) -> StatedFormat:
+        return replace(stated_format(self.data), known=self.known)
 
     def _anew(self) -> BinaryIO:
         return cast("BinaryIO", IndependentReader(self.file, self.lock))
