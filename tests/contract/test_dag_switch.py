@@ -1,41 +1,21 @@
 """Whether a Dag is paused, as Airflow's API tells it."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from include.adapters.dag_switch import DagSwitch
 from include.monitoring.prometheus_page import SpecState, page
+from tests.contract.stand_in_airflow import airflow_with
 
 DAGS = {"off": {"is_paused": True}, "on": {"is_paused": False}, "odd": ["nothing"]}
-
-
-class Dags(BaseHTTPRequestHandler):
-    """Airflow's pages of Dags; it asks for an account where it has none of that name."""
-
-    def do_GET(self) -> None:
-        """Answer with the Dag of the path."""
-        dag = DAGS.get(self.path.removeprefix("/api/v2/dags/"))
-        body = json.dumps(dag).encode()
-        self.send_response(200 if dag else 401)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
 def airflow_url() -> Iterator[str]:
     """Return the address of an Airflow that answers."""
-    with HTTPServer(("127.0.0.1", 0), Dags) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with airflow_with(DAGS) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

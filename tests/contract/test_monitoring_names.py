@@ -19,6 +19,7 @@ from include.settings import PROJECT
 from include.steps.roll_back import roll_back
 from tests.conftest import PULSARS
 from tests.contract.pipeline import drop, run
+from tests.contract.stand_in_airflow import airflow_with
 from tests.contract.test_exporter import exporting, page
 from tests.expressions import expressions, grouped, matched, names, questions, series
 from tests.serving.processes import until
@@ -57,7 +58,14 @@ def exporter_page(new_context: Callable[[], StepContext]) -> str:
     text = PULSARS.replace('"pulsar-model"', f'"{context.spec.model}"')
     (context.settings.home / "specs" / f"{context.spec.name}.toml").write_text(text)
     port = context.settings.registry_url.rpartition(":")[2]
-    with exporting(context.settings.home, RATCHET_MLFLOW_PORT=port) as (url, _):
+    with (
+        airflow_with({context.spec.name: {"is_paused": False}}) as airflow,
+        exporting(
+            context.settings.home,
+            RATCHET_MLFLOW_PORT=port,
+            RATCHET_AIRFLOW_PORT=airflow.rpartition(":")[2],
+        ) as (url, _),
+    ):
         up = re.compile(r"^ratchet_up\{.*\} (.*)$", re.MULTILINE)
         until(lambda: up.findall(page(url)) == ["1.0"] * 4 and "artifact_intact{" in page(url))
         return page(url)
