@@ -121,7 +121,7 @@ def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, f
         context = step_context(spec, settings)
         # Before a file is claimed, and once the first version is registered.
         asked = task_instance.task_id in {FIRST, "score"}
-        if asked and (owner := context.registry.owner_if_told()):
+        if asked and (owner := context.registry.ownership.owner_if_told()):
             remember(spec.model, owner)
         checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
         inside["from"] = time.time()

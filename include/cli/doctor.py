@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from include.adapters.dag_switch import DagSwitch
 from include.adapters.endpoint import CHAMPION, ReplicaState, WantedVersion
-from include.adapters.registry import Artifacts, RegistryWatch
+from include.adapters.registry import Artifacts, Connection, RegistryWatch, connect
 from include.context import running_stack
 from include.context.places import Need, places, system_message
 from include.context.step_context import StepContext
@@ -236,17 +236,19 @@ def _switch(context: StepContext, waiting: int) -> Iterator[_Line]:
 
 
 def _models(context: StepContext) -> _Models:
-    context.registry.require_owner()
-    reading = RegistryWatch(
-        context.settings.registry_url, context.spec.name, context.spec.model
-    ).look()
+    context.registry.ownership.require_owner()
+    reading = RegistryWatch(_connection(context)).look()
     newest = reading.moves[-1].version if reading.moves else reading.champion
-    champion = None if newest is None else context.registry.version(newest)
-    return _Models(reading, champion, frozenset(context.registry.data_versions()))
+    champion = None if newest is None else context.registry.versions.numbered(newest)
+    return _Models(reading, champion, frozenset(context.registry.versions.data_versions()))
 
 
 def _artifacts(context: StepContext) -> ArtifactsReading:
-    return Artifacts(context.settings.registry_url, context.spec.name, context.spec.model).check()
+    return Artifacts(_connection(context)).check()
+
+
+def _connection(context: StepContext) -> Connection:
+    return connect(context.settings.registry_url, context.spec.name, context.spec.model)
 
 
 def _of_registry(context: StepContext, models: _Models) -> Iterator[_Line]:

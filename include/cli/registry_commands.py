@@ -41,13 +41,13 @@ def run(name: str, spec: Spec, settings: Settings, arguments: argparse.Namespace
     with asking_for(settings.patience):
         context = step_context(spec, settings)
         if name not in {"doctor", "transfer"}:  # doctor tells of it, transfer mends it
-            context.registry.require_owner()
+            context.registry.ownership.require_owner()
         yield from commands[name](context, arguments)
 
 
 def list_promotions(context: StepContext, _: argparse.Namespace) -> Iterator[str]:
     """Yield every move of the champion: when, to which version, by whom and why."""
-    moves = context.registry.moves()
+    moves = context.registry.champion.moves()
     if not moves:
         yield f"{context.spec.model} never had a champion"
         return
@@ -57,7 +57,7 @@ def list_promotions(context: StepContext, _: argparse.Namespace) -> Iterator[str
 def roll_back(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Roll the champion back; the same command again moves nothing until another move is made."""
     asked = showable(f"{arguments.steps} back by {_person()}: {arguments.reason}", _LONGEST_ASKED)
-    newest = context.registry.moves()[-1:]
+    newest = context.registry.champion.moves()[-1:]
     repeated = [move.key for move in newest if move.key.endswith(asked)]
     after = newest[0].number if newest else 0
     key = repeated[0] if repeated else f"after move {after} {asked}"
@@ -77,16 +77,16 @@ def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     )
     adopted = adopt_step.adopt(context, offer)
     yield f"{context.spec.model} version {adopted.version}: {adopted.origin}"
-    if context.registry.champion() is None:
+    if context.registry.champion.current() is None:
         adopt_step.make_first_champion(context, adopted, offer.by, offer.reason)
         yield "it is the champion, because there was none"
-    elif context.registry.champion() != adopted:
+    elif context.registry.champion.current() != adopted:
         yield from _judged(adopted, judge_version(context, adopted, Form(note=offer.reason)))
 
 
 def judge(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Judge a registered version against the champion on the holdout as it is now."""
-    version = context.registry.version(str(arguments.version))
+    version = context.registry.versions.numbered(str(arguments.version))
     if version is None:
         raise AdoptionError(f"{context.spec.model} has no version {arguments.version}")
     form = Form(force=arguments.force, note=arguments.reason)
@@ -103,7 +103,7 @@ def transfer(context: StepContext, arguments: argparse.Namespace) -> Iterator[st
             f"{name}.toml: model is {model}, not {arguments.model}: write model = "
             f'"{arguments.model}" into the file first'
         )
-    before = context.registry.transfer(_person())
+    before = context.registry.ownership.transfer(_person())
     if before == name:
         yield f"{model} belongs to the spec {name} already"
         return

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from include.adapters.endpoint import Endpoint
-from include.adapters.registry import Registry
+from include.adapters.registry import open_registry
 from include.adapters.train_matrix import TrainMatrices
 from include.context.intake_context import IntakeContext, intake_context
+from include.context.model_registry import ModelRegistry
 from include.settings import Settings
 from include.spec.model_spec import Spec
 
@@ -14,7 +15,7 @@ from include.spec.model_spec import Spec
 class StepContext(IntakeContext):
     """The spec, the settings and all adapters of a step."""
 
-    registry: Registry
+    registry: ModelRegistry
     endpoint: Endpoint
     train_sides: TrainMatrices
 
@@ -29,7 +30,7 @@ def step_context(spec: Spec, settings: Settings) -> StepContext:
         context.lake,
         context.ledger,
         context.notes,
-        Registry(settings.registry_url, spec.name, spec.model),
+        open_registry(settings.registry_url, spec.name, spec.model),
         Endpoint(settings.serving_url, spec.model, settings.serving_key),
         TrainMatrices(settings.scratch / "train_sides" / spec.name),
     )

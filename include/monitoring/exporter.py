@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from include.adapters import lake as lakes
 from include.adapters.dag_switch import DagSwitch
-from include.adapters.registry import Artifacts, RegistryWatch, ask_once
+from include.adapters.registry import Artifacts, RegistryWatch, ask_once, connect
 from include.context.intake_context import intake_context
 from include.context.places import said_by_a_library
 from include.errors import RatchetError, reason_of
@@ -200,14 +200,13 @@ class SpecWatches:
 def spec_watches(spec: Spec, settings: Settings) -> SpecWatches:
     """Return the watches of a spec, not yet started; raises when its adapters cannot be opened."""
     context = intake_context(spec, settings)
-    registry = RegistryWatch(settings.registry_url, spec.name, spec.model)
-    artifacts = Artifacts(settings.registry_url, spec.name, spec.model)
+    connection = connect(settings.registry_url, spec.name, spec.model)
     return SpecWatches(
         spec,
         Watch(spec.name, "landing", partial(settle_step.look, context)),
         Watch(spec.name, "lake", lakes.LakeWatch(context.lake).look),
-        Watch(spec.name, "registry", registry.look),
-        ArtifactWatch(spec, artifacts.check),
+        Watch(spec.name, "registry", RegistryWatch(connection).look),
+        ArtifactWatch(spec, Artifacts(connection).check),
         Watch(spec.name, "switch", DagSwitch(settings.airflow_url, spec.name).is_paused),
     )
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+TABLE, FAMILY = "ratchet.table", "ratchet.family"
+ORIGIN, FITTED_KEYS = "ratchet.origin", "ratchet.fitted_keys"
+"""Tags with which steps register a version, and by which its record is read again."""
+
 
 class Origin(StrEnum):
     """Where a model version came from, which decides how it is proved what it was fitted on."""

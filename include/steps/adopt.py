@@ -23,7 +23,7 @@ from include.adapters.model_files import open_model_file
 from include.context.step_context import StepContext
 from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, reason_of
 from include.records.data import Dataset
-from include.records.models import ModelVersion, Origin
+from include.records.models import FITTED_KEYS, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move, MoveKind
 from include.reports.move_log import log_move
 from include.stages import dedup as dedup_stage
@@ -69,20 +69,20 @@ def adopt(context: StepContext, offer: AdoptionRequest) -> ModelVersion:
     _require_opens(model, manifest)
     tags = _audited(offer)
     keys = None if offer.fitted is None else _keys(context, offer.fitted)
-    run_id = context.registry.open_adoption(digest, tags)
+    run_id = context.registry.adoptions.open(digest, tags)
     if keys is not None:
         tags |= {
-            "ratchet.origin": Origin.ADOPTED_PROVED,
-            "ratchet.fitted_keys": context.registry.keep_fitted_keys(run_id, keys),
+            ORIGIN: Origin.ADOPTED_PROVED,
+            FITTED_KEYS: context.registry.adoptions.keep_fitted_keys(run_id, keys),
         }
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    tags["ratchet.table"] = context.lake.identity()
-    return context.registry.register(run_id, model, manifest, requirements, tags)
+    tags[TABLE] = context.lake.identity()
+    return context.registry.versions.register(run_id, model, manifest, requirements, tags)
 
 
 def _audited(offer: AdoptionRequest) -> dict[str, str]:
     return {
-        "ratchet.origin": Origin.ADOPTED_UNPROVED,
+        ORIGIN: Origin.ADOPTED_UNPROVED,
         "ratchet.adopted_by": offer.by,
         "ratchet.adopted_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratchet.adopted_from": str(offer.model),
@@ -199,7 +199,7 @@ def make_first_champion(context: StepContext, adopted: ModelVersion, by: str, re
         MoveKind.ADOPTION, adopted.version, key, by=by, reason=reason, made_in=adopted.run_id
     )
     try:
-        return log_move(context.spec.model, context.registry.move(wanted, None))
+        return log_move(context.spec.model, context.registry.champion.move(wanted, None))
     except ChampionMovedError as error:
         raise AdoptionError(
             f"there is a champion by now, so it has to be judged: {error}"

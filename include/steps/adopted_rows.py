@@ -42,7 +42,7 @@ def adopted_contender(context: StepContext, plan: Plan, version: ModelVersion) -
     if version.origin is Origin.ADOPTED_UNPROVED:
         return AdoptedContender(ground, later)
     try:
-        keys = context.registry.fitted_keys(version)
+        keys = context.registry.adoptions.fitted_keys(version)
     except ModelRefusedError as error:
         return AdoptedContender(replace(ground, problem=str(error)), later)
     ground, spoilt = _named(context, newest, keys, ground)
@@ -91,7 +91,7 @@ def _compared(
 def _counted(
     context: StepContext, plan: Plan, version: ModelVersion, batches: Sequence[str]
 ) -> CallCounts:
-    bundle = context.registry.bundle(version)
+    bundle = context.registry.versions.bundle(version)
     layout = bundle.manifest.layout
     X, y = context.lake.matrix(plan.dataset.version, HOLDOUT, layout, batches)
     if not len(y):

@@ -12,9 +12,8 @@ from typing import Any
 
 from sklearn.model_selection import FixedThresholdClassifier
 
-from include.adapters.registry.connection import FAMILY
 from include.context.step_context import StepContext
-from include.records.models import ModelVersion
+from include.records.models import FAMILY, TABLE, ModelVersion
 from include.records.training import Plan, Trial
 from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory, race
@@ -31,9 +30,8 @@ def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersi
     when no finalist could be fitted.
     """
     ran = race.open_race(context, plan)
-    version = context.registry.registered(plan.run_id) or fit_and_register(
-        context, plan, ran, trials
-    )
+    made = context.registry.versions.made_in(plan.run_id)
+    version = made or fit_and_register(context, plan, ran, trials)
     ran.results.clear()
     return version
 
@@ -53,16 +51,16 @@ def fit_and_register(
     seconds = time.perf_counter() - started
     log.info("fitted %s on %d rows in %.1f s", winner.candidate.title, rows, seconds)
     params = {"family": winner.candidate.family, "threshold": winner.threshold}
-    context.registry.log(
+    context.registry.runs.log(
         plan.run_id,
         params=params | winner.candidate.params,
         metrics={"select_f1": winner.f1, "fit_seconds": seconds, "fitted_rows": rows},
     )
     manifest = _manifest(context, plan, winner, ran.layout)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
-    tags = {FAMILY: winner.candidate.family, "ratchet.table": context.lake.identity()}
-    version = context.registry.register(plan.run_id, model, manifest, requirements, tags)
-    log.info("Model version: %s", context.registry.version_page(version))
+    tags = {FAMILY: winner.candidate.family, TABLE: context.lake.identity()}
+    version = context.registry.versions.register(plan.run_id, model, manifest, requirements, tags)
+    log.info("Model version: %s", context.registry.pages.of_version(version))
     return version
 
 
@@ -73,8 +71,10 @@ def _record(context: StepContext, plan: Plan, race_outcome: RaceOutcome) -> None
     lines = {trial.candidate.title: trial for trial in race_outcome.trials}
     for result in race_outcome.results:
         line = lines[result.trial.candidate.title]
-        context.registry.log_trial(plan.run_id, line, result.probability)
-    context.registry.log_table(plan.run_id, "leaderboard.json", [*map(_line, race_outcome.trials)])
+        context.registry.runs.log_trial(plan.run_id, line, result.probability)
+    context.registry.runs.log_table(
+        plan.run_id, "leaderboard.json", [*map(_line, race_outcome.trials)]
+    )
 
 
 def _line(trial: Trial) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def ingest(
     is recorded as the owner of the claims. Raises NotOwnerError, before any file is claimed, when
     the model belongs to another spec; when MLflow does not answer, `plan` checks that instead.
     """
-    context.registry.require_own(context.registry.owner_if_told())
+    context.registry.ownership.require_own(context.registry.ownership.owner_if_told())
     batches: list[Batch] = []
     for delivery in lost_batches_step.in_order(context, context.landing.claim(dag_run, is_stopped)):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):

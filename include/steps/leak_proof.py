@@ -91,8 +91,8 @@ def why_barred(context: StepContext, plan: Plan) -> str:
     That is so when a model of the same data was rolled back: training again on the same rows would
     only bring it back.
     """
-    for withdrawal in reversed(roll_back_stage.withdrawn(context.registry.moves())):
-        version = context.registry.moved_to(withdrawal.champion)
+    for withdrawal in reversed(roll_back_stage.withdrawn(context.registry.champion.moves())):
+        version = context.registry.champion.reached_by(withdrawal.champion)
         if version is not None and plan.dataset.grown <= version.data_version:
             why = f" ({withdrawal.by.reason})" if withdrawal.by.reason else ""
             return (

@@ -8,9 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
-from include.adapters.registry import BATCHES
 from include.context.step_context import StepContext
 from include.errors import (
     NothingToDoError,
@@ -32,11 +30,11 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     Also scores the champion on the new batches. Raises NothingToDoError when there are too few rows
     or no new ones, NotOwnerError when the model belongs to another spec.
     """
-    context.registry.require_owner()
+    context.registry.ownership.require_owner()
     score_on_arrival.score_arrivals(context, taken_in.batches)
     dataset = require_trainable(context.spec, taken_in)
     require_slices(context.lake.require_contract(), context.spec)
-    decided = context.registry.decided_data_version(dag_run)
+    decided = context.registry.decisions.newest_data_version(dag_run)
     if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
         raise NothingToDoError(
             f"no row is new since data version {decided}, on which a run has decided. "
@@ -45,12 +43,12 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
         )
     tags = {"ratchet.code": code_version(context.settings), "ratchet.note": form.note}
     tags |= {f"ratchet.library.{name}": installed for name, installed in libraries().items()}
-    run_id = context.registry.open_run(dag_run, dataset.version, tags)
-    context.registry.log(run_id, metrics=totals(dataset, taken_in.batches))
-    log.info("MLflow run: %s", context.registry.page(run_id))
-    log.info("all trainings: %s", context.registry.trainings_page())
-    context.registry.log_dataset(run_id, context.lake.url, dataset.version)
-    context.registry.log_table(run_id, BATCHES, [asdict(batch) for batch in taken_in.batches])
+    run_id = context.registry.runs.open(dag_run, dataset.version, tags)
+    context.registry.runs.log(run_id, metrics=totals(dataset, taken_in.batches))
+    log.info("MLflow run: %s", context.registry.pages.of_run(run_id))
+    log.info("all trainings: %s", context.registry.pages.of_trainings())
+    context.registry.runs.log_dataset(run_id, context.lake.url, dataset.version)
+    context.registry.runs.log_batches(run_id, taken_in.batches)
     plan = Plan(run_id, dataset)
     # Writes the train matrix now, before many tasks need it at the same time.
     race.open_race(context, plan).results.clear_others()

@@ -38,7 +38,7 @@ def preflight(
             needed=False, passed=True, sentence=f"not needed: {decision.verdict} anyhow"
         )
     context.endpoint.require_any(ABSENCE_PATIENCE_SECONDS)
-    context.registry.put_up(challenger)
+    context.registry.challenger.put_up(challenger)
     version, replicas = challenger.version, len(context.endpoint.replicas())
     try:
         waited = context.endpoint.wait_for(
@@ -46,7 +46,9 @@ def preflight(
         )
     except VersionRefusedError as refused:
         return _preflight_result(f"{refused}", replicas, rows=0, differences=1)
-    golden = golden_rows(context, plan.dataset.version, context.registry.bundle(challenger))
+    golden = golden_rows(
+        context, plan.dataset.version, context.registry.versions.bundle(challenger)
+    )
     wrong = differences(context, golden, version, by_number=True)
     sentence = (
         f"{replicas} of {replicas} replicas held version {version} after {waited:.1f} s and "

@@ -44,7 +44,7 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     command. Whatever the verdict, the challenger's alias is removed, and the servers drop it.
     """
     # Before anything moves: without the run the move could not be written down.
-    context.registry.require_run(plan.run_id)
+    context.registry.runs.require(plan.run_id)
     for _ in range(JUDGEMENTS):
         decided = decide(context, scores, form, preflight_result)
         decision = with_answer(decided, answer, context.spec.gate)
@@ -61,17 +61,17 @@ def promote(  # noqa: PLR0913, PLR0917 - a step takes what its task is handed
     else:
         raise ChampionMovedError(f"the champion moved {JUDGEMENTS} times while it was judged")
     _record(context, plan, challenger, decision)
-    context.registry.take_down(challenger)
+    context.registry.challenger.take_down(challenger)
     return decision
 
 
 def _record(context: StepContext, plan: Plan, challenger: ModelVersion, decision: Decision) -> None:
     """Write the decision and its page to the MLflow run."""
-    drawn = context.registry.figures(plan.run_id)
-    came = context.registry.batches(plan.run_id)
+    drawn = context.registry.runs.figures(plan.run_id)
+    came = context.registry.runs.batches(plan.run_id)
     page = decision_page.render(context.spec.title, decision, drawn, came)
-    context.registry.log_page(plan.run_id, page)
-    context.registry.log_decision(plan.run_id, challenger, decision)
+    context.registry.runs.log_page(plan.run_id, page)
+    context.registry.decisions.log(plan.run_id, challenger, decision)
 
 
 def make_champion(
@@ -91,7 +91,7 @@ def make_champion(
         reason=decision.reason,
         made_in=challenger.run_id,
     )
-    return log_move(context.spec.model, context.registry.move(wanted, against))
+    return log_move(context.spec.model, context.registry.champion.move(wanted, against))
 
 
 def _judged_against(scores: Scores) -> str | None:

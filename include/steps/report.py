@@ -24,5 +24,5 @@ def report(context: StepContext, account: Account, plan: Plan | None) -> RunSent
         log.info("%s", sentence)
     if plan is not None:
         text = run_report.bounded_markdown(story, LONGEST, "the log of the task report")
-        context.registry.describe(plan.run_id, text)
+        context.registry.runs.describe(plan.run_id, text)
     return story

@@ -29,12 +29,14 @@ def roll_back(context: StepContext, request: RollBack) -> Move:
     ChampionMovedError when somebody promoted at the same moment, NotOwnerError when the model
     belongs to another spec.
     """
-    context.registry.require_owner()
-    moves = context.registry.moves()
+    context.registry.ownership.require_owner()
+    moves = context.registry.champion.moves()
     done = next((move for move in moves if move.key == request.key), None)
     if done is not None:
         return log_move(context.spec.model, done)
-    target = roll_back_stage.roll_back_target(moves, request.steps, context.registry.is_there)
+    target = roll_back_stage.roll_back_target(
+        moves, request.steps, context.registry.versions.is_there
+    )
     to = target.champion
     if target.gone:
         log.warning(
@@ -47,7 +49,7 @@ def roll_back(context: StepContext, request: RollBack) -> Move:
     wanted = Move(
         MoveKind.ROLL_BACK, to.version, request.key, request.by, request.reason, made_in=to.made_in
     )
-    return log_move(context.spec.model, context.registry.move(wanted, moves[-1].version))
+    return log_move(context.spec.model, context.registry.champion.move(wanted, moves[-1].version))
 
 
 def give_back(context: StepContext, plan: Plan, reason: str) -> None:
@@ -56,7 +58,7 @@ def give_back(context: StepContext, plan: Plan, reason: str) -> None:
     Nothing moves when the newest move is not a promotion by this run, when there was no champion
     before it, or when somebody moves the alias at the same moment; the last two are logged.
     """
-    newest = next(reversed(context.registry.moves()), None)
+    newest = next(reversed(context.registry.champion.moves()), None)
     if newest is None or newest.kind is not MoveKind.PROMOTION or newest.by != plan.run_id:
         return
     if newest.before is None:
@@ -64,18 +66,17 @@ def give_back(context: StepContext, plan: Plan, reason: str) -> None:
         return
     key = f"move {newest.number} given back"
     try:
-        to = roll_back_stage.roll_back_target(
-            context.registry.moves(), 1, context.registry.is_there
-        ).champion
+        moves, is_there = context.registry.champion.moves(), context.registry.versions.is_there
+        to = roll_back_stage.roll_back_target(moves, 1, is_there).champion
         wanted = Move(MoveKind.GIVEN_BACK, to.version, key, plan.run_id, reason, made_in=to.made_in)
-        log_move(context.spec.model, context.registry.move(wanted, newest.version))
+        log_move(context.spec.model, context.registry.champion.move(wanted, newest.version))
     except (ChampionMovedError, GoneError, RollBackError) as problem:
         log.warning("not given back: %s", problem)
 
 
 def require_not_given_back(context: StepContext, plan: Plan) -> None:
     """Raise GivenBackError when this run has promoted a champion and given it back again."""
-    newest = next(reversed(context.registry.moves()), None)
+    newest = next(reversed(context.registry.champion.moves()), None)
     if newest and newest.kind is MoveKind.GIVEN_BACK and newest.by == plan.run_id:
         raise GivenBackError(
             f"{context.spec.model} version {newest.before} did not come to serve, so version "

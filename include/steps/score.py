@@ -36,19 +36,19 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     There is no champion's scorecard when there is no champion, or when it cannot answer these rows:
     then `unfit_champion` names it.
     """
-    champion = context.registry.opponent(challenger)
+    champion = context.registry.champion.opponent_of(challenger)
     ground = leak_proof.holdout_rows(context, plan, [challenger, *([champion] if champion else [])])
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
     theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
     drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
-    context.registry.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
+    context.registry.runs.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
     slices = tuple(_slices(context, mine, theirs))
-    context.registry.log(plan.run_id, metrics=_slice_metrics(slices))
+    context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices))
     scores = Scores(
         _scorecard(context, plan, "challenger", challenger, mine),
         slices=slices,
         proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
-        looks=context.registry.looks(challenger, len(mine.y)),
+        looks=context.registry.decisions.looks(challenger, len(mine.y)),
         barred=leak_proof.why_barred(context, plan),
     )
     if champion is not None and theirs is None:
@@ -59,7 +59,7 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
             mine.y, mine.contender.calls, theirs.contender.calls
         )
         scores = replace(scores, champion=card, agreement=agreement)
-    context.registry.log_grounds(plan.run_id, scores)
+    context.registry.runs.log_grounds(plan.run_id, scores)
     return scores
 
 
@@ -107,7 +107,7 @@ def _answer(
     ground: leak_proof.HoldoutRows,
     slices: tuple[Slice, ...] = (),
 ) -> _Answers:
-    bundle = context.registry.bundle(version)
+    bundle = context.registry.versions.bundle(version)
     # The same rows in the same order, each laid out as the model was fitted on them.
     layout = bundle.manifest.layout
     X, y = context.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
@@ -140,7 +140,7 @@ def _scorecard(
     )
     card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
     log.info("%s: %s", name, card)
-    context.registry.log_scorecard(plan.run_id, name, card)
+    context.registry.runs.log_scorecard(plan.run_id, name, card)
     return card
 
 

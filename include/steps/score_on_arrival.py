@@ -30,13 +30,13 @@ def score_arrivals(context: StepContext, batches: Sequence[Batch]) -> None:
 
     Does nothing without a champion. A batch that is recorded already is not scored again.
     """
-    champion = context.registry.champion()
+    champion = context.registry.champion.current()
     if champion is None:
         return
     unseen = [
         batch for batch in batches if batch.new and (batch.committed or 0) > champion.data_version
     ]
-    known = context.registry.arrivals() if unseen else set()
+    known = context.registry.arrivals.data_versions() if unseen else set()
     for batch in unseen:
         if batch.committed not in known:
             _score_arrival(context, champion, batch)
@@ -48,8 +48,8 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
     except (ValueError, RatchetError) as error:
         log.warning("champion %s was not scored on %s: %s", champion.version, batch.name, error)
         return
-    context.registry.log_arrival(card)
-    usual = context.registry.figure(champion.run_id, "challenger_f1")
+    context.registry.arrivals.log(card)
+    usual = context.registry.runs.metric(champion.run_id, "challenger_f1")
     log.info(
         "champion %s on %d rows of %s that it has never seen: F1 %.4f; on the holdout that it was "
         "promoted on: %s",
@@ -70,7 +70,7 @@ def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Sc
         raise ValueError(
             f"too few rows of a class: {in_words(rows)}, at least {LEAST_OF_A_CLASS} are needed"
         )
-    bundle = context.registry.bundle(champion)
+    bundle = context.registry.versions.bundle(champion)
     layout = bundle.manifest.layout
     sides = [
         context.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)

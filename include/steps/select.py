@@ -23,7 +23,8 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
     """
     trials = race.screen(race.open_race(context, plan), family_name)
     return [
-        replace(trial, run_id=context.registry.log_trial(plan.run_id, trial)) for trial in trials
+        replace(trial, run_id=context.registry.runs.log_trial(plan.run_id, trial))
+        for trial in trials
     ]
 
 
@@ -63,7 +64,7 @@ def _eliminated(
     try:
         return eliminate(race.open_race(context, plan), trials)
     except RaceResultsMissingError:
-        version = context.registry.registered(plan.run_id)
+        version = context.registry.versions.made_in(plan.run_id)
         if version is None:
             raise
         log.info("model version %s of this run is registered: no fit is left", version.version)

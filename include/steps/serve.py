@@ -44,7 +44,7 @@ def await_champion(context: StepContext, data_version: int) -> ServedVersion:
     Raises EndpointError when a replica does not load the champion within
     `SERVING_PATIENCE_SECONDS`, or answers otherwise; NothingToDoError when there is no champion.
     """
-    champion = context.registry.champion()
+    champion = context.registry.champion.current()
     if champion is None:
         raise NothingToDoError(
             f"{context.spec.model} has no champion yet, so there is none to serve"
@@ -52,7 +52,7 @@ def await_champion(context: StepContext, data_version: int) -> ServedVersion:
     waited = context.endpoint.wait_for(
         champion.version, SERVING_PATIENCE_SECONDS, digest=champion.digest
     )
-    golden = golden_rows(context, data_version, context.registry.bundle(champion))
+    golden = golden_rows(context, data_version, context.registry.versions.bundle(champion))
     wrong = differences(context, golden, champion.version, by_number=False)
     if wrong:
         raise EndpointError(

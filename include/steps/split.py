@@ -32,7 +32,7 @@ def split(context: StepContext, batches: Sequence[Batch]) -> Intake:
     """
     done = tuple(batch if batch.note else split_batch(context, batch) for batch in batches)
     if context.lake.is_crowded():
-        log.info("tidied: %s", context.lake.compact(context.registry.data_versions()))
+        log.info("tidied: %s", context.lake.compact(context.registry.versions.data_versions()))
     dataset = context.lake.dataset()
     log.info("data set: %s", dataset or "no row has ever been committed")
     return Intake(done, dataset)

@@ -86,11 +86,11 @@ class World:
         """Make a new version the champion, as a run would without judging it."""
         assert self.intake.dataset is not None
         registry = self.at.registry
-        run_id = registry.open_run(next(RUNS), self.intake.dataset.version, {})
+        run_id = registry.runs.open(next(RUNS), self.intake.dataset.version, {})
         self.plan = Plan(run_id, self.intake.dataset)
         self.challenger = self.fit(self.at, self.plan)
-        version, champion = self.challenger.version, registry.champion()
-        registry.move(
+        version, champion = self.challenger.version, registry.champion.current()
+        registry.champion.move(
             Move(MoveKind.PROMOTION, version, f"version {version}", run_id, "better"),
             None if champion is None else champion.version,
         )
@@ -101,7 +101,7 @@ class World:
         sentence = str(error)
         if isinstance(error, NotOwnerError):
             assert f"./ratchet transfer {self.model} --to {self.at.spec.name}" in sentence
-            self.at.registry.transfer("Ada")
+            self.at.registry.ownership.transfer("Ada")
         if isinstance(error, TakenError):
             assert f"set its tag {SPEC} to {self.at.spec.name}" in sentence
             if sentence.startswith("experiment"):

@@ -34,6 +34,12 @@ ROWS = pulsar_rows(600, seed=1)
 Command = Callable[..., tuple[int, str]]
 
 
+@pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
+    return mlflow_url
+
+
 class Own(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn is untyped
     """A classifier of somebody's own."""
 
@@ -83,12 +89,12 @@ def test_it_is_a_version_like_any_other_with_its_papers(
     adopted = adopt_step.adopt(context, offer(elsewhere))
     assert adopt_step.adopt(context, offer(elsewhere)) == adopted
     assert adopted.origin is Origin.ADOPTED_UNPROVED
-    manifest = context.registry.bundle(adopted).manifest
+    manifest = context.registry.versions.bundle(adopted).manifest
     assert (manifest.threshold, manifest.family, len(manifest.example)) == (0.3, "adopted", 5)
     tags = mlflow.MlflowClient().get_model_version(adopted.name, adopted.version).tags
     assert tags["ratchet.adopted_by"] == "Ada"
     assert tags["ratchet.adopted_because"] == "it ran last year"
-    assert context.registry.champion() != adopted
+    assert context.registry.champion.current() != adopted
 
 
 def train_rows(context: StepContext) -> pl.DataFrame:
@@ -198,9 +204,11 @@ def test_kept_keys_that_were_altered_prove_nothing(
     mine = tmp_path / "mine.csv"
     ROWS[:300].write_csv(mine)
     adopted = adopt_step.adopt(context, offer(elsewhere, mine))
-    context.registry.keep_fitted_keys(adopted.run_id, context.registry.fitted_keys(adopted).head(1))
+    context.registry.adoptions.keep_fitted_keys(
+        adopted.run_id, context.registry.adoptions.fitted_keys(adopted).head(1)
+    )
     with pytest.raises(ModelRefusedError, match=r"changed after .* was adopted"):
-        context.registry.fitted_keys(adopted)
+        context.registry.adoptions.fitted_keys(adopted)
     proof = judge_version(context, adopted, Form()).scores.proofs[0]
     assert "proves nothing: adopt the model again" in proof.problem
     drop(context, pulsar_rows(900, seed=7), "many.csv")
@@ -243,7 +251,7 @@ def test_a_judged_adoption_does_not_stand_for_the_data(
     drop(context, ROWS[300:], "more.csv")
     take_in(context)
     judge_version(context, adopt_step.adopt(context, offer(elsewhere)), Form())
-    assert context.registry.decided_data_version("nobody") == 0
+    assert context.registry.decisions.newest_data_version("nobody") == 0
 
 
 def altered(name: str, value: Any) -> LogisticRegression:
@@ -344,7 +352,7 @@ def test_people_adopt_judge_and_roll_back_from_the_command_line(
     other = written(elsewhere.parent, fitted(ROWS[300:]))
     _, words = command("adopt", str(other), "--reason", "another")
     if "version 2: PROMOTE" not in words:
-        context.registry.move(Move(MoveKind.PROMOTION, "2", "another"), "1")
+        context.registry.champion.move(Move(MoveKind.PROMOTION, "2", "another"), "1")
     for reason, code, said in (
         ("worse", 0, "champion 2 -> 1"),
         ("worse", 0, "this was done before"),

@@ -43,7 +43,7 @@ def test_each_batch_is_a_point_of_one_curve(
     for number in (1, 2):
         drop(context, ROWS[number * 150 + 150 : number * 150 + 300], f"{number}.csv")
         run(context, Form(force=True))
-    champion = context.registry.champion()
+    champion = context.registry.champion.current()
     assert champion is not None
     assert curve(context, "rows") == [(1, 150), (2, 150)]
     assert curve(context, "champion_version") == [(1, 1), (2, int(champion.version) - 1)]

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
-from include.adapters.registry import Artifacts
+from include.adapters.registry import Artifacts, connect
 from include.context.step_context import StepContext
 from include.monitoring.exporter import ARTIFACTS_SECONDS, ArtifactWatch
 from include.records.ledger_state import Artifact, ArtifactsReading
@@ -21,6 +21,12 @@ from tests.contract.test_exporter import Clock, Source
 from tests.logs import messages_of
 
 Deed = Callable[[StepContext, Path], None]
+
+
+@pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: files are read and altered behind its proxy."""
+    return mlflow_url
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +45,11 @@ def folder(promoted: StepContext, tmp_path_factory: pytest.TempPathFactory) -> P
     path = urlsplit(uri).path.strip("/")
     (found,) = tmp_path_factory.getbasetemp().glob(f"mlflow[0-9]*/artifacts/{path}")
     return found
+
+
+def artifacts(context: StepContext) -> Artifacts:
+    """Return a check of a context's files."""
+    return Artifacts(connect(context.settings.registry_url, context.spec.name, context.spec.model))
 
 
 def append(file: Path) -> None:
@@ -93,7 +104,7 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
     """The exporter says which file and what of it, `make status` says that it is so."""
     context, (does, sentence) = promoted, deed
     settings = replace(context.settings, metrics_port=1)
-    watching = Artifacts(context.settings.registry_url, context.spec.name, context.spec.model)
+    watching = artifacts(context)
     digest = mlflow.MlflowClient().get_model_version(context.spec.model, "1").tags["ratchet.digest"]
     kept = {one: one.read_bytes() for one in folder.iterdir() if one.is_file()}
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
@@ -116,7 +127,7 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
 def test_a_model_that_is_not_there_yet_has_no_files(new_context: Callable[[], StepContext]) -> None:
     """Nor has one that no alias names."""
     context = new_context()
-    watching = Artifacts(context.settings.registry_url, context.spec.name, context.spec.model)
+    watching = artifacts(context)
     assert watching.check() == ArtifactsReading(())
     mlflow.MlflowClient().create_registered_model(context.spec.model)
     assert watching.check() == ArtifactsReading(())

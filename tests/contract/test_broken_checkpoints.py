@@ -14,6 +14,8 @@ from include.store import open_store
 from tests.contract.bank import bank_at, bank_rows, deliver
 from tests.contract.lost_rows import sided, table
 
+pytestmark = pytest.mark.models_in_memory
+
 
 @pytest.fixture
 def filled(tmp_path: Path) -> StepContext:

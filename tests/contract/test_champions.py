@@ -25,6 +25,12 @@ YES = Answer(approved=True, by="Ada", at="2026-05-04T03:02:01+00:00")
 NO = replace(YES, approved=False)
 
 
+@pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
+    return mlflow_url
+
+
 @pytest.fixture
 def asking(context: StepContext) -> StepContext:
     """Return a context whose spec asks for an approval, with its first rows dropped."""
@@ -45,13 +51,13 @@ def promoted(context: StepContext, count: int) -> list[Run]:
     for number in range(count):
         drop(context, ROWS[number * share : (number + 1) * share], f"{number}.csv")
         runs.append(run(context, FORCED))
-        assert context.registry.champion() == runs[-1].challenger
+        assert context.registry.champion.current() == runs[-1].challenger
     return runs
 
 
 def champions(context: StepContext) -> list[str | None]:
     """Return the champions there were, the present one last."""
-    return [move.version for move in context.registry.moves()]
+    return [move.version for move in context.registry.champion.moves()]
 
 
 def test_who_lost_the_race_is_judged_again_by_itself(context: StepContext) -> None:
@@ -88,7 +94,7 @@ def test_a_champion_that_never_stands_still_is_an_error_in_the_end(
     with pytest.raises(ChampionMovedError, match="the champion moved 5 times"):
         steps.promote(context, second.plan, third, always_stale(), FORCED)
     assert len(asked) == 1 + promote_step.JUDGEMENTS
-    assert context.registry.champion() == second.challenger
+    assert context.registry.champion.current() == second.challenger
 
 
 def test_roll_back_goes_along_the_promotions_that_really_happened(context: StepContext) -> None:
@@ -116,7 +122,7 @@ def test_each_move_says_by_whom_and_why(context: StepContext) -> None:
     """The log names the run and its decision, or the person and the reason."""
     first, _ = promoted(context, 2)
     steps.roll_back(context, back("run 1"))
-    promotion, _, rolled_back = context.registry.moves()
+    promotion, _, rolled_back = context.registry.champion.moves()
     assert promotion.by == first.plan.run_id
     assert promotion.reason == first.decision.reason
     assert (rolled_back.by, rolled_back.reason) == ("Ada", "it calls everything positive")
@@ -183,7 +189,7 @@ def test_without_a_proof_the_scores_say_why(context: StepContext, case: str) -> 
     done = run(context)
     if spoil:
         spoil(context)
-    manifest = context.registry.bundle(done.challenger).manifest
+    manifest = context.registry.versions.bundle(done.challenger).manifest
     version = replace(done.challenger, **changes)
     proof = leak_proof_step.proof(
         context, done.plan, version, manifest, leak_proof_step.HoldoutRows()
@@ -235,7 +241,7 @@ def test_an_approval_is_written_into_the_decision(asking: StepContext, case: str
     assert decision.verdict is verdict
     assert words in decision.reason
     assert mlflow.get_run(done.plan.run_id).data.tags["mlflow.note.content"] == decision.reason
-    assert (asking.registry.champion() is not None) == (verdict is Verdict.PROMOTE)
+    assert (asking.registry.champion.current() is not None) == (verdict is Verdict.PROMOTE)
 
 
 def test_an_approval_does_not_hold_for_another_champion(asking: StepContext) -> None:
@@ -250,4 +256,4 @@ def test_an_approval_does_not_hold_for_another_champion(asking: StepContext) -> 
     stale = replace(third.scores, champion=first.scores.challenger)
     with pytest.raises(ChampionMovedError, match="clear the score task"):
         steps.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
-    assert asking.registry.champion() == second.challenger
+    assert asking.registry.champion.current() == second.challenger

@@ -12,6 +12,8 @@ from tests.contract import bank
 from tests.contract.bank import JOBS, bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 
+pytestmark = pytest.mark.models_in_memory
+
 FIRST = bank_rows(60, seed=1)
 MORE = bank_rows(20, seed=2)
 ADULTS = "[data.ranges]\nage = [18, 120]\n[[families]]"

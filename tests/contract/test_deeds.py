@@ -22,7 +22,15 @@ from sklearn.pipeline import make_pipeline
 
 from demo.data import pulsar_rows
 from include.adapters.lake import Lake
-from include.adapters.registry import Artifacts, Registry, RegistryWatch, promotions
+from include.adapters.registry import (
+    Artifacts,
+    RegistryWatch,
+    connect,
+    open_registry,
+    registry_over,
+    settled_log,
+    versions,
+)
 from include.context.step_context import StepContext, step_context
 from include.errors import (
     ChampionMovedError,
@@ -112,32 +120,27 @@ class Following:
 def _quick() -> Iterator[None]:
     """Draw nothing, register without what MLflow's own pages need, look again at once."""
 
-    def logged(self: Registry, run_id: str, *_: object) -> str:
-        place = self._client.get_run(run_id).info.experiment_id
-        return str(self._client.create_logged_model(place, source_run_id=run_id).model_id)
+    def logged(run_id: str, *_: object) -> str:
+        client = mlflow.MlflowClient()
+        place = client.get_run(run_id).info.experiment_id
+        return str(client.create_logged_model(place, source_run_id=run_id).model_id)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "draw", lambda *_: {})
         patch.setattr(score_step, "latency_ms", lambda *_: 1.0)
         patch.setattr(decision_page, "render", lambda *_: "")
-        patch.setattr(Registry, "_log_model", logged)
-        patch.setattr(promotions, "_SECOND_LOOK_SECONDS", 0.01)
+        patch.setattr(versions, "log_mlflow_model", logged)
+        patch.setattr(settled_log, "_SECOND_LOOK_SECONDS", 0.01)
         yield
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> MlflowStore:
-    """Return MLflow itself, asked without a server in between."""
-    return MlflowStore(tmp_path_factory.mktemp("mlflow-store"))
-
-
-@pytest.fixture(scope="module")
 def world_in(
-    spec: Spec, store: MlflowStore, tmp_path_factory: pytest.TempPathFactory
+    spec: Spec, mlflow_store: MlflowStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[MlflowStore | MlflowServer], World]:
     """Return a function that opens a world with two promotions behind it, in such an MLflow."""
     base = step_context(spec, read_settings({"RATCHET_HOME": str(tmp_path_factory.mktemp("home"))}))
-    base = replace(base, registry=Registry(store.url, spec.name, spec.model))
+    base = replace(base, registry=open_registry(mlflow_store.url, spec.name, spec.model))
     drop(base, pulsar_rows(700, seed=1))
     intake = take_in(base)
     assert intake.dataset is not None
@@ -152,15 +155,16 @@ def world_in(
             context.spec.model, "bayes", layout, 0.3, ("0", "1"), plan.dataset.version, example
         )
         tags = {"ratchet.table": context.lake.identity()}
-        return context.registry.register(plan.run_id, model, manifest, [], tags)
+        return context.registry.versions.register(plan.run_id, model, manifest, [], tags)
 
     def opened(place: MlflowStore | MlflowServer) -> World:
         name = next(NAMES)
         own = base.spec.model_copy(update={"name": name, "model": name})
-        registry = Registry(place.url, name, name)
+        connection = connect(place.url, name, name)
+        registry = registry_over(connection)
         doors: dict[str, Any] = {"lake": still, "endpoint": Following(), "registry": registry}
         context = replace(base, spec=own, **doors)
-        watchers = RegistryWatch(place.url, name, name).look, Artifacts(place.url, name, name).check
+        watchers = RegistryWatch(connection).look, Artifacts(connection).check
         world = World(context, intake, place.home, fitted, watchers)
         world.promote()
         world.promote()
@@ -171,12 +175,12 @@ def world_in(
 
 @pytest.fixture
 def new_world(
-    store: MlflowStore, world_in: Callable[[MlflowStore | MlflowServer], World]
+    mlflow_store: MlflowStore, world_in: Callable[[MlflowStore | MlflowServer], World]
 ) -> Iterator[Callable[[], World]]:
     """Return a function that opens such a world without a server."""
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(store.url)
-    yield partial(world_in, store)
+    mlflow.set_tracking_uri(mlflow_store.url)
+    yield partial(world_in, mlflow_store)
     mlflow.set_tracking_uri(before)
 
 
@@ -213,7 +217,7 @@ def sentences_until_it_works(world: World) -> list[str]:
     world.works = False
     stopped = [sentence for _ in range(4) if (sentence := delivered(world))]
     assert world.challenger is not None
-    assert world.at.registry.champion() == world.challenger
+    assert world.at.registry.champion.current() == world.challenger
     assert world.alias() == world.challenger.version
     assert f"> {world.challenger.version} " in "\n".join(world.promotions()[-20:])
     world.works = True
@@ -270,12 +274,12 @@ def test_an_alias_that_was_deleted_is_set_again(
 ) -> None:
     """The challenger is judged against the champion of the log, and nothing is added to it."""
     world = new_world()
-    before = world.at.registry.moves()
+    before = world.at.registry.champion.moves()
     DEEDS["alias champion deleted"](world)
-    champion = world.at.registry.champion()
+    champion = world.at.registry.champion.current()
     assert champion is not None
     assert champion.version == "2" == world.alias()
-    assert world.at.registry.moves() == before
+    assert world.at.registry.champion.moves() == before
     assert "deleted or led astray in MLflow: it names version 2 again" in said(caplog)
     DEEDS["alias champion deleted"](world)
     decision = world.deliver()
@@ -291,11 +295,11 @@ def test_a_champion_that_was_deleted_is_followed_by_the_one_before(
     DEEDS["champion deleted"](world)
     assert any("fell back   2 > 1" in line for line in world.promotions())
     assert "version 2, the champion, was deleted in MLflow: version 1" in said(caplog)
-    newest = world.at.registry.moves()[-1]
+    newest = world.at.registry.champion.moves()[-1]
     assert (newest.kind, newest.before, newest.version) == (MoveKind.FELL_BACK, "2", "1")
     assert newest.reason == "version 2 was deleted in MLflow"
     DEEDS["champion deleted"](world)
-    assert world.at.registry.champion() is None
+    assert world.at.registry.champion.current() is None
     assert "no earlier champion is left" in said(caplog)
     assert world.deliver().scores.champion is None
     with pytest.raises(RollBackError, match="of the champions before the present one 1 were del"):
@@ -320,9 +324,9 @@ def test_a_log_in_the_bin_is_restored(
 ) -> None:
     """With every move in it."""
     world = new_world()
-    before = world.at.registry.moves()
+    before = world.at.registry.champion.moves()
     DEEDS["log of moves deleted"](world)
-    assert world.at.registry.moves() == before
+    assert world.at.registry.champion.moves() == before
     assert "run promotions" in said(caplog)
     assert world.client.get_run(world.tag("ratchet.moves")).info.lifecycle_stage == "active"
 
@@ -335,7 +339,7 @@ def test_a_log_that_is_gone_for_good_is_made_anew(
     world.deliver()
     steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada"))
     DEEDS["log of moves deleted for good"](world)
-    moves = world.at.registry.moves()
+    moves = world.at.registry.champion.moves()
     assert [move.version for move in moves] == ["1", "2", "3", "2"]
     assert {move.kind for move in moves} == {MoveKind.RECOVERED}
     assert "was deleted in MLflow for good: it is made anew" in said(caplog)
@@ -351,17 +355,23 @@ def test_versions_of_a_model_that_was_made_again_are_others(
     assert old is not None
     world.client.delete_registered_model(world.model)
     world.client.create_registered_model(world.model)
-    assert world.at.registry.champion() is None
+    assert world.at.registry.champion.current() is None
     assert "was found, run" in said(caplog)
-    assert world.at.registry.moves()[-1].kind is MoveKind.FELL_BACK
+    assert world.at.registry.champion.moves()[-1].kind is MoveKind.FELL_BACK
     for _ in range(2):
         assert world.deliver().verdict == "PROMOTE"
-    new = world.at.registry.champion()
+    new = world.at.registry.champion.current()
     assert new is not None
     assert (new.version, old.version) == ("2", "2")
-    assert [move.version for move in world.at.registry.moves()] == ["1", "2", None, "1", "2"]
+    assert [move.version for move in world.at.registry.champion.moves()] == [
+        "1",
+        "2",
+        None,
+        "1",
+        "2",
+    ]
     with pytest.raises(GoneError, match="version 2 was deleted in MLflow"):
-        world.at.registry.bundle(old)
+        world.at.registry.versions.bundle(old)
 
 
 def test_an_alias_on_another_tools_version_does_not_count(
@@ -370,7 +380,7 @@ def test_an_alias_on_another_tools_version_does_not_count(
     """It goes back to where the log says, with a sentence that says how to take a model in."""
     world = new_world()
     DEEDS["alias champion on another tool's version"](world)
-    champion = world.at.registry.champion()
+    champion = world.at.registry.champion.current()
     assert champion is not None
     assert champion.version == "2" == world.alias()
     assert "on version 3, which Ratchet did not register" in said(caplog)
@@ -404,10 +414,10 @@ def test_a_log_of_release_0_1_0_is_read(new_world: Callable[[], World]) -> None:
     """Its entries do not say which run made a version: one that is newer than they is not meant."""
     world = new_world()
     log_of_0_1_0(world, LATER)
-    assert [move.version for move in world.at.registry.moves()] == ["1", "2"]
+    assert [move.version for move in world.at.registry.champion.moves()] == ["1", "2"]
     assert steps.roll_back(world.at, RollBack("back", 1, "worse", "Ada")).version == "1"
     log_of_0_1_0(world, EARLIER)
-    newest = world.at.registry.moves()[-1]
+    newest = world.at.registry.champion.moves()[-1]
     assert (newest.kind, newest.version) == (MoveKind.BY_HAND, "1")
     assert newest.made_in
 
@@ -433,9 +443,9 @@ def test_what_is_asked_for_while_the_champion_never_stands_still_ends(
         looks.append(1)
         return False
 
-    monkeypatch.setattr(Registry, "_is_settled", restless)
-    monkeypatch.setattr(promotions, "_LOOKS", 3)
+    monkeypatch.setattr(settled_log.SettledLog, "_is_settled", restless)
+    monkeypatch.setattr(settled_log, "LOOKS", 3)
     DEEDS["alias champion deleted"](world)
     with pytest.raises(ChampionMovedError, match="do not come to agree"):
-        world.at.registry.moves()
+        world.at.registry.champion.moves()
     assert len(looks) == 3

@@ -50,6 +50,12 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: the endpoint follows it."""
+    return mlflow_url
+
+
+@pytest.fixture(scope="module")
 def promoted(
     new_context: Callable[[], StepContext],
     mlflow_url: str,

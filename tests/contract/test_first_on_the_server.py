@@ -17,10 +17,12 @@ import pytest
 from demo.data import pulsar_rows
 from include.adapters import endpoint as door
 from include.adapters.endpoint import Endpoint
-from include.adapters.registry import Registry
+from include.adapters.registry import Registry, open_registry
+from include.adapters.registry.versions import Versions
 from include.context.step_context import StepContext, step_context
 from include.errors import EndpointError, GivenBackError
 from include.records.judging import Preflight, Verdict
+from include.records.models import ModelVersion
 from include.records.moves import MoveKind, RollBack
 from include.records.training import Form
 from include.settings import read_settings as pipeline_settings
@@ -56,6 +58,12 @@ def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: the endpoint follows it."""
+    return mlflow_url
+
+
+@pytest.fixture(scope="module")
 def url(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the address of a server that follows the registry."""
     holder = Holder()
@@ -80,7 +88,7 @@ def aliases(context: StepContext) -> dict[str, str]:
 
 def workplace_registry(context: StepContext) -> Registry:
     """Return a registry that remembers nothing, as the next task has one."""
-    return Registry(str(mlflow.get_tracking_uri()), context.spec.name, context.spec.model)
+    return open_registry(str(mlflow.get_tracking_uri()), context.spec.name, context.spec.model)
 
 
 def preflight_result(context: StepContext, done: Run) -> Preflight:
@@ -157,24 +165,24 @@ def test_another_answer_than_the_pipelines_is_a_reject(
 ) -> None:
     """Label by label; `force` does not pass it, and nothing moves."""
     done = run(served)
-    bundle = served.registry.bundle
+    bundle = Versions.bundle
 
-    def stricter(version: Any) -> Bundle:
-        opened = bundle(version)
+    def stricter(versions: Versions, version: ModelVersion) -> Bundle:
+        opened = bundle(versions, version)
         return replace(opened, manifest=replace(opened.manifest, threshold=1.1))
 
-    monkeypatch.setattr(served.registry, "bundle", stricter)
+    monkeypatch.setattr(Versions, "bundle", stricter)
     found = preflight_result(served, done)
     assert not found.passed
     assert found.differences > 0
     assert "otherwise, as row " in found.sentence
-    before = served.registry.moves()
+    before = served.registry.champion.moves()
     decision = steps.promote(
         served, done.plan, done.challenger, done.scores, FORCED, preflight_result=found
     )
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == found.sentence
-    assert served.registry.moves() == before
+    assert served.registry.champion.moves() == before
     assert "challenger" not in aliases(served)
 
 
@@ -258,7 +266,7 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     for _ in range(2):
         with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
             steps.serve(context, second.plan)
-        moves = context.registry.moves()
+        moves = context.registry.champion.moves()
         assert [(move.kind, move.version) for move in moves] == [
             (MoveKind.PROMOTION, "1"),
             (MoveKind.PROMOTION, "2"),
@@ -268,7 +276,7 @@ def test_a_champion_that_does_not_serve_is_given_back_once(
     assert "no answer" in moves[-1].reason
     assert aliases(context)["champion"] == first.challenger.version
     steps.promote(context, second.plan, second.challenger, second.scores, FORCED)
-    assert context.registry.moves() == moves
+    assert context.registry.champion.moves() == moves
     assert "rolled back" in steps.score(context, second.plan, second.challenger).barred
 
 
@@ -276,11 +284,11 @@ def test_what_somebody_else_moved_is_left_alone(promoted: tuple[StepContext, Run
     """A roll back in the meantime stands; only the run's own promotion is undone."""
     context, _, second = promoted
     steps.roll_back(context, RollBack("by a person", 1, reason="it is slow", by="Ada"))
-    moves = context.registry.moves()
+    moves = context.registry.champion.moves()
     for plan in (second.plan, None):
         with pytest.raises(EndpointError, match="should hold version 1"):
             steps.serve(context, plan)
-    assert context.registry.moves() == moves
+    assert context.registry.champion.moves() == moves
 
 
 def test_a_first_champion_has_nobody_to_give_back_to(
@@ -293,4 +301,4 @@ def test_a_first_champion_has_nobody_to_give_back_to(
     done = run(away)
     with pytest.raises(EndpointError, match="should hold version 1 as champion"):
         steps.serve(away, done.plan)
-    assert away.registry.champion() == done.challenger
+    assert away.registry.champion.current() == done.challenger

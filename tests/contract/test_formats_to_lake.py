@@ -24,6 +24,12 @@ ROWS = bank_rows(200, seed=1)
 KEYS = ["key_high", "key_low"]
 
 
+@pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
+    return mlflow_url
+
+
 def _parquet(rows: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     rows.write_parquet(buffer)
@@ -125,11 +131,10 @@ def test_a_history_in_a_bucket_is_the_one_on_disk(tmp_path: Path, bucket: Bucket
 
 
 @pytest.fixture(scope="module")
-def trained(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> StepContext:
-    """Return a context without rows on a real MLflow."""
-    port = mlflow_url.rpartition(":")[2]
-    home = tmp_path_factory.mktemp("trained")
-    settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": port})
+def trained(registry_url: str, tmp_path_factory: pytest.TempPathFactory) -> StepContext:
+    """Return a context without rows."""
+    home = str(tmp_path_factory.mktemp("trained"))
+    settings = read_settings({"RATCHET_HOME": home, "RATCHET_MLFLOW_URL": registry_url})
     return step_context(bank_spec("bank-of-three"), settings)
 
 
@@ -144,7 +149,7 @@ def test_categories_and_gaps_reach_the_model(trained: StepContext) -> None:
     assert min(one["f1"] for one in finals) > done.scores.challenger.no_skill_f1
     assert done.scores.challenger.f1 > done.scores.challenger.no_skill_f1
     assert done.decision.verdict is Verdict.PROMOTE
-    bundle = at.registry.bundle(done.challenger)
+    bundle = at.registry.versions.bundle(done.challenger)
     layout = bundle.manifest.layout
     assert (layout.categories, layout.missing) == ({"job": JOBS}, ("balance", "job"))
     odd = [(40.0, 1.0, JOBS[0]), (40.0, None, "astronaut"), (40.0, None, None)]

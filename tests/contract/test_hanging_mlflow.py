@@ -11,7 +11,7 @@ import pytest
 from mlflow import environment_variables as options
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry import Registry, timed_retry
+from include.adapters.registry import Registry, open_registry, timed_retry
 from include.cli.deadline import blame_the_place
 from include.context.places import Need, Place, places
 from include.errors import AwayError, NothingToDoError
@@ -34,7 +34,7 @@ def registry(hanging: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
     monkeypatch.setattr(timed_retry, "LONGEST_SECONDS", 1.0)
     before = options.MLFLOW_HTTP_REQUEST_TIMEOUT.get()
     options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(1)
-    yield Registry(f"http://127.0.0.1:{hanging}", "cats", "cats")
+    yield open_registry(f"http://127.0.0.1:{hanging}", "cats", "cats")
     options.MLFLOW_HTTP_REQUEST_TIMEOUT.set(before)
 
 
@@ -42,7 +42,7 @@ def test_a_step_waits_by_the_clock(registry: Registry, caplog: pytest.LogCapture
     """Its 240 tries, of two minutes each, do not keep a run for hours; the log has a sentence."""
     began = time.monotonic()
     with caplog.at_level(logging.INFO), pytest.raises(MlflowException):
-        registry.require_owner()
+        registry.ownership.require_owner()
     assert time.monotonic() - began < 20
     own = [record for record in caplog.records if record.thread == threading.get_ident()]
     assert [record.getMessage() for record in own if record.name == "ratchet"] == [WAITED]
@@ -55,7 +55,7 @@ def test_a_step_that_gave_up_says_who_does_not_answer(
     home = {"RATCHET_HOME": str(tmp_path), "RATCHET_MLFLOW_PORT": str(hanging)}
     needed = places([Need.REGISTRY], spec, read_settings(home))
     with pytest.raises(AwayError) as raised, blame_the_place(needed, 0.5):
-        registry.require_owner()
+        registry.ownership.require_owner()
     assert str(raised.value).startswith(
         f"MLflow at http://127.0.0.1:{hanging} does not answer: no answer within 0.5 s."
     )

@@ -11,6 +11,8 @@ from include.records.training import Form
 from tests import steps
 from tests.contract.pipeline import drop, rows, take_in
 
+pytestmark = pytest.mark.models_in_memory
+
 
 def test_broken_rows_stay_in_quarantine_with_their_reasons(context: StepContext) -> None:
     """Line, column, reason and text of a bad row are kept; a conflict of labels is one of them."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.adapters import lake as lakes
 from include.adapters.landing import Landing
-from include.adapters.registry import RegistryWatch, registry_watch
+from include.adapters.registry import Connection, RegistryWatch, connect, registry_watch
 from include.context.step_context import StepContext
 from include.records.ledger_state import LakeReading, LandingReading, RegistryReading
 from include.records.moves import RollBack
@@ -28,6 +29,12 @@ WRITES = (
     *("set_registered_model_alias", "delete_registered_model_alias", "set_registered_model_tag"),
     *("create_registered_model", "set_terminated", "delete_run"),
 )
+
+
+@pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
+    return mlflow_url
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -48,26 +55,41 @@ def part(key: int, side: str = "train") -> pl.DataFrame:
 
 def reading(context: StepContext) -> RegistryReading:
     """Return what somebody sees who has never looked before."""
-    return RegistryWatch(
-        context.settings.registry_url, context.spec.name, context.spec.model
-    ).look()
+    return RegistryWatch(connected(context)).look()
+
+
+def connected(context: StepContext) -> Connection:
+    """Return a connection of its own to a context's MLflow."""
+    return connect(context.settings.registry_url, context.spec.name, context.spec.model)
+
+
+class Questions:
+    """MLflow's client, which notes every question and forbids every write."""
+
+    def __init__(self, client: Any) -> None:
+        """Nothing was asked yet."""
+        self._client = client
+        self.names: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the client's own method."""
+        assert name not in WRITES
+        self.names.append(name)
+        return getattr(self._client, name)
+
+
+def watched(context: StepContext) -> tuple[Questions, RegistryWatch]:
+    """Return a watch that reads through a client whose questions are noted."""
+    connection = connected(context)
+    questions = Questions(connection.client)
+    return questions, RegistryWatch(replace(connection, client=questions))
 
 
 @contextmanager
-def requests_counted(seen: RegistryWatch, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Note every question that a look asks MLflow, and forbid every write."""
-    asked: list[str] = []
-    client = seen._client
-
-    class Watched:
-        def __getattr__(self, name: str) -> Any:
-            assert name not in WRITES
-            asked.append(name)
-            return getattr(client, name)
-
-    monkeypatch.setattr(seen, "_client", Watched())
-    yield asked
-    monkeypatch.undo()
+def requests_counted(questions: Questions) -> Iterator[list[str]]:
+    """Note the questions of a block alone."""
+    questions.names.clear()
+    yield questions.names
 
 
 def test_landing_tells_what_waits_and_what_was_refused(
@@ -136,13 +158,11 @@ def test_a_look_reads_new_commits_alone(tmp_path: Path, monkeypatch: pytest.Monk
     assert seen.look().batches == 3
 
 
-def test_the_registry_before_anything_was_trained(
-    new_context: Callable[[], StepContext], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_registry_before_anything_was_trained(new_context: Callable[[], StepContext]) -> None:
     """Nothing, and looking makes no experiment either."""
     context = new_context()
-    seen = RegistryWatch(context.settings.registry_url, context.spec.name, context.spec.model)
-    with requests_counted(seen, monkeypatch):
+    questions, seen = watched(context)
+    with requests_counted(questions):
         assert seen.look() == RegistryReading(None, (), (), None)
     assert mlflow.MlflowClient().get_experiment_by_name(context.spec.name) is None
 
@@ -160,7 +180,7 @@ def test_runs_decisions_moves_and_arrivals_are_what_the_pipeline_recorded(
     seen = reading(context)
     assert seen.champion == "1"
     assert [str(move.kind) for move in seen.moves] == ["promotion", "promotion", "roll back"]
-    assert seen.moves == context.registry.moves()
+    assert seen.moves == context.registry.champion.moves()
     assert [one.verdict for one in seen.runs] == ["PROMOTE", "PROMOTE"]
     newest = seen.runs[0]
     assert newest.metrics["challenger_f1"] == second.scores.challenger.f1
@@ -179,18 +199,18 @@ def test_a_look_that_finds_nothing_new_asks_for_the_newest_runs_alone(
 ) -> None:
     """Four questions; older runs are read when those before them changed, or after an hour."""
     context = new_context()
-    ids = [context.registry.open_run(f"manual__{number}", number, {}) for number in range(25)]
-    seen = RegistryWatch(context.settings.registry_url, context.spec.name, context.spec.model)
+    ids = [context.registry.runs.open(f"manual__{number}", number, {}) for number in range(25)]
+    asked, seen = watched(context)
     assert [one.verdict for one in seen.look().runs] == [""] * 25
 
     def decide(run_id: str) -> None:
         mlflow.MlflowClient().set_tag(run_id, "ratchet.verdict", "HOLD")
 
     def decided() -> int:
-        with requests_counted(seen, monkeypatch) as asked:
+        with requests_counted(asked) as names:
             found = seen.look().runs
         assert len(found) == 25
-        questions.append(len(asked))
+        questions.append(len(names))
         return sum(one.verdict == "HOLD" for one in found)
 
     questions: list[int] = []

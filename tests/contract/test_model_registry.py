@@ -1,4 +1,4 @@
-"""The ledger of models on a real MLflow server: whatever is repeated is recorded once."""
+"""The ledger of models in MLflow: whatever is repeated is recorded once."""
 
 import warnings
 from itertools import count
@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.adapters.registry import Registry
+from include.adapters.registry import Registry, open_registry
 from include.errors import ChampionMovedError, ModelRefusedError
 from include.records.judging import Check, Decision, Scorecard, Scores, Verdict
 from include.records.models import ModelVersion
@@ -34,16 +34,16 @@ NAMES = (f"boxes-{number}" for number in count())
 
 
 @pytest.fixture
-def registry(mlflow_url: str) -> Registry:
+def registry(registry_url: str) -> Registry:
     """Return a registry with an experiment and a registered model of its own."""
     name = next(NAMES)
-    return Registry(mlflow_url, name, name)
+    return open_registry(registry_url, name, name)
 
 
 @pytest.fixture
-def client(mlflow_url: str) -> mlflow.MlflowClient:
+def client(registry_url: str) -> mlflow.MlflowClient:
     """Return MLflow's own client, to look behind the registry."""
-    return mlflow.MlflowClient(mlflow_url)
+    return mlflow.MlflowClient(registry_url)
 
 
 def runs(client: mlflow.MlflowClient, registry: Registry) -> list[mlflow.entities.Run]:
@@ -54,7 +54,7 @@ def runs(client: mlflow.MlflowClient, registry: Registry) -> list[mlflow.entitie
 
 def register(registry: Registry, dag_run: str, data_version: int = 3) -> ModelVersion:
     """Open a run and register the model in it."""
-    run_id = registry.open_run(dag_run, data_version, {})
+    run_id = registry.runs.open(dag_run, data_version, {})
     manifest = Manifest(
         name=registry.model,
         family="naive_bayes",
@@ -64,14 +64,14 @@ def register(registry: Registry, dag_run: str, data_version: int = 3) -> ModelVe
         data_version=data_version,
         example=((1.0, 2.0),),
     )
-    return registry.register(run_id, MODEL, manifest, ["scikit-learn"], {"shelf": "top"})
+    return registry.versions.register(run_id, MODEL, manifest, ["scikit-learn"], {"shelf": "top"})
 
 
 def promote(registry: Registry, version: ModelVersion, judged_against: str | None) -> Move:
     """Make a version the champion, as the step of its run does."""
     key = f"version {version.version} over {judged_against}"
     wanted = Move(MoveKind.PROMOTION, version.version, key, version.run_id, "because")
-    return registry.move(wanted, judged_against)
+    return registry.champion.move(wanted, judged_against)
 
 
 def card(version: str) -> Scorecard:
@@ -89,9 +89,9 @@ def test_a_run_of_the_dag_has_one_mlflow_run(
     registry: Registry, client: mlflow.MlflowClient
 ) -> None:
     """A retried step finds the run of its own Dag run and no other."""
-    one = registry.open_run("manual__1", 3, {"colour": "red"})
-    assert registry.open_run("manual__1", 3, {"colour": "red"}) == one
-    assert registry.open_run("manual__2", 3, {}) != one
+    one = registry.runs.open("manual__1", 3, {"colour": "red"})
+    assert registry.runs.open("manual__1", 3, {"colour": "red"}) == one
+    assert registry.runs.open("manual__2", 3, {}) != one
     assert len(runs(client, registry)) == 2
     assert client.get_run(one).data.tags["colour"] == "red"
 
@@ -100,9 +100,9 @@ def test_a_trial_said_again_is_the_same_nested_run(
     registry: Registry, client: mlflow.MlflowClient
 ) -> None:
     """Its parameters, metrics and probabilities are there once, under its parent."""
-    parent = registry.open_run("manual__1", 3, {})
-    run_id = registry.log_trial(parent, TRIAL, np.array([0.1, 0.9]))
-    assert registry.log_trial(parent, TRIAL, np.array([0.1, 0.9])) == run_id
+    parent = registry.runs.open("manual__1", 3, {})
+    run_id = registry.runs.log_trial(parent, TRIAL, np.array([0.1, 0.9]))
+    assert registry.runs.log_trial(parent, TRIAL, np.array([0.1, 0.9])) == run_id
     assert len(runs(client, registry)) == 2
     run = client.get_run(run_id)
     assert run.data.tags["mlflow.parentRunId"] == parent
@@ -118,17 +118,17 @@ def test_the_newest_figure_of_a_run_is_the_one_that_is_shown(
     registry: Registry, client: mlflow.MlflowClient
 ) -> None:
     """A finalist's F1 on all rows replaces its F1 on a part, lower or higher."""
-    run_id = registry.open_run("manual__1", 3, {})
+    run_id = registry.runs.open("manual__1", 3, {})
     for value in (0.6, 0.4, 0.5):
-        registry.log(run_id, metrics={"f1": value})
+        registry.runs.log(run_id, metrics={"f1": value})
         assert client.get_run(run_id).data.metrics["f1"] == value
 
 
 def test_a_figure_said_again_is_one_point(registry: Registry, client: mlflow.MlflowClient) -> None:
     """A retried step draws no second point in MLflow's charts."""
-    run_id = registry.open_run("manual__1", 3, {})
+    run_id = registry.runs.open("manual__1", 3, {})
     for _ in range(2):
-        registry.log(run_id, metrics={"f1": 0.6}, params={"depth": 2}, tags={"colour": "red"})
+        registry.runs.log(run_id, metrics={"f1": 0.6}, params={"depth": 2}, tags={"colour": "red"})
     assert len(client.get_metric_history(run_id, "f1")) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_model_registered_again_is_the_same_version(
 
 def test_a_registered_model_comes_back_verified(registry: Registry) -> None:
     """The bundle answers as the model did that was fitted, under the recorded digest."""
-    bundle = registry.bundle(register(registry, "manual__1"))
+    bundle = registry.versions.bundle(register(registry, "manual__1"))
     assert bundle.manifest.features == ("height", "width")
     assert np.array_equal(bundle.probability(X), MODEL.predict_proba(X)[:, 1])
 
@@ -173,9 +173,9 @@ def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(
     pipeline = build(Candidate("bayes", {}), family, 0, layout)
     model = fit(pipeline, 0.5, matrix, np.array([1, 0, 1, 0] * 5, np.int8))
     manifest = Manifest(registry.model, "bayes", layout, 0.5, ("no", "yes"), 3, tuple(rows))
-    run_id = registry.open_run("manual__1", 3, {})
-    version = registry.register(run_id, model, manifest, ["scikit-learn"], {})
-    bundle = registry.bundle(version)
+    run_id = registry.runs.open("manual__1", 3, {})
+    version = registry.versions.register(run_id, model, manifest, ["scikit-learn"], {})
+    bundle = registry.versions.bundle(version)
     assert bundle.manifest.example == tuple(rows)
     assert np.array_equal(bundle.probability(matrix), model.predict_proba(matrix)[:, 1])
     uri = client.get_model_version_download_uri(version.name, version.version)
@@ -191,12 +191,12 @@ def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(
 
 def test_the_data_versions_of_all_models_are_known(registry: Registry) -> None:
     """Whatever a version was fitted on is named, promoted or not; nothing else is."""
-    assert registry.data_versions() == set()
+    assert registry.versions.data_versions() == set()
     register(registry, "manual__1", data_version=3)
     register(registry, "manual__2", data_version=8)
     register(registry, "manual__3", data_version=8)
-    registry.open_run("manual__4", 9, {})
-    assert registry.data_versions() == {3, 8}
+    registry.runs.open("manual__4", 9, {})
+    assert registry.versions.data_versions() == {3, 8}
 
 
 def test_an_altered_artifact_is_refused(
@@ -209,14 +209,14 @@ def test_an_altered_artifact_is_refused(
     forged.write_bytes(b"not what was registered")
     client.log_model_artifact(source.removeprefix("models:/"), str(forged))
     with pytest.raises(ModelRefusedError, match=r"version 1 is refused: .* changed after"):
-        registry.bundle(version)
+        registry.versions.bundle(version)
 
 
 def test_without_a_promotion_there_is_no_champion(registry: Registry) -> None:
     """Neither without a registered model nor with a version that nobody promoted."""
-    assert registry.champion() is None
+    assert registry.champion.current() is None
     register(registry, "manual__1")
-    assert registry.champion() is None
+    assert registry.champion.current() is None
 
 
 def test_a_promotion_moves_the_alias_and_keeps_the_one_before(
@@ -225,15 +225,15 @@ def test_a_promotion_moves_the_alias_and_keeps_the_one_before(
     """Champion and previous champion are aliases; a repeat moves neither."""
     first, second = register(registry, "manual__1"), register(registry, "manual__2")
     promote(registry, first, None)
-    assert registry.champion() == first
+    assert registry.champion.current() == first
     for _ in range(2):
         promote(registry, second, first.version)
-        assert registry.champion() == second
+        assert registry.champion.current() == second
         previous = client.get_model_version_by_alias(registry.model, "previous_champion")
-        assert previous.version == first.version
+        assert str(previous.version) == first.version
     third = register(registry, "manual__3")
-    assert registry.opponent(third) == second
-    assert registry.opponent(second) == first  # judged again after its promotion
+    assert registry.champion.opponent_of(third) == second
+    assert registry.champion.opponent_of(second) == first  # judged again after its promotion
 
 
 def test_a_challenger_judged_against_another_champion_is_not_promoted(registry: Registry) -> None:
@@ -245,7 +245,7 @@ def test_a_challenger_judged_against_another_champion_is_not_promoted(registry: 
         promote(registry, third, first.version)
     with pytest.raises(ChampionMovedError, match="judged against champion None"):
         promote(registry, third, None)
-    assert registry.champion() == second
+    assert registry.champion.current() == second
 
 
 def test_a_decision_stands_with_its_run_and_its_version(
@@ -253,7 +253,7 @@ def test_a_decision_stands_with_its_run_and_its_version(
 ) -> None:
     """Verdict, reason and every check can be read in MLflow, and the run is closed."""
     version = register(registry, "manual__1")
-    registry.log_decision(version.run_id, version, decision(version))
+    registry.decisions.log(version.run_id, version, decision(version))
     run = client.get_run(version.run_id)
     assert run.data.tags["ratchet.verdict"] == "HOLD"
     assert run.data.tags["mlflow.note.content"] == "because"
@@ -266,24 +266,24 @@ def test_a_decision_stands_with_its_run_and_its_version(
 
 def test_the_newest_decision_says_which_data_were_decided_on(registry: Registry) -> None:
     """A run without a decision does not count, nor does one that only has a version."""
-    assert registry.decided_data_version("manual__asks") is None
+    assert registry.decisions.newest_data_version("manual__asks") is None
     first = register(registry, "manual__1", data_version=3)
-    assert registry.decided_data_version("manual__asks") is None
-    registry.log_decision(first.run_id, first, decision(first))
+    assert registry.decisions.newest_data_version("manual__asks") is None
+    registry.decisions.log(first.run_id, first, decision(first))
     second = register(registry, "manual__2", data_version=5)
-    assert registry.decided_data_version("manual__asks") == 3
-    registry.log_decision(second.run_id, second, decision(second, Verdict.REJECT))
-    assert registry.decided_data_version("manual__asks") == 5
-    assert registry.decided_data_version("manual__2") == 3
+    assert registry.decisions.newest_data_version("manual__asks") == 3
+    registry.decisions.log(second.run_id, second, decision(second, Verdict.REJECT))
+    assert registry.decisions.newest_data_version("manual__asks") == 5
+    assert registry.decisions.newest_data_version("manual__2") == 3
 
 
 def test_a_scorecard_is_metrics_under_the_contenders_name(
     registry: Registry, client: mlflow.MlflowClient
 ) -> None:
     """Every figure of the card is there, for both contenders apart."""
-    run_id = registry.open_run("manual__1", 3, {})
-    registry.log_scorecard(run_id, "challenger", card("2"))
-    registry.log_scorecard(run_id, "champion", card("1"))
+    run_id = registry.runs.open("manual__1", 3, {})
+    registry.runs.log_scorecard(run_id, "challenger", card("2"))
+    registry.runs.log_scorecard(run_id, "champion", card("1"))
     metrics = client.get_run(run_id).data.metrics
     assert metrics["challenger_f1"] == metrics["champion_f1"] == card("1").f1
     assert metrics["champion_true_positives"] == card("1").true_positives
@@ -291,12 +291,12 @@ def test_a_scorecard_is_metrics_under_the_contenders_name(
 
 def test_pictures_and_the_page_of_a_run_are_read_back(registry: Registry) -> None:
     """Figures come back as PNG by their names; the page is text beside the decision."""
-    run_id = registry.open_run("manual__1", 3, {})
-    registry.log_figures(run_id, {"roc": Figure(), "calibration": Figure()})
-    found = registry.figures(run_id)
+    run_id = registry.runs.open("manual__1", 3, {})
+    registry.runs.log_figures(run_id, {"roc": Figure(), "calibration": Figure()})
+    found = registry.runs.figures(run_id)
     assert set(found) == {"roc", "calibration"}
     assert all(png.startswith(b"\x89PNG") for png in found.values())
-    registry.log_page(run_id, "<!doctype html>")
+    registry.runs.log_page(run_id, "<!doctype html>")
     assert mlflow.artifacts.load_text(f"runs:/{run_id}/decision.html") == "<!doctype html>"
 
 
@@ -309,6 +309,6 @@ def test_an_account_that_may_read_nothing_by_default_finds_no_model_and_its_own(
         raise MlflowException("Permission denied", error_code=PERMISSION_DENIED)
 
     monkeypatch.setattr(mlflow.MlflowClient, "get_registered_model", refused)
-    assert registry.owner() is None
+    assert registry.ownership.owner() is None
     register(registry, "one")
-    assert registry.owner() == registry.model
+    assert registry.ownership.owner() == registry.model

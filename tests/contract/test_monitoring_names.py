@@ -43,6 +43,12 @@ OF_PROMETHEUS = {"instance", "job", "le"}
 
 
 @pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: the exporter, a process of its own, asks it."""
+    return mlflow_url
+
+
+@pytest.fixture(scope="module")
 def exporter_page(new_context: Callable[[], StepContext]) -> str:
     """Return the page of an exporter beside a lake and an MLflow that have seen two trainings."""
     context, rows = new_context(), pulsar_rows(600, seed=5)

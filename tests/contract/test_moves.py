@@ -6,6 +6,7 @@ Whatever happens, the log is one line of moves and the aliases stand where its n
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.adapters.registry import Registry
+from include.adapters.registry import Registry, connect, open_registry, registry_over
 from include.errors import ChampionMovedError
 from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind
@@ -61,10 +62,10 @@ class Mortal:
 def versions(url: str, count: int) -> tuple[Registry, list[ModelVersion]]:
     """Register some versions of a new model."""
     name = next(NAMES)
-    registry = Registry(url, name, name)
+    registry = open_registry(url, name, name)
     manifest = Manifest(name, "bayes", Layout(("height", "width")), 0.3, ("no", "yes"), 3)
-    runs = [registry.open_run(f"manual__{number}", 3, {}) for number in range(count)]
-    return registry, [registry.register(run, MODEL, manifest, [], {}) for run in runs]
+    runs = [registry.runs.open(f"manual__{number}", 3, {}) for number in range(count)]
+    return registry, [registry.versions.register(run, MODEL, manifest, [], {}) for run in runs]
 
 
 def promotion(version: str, against: str | None) -> Move:
@@ -75,12 +76,12 @@ def promotion(version: str, against: str | None) -> Move:
 
 def promoted_in_the_end(url: str, name: str, version: str) -> int:
     """Promote a version, judging again as often as the champion moves; return how often it did."""
-    registry, against = Registry(url, name, name), "1"
+    registry, against = open_registry(url, name, name), "1"
     for lost in count():
         try:
-            registry.move(promotion(version, against), against)
+            registry.champion.move(promotion(version, against), against)
         except ChampionMovedError:
-            champion = registry.champion()
+            champion = registry.champion.current()
             assert champion is not None
             against = champion.version
         else:
@@ -90,7 +91,7 @@ def promoted_in_the_end(url: str, name: str, version: str) -> int:
 
 def require_one_line(registry: Registry, expected: set[str]) -> None:
     """Assert that every move follows from the one before and the aliases from the newest."""
-    moves = registry.moves()
+    moves = registry.champion.moves()
     assert [move.number for move in moves] == list(range(1, len(moves) + 1))
     assert [move.before for move in moves] == [None, *(move.version for move in moves[:-1])]
     assert {move.version for move in moves} == expected
@@ -103,12 +104,12 @@ def require_one_line(registry: Registry, expected: set[str]) -> None:
 def test_of_many_that_beat_the_same_champion_one_wins(mlflow_url: str) -> None:
     """Eight threads at once: one move, seven that are told so."""
     registry, made = versions(mlflow_url, 9)
-    registry.move(promotion("1", None), None)
+    registry.champion.move(promotion("1", None), None)
 
     def attempt(version: ModelVersion) -> bool:
-        own = Registry(mlflow_url, registry.model, registry.model)
+        own = open_registry(mlflow_url, registry.model, registry.model)
         try:
-            own.move(promotion(version.version, "1"), "1")
+            own.champion.move(promotion(version.version, "1"), "1")
         except ChampionMovedError:
             return False
         return True
@@ -124,9 +125,9 @@ def test_the_very_first_promotion_is_raced_for_too(mlflow_url: str) -> None:
     registry, made = versions(mlflow_url, 4)
 
     def attempt(version: ModelVersion) -> bool:
-        own = Registry(mlflow_url, registry.model, registry.model)
+        own = open_registry(mlflow_url, registry.model, registry.model)
         try:
-            own.move(promotion(version.version, None), None)
+            own.champion.move(promotion(version.version, None), None)
         except ChampionMovedError:
             return False
         return True
@@ -140,11 +141,11 @@ def test_the_very_first_promotion_is_raced_for_too(mlflow_url: str) -> None:
 def test_processes_that_judge_again_are_all_promoted_once(mlflow_url: str) -> None:
     """No promotion is lost, none doubled, and each took over from the champion of its time."""
     registry, made = versions(mlflow_url, 4)
-    registry.move(promotion("1", None), None)
+    registry.champion.move(promotion("1", None), None)
     tasks = [(mlflow_url, registry.model, version.version) for version in made[1:]]
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.starmap(promoted_in_the_end, tasks)
-    assert len(registry.moves()) == 4
+    assert len(registry.champion.moves()) == 4
     require_one_line(registry, {"1", "2", "3", "4"})
 
 
@@ -155,38 +156,40 @@ def test_killed_at_any_write_it_recovers_by_itself(
 ) -> None:
     """Entry, two aliases, the mark: what the dead one began is brought to its end, once."""
     registry, _ = versions(mlflow_url, 3)
-    registry.move(promotion("1", None), None)
-    dying = Registry(mlflow_url, registry.model, registry.model)
-    dying._client = Mortal(dying._client, write, before=before)
+    registry.champion.move(promotion("1", None), None)
+    connection = connect(mlflow_url, registry.model, registry.model)
+    mortal = Mortal(connection.client, write, before=before)
+    dying = registry_over(replace(connection, client=mortal))
     with pytest.raises(KilledError):
-        dying.move(promotion("2", "1"), "1")
+        dying.champion.move(promotion("2", "1"), "1")
     # Nobody waits for the dead one: its own retry and others may come in any order.
     if write == 1 and before:
-        assert [move.version for move in registry.moves()] == ["1"]
-    registry.move(promotion("2", "1"), "1")
+        assert [move.version for move in registry.champion.moves()] == ["1"]
+    registry.champion.move(promotion("2", "1"), "1")
     require_one_line(registry, {"1", "2"})
-    registry.move(promotion("3", "2"), "2")
-    registry.move(promotion("2", "1"), "1")  # a late retry of what is long done
+    registry.champion.move(promotion("3", "2"), "2")
+    registry.champion.move(promotion("2", "1"), "1")  # a late retry of what is long done
     require_one_line(registry, {"1", "2", "3"})
 
 
 def test_one_that_slept_before_the_alias_wakes_to_a_newer_champion(mlflow_url: str) -> None:
     """Its own write comes last and is wrong; it sees so itself and puts the alias right."""
     registry, _ = versions(mlflow_url, 3)
-    registry.move(promotion("1", None), None)
-    sleeper = Registry(mlflow_url, registry.model, registry.model)
-    awake = sleeper._client
+    registry.champion.move(promotion("1", None), None)
+    connection = connect(mlflow_url, registry.model, registry.model)
 
     class Sleeping:
-        def __getattr__(self, name: str) -> Any:
-            if name == "set_registered_model_alias":
-                sleeper._client = awake
-                registry.move(promotion("3", "2"), "2")
-            return getattr(awake, name)
+        has_slept = False
 
-    sleeper._client = Sleeping()
-    sleeper.move(promotion("2", "1"), "1")
-    champion = registry.champion()
+        def __getattr__(self, name: str) -> Any:
+            if name == "set_registered_model_alias" and not self.has_slept:
+                self.has_slept = True
+                registry.champion.move(promotion("3", "2"), "2")
+            return getattr(connection.client, name)
+
+    sleeper = registry_over(replace(connection, client=Sleeping()))
+    sleeper.champion.move(promotion("2", "1"), "1")
+    champion = registry.champion.current()
     assert champion is not None
     assert champion.version == "3"
     require_one_line(registry, {"1", "2", "3"})
@@ -196,13 +199,13 @@ def test_a_champion_is_not_promoted_over_itself(mlflow_url: str) -> None:
     """Judged again against whom it took over from, also after a roll back to it."""
     registry, made = versions(mlflow_url, 3)
     for version, against in (("1", None), ("2", "1"), ("3", "2")):
-        registry.move(promotion(version, against), against)
-    back = registry.move(Move(MoveKind.ROLL_BACK, "2", "back", "Ada", "worse"), "3")
-    assert registry.opponent(made[1]) == made[0]
-    assert registry.opponent(made[2]) == made[1]
+        registry.champion.move(promotion(version, against), against)
+    back = registry.champion.move(Move(MoveKind.ROLL_BACK, "2", "back", "Ada", "worse"), "3")
+    assert registry.champion.opponent_of(made[1]) == made[0]
+    assert registry.champion.opponent_of(made[2]) == made[1]
     again = Move(MoveKind.PROMOTION, "2", "on newer data")
-    assert registry.move(again, "1") == back
-    assert len(registry.moves()) == 4
+    assert registry.champion.move(again, "1") == back
+    assert len(registry.champion.moves()) == 4
 
 
 def test_an_alias_moved_in_mlflow_becomes_an_entry(mlflow_url: str) -> None:
@@ -210,11 +213,11 @@ def test_an_alias_moved_in_mlflow_becomes_an_entry(mlflow_url: str) -> None:
     registry, _ = versions(mlflow_url, 3)
     client = mlflow.MlflowClient(mlflow_url)
     client.set_registered_model_alias(registry.model, "champion", "1")  # before there was a log
-    registry.move(promotion("2", "1"), "1")
+    registry.champion.move(promotion("2", "1"), "1")
     client.set_registered_model_alias(registry.model, "champion", "3")
     with pytest.raises(ChampionMovedError, match=r"judged against champion 2, .* now 3"):
-        registry.move(promotion("1", "2"), "2")
-    kinds = [(move.kind, move.version, move.before) for move in registry.moves()]
+        registry.champion.move(promotion("1", "2"), "2")
+    kinds = [(move.kind, move.version, move.before) for move in registry.champion.moves()]
     assert kinds == [
         (MoveKind.BY_HAND, "1", None),
         (MoveKind.PROMOTION, "2", "1"),
@@ -226,6 +229,6 @@ def test_a_registered_model_that_was_made_by_hand_gets_a_log(mlflow_url: str) ->
     """It is looked for where every other is: at the registered model."""
     name = next(NAMES)
     mlflow.MlflowClient(mlflow_url).create_registered_model(name)
-    registry = Registry(mlflow_url, name, name)
-    assert registry.moves() == ()
+    registry = open_registry(mlflow_url, name, name)
+    assert registry.champion.moves() == ()
     assert "ratchet.moves" in mlflow.MlflowClient().get_registered_model(name).tags

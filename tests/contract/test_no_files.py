@@ -23,6 +23,8 @@ from tests.contract.bank import bank_at, bank_rows
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
 
+pytestmark = pytest.mark.models_in_memory
+
 SECRET = "root:x:0:0,do not read this\n"  # noqa: S105 - a line of a file, no password
 ROWS = bank_rows(20, seed=1).write_csv().encode()
 

@@ -9,6 +9,8 @@ from include.context.step_context import StepContext
 from tests.contract.bank import bank_at, deliver
 from tests.logs import records_of
 
+pytestmark = pytest.mark.models_in_memory
+
 HEADER = "age,balance,job,y\n"
 
 

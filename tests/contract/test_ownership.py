@@ -28,6 +28,12 @@ MORE = pulsar_rows(400, seed=12)
 
 
 @pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: a command of another process asks it."""
+    return mlflow_url
+
+
+@pytest.fixture(scope="module")
 def owner(new_context: Callable[[], StepContext]) -> StepContext:
     """Return the context of a spec that has a champion."""
     context = new_context()
@@ -58,8 +64,8 @@ def refusal(context: StepContext, owner: str) -> str:
 
 def test_the_first_to_register_owns_the_model(owner: StepContext) -> None:
     """Before that it is nobody's."""
-    assert owner.registry.owner() == owner.spec.name
-    owner.registry.require_owner()
+    assert owner.registry.ownership.owner() == owner.spec.name
+    owner.registry.ownership.require_owner()
 
 
 def test_a_newcomer_is_refused_before_its_file_is_claimed(
@@ -77,7 +83,7 @@ def test_a_newcomer_moves_nothing(owner: StepContext, newcomer: StepContext) -> 
     """Neither by a run that got as far, nor by a person's command."""
     told = refusal(newcomer, owner.spec.name)
     intake = take_in(owner)
-    before = owner.registry.moves()
+    before = owner.registry.champion.moves()
     with pytest.raises(NotOwnerError, match=told):
         steps.plan(newcomer, intake, Form(), "manual__newcomer")
     with pytest.raises(NotOwnerError, match=told):
@@ -85,7 +91,7 @@ def test_a_newcomer_moves_nothing(owner: StepContext, newcomer: StepContext) -> 
     for command in ("promotions", "roll-back", "adopt", "judge"):
         with pytest.raises(NotOwnerError, match=told):
             list(registry_commands.run(command, newcomer.spec, newcomer.settings, None))  # type: ignore[arg-type]
-    assert owner.registry.moves() == before
+    assert owner.registry.champion.moves() == before
 
 
 def test_a_registry_without_the_tag_knows_by_its_runs(
@@ -93,7 +99,7 @@ def test_a_registry_without_the_tag_knows_by_its_runs(
 ) -> None:
     """Whoever asks first, the tag is written for the spec that made the first version."""
     mlflow.MlflowClient().delete_registered_model_tag(owner.spec.model, "ratchet.spec")
-    assert newcomer.registry.owner() == owner.spec.name
+    assert newcomer.registry.ownership.owner() == owner.spec.name
     assert any("had no owner any more" in one for one in messages_of(caplog, "ratchet"))
     tags = mlflow.MlflowClient().get_registered_model(owner.spec.model).tags
     assert tags["ratchet.spec"] == owner.spec.name
@@ -103,7 +109,7 @@ def test_a_registry_without_the_tag_knows_by_its_runs(
 def test_a_tag_that_says_nothing_is_as_good_as_none(owner: StepContext, value: str) -> None:
     """Nobody is told that the model belongs to a spec without a name."""
     mlflow.MlflowClient().set_registered_model_tag(owner.spec.model, "ratchet.spec", value)
-    assert owner.registry.owner() == owner.spec.name
+    assert owner.registry.ownership.owner() == owner.spec.name
     tags = mlflow.MlflowClient().get_registered_model(owner.spec.model).tags
     assert tags["ratchet.spec"] == owner.spec.name
 
@@ -114,8 +120,8 @@ def test_a_model_is_handed_over(new_context: Callable[[], StepContext]) -> None:
     drop(old, ROWS)
     run(old)
     new = copy_of(old)
-    assert new.registry.transfer("Ada") == old.spec.name
-    assert new.registry.transfer("Ada") == new.spec.name
+    assert new.registry.ownership.transfer("Ada") == old.spec.name
+    assert new.registry.ownership.transfer("Ada") == new.spec.name
     tags = mlflow.MlflowClient().get_registered_model(new.spec.model).tags
     assert f"from {old.spec.name} to {new.spec.name} by Ada" in tags["ratchet.transferred"]
     drop(old, MORE)
@@ -123,15 +129,15 @@ def test_a_model_is_handed_over(new_context: Callable[[], StepContext]) -> None:
         steps.ingest(old)
     drop(new, MORE)
     done = run(new, Form(force=True))
-    assert new.registry.moves()[0].version == "1"
+    assert new.registry.champion.moves()[0].version == "1"
     assert done.challenger.version == "2"
 
 
 def test_nobody_owns_what_is_not_registered(context: StepContext) -> None:
     """A transfer says so; the first run becomes the owner by itself."""
-    assert context.registry.owner() is None
+    assert context.registry.ownership.owner() is None
     with pytest.raises(NothingToDoError, match="so it is nobody's"):
-        context.registry.transfer("Ada")
+        context.registry.ownership.transfer("Ada")
 
 
 def test_rows_are_taken_in_while_nobody_can_say_whose_the_model_is(context: StepContext) -> None:

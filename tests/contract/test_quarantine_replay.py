@@ -21,6 +21,8 @@ from tests import steps
 from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 
+pytestmark = pytest.mark.models_in_memory
+
 GOOD = bank_rows(20, seed=1)
 SPOILT = "old"
 MENDED = "33"

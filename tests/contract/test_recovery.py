@@ -38,6 +38,8 @@ from tests.contract.pipeline import drop, take_in
 from tests.logs import warnings_of
 from tests.seaweed import Bucket
 
+pytestmark = pytest.mark.models_in_memory
+
 Deed = Callable[[StepContext], None]
 
 

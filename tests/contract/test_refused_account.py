@@ -33,7 +33,7 @@ def ask(account: Account, server: GuardedMlflow, spec: Spec, home: Path) -> None
         for name, text in account.variables().items():
             patch.setenv(name, text)
         with access_required(spec, settings):
-            step_context(spec, settings).registry.open_run(f"manual__{account.name}", 1, {})
+            step_context(spec, settings).registry.runs.open(f"manual__{account.name}", 1, {})
 
 
 def test_an_account_is_told_what_it_lacks(

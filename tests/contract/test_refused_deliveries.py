@@ -12,6 +12,8 @@ from tests.contract.bank import bank_at, bank_rows, deliver, ratchet
 from tests.contract.pipeline import rows, take_in
 from tests.logs import records_of
 
+pytestmark = pytest.mark.models_in_memory
+
 FIRST = bank_rows(60, seed=1)
 MORE = bank_rows(100, seed=2)
 HEADER = "age,balance,job,y\n"

@@ -81,11 +81,11 @@ def test_the_server_answers_as_the_older_one_did(
 
 def test_the_log_of_moves_goes_on(loans: StepContext) -> None:
     """Three promotions and a way back stand there; the next way back leads to the first."""
-    moves = loans.registry.moves()
+    moves = loans.registry.champion.moves()
     assert [move.version for move in moves] == [*PROMOTED, "2"]
     moved = steps.roll_back(loans, RollBack("test", 1, "further back", "a person"))
     assert moved.version == "1"
-    champion = loans.registry.champion()
+    champion = loans.registry.champion.current()
     assert champion is not None
     assert champion.version == "1"
 

@@ -21,6 +21,8 @@ from tests.contract.bank import bank_at, ratchet
 from tests.contract.pipeline import take_in
 from tests.seaweed import Bucket
 
+pytestmark = pytest.mark.models_in_memory
+
 HEADER = "age,balance,job,y\n"
 GOOD = [f"{20 + n},{n}.5,admin,{'yes' if n % 4 == 0 else 'no'}" for n in range(40)]
 BAD = [f"old,{n}.5,admin,no" for n in range(3)]

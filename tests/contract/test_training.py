@@ -29,6 +29,12 @@ ROWS = pulsar_rows(600, seed=1)
 
 
 @pytest.fixture(scope="module")
+def registry_url(mlflow_url: str) -> str:
+    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
+    return mlflow_url
+
+
+@pytest.fixture(scope="module")
 def trained(new_context: Callable[[], StepContext]) -> tuple[StepContext, Run]:
     """Return a context with 600 rows and a champion, and the run that made it."""
     context = new_context()
@@ -47,7 +53,7 @@ def test_the_first_drop_becomes_a_champion(trained: tuple[StepContext, Run]) -> 
     assert first.decision.verdict is Verdict.PROMOTE
     assert first.scores.champion is None
     assert first.scores.challenger.rows == sum(first.plan.dataset.holdout.values())
-    assert context.registry.champion() == first.challenger
+    assert context.registry.champion.current() == first.challenger
     assert first.challenger.data_version == 0
 
 
@@ -93,7 +99,7 @@ def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[StepContext, Run]
     named = mlflow.get_run(first.plan.run_id).info.run_name
     f1 = first.scores.challenger.f1
     assert named == f"f1 {f1:.4f} promote, {context.spec.name} data 0"
-    page = context.registry.page(first.plan.run_id)
+    page = context.registry.pages.of_run(first.plan.run_id)
     assert page.endswith(f"/runs/{first.plan.run_id}?workflowType=machine_learning")
 
 
@@ -109,11 +115,11 @@ def test_what_is_no_training_is_told_apart_in_the_list(trained: tuple[StepContex
     assert kinds["ledger"] == {"promotions"}
     assert all(name.startswith("f1 ") for name in kinds["training"])
     assert kinds.keys() == {"ledger", "training", "candidate"}
-    listed = urlsplit(context.registry.trainings_page().replace("#/", ""))
+    listed = urlsplit(context.registry.pages.of_trainings().replace("#/", ""))
     (only,) = parse_qs(listed.query)["searchFilter"]
     shown = client.search_runs([listed.path.split("/")[-2]], only)
     assert {one.data.tags["ratchet.kind"] for one in shown} == {"training"}
-    page = context.registry.version_page(first.challenger)
+    page = context.registry.pages.of_version(first.challenger)
     assert page.endswith(f"/#/models/{context.spec.model}/versions/1?workflowType=machine_learning")
 
 
@@ -189,7 +195,7 @@ def test_the_form_can_ask_for_a_retrain(trained: tuple[StepContext, Run]) -> Non
     assert again.decision.note == "try again"
     assert again.scores.champion is not None
     assert again.scores.champion.f1 == again.scores.challenger.f1
-    assert context.registry.champion() == first.challenger
+    assert context.registry.champion.current() == first.challenger
 
 
 def test_later_rows_and_a_forced_promotion(context: StepContext) -> None:
@@ -207,7 +213,7 @@ def test_later_rows_and_a_forced_promotion(context: StepContext) -> None:
     assert second.scores.champion is not None
     assert second.scores.champion.model_version == first.challenger.version
     assert second.scores.champion.rows == second.scores.challenger.rows
-    assert context.registry.champion() == second.challenger
+    assert context.registry.champion.current() == second.challenger
     aliases = mlflow.MlflowClient().get_registered_model(context.spec.model).aliases
     assert aliases["previous_champion"] == first.challenger.version
 
@@ -276,7 +282,7 @@ def test_a_train_side_that_outgrows_a_fit_gives_a_champion(
     assert done.fit_jobs[0].rows == pytest.approx(held, abs=1)
     fitted = mlflow.get_run(done.plan.run_id).data.metrics["fitted_rows"]
     assert fitted == (train if family == "xgboost" else pytest.approx(held, abs=1))
-    assert small.registry.champion() == done.challenger
+    assert small.registry.champion.current() == done.challenger
     assert not list((small.settings.scratch / "fit").glob("*"))
 
 
@@ -321,4 +327,4 @@ def test_a_champion_that_cannot_answer_gapped_rows_gives_way(context: StepContex
     assert second.scores.unfit_champion == first.challenger.version
     assert second.decision.verdict is Verdict.PROMOTE
     assert "cannot answer rows as they are now" in second.decision.reason
-    assert context.registry.champion() == second.challenger
+    assert context.registry.champion.current() == second.challenger

@@ -8,6 +8,8 @@ from include.context.step_context import StepContext
 from include.steps import settle as settle_step
 from tests.contract.bank import bank_at, bank_rows, deliver
 
+pytestmark = pytest.mark.models_in_memory
+
 GOOD = bank_rows(20, seed=1).write_csv()
 MORE = bank_rows(10, seed=2).write_csv()
 SPOILT = MORE.splitlines()

@@ -96,7 +96,7 @@ def test_it_costs_the_time_it_is_away(context: StepContext, server: MlflowServer
     scores = meanwhile(AWAY[how], server, lambda: steps.score(context, plan, challenger))
     meanwhile(AWAY[how], server, lambda: steps.promote(context, plan, challenger, scores, Form()))
     before = state(context)
-    assert [move.version for move in context.registry.moves()] == ["1"]
+    assert [move.version for move in context.registry.champion.moves()] == ["1"]
     assert len(mlflow.MlflowClient().search_model_versions(f"name='{context.spec.model}'")) == 1
     steps.promote(context, plan, challenger, scores, Form())
     assert state(context) == before

@@ -107,6 +107,25 @@ def test_the_table_of_steps_holds_what_tasks_call() -> None:
     assert sorted(steps.__all__) == sorted(STEPS)
 
 
+def test_an_adapter_is_made_of_parts_and_inherits_from_none_of_our_classes() -> None:
+    """What a part uses of another it holds, so that one file tells what a call may reach."""
+    classes = [
+        (path.relative_to(PROJECT / "include"), node)
+        for path in files("include")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.endswith("Error")
+    ]
+    names = {node.name for _, node in classes}
+    of_adapters = [(path, node) for path, node in classes if path.parts[0] == "adapters"]
+    assert of_adapters
+    assert not {
+        f"{path}: {node.name}": ast.unparse(base)
+        for path, node in of_adapters
+        for base in node.bases
+        if ast.unparse(base).rpartition(".")[2] in names
+    }
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_parameter_is_named_after_nothing(folder: str) -> None:
     """A short word with many meanings says none of them."""

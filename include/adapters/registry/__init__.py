@@ -6,9 +6,19 @@ again finds what it recorded before and records nothing twice.
 """
 
 from include.adapters.registry.artifacts import Artifacts
-from include.adapters.registry.connection import ask_once, asking_for
-from include.adapters.registry.registry import Registry
+from include.adapters.registry.connection import Connection, connect
+from include.adapters.registry.mlflow_requests import ask_once, asking_for
+from include.adapters.registry.registry import Registry, open_registry, registry_over
 from include.adapters.registry.registry_watch import RegistryWatch
-from include.adapters.registry.runs import BATCHES
 
-__all__ = ["BATCHES", "Artifacts", "Registry", "RegistryWatch", "ask_once", "asking_for"]
+__all__ = [
+    "Artifacts",
+    "Connection",
+    "Registry",
+    "RegistryWatch",
+    "ask_once",
+    "asking_for",
+    "connect",
+    "open_registry",
+    "registry_over",
+]

@@ -8,6 +8,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import mlflow
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
-from include.adapters.registry.connection import DIGEST, Connection
+from include.adapters.registry.connection import Connection
+from include.adapters.registry.registered_model import RegisteredModel
+from include.adapters.registry.tags import DIGEST
 from include.errors import ModelRefusedError
 from include.records.ledger_state import Artifact, ArtifactsReading
 
@@ -29,21 +32,25 @@ _MANIFEST_BLOCKS = 16
 _OK, _NOT_FOUND = 200, 404
 
 
-class Artifacts(Connection):
+@dataclass(frozen=True)
+class Artifacts:
     """The files of the versions of one registered model that have an alias."""
+
+    connection: Connection
 
     def check(self) -> ArtifactsReading:
         """Read every file whole and compare digests; errors of the connection are raised."""
-        model = self._registered()
+        model = RegisteredModel(self.connection).record()
         aliases = {} if model is None else {str(k): str(v) for k, v in model.aliases.items()}
         ours = list(dict.fromkeys(aliases[one] for one in _ALIASES if one in aliases))
         return ArtifactsReading(tuple(self._checked(version) for version in ours))
 
     def _checked(self, version: str) -> Artifact:
-        tags = self._client.get_model_version(self.model, version).tags
+        client, model = self.connection.client, self.connection.model
+        tags = client.get_model_version(model, version).tags
         if DIGEST not in tags:
             return Artifact(version, f"has no tag {DIGEST}: the pipeline did not register it")
-        uri = self._client.get_model_version_download_uri(self.model, version)
+        uri = client.get_model_version_download_uri(model, version)
         try:
             manifest = b"".join(islice(self._read(f"{uri}/{_MANIFEST}"), _MANIFEST_BLOCKS))
             if hashlib.sha256(manifest).hexdigest() != tags[DIGEST]:
@@ -82,7 +89,7 @@ class Artifacts(Connection):
 
     def _asked(self, path: str) -> Any:
         # A status that is no success is looked at here, and not asked for again.
-        host = get_default_host_creds(self._url)
+        host = get_default_host_creds(self.connection.url)
         return http_request(host, path, "GET", stream=True, raise_on_status=False, retry_codes=())
 
     def _downloaded(self, uri: str) -> Iterator[bytes]:

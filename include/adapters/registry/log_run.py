@@ -1,4 +1,4 @@
-"""The MLflow run that stores the log of moves: finds, reads, writes and rebuilds it.
+"""The MLflow run that stores the log of moves: creates, finds, reads, writes and rebuilds it.
 
 A tag of the registered model names the run. A deleted run is restored, a missing or changed tag is
 set again, and a log that was deleted permanently is rebuilt from the aliases and the versions.
@@ -12,17 +12,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.connection import DIGEST, KIND, LEDGER, MOVES, NOTE, VERDICT
-from include.adapters.registry.healing import is_deleted
-from include.adapters.registry.registered_models import MOVES_NOTE
-from include.adapters.registry.versions import Versions
+from include.adapters.registry.connection import Connection
+from include.adapters.registry.experiment import SpecExperiment
+from include.adapters.registry.healing import TAKEN, is_deleted
+from include.adapters.registry.registered_model import RegisteredModel
+from include.adapters.registry.tags import DIGEST, KIND, LEDGER, MOVES, NOTE, SPEC, VERDICT
 from include.records.judging import Verdict
 from include.records.moves import Move, MoveKind
 
 log = logging.getLogger("ratchet")
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
 _DONE = " done"
+_RUN_NAME = "promotions"
+_NOTE = (
+    "Every move of the champion: a parameter each, numbered. `./ratchet promotions SPEC` lists "
+    "them. Do not delete this run: rolling back and the next promotion read it."
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,46 @@ class MoveLog:
         return self.newest is None or entry_name(self.newest) in self.done
 
 
-class LogRun(Versions):
+class LogRun:
     """Reads and writes the log of moves."""
 
-    def _read(self, model: Any) -> MoveLog:
-        """Return the log of a registered model."""
-        run = self._run_of(model)
+    def __init__(
+        self, connection: Connection, model: RegisteredModel, experiment: SpecExperiment
+    ) -> None:
+        """`experiment` holds the run, and `model` names it."""
+        self._client = connection.client
+        self._spec = connection.spec
+        self._model = model
+        self._experiment = experiment
+
+    def ensure_registered_model(self) -> None:
+        """Create the registered model, with the run of its log in the same request.
+
+        Raises TakenError when another tool made it.
+        """
+        record = self._model.record()
+        if record is not None:
+            self._model.require_ours(record)
+            return
+        self._tell_of_others()
+        run_id = self._experiment.new_run(_RUN_NAME, {MOVES: self._spec, KIND: LEDGER, NOTE: _NOTE})
+        self._client.set_terminated(run_id)
+        try:
+            tags = {SPEC: self._spec, MOVES: run_id}
+            self._client.create_registered_model(self._model.name, tags=tags)
+        except MlflowException as error:
+            if error.error_code != TAKEN:
+                raise
+            self._client.delete_run(run_id)
+
+    def id(self) -> str:
+        """Return the id of the run that holds the log; empty while no model is registered."""
+        record = self._model.record()
+        return "" if record is None else str(self._run_of(record).info.run_id)
+
+    def read(self, record: Any) -> MoveLog:
+        """Return the log of a registered model, whose `record` is MLflow's."""
+        run = self._run_of(record)
         params = run.data.params
         return MoveLog(
             run.info.run_id,
@@ -66,31 +107,39 @@ class LogRun(Versions):
             max((int(name) for name in params if name.isdecimal()), default=0),
         )
 
-    def _write(self, run_id: str, move: Move) -> None:
+    def write(self, run_id: str, move: Move) -> None:
+        """Add an entry; MLflow refuses one whose number is taken."""
         # Letters as they are: MLflow counts characters, and six stand for one that is escaped.
         entry = json.dumps(asdict(move), ensure_ascii=False)
         self._client.log_param(run_id, entry_name(move), entry)
 
-    def _mark_followed(self, run_id: str, move: Move) -> None:
+    def mark_followed(self, run_id: str, move: Move) -> None:
+        """Record that the aliases have been moved for an entry."""
         self._client.log_param(run_id, entry_name(move) + _DONE, "yes")
 
-    def _log_run(self) -> str:
-        """Return the id of the run that holds the log; empty while no model is registered."""
-        model = self._registered()
-        return "" if model is None else str(self._run_of(model).info.run_id)
-
-    def _run_of(self, model: Any) -> Run:
+    def _run_of(self, record: Any) -> Run:
         """Return the run that holds the log, and set the registered model's tag to it."""
-        named = self._client.run_or_none(model.tags.get(MOVES, ""))
+        named = self._client.run_or_none(record.tags.get(MOVES, ""))
         if named is not None and self._is_the_log(named):
             lies_there = is_deleted(named.info)
             return self._client.active_run(named.info.run_id) if lies_there else named
-        self._require_ours(model)
+        self._model.require_ours(record)
         found = self._lost_log()
-        run_id = self._remade_log(model) if found is None else found.info.run_id
-        self._client.set_registered_model_tag(self.model, MOVES, run_id)
+        self._model.tag(MOVES, self._remade_log(record) if found is None else found.info.run_id)
         # Of two who do this at once the later one has the last word.
-        return self._client.active_run(self._registered().tags[MOVES])
+        return self._client.active_run(self._model.record().tags[MOVES])
+
+    def _tell_of_others(self) -> None:
+        """Log a warning before a model is created that seems to have existed before."""
+        others = self._client.search_registered_models(f"tags.`{SPEC}` = '{self._spec}'")
+        if others:
+            log.warning(
+                "MLflow has no registered model %s, but %s of the same spec: a new one begins, "
+                "without a champion. If that is a wrong name, delete %s and give it its own back",
+                self._model.name,
+                ", ".join(one.name for one in others),
+                self._model.name,
+            )
 
     def _is_the_log(self, run: Run) -> bool:
         """Return whether a run holds a log of moves of this registered model."""
@@ -99,47 +148,46 @@ class LogRun(Versions):
 
     def _is_of_another(self, run: Run) -> bool:
         found = self._client.search_registered_models(f"tags.`{MOVES}` = '{run.info.run_id}'")
-        return any(one.name != self.model for one in found)
+        return any(one.name != self._model.name for one in found)
 
     def _lost_log(self) -> Run | None:
         """Return the newest run of this spec with a move that is not another model's log."""
-        logs = self._search(f"tags.`{MOVES}` = '{self._spec}'", ViewType.ALL)
+        logs = self._experiment.runs(f"tags.`{MOVES}` = '{self._spec}'", ViewType.ALL)
         begun = (run for run in logs if moves_in(run.data.params))
         found = next((run for run in begun if not self._is_of_another(run)), None)
         if found is not None:
             log.warning(
                 "registered model %s did not say where its log of moves is: it was found, run %s",
-                self.model,
+                self._model.name,
                 found.info.run_id,
             )
         return found
 
-    def _remade_log(self, model: Any) -> str:
+    def _remade_log(self, record: Any) -> str:
         """Rebuild the log from aliases and versions, as far as they show it; return its run."""
-        run_id = self._created("promotions", {KIND: LEDGER, NOTE: MOVES_NOTE})
-        moves = list(self._recovered(model))
+        run_id = self._experiment.new_run(_RUN_NAME, {KIND: LEDGER, NOTE: _NOTE})
+        moves = list(self._recovered(record))
         for move in moves:
-            self._write(run_id, move)
+            self.write(run_id, move)
             if move != moves[-1]:
-                self._mark_followed(run_id, move)
+                self.mark_followed(run_id, move)
         self._client.set_tag(run_id, MOVES, self._spec)  # half made it was no log
         self._client.set_terminated(run_id)
         if moves:
             log.warning(
                 "the log of moves of %s was deleted in MLflow for good: it is made anew from what "
                 "aliases and versions say, and has version %s as the champion",
-                self.model,
+                self._model.name,
                 moves[-1].version,
             )
         return run_id
 
-    def _recovered(self, model: Any) -> Iterator[Move]:
-        found = self._search_versions(f"name='{self.model}'")
-        ours = {str(one.version): one for one in found if DIGEST in one.tags}
+    def _recovered(self, record: Any) -> Iterator[Move]:
+        ours = {str(one.version): one for one in self._model.versions() if DIGEST in one.tags}
         promoted = {
             number for number, one in ours.items() if one.tags.get(VERDICT) == Verdict.PROMOTE
         }
-        aliases = {alias: str(number) for alias, number in model.aliases.items()}
+        aliases = {alias: str(number) for alias, number in record.aliases.items()}
         line = _line(promoted & ours.keys(), aliases, set(ours))
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         before = None

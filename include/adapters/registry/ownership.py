@@ -6,40 +6,42 @@ the file does not. A person transfers a model with `./ratchet transfer`.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-from include.adapters.registry.connection import SPEC, asking_for
-from include.adapters.registry.promotions import Promotions
+from include.adapters.registry.mlflow_requests import asking_for
+from include.adapters.registry.registered_model import RegisteredModel
+from include.adapters.registry.tags import SPEC, TRANSFERRED
 from include.errors import NothingToDoError, NotOwnerError
-from include.records.models import ModelVersion
-from include.records.moves import Move, MoveKind
 
 log = logging.getLogger("ratchet")
-TRANSFERRED = "ratchet.transferred"
 _BRIEF_SECONDS = 3
 
 
-class Ownership(Promotions):
-    """Registry operations that are allowed only to the owner of the registered model."""
+@dataclass(frozen=True)
+class Ownership:
+    """Whether the spec may change its registered model."""
+
+    spec: str
+    model: RegisteredModel
 
     def owner(self) -> str | None:
         """Return the name of the spec that owns the registered model; None while none does.
 
         A missing or empty tag is set again, to the spec of the oldest run that made a version.
         """
-        model = self._registered()
-        if model is None:
+        record = self.model.record()
+        if record is None:
             return None
-        if stated := str(model.tags.get(SPEC, "")).strip():
+        if stated := str(record.tags.get(SPEC, "")).strip():
             return stated
-        found = self._first_spec()
+        found = self.model.first_spec()
         if found is not None:
-            self._client.set_registered_model_tag(self.model, SPEC, found)
+            self.model.tag(SPEC, found)
             log.warning(
-                "registered model %s had no owner any more: it is %s again", self.model, found
+                "registered model %s had no owner any more: it is %s again", self.model.name, found
             )
         return found
 
@@ -57,8 +59,8 @@ class Ownership(Promotions):
 
     def require_own(self, owner: str | None) -> None:
         """Raise NotOwnerError when `owner` is another spec; None is allowed."""
-        if owner not in {None, self._spec}:
-            raise NotOwnerError(self._spec, self.model, str(owner))
+        if owner not in {None, self.spec}:
+            raise NotOwnerError(self.spec, self.model.name, str(owner))
 
     def transfer(self, by: str) -> str | None:
         """Make this spec the owner; return the owner before.
@@ -67,31 +69,13 @@ class Ownership(Promotions):
         first version.
         """
         before = self.owner()
-        if self._registered() is None:
+        if self.model.record() is None:
             raise NothingToDoError(
-                f"nothing is registered as {self.model}, so it is nobody's: whoever registers the "
-                "first version owns it"
+                f"nothing is registered as {self.model.name}, so it is nobody's: whoever registers "
+                "the first version owns it"
             )
-        if before != self._spec:
+        if before != self.spec:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            told = f"from {before} to {self._spec} by {by} at {now}"
-            self._client.set_registered_model_tag(self.model, TRANSFERRED, told)
-            self._client.set_registered_model_tag(self.model, SPEC, self._spec)
+            self.model.tag(TRANSFERRED, f"from {before} to {self.spec} by {by} at {now}")
+            self.model.tag(SPEC, self.spec)
         return before
-
-    def register(self, *arguments: Any, **options: Any) -> ModelVersion:
-        """Register a version as `Versions.register` does; NotOwnerError for another's model."""
-        self.require_owner()
-        version = super().register(*arguments, **options)
-        # Of two that made the model in one moment the other one may have been first.
-        self.require_owner()
-        return version
-
-    def move(self, wanted: Move, expected: str | None) -> Move:
-        """Move the champion as `Promotions.move` does; NotOwnerError for another's model.
-
-        A run that began before a transfer may still give back the champion that it promoted.
-        """
-        if wanted.kind is not MoveKind.GIVEN_BACK:
-            self.require_owner()
-        return super().move(wanted, expected)

@@ -10,8 +10,11 @@ from typing import Any
 
 from mlflow.entities import Run
 
-from include.adapters.registry.connection import ARRIVALS, MOVES, RUN, VERDICT, Connection
+from include.adapters.registry.connection import Connection
+from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.log_run import CHAMPION, moves_in
+from include.adapters.registry.registered_model import RegisteredModel
+from include.adapters.registry.tags import ARRIVALS, MOVES, RUN, VERDICT
 from include.records.ledger_state import RUN_METRICS, Arrival, RegistryReading, TrainingRun
 from include.records.moves import Move
 
@@ -20,7 +23,7 @@ _WHOLE_SECONDS = 3600.0
 _PAGE, _LARGE_PAGE = 10, 200
 
 
-class RegistryWatch(Connection):
+class RegistryWatch:
     """Reads the experiment and registered model of one spec repeatedly.
 
     Runs are cached: a reading requests the newest ones, and older ones as long as it finds changes.
@@ -28,16 +31,19 @@ class RegistryWatch(Connection):
     delete runs.
     """
 
-    def __init__(self, url: str, spec: str, model: str) -> None:
-        """`url`, `spec` and `model` as for `Connection`; nothing is requested yet."""
-        super().__init__(url, spec, model)
+    def __init__(self, connection: Connection) -> None:
+        """Nothing is requested yet."""
+        self._client = connection.client
+        self._spec = connection.spec
+        self._model = RegisteredModel(connection)
+        self._experiment = SpecExperiment(connection, self._model)
         self._runs: dict[str, TrainingRun] = {}
         self._read_whole = float("-inf")
 
     def look(self) -> RegistryReading:
         """Return the state of both; an empty reading while nothing was ever trained."""
-        experiment = self._known_experiment()
-        model = self._registered()
+        experiment = self._experiment.known()
+        model = self._model.record()
         champion = None if model is None else model.aliases.get(CHAMPION)
         moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:

@@ -1,4 +1,4 @@
-"""The experiment: one run for each training, a nested run for each candidate, one for arrivals."""
+"""The runs of a spec in MLflow: one for each training, and a nested run for each candidate."""
 
 import json
 import logging
@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import mlflow
 import numpy as np
@@ -17,82 +16,55 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
-from include.adapters.registry.connection import (
-    ARRIVALS,
+from include.adapters.registry.connection import Connection
+from include.adapters.registry.experiment import SpecExperiment
+from include.adapters.registry.mlflow_requests import asking_for
+from include.adapters.registry.tags import (
     CANDIDATE,
     CANDIDATES,
     DATA,
     KIND,
-    LEDGER,
     NOTE,
     PARENT,
     RUN,
     SPEC,
     TRAINING,
-    TRAINING_PAGES,
-    VERDICT,
-    Connection,
-    asking_for,
 )
 from include.errors import GoneError
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.judging import LeakProof, Scorecard, Scores
-from include.records.models import ModelVersion
 from include.records.training import Trial
 from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")
-BATCHES = "batches.json"
+_BATCHES = "batches.json"
 _SECONDS_FOR_A_DESCRIPTION = 20
-_ARRIVALS_NOTE = (
-    "The champion scored on the rows of each batch when they came, before any model was fitted on "
-    "them. The step is the data version of the batch. A fall is the first sign of drift."
-)
 _PICTURES = "pictures"
-_ON_ARRIVAL = (
-    "rows",
-    "f1",
-    "precision",
-    "recall",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier",
-)
 
 
-class Runs(Connection):
+class Runs:
     """Records the runs of steps in MLflow, and reads them."""
 
-    def open_run(self, dag_run: str, data_version: int, tags: Mapping[str, str]) -> str:
+    def __init__(self, connection: Connection, experiment: SpecExperiment) -> None:
+        """`experiment` holds the runs."""
+        self._client = connection.client
+        self._spec = connection.spec
+        self._experiment = experiment
+
+    def open(self, dag_run: str, data_version: int, tags: Mapping[str, str]) -> str:
         """Return the id of the MLflow run of a Dag run, created when there is none yet."""
-        found = self._find({RUN: dag_run})
+        found = self._experiment.run_with({RUN: dag_run})
         if found is not None:
             return str(found.info.run_id)
-        return self._created(
+        return self._experiment.new_run(
             f"{self._spec} data {data_version}",
             {**tags, KIND: TRAINING, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
         )
 
-    def require_run(self, run_id: str) -> None:
+    def require(self, run_id: str) -> None:
         """Restore a run if it was deleted; GoneError when it does not exist any more."""
         self._client.active_run(run_id)
-
-    def page(self, run_id: str) -> str:
-        """Return the address of a run's page."""
-        return f"{self._url}/#/experiments/{self._experiment()}/runs/{run_id}?{TRAINING_PAGES}"
-
-    def trainings_page(self) -> str:
-        """Return the address of the list of trainings, without candidates, moves and arrivals."""
-        only = quote(f"tags.`{KIND}` = '{TRAINING}'", safe="")
-        listed = f"{self._url}/#/experiments/{self._experiment()}/runs"
-        return f"{listed}?searchFilter={only}&{TRAINING_PAGES}"
-
-    def version_page(self, version: ModelVersion) -> str:
-        """Return the address of a model version's page."""
-        name = quote(version.name, safe="")
-        return f"{self._url}/#/models/{name}/versions/{version.version}?{TRAINING_PAGES}"
 
     def log_dataset(self, run_id: str, url: str, data_version: int) -> None:
         """Record the table and its version that a run trains on."""
@@ -196,60 +168,22 @@ class Runs(Connection):
         except (GoneError, MlflowException) as error:
             log.warning("The description of MLflow run %s was not written: %s", run_id, error)
 
+    def log_batches(self, run_id: str, batches: Sequence[Batch]) -> None:
+        """Record the batches that came for a run."""
+        self.log_table(run_id, _BATCHES, [asdict(batch) for batch in batches])
+
     def batches(self, run_id: str) -> tuple[Batch, ...]:
         """Return the batches that were recorded for a run; empty without any."""
-        if BATCHES not in {file.path for file in self._client.list_artifacts(run_id)}:
+        if _BATCHES not in {file.path for file in self._client.list_artifacts(run_id)}:
             return ()
-        listed = mlflow.artifacts.load_dict(f"runs:/{run_id}/{BATCHES}")
+        listed = mlflow.artifacts.load_dict(f"runs:/{run_id}/{_BATCHES}")
         return TypeAdapter(tuple[Batch, ...]).validate_python(listed)
 
-    def decided_data_version(self, but_for: str) -> int | None:
-        """Return the data version of the newest run with a decision; None when there is none.
-
-        The Dag run `but_for`, which is the calling one, does not count.
-        """
-        # A run of an adoption decides too, but has no data version: it trained on none.
-        decided = f"tags.`{VERDICT}` != '' and tags.`{DATA}` != '' and tags.`{RUN}` != '{but_for}'"
-        numbers = (run.data.tags[DATA] for run in self._search(decided))
-        return next((int(number) for number in numbers if number.isdecimal()), None)
-
-    def figure(self, run_id: str, name: str) -> float | None:
+    def metric(self, run_id: str, name: str) -> float | None:
         """Return a metric of a run; None when the run or the metric does not exist."""
         run = self._client.run_or_none(run_id)
         found = None if run is None else run.data.metrics.get(name)
         return None if found is None else float(found)
-
-    def arrivals(self) -> set[int]:
-        """Return the data versions whose new rows were scored on arrival."""
-        run_id = self._arrivals_run()
-        return {point.step for point in self._client.get_metric_history(run_id, "f1")}
-
-    def log_arrival(self, card: Scorecard) -> None:
-        """Record the champion's scores on the rows that a data version added.
-
-        All arrivals of a spec are metrics of one run, with the data version as their step.
-        """
-        now = time.time_ns() // 1_000_000
-        figures = {name: getattr(card, name) for name in _ON_ARRIVAL}
-        figures["positives"] = card.true_positives + card.false_negatives
-        figures["champion_version"] = int(card.model_version)
-        self._client.log_batch(
-            self._arrivals_run(),
-            metrics=[
-                Metric(name, float(value), now, card.data_version)
-                for name, value in figures.items()
-            ],
-        )
-
-    def _arrivals_run(self) -> str:
-        tags = {ARRIVALS: self._spec}
-        found = self._find(tags)
-        if found is not None:
-            return str(found.info.run_id)
-        said = {**tags, KIND: LEDGER, NOTE: _ARRIVALS_NOTE}
-        run_id = self._created("champion on arrival", said)
-        self._client.set_terminated(run_id)
-        return run_id
 
     def _log_array(self, run_id: str, name: str, array: Probabilities) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -258,9 +192,9 @@ class Runs(Connection):
 
     def _nested(self, parent: str, title: str) -> str:
         tags = {PARENT: parent, CANDIDATE: title}
-        found = self._find(tags)
+        found = self._experiment.run_with(tags)
         made = {**tags, KIND: CANDIDATES}
-        return self._created(title, made) if found is None else str(found.info.run_id)
+        return self._experiment.new_run(title, made) if found is None else str(found.info.run_id)
 
 
 def _named(scores: Scores) -> list[tuple[str, LeakProof]]:
