@@ -15,8 +15,10 @@ from include.spec.model_spec import Spec
 from include.stages.ingest import (
     ColumnSummary,
     DeliveryTally,
+    LabelTally,
     empty_columns,
     ingest,
+    labels_sentence,
     merging_values,
     require_decodable,
     require_one_notation,
@@ -451,6 +453,10 @@ def test_what_may_be_the_positive_label_is_no_other_one(
     (part,) = ingest(io.BytesIO(text.encode()), "x.csv", spec, None).parts
     assert [row.cell for row in part.refused] == list(cells)
     assert part.frame["label"].to_list() == [1, *(0 for _ in others)]
+    tally = LabelTally()
+    tally.add(part.frame, part.refused)
+    sentence = labels_sentence(tally, spec.data, is_first=True)
+    assert re.match(r"The target y holds .*: that may mean .* or list the negative ones", sentence)
 
 
 def test_classes_of_one_letter_are_no_spellings_of_one_another() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from include.errors import BadRowsError
 from include.formats.parsed_table import RefusedRow
 from include.records.refusal_reasons import UNKNOWN_LABEL, counted
-from include.spec.data_spec import Data, Label
+from include.spec.data_spec import ANYTHING_ELSE, Data, Label
 from include.text.showable import showable_name
 from serving.values.spelling import category_form
 
@@ -102,19 +102,35 @@ def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
             f"The target {data.target} is empty in {counted(labels.empty, 'row')}: each needs "
             f"{_toml(data.positive)} (positive) or {_toml(data.negative)} (negative) there"
         )
+    if data.negative == ANYTHING_ELSE:
+        return _beside_anything_else(labels, data)
     counts = Counter(labels.others)
     negative, positive = data.label_names
     known = {positive: labels.positive, negative: labels.negative}
     counts.update({label: rows for label, rows in known.items() if rows})
     distinct = f"more than {_MOST_VALUES:,}" if labels.has_more else str(len(counts))
-    listed = [f"{value} ({counted(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)]
-    more = " and more" * (len(counts) > _MOST_TOLD)
     return (
         f"The target {data.target} holds {distinct} value{'s' * (distinct != '1')}, where "
         f"{_toml(data.positive)} (positive) and {_toml(data.negative)} (negative) belong: "
-        f"{', '.join(listed)}{more}. "
+        f"{_with_rows(counts)}. "
         f"{_mend(labels, counts, data, is_first=is_first)}"
     )
+
+
+def _beside_anything_else(labels: LabelTally, data: Data) -> str:
+    """Say which values may be the positive label or no value, where all others are negative."""
+    positive = _toml(data.positive)
+    return (
+        f"The target {data.target} holds {_with_rows(labels.others)}: that may mean {positive} "
+        f"(positive), or no value, so it is not taken for one of the others: write {positive} or "
+        "another value in the file, or list the negative ones under [data] in the spec, as "
+        'negative = ["...", "..."]'
+    )
+
+
+def _with_rows(counts: Counter[str]) -> str:
+    listed = [f"{value} ({counted(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)]
+    return ", ".join(listed) + " and more" * (len(counts) > _MOST_TOLD)
 
 
 def share_sentence(labels: LabelTally, data: Data, share: float | None) -> str:
