@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from run_account import INGEST, REPORT
 
+from include.errors import reason_of
 from include.formats.completeness import POLL_SECONDS, CompletenessWatch
 from include.settings import read_settings, s3_options
 from include.store import Entry, open_store
@@ -86,7 +87,7 @@ class LandingTrigger(BaseEventTrigger):
                 return await ask()
             except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
                 if not away:
-                    away_because = showable(f"{type(error).__name__}: {error}")
+                    away_because = showable(reason_of(error))
                     log.warning("%s cannot be looked at, asked again: %s", self.url, away_because)
                 away = True
                 await asyncio.sleep(S3_POLL_SECONDS)
