@@ -61,6 +61,8 @@ class ReplicaState:
 
     problem: str = ""
     """Why it does not respond, or not as Ratchet's server does; empty when it does."""
+    answers: bool = True
+    """Whether anything answers at its address."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Version numbers by role."""
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -122,7 +124,8 @@ class Replica:
                 return ReplicaState(f"it knows no model {self.model}")
             return _standing(state)
         except httpx.HTTPError as error:
-            return ReplicaState(f"no answer ({error or type(error).__name__})")
+            problem = f"no answer ({error or type(error).__name__})"
+            return ReplicaState(problem, answers=False)
         except _NO_FORM:
             return ReplicaState(f"{answer.status_code} {_said(answer)}")
 
@@ -272,7 +275,7 @@ class Endpoint:
         started = time.monotonic()
         while True:
             standings = self._standings()
-            if not all(one.problem.startswith("no answer") for one in standings.values()):
+            if any(one.answers for one in standings.values()):
                 return
             if time.monotonic() - started > patience_seconds:
                 told = "; ".join(f"{url}: {one.problem}" for url, one in standings.items())

@@ -64,7 +64,10 @@ class RefusalLedger:
         self._promises.write(f"{digest}/{of}", json.dumps(listed).encode())
 
     def promises(self, digest: str) -> dict[str, SettledRows]:
-        """Return the rows that a delivery brings again, by the delivery that they are from."""
+        """Return what `promise` recorded of a delivery and `forget_promise` has not deleted.
+
+        The keys are the digests of the deliveries whose refused rows it brings again.
+        """
         store = self._promises.at(digest)
         return {entry.name: _rows(_read(store, entry.name)) for entry in store.look()}
 

@@ -65,6 +65,11 @@ class Agreement:
     positives: tuple[int, int, int, int]
     negatives: tuple[int, int, int, int]
 
+    @classmethod
+    def none(cls) -> "Agreement":
+        """Return the counts of no rows."""
+        return cls(positives=(0, 0, 0, 0), negatives=(0, 0, 0, 0))
+
     @property
     def rows(self) -> int:
         """All rows that were called."""
@@ -117,6 +122,11 @@ class CallCounts:
     false_calls: int
     rest: int
     """Negative rows that it called negative."""
+
+    @classmethod
+    def none(cls) -> "CallCounts":
+        """Return the counts of no rows."""
+        return cls(hits=0, misses=0, false_calls=0, rest=0)
 
     @property
     def rows(self) -> int:

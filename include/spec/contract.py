@@ -127,7 +127,7 @@ def changed_contract(contract: Contract, spec: Spec, reason: str) -> Contract:
     Raises ContractError when the spec selects other features or turns numbers into categories: the
     keys of all rows of history depend on those, so that would be another table.
     """
-    fixed = [line for line in _differences(contract, spec) if line.startswith("column ")]
+    fixed = [one.sentence for one in _differences(contract, spec) if one.is_of_keys]
     if fixed:
         raise ContractError(
             f"{'; '.join(fixed)}: the keys of every row rest on this. Copy the spec to a new name "
@@ -140,7 +140,7 @@ def changed_contract(contract: Contract, spec: Spec, reason: str) -> Contract:
 
 def require_agreement(contract: Contract, spec: Spec) -> None:
     """Raise ContractError when the spec states something that the contract does not."""
-    lines = list(_differences(contract, spec))
+    lines = differences(contract, spec)
     if lines:
         raise ContractError(
             f"{spec.name}.toml and version {contract.version} of its contract differ: "
@@ -151,7 +151,7 @@ def require_agreement(contract: Contract, spec: Spec) -> None:
 
 def differences(contract: Contract, spec: Spec) -> list[str]:
     """Return a line for each thing in which the spec differs from the contract."""
-    return list(_differences(contract, spec))
+    return [one.sentence for one in _differences(contract, spec)]
 
 
 def dumps(contract: Contract) -> str:
@@ -203,24 +203,40 @@ def _column(data: Data, column: Column) -> Column:
     )
 
 
-def _differences(contract: Contract, spec: Spec) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Difference:
+    """Something in which a spec differs from a contract."""
+
+    sentence: str
+    is_of_keys: bool = False
+    """Whether the keys of all rows rest on it: no new version of the contract may have it."""
+
+
+def _differences(contract: Contract, spec: Spec) -> Iterator[_Difference]:
     now = _under(spec, 0, "", ())
     for field in ("target", "positive", "negative", "id", "holdout", "salt"):
         was, says = getattr(contract, field), getattr(now, field)
         if was != says or type(was) is not type(says):
-            yield f"{field} was {_shown(was)} and is {_shown(says)}"
+            yield _Difference(f"{field} was {_shown(was)} and is {_shown(says)}")
     for column in contract.columns:
-        yield from _column_differences(column, spec.data)
+        if (reason := _other_keys(column, spec.data)) is not None:
+            yield _Difference(reason, is_of_keys=True)
+        if spec.data.selects(column.name) or is_index(column.name):
+            yield from map(_Difference, _column_differences(column, spec.data))
+
+
+def _other_keys(column: Column, data: Data) -> str | None:
+    """Return why rows would have other keys with a column as the spec states it; None if not."""
+    # Release 0.1.0 read the index that pandas writes as a feature; such a table keeps it.
+    if not data.selects(column.name) and not is_index(column.name):
+        return f"column {column.name} is no feature any more"
+    category = data.is_category(column.name)
+    if category is not None and category != (column.kind == "category"):
+        return f"column {column.name} was of kind {column.kind}"
+    return None
 
 
 def _column_differences(column: Column, data: Data) -> Iterator[str]:
-    # Release 0.1.0 read the index that pandas writes as a feature; such a table keeps it.
-    if not data.selects(column.name) and not is_index(column.name):
-        yield f"column {column.name} is no feature any more"
-        return
-    category = data.is_category(column.name)
-    if category is not None and category != (column.kind == "category"):
-        yield f"column {column.name} was of kind {column.kind}"
     if data.may_be_missing(column.name) and not column.missing:
         yield f"{column.name} may be missing"
     if data.must_be_there(column.name) and column.missing:

@@ -95,5 +95,5 @@ def _counted(
     layout = bundle.manifest.layout
     X, y = context.lake.matrix(plan.dataset.version, HOLDOUT, layout, batches)
     if not len(y):
-        return CallCounts(0, 0, 0, 0)
+        return CallCounts.none()
     return score_stage.count_calls(y, bundle.probability(X) >= bundle.manifest.threshold)

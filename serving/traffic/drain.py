@@ -67,7 +67,11 @@ class Drain:
         self._stops.append(stop)
 
     async def stop_others(self) -> None:
-        """Call the registered functions with half of the time left; HTTP has the other half."""
+        """Await the functions that `on_stop` registered, one after another.
+
+        Each is given half of the seconds that are left when it begins, so that some are left for
+        the HTTP requests in flight.
+        """
         for stop in self._stops:
             await stop(self.left() / 2)
 

@@ -43,6 +43,11 @@ class Comparison:
         """Mean |difference in probability|."""
         return self.total / self.rows if self.rows else 0.0
 
+    @classmethod
+    def none(cls) -> "Comparison":
+        """Return the comparison of no rows."""
+        return cls(rows=0, disagreements=0, total=0.0, largest=0.0)
+
     def plus(self, other: "Comparison") -> "Comparison":
         """Return both as one."""
         return Comparison(
@@ -51,9 +56,6 @@ class Comparison:
             self.total + other.total,
             max(self.largest, other.largest),
         )
-
-
-NOTHING_COMPARED = Comparison(0, 0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Shadow:
             copy.shadow, copy.answering, copy.probability, self._predict(copy.shadow, copy.matrix)
         )
         key = (copy.shadow.name, copy.shadow.version)
-        self._seen[key] = self._seen.get(key, NOTHING_COMPARED).plus(found)
+        self._seen[key] = self._seen.get(key, Comparison.none()).plus(found)
         self._metrics.shadow_compared(
             copy.shadow, found.rows, found.disagreements, found.total, found.largest
         )

@@ -108,6 +108,14 @@ def test_other_features_are_another_table() -> None:
             contracts.changed_contract(contract, a_spec(**data), "why")
 
 
+def test_a_feature_may_be_called_as_a_sentence_begins() -> None:
+    """What may change does not hang on how a difference is worded."""
+    names = ("column 1", "column job was of kind number")
+    contract = contracts.first_contract(a_spec(), dict.fromkeys(names, "number"), "batch 1")
+    now = contracts.changed_contract(contract, a_spec(missing=names), "gaps")
+    assert [column.missing for column in now.columns] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("part", "sentence"),
     [

@@ -136,3 +136,53 @@ def test_no_parameter_is_named_after_nothing(folder: str) -> None:
         if name in SAYS_NOTHING
     }
     assert not found
+
+
+COMPARED = {"startswith", "endswith", "find", "removeprefix", "match", "search", "fullmatch"}
+FOREIGN_WORDINGS = {
+    "include/adapters/registry/promotions.py": "MLflow has no code for an alias that is set twice",
+}
+"""Files that read the words of another library's error, and why they have to."""
+
+
+def words_of_errors(path: Path) -> Iterator[int]:
+    """Yield the lines that compare or search the text of an exception, or of a `problem`."""
+
+    def is_wording(node: ast.expr) -> bool:
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        text = ast.unparse(node)
+        return bool(
+            re.fullmatch(r"str\(\w*(error|exc|exception)\)|\w*error\.args(\[0\])?", text)
+        ) or (isinstance(node, ast.Attribute) and node.attr in {"problem", "sentence", "reason"})
+
+    def is_text(node: ast.expr) -> bool:
+        return isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(node.value)
+        )
+
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            if any(map(is_text, sides)) and any(map(is_wording, sides)):
+                yield node.lineno
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in COMPARED
+            and any(map(is_wording, [node.func.value, *node.args]))
+        ):
+            yield node.lineno
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "dags", "plugins"])
+def test_nothing_hangs_on_the_wording_of_a_message(package: str) -> None:
+    """A sentence may be put in other words without anything else changing."""
+    read = {
+        str(path.relative_to(PROJECT)): lines
+        for path in files(package)
+        if (lines := list(words_of_errors(path)))
+    }
+    expected = {name for name in FOREIGN_WORDINGS if name.startswith(f"{package}/")}
+    assert {name: read[name] for name in read.keys() - expected} == {}
+    assert expected <= read.keys(), "take out what is no longer so"

@@ -135,7 +135,7 @@ def _loss(part: SliceScore) -> tuple[float, str]:
     false calls are compared: of those that only one of the two makes, each would make half by
     chance (the sign test).
     """
-    agreement = part.agreement or Agreement((0, 0, 0, 0), (0, 0, 0, 0))
+    agreement = part.agreement or Agreement.none()
     if not agreement.has_hits:
         mine, theirs = agreement.false_calls
         share = _more_than_half(*agreement.negatives[1:3])

@@ -32,14 +32,16 @@ leader is eliminated is one in a hundred."""
 
 @dataclass(frozen=True)
 class FoldSize:
-    """A number of train rows, and the number of folds that they are cut into."""
+    """How large the folds are that a stratified part of the train rows is divided into."""
 
     rows: int
+    """Train rows of the part, all folds together."""
     folds: int
+    """Number of folds, those that are not run included."""
 
     @property
     def fitted(self) -> int:
-        """Rows that each fold is fitted on."""
+        """Rows that each fold is fitted on: those of all other folds."""
         return self.rows - self.rows // self.folds
 
 
