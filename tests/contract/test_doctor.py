@@ -10,6 +10,7 @@ import mlflow
 import pytest
 
 from demo.data import pulsar_rows
+from include.adapters.dag_switch import DagSwitch
 from include.adapters.endpoint import Endpoint
 from include.adapters.lake import Lake
 from include.cli.doctor import doctor
@@ -88,9 +89,22 @@ def test_what_agrees_is_healthy_and_looking_changes_nothing(promoted: StepContex
     before = state(promoted)
     said = list(doctor(promoted))
     assert [line.split(":")[0].split()[0] for line in said] == [
-        "table", "landing", "registry", "model", "endpoint",
+        "table", "landing", "Airflow", "registry", "model", "endpoint",
     ]  # fmt: skip
     assert state(promoted) == before
+
+
+def test_a_paused_dag_is_a_finding_where_files_wait(
+    promoted: StepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nothing waits for is told and is none: somebody may have meant it."""
+    monkeypatch.setattr(DagSwitch, "is_paused", lambda _: True)
+    words = f"the Dag {promoted.spec.name} is paused in Airflow, and {{}} files wait for it"
+    assert any(words.format(0) in line for line in doctor(promoted))
+    drop(promoted, "a\n", "waits.csv")
+    (said,) = found(promoted)
+    assert words.format(1) in said
+    Path(promoted.landing.url, "waits.csv").unlink()
 
 
 def test_what_the_registry_and_the_endpoint_say_is_held_against_each_other(
