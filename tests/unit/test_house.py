@@ -140,7 +140,7 @@ def test_no_parameter_is_named_after_nothing(folder: str) -> None:
 
 COMPARED = {"startswith", "endswith", "find", "removeprefix", "match", "search", "fullmatch"}
 FOREIGN_WORDINGS = {
-    "include/adapters/registry/promotions.py": "MLflow has no code for an alias that is set twice",
+    "include/adapters/registry/registered_model.py": "MLflow has no code for an alias set twice",
 }
 """Files that read the words of another library's error, and why they have to."""
 
