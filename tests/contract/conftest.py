@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 
-from include.adapters import landing as door
+from include.adapters.landing import claims
 from include.context.step_context import StepContext, step_context
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -28,7 +28,7 @@ NAMES = (f"pulsars-{number}" for number in count())
 def _looks_often() -> Iterator[None]:
     """Settle files fast: how long a poll takes is no matter of these tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "POLL_SECONDS", 0.02)
+        patch.setattr(claims, "POLL_SECONDS", 0.02)
         yield
 
 

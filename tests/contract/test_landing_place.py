@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from include.adapters import landing as door
-from include.adapters.landing import Delivery, Landing
+from include.adapters.landing import Delivery, Landing, claimed_files, claims
 from include.store import Store, open_store
 from tests.logs import messages_of
 from tests.seaweed import Bucket, Seaweed
@@ -29,7 +28,7 @@ OTHER = b"a,y\n2,1\n"
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look fifty times a second."""
-    monkeypatch.setattr(door, "POLL_SECONDS", POLL)
+    monkeypatch.setattr(claims, "POLL_SECONDS", POLL)
 
 
 @dataclass
@@ -107,7 +106,7 @@ def test_a_digest_is_computed_once(
     """A later step does not read gigabytes again to know what it has."""
     landing.drop("a.csv", ROWS)
     (delivery,) = landing.claim()
-    monkeypatch.setattr(door, "sha256", None)
+    monkeypatch.setattr(claimed_files, "sha256", None)
     assert place.landing().delivery(delivery.digest) == delivery
 
 
@@ -285,7 +284,8 @@ def life(landing: Landing) -> None:
 def kill_at(landing: Landing, die_at: int) -> list[str]:
     """Make a landing die before or after one call to its stores; return the calls as they come."""
     calls: list[str] = []
-    for store in (landing._place, landing._claimed, landing._archive, landing._quarantine):
+    parts = (landing._claimed, landing._archive, landing._quarantine)
+    for store in (landing._place, *(part._store for part in parts)):
         for method in METHODS:
             if hasattr(store, method):
                 setattr(store, method, counted(getattr(store, method), calls, die_at))

@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from include.adapters import landing as door
-from include.adapters.landing import Landing
+from include.adapters.landing import Landing, claims
+from include.adapters.landing.claims import Claims
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
 from include.records.packing import pack
@@ -117,17 +117,17 @@ def test_a_link_put_in_a_files_place_is_not_followed(
     context: StepContext, place: Path, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not between two looks, not between the look and the claim, not after the claim."""
-    monkeypatch.setattr(door, "POLL_SECONDS", 0.01)
-    take = Landing._take
+    monkeypatch.setattr(claims, "POLL_SECONDS", 0.01)
+    take = Claims._take
 
-    def swapped(landing: Landing, entry: Any) -> None:
+    def swapped(of_place: Claims, entry: Any) -> None:
         (place / "a.csv").unlink(missing_ok=True)
         (place / "a.csv").symlink_to(secret)
-        take(landing, entry)
+        take(of_place, entry)
 
     context.landing.drop("a.csv", ROWS)
     with monkeypatch.context() as patch:
-        patch.setattr(Landing, "_take", swapped)
+        patch.setattr(Claims, "_take", swapped)
         assert [batch.digest for batch in steps.ingest(context)] == [""]
     assert (place / "a.csv").is_symlink()
     (place / "a.csv").unlink()

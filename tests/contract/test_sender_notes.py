@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from obstore.exceptions import PermissionDeniedError
 
-from include.adapters import landing as door
 from include.adapters import sender_notes
+from include.adapters.landing import claims
 from include.context.step_context import StepContext
 from include.records.data import Batch, Fate
 from include.steps import ingest as ingest_step
@@ -48,7 +48,7 @@ def context(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StepCont
         bucket: Bucket = request.getfixturevalue("bucket")
         environment = {"RATCHET_LANDING": f"{bucket.url}/in", **bucket.options}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "POLL_SECONDS", 0.02)
+        patch.setattr(claims, "POLL_SECONDS", 0.02)
         context = bank_at(tmp_path, environment)
         send(context, FIRST, "first.csv")
         yield context
@@ -57,7 +57,7 @@ def context(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StepCont
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StepContext:
     """Return a context in folders."""
-    monkeypatch.setattr(door, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(claims, "POLL_SECONDS", 0.02)
     context = bank_at(tmp_path)
     send(context, FIRST, "first.csv")
     return context

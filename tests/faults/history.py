@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from pydantic import TypeAdapter
 
 from demo.data import pulsar_rows
-from include.adapters import landing as door
 from include.adapters.lake.sides import Sides
+from include.adapters.landing import claims
 from include.context.step_context import StepContext, step_context
 from include.records.data import Batch, Intake
 from include.records.packing import pack
@@ -68,7 +68,7 @@ def take_in(home: Path, spec: Spec, die_at: int | None, *, again: bool, run: str
     retries a task; without it a new run starts. At door call number `die_at` the process kills
     itself.
     """
-    pytest.MonkeyPatch().setattr(door, "POLL_SECONDS", 0.01)
+    pytest.MonkeyPatch().setattr(claims, "POLL_SECONDS", 0.01)
     context = _mortal(step_context(spec, settings(home)), die_at)
     kept = home / "kept" / run
     kept.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.adapters import landing as door
+from include.adapters.landing import claims
 from include.context.step_context import StepContext
 from include.formats.completeness import why_ignored
 from include.records.packing import pack
@@ -58,7 +58,7 @@ GOOD = b"age,balance,job,y\n" + b"".join(
 def _looks_often() -> Iterator[None]:
     """Settle files fast."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(door, "POLL_SECONDS", 0.001)
+        patch.setattr(claims, "POLL_SECONDS", 0.001)
         yield
 
 
