@@ -21,6 +21,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
 from include.context.intake_context import IntakeContext, intake_context
+from include.records.row_columns import Side
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
@@ -84,10 +85,10 @@ def _fit(context: IntakeContext, way: str) -> Figure:
     if way == "blocks":
         model, _ = fit_out_of_memory_step.fit(context, dataset, LAYOUT, pipeline, 0.5)
     else:
-        X, y = context.lake.matrix(dataset.version, "train", LAYOUT)
+        X, y = context.lake.matrix(dataset.version, Side.TRAIN, LAYOUT)
         model = fit_stage.fit(pipeline, 0.5, X, y)
     seconds, peak = time.perf_counter() - began, _status_mib("VmHWM") - imported
-    X, y = context.lake.matrix(dataset.version, "holdout", LAYOUT)
+    X, y = context.lake.matrix(dataset.version, Side.HOLDOUT, LAYOUT)
     auc = float(roc_auc_score(y, model.predict_proba(X)[:, 1]))
     return {"seconds": seconds, "peak_mib": peak, "auc": auc}
 
@@ -111,7 +112,7 @@ def _lay_out(context: IntakeContext) -> None:
             label=pl.Series((noisy > 7).astype(np.int8)),  # noqa: PLR2004 - one in ten
             key_high=pl.Series(keys[0]),
             key_low=pl.Series(keys[1]),
-            side=pl.when(held).then(pl.lit("holdout")).otherwise(pl.lit("train")),
+            side=pl.when(held).then(pl.lit(Side.HOLDOUT)).otherwise(pl.lit(Side.TRAIN)),
         )
         context.lake.commit(f"batch {batch}", [rows], context.lake.version())
 

@@ -21,6 +21,7 @@ from include.records.ledger_state import (
     TrainingRun,
 )
 from include.records.moves import Move, MoveKind
+from include.records.row_columns import Side
 
 UNDECIDED = "undecided"
 _OUTCOMES = (*(str(verdict) for verdict in Verdict), UNDECIDED)
@@ -126,7 +127,7 @@ def _lake(readings: Iterable[tuple[str, LakeReading]]) -> Iterator[Metric]:
         if one.dataset is None:
             continue
         version.add_metric((spec,), one.dataset.version)
-        for side, counts in (("train", one.dataset.train), ("holdout", one.dataset.holdout)):
+        for side, counts in ((Side.TRAIN, one.dataset.train), (Side.HOLDOUT, one.dataset.holdout)):
             for label, count in counts.items():
                 rows.add_metric((spec, side, label), count)
     yield from (rows, version, batches, last)

@@ -14,9 +14,9 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
+from include.records.row_columns import KEY_HIGH, KEYS, LABEL, LINE
 from include.spec.contract import Contract
 
-KEYS = ("key_high", "key_low")
 _BUCKET = 500_000
 """Rows of a batch per bucket, see `_buckets`."""
 _WORD = 8
@@ -84,19 +84,19 @@ def dedup(
            5    9      0   conflict     new, a twin
     """
     new, refused, twins = (np.zeros(rows.height, np.bool_) for _ in range(3))
-    for part, history in _buckets(rows.select("label", *KEYS).with_row_index("row"), known):
-        identity = KEYS if conflicts == "quarantine" else (*KEYS, "label")
+    for part, history in _buckets(rows.select(LABEL, *KEYS).with_row_index("row"), known):
+        identity = KEYS if conflicts == "quarantine" else (*KEYS, LABEL)
         fresh = _first(part.join(history, on=identity, how="anti", maintain_order="left"), identity)
         new[fresh["row"]] = True
         if conflicts == "quarantine":
             refused[_contradicting(part, history, fresh)["row"]] = True
         else:
             twins[fresh.join(history, on=KEYS, how="semi")["row"]] = True
-    frame = rows.select("line", "label", *KEYS).filter(new)
+    frame = rows.select(LINE, LABEL, *KEYS).filter(new)
     return NewRows(
         frame.with_columns(twin=pl.Series(twins[new])),
         duplicates=rows.height - frame.height - int(refused.sum()),
-        conflicts=rows.select("line", "label").filter(refused),
+        conflicts=rows.select(LINE, LABEL).filter(refused),
     )
 
 
@@ -109,7 +109,7 @@ def _buckets(
     """
     count = 1 + rows.height // _BUCKET
     for bucket in range(count):
-        within = pl.col("key_high") % count == bucket
+        within = pl.col(KEY_HIGH) % count == bucket
         yield rows.filter(within), known.filter(within)
 
 
@@ -121,7 +121,7 @@ def _contradicting(rows: pl.DataFrame, history: pl.DataFrame, fresh: pl.DataFram
     """Return the rows whose key has a settled label that is not theirs."""
     if fresh.height == rows.height:
         return rows.clear()
-    identity = [*KEYS, "label"]
+    identity = [*KEYS, LABEL]
     settled = pl.concat([history.select(identity), fresh.select(identity)])
     return rows.join(settled, on=identity, how="anti")
 

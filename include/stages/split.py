@@ -23,9 +23,9 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-TRAIN, HOLDOUT = "train", "holdout"
-SIDES = pl.Enum([TRAIN, HOLDOUT])
-_KEYS = ("key_high", "key_low")
+from include.records.row_columns import KEY_HIGH, KEYS, LABEL, SIDE, Side
+
+_SIDES = pl.Enum(Side)
 _LABELS = (0, 1)
 Order = NDArray[np.uint64]
 
@@ -62,11 +62,11 @@ def split(
     are seeded by.
     """
     if frame.is_empty():
-        return frame.with_columns(side=pl.lit(None, SIDES))
+        return frame.with_columns(side=pl.lit(None, _SIDES))
     held = _of_history(frame, forced)
     decided = frame["twin"].to_numpy()
     paired = _paired(frame) & ~decided
-    labels = frame["label"].to_numpy()
+    labels = frame[LABEL].to_numpy()
     singles = [(labels == label) & ~decided & ~paired for label in _LABELS]
     free = [
         _Free(int(singles[label].sum()), _lacking(standing, labels, held, label, holdout))
@@ -79,8 +79,8 @@ def split(
         held |= _smallest(frame, order, rows, _nearest(counts, pairs))
     side = (
         pl.when(pl.lit(pl.Series(held)))
-        .then(pl.lit(HOLDOUT, SIDES))
-        .otherwise(pl.lit(TRAIN, SIDES))
+        .then(pl.lit(Side.HOLDOUT, _SIDES))
+        .otherwise(pl.lit(Side.TRAIN, _SIDES))
     )
     return frame.with_columns(side=side)
 
@@ -97,7 +97,7 @@ def salted_order(frame: pl.DataFrame, salt: str) -> Order:
     Key (0, 0) with the salt "ratchet" gives 12298538711888488768.
     """
     seed = np.uint64(xxhash.xxh3_64_intdigest(salt.encode()))
-    high, low = (frame[name].to_numpy().view(np.uint64) for name in _KEYS)
+    high, low = (frame[name].to_numpy().view(np.uint64) for name in KEYS)
     return _mixed(_mixed(high ^ seed) ^ low)
 
 
@@ -110,21 +110,21 @@ def _mixed(words: Order) -> Order:
 
 def _of_history(frame: pl.DataFrame, forced: pl.DataFrame) -> NDArray[np.bool_]:
     """Mark each row whose features history has in the holdout."""
-    inside = forced.filter(pl.col("side").cast(pl.String) == HOLDOUT)
-    rows = frame.select(_KEYS).with_row_index("row")
+    inside = forced.filter(pl.col(SIDE).cast(pl.String) == Side.HOLDOUT)
+    rows = frame.select(KEYS).with_row_index("row")
     held = np.zeros(frame.height, np.bool_)
-    held[rows.filter(frame["twin"]).join(inside, on=_KEYS, how="semi")["row"]] = True
+    held[rows.filter(frame["twin"]).join(inside, on=KEYS, how="semi")["row"]] = True
     return held
 
 
 def _paired(frame: pl.DataFrame) -> NDArray[np.bool_]:
     """Mark each row whose key comes twice in the batch, with both labels."""
-    high = frame["key_high"].sort()
+    high = frame[KEY_HIGH].sort()
     # Looking at half the key first spares all but a few rows a table of whole keys.
     suspect = high.filter(high == high.shift(1)).unique().to_frame()
-    rows = frame.select(_KEYS).with_row_index("row").join(suspect, on="key_high", how="semi")
+    rows = frame.select(KEYS).with_row_index("row").join(suspect, on=KEY_HIGH, how="semi")
     paired = np.zeros(frame.height, np.bool_)
-    paired[rows.filter(pl.struct(_KEYS).is_duplicated())["row"]] = True
+    paired[rows.filter(pl.struct(KEYS).is_duplicated())["row"]] = True
     return paired
 
 
@@ -182,6 +182,6 @@ def _smallest(
         return marked
     bound = np.partition(order[among], count - 1)[count - 1]
     marked[among & (order < bound)] = True
-    ties = frame.select(_KEYS).with_row_index("row").filter(pl.Series(among & (order == bound)))
-    marked[ties.sort(_KEYS)["row"].head(count - int(marked.sum()))] = True
+    ties = frame.select(KEYS).with_row_index("row").filter(pl.Series(among & (order == bound)))
+    marked[ties.sort(KEYS)["row"].head(count - int(marked.sum()))] = True
     return marked

@@ -25,10 +25,10 @@ from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, 
 from include.records.data import Dataset
 from include.records.models import FITTED_KEYS, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move, MoveKind
+from include.records.row_columns import KEYS, Side
 from include.reports.move_log import log_move
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
-from include.stages.split import HOLDOUT
 from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, libraries, load, save
 
 _EXAMPLE_ROWS = 5
@@ -104,7 +104,7 @@ def _opened(path: Path) -> Any:
 
 def _manifest(context: StepContext, dataset: Dataset, threshold: float) -> Manifest:
     layout = context.lake.layout(dataset.version, context.lake.require_contract())
-    rows = context.lake.sample(dataset.version, HOLDOUT, layout, _EXAMPLE_ROWS)
+    rows = context.lake.sample(dataset.version, Side.HOLDOUT, layout, _EXAMPLE_ROWS)
     return Manifest(
         name=context.spec.model,
         family="adopted",
@@ -120,7 +120,7 @@ def _manifest(context: StepContext, dataset: Dataset, threshold: float) -> Manif
 def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> None:
     """Raise AdoptionError unless the model gives some holdout rows two probabilities each."""
     layout = bundle.manifest.layout
-    X, _ = context.lake.matrix(dataset.version, HOLDOUT, layout)
+    X, _ = context.lake.matrix(dataset.version, Side.HOLDOUT, layout)
     rows = X[:_TRIED_ROWS]
     try:
         answers = np.asarray(bundle.model.predict_proba(rows), dtype=np.float64)
@@ -166,7 +166,7 @@ def _keys(context: StepContext, path: Path) -> pl.DataFrame:
         with path.open("rb") as file:
             for part in ingest_stage.ingest(file, path.name, context.spec, contract).parts:
                 keyed = dedup_stage.with_keys(part.frame, contract)
-                keys.append(keyed.select(dedup_stage.KEYS))
+                keys.append(keyed.select(KEYS))
                 refused += len(part.refused)
     except (FileRefusedError, OSError) as error:
         raise AdoptionError(f"{path}: {reason_of(error)}") from error

@@ -15,10 +15,10 @@ from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
 from include.records.judging import AdoptionGround, CallCounts
 from include.records.models import ModelVersion, Origin
+from include.records.row_columns import KEYS, Side
 from include.records.training import Plan
 from include.stages import score as score_stage
 from include.stages.decide import names_known_rows
-from include.stages.split import HOLDOUT, TRAIN
 
 log = logging.getLogger("ratchet")
 
@@ -60,14 +60,14 @@ def _named(
     Returns the ground with the counts, and the batches with holdout rows among the fitted ones.
     """
     met = context.lake.matches(keys, newest)
-    train = met.filter(side=TRAIN).select("key_high", "key_low").unique().height
+    train = met.filter(side=Side.TRAIN).select(KEYS).unique().height
     known = replace(
         ground,
         named_rows=keys.height,
         known_share=train / keys.height,
-        shared_rows=met.filter(side=HOLDOUT).height,
+        shared_rows=met.filter(side=Side.HOLDOUT).height,
     )
-    spoilt = context.lake.batches_with(keys, newest, HOLDOUT) if known.shared_rows else ()
+    spoilt = context.lake.batches_with(keys, newest, Side.HOLDOUT) if known.shared_rows else ()
     return known, set(spoilt)
 
 
@@ -93,7 +93,7 @@ def _counted(
 ) -> CallCounts:
     bundle = context.registry.versions.bundle(version)
     layout = bundle.manifest.layout
-    X, y = context.lake.matrix(plan.dataset.version, HOLDOUT, layout, batches)
+    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, batches)
     if not len(y):
         return CallCounts.none()
     return score_stage.count_calls(y, bundle.probability(X) >= bundle.manifest.threshold)

@@ -16,11 +16,12 @@ from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.records.data import Batch
 from include.records.refusal_reasons import CONFLICT, RefusalReason
+from include.records.row_columns import KEYS, LABEL, LINE
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.steps import settle as settle_step
-from include.steps.staged_rows import KEYS, already_known, part_names, rows_table, with_reasons
+from include.steps.staged_rows import already_known, part_names, rows_table, with_reasons
 
 log = logging.getLogger("ratchet")
 
@@ -44,14 +45,13 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
     if delivery is None:
         return already_known(batch)
     rows = pl.concat(
-        context.lake.staged(batch.digest, name, ["line", "label", *KEYS])
-        for name in part_names(batch)
+        context.lake.staged(batch.digest, name, [LINE, LABEL, *KEYS]) for name in part_names(batch)
     )
     looked_at = context.lake.version()
     known = context.lake.matches(rows.select(KEYS), looked_at)
     unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
     context.lake.stage(batch.digest, "unseen", unseen.frame)
-    texts = _texts_of(context, delivery, unseen.conflicts["line"].to_list())
+    texts = _texts_of(context, delivery, unseen.conflicts[LINE].to_list())
     judged = _with_conflicts(batch, context.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.
     if judged.refused or context.landing.read_quarantine(batch.digest).rows is not None:

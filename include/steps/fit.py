@@ -14,8 +14,8 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from include.context.step_context import StepContext
 from include.records.models import FAMILY, TABLE, ModelVersion
+from include.records.row_columns import Side
 from include.records.training import Plan, Trial
-from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory, race
 from include.steps.race import Race, RaceOutcome
 from serving.bundle import Layout, Manifest, libraries
@@ -95,7 +95,7 @@ def _fit(
 
 
 def _manifest(context: StepContext, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
-    rows = context.lake.sample(plan.dataset.version, TRAIN, layout, EXAMPLE_ROWS)
+    rows = context.lake.sample(plan.dataset.version, Side.TRAIN, layout, EXAMPLE_ROWS)
     return Manifest(
         name=context.spec.model,
         family=winner.candidate.family,

@@ -21,8 +21,8 @@ from sklearn.model_selection import FixedThresholdClassifier
 from include.context.intake_context import IntakeContext
 from include.records.arrays import Block, Blocks
 from include.records.data import Dataset
+from include.records.row_columns import Side
 from include.stages import fit as fit_stage
-from include.stages import split as split_stage
 from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
@@ -85,7 +85,7 @@ def _part(context: IntakeContext, dataset: Dataset, layout: Layout, rows: int) -
 
 def _blocks(context: IntakeContext, dataset: Dataset, layout: Layout) -> Blocks:
     rows = _block_rows(context, layout)
-    return partial(context.lake.blocks, dataset.version, split_stage.TRAIN, layout, rows)
+    return partial(context.lake.blocks, dataset.version, Side.TRAIN, layout, rows)
 
 
 def _block_rows(context: IntakeContext, layout: Layout) -> int:

@@ -16,8 +16,8 @@ from include.errors import (
     VersionRefusedError,
 )
 from include.records.arrays import Probabilities
+from include.records.row_columns import Side
 from include.stages import preflight as preflight_stage
-from include.stages.split import HOLDOUT
 from serving.bundle import Bundle, Layout, encode
 
 log = logging.getLogger("ratchet")
@@ -44,7 +44,7 @@ def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> Gold
     """Return sampled holdout rows and rows with extreme values, with a bundle's answers to them."""
     layout, manifest = bundle.manifest.layout, bundle.manifest
     sampled = context.lake.sample_classes(
-        data_version, HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL
+        data_version, Side.HOLDOUT, layout, preflight_stage.ROWS_OF_A_LABEL
     )
     rows = preflight_stage.golden_rows(sampled, bundle)
     with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done

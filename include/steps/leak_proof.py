@@ -15,6 +15,7 @@ from include.errors import DataVersionError
 from include.records.data import Counts
 from include.records.judging import AdoptionGround, LeakProof
 from include.records.models import ModelVersion, Origin
+from include.records.row_columns import Side
 from include.records.training import Plan
 from include.stages import roll_back as roll_back_stage
 from include.stages.decide import (
@@ -23,7 +24,6 @@ from include.stages.decide import (
     missing,
     reservation,
 )
-from include.stages.split import HOLDOUT
 from include.steps import adopted_rows as adopted_rows_step
 from serving.bundle import Manifest
 
@@ -58,7 +58,7 @@ def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersi
     if not limited:
         return HoldoutRows(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
-    counts = context.lake.classes(plan.dataset.version, HOLDOUT, sorted(everyones))
+    counts = context.lake.classes(plan.dataset.version, Side.HOLDOUT, sorted(everyones))
     if more := missing(counts):
         since = max(one.ground.data_version for one in limited)
         return HoldoutRows(problem=_too_few(since, counts, more), adopted=grounds)

@@ -13,9 +13,9 @@ import polars as pl
 from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.errors import DataFileError
+from include.records.row_columns import KEYS
 
 log = logging.getLogger("ratchet")
-_KEYS = ["key_high", "key_low"]
 _SHOWN, _MOST = 12, 5
 
 
@@ -103,6 +103,6 @@ def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
 
 def also_decided(unseen: pl.DataFrame, kept_sides: pl.DataFrame) -> pl.DataFrame:
     """Return `unseen` with `twin` set for rows whose key has a stored side, which they keep."""
-    known = unseen.with_row_index("row").join(kept_sides, on=_KEYS, how="semi")["row"]
+    known = unseen.with_row_index("row").join(kept_sides, on=KEYS, how="semi")["row"]
     rows = pl.int_range(unseen.height, eager=True)
     return unseen.with_columns(twin=pl.col("twin") | rows.is_in(known.implode()))

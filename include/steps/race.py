@@ -33,6 +33,7 @@ from include.adapters.train_matrix import OrderedRows
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError, SpecError
 from include.records.arrays import FitOutcome
+from include.records.row_columns import Side
 from include.records.training import Candidate, Elimination, FitJob, Plan, Trial
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
@@ -45,7 +46,6 @@ from include.stages.select import (
     SharedFit,
     SharedFitResult,
 )
-from include.stages.split import TRAIN
 from include.steps import fit_out_of_memory
 from serving.bundle import Layout
 
@@ -98,7 +98,7 @@ def open_race(context: StepContext, plan: Plan) -> Race:
         if fit_out_of_memory.outgrows(context, plan.dataset, layout):
             X, y = fit_out_of_memory.sample_that_fits(context, plan.dataset, layout)
         else:
-            X, y = context.lake.matrix(version, TRAIN, layout)
+            X, y = context.lake.matrix(version, Side.TRAIN, layout)
         order, bounds = select.fold_order(y, rule)
         return OrderedRows(layout, X, y, select.doubled_order(order, bounds), bounds)
 

@@ -18,11 +18,11 @@ from include.context.step_context import StepContext
 from include.records.arrays import Calls, Labels, Matrix
 from include.records.judging import LeakProof, Scorecard, Scores, SliceScore
 from include.records.models import ModelVersion
+from include.records.row_columns import Side
 from include.records.training import Plan
 from include.reports import pictures
 from include.spec.model_spec import Slice
 from include.stages import score as score_stage
-from include.stages import split as split_stage
 from include.steps import leak_proof
 from serving.bundle import Bundle, single_thread
 
@@ -110,7 +110,7 @@ def _answer(
     bundle = context.registry.versions.bundle(version)
     # The same rows in the same order, each laid out as the model was fitted on them.
     layout = bundle.manifest.layout
-    X, y = context.lake.matrix(plan.dataset.version, split_stage.HOLDOUT, layout, ground.batches)
+    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, ground.batches)
     return _Answers(
         y,
         pictures.Contender(bundle.probability(X), bundle.manifest.threshold),

@@ -18,9 +18,9 @@ from include.errors import RatchetError
 from include.records.data import Batch, in_words
 from include.records.judging import Scorecard
 from include.records.models import ModelVersion
+from include.records.row_columns import Side
 from include.stages import score as score_stage
 from include.stages.decide import LEAST_OF_A_CLASS
-from include.stages.split import HOLDOUT, TRAIN
 
 log = logging.getLogger("ratchet")
 
@@ -64,7 +64,7 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
 def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Scorecard:
     """Score the champion on all rows of a batch; ValueError when a class has too few rows."""
     version = batch.committed or 0
-    counts = [context.lake.classes(version, side, [batch.digest]) for side in (TRAIN, HOLDOUT)]
+    counts = [context.lake.classes(version, side, [batch.digest]) for side in Side]
     rows = {name: sum(count[name] for count in counts) for name in counts[0]}
     if min(rows.values()) < LEAST_OF_A_CLASS:
         raise ValueError(
@@ -72,9 +72,7 @@ def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Sc
         )
     bundle = context.registry.versions.bundle(champion)
     layout = bundle.manifest.layout
-    sides = [
-        context.lake.matrix(version, side, layout, [batch.digest]) for side in (TRAIN, HOLDOUT)
-    ]
+    sides = [context.lake.matrix(version, side, layout, [batch.digest]) for side in Side]
     X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
     threshold = bundle.manifest.threshold
     return score_stage.score(y, bundle.probability(X), threshold, champion.version, version)

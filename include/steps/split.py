@@ -13,12 +13,13 @@ import polars as pl
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.records.data import Batch, Dataset, Intake
+from include.records.row_columns import KEYS, LINE, SIDE
 from include.reports.delivery_log import log_counts, log_refused_rows
 from include.stages import split as split_stage
 from include.steps import lost_batches as lost_batches_step
 from include.steps import settle as settle_step
 from include.steps.dedup import dedup_batch
-from include.steps.staged_rows import KEYS, part_names
+from include.steps.staged_rows import part_names
 
 log = logging.getLogger("ratchet")
 
@@ -74,20 +75,20 @@ def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
     contract = context.lake.require_contract()
     unseen = context.lake.staged(batch.digest, "unseen")
     twins = unseen.filter("twin").select(KEYS)
-    forced = context.lake.matches(twins, batch.looked_at).select(*KEYS, "side").unique()
+    forced = context.lake.matches(twins, batch.looked_at).select(*KEYS, SIDE).unique()
     kept = lost_batches_step.kept_sides(context, batch.digest).join(twins, on=KEYS, how="anti")
     unseen = lost_batches_step.also_decided(unseen, kept)
     forced = pl.concat([forced, kept])
     sided = split_stage.split(
         unseen, _standing(context.lake.dataset()), forced, contract.holdout, contract.salt
-    ).sort("line")
+    ).sort(LINE)
     for name in part_names(batch):
         rows = context.lake.staged(batch.digest, name)
         if rows.height:
-            here = sided.filter(pl.col("line").is_between(rows["line"].min(), rows["line"].max()))
-            is_new = pl.col("line").is_in(here["line"].implode())
+            here = sided.filter(pl.col(LINE).is_between(rows[LINE].min(), rows[LINE].max()))
+            is_new = pl.col(LINE).is_in(here[LINE].implode())
             new = rows if here.height == rows.height else rows.filter(is_new)
-            yield new.drop("line").with_columns(here["side"])
+            yield new.drop(LINE).with_columns(here[SIDE])
 
 
 def _standing(dataset: Dataset | None) -> dict[int, split_stage.ClassCounts]:

@@ -12,6 +12,7 @@ import polars as pl
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
 from include.records.refusal_reasons import CONFLICT, MOST_KEPT, RefusalReason, ranked
+from include.records.row_columns import LINE
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
 from include.text.showable import showable_name, showable_row
@@ -28,9 +29,6 @@ _SHOWN: dict[str, Callable[[str], str]] = {
     "reason": showable_name,
     "raw": showable_row,
 }
-
-
-KEYS = ["key_high", "key_low"]
 
 
 def with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
@@ -56,7 +54,7 @@ def rows_table(
     yield refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
         refused = context.lake.staged(batch.digest, refused_part_name(number))
-        lines = context.lake.staged(batch.digest, part_name(number), ["line"])["line"]
+        lines = context.lake.staged(batch.digest, part_name(number), [LINE])[LINE]
         here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
         others = refused_frame(
             [

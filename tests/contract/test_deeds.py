@@ -41,12 +41,12 @@ from include.errors import (
 )
 from include.records.models import ModelVersion
 from include.records.moves import MoveKind, RollBack
+from include.records.row_columns import Side
 from include.records.training import Form, Plan
 from include.reports import decision_page, pictures
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages.fit import fit
-from include.stages.split import TRAIN
 from include.steps import race
 from include.steps import score as score_step
 from serving.bundle import Manifest
@@ -145,10 +145,10 @@ def world_in(
     intake = take_in(base)
     assert intake.dataset is not None
     layout = race.open_race(base, Plan("", intake.dataset)).layout
-    X, y = base.lake.matrix(intake.dataset.version, TRAIN, layout)
+    X, y = base.lake.matrix(intake.dataset.version, Side.TRAIN, layout)
     model = fit(make_pipeline(GaussianNB()), 0.3, X, y)
     still = Still(base.lake)
-    example = tuple(map(tuple, base.lake.sample(intake.dataset.version, TRAIN, layout, 2)))
+    example = tuple(map(tuple, base.lake.sample(intake.dataset.version, Side.TRAIN, layout, 2)))
 
     def fitted(context: StepContext, plan: Plan) -> ModelVersion:
         manifest = Manifest(

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from include.adapters.lake import Lake
+from include.records.row_columns import Side
 from serving.bundle import Layout
 from tests.seaweed import Seaweed, seaweed
 
@@ -42,7 +43,7 @@ OPERATIONS: dict[str, Callable[[Lake], Any]] = {
     "committed": lambda lake: lake.committed("d0"),
     "dataset": lambda lake: lake.dataset(),
     "matches": lambda lake: lake.matches(rows(5), 0).height,
-    "matrix": lambda lake: len(lake.matrix(0, "train", LAYOUT)[0]),
+    "matrix": lambda lake: len(lake.matrix(0, Side.TRAIN, LAYOUT)[0]),
     "stage": lambda lake: lake.stage("d1", "part-00000", rows(0)),
     "staged": lambda lake: lake.staged("d0", "part-00000").height,
 }

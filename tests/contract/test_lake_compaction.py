@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 
 from include.adapters.lake import Lake, compaction
 from include.errors import DataFileError
+from include.records.row_columns import Side
 from serving.bundle import Layout
 from tests.seaweed import Bucket
 
@@ -47,7 +48,7 @@ def rows(first: int) -> pl.DataFrame:
 
 def content(lake: Lake, version: int) -> list[bytes]:
     """Return both sides of a version, bit for bit."""
-    sides = (lake.matrix(version, side, LAYOUT) for side in ("train", "holdout"))
+    sides = (lake.matrix(version, side, LAYOUT) for side in Side)
     return [array.tobytes() for side in sides for array in side]
 
 
@@ -81,9 +82,9 @@ def test_what_no_kept_version_names_is_deleted(lake: Lake) -> None:
     lake.compact(keep=[])
     assert lake.compact(keep=[*kept, 77], grace_hours=0).deleted == 2 * 3
     assert {version: content(lake, version) for version in kept} == kept
-    assert len(lake.matrix(lake.version() or 0, "train", LAYOUT)[0]) == 45
+    assert len(lake.matrix(lake.version() or 0, Side.TRAIN, LAYOUT)[0]) == 45
     with pytest.raises(DataFileError, match="only older versions of the table name it"):
-        lake.matrix(8, "train", LAYOUT)
+        lake.matrix(8, Side.TRAIN, LAYOUT)
     assert lake.committed("d3") == 3
 
 

@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from include.adapters.lake import Lake
 from include.adapters.lake.place import for_delta
 from include.errors import ContractError
+from include.records.row_columns import Side
 from include.spec.contract import Column, Contract
 from serving.bundle import Layout
 from tests.seaweed import Bucket
@@ -151,23 +152,23 @@ def test_rows_of_history_are_found_by_their_whole_key(lake: Lake) -> None:
 def test_a_matrix_is_float32_in_layout_order_sorted_by_key(lake: Lake) -> None:
     """Rows of one side only, without the lake's own columns."""
     lake.commit("d1", [rows(0)], None)
-    X, y = lake.matrix(0, "holdout", AB)
+    X, y = lake.matrix(0, Side.HOLDOUT, AB)
     assert (X.dtype.name, y.dtype.name) == ("float32", "int8")
     assert X.flags.c_contiguous
     assert np.array_equal(X, np.array([[5, 5 / 3], [0, 0]], np.float32))
     assert y.tolist() == [1, 0]
-    assert lake.sample(0, "train", AB, 2) == [(9.0, 3.0), (8.0, 8 / 3)]
+    assert lake.sample(0, Side.TRAIN, AB, 2) == [(9.0, 3.0), (8.0, 8 / 3)]
     for count in (1, 9):
-        assert [a for a, _ in lake.sample_classes(0, "holdout", AB, count)] == [0.0, 5.0]
+        assert [a for a, _ in lake.sample_classes(0, Side.HOLDOUT, AB, count)] == [0.0, 5.0]
 
 
 def test_a_version_is_read_back_bit_for_bit(lake: Lake) -> None:
     """Later commits leave the matrix of an earlier version as it was."""
     lake.commit("d1", [rows(10)], None)
-    before = [array.tobytes() for array in lake.matrix(0, "train", AB)]
+    before = [array.tobytes() for array in lake.matrix(0, Side.TRAIN, AB)]
     lake.commit("d2", [rows(0)], 0)
-    assert [array.tobytes() for array in lake.matrix(0, "train", AB)] == before
-    assert len(lake.matrix(1, "train", AB)[0]) == 16
+    assert [array.tobytes() for array in lake.matrix(0, Side.TRAIN, AB)] == before
+    assert len(lake.matrix(1, Side.TRAIN, AB)[0]) == 16
 
 
 def test_blocks_are_the_matrix_without_holding_it(lake: Lake) -> None:
@@ -175,24 +176,24 @@ def test_blocks_are_the_matrix_without_holding_it(lake: Lake) -> None:
     lake.commit("d1", [rows(0).with_columns(c=pl.Series(["x", None] * 5))], None)
     lake.commit("d2", [rows(10).with_columns(c=pl.Series(["z", "y"] * 5))], 0)
     layout = Layout(("c", "a", "b"), {"c": ("x", "y")}, ("c",))
-    blocks = list(lake.blocks(1, "train", layout, 7))
+    blocks = list(lake.blocks(1, Side.TRAIN, layout, 7))
     assert [len(y) for _, y in blocks] == [7, 7, 2]
     assert all(X.dtype == np.float32 and X.flags.c_contiguous for X, _ in blocks)
     X, y = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    whole, labels = lake.matrix(1, "train", layout)
+    whole, labels = lake.matrix(1, Side.TRAIN, layout)
     order, by_key = np.argsort(X[:, 2]), np.argsort(whole[:, 2])
     assert np.array_equal(X[order], whole[by_key], equal_nan=True)
     assert np.array_equal(y[order], labels[by_key])
-    again = list(lake.blocks(1, "train", layout, 7))
+    again = list(lake.blocks(1, Side.TRAIN, layout, 7))
     assert [X.tobytes() for X, _ in again] == [X.tobytes() for X, _ in blocks]
-    assert sum(len(y) for _, y in lake.blocks(0, "train", layout, 100)) == 8
+    assert sum(len(y) for _, y in lake.blocks(0, Side.TRAIN, layout, 100)) == 8
 
 
 def test_columns_in_another_order_land_in_the_right_ones(lake: Lake) -> None:
     """Columns are matched by name."""
     lake.commit("d1", [rows(0)], None)
     lake.commit("d2", [rows(10).select("side", "a", "key_low", "label", "b", "key_high")], 0)
-    X, _ = lake.matrix(1, "holdout", AB)
+    X, _ = lake.matrix(1, Side.HOLDOUT, AB)
     assert np.array_equal(X[:, 0], np.array([15, 10, 5, 0], np.float32))
 
 
@@ -207,13 +208,13 @@ def test_categories_are_numbered_as_the_train_side_has_them(lake: Lake) -> None:
         0, contract(Column("c.d", "category", missing=True), Column("a", "number"))
     )
     assert layout == Layout(("c.d", "a"), {"c.d": ("blue", "red")}, ("c.d",))
-    train, _ = lake.matrix(0, "train", layout)
+    train, _ = lake.matrix(0, Side.TRAIN, layout)
     nan = np.nan
     assert np.array_equal(
         train, np.array([[1, nan], [0, 2], [nan, 1], [1, nan]], np.float32), equal_nan=True
     )
-    assert np.isnan(lake.matrix(0, "holdout", layout)[0][0, 0])
-    assert lake.sample(0, "train", layout, 3) == [("red", None), ("blue", 2.0), (None, 1.0)]
+    assert np.isnan(lake.matrix(0, Side.HOLDOUT, layout)[0][0, 0])
+    assert lake.sample(0, Side.TRAIN, layout, 3) == [("red", None), ("blue", 2.0), (None, 1.0)]
 
 
 def test_a_category_without_any_value_is_all_missing(lake: Lake) -> None:
@@ -221,7 +222,7 @@ def test_a_category_without_any_value_is_all_missing(lake: Lake) -> None:
     lake.commit("d1", [rows(1, 4).with_columns(c=pl.lit(None, pl.String))], None)
     layout = lake.layout(0, contract(Column("c", "category", missing=True)))
     assert layout.categories == {"c": ()}
-    assert np.isnan(lake.matrix(0, "train", layout)[0]).all()
+    assert np.isnan(lake.matrix(0, Side.TRAIN, layout)[0]).all()
 
 
 NAMES = ("a b", 'q"x', "o'k", "d.t", "ünï", "p%41", "s/l", "c,d;{}()=", "`tick", "new\nline", "row")
@@ -236,7 +237,7 @@ def test_any_column_name_is_kept_and_other_readers_read_it(lake: Lake) -> None:
     frame = rows(0, 2).drop("a", "b").with_columns(**values).with_columns(**texts)
     lake.commit("d1", [frame], None)
     lake.commit("d2", [frame.with_columns(key_low=pl.col("key_low") + 5)], 0)
-    X, _ = lake.matrix(1, "holdout", Layout(NAMES))
+    X, _ = lake.matrix(1, Side.HOLDOUT, Layout(NAMES))
     assert X[0].tolist() == list(range(len(NAMES)))
     table = raw(lake)
     seen = pl.DataFrame(table.to_pyarrow_table())
@@ -254,7 +255,7 @@ def test_a_large_batch_is_cut_into_files_and_row_groups(
     files = pl.DataFrame(raw(lake).get_add_actions())
     assert files["num_records"].sum() == 1000
     assert files.height == 8
-    assert len(lake.matrix(0, "train", AB)[0]) == 800
+    assert len(lake.matrix(0, Side.TRAIN, AB)[0]) == 800
 
 
 def test_contracts_are_kept_by_version_and_the_newest_stands(lake: Lake) -> None:

@@ -14,6 +14,7 @@ from include.adapters.lake import compaction
 from include.context.step_context import StepContext
 from include.errors import DataFileError, TableRefusedError
 from include.records.data import Intake
+from include.records.row_columns import Side
 from include.steps.recover import recover
 from include.steps.staged_rows import KNOWN_BYTES
 from include.store import open_store
@@ -294,7 +295,9 @@ def _bank_sides(home: Path, place: dict[str, str]) -> pl.DataFrame:
     lake = bank_at(home, place).lake
     version = lake.version()
     assert version is not None
-    found = lake._table.scan(version, "train", "holdout").select("key_high", "key_low", "side")
+    found = lake._table.scan(version, Side.TRAIN, Side.HOLDOUT).select(
+        "key_high", "key_low", "side"
+    )
     return found.collect().sort("key_high", "key_low")
 
 

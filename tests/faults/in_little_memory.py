@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from include.context.intake_context import IntakeContext, intake_context
 from include.records.data import Dataset
+from include.records.row_columns import Side
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages import fit as fit_stage
@@ -66,7 +67,7 @@ def lay_out(context: IntakeContext) -> None:
             label=pl.Series((noisy > 3).astype(np.int8)),
             key_high=pl.Series(keys[0]),
             key_low=pl.Series(keys[1]),
-            side=pl.when(held).then(pl.lit("holdout")).otherwise(pl.lit("train")),
+            side=pl.when(held).then(pl.lit(Side.HOLDOUT)).otherwise(pl.lit(Side.TRAIN)),
         )
         context.lake.commit(f"batch {batch}", [rows], context.lake.version())
 
@@ -80,7 +81,7 @@ def main() -> None:
         raise SystemExit(f"nothing was committed to {at.lake.url}")
     model = _fit(at, dataset, way)
     peak = _status_mib("VmHWM") - imported
-    X, y = at.lake.matrix(dataset.version, "holdout", LAYOUT)
+    X, y = at.lake.matrix(dataset.version, Side.HOLDOUT, LAYOUT)
     auc = float(roc_auc_score(y, model.predict_proba(X)[:, 1]))
     sys.stdout.write(json.dumps({"peak_mib": peak, "auc": auc}))
 
@@ -91,7 +92,9 @@ def _fit(context: IntakeContext, dataset: Dataset, way: str) -> FixedThresholdCl
         if rows != dataset.train_rows:
             raise SystemExit(f"the model saw {rows} of {dataset.train_rows} rows")
         return model
-    return fit_stage.fit(_pipeline(), 0.3, *context.lake.matrix(dataset.version, "train", LAYOUT))
+    return fit_stage.fit(
+        _pipeline(), 0.3, *context.lake.matrix(dataset.version, Side.TRAIN, LAYOUT)
+    )
 
 
 def _pipeline() -> Pipeline:

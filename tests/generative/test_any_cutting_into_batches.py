@@ -9,10 +9,11 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.records.row_columns import Side
 from include.spec.contract import Column, Contract
 from include.spec.model_spec import Split
 from include.stages.dedup import dedup, with_keys
-from include.stages.split import HOLDOUT, ClassCounts, split
+from include.stages.split import ClassCounts, split
 
 Row = tuple[float | None, str | None, int]
 Mode = Literal["quarantine", "keep"]
@@ -63,7 +64,7 @@ class History:
     def standing(self) -> dict[int, ClassCounts]:
         """Count the rows per class."""
         return {
-            label: ClassCounts(len(part), part.filter(pl.col("side") == HOLDOUT).height)
+            label: ClassCounts(len(part), part.filter(pl.col("side") == Side.HOLDOUT).height)
             for (label,), part in self.rows.group_by("label")
         }
 

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from include.records.row_columns import KEYS
 from include.spec.contract import Contract
 from include.spec.model_spec import Spec
-from include.stages.dedup import KEYS, with_keys
+from include.stages.dedup import with_keys
 from include.stages.ingest import ingest, summary_of, with_ranges_seen
 
 SCHEMA: dict[str, Any] = {

@@ -7,8 +7,8 @@ from deltalake import DeltaTable
 from deltalake.transaction import RemoveAction
 
 from include.adapters.lake.commits import GROWTH
-from include.adapters.lake.schemas import SIDES
 from include.records.data import Counts, Dataset
+from include.records.row_columns import LABEL, SIDE, Side
 
 _CLASSES = {0: "negative", 1: "positive"}
 
@@ -20,8 +20,8 @@ def added(table: DeltaTable) -> pl.DataFrame:
         "path",
         pl.col("size_bytes").alias("bytes"),
         pl.col("num_records").alias("rows"),
-        pl.col("partition").struct.field("side"),
-        pl.col("partition").struct.field("label"),
+        pl.col("partition").struct.field(SIDE),
+        pl.col("partition").struct.field(LABEL),
     )
 
 
@@ -34,21 +34,21 @@ def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
             data_change=data_change,
             deletion_timestamp=now,
             size=size,
-            partition_values={"side": side, "label": str(label)},
+            partition_values={SIDE: side, LABEL: str(label)},
         )
-        for path, size, side, label in files.select("path", "bytes", "side", "label").iter_rows()
+        for path, size, side, label in files.select("path", "bytes", SIDE, LABEL).iter_rows()
     ]
 
 
 def counted(table: DeltaTable) -> Dataset:
     """Return the rows per side and class of a version, from the log alone."""
-    sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in SIDES}
+    sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in Side}
     for side, label, rows in (
-        added(table).group_by("side", "label").agg(pl.col("rows").sum()).iter_rows()
+        added(table).group_by(SIDE, LABEL).agg(pl.col("rows").sum()).iter_rows()
     ):
         sides[side][_CLASSES[label]] = rows
     grown = table.transaction_version(GROWTH)
-    return Dataset(table.version(), sides["train"], sides["holdout"], grown=int(grown or 0))
+    return Dataset(table.version(), sides[Side.TRAIN], sides[Side.HOLDOUT], grown=int(grown or 0))
 
 
 def committed(table: DeltaTable | None, digest: str) -> int | None:

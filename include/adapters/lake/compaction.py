@@ -16,6 +16,7 @@ from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.place import for_polars
 from include.adapters.lake.schemas import schema_of
+from include.records.row_columns import LABEL, SIDE
 
 MERGED_FILES = 32
 SMALL_BYTES = 64 * 2**20
@@ -85,7 +86,7 @@ def _groups(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
     small = files.filter(pl.col("bytes") < SMALL_BYTES).with_columns(
         step=pl.col("bytes").map_elements(_step, return_dtype=pl.Int64)
     )
-    for group in small.partition_by("side", "label", "step"):
+    for group in small.partition_by(SIDE, LABEL, "step"):
         if group.height >= MERGED_FILES:
             yield group
 
@@ -96,7 +97,7 @@ def _step(size: int) -> int:
 
 
 def _rewrite(table: LakeTable, group: pl.DataFrame, files: DataFiles) -> None:
-    partition = (group["side"][0], group["label"][0])
+    partition = (group[SIDE][0], group[LABEL][0])
     table.require_whole(group)
     for path in table.paths(group):
         options = for_polars(table.options)

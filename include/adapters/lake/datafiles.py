@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from include.adapters.lake.checksums import checksum, named
+from include.records.row_columns import LABEL, SIDE
 from include.store import Folder, Store
 
-PARTITION = ("side", "label")
+PARTITION = (SIDE, LABEL)
 ROW_GROUP_BYTES = 8 * 2**20
 FILE_BYTES = 256 * 2**20
 Partition = tuple[str, int]
@@ -78,7 +79,7 @@ def by_partition(
 ) -> Iterator[tuple[Partition, pl.DataFrame]]:
     """Split rows by side and class; the yielded frames have the columns `names` in this order."""
     rows = rows.select(*names, *PARTITION)
-    cut = rows.with_columns(pl.col("side").cast(pl.String)).partition_by(
+    cut = rows.with_columns(pl.col(SIDE).cast(pl.String)).partition_by(
         PARTITION, as_dict=True, include_key=False
     )
     for (side, label), part in cut.items():
@@ -90,7 +91,7 @@ class _File:
 
     def __init__(self, partition: Partition, schema: pa.Schema, folder: Path) -> None:
         side, label = partition
-        self._values = {"side": side, "label": str(label)}
+        self._values = {SIDE: side, LABEL: str(label)}
         self.name = f"side={side}/label={label}/{uuid.uuid4()}.parquet"
         self._path = folder / self.name
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,13 @@ from include.adapters.lake.commits import Commit
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.repair import Repair
-from include.adapters.lake.schemas import KEYS, SIDES, first_schema, schema_of
+from include.adapters.lake.schemas import first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
 from include.errors import ContractError, DataFileError, DataVersionError, reason_of
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts, Dataset
+from include.records.row_columns import KEYS, LABEL, Side
 from include.spec import contract as contracts
 from include.spec.contract import Contract
 from include.store import open_store
@@ -130,7 +131,7 @@ class Lake:
         """
         if version is None or keys.is_empty():
             return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
-        return row_scans.matches(self._table.scan(version, *SIDES, keys_alone=True), keys)
+        return row_scans.matches(self._table.scan(version, *Side, keys_alone=True), keys)
 
     def committed(self, digest: str) -> int | None:
         """Return the table version that committed a batch; None when there is none."""
@@ -201,8 +202,8 @@ class Lake:
         row. Raises DataVersionError when a version cannot be read any more.
         """
         try:
-            train = self._side(fitted, "train", keys_alone=True)
-            found = row_scans.shared(train, self._side(scored, "holdout", keys_alone=True))
+            train = self._side(fitted, Side.TRAIN, keys_alone=True)
+            found = row_scans.shared(train, self._side(scored, Side.HOLDOUT, keys_alone=True))
         except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
             raise DataVersionError(
                 f"version {fitted} of the table, which it was fitted on, cannot be read: "
@@ -217,7 +218,7 @@ class Lake:
     def batches_after(self, version: int, newest: int) -> tuple[str, ...]:
         """Return the digests of the batches in `newest` that were committed after `version`."""
         table = self._table.at(newest)
-        digests = row_scans.batches(self._table.scan(newest, *SIDES, keys_alone=True))
+        digests = row_scans.batches(self._table.scan(newest, *Side, keys_alone=True))
         return tuple(one for one in digests if (committed(table, one) or 0) > version)
 
     def came_after(self, digest: str, version: int) -> bool:
@@ -231,19 +232,19 @@ class Lake:
         except (FileNotFoundError, KeyError, ValueError, pl.exceptions.PolarsError):
             return (self.committed(digest) or 0) > version
 
-    def batches_with(self, keys: pl.DataFrame, version: int, side: str) -> tuple[str, ...]:
+    def batches_with(self, keys: pl.DataFrame, version: int, side: Side) -> tuple[str, ...]:
         """Return the digests of the batches with rows of these keys on one side of a version."""
         asked = keys.select(KEYS).lazy()
         return tuple(row_scans.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
 
-    def classes(self, version: int, side: str, batches: Collection[str]) -> Counts:
+    def classes(self, version: int, side: Side, batches: Collection[str]) -> Counts:
         """Return the rows per class of some batches on one side of a version."""
         return row_scans.classes(
             row_scans.only(self._side(version, side, keys_alone=True), batches)
         )
 
     def matrix(
-        self, version: int, side: str, layout: Layout, batches: Collection[str] | None = None
+        self, version: int, side: Side, layout: Layout, batches: Collection[str] | None = None
     ) -> tuple[Matrix, Labels]:
         """Return one side of a version: float32 features, shape (rows, features), and int8 labels.
 
@@ -253,7 +254,7 @@ class Lake:
         """
         return row_scans.matrix(row_scans.only(self._side(version, side), batches), layout)
 
-    def blocks(self, version: int, side: str, layout: Layout, rows: int) -> Iterator[Block]:
+    def blocks(self, version: int, side: Side, layout: Layout, rows: int) -> Iterator[Block]:
         """Yield one side of a version in blocks of `rows` rows, encoded as by `matrix`.
 
         No more than one block is in memory. Rows are in the order of the data files, which are
@@ -264,18 +265,20 @@ class Lake:
 
     def layout(self, version: int, contract: Contract) -> Layout:
         """Return the matrix layout: the contract's features, the categories of the train side."""
-        return row_scans.layout(self._side(version, "train"), contract)
+        return row_scans.layout(self._side(version, Side.TRAIN), contract)
 
-    def sample(self, version: int, side: str, layout: Layout, rows: int) -> list[tuple[Value, ...]]:
+    def sample(
+        self, version: int, side: Side, layout: Layout, rows: int
+    ) -> list[tuple[Value, ...]]:
         """Return the first rows of a side by key, as float, str or None in the layout's order."""
         return row_scans.sample(self._side(version, side), layout.features, rows)
 
     def sample_classes(
-        self, version: int, side: str, layout: Layout, rows: int
+        self, version: int, side: Side, layout: Layout, rows: int
     ) -> list[tuple[Value, ...]]:
         """Return the first `rows` rows of each label of a side, as `sample` does."""
         whole = self._side(version, side)
-        classes = (whole.filter(pl.col("label") == label) for label in (0, 1))
+        classes = (whole.filter(pl.col(LABEL) == label) for label in (0, 1))
         return [row for one in classes for row in row_scans.sample(one, layout.features, rows)]
 
     def stage(self, digest: str, name: str, frame: pl.DataFrame) -> None:
@@ -310,7 +313,7 @@ class Lake:
         self._sweep_scratch(grace_hours)
         return compaction.Compaction(merged, deleted)
 
-    def _side(self, version: int, side: str, *, keys_alone: bool = False) -> pl.LazyFrame:
+    def _side(self, version: int, side: Side, *, keys_alone: bool = False) -> pl.LazyFrame:
         return self._table.scan(version, side, keys_alone=keys_alone)
 
     def _sweep_scratch(self, grace_hours: int) -> None:

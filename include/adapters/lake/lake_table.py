@@ -25,6 +25,7 @@ from include.adapters.lake.place import Options, for_delta, for_polars, local_fo
 from include.adapters.lake.schemas import OWN_KINDS, delta_schema, features, schema_of
 from include.adapters.lake.soundness import LogProblem, sentence
 from include.errors import DataFileError, TableRefusedError
+from include.records.row_columns import BATCH, LABEL, SIDE, Side
 from include.store import open_store
 
 KEYS_BYTES = 2**30
@@ -107,7 +108,7 @@ class LakeTable:
     def _verifier(self) -> Verifier:
         return Verifier(open_store(self.url, self.options), self.scratch)
 
-    def scan(self, version: int, *sides: str, keys_alone: bool = False) -> pl.LazyFrame:
+    def scan(self, version: int, *sides: Side, keys_alone: bool = False) -> pl.LazyFrame:
         """Return a lazy frame of the rows of some sides of a version.
 
         The Parquet files are read as the log lists them, because polars' own Delta reader does not
@@ -116,16 +117,16 @@ class LakeTable:
         a file is missing or was changed.
         """
         table = self._require(version)
-        files = added(table).filter(pl.col("side").is_in(sides))
+        files = added(table).filter(pl.col(SIDE).is_in(sides))
         self.require_whole(files, KEYS_BYTES if keys_alone else None)
         return self._union(table, files)
 
-    def scan_files(self, version: int, side: str) -> Iterator[tuple[pl.LazyFrame, int]]:
+    def scan_files(self, version: int, side: Side) -> Iterator[tuple[pl.LazyFrame, int]]:
         """Yield each data file of one side of a version with its number of rows, by path."""
-        files = added(self._require(version)).filter(pl.col("side") == side).sort("path")
+        files = added(self._require(version)).filter(pl.col(SIDE) == side).sort("path")
         for file in files.iter_slices(1):
             self.require_whole(file)
-            yield self._part(side, file["label"][0], file), file["rows"][0]
+            yield self._part(side, file[LABEL][0], file), file["rows"][0]
 
     def paths(self, files: pl.DataFrame) -> list[str]:
         """Return the paths or URLs of data files, in the form that polars reads."""
@@ -189,7 +190,7 @@ class LakeTable:
         wanted = {path for path, came in origin.items() if not came.isdisjoint(batches)}
         files = added(table).filter(pl.col("path").is_in(wanted))
         self.require_whole(files)
-        return self._union(table, files).filter(pl.col("batch").is_in(list(batches)))
+        return self._union(table, files).filter(pl.col(BATCH).is_in(list(batches)))
 
     def damaged(self) -> dict[str, frozenset[str]]:
         """Return the newest version's missing or changed data files, with their batches."""

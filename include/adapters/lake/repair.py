@@ -8,9 +8,9 @@ from deltalake.exceptions import DeltaError
 
 from include.adapters.lake import row_scans
 from include.adapters.lake.lake_table import LakeTable
-from include.adapters.lake.schemas import SIDES
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.soundness import LogProblem, sentence
+from include.records.row_columns import Side
 from include.store import Store
 
 _LOG = "_delta_log"
@@ -40,7 +40,7 @@ class Repair:
         newest = self._table.at()
         if newest is None:
             return set()
-        rows = row_scans.per_batch(self._table.scan(int(newest.version()), *SIDES, keys_alone=True))
+        rows = row_scans.per_batch(self._table.scan(int(newest.version()), *Side, keys_alone=True))
         batches = self._table.log.batches()
         return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
 

@@ -6,19 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from include.adapters.lake.schemas import KEYS
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts
+from include.records.row_columns import BATCH, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
 from include.spec.contract import Contract
 from serving.bundle import Layout, Value
 from serving.values.notation import PLAIN
 
-_ORDER = (*KEYS, "label")
+_ORDER = (*KEYS, LABEL)
 _CACHE_LINE = 16
 """Number of float32 columns in a cache line of 64 bytes; the matrix is written in such strips."""
-MATCH_SCHEMA = pl.Schema(
-    {"key_high": pl.Int64, "key_low": pl.Int64, "label": pl.Int8, "side": pl.String}
-)
+MATCH_SCHEMA = pl.Schema({KEY_HIGH: pl.Int64, KEY_LOW: pl.Int64, LABEL: pl.Int8, SIDE: pl.String})
 
 
 def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
@@ -53,13 +51,13 @@ def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> SharedKeys:
 
 def only(rows: pl.LazyFrame, batches: Collection[str] | None) -> pl.LazyFrame:
     """Return the rows of some batches; all rows when `batches` is None."""
-    return rows if batches is None else rows.filter(pl.col("batch").is_in(list(batches)))
+    return rows if batches is None else rows.filter(pl.col(BATCH).is_in(list(batches)))
 
 
 def batches(rows: pl.LazyFrame) -> list[str]:
     """Return the digests of the batches that the rows are from."""
-    found = rows.select(pl.col("batch").unique().sort()).collect(engine="streaming")
-    return found["batch"].to_list()
+    found = rows.select(pl.col(BATCH).unique().sort()).collect(engine="streaming")
+    return found[BATCH].to_list()
 
 
 def count(rows: pl.LazyFrame) -> int:
@@ -69,18 +67,18 @@ def count(rows: pl.LazyFrame) -> int:
 
 def per_batch(rows: pl.LazyFrame) -> dict[str, int]:
     """Return the number of rows of each batch, by digest."""
-    found = rows.group_by("batch").agg(pl.len()).collect(engine="streaming")
+    found = rows.group_by(BATCH).agg(pl.len()).collect(engine="streaming")
     return dict(found.iter_rows())
 
 
 def sides(rows: pl.LazyFrame) -> pl.DataFrame:
     """Return batch, key and side of rows, sorted by key."""
-    return rows.select("batch", *KEYS, "side").sort(KEYS).collect(engine="streaming")
+    return rows.select(BATCH, *KEYS, SIDE).sort(KEYS).collect(engine="streaming")
 
 
 def classes(rows: pl.LazyFrame) -> Counts:
     """Return the rows per class."""
-    found = rows.select(positive=pl.col("label").sum(), rows=pl.len()).collect(engine="streaming")
+    found = rows.select(positive=pl.col(LABEL).sum(), rows=pl.len()).collect(engine="streaming")
     positive = int(found["positive"][0])
     return {"negative": int(found["rows"][0]) - positive, "positive": positive}
 
@@ -89,7 +87,7 @@ def matrix(rows: pl.LazyFrame, layout: Layout) -> tuple[Matrix, Labels]:
     """Return features, float32, and labels, sorted by key and label, whatever the files' order."""
     frame = rows.select(*_ORDER, *_numbered(layout)).collect(engine="streaming")
     order = frame.select(pl.arg_sort_by(_ORDER)).to_series()
-    labels = frame["label"].gather(order).to_numpy()
+    labels = frame[LABEL].gather(order).to_numpy()
     return _gathered(frame.drop(_ORDER), order), np.ascontiguousarray(labels)
 
 
@@ -99,9 +97,9 @@ def blocks(files: Iterable[tuple[pl.LazyFrame, int]], layout: Layout, rows: int)
     `files` are frames with their numbers of rows; the order of files and rows is kept.
     """
     for pieces in _cut(files, rows):
-        frame = pl.concat(pieces).select("label", *_numbered(layout)).collect()
-        labels = np.ascontiguousarray(frame["label"].to_numpy())
-        yield _gathered(frame.drop("label"), pl.int_range(frame.height, eager=True)), labels
+        frame = pl.concat(pieces).select(LABEL, *_numbered(layout)).collect()
+        labels = np.ascontiguousarray(frame[LABEL].to_numpy())
+        yield _gathered(frame.drop(LABEL), pl.int_range(frame.height, eager=True)), labels
 
 
 def layout(rows: pl.LazyFrame, contract: Contract) -> Layout:

@@ -4,14 +4,14 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
 
-KEYS = ("key_high", "key_low")
-SIDES = ("train", "holdout")
+from include.records.row_columns import BATCH, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
+
 OWN_KINDS = {
-    "key_high": pl.Int64(),
-    "key_low": pl.Int64(),
-    "batch": pl.String(),
-    "side": pl.String(),
-    "label": pl.Int8(),
+    KEY_HIGH: pl.Int64(),
+    KEY_LOW: pl.Int64(),
+    BATCH: pl.String(),
+    SIDE: pl.String(),
+    LABEL: pl.Int8(),
 }
 
 
@@ -43,10 +43,10 @@ def _schema(features: dict[str, bool]) -> pa.Schema:
         pa.field(name, pa.string() if text else pa.float64()) for name, text in features.items()
     ]
     keys = [pa.field(name, pa.int64()) for name in KEYS]
-    return pa.schema([*fields, *keys, pa.field("batch", pa.string())])
+    return pa.schema([*fields, *keys, pa.field(BATCH, pa.string())])
 
 
 def delta_schema(schema: pa.Schema) -> Schema:
     """Return the schema of the table whose data files have a schema."""
-    partition = [pa.field("side", pa.string()), pa.field("label", pa.int8())]
+    partition = [pa.field(SIDE, pa.string()), pa.field(LABEL, pa.int8())]
     return Schema.from_arrow(pa.schema([*schema, *partition]))

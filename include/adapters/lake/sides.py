@@ -11,11 +11,12 @@ from io import BytesIO
 import polars as pl
 
 from include.errors import reason_of
+from include.records.row_columns import KEY_HIGH, KEY_LOW, KEYS, SIDE
 from include.store import Store
 
 log = logging.getLogger("ratchet")
 _SUFFIX = ".parquet"
-_SCHEMA = pl.Schema({"key_high": pl.Int64, "key_low": pl.Int64, "side": pl.String})
+_SCHEMA = pl.Schema({KEY_HIGH: pl.Int64, KEY_LOW: pl.Int64, SIDE: pl.String})
 _VERSION = "version"
 
 
@@ -45,7 +46,7 @@ class Sides:
         """
         found = (self._read(digest) for digest in sorted(digests))
         frames = [frame for frame in found if frame is not None]
-        return pl.concat([_SCHEMA.to_frame(), *frames]).unique(_SCHEMA.names()[:2], keep="first")
+        return pl.concat([_SCHEMA.to_frame(), *frames]).unique(KEYS, keep="first")
 
     def version(self, digest: str) -> int:
         """Return the table version that committed a batch; FileNotFoundError when unknown."""

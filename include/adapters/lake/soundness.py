@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from include.adapters.lake.commits import Commit, partition, standing
+from include.records.row_columns import Side
 
 TAKEN_OUT = "data files that were lost or changed are taken out"
 _FILE = re.compile(
-    r"side=(train|holdout)/label=[01]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
+    rf"side=({'|'.join(Side)})/"
+    r"label=[01]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
     r"\.parquet"
 )
 _VACUUM = frozenset({"VACUUM START", "VACUUM END"})

@@ -7,12 +7,11 @@ from difflib import get_close_matches
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import Held, ParsedTable
+from include.records.row_columns import OWN_COLUMNS
 from include.spec.contract import Column, Contract
 from include.spec.data_spec import Data
 from include.text.showable import showable_name
 
-OWN_COLUMNS = frozenset({"line", "label", "key_high", "key_low", "side", "batch"})
-"""Columns that a row gets beside its features, while it is processed and in the lake."""
 _SHOWN = 5
 """Names that a message lists at most."""
 

@@ -10,6 +10,7 @@ import polars as pl
 from include.errors import BadRowsError
 from include.formats.parsed_table import RefusedRow
 from include.records.refusal_reasons import UNKNOWN_LABEL, counted
+from include.records.row_columns import LABEL
 from include.spec.data_spec import ANYTHING_ELSE, Data, Label
 from include.text.showable import showable_name
 from serving.values.spelling import category_form
@@ -68,7 +69,7 @@ class LabelTally:
 
     def add(self, frame: pl.DataFrame, refused: Iterable[RefusedRow]) -> None:
         """Count the good and the refused rows of a part (see `Part`)."""
-        positive = int(frame["label"].sum() or 0)
+        positive = int(frame[LABEL].sum() or 0)
         self.positive += positive
         self.negative += frame.height - positive
         for row in refused:

@@ -10,6 +10,7 @@ import polars as pl
 
 from include.formats.parsed_table import Chunk, RefusedRow
 from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION, UNKNOWN_LABEL
+from include.records.row_columns import LABEL, LINE
 from include.spec.contract import Column, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.notations import is_date
@@ -30,7 +31,7 @@ def judge_rows(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[Re
     }
     label = labels(chunk.frame[contract.target], contract)
     reasons = _reasons(chunk, contract, values, label)
-    frame = pl.DataFrame([chunk.lines.alias("line"), *values.values(), label.alias("label")])
+    frame = pl.DataFrame([chunk.lines.alias(LINE), *values.values(), label.alias(LABEL)])
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None)) if reasons else frame
     if not reasons:
         return frame, chunk.broken
