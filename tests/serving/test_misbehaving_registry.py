@@ -294,7 +294,7 @@ async def test_at_the_start_the_last_good_copy_answers_while_the_registry_drips(
     path: str,
 ) -> None:
     """Whatever it is that does not come, what can be served is served soon, and then replaced."""
-    monkeypatch.setattr("serving.registry.watch.FALL_BACK_SECONDS", 0.2)
+    monkeypatch.setattr("serving.registry.last_champions.FALL_BACK_SECONDS", 0.2)
     registry.publish("boxes", *save_bundle())
     first = Following(registry.url, tmp_path)
     await first.watch.poll()
