@@ -44,12 +44,13 @@ LEFT_ASIDE: Mapping[str, str] = {
     "serving/image/slim.py": "said when an image is built",
     "deploy/mlflow_server.py": "a file that MLflow reads",
     "deploy/secret_files.py": "files that it writes, and what it calls them",
-    "dags/continuous_training.py": "the page of a Dag",
+    "dags/dag_page.py": "the page of a Dag",
 }
 """Files, and what their texts are."""
 TEXTS_LEFT_ASIDE: Mapping[str, str] = {
     "Every move of the champion": "the description of a run in MLflow",
     "The champion scored on the rows": "the same",
+    "Promote the challenger of": "what a person is asked where the spec wants an approval",
     "the name of a spec": "help of commands",
     "\nimport urllib": "a program that a container is asked to run",
     "a value that cannot be shown": "stands in the place of a value",

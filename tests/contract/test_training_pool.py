@@ -23,7 +23,7 @@ ROWS = pulsar_rows(600, seed=4)
 
 def steps_of_the_pool() -> Iterator[str]:
     """Yield the name of each step that is called by a task of the training pool."""
-    for node in ast.walk(ast.parse((PROJECT / "dags" / "continuous_training.py").read_text())):
+    for node in ast.walk(ast.parse((PROJECT / "dags" / "training_tasks.py").read_text())):
         if isinstance(node, ast.FunctionDef) and any(
             isinstance(name, ast.Name) and name.id == "TRAINING"
             for decorator in node.decorator_list
