@@ -314,7 +314,7 @@ def _of_artifacts(context: StepContext, files: ArtifactsReading) -> Iterator[_Li
 
 
 def _standings(context: StepContext) -> dict[str, ReplicaState]:
-    return {one.url: one.standing() for one in context.endpoint.replicas()}
+    return {one.url: one.state() for one in context.endpoint.replicas()}
 
 
 def _way_out(context: StepContext) -> str:

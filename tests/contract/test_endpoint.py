@@ -272,7 +272,7 @@ def test_an_endpoint_that_answers_nonsense_is_a_sentence_in_time(
     with bad.misbehaving() as server:
         server.instead["/"] = answer
         replica = only(server.url, "boxes")
-        problem = replica.standing().problem
+        problem = replica.state().problem
         with pytest.raises(EndpointError) as caught:
             replica.infer(LAYOUT, [(1.0, 2.0)])
     assert problem

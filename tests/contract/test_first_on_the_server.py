@@ -15,8 +15,7 @@ import polars as pl
 import pytest
 
 from demo.data import pulsar_rows
-from include.adapters import endpoint as door
-from include.adapters.endpoint import Endpoint
+from include.adapters.endpoint import Endpoint, endpoint
 from include.adapters.registry import Registry, open_registry
 from include.adapters.registry.versions import Versions
 from include.context.step_context import StepContext, step_context
@@ -195,7 +194,7 @@ def test_a_version_that_the_server_refuses_is_a_reject_with_its_reason(
         raise BundleRefusedError("it is too large for this server")
 
     monkeypatch.setattr(following, "load_and_warm", refusing)
-    monkeypatch.setattr(door, "REFUSAL_STANDS_SECONDS", 0.3)
+    monkeypatch.setattr(endpoint, "REFUSAL_STANDS_SECONDS", 0.3)
     done = run(served)
     found = preflight_result(served, done)
     assert not found.passed
