@@ -25,7 +25,7 @@ from rich.table import Table
 
 from include.context.intake_context import IntakeContext, intake_context
 from include.settings import read_settings
-from include.spec.contract import first_contract
+from include.spec.contract import ColumnKind, first_contract
 from include.spec.model_spec import Spec
 from include.steps.dedup import dedup_batch
 from include.steps.ingest import ingest_delivery
@@ -47,7 +47,7 @@ SPEC = Spec.model_validate(
         "families": [{"name": "tree", "pipeline": ["sklearn.tree.DecisionTreeClassifier"]}],
     }
 )
-CONTRACT = first_contract(SPEC, dict.fromkeys(NAMES, "number"), "the benchmark")
+CONTRACT = first_contract(SPEC, dict.fromkeys(NAMES, ColumnKind.NUMBER), "the benchmark")
 Figure = dict[str, float]
 
 

@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOper
 from airflow.sdk import Context
 from run_spec import spec_of_run
 
+from include.records.judging import Verdict
 from include.spec.model_spec import Spec
 
 
@@ -37,7 +38,7 @@ class Approval(ApprovalOperator):
 
     def execute(self, context: Context) -> Any:
         """Ask and wait, or return None at once when there is nothing to approve."""
-        if not (self.decided["verdict"] == "PROMOTE" and self.preflight_result["passed"]):
+        if not (self.decided["verdict"] == Verdict.PROMOTE and self.preflight_result["passed"]):
             return None
         if self.spec_path and not self._spec(context).gate.approval:
             return None

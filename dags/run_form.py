@@ -5,11 +5,13 @@ from typing import Any
 from airflow.sdk import Param, get_current_context
 from task_call import SHOWABLE
 
+from include.records.training import NoNewData
+
 FORM = {
     "no_new_data": Param(
-        "skip",
+        NoNewData.SKIP.value,
         type="string",
-        enum=["skip", "retrain"],
+        enum=[one.value for one in NoNewData],
         title="When no row is new",
         description="skip: end early. retrain: train again on the rows there are.",
     ),

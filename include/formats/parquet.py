@@ -16,7 +16,7 @@ from pyarrow import types
 from include.errors import FileRefusedError
 from include.formats import typed
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
-from include.formats.parsed_table import Chunk, Held, StatedFormat, require_few_columns
+from include.formats.parsed_table import Chunk, ColumnContent, StatedFormat, require_few_columns
 from include.formats.records import LONGEST_FIELD
 
 _CELL_BYTES = 8
@@ -29,12 +29,12 @@ _FEWEST_ROWS, _MOST_ROWS = 256, 1 << 16
 _FIRST_ROW_LINE = 2
 """As in a text with a header line, so that line numbers mean the same in every format."""
 _BYTE_ARRAY, _PREFIXED = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
-_KINDS: Mapping[Held, tuple[Callable[[Any], bool], ...]] = {
-    "number": (types.is_integer, types.is_floating, types.is_decimal),
-    "category": (types.is_string, types.is_large_string, types.is_string_view),
-    "truth": (types.is_boolean,),
-    "date": (types.is_date, types.is_timestamp),
-    "nothing": (types.is_null,),
+_KINDS: Mapping[ColumnContent, tuple[Callable[[Any], bool], ...]] = {
+    ColumnContent.NUMBER: (types.is_integer, types.is_floating, types.is_decimal),
+    ColumnContent.CATEGORY: (types.is_string, types.is_large_string, types.is_string_view),
+    ColumnContent.TRUTH: (types.is_boolean,),
+    ColumnContent.DATE: (types.is_date, types.is_timestamp),
+    ColumnContent.NOTHING: (types.is_null,),
 }
 
 
@@ -55,7 +55,9 @@ class ParquetTable:
             self.columns = tuple(stated.name_of(str(name)) for name in schema.names)
             self._places = {name: place for place, name in enumerate(self.columns)}
             kinds = (_kind(field.type) for field in schema)
-            self.kinds: Mapping[str, Held] = dict(zip(self.columns, kinds, strict=True))
+            self.kinds: Mapping[str, ColumnContent | None] = dict(
+                zip(self.columns, kinds, strict=True)
+            )
         rows = size // max(_CELL_BYTES, _row_bytes(footer, schema))
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
@@ -108,9 +110,9 @@ class ParquetTable:
     def _column(self, batch: Any, name: str, *, is_number: bool) -> pl.Series:
         column = typed.plain(batch.column(self._places[name]))
         kind = self.kinds[name]
-        if kind == "date":
+        if kind is ColumnContent.DATE:
             return pl.Series(name, typed.days(column), dtype=pl.Float64)
-        if kind in {"number", "truth"}:
+        if kind in {ColumnContent.NUMBER, ColumnContent.TRUTH}:
             values = typed.numbers(column) if is_number else typed.texts(column)
             return pl.Series(name, values, dtype=pl.Float64 if is_number else pl.String)
         return pl.Series(name, column.cast(pa.large_string()), dtype=pl.String)
@@ -184,7 +186,7 @@ def _row_bytes(footer: Any, schema: Any) -> int:
     return int(fixed + _CELL_BYTES * footer.num_columns)
 
 
-def _kind(column_type: Any) -> Held:
+def _kind(column_type: Any) -> ColumnContent | None:
     value = column_type.value_type if types.is_dictionary(column_type) else column_type
     kinds = (kind for kind, held in _KINDS.items() if any(is_one(value) for is_one in held))
     return next(kinds, None)

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -27,9 +28,17 @@ OBJECT_BYTES = 64
 """Bytes of text that such a row counts as, however short it is."""
 MOST_COLUMNS = 20_000
 """A file with more columns is refused."""
-Held = Literal["number", "category", "truth", "date", "nothing"] | None
-"""What a typed column holds: `nothing` where every value is missing, None for a type that is not
-read."""
+
+
+class ColumnContent(StrEnum):
+    """What a typed column holds."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    TRUTH = "truth"
+    DATE = "date"
+    NOTHING = "nothing"
+    """Every value is missing."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +103,11 @@ class ParsedTable(Protocol):
         """The names of its columns, in its order."""
 
     @property
-    def kinds(self) -> Mapping[str, Held] | None:
-        """What each column holds; None for a format without types."""
+    def kinds(self) -> Mapping[str, ColumnContent | None] | None:
+        """What each column holds, None for a type that is not read.
+
+        None altogether for a format without types.
+        """
 
     @property
     def separator(self) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from include.records.refusal_reasons import CONFLICT, RefusalReason
+from include.records.refusal_reasons import ReasonKind, RefusalReason
 from include.text.showable import showable_name, showable_values
 
 Counts = dict[str, int]
@@ -65,7 +65,7 @@ class Batch:
     @property
     def conflicts(self) -> int:
         """Refused rows whose features are known with another label."""
-        return self.reasons.get(CONFLICT, 0)
+        return self.reasons.get(ReasonKind.CONFLICT, 0)
 
     def __post_init__(self) -> None:
         """Make the texts that come from a file or its name safe to show."""

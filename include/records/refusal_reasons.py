@@ -2,28 +2,43 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from include.text.showable import showable_name
 
-UNKNOWN_LABEL = "unknown label"
-OTHER_NOTATION = "a number in another notation"
-OTHER_DATE = "a date in another notation"
-CONFLICT = "the same features are known with another label"
+
+class ReasonKind(StrEnum):
+    """Why a row is refused by the contract, as in `rows.csv`; formats have reasons of their own."""
+
+    MISSING = "missing value"
+    NO_NUMBER = "not a number"
+    OTHER_NOTATION = "a number in another notation"
+    OTHER_DATE = "a date in another notation"
+    NO_DATE = "not a date"
+    NO_TRUTH = "neither true nor false"
+    NOT_FINITE = "not a finite number"
+    OUT_OF_RANGE = "out of the accepted range"
+    UNKNOWN_LABEL = "unknown label"
+    CONFLICT = "the same features are known with another label"
+
+
 MOST_KEPT = 10
 """Reasons that are recorded with a batch; the others are counted."""
 _MOST_TOLD = 3
 _LONGEST_TEXT = 80
-_PHRASES = {
-    "missing value": "column {column} is empty where a value belongs",
-    "not a number": "column {column} holds a text where a number belongs",
-    OTHER_NOTATION: "column {column} holds a number in another notation than it should be",
-    OTHER_DATE: "column {column} holds a date in another notation than it should be",
-    "not a date": "column {column} holds a text where a date belongs",
-    "neither true nor false": "column {column} holds a text where true or false belongs",
-    "not a finite number": "column {column} holds a number that is infinite or too large",
-    "out of the accepted range": "column {column} is out of the range that the spec accepts",
-    UNKNOWN_LABEL: "the target {column} holds neither of the two labels",
-    CONFLICT: "the same features are known with another label in {column}",
+_PHRASES: dict[str, str] = {
+    ReasonKind.MISSING: "column {column} is empty where a value belongs",
+    ReasonKind.NO_NUMBER: "column {column} holds a text where a number belongs",
+    ReasonKind.OTHER_NOTATION: (
+        "column {column} holds a number in another notation than it should be"
+    ),
+    ReasonKind.OTHER_DATE: "column {column} holds a date in another notation than it should be",
+    ReasonKind.NO_DATE: "column {column} holds a text where a date belongs",
+    ReasonKind.NO_TRUTH: "column {column} holds a text where true or false belongs",
+    ReasonKind.NOT_FINITE: "column {column} holds a number that is infinite or too large",
+    ReasonKind.OUT_OF_RANGE: "column {column} is out of the range that the spec accepts",
+    ReasonKind.UNKNOWN_LABEL: "the target {column} holds neither of the two labels",
+    ReasonKind.CONFLICT: "the same features are known with another label in {column}",
     "wrong number of fields": "the row has more or fewer fields than there are columns",
 }
 """The sentence for a kind of reason; kinds that are not here are shown as they are."""

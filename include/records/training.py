@@ -1,17 +1,24 @@
 """Records of training: what a run is asked for, its plan, and the race of candidates."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from include.records.data import Dataset
+
+
+class NoNewData(StrEnum):
+    """What to do when no row is new since the last decision."""
+
+    SKIP = "skip"
+    RETRAIN = "retrain"
 
 
 @dataclass(frozen=True)
 class Form:
     """What the trigger form can ask of a run; the defaults are those of a file or the schedule."""
 
-    no_new_data: str = "skip"
-    """`skip` or `retrain`: what to do when no row is new since the last decision."""
+    no_new_data: NoNewData = NoNewData.SKIP
     force: bool = False
     """Promote the challenger even if it is not better."""
     note: str = ""

@@ -10,8 +10,9 @@ put half of a column into quarantine.
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import tomli_w
 
@@ -22,10 +23,17 @@ from include.text.showable import showable
 from serving.values.notation import PLAIN, Notation, read_notation
 from serving.values.spelling import SPELLING, name_of
 
-Kind = Literal["number", "category"]
-_SLICED: dict[Kind, tuple[str, str]] = {
-    "number": ("numbers", "at_least, below or numbers as values"),
-    "category": ("categories", "texts as values"),
+
+class ColumnKind(StrEnum):
+    """What a feature holds."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+
+
+_SLICED: dict[ColumnKind, tuple[str, str]] = {
+    ColumnKind.NUMBER: ("numbers", "at_least, below or numbers as values"),
+    ColumnKind.CATEGORY: ("categories", "texts as values"),
 }
 
 
@@ -34,7 +42,7 @@ class Column:
     """A feature column."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     missing: bool = False
     """Whether the value may be missing."""
     accepted: tuple[float, float] | None = None
@@ -81,12 +89,12 @@ class Contract:
     @property
     def categories(self) -> tuple[str, ...]:
         """The names of the features that hold categories."""
-        return tuple(column.name for column in self.columns if column.kind == "category")
+        return tuple(column.name for column in self.columns if column.kind is ColumnKind.CATEGORY)
 
 
 def first_contract(
     spec: Spec,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ColumnKind],
     since: str,
     notations: Mapping[str, Notation] = MappingProxyType({}),
 ) -> Contract:
@@ -113,7 +121,7 @@ def require_slices(contract: Contract, spec: Spec) -> None:
                 f"rows do not have; the features start {listed}"
             )
         texts = any(isinstance(value, str) for value in part.values)
-        if (kind == "category") != texts:
+        if (kind is ColumnKind.CATEGORY) != texts:
             held, mend = _SLICED[kind]
             raise SpecError(
                 f"{spec.name}.toml: slice '{part.name}': column '{part.column}' holds {held}: "
@@ -170,7 +178,7 @@ def loads(text: str) -> Contract:
         # No row has these columns, so it is of no account how an older release kept their names.
         fields |= {key: name_of(fields[key]) for key in ("target", "id") if fields[key]}
         return Contract(**fields, columns=columns)
-    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ContractError(f"the contract cannot be read: {reason_of(error)}") from error
 
 
@@ -194,7 +202,7 @@ def _column(data: Data, column: Column) -> Column:
     """Return a column as the spec states it now; gaps it has had stay allowed unless forbidden."""
     name = column.name
     missing = data.may_be_missing(name) or (column.missing and not data.must_be_there(name))
-    stated = data.notation_of(name) if column.kind == "number" else None
+    stated = data.notation_of(name) if column.kind is ColumnKind.NUMBER else None
     return replace(
         column,
         missing=missing,
@@ -231,7 +239,7 @@ def _other_keys(column: Column, data: Data) -> str | None:
     if not data.selects(column.name) and not is_index(column.name):
         return f"column {column.name} is no feature any more"
     category = data.is_category(column.name)
-    if category is not None and category != (column.kind == "category"):
+    if category is not None and category != (column.kind is ColumnKind.CATEGORY):
         return f"column {column.name} was of kind {column.kind}"
     return None
 
@@ -242,7 +250,7 @@ def _column_differences(column: Column, data: Data) -> Iterator[str]:
     if data.must_be_there(column.name) and column.missing:
         yield f"{column.name} may no longer be missing"
     stated = data.notation_of(column.name)
-    if stated is not None and column.kind == "number" and stated != column.notation:
+    if stated is not None and column.kind is ColumnKind.NUMBER and stated != column.notation:
         yield f"the notation of {column.name} is another"
     if data.accepted(column.name) != column.accepted:
         ends = data.accepted(column.name)
@@ -257,7 +265,10 @@ def _fields_of(column: Column) -> dict[str, Any]:
 
 def _read_column(fields: dict[str, Any]) -> Column:
     notation = read_notation(fields.pop("notation", {}))
-    return Column(**_tupled(fields), notation=notation)
+    kind = fields.pop("kind")
+    if kind not in [*ColumnKind]:
+        raise ValueError(f"a column is of a kind that is none of {', '.join(ColumnKind)}")
+    return Column(**_tupled(fields), kind=ColumnKind(kind), notation=notation)
 
 
 def _shown(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -48,6 +49,13 @@ def matches(column: str, pattern: str) -> bool:
 def is_index(column: str) -> bool:
     """Say whether a column has a name that programs give to row numbers that they write."""
     return bool(_INDEX.fullmatch(column))
+
+
+class Conflicts(StrEnum):
+    """What becomes of a row whose features are known with another label."""
+
+    QUARANTINE = "quarantine"
+    KEEP = "keep"
 
 
 class ColumnNotation(Section):
@@ -104,7 +112,7 @@ class Data(Section):
     """By shell pattern, how texts write numbers, dates or truths."""
     ranges: dict[str, tuple[float, float]] = {}
     """By shell pattern, the lowest and the highest number that is accepted."""
-    conflicts: Literal["quarantine", "keep"] = "quarantine"
+    conflicts: Conflicts = Conflicts.QUARANTINE
     """What becomes of a row whose features are known with another label."""
     max_refused_share: float = Field(0.5, ge=0, le=1)
     """A file with a larger share of bad rows is refused whole."""

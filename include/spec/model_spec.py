@@ -7,9 +7,10 @@ when selection runs.
 """
 
 import re
+from enum import StrEnum
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -57,12 +58,19 @@ class Split(Section):
     salt: str = "ratchet"
 
 
+class Strategy(StrEnum):
+    """Whether candidates are eliminated before all of them have run on all rows."""
+
+    RACE = "race"
+    """Those that are clearly beaten on a part of the rows are."""
+    EXHAUSTIVE = "exhaustive"
+    """None is."""
+
+
 class Selection(Section):
     """How candidates are compared: strategy, folds and sizes of the race."""
 
-    strategy: Literal["race", "exhaustive"] = "race"
-    """`race`: candidates that are clearly beaten on a part of the rows are eliminated;
-    `exhaustive`: none is."""
+    strategy: Strategy = Strategy.RACE
     folds: int = Field(5, ge=2)
     seed: int = Field(0, ge=0, lt=1 << 32)
     screened_rows: int = Field(5_000, ge=100)

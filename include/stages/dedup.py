@@ -7,7 +7,6 @@ of their canonical values, so history is read as 16 bytes a row, however wide th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from include.records.row_columns import KEY_HIGH, KEYS, LABEL, LINE
 from include.spec.contract import Contract
+from include.spec.data_spec import Conflicts
 
 _BUCKET = 500_000
 """Rows of a batch per bucket, see `_buckets`."""
@@ -65,9 +65,7 @@ def with_keys(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     )
 
 
-def dedup(
-    rows: pl.DataFrame, known: pl.DataFrame, conflicts: Literal["quarantine", "keep"]
-) -> NewRows:
+def dedup(rows: pl.DataFrame, known: pl.DataFrame, conflicts: Conflicts) -> NewRows:
     """Subtract history from a keyed batch; of equal rows in the batch the first one stays.
 
     `rows` has `line`, `label`, `key_high` and `key_low` in the order of lines. `known` has the last
@@ -85,10 +83,10 @@ def dedup(
     """
     new, refused, twins = (np.zeros(rows.height, np.bool_) for _ in range(3))
     for part, history in _buckets(rows.select(LABEL, *KEYS).with_row_index("row"), known):
-        identity = KEYS if conflicts == "quarantine" else (*KEYS, LABEL)
+        identity = KEYS if conflicts is Conflicts.QUARANTINE else (*KEYS, LABEL)
         fresh = _first(part.join(history, on=identity, how="anti", maintain_order="left"), identity)
         new[fresh["row"]] = True
-        if conflicts == "quarantine":
+        if conflicts is Conflicts.QUARANTINE:
             refused[_contradicting(part, history, fresh)["row"]] = True
         else:
             twins[fresh.join(history, on=KEYS, how="semi")["row"]] = True

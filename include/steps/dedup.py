@@ -15,7 +15,7 @@ from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.records.data import Batch
-from include.records.refusal_reasons import CONFLICT, RefusalReason
+from include.records.refusal_reasons import ReasonKind, RefusalReason
 from include.records.row_columns import KEYS, LABEL, LINE
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
@@ -73,12 +73,14 @@ def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batc
 
     `texts` holds the raw text of each conflicting row by its line number.
     """
-    counts = Counter({kind: rows for kind, rows in batch.reasons.items() if kind != CONFLICT})
-    reasons = [reason for reason in batch.refused_for if reason.kind != CONFLICT]
+    counts = Counter(
+        {kind: rows for kind, rows in batch.reasons.items() if kind != ReasonKind.CONFLICT}
+    )
+    reasons = [reason for reason in batch.refused_for if reason.kind != ReasonKind.CONFLICT]
     if texts:
         first = min(texts)
-        counts[CONFLICT] = len(texts)
-        reasons.append(RefusalReason(CONFLICT, target, len(texts), first, texts[first]))
+        counts[ReasonKind.CONFLICT] = len(texts)
+        reasons.append(RefusalReason(ReasonKind.CONFLICT, target, len(texts), first, texts[first]))
     counted = replace(batch, refused=counts.total(), reasons=dict(sorted(counts.items())))
     return with_reasons(counted, reasons)
 

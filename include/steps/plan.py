@@ -14,7 +14,8 @@ from include.errors import (
     NothingToDoError,
 )
 from include.records.data import Batch, Counts, Dataset, Intake, in_words
-from include.records.training import Form, Plan
+from include.records.row_columns import Side
+from include.records.training import Form, NoNewData, Plan
 from include.settings import code_version
 from include.spec.contract import require_slices
 from include.spec.model_spec import Spec
@@ -35,7 +36,7 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     dataset = require_trainable(context.spec, taken_in)
     require_slices(context.lake.require_contract(), context.spec)
     decided = context.registry.decisions.newest_data_version(dag_run)
-    if form.no_new_data == "skip" and decided is not None and decided >= dataset.grown:
+    if form.no_new_data is NoNewData.SKIP and decided is not None and decided >= dataset.grown:
         raise NothingToDoError(
             f"no row is new since data version {decided}, on which a run has decided. "
             f"{batch_notes(taken_in)}To train all the same, trigger the Dag with 'no_new_data' "
@@ -76,7 +77,10 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
             f"{batch_notes(taken_in)}".rstrip()
         )
     folds = spec.selection.folds
-    if more := [*_lacking("train", dataset.train, folds), *_lacking("holdout", dataset.holdout, 1)]:
+    if more := [
+        *_lacking(Side.TRAIN, dataset.train, folds),
+        *_lacking(Side.HOLDOUT, dataset.holdout, 1),
+    ]:
         raise NothingToDoError(
             f"too few rows of a class for {folds} folds: train {in_words(dataset.train)}; "
             f"holdout {in_words(dataset.holdout)}. It takes at least {' and '.join(more)} rows: "
@@ -85,7 +89,7 @@ def require_trainable(spec: Spec, taken_in: Intake) -> Dataset:
     return dataset
 
 
-def _lacking(side: str, counts: Counts, least: int) -> Iterator[str]:
+def _lacking(side: Side, counts: Counts, least: int) -> Iterator[str]:
     for name, rows in counts.items():
         if rows < least:
             yield f"{least - rows} more {name} {side}"
@@ -97,7 +101,7 @@ def totals(dataset: Dataset, batches: Sequence[Batch]) -> dict[str, float]:
     Names are such as `train_positive`, `batch_new` and `refused_` with the reason.
     """
     metrics: Counter[str] = Counter()
-    for side, counts in (("train", dataset.train), ("holdout", dataset.holdout)):
+    for side, counts in ((Side.TRAIN, dataset.train), (Side.HOLDOUT, dataset.holdout)):
         metrics.update({f"{side}_{name}": count for name, count in counts.items()})
     for batch in batches:
         metrics.update({f"batch_{name}": getattr(batch, name) for name in _BATCH})

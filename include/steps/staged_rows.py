@@ -11,7 +11,7 @@ import polars as pl
 
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
-from include.records.refusal_reasons import CONFLICT, MOST_KEPT, RefusalReason, ranked
+from include.records.refusal_reasons import MOST_KEPT, ReasonKind, RefusalReason, ranked
 from include.records.row_columns import LINE
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
@@ -58,7 +58,9 @@ def rows_table(
         here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
         others = refused_frame(
             [
-                ingest_stage.RefusedRow(line, context.spec.data.target, CONFLICT, conflicts[line])
+                ingest_stage.RefusedRow(
+                    line, context.spec.data.target, ReasonKind.CONFLICT, conflicts[line]
+                )
                 for line in here
             ]
         )

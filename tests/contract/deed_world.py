@@ -21,11 +21,11 @@ from include.records.data import Intake
 from include.records.judging import Decision
 from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind, RollBack
-from include.records.training import Form, Plan
+from include.records.training import Form, NoNewData, Plan
 from tests import steps
 
 RUNS = (f"deed__{number}" for number in count())
-FORM = Form(force=True, no_new_data="retrain")
+FORM = Form(force=True, no_new_data=NoNewData.RETRAIN)
 SPEC, MOVES = "ratchet.spec", "ratchet.moves"
 
 

@@ -9,7 +9,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import NothingToDoError
-from include.records.training import Form
+from include.records.training import Form, NoNewData
 from include.steps import score_on_arrival as score_on_arrival_step
 from tests import steps
 from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
@@ -59,7 +59,7 @@ def test_a_repeated_plan_adds_no_point(context: StepContext) -> None:
     second = run(context, Form(force=True))
     points = curve(context)
     assert len(points) == 1
-    steps.plan(context, second.intake, Form(no_new_data="retrain"), next(DAG_RUNS))
+    steps.plan(context, second.intake, Form(no_new_data=NoNewData.RETRAIN), next(DAG_RUNS))
     score_on_arrival_step.score_arrivals(
         context, first.batches
     )  # a batch that the champion was fitted on

@@ -13,14 +13,14 @@ from include.context.step_context import StepContext
 from include.errors import ChampionMovedError, RollBackError
 from include.records.judging import Decision, Scores, Verdict
 from include.records.moves import Answer, MoveKind, RollBack
-from include.records.training import Form
+from include.records.training import Form, NoNewData
 from include.steps import leak_proof as leak_proof_step
 from include.steps import promote as promote_step
 from tests import steps
 from tests.contract.pipeline import Run, drop, rows, run
 
 ROWS = pulsar_rows(600, seed=1)
-FORCED = Form(force=True, no_new_data="retrain")
+FORCED = Form(force=True, no_new_data=NoNewData.RETRAIN)
 YES = Answer(approved=True, by="Ada", at="2026-05-04T03:02:01+00:00")
 NO = replace(YES, approved=False)
 
@@ -64,7 +64,7 @@ def test_who_lost_the_race_is_judged_again_by_itself(context: StepContext) -> No
     """Scores against a champion that is gone are not acted on; the new one is the opponent."""
     first, second = promoted(context, 2)
     stale: Scores = second.scores
-    late = run(context, Form(no_new_data="retrain"))
+    late = run(context, Form(no_new_data=NoNewData.RETRAIN))
     assert late.scores.champion is not None
     card, proofs = late.scores.challenger, (late.scores.proofs[0], stale.proofs[1])
     decision: Decision = steps.promote(
@@ -137,7 +137,7 @@ def test_a_rolled_back_model_is_barred_until_a_row_is_new(context: StepContext) 
     barred = leak_proof_step.why_barred(context, second.plan)
     assert f"version {second.challenger.version} was rolled back on 20" in barred
     assert "(it calls everything positive), and no row is new since data version 1" in barred
-    again = run(context, Form(no_new_data="retrain"))
+    again = run(context, Form(no_new_data=NoNewData.RETRAIN))
     assert again.scores.barred == barred
     assert mlflow.get_run(again.plan.run_id).data.tags["ratchet.barred"] == barred
     drop(context, pulsar_rows(100, seed=9), "more.csv")
@@ -215,7 +215,7 @@ def test_rows_on_both_sides_are_counted(context: StepContext) -> None:
 def test_looks_count_the_challengers_that_this_holdout_has_judged(context: StepContext) -> None:
     """Each run that decided since the holdout doubled counts; a repeat of the own does not."""
     drop(context, ROWS[:200])
-    runs = [run(context)] + [run(context, Form(no_new_data="retrain")) for _ in range(2)]
+    runs = [run(context)] + [run(context, Form(no_new_data=NoNewData.RETRAIN)) for _ in range(2)]
     assert [done.scores.looks for done in runs] == [0, 1, 2]
     assert steps.score(context, runs[1].plan, runs[1].challenger).looks == 2
     drop(context, ROWS[200:], "more.csv")

@@ -42,7 +42,7 @@ from include.errors import (
 from include.records.models import ModelVersion
 from include.records.moves import MoveKind, RollBack
 from include.records.row_columns import Side
-from include.records.training import Form, Plan
+from include.records.training import Form, NoNewData, Plan
 from include.reports import decision_page, pictures
 from include.settings import read_settings
 from include.spec.model_spec import Spec
@@ -393,7 +393,7 @@ def test_the_name_of_another_tools_model_stops_a_run_before_it_trains(
     world = new_world()
     DEEDS["model deleted and made by another tool"](world)
     with pytest.raises(TakenError, match=rf"{world.model}\.toml: another tool made the reg"):
-        steps.plan(world.at, world.intake, Form(no_new_data="retrain"), "manual__taken")
+        steps.plan(world.at, world.intake, Form(no_new_data=NoNewData.RETRAIN), "manual__taken")
 
 
 def test_a_renamed_experiment_goes_on_under_its_new_name(

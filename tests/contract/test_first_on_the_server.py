@@ -23,7 +23,7 @@ from include.errors import EndpointError, GivenBackError
 from include.records.judging import Preflight, Verdict
 from include.records.models import ModelVersion
 from include.records.moves import MoveKind, RollBack
-from include.records.training import Form
+from include.records.training import Form, NoNewData
 from include.settings import read_settings as pipeline_settings
 from include.spec.model_spec import Spec
 from include.steps import preflight as preflight_step
@@ -43,7 +43,7 @@ from tests.serving.parts import on_a_port
 from tests.serving.registries import MlflowServer
 
 ROWS = pulsar_rows(600, seed=1)
-FORCED = Form(force=True, no_new_data="retrain")
+FORCED = Form(force=True, no_new_data=NoNewData.RETRAIN)
 NOWHERE = "http://127.0.0.1:1"
 
 

@@ -13,7 +13,7 @@ from include.adapters.lake import Lake
 from include.adapters.lake.place import for_delta
 from include.errors import ContractError
 from include.records.row_columns import Side
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from serving.bundle import Layout
 from tests.seaweed import Bucket
 
@@ -205,7 +205,8 @@ def test_categories_are_numbered_as_the_train_side_has_them(lake: Lake) -> None:
     )
     lake.commit("d1", [frame], None)
     layout = lake.layout(
-        0, contract(Column("c.d", "category", missing=True), Column("a", "number"))
+        0,
+        contract(Column("c.d", ColumnKind.CATEGORY, missing=True), Column("a", ColumnKind.NUMBER)),
     )
     assert layout == Layout(("c.d", "a"), {"c.d": ("blue", "red")}, ("c.d",))
     train, _ = lake.matrix(0, Side.TRAIN, layout)
@@ -220,7 +221,7 @@ def test_categories_are_numbered_as_the_train_side_has_them(lake: Lake) -> None:
 def test_a_category_without_any_value_is_all_missing(lake: Lake) -> None:
     """There may be no category on the train side."""
     lake.commit("d1", [rows(1, 4).with_columns(c=pl.lit(None, pl.String))], None)
-    layout = lake.layout(0, contract(Column("c", "category", missing=True)))
+    layout = lake.layout(0, contract(Column("c", ColumnKind.CATEGORY, missing=True)))
     assert layout.categories == {"c": ()}
     assert np.isnan(lake.matrix(0, Side.TRAIN, layout)[0]).all()
 
@@ -260,8 +261,10 @@ def test_a_large_batch_is_cut_into_files_and_row_groups(
 
 def test_contracts_are_kept_by_version_and_the_newest_stands(lake: Lake) -> None:
     """Older ones stay readable beside the lake."""
-    first = contract(Column("a", "number"))
-    second = contract(Column("a", "number"), Column("b", "category", categories=("ü",)))
+    first = contract(Column("a", ColumnKind.NUMBER))
+    second = contract(
+        Column("a", ColumnKind.NUMBER), Column("b", ColumnKind.CATEGORY, categories=("ü",))
+    )
     lake.write_contract(first)
     assert lake.contract() == first
     lake.write_contract(second)

@@ -17,7 +17,7 @@ from include.context.step_context import StepContext
 from include.errors import DeliveryRefusedError, NothingToDoError
 from include.records.data import Intake
 from include.records.judging import Verdict
-from include.records.training import Candidate, Form
+from include.records.training import Candidate, Form, NoNewData
 from include.reports.account import Account
 from include.spec import contract as contracts
 from include.spec.model_spec import Family
@@ -188,7 +188,7 @@ def test_the_same_bytes_again_are_a_no_op(trained: tuple[StepContext, Run]) -> N
 def test_the_form_can_ask_for_a_retrain(trained: tuple[StepContext, Run]) -> None:
     """Without a new row a run trains again when it is told to, and holds an equal model."""
     context, first = trained
-    again = run(context, Form(no_new_data="retrain", note="try again"))
+    again = run(context, Form(no_new_data=NoNewData.RETRAIN, note="try again"))
     assert again.batches == []
     assert again.plan.dataset == first.plan.dataset
     assert again.decision.verdict is Verdict.HOLD

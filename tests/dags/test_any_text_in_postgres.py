@@ -18,7 +18,7 @@ from include.records.judging import Preflight
 from include.records.moves import Move, MoveKind
 from include.records.packing import pack
 from include.records.training import Form
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
 from include.steps.ingest import ingest_delivery
@@ -30,7 +30,7 @@ ODD = st.sampled_from(
     ["\0", "\ud800", "\udce9", "\x1b[2J", "\u202e", "\u200b", "\u2028", "\\", '"']
 )
 TEXT = st.lists(ANY_TEXT | ODD, max_size=4).map("".join)
-COLUMNS = (Column("a", "number"),)
+COLUMNS = (Column("a", ColumnKind.NUMBER),)
 CONTRACT = Contract(1, "", "y", 1, 0, None, 0.2, "salt", COLUMNS)
 TABLE = sa.Table("kept", sa.MetaData(), sa.Column("value", XComModel.__table__.c.value.type))
 

@@ -3,29 +3,31 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
 
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.records.row_columns import Side
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
+from include.spec.data_spec import Conflicts
 from include.spec.model_spec import Split
 from include.stages.dedup import dedup, with_keys
 from include.stages.split import ClassCounts, split
 
 Row = tuple[float | None, str | None, int]
-Mode = Literal["quarantine", "keep"]
 ROWS = st.tuples(
     st.none() | st.sampled_from([-1.0, -0.0, 0.0, 0.5, 2.0]),
     st.none() | st.sampled_from(["", "a", "b", "ü"]),
     st.integers(0, 1),
 )
 RULES = st.builds(Split, holdout=st.sampled_from([0.1, 0.2, 0.5]), salt=st.text("ab", max_size=2))
-MODES: st.SearchStrategy[Mode] = st.sampled_from(["quarantine", "keep"])
+MODES = st.sampled_from(Conflicts)
 KEYS = ["key_high", "key_low"]
-COLUMNS = (Column("x", "number", missing=True), Column("c", "category", missing=True))
+COLUMNS = (
+    Column("x", ColumnKind.NUMBER, missing=True),
+    Column("c", ColumnKind.CATEGORY, missing=True),
+)
 CONTRACT = Contract(1, "", "y", 1, 0, None, 0.2, "", COLUMNS)
 
 
@@ -34,7 +36,7 @@ class History:
     """What a lake would hold, kept in memory."""
 
     rule: Split
-    mode: Mode = "quarantine"
+    mode: Conflicts = Conflicts.QUARANTINE
     rows: pl.DataFrame = field(
         default_factory=lambda: pl.DataFrame(
             schema={
@@ -92,7 +94,7 @@ def test_the_same_rows_whatever_the_cutting(
     batches: list[list[Row]], rule: Split, data: st.DataObject
 ) -> None:
     """With both labels kept, every distinct row is there once, in whatever order it came."""
-    history = History(rule, "keep")
+    history = History(rule, Conflicts.KEEP)
     for rows in data.draw(st.permutations(batches)):
         history.take(rows)
     held = history.identities()
@@ -116,7 +118,7 @@ def test_a_key_has_the_label_that_was_said_first(batches: list[list[Row]], rule:
 
 @given(deliveries(), RULES, MODES)
 def test_no_row_moves_and_equal_rows_share_a_side(
-    batches: list[list[Row]], rule: Split, mode: Mode
+    batches: list[list[Row]], rule: Split, mode: Conflicts
 ) -> None:
     """What has a side keeps it, and a model never sees a holdout row by another label."""
     history = History(rule, mode)
@@ -142,7 +144,7 @@ def test_each_class_keeps_its_share_after_every_batch(
 
 @given(deliveries(), RULES, MODES)
 def test_a_batch_said_again_brings_nothing(
-    batches: list[list[Row]], rule: Split, mode: Mode
+    batches: list[list[Row]], rule: Split, mode: Conflicts
 ) -> None:
     """A repeat leaves nothing new, whatever came in between."""
     history = History(rule, mode)

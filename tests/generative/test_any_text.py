@@ -12,7 +12,7 @@ from include.formats.blocks import from_records
 from include.formats.header import read_header
 from include.formats.parsed_table import RefusedRow, StatedFormat
 from include.formats.records import csv_records
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest, raw_texts
 from include.stages.ingest.halves import JudgedChunk, OuterColumns
@@ -43,9 +43,9 @@ CONTRACT = Contract(
     0.2,
     "salt",
     (
-        Column("a", "number"),
-        Column("c", "category", missing=True),
-        Column("b", "number", missing=True),
+        Column("a", ColumnKind.NUMBER),
+        Column("c", ColumnKind.CATEGORY, missing=True),
+        Column("b", ColumnKind.NUMBER, missing=True),
     ),
 )
 Result = tuple[list[tuple[Any, ...]], list[RefusedRow]] | str

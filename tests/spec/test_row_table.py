@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from include.errors import FileRefusedError
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import TypedPart, ingest, require_mostly_good
 from serving.values.spelling import SPELLING
@@ -98,7 +98,7 @@ def test_a_cell_that_is_a_category(cell: str, category: str | None) -> None:
 )
 def test_a_row_that_is_refused(row: bytes, column: str, reason: str) -> None:
     """The first problem names the row; the row itself is kept, and its neighbour is not harmed."""
-    columns = (Column("a", "number", accepted=(-10, 10)), Column("c", "category"))
+    columns = (Column("a", ColumnKind.NUMBER, accepted=(-10, 10)), Column("c", ColumnKind.CATEGORY))
     held = Contract(1, "", "y", 1, 0, None, 0.2, "s", columns, SPELLING)
     result = part(b"a,c,y\n" + row + b"\n7,k,1\n", held)
     (refused,) = result.refused

@@ -8,7 +8,15 @@ import polars as pl
 import pytest
 
 from include.errors import FileRefusedError
-from include.spec.contract import Column, Contract, dumps, first_contract, loads, require_agreement
+from include.spec.contract import (
+    Column,
+    ColumnKind,
+    Contract,
+    dumps,
+    first_contract,
+    loads,
+    require_agreement,
+)
 from include.spec.model_spec import Spec
 from include.stages.ingest import ingest
 from tests.spec.test_first_files import a_spec
@@ -66,7 +74,7 @@ def test_a_name_is_one_however_it_is_typed(write: Write, typed: str) -> None:
 @pytest.mark.parametrize("own", [DECOMPOSED, f" {COMPOSED}"])
 def test_a_table_keeps_the_names_that_it_has(write: Write, own: str) -> None:
     """Those of an older release: rows, keys and models have them."""
-    contract = first_contract(a_spec(), {own: "number", "b": "number"}, "")
+    contract = first_contract(a_spec(), {own: ColumnKind.NUMBER, "b": ColumnKind.NUMBER}, "")
     for name in (*TYPED, own):
         _, rows = read(write(name), a_spec(exclude=["none"]), contract)
         assert rows[own].to_list() == [1, 3]
@@ -86,11 +94,11 @@ def test_a_name_in_the_spec_is_compared_so_too(field: str, typed: str, said: str
 def test_a_contract_of_an_older_release_agrees_with_its_spec() -> None:
     """Its target was kept as it was typed, in the spec as well."""
     spec = a_spec(target=DECOMPOSED, id=f"{DECOMPOSED}s")
-    contract = first_contract(spec, {"b": "number"}, "")
+    contract = first_contract(spec, {"b": ColumnKind.NUMBER}, "")
     text = dumps(contract).replace(COMPOSED, DECOMPOSED)
     assert DECOMPOSED in text
     require_agreement(loads(text), spec)
-    assert Column("b", "number") in loads(text).columns
+    assert Column("b", ColumnKind.NUMBER) in loads(text).columns
 
 
 @pytest.mark.parametrize("write", [by_csv, by_parquet])

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from include.errors import ContractError, SpecError
 from include.spec import contract as contracts
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.model_spec import Slice, Spec
 
-KINDS: dict[str, contracts.Kind] = {"age": "number", "job": "category", "ärger, %": "number"}
+KINDS: dict[str, ColumnKind] = {
+    "age": ColumnKind.NUMBER,
+    "job": ColumnKind.CATEGORY,
+    "ärger, %": ColumnKind.NUMBER,
+}
 
 
 def a_spec(**data: Any) -> Spec:
@@ -31,8 +35,8 @@ def test_the_spec_stands_above_what_the_batch_shows() -> None:
     """What may be missing and which range is accepted comes from the spec."""
     spec = a_spec(missing=("job",), ranges={"a*": (0, 120)})
     fixed = contracts.first_contract(spec, KINDS, "batch 1")
-    assert fixed.columns[0] == Column("age", "number", accepted=(0, 120))
-    assert fixed.columns[1] == Column("job", "category", missing=True)
+    assert fixed.columns[0] == Column("age", ColumnKind.NUMBER, accepted=(0, 120))
+    assert fixed.columns[1] == Column("job", ColumnKind.CATEGORY, missing=True)
     assert fixed.features == ("age", "job", "ärger, %")
     assert fixed.categories == ("job",)
 
@@ -52,7 +56,7 @@ def test_a_contract_reads_back_as_it_was_written() -> None:
 )
 def test_any_names_and_ranges_read_back(names: list[str], seen: tuple[float, float]) -> None:
     """Whatever the columns are called, the file says the same when it is read."""
-    columns = tuple(Column(name, "number", seen=seen) for name in names)
+    columns = tuple(Column(name, ColumnKind.NUMBER, seen=seen) for name in names)
     contract = Contract(1, "batch 1", "y", "yes", "no", None, 0.2, "salt", columns)
     assert contracts.loads(contracts.dumps(contract)) == contract
 
@@ -96,7 +100,7 @@ def test_a_change_is_the_next_version_with_its_reason() -> None:
     fixed = replace(fixed, columns=(replace(fixed.columns[0], seen=(1, 2)), *fixed.columns[1:]))
     now = contracts.changed_contract(fixed, a_spec(missing=("age",)), "the new form leaves age out")
     assert (now.version, now.since) == (2, "the new form leaves age out")
-    assert now.columns[0] == Column("age", "number", missing=True, seen=(1, 2))
+    assert now.columns[0] == Column("age", ColumnKind.NUMBER, missing=True, seen=(1, 2))
     contracts.require_agreement(now, a_spec(missing=("age",)))
 
 
@@ -111,7 +115,9 @@ def test_other_features_are_another_table() -> None:
 def test_a_feature_may_be_called_as_a_sentence_begins() -> None:
     """What may change does not hang on how a difference is worded."""
     names = ("column 1", "column job was of kind number")
-    contract = contracts.first_contract(a_spec(), dict.fromkeys(names, "number"), "batch 1")
+    contract = contracts.first_contract(
+        a_spec(), dict.fromkeys(names, ColumnKind.NUMBER), "batch 1"
+    )
     now = contracts.changed_contract(contract, a_spec(missing=names), "gaps")
     assert [column.missing for column in now.columns] == [True, True]
 

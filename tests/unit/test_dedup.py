@@ -2,7 +2,8 @@ import polars as pl
 import pytest
 import xxhash
 
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
+from include.spec.data_spec import Conflicts
 from include.stages.dedup import NewRows, dedup, with_keys
 
 NOTHING = pl.DataFrame(schema={"key_high": pl.Int64, "key_low": pl.Int64, "label": pl.Int8})
@@ -11,7 +12,7 @@ Row = tuple[float | None, float | None, int]
 
 def contract(**kinds: str) -> Contract:
     """Return a contract of features of these kinds."""
-    columns = tuple(Column(name, kind, missing=True) for name, kind in kinds.items())  # type: ignore[arg-type]
+    columns = tuple(Column(name, ColumnKind(kind), missing=True) for name, kind in kinds.items())
     return Contract(1, "d1", "y", 1, 0, None, 0.2, "salt", columns)
 
 
@@ -27,7 +28,11 @@ def batch(*rows: Row, first_line: int = 2) -> pl.DataFrame:
 
 def after(history: pl.DataFrame, *rows: Row, keep: bool = False) -> NewRows:
     """Dedup rows against a history of keyed rows."""
-    return dedup(batch(*rows), history.select(NOTHING.columns), "keep" if keep else "quarantine")
+    return dedup(
+        batch(*rows),
+        history.select(NOTHING.columns),
+        Conflicts.KEEP if keep else Conflicts.QUARANTINE,
+    )
 
 
 def key(frame: pl.DataFrame, columns: Contract) -> list[tuple[int, int]]:
@@ -76,7 +81,7 @@ def test_a_category_has_one_key_whatever_stands_beside_it() -> None:
 def test_an_empty_part_has_empty_keys() -> None:
     """A header alone has no row to judge."""
     assert key(pl.DataFrame(schema={"a": pl.Float64, "b": pl.Float64}), AB) == []
-    unseen = dedup(batch(), NOTHING, "quarantine")
+    unseen = dedup(batch(), NOTHING, Conflicts.QUARANTINE)
     assert (unseen.frame.height, unseen.duplicates, unseen.conflicts.height) == (0, 0, 0)
 
 

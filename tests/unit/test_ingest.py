@@ -9,7 +9,7 @@ import zstandard
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import StatedFormat
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.model_spec import Spec
 from include.stages.ingest import (
     DeliveryReading,
@@ -235,8 +235,8 @@ def test_what_a_batch_showed_is_in_the_contract_and_later_batches_are_held_to_it
     )
     fixed = with_ranges_seen(contract, summary_of(one, contract).merge(summary_of(two, contract)))
     assert fixed.columns == (
-        Column("n", "number", missing=True, seen=(-1, 5)),
-        Column("c", "category", missing=True, categories=("x", "z")),
+        Column("n", ColumnKind.NUMBER, missing=True, seen=(-1, 5)),
+        Column("c", ColumnKind.CATEGORY, missing=True, categories=("x", "z")),
     )
     assert outside_ranges(one, fixed) == outside_ranges(two, fixed) == {}
     assert outside_ranges(two, with_ranges_seen(contract, summary_of(one, contract))) == {

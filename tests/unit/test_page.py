@@ -8,7 +8,7 @@ import pytest
 
 from include.records.data import Batch, Fate
 from include.records.judging import Decision, LeakProof, Scores
-from include.records.refusal_reasons import CONFLICT
+from include.records.refusal_reasons import ReasonKind
 from include.records.training import Form
 from include.reports.decision_page import render
 from include.spec.model_spec import Gate
@@ -72,10 +72,12 @@ def test_the_verdict_and_its_reason_stand_on_top() -> None:
 def test_every_delivery_of_the_run_is_listed() -> None:
     """Rows in, new, duplicate, conflict and refused, with the reasons; whole files with theirs."""
     whole = Batch("e", "<bad>.csv", note="file refused: no target", fate=Fate.REFUSED)
-    some = Batch("d", "a.csv", 52, 3, {"not a number": 2, CONFLICT: 1}, duplicates=4, new=45)
+    some = Batch(
+        "d", "a.csv", 52, 3, {"not a number": 2, ReasonKind.CONFLICT: 1}, duplicates=4, new=45
+    )
     texts = Browser(render("Pulsars", decided(), {}, (some, whole))).texts
     at = texts.index("a.csv")
-    why = f"2 with: not a number; 1 with: {CONFLICT}"
+    why = f"2 with: not a number; 1 with: {ReasonKind.CONFLICT}"
     assert texts[at : at + 7] == ["a.csv", "52", "45", "4", "1", "2", why]
     assert texts[texts.index("<bad>.csv") + 6] == "file refused: no target"
     assert "Deliveries" not in Browser(render("Pulsars", decided(), {})).texts

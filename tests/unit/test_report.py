@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from include.records.data import Batch, Fate
 from include.records.judging import Scores
 from include.records.models import ServedVersion
-from include.records.refusal_reasons import CONFLICT
+from include.records.refusal_reasons import ReasonKind
 from include.records.training import Form
 from include.reports.account import Account, Failure, RunSentences, delivery_sentence
 from include.reports.run_report import NOTE, bounded_markdown, report
@@ -19,7 +19,7 @@ BATCH = Batch(
     "march.csv",
     read=2000,
     refused=40,
-    reasons={"not a number": 30, CONFLICT: 3, "unknown label": 7},
+    reasons={"not a number": 30, ReasonKind.CONFLICT: 3, "unknown label": 7},
     duplicates=10,
     new=1950,
 )

@@ -13,7 +13,7 @@ from include.errors import BadRowsError
 from include.formats.blocks import UNDECODABLE
 from include.formats.opening import raw_texts
 from include.formats.parsed_table import BLOCK_BYTES, RefusedRow
-from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION
+from include.records.refusal_reasons import ReasonKind
 from include.spec.contract import Contract
 from include.spec.data_spec import Data
 from include.spec.model_spec import Spec
@@ -137,7 +137,7 @@ def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
     `counts` are the refused rows by reason. The remaining rows would be a biased sample: of amounts
     written 1,234.50, all those below 1,000.
     """
-    numbers, dates = counts.get(OTHER_NOTATION, 0), counts.get(OTHER_DATE, 0)
+    numbers, dates = counts.get(ReasonKind.OTHER_NOTATION, 0), counts.get(ReasonKind.OTHER_DATE, 0)
     if numbers + dates > max(_FEW, OTHER_SHARE * lines):
         raise BadRowsError(
             f"{numbers + dates:,} of {lines:,} lines have {'a number' if numbers else 'a date'} in "

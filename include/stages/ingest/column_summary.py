@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.first_file import MOST_CATEGORIES
 from include.stages.ingest.numbers import MISSING
 from include.text.nearest import plainest
@@ -149,7 +149,7 @@ def _wider(
 
 def _with_seen(column: Column, summary: ColumnSummary) -> Column:
     column = replace(column, missing=column.missing or column.name in summary.gaps)
-    if column.kind == "number":
+    if column.kind is ColumnKind.NUMBER:
         return replace(column, seen=summary.ranges.get(column.name))
     categories = summary.categories.get(column.name, frozenset())
     listed = sorted(categories) if len(categories) <= MOST_CATEGORIES else []
@@ -157,7 +157,7 @@ def _with_seen(column: Column, summary: ColumnSummary) -> Column:
 
 
 def _beyond(column: Column) -> pl.Expr | None:
-    if column.kind == "number":
+    if column.kind is ColumnKind.NUMBER:
         return ~pl.col(column.name).is_between(*column.seen) if column.seen else None
     # Missing is neither inside nor outside: null, which no sum counts.
     known = pl.col(column.name).is_in(column.categories)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from include.errors import FileRefusedError
-from include.formats.parsed_table import Held, ParsedTable
+from include.formats.parsed_table import ColumnContent, ParsedTable
 from include.records.row_columns import OWN_COLUMNS
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.text.showable import showable_name
 
@@ -107,25 +107,28 @@ def require_kinds(table: ParsedTable, contract: Contract) -> None:
 
 
 def _require_target(target: str, table: ParsedTable) -> None:
-    if (table.kinds or {})[target] in {None, "date"}:
+    if (table.kinds or {})[target] in {None, ColumnContent.DATE}:
         raise FileRefusedError(f"the target {target} holds neither numbers nor text")
 
 
-def _fits(held: Held, column: Column) -> bool:
+def _fits(held: ColumnContent | None, column: Column) -> bool:
     if held is None:
         return False
-    if held == "date":
-        return column.kind == "number" and bool(column.notation.date)
+    if held is ColumnContent.DATE:
+        return column.kind is ColumnKind.NUMBER and bool(column.notation.date)
     return True
 
 
 def _expected(column: Column) -> str:
-    if column.kind == "category":
+    if column.kind is ColumnKind.CATEGORY:
         return "text"
     return "dates" if column.notation.date else "numbers"
 
 
-_WORDS: dict[Held, str] = {"date": "dates", None: "neither numbers nor text"}
+_WORDS: dict[ColumnContent | None, str] = {
+    ColumnContent.DATE: "dates",
+    None: "neither numbers nor text",
+}
 
 
 def _require_usable(names: tuple[str, ...], data: Data) -> None:

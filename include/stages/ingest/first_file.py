@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from include.errors import FileRefusedError
-from include.formats.parsed_table import Chunk, Held, ParsedTable
-from include.spec.contract import Contract, Kind, first_contract
+from include.formats.parsed_table import Chunk, ColumnContent, ParsedTable
+from include.spec.contract import ColumnKind, Contract, first_contract
 from include.spec.data_spec import Data, matches
 from include.spec.model_spec import Spec
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
@@ -24,14 +24,14 @@ MOST_CATEGORIES = 1_000
 """A text column with more distinct values, most of them in one row only, is refused as feature."""
 _ALIKE = 0.5
 """Similarity from which a column name counts as a misspelling of a pattern, from 0 to 1."""
-_TYPED: Mapping[Held, Notation] = {
-    "number": PLAIN,
-    "truth": Notation(boolean=True),
-    "date": Notation(date="%Y-%m-%d"),
-    "nothing": PLAIN,
+_TYPED: Mapping[ColumnContent, Notation] = {
+    ColumnContent.NUMBER: PLAIN,
+    ColumnContent.TRUTH: Notation(boolean=True),
+    ColumnContent.DATE: Notation(date="%Y-%m-%d"),
+    ColumnContent.NOTHING: PLAIN,
 }
 """How numbers of a typed column are written as text."""
-_Shown = tuple[Kind, Notation]
+_Shown = tuple[ColumnKind, Notation]
 
 
 @dataclass(frozen=True)
@@ -145,18 +145,18 @@ def _shown(
 ) -> _Shown:
     stated = data.notation_of(name)
     if data.is_category(name):
-        return "category", PLAIN
+        return ColumnKind.CATEGORY, PLAIN
     if stated is not None or start is None:
-        return "number", stated or PLAIN
+        return ColumnKind.NUMBER, stated or PLAIN
     held = None if table.kinds is None else table.kinds[name]
-    if held in _TYPED:
-        return "number", _TYPED[held]
+    if held is not None and held in _TYPED:
+        return ColumnKind.NUMBER, _TYPED[held]
     notation = PLAIN if is_plain else notation_of(name, start.frame[name], start.lines)
-    is_text = notation is None or (held == "category" and notation == PLAIN)
+    is_text = notation is None or (held is ColumnContent.CATEGORY and notation == PLAIN)
     if is_text and data.is_category(name) is None:
         _require_recurring(name, as_text(start.frame[name], SPELLING), start)
-        return "category", PLAIN
-    return "number", notation or PLAIN
+        return ColumnKind.CATEGORY, PLAIN
+    return ColumnKind.NUMBER, notation or PLAIN
 
 
 def _require_recurring(name: str, texts: pl.Series, start: Chunk) -> None:

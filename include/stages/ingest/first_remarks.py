@@ -6,7 +6,7 @@ import polars as pl
 from polars import selectors as cs
 
 from include.formats.parsed_table import Chunk
-from include.spec.contract import Contract
+from include.spec.contract import ColumnKind, Contract
 from include.spec.data_spec import Data, is_index
 from include.stages.ingest.notations import as_stated
 from include.stages.ingest.numbers import MISSING, NO_VALUE, as_number
@@ -60,10 +60,12 @@ def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data
         and column.notation == PLAIN
         and not (data.is_category(column.name) or data.notation_of(column.name))
     ]
-    suspects = _suspects([column.name for column in columns if column.kind == "number"], shown)
+    suspects = _suspects(
+        [column.name for column in columns if column.kind is ColumnKind.NUMBER], shown
+    )
     for column in columns:
         values = shown[column.name].frame[column.name]
-        if column.kind != "number" and values.dtype == pl.String:
+        if column.kind is not ColumnKind.NUMBER and values.dtype == pl.String:
             texts = values.drop_nulls().str.strip_chars()
             yield from _typed_as_text(showable_name(column.name), texts)
             yield from _with_unit(showable_name(column.name), texts)
@@ -76,7 +78,11 @@ def _marked_gaps(
 ) -> Iterator[str]:
     """Yield a sentence for each of some columns of numbers in which a mark stands for no value."""
     for column in contract.columns:
-        if column.name not in names or column.name not in shown or column.kind != "number":
+        if (
+            column.name not in names
+            or column.name not in shown
+            or column.kind is not ColumnKind.NUMBER
+        ):
             continue
         values = shown[column.name].frame[column.name]
         texts = values.str.strip_chars() if values.dtype == pl.String else values.clear()

@@ -19,7 +19,7 @@ import polars as pl
 
 from include.formats.blocks import RAGGED, STRAY, UNCLOSED
 from include.formats.parsed_table import Chunk, RefusedRow
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.part import TypedPart
 from serving.values.notation import number_reader
@@ -118,12 +118,12 @@ class OuterColumns:
             return category_form(cell) not in known or any(
                 text in one for text in joined for one in known
             )
-        numbers = (one for one in self.contract.columns if one.kind == "number")
+        numbers = (one for one in self.contract.columns if one.kind is ColumnKind.NUMBER)
         return any(one.name == column and _reads(one, start + end) for one in numbers)
 
     def _categories(self, column: str) -> tuple[str, ...] | None:
         """Return the known categories of a column, None where it holds none."""
-        columns = (known for known in self.contract.columns if known.kind == "category")
+        columns = (known for known in self.contract.columns if known.kind is ColumnKind.CATEGORY)
         return next((known.categories for known in columns if known.name == column), None)
 
     def _begins_in_quotes(self, row: RefusedRow) -> bool:

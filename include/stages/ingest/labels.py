@@ -9,7 +9,7 @@ import polars as pl
 
 from include.errors import BadRowsError
 from include.formats.parsed_table import RefusedRow
-from include.records.refusal_reasons import UNKNOWN_LABEL, counted
+from include.records.refusal_reasons import ReasonKind, counted
 from include.records.row_columns import LABEL
 from include.spec.data_spec import ANYTHING_ELSE, Data, Label
 from include.text.showable import showable_name
@@ -73,7 +73,7 @@ class LabelTally:
         self.positive += positive
         self.negative += frame.height - positive
         for row in refused:
-            if row.reason == UNKNOWN_LABEL:
+            if row.reason == ReasonKind.UNKNOWN_LABEL:
                 self._add_other(_plain(row.cell))
 
     def _add_other(self, value: str) -> None:

@@ -10,8 +10,8 @@ from polars import selectors as cs
 
 from include.formats.opening import all_columns, open_table
 from include.formats.own_place import IndependentReader
-from include.formats.parsed_table import Chunk, ParsedTable, StatedFormat
-from include.spec.contract import Column, Contract
+from include.formats.parsed_table import Chunk, ColumnContent, ParsedTable, StatedFormat
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.halves import JudgedChunk, OuterColumns
 from include.stages.ingest.numbers import MISSING
@@ -92,11 +92,9 @@ def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -
 
 def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set[str]:
     """Return the columns whose type is a number or truth, unless the spec says otherwise."""
-    kinds = table.kinds or {}
+    kinds, numeric = table.kinds or {}, {ColumnContent.NUMBER, ColumnContent.TRUTH}
     return {
-        name
-        for name in columns
-        if kinds.get(name) in {"number", "truth"} and not _is_read_as_text(name, data)
+        name for name in columns if kinds.get(name) in numeric and not _is_read_as_text(name, data)
     }
 
 
@@ -140,7 +138,7 @@ def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
     return {
         column.name
         for column in contract.columns
-        if column.kind == "number"
+        if column.kind is ColumnKind.NUMBER
         and (column.notation == PLAIN or _is_typed(table, column))
         and (table.kinds is not None or not column.missing)
     }
@@ -150,8 +148,8 @@ def _is_typed(table: ParsedTable, column: Column) -> bool:
     """Say whether the file has a type of its own for what texts write in a notation."""
     held = (table.kinds or {}).get(column.name)
     if column.notation.boolean:
-        return held == "truth"
-    return held == "number" and not column.notation.date
+        return held is ColumnContent.TRUTH
+    return held is ColumnContent.NUMBER and not column.notation.date
 
 
 def _is_read_as_text(name: str, data: Data) -> bool:

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 import polars as pl
 
 from include.formats.parsed_table import Chunk, RefusedRow
-from include.records.refusal_reasons import OTHER_DATE, OTHER_NOTATION, UNKNOWN_LABEL
+from include.records.refusal_reasons import ReasonKind
 from include.records.row_columns import LABEL, LINE
-from include.spec.contract import Column, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.notations import is_date
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
 from include.stages.ingest.resemblance import is_other_number
 from serving.values.notation import PLAIN
 
-_NOT = {"date": "not a date", "truth": "neither true nor false"}
 LARGEST = 3.4e38
 """Models compute in float32, where a larger magnitude would become infinite."""
 
@@ -53,7 +52,7 @@ def judge_rows(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[Re
 
 
 def _values(values: pl.Series, column: Column, spelling: int) -> pl.Series:
-    if column.kind == "category":
+    if column.kind is ColumnKind.CATEGORY:
         return as_text(values, spelling, column.categories)
     numbers = as_number(values, column.notation)
     if numbers is values or column.notation != PLAIN or not _is_zero_or_one(column):
@@ -82,18 +81,20 @@ def _reasons(
     """Return, for doubtful columns, the reason against each row; null where there is none."""
     reasons: dict[str, pl.Series] = {}
     if label.null_count():
-        unknown = pl.when(label.is_null()).then(pl.lit(UNKNOWN_LABEL))
+        unknown = pl.when(label.is_null()).then(pl.lit(ReasonKind.UNKNOWN_LABEL))
         reasons[contract.target] = pl.select(unknown.alias(contract.target)).to_series()
     for column in _doubtful(contract, values):
         both = pl.DataFrame({"text": chunk.frame[column.name], "value": values[column.name]})
-        problem = _number_problem(both, column) if column.kind == "number" else _MISSING_CATEGORY
+        problem = (
+            _number_problem(both, column) if column.kind is ColumnKind.NUMBER else _MISSING_CATEGORY
+        )
         reasons[column.name] = both.select(problem.alias(column.name)).to_series()
     return reasons
 
 
 def _doubtful(contract: Contract, values: Mapping[str, pl.Series]) -> list[Column]:
     """Return the columns that hold anything but good values, in one pass over the numbers."""
-    numbers = [column for column in contract.columns if column.kind == "number"]
+    numbers = [column for column in contract.columns if column.kind is ColumnKind.NUMBER]
     # An expression a range, not one a column: polars takes as long to plan 200 as to run them.
     ranges: dict[tuple[float, float], list[str]] = {}
     for column in numbers:
@@ -124,7 +125,7 @@ def _range(column: Column) -> tuple[float, float]:
     return max(low, -LARGEST), min(high, LARGEST)
 
 
-_MISSING_CATEGORY = pl.when(pl.col("value").is_null()).then(pl.lit("missing value"))
+_MISSING_CATEGORY = pl.when(pl.col("value").is_null()).then(pl.lit(ReasonKind.MISSING))
 
 
 def _number_problem(both: pl.DataFrame, column: Column) -> pl.Expr:
@@ -138,20 +139,23 @@ def _number_problem(both: pl.DataFrame, column: Column) -> pl.Expr:
     low, high = column.accepted or (-LARGEST, LARGEST)
     return (
         pl.when(missing)
-        .then(pl.lit(None if column.missing else "missing value", dtype=pl.String))
+        .then(pl.lit(None if column.missing else ReasonKind.MISSING, dtype=pl.String))
         .when(value.is_null() & other)
-        .then(pl.lit(OTHER_DATE if column.notation.date else OTHER_NOTATION))
+        .then(pl.lit(ReasonKind.OTHER_DATE if column.notation.date else ReasonKind.OTHER_NOTATION))
         .when(value.is_null())
-        .then(pl.lit(_NOT.get(_held(column), "not a number")))
+        .then(pl.lit(_unread(column)))
         .when(~value.is_finite() | (value.abs() > LARGEST))
-        .then(pl.lit("not a finite number"))
+        .then(pl.lit(ReasonKind.NOT_FINITE))
         .when(~value.is_between(low, high))
-        .then(pl.lit("out of the accepted range"))
+        .then(pl.lit(ReasonKind.OUT_OF_RANGE))
     )
 
 
-def _held(column: Column) -> str:
-    return "truth" if column.notation.boolean else "date" if column.notation.date else "number"
+def _unread(column: Column) -> ReasonKind:
+    """Return what a text is that the notation of a column does not read."""
+    if column.notation.boolean:
+        return ReasonKind.NO_TRUTH
+    return ReasonKind.NO_DATE if column.notation.date else ReasonKind.NO_NUMBER
 
 
 def _in_another_notation(both: pl.DataFrame, column: Column) -> pl.Expr:

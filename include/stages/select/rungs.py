@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from include.records.arrays import FitOutcome, Labels
 from include.records.training import FitJob, Trial
-from include.spec.model_spec import Selection
+from include.spec.model_spec import Selection, Strategy
 from include.stages.select.shared_fits import SharedFit
 from include.stages.select.verdicts import (
     CandidateResult,
@@ -76,7 +76,7 @@ def rungs(rows: int, rule: Selection) -> Rungs:
     all rows and folds. 9,000 rows are screened on 5,000 and have no semifinal.
     """
     final = Rung(rows, tuple(range(rule.folds)))
-    if rule.strategy == "exhaustive":
+    if rule.strategy is Strategy.EXHAUSTIVE:
         return Rungs((), None, final)
     first = min(rows, rule.screened_rows)
     if rows <= LEAST_STEP * first:
