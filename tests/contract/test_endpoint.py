@@ -14,8 +14,9 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.adapters import endpoint as endpoint_module
 from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
+from include.adapters.endpoint import endpoint as endpoint_module
+from include.adapters.endpoint import replica as replica_module
 from include.errors import EndpointError, VersionRefusedError
 from include.records.training import Candidate
 from include.spec.model_spec import Family
@@ -266,8 +267,8 @@ def test_an_endpoint_that_answers_nonsense_is_a_sentence_in_time(
     answer: bad.Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever comes, and however slowly, a look and a question end with a readable line."""
-    monkeypatch.setattr(endpoint_module, "_LOOK_SECONDS", 0.5)
-    monkeypatch.setattr(endpoint_module, "_INFER_SECONDS", 0.5)
+    monkeypatch.setattr(replica_module, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(replica_module, "_INFER_SECONDS", 0.5)
     started = time.monotonic()
     with bad.misbehaving() as server:
         server.instead["/"] = answer
