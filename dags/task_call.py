@@ -105,14 +105,12 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
 
 def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, float]) -> Any:
     """Run a step; `inside` gets the time at which the step itself began."""
-    from pydantic import validate_call
-
     from include.cli.deadline import blame_the_place
     from include.context.denied_access import access_required
     from include.context.full_disk import room_required
     from include.context.places import Need, places
     from include.context.step_context import step_context
-    from include.records.packing import pack
+    from include.records.packing import pack, unpack_arguments
 
     task_instance = get_current_context()["ti"]
     spec = spec_of_run(spec_path, task_instance)
@@ -123,10 +121,11 @@ def _result(step_name: str, spec_path: Path, arguments: Any, inside: dict[str, f
         asked = task_instance.task_id in {FIRST, "score"}
         if asked and (owner := context.registry.ownership.owner_if_told()):
             remember(spec.model, owner)
-        checked = validate_call(config={"arbitrary_types_allowed": True})(step_named(step_name))
+        step = step_named(step_name)
+        records = unpack_arguments(step, arguments)
         inside["from"] = time.time()
         with blame_the_place(places([Need.REGISTRY], spec, settings), settings.patience):
-            return pack(checked(context, *arguments))
+            return pack(step(context, *records))
 
 
 @contextmanager
