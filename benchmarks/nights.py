@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.records.arrays import Calls, Labels
-from include.records.judging import LeakProof, Scorecard, Scores, Verdict
+from include.records.judging import Rival, Scorecard, Scores, Verdict
+from include.records.proofs import LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import decide
@@ -138,7 +139,7 @@ def _scores(y: Labels, challenger: Calls, champion: Calls, seen: int) -> Scores:
     mine, theirs = (_card(y, called) for called in (challenger, champion))
     agreement = count_agreement(y, challenger, champion)
     challenged = replace(mine, model_version="2")
-    return Scores(challenged, theirs, agreement, proofs=_PROOFS, looks=seen)
+    return Scores(challenged, Rival(theirs, agreement), proofs=_PROOFS, looks=seen)
 
 
 def _card(y: Labels, called: Calls) -> Scorecard:

@@ -1,7 +1,10 @@
 """Records of judging: scores of both contenders, proofs, checks and the decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
+
+from include.records.proofs import LeakProof
 
 
 @dataclass(frozen=True)
@@ -114,82 +117,32 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
-class CallCounts:
-    """The confusion matrix of a model's calls of some rows."""
-
-    hits: int
-    misses: int
-    false_calls: int
-    rest: int
-    """Negative rows that it called negative."""
-
-    @classmethod
-    def none(cls) -> "CallCounts":
-        """Return the counts of no rows."""
-        return cls(hits=0, misses=0, false_calls=0, rest=0)
-
-    @property
-    def rows(self) -> int:
-        """All rows that were called."""
-        return self.positives + self.false_calls + self.rest
-
-    @property
-    def positives(self) -> int:
-        """Rows that are positive."""
-        return self.hits + self.misses
-
-    @property
-    def f1(self) -> float:
-        """F1 of the calls: 2 hits / (2 hits + misses + false calls), 0 without a hit."""
-        return 2 * self.hits / max(2 * self.hits + self.misses + self.false_calls, 1)
+class NoChampion:
+    """There is no champion yet."""
 
 
 @dataclass(frozen=True)
-class AdoptionGround:
-    """What decides on which holdout rows an adopted model is judged."""
+class UnfitChampion:
+    """A champion that cannot answer these rows.
 
-    data_version: int
-    """The data version at its adoption: it cannot have seen rows that came later."""
-    named_rows: int = 0
-    """Rows that it was fitted on according to its operator; 0 where none were named."""
-    known_share: float = 0.0
-    """The share of these rows that are train rows of the table."""
-    shared_rows: int = 0
-    """How many of these rows are in the holdout."""
-    older: CallCounts | None = None
-    """Its calls of holdout rows from before its adoption; None where they are not needed."""
-    later: CallCounts | None = None
-    """Its calls of holdout rows since its adoption."""
-    problem: str = ""
-    """Why the rows that it names cannot be read any more; empty where they can."""
+    For example because a column that it was fitted on may be missing since.
+    """
+
+    version: str
 
 
 @dataclass(frozen=True)
-class LeakProof:
-    """Leak proof: whether a model version was fitted on rows that it is scored on."""
+class Rival:
+    """A champion that the challenger is compared with."""
 
-    model_version: str
-    fitted_rows: int
-    """Rows of the data version that it names as the one it was fitted on."""
-    shared_rows: int
-    """Holdout rows whose features are among them."""
-    problem: str = ""
-    """Why nothing can be proved, for example when its data version cannot be read any more."""
-    waits: bool = False
-    """Whether only rows are missing: when they come they will prove it, or disprove it."""
-    adopted: AdoptionGround | None = None
-    """For a model from elsewhere, what decides the rows it is judged on."""
+    card: Scorecard
+    agreement: Agreement
 
-    def __str__(self) -> str:
-        """Return the proof, or what is wrong with it, for a person."""
-        return self.problem or (
-            f"fitted on {self.fitted_rows} rows, {self.shared_rows} rows of the holdout among them"
-        )
 
-    @property
-    def holds(self) -> bool:
-        """Whether it is proved that the model was fitted on no row of the holdout."""
-        return not self.problem and self.shared_rows == 0
+Opponent = NoChampion | UnfitChampion | Rival
+"""What a challenger is judged against."""
+NO_CHAMPION = NoChampion()
+_OF_THE_OPPONENT = ("champion", "agreement", "unfit_champion")
 
 
 @dataclass(frozen=True)
@@ -197,12 +150,7 @@ class Scores:
     """Scores of both contenders on the same holdout rows, from the same run."""
 
     challenger: Scorecard
-    champion: Scorecard | None = None
-    agreement: Agreement | None = None
-    """With the champion; None when there is none."""
-    unfit_champion: str | None = None
-    """The version of a champion that cannot answer these rows, for example because a column it was
-    fitted on may be missing since."""
+    opponent: Opponent = NO_CHAMPION
     slices: tuple[SliceScore, ...] = ()
     """In the order of the spec."""
     proofs: tuple[LeakProof, ...] = ()
@@ -212,6 +160,45 @@ class Scores:
     barred: str = ""
     """Why the challenger may not be promoted even if it is better: a model of the same data was
     rolled back."""
+
+    @property
+    def champion(self) -> Scorecard | None:
+        """The scores of the champion; None where there is none that can answer these rows."""
+        return self.opponent.card if isinstance(self.opponent, Rival) else None
+
+    def stored(self) -> dict[str, Any]:
+        """Return its fields as they are stored: those of the opponent beside the others."""
+        rest = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "opponent"}
+        opponent: dict[str, Any] = dict.fromkeys(_OF_THE_OPPONENT)
+        match self.opponent:
+            case Rival(card, agreement):
+                opponent |= {"champion": card, "agreement": agreement}
+            case UnfitChampion(version):
+                opponent |= {"unfit_champion": version}
+        return {"challenger": rest.pop("challenger"), **opponent, **rest}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return how pydantic reads them: as they are stored, see `stored`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(_read_stored, handler(source))
+
+
+def _read_stored(stored: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    if not isinstance(stored, dict):
+        return stored
+    rest = {key: value for key, value in stored.items() if key not in _OF_THE_OPPONENT}
+    champion, agreement, unfit = (stored.get(key) for key in _OF_THE_OPPONENT)
+    opponent: Opponent = NO_CHAMPION
+    if champion is not None:
+        rival = {"card": champion, "agreement": agreement}
+        opponent = TypeAdapter(Rival).validate_python(rival)
+    elif unfit is not None:
+        opponent = UnfitChampion(str(unfit))
+    return {**rest, "opponent": opponent}
 
 
 class Verdict(StrEnum):

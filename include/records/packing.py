@@ -7,11 +7,12 @@ model.
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from include.records.judging import Scores
 from include.text.showable import showable_values
 
 
@@ -20,8 +21,18 @@ def pack(result: Any) -> Any:
 
     Every text is made safe for any database, whoever wrote it.
     """
-    fields = [asdict(record) for record in result] if isinstance(result, list) else asdict(result)
-    return showable_values(json.loads(json.dumps(fields)))
+    return showable_values(json.loads(json.dumps(fields_of(result))))
+
+
+def fields_of(value: Any) -> Any:
+    """Return a record, or a collection of records, as plain values in the form that is stored."""
+    if isinstance(value, Scores):
+        return {name: fields_of(held) for name, held in value.stored().items()}
+    if is_dataclass(value):
+        return {field.name: fields_of(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: fields_of(held) for key, held in value.items()}
+    return [fields_of(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def unpack_arguments(step: Callable[..., Any], values: Iterable[Any]) -> list[Any]:

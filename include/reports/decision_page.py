@@ -13,7 +13,7 @@ from io import BytesIO
 from matplotlib.figure import Figure
 
 from include.records.data import Batch
-from include.records.judging import Check, Decision, Scores, SliceScore, Verdict
+from include.records.judging import Check, Decision, Rival, Scores, SliceScore, Verdict
 from include.reports.pictures import draw_gains
 from include.stages.decide import FEW_DISAGREEMENTS, gains
 from include.text.showable import showable
@@ -164,8 +164,11 @@ def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
 
 def _chance(decision: Decision) -> str:
     bounds = [check.bound for check in decision.checks if check.name == "beyond_noise"]
-    agreement = decision.scores.agreement
-    if agreement is None or not bounds or agreement.disagreements < FEW_DISAGREEMENTS:
+    rival = decision.scores.opponent
+    if not isinstance(rival, Rival) or not bounds:
+        return ""
+    agreement = rival.agreement
+    if agreement.disagreements < FEW_DISAGREEMENTS:
         return ""
     drawn = _image("gains", _png(draw_gains(gains(agreement), bounds[0])))
     caption = (

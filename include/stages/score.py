@@ -6,7 +6,8 @@ import numpy as np
 from sklearn import metrics
 
 from include.records.arrays import Calls, Labels, Matrix, Probabilities
-from include.records.judging import Agreement, CallCounts, Scorecard, SliceScore
+from include.records.judging import Agreement, Scorecard, SliceScore
+from include.records.proofs import CallCounts
 from include.spec.model_spec import Slice
 from serving.bundle import Layout
 

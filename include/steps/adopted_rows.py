@@ -13,8 +13,8 @@ import polars as pl
 
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
-from include.records.judging import AdoptionGround, CallCounts
 from include.records.models import ModelVersion, Origin
+from include.records.proofs import AdoptionGround, CallCounts
 from include.records.row_columns import KEYS, Side
 from include.records.training import Plan
 from include.stages import score as score_stage

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from include.context.step_context import StepContext
 from include.errors import DataVersionError
 from include.records.data import Counts
-from include.records.judging import AdoptionGround, LeakProof
 from include.records.models import ModelVersion, Origin
+from include.records.proofs import AdoptionGround, LeakProof
 from include.records.row_columns import Side
 from include.records.training import Plan
 from include.stages import roll_back as roll_back_stage

@@ -10,7 +10,15 @@ from include.context.step_context import StepContext
 from include.errors import (
     ChampionMovedError,
 )
-from include.records.judging import Decision, Preflight, Scores, Verdict
+from include.records.judging import (
+    Decision,
+    NoChampion,
+    Preflight,
+    Rival,
+    Scores,
+    UnfitChampion,
+    Verdict,
+)
 from include.records.models import ModelVersion
 from include.records.moves import Answer, Move, MoveKind
 from include.records.training import Form, Plan
@@ -95,4 +103,10 @@ def make_champion(
 
 
 def _judged_against(scores: Scores) -> str | None:
-    return scores.champion.model_version if scores.champion else scores.unfit_champion
+    match scores.opponent:
+        case Rival(card):
+            return card.model_version
+        case UnfitChampion(version):
+            return version
+        case NoChampion():
+            return None

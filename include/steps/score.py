@@ -16,8 +16,17 @@ from threadpoolctl import threadpool_limits
 
 from include.context.step_context import StepContext
 from include.records.arrays import Calls, Labels, Matrix
-from include.records.judging import LeakProof, Scorecard, Scores, SliceScore
+from include.records.judging import (
+    NO_CHAMPION,
+    Opponent,
+    Rival,
+    Scorecard,
+    Scores,
+    SliceScore,
+    UnfitChampion,
+)
 from include.records.models import ModelVersion
+from include.records.proofs import LeakProof
 from include.records.row_columns import Side
 from include.records.training import Plan
 from include.reports import pictures
@@ -33,8 +42,7 @@ WARM_UPS, TIMED_ROWS = 3, 30
 def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     """Score both contenders; record scorecards, slices, leak proofs and figures in MLflow.
 
-    There is no champion's scorecard when there is no champion, or when it cannot answer these rows:
-    then `unfit_champion` names it.
+    A champion that cannot answer these rows has no scorecard.
     """
     champion = context.registry.champion.opponent_of(challenger)
     ground = leak_proof.holdout_rows(context, plan, [challenger, *([champion] if champion else [])])
@@ -46,19 +54,12 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices))
     scores = Scores(
         _scorecard(context, plan, "challenger", challenger, mine),
+        _opponent(context, plan, champion, mine, theirs),
         slices=slices,
         proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
         looks=context.registry.decisions.looks(challenger, len(mine.y)),
         barred=leak_proof.why_barred(context, plan),
     )
-    if champion is not None and theirs is None:
-        scores = replace(scores, unfit_champion=champion.version)
-    if champion is not None and theirs is not None:
-        card = _scorecard(context, plan, "champion", champion, theirs)
-        agreement = score_stage.count_agreement(
-            mine.y, mine.contender.calls, theirs.contender.calls
-        )
-        scores = replace(scores, champion=card, agreement=agreement)
     context.registry.runs.log_grounds(plan.run_id, scores)
     return scores
 
@@ -129,6 +130,21 @@ def _answer_if_fit(
     except ValueError as error:
         log.warning("champion %s cannot answer these rows: %s", champion.version, error)
         return None
+
+
+def _opponent(
+    context: StepContext,
+    plan: Plan,
+    champion: ModelVersion | None,
+    mine: _Answers,
+    theirs: _Answers | None,
+) -> Opponent:
+    if champion is None:
+        return NO_CHAMPION
+    if theirs is None:
+        return UnfitChampion(champion.version)
+    agreement = score_stage.count_agreement(mine.y, mine.contender.calls, theirs.contender.calls)
+    return Rival(_scorecard(context, plan, "champion", champion, theirs), agreement)
 
 
 def _scorecard(

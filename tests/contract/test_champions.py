@@ -11,7 +11,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import ChampionMovedError, RollBackError
-from include.records.judging import Decision, Scores, Verdict
+from include.records.judging import Decision, Rival, Scores, Verdict
 from include.records.moves import Answer, MoveKind, RollBack
 from include.records.training import Form, NoNewData
 from include.steps import leak_proof as leak_proof_step
@@ -253,7 +253,10 @@ def test_an_approval_does_not_hold_for_another_champion(asking: StepContext) -> 
     second = run(asking, FORCED)
     steps.promote(asking, second.plan, second.challenger, second.scores, FORCED, YES)
     third = run(asking, FORCED)
-    stale = replace(third.scores, champion=first.scores.challenger)
+    rival = third.scores.opponent
+    assert isinstance(rival, Rival)
+    earlier = replace(rival, card=first.scores.challenger)
+    stale = replace(third.scores, opponent=earlier)
     with pytest.raises(ChampionMovedError, match="clear the score task"):
         steps.promote(asking, third.plan, third.challenger, stale, FORCED, YES)
     assert asking.registry.champion.current() == second.challenger

@@ -82,7 +82,7 @@ def card(version: str) -> Scorecard:
 def decision(version: ModelVersion, verdict: Verdict = Verdict.HOLD) -> Decision:
     """Return a decision on a model version."""
     check = Check("no_skill_f1", passed=True, value=0.5, bound=0.2, sentence="it beats it")
-    return Decision(verdict, "because", (check,), Scores(card(version.version), None))
+    return Decision(verdict, "because", (check,), Scores(card(version.version)))
 
 
 def test_a_run_of_the_dag_has_one_mlflow_run(

@@ -132,7 +132,7 @@ def decision(version: ModelVersion, data_version: int) -> Decision:
     """Return a decision on a version that was judged on 60 rows."""
     card = score(Y, np.linspace(0, 1, len(Y)), 0.5, version.version, data_version)
     check = Check("no_skill_f1", passed=True, value=0.5, bound=0.2, sentence="it beats it")
-    return Decision(Verdict.HOLD, "because", (check,), Scores(card, None))
+    return Decision(Verdict.HOLD, "because", (check,), Scores(card))
 
 
 @ON_THE_SERVER

@@ -8,6 +8,7 @@ import pytest
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import SpecError
+from include.records.judging import Rival
 from include.records.training import Form
 from include.spec.model_spec import Slice
 from tests import steps
@@ -48,10 +49,11 @@ def test_both_contenders_are_scored_on_every_slice(context: StepContext) -> None
     assert metrics["challenger_f1_slice_high"] == high.challenger_f1
     assert metrics["champion_f1_slice_low"] == low.champion_f1
     # Both slices together are the holdout, so their counts add up to its own.
-    assert done.scores.agreement is not None
+    rival = done.scores.opponent
+    assert isinstance(rival, Rival)
     assert low.agreement is not None
     parts = zip(high.agreement.positives, low.agreement.positives, strict=True)
-    assert tuple(map(sum, parts)) == done.scores.agreement.positives
+    assert tuple(map(sum, parts)) == rival.agreement.positives
 
 
 def test_what_an_answer_costs_is_measured(context: StepContext) -> None:

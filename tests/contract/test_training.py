@@ -16,7 +16,7 @@ from demo.data import pulsar_rows
 from include.context.step_context import StepContext
 from include.errors import DeliveryRefusedError, NothingToDoError
 from include.records.data import Intake
-from include.records.judging import Verdict
+from include.records.judging import UnfitChampion, Verdict
 from include.records.training import Candidate, Form, NoNewData
 from include.reports.account import Account
 from include.spec import contract as contracts
@@ -324,7 +324,7 @@ def test_a_champion_that_cannot_answer_gapped_rows_gives_way(context: StepContex
     drop(now, ROWS[300:].with_columns(gapped))
     second = run(now)
     assert second.batches[0].new == 300
-    assert second.scores.unfit_champion == first.challenger.version
+    assert second.scores.opponent == UnfitChampion(first.challenger.version)
     assert second.decision.verdict is Verdict.PROMOTE
     assert "cannot answer rows as they are now" in second.decision.reason
     assert context.registry.champion.current() == second.challenger

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from include.records.arrays import Labels, Probabilities
-from include.records.judging import Agreement, LeakProof, Scorecard, Scores, Verdict
+from include.records.judging import Agreement, Rival, Scorecard, Scores, Verdict
+from include.records.proofs import LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate, Selection
 from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, decide, gains
@@ -62,7 +63,7 @@ def test_the_gate_promotes_only_what_is_better(
     challenger = score(y, mine, first, "2", 1)
     champion = score(y, theirs, two, "1", 1)
     agreement = count_agreement(y, mine >= first, theirs >= two)
-    scores = Scores(challenger, champion, agreement, proofs=PROVEN)
+    scores = Scores(challenger, Rival(champion, agreement), proofs=PROVEN)
     decision = decide(scores, Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:
         assert challenger.f1 > challenger.no_skill_f1
@@ -119,9 +120,10 @@ def test_the_gate_is_symmetric(
     assert not there.verdict is back.verdict is Verdict.PROMOTE
     (won,) = (check.value for check in there.checks if check.name == "beyond_noise")
     (lost,) = (check.value for check in back.checks if check.name == "beyond_noise")
-    if there.scores.agreement is not None and back.scores.agreement is not None:
-        few = there.scores.agreement.disagreements < FEW_DISAGREEMENTS
-        assert won + lost < 1 if few else abs(won + lost - 1) < 1e-9
+    rival = there.scores.opponent
+    assert isinstance(rival, Rival)
+    few = rival.agreement.disagreements < FEW_DISAGREEMENTS
+    assert won + lost < 1 if few else abs(won + lost - 1) < 1e-9
     for decision in (there, back):
         champion = decision.scores.champion
         assert champion is not None
@@ -135,7 +137,7 @@ def pair(agreement: Agreement, looks: int) -> Scores:
         replace(CARD, f1=f1_of(agreement, bit), model_version=name)
         for bit, name in ((1, "2"), (2, "1"))
     )
-    return Scores(mine, theirs, agreement, proofs=PROVEN, looks=looks)
+    return Scores(mine, Rival(theirs, agreement), proofs=PROVEN, looks=looks)
 
 
 def f1_of(agreement: Agreement, bit: int) -> float:

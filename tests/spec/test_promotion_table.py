@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from include.records.judging import AdoptionGround, CallCounts, Decision, LeakProof, Scores, Verdict
+from include.records.judging import Decision, Rival, Scores, UnfitChampion, Verdict
+from include.records.proofs import AdoptionGround, CallCounts, LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import counts_everywhere, decide, required_win_share
@@ -41,7 +42,8 @@ def scores(challenger: np.ndarray, champion: np.ndarray | None) -> Scores:
     if champion is None:
         return Scores(card, proofs=PROVEN[:1])
     other = score(Y, champion.astype(float), 0.5, "1", 5)
-    return Scores(card, other, count_agreement(Y, challenger, champion), proofs=PROVEN)
+    agreement = count_agreement(Y, challenger, champion)
+    return Scores(card, Rival(other, agreement), proofs=PROVEN)
 
 
 CHAMPION = calls(60, 60)  # F1 0.5455
@@ -330,7 +332,7 @@ def test_a_barred_challenger_waits_for_a_person(
 
 def test_a_champion_that_cannot_answer_gives_way_without_a_proof() -> None:
     """There is nothing to compare with, and the endpoint needs a model that can answer."""
-    judged = replace(scores(SURE, None), unfit_champion="1")
+    judged = replace(scores(SURE, None), opponent=UnfitChampion("1"))
     decision = decide(judged, Form(), Gate())
     assert decision.verdict is Verdict.PROMOTE
     assert "champion version 1 cannot answer rows as they are now; F1 0.6087" in decision.reason
@@ -420,7 +422,7 @@ def test_a_holdout_with_few_positives_is_judged_without_a_fault(positives: int, 
     ]
     inside = (y == 0, np.zeros(len(y), bool), np.arange(len(y)) < positives)
     slices = [score_slice(f"s{n}", y[i], mine[i], theirs[i]) for n, i in enumerate(inside)]
-    judged = Scores(cards[0], cards[1], agreement=count_agreement(y, mine, theirs), proofs=PROVEN)
+    judged = Scores(cards[0], Rival(cards[1], count_agreement(y, mine, theirs)), proofs=PROVEN)
     decision = decide(replace(judged, slices=tuple(slices)), Form(), Gate())
     says_how_many = f"it takes {more} more positive ones" in decision.reason
     assert says_how_many is (more > 0)
@@ -536,7 +538,7 @@ def test_equal_models_are_rarely_promoted() -> None:
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
         mine, theirs = (replace(known, f1=float(f1_score(Y, called))) for called in (one, two))
-        judged = Scores(mine, theirs, count_agreement(Y, one, two), proofs=PROVEN)
+        judged = Scores(mine, Rival(theirs, count_agreement(Y, one, two)), proofs=PROVEN)
         verdict = decide(judged, Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE
     assert 0.01 < promoted / 200 < 0.10

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from include.records.data import Batch, Fate
-from include.records.judging import Decision, LeakProof, Scores
+from include.records.judging import Decision, Rival, Scores
+from include.records.proofs import LeakProof
 from include.records.refusal_reasons import ReasonKind
 from include.records.training import Form
 from include.reports.decision_page import render
@@ -21,8 +22,7 @@ MINE, THEIRS = (np.clip(shift * Y + RNG.random(1000) * 0.6, 0, 1) for shift in (
 HALF = np.arange(1000) < 500
 SCORES = Scores(
     score(Y, MINE, 0.5, "2", 7),
-    score(Y, THEIRS, 0.5, "1", 7),
-    count_agreement(Y, MINE >= 0.5, THEIRS >= 0.5),
+    Rival(score(Y, THEIRS, 0.5, "1", 7), count_agreement(Y, MINE >= 0.5, THEIRS >= 0.5)),
     slices=(score_slice("half", Y[HALF], MINE[HALF] >= 0.5, THEIRS[HALF] >= 0.5),),
     proofs=(LeakProof("2", 4000, 0), LeakProof("1", 4000, 0)),
     looks=12,
@@ -140,8 +140,9 @@ def test_few_calls_that_differ_are_told_in_words() -> None:
     theirs[np.flatnonzero((Y == 1) & (MINE >= 0.5))[:6]] = 0.1
     close = replace(
         SCORES,
-        champion=score(Y, theirs, 0.5, "1", 7),
-        agreement=count_agreement(Y, MINE >= 0.5, theirs >= 0.5),
+        opponent=Rival(
+            score(Y, theirs, 0.5, "1", 7), count_agreement(Y, MINE >= 0.5, theirs >= 0.5)
+        ),
         slices=(),
     )
     page = Browser(render("Pulsars", decided(close), {}))

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import asdict
 
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
@@ -14,6 +13,7 @@ from include.adapters.registry.log_run import LogRun
 from include.adapters.registry.tags import DATA, NOTE, RUN, RUN_NAME, VERDICT
 from include.records.judging import Decision
 from include.records.models import ModelVersion
+from include.records.packing import fields_of
 from include.text.showable import showable, showable_values
 
 log = logging.getLogger("ratchet")
@@ -32,7 +32,7 @@ class Decisions:
 
     def log(self, run_id: str, version: ModelVersion, decision: Decision) -> None:
         """Record a decision in its run and on its model version, and end the run."""
-        fields = showable_values(asdict(decision))
+        fields = showable_values(fields_of(decision))
         self._client.log_text(run_id, json.dumps(fields, indent=1), "decision.json")
         verdict = str(decision.verdict)
         self._tag_verdict(version, verdict)

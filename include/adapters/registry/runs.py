@@ -33,7 +33,8 @@ from include.adapters.registry.tags import (
 from include.errors import GoneError
 from include.records.arrays import Probabilities
 from include.records.data import Batch
-from include.records.judging import LeakProof, Scorecard, Scores
+from include.records.judging import Scorecard, Scores
+from include.records.proofs import LeakProof
 from include.records.training import Trial
 from include.text.showable import showable, showable_values
 

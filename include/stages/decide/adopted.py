@@ -10,7 +10,8 @@ noise.
 import numpy as np
 from numpy.typing import NDArray
 
-from include.records.judging import AdoptionGround, CallCounts, Check
+from include.records.judging import Check
+from include.records.proofs import AdoptionGround, CallCounts
 from include.stages.decide.row_counts import LEAST_OF_A_CLASS
 
 KNOWN_SHARE = 0.95

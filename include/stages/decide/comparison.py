@@ -6,7 +6,7 @@ from math import ceil, log2
 import numpy as np
 from scipy.special import bdtr
 
-from include.records.judging import Agreement, Check, Scorecard, Scores, SliceScore
+from include.records.judging import Agreement, Check, Rival, Scorecard, Scores, SliceScore
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreement_checks, leak_checks, proof_of
 from include.stages.decide.resampling import gains, required_win_share, win_share
@@ -36,15 +36,15 @@ def compare(scores: Scores, rule: Gate) -> Comparison:
     nothing.
     """
     checks = _barred(scores)
-    champion = scores.champion
-    if champion is None or scores.agreement is None:
+    if not isinstance(scores.opponent, Rival):
         return Comparison(checks)
+    champion = scores.opponent.card
     proof = leak_checks(scores, "champion", champion.model_version)
     if not proof.passed:
         waits = proof_of(scores, champion.model_version).waits
         return Comparison((*checks, _unjudged(proof, waits=waits)))
     better = _beats_champion(scores.challenger, champion)
-    noise_check, smallest_gain = _beyond_noise(scores.agreement, scores.looks, rule)
+    noise_check, smallest_gain = _beyond_noise(scores.opponent.agreement, scores.looks, rule)
     harms = (_harmless(part, len(scores.slices), rule) for part in scores.slices)
     agreed = agreement_checks(scores, "champion", champion.model_version)
     return Comparison((*checks, proof, *agreed, better, noise_check, *harms), smallest_gain)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from include.records.judging import Check, Decision, Preflight, Scores, Verdict
+from include.records.judging import Check, Decision, Preflight, Scores, UnfitChampion, Verdict
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
@@ -58,9 +58,10 @@ def _judge(scores: Scores, form: Form, pair: tuple[Check, ...]) -> tuple[Verdict
 def _unopposed(scores: Scores) -> str:
     card = scores.challenger
     skill = f"F1 {card.f1:.4f} beats the {card.no_skill_f1:.4f} of calling every row positive"
-    if scores.unfit_champion is None:
-        return f"the first model with skill: {skill}"
-    return f"champion version {scores.unfit_champion} cannot answer rows as they are now; {skill}"
+    if isinstance(scores.opponent, UnfitChampion):
+        unfit = scores.opponent.version
+        return f"champion version {unfit} cannot answer rows as they are now; {skill}"
+    return f"the first model with skill: {skill}"
 
 
 def _told(checks: Iterable[Check]) -> str:

@@ -1,6 +1,7 @@
 """Leak proof as a check: shows that neither contender was fitted on a holdout row."""
 
-from include.records.judging import Check, LeakProof, Scores
+from include.records.judging import Check, Scores
+from include.records.proofs import LeakProof
 from include.stages.decide.adopted import agreement, grounds
 
 
