@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from include.context.running_stack import Phase
 from include.settings import PROJECT, Settings
 from stack.components import Component, components, inherited_environment, note_migrated
 from stack.errors import StackError
@@ -22,7 +23,7 @@ from stack.health import healthy_components
 from stack.preflight import check, make_folders
 from stack.processes import MarkedProcess, marks, sweep
 from stack.rotation import last_lines
-from stack.state import StackState, logs_of, read_state, take_lock
+from stack.state import Condition, Lifecycle, StackState, logs_of, read_state, take_lock
 from stack.supervisor import DETACH, READY, Plan, write_plan
 
 _START_SECONDS = 240.0
@@ -30,9 +31,9 @@ _START_SECONDS = 240.0
 _STOP_SECONDS = 40.0
 _TAIL_LINES = 15
 _LOOK_SECONDS = 0.3
-_READY_WORDS = {"healthy", "done"}
+_READY_WORDS = {Condition.HEALTHY, Condition.DONE}
 
-Progress = Callable[[dict[str, str]], None]
+Progress = Callable[[dict[str, Condition]], None]
 """Is called several times a second with the state of every component by name: waiting, starting,
 healthy, done or failed."""
 
@@ -118,14 +119,14 @@ def stop(home: Path) -> list[MarkedProcess] | None:
     supervisor held them any more.
     """
     state = read_state(home)
-    held = state is not None and state.phase != "stopped"
+    held = state is not None and state.phase is not Phase.STOPPED
     if state and held:
         _end_supervisor(state)
     swept = sweep(home)
     return swept if held or swept else None
 
 
-def components_of(state: StackState, working: set[str]) -> dict[str, str]:
+def components_of(state: StackState, working: set[str]) -> dict[str, Condition]:
     """Return the state of every component in a word, given the names of those that work."""
     return {
         one.name: _word(one.state, works=one.name in working, once=one.once)
@@ -133,12 +134,12 @@ def components_of(state: StackState, working: set[str]) -> dict[str, str]:
     }
 
 
-def _word(state: str, *, works: bool, once: bool) -> str:
-    if state != "running":
-        return state
+def _word(state: Lifecycle, *, works: bool, once: bool) -> Condition:
+    if state is not Lifecycle.RUNNING:
+        return Condition(state)
     if once:
-        return "preparing"
-    return "healthy" if works else "starting"
+        return Condition.PREPARING
+    return Condition.HEALTHY if works else Condition.STARTING
 
 
 def _start_supervisor(plan: Plan, lock: int) -> subprocess.Popen[bytes]:
@@ -163,7 +164,7 @@ def _start_supervisor(plan: Plan, lock: int) -> subprocess.Popen[bytes]:
 
 def _await_health(stack: SupervisedStack, home: Path, progress: Progress) -> None:
     began = progressed = time.monotonic()
-    words: dict[str, str] = {}
+    words: dict[str, Condition] = {}
     ready: set[str] = set()
     while time.monotonic() - progressed < _START_SECONDS:
         if stack.supervisor.poll() is not None:
@@ -188,7 +189,7 @@ def _await_health(stack: SupervisedStack, home: Path, progress: Progress) -> Non
 
 def _require_none_failed(state: StackState, home: Path) -> None:
     for one in state.components:
-        if one.state == "failed":
+        if one.state is Lifecycle.FAILED:
             log = logs_of(home) / f"{one.name}.log"
             tail = "\n".join(f"  {line}" for line in last_lines(log, _TAIL_LINES))
             raise StackError(
@@ -211,6 +212,6 @@ def _let_go(stack: SupervisedStack, home: Path) -> None:
 def _end_supervisor(state: StackState) -> None:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(state.supervisor)
-        if state.phase != "stopping":  # a second signal would cut its patience short
+        if state.phase is not Phase.STOPPING:  # a second signal would cut its patience short
             process.terminate()
         process.wait(_STOP_SECONDS)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from include.context.running_stack import Phase
 from include.settings import Settings
 from stack.client import running_stack, stop
 from stack.follow import follow
@@ -23,7 +24,7 @@ _PALETTE = ("cyan", "magenta", "green", "yellow", "blue", "red", "white")
 def up(settings: Settings, console: Console) -> int:
     """Start the stack, wait until it is healthy and leave it running."""
     state = read_state(settings.home)
-    if state and state.phase == "running":
+    if state and state.phase is Phase.RUNNING:
         console.print(f"Already running (supervisor pid {state.supervisor}).")
         _show_places(settings, state.urls, console)
         return 0
@@ -53,7 +54,7 @@ def down(settings: Settings, console: Console) -> int:
 def status(settings: Settings, console: Console, *, json: bool) -> int:
     """Show every component, and what is not right; the codes are those of `stack.verdict`."""
     last = read_state(settings.home)
-    state = last if last is not None and last.phase != "stopped" else None
+    state = last if last is not None and last.phase is not Phase.STOPPED else None
     rows = rows_of(settings.home, state) if state else []
     found = findings(StatusFindings(settings, state, rows, marked_processes(settings.home)))
     if json:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from include.context.running_stack import since_boot
-from stack.state import ComponentState
+from stack.state import ComponentState, Lifecycle
 
 _SECONDS = 5.0
 
@@ -22,7 +22,7 @@ def healthy_components(components: Sequence[ComponentState]) -> set[str]:
     have given a sign of life since it was started: the report outlives a killed process for a
     while.
     """
-    running = [one for one in components if one.state == "running"]
+    running = [one for one in components if one.state is Lifecycle.RUNNING]
     urls = sorted({one.url for one in running if one.url})
     with ThreadPoolExecutor(max_workers=max(1, len(urls))) as pool:
         answers = dict(zip(urls, pool.map(_ask, urls), strict=True))

@@ -10,15 +10,41 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from include.context.running_stack import process_lives, state_file
+from include.context.running_stack import Phase, process_lives, state_file
 from stack.errors import AlreadyRunningError
 
-Phase = Literal["starting", "running", "stopping", "stopped"]
-
 _LOCK_SECONDS = 1.0
+
+
+class Lifecycle(StrEnum):
+    """What the supervisor knows of a component."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It ended during the start."""
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+class Condition(StrEnum):
+    """What a person is shown of a component: what is known of it, and whether it works."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    """It runs and ends by itself."""
+    STARTING = "starting"
+    """It runs and does not work."""
+    HEALTHY = "healthy"
+    DONE = "done"
+    FAILED = "failed"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -26,8 +52,7 @@ class ComponentState:
     """One component at the moment of writing."""
 
     name: str
-    state: str
-    """waiting, running, done, failed (during the start), restarting or stopped."""
+    state: Lifecycle
     pid: int
     """Leader of its process group; 0 when there is none."""
     started: float
@@ -81,11 +106,16 @@ def read_state(home: Path) -> StackState | None:
     """Return the last state written; a supervisor that was killed makes its phase `stopped`."""
     try:
         fields = json.loads(state_file(home).read_text())
-        components = tuple(ComponentState(**one) for one in fields.pop("components"))
-        state = StackState(**fields, components=components)
+        components = tuple(_component(one) for one in fields.pop("components"))
+        phase = Phase(fields.pop("phase"))
+        state = StackState(phase, **fields, components=components)
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None  # never started, or written by another release
-    return state if supervisor_lives(state) else replace(state, phase="stopped")
+    return state if supervisor_lives(state) else replace(state, phase=Phase.STOPPED)
+
+
+def _component(fields: dict[str, Any]) -> ComponentState:
+    return ComponentState(**fields | {"state": Lifecycle(fields["state"])})
 
 
 def supervisor_lives(state: StackState) -> bool:

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import psutil
 
-from include.context.running_stack import began, since_boot
+from include.context.running_stack import Phase, began, since_boot
 from stack.components import Component, Health
 from stack.own_log import OwnLog, PatientWriter
 from stack.processes import marks, signal_group, start_group, sweep
 from stack.rotation import last_lines, rotate
-from stack.state import ComponentState, Phase, StackState, logs_of, write_state
+from stack.state import ComponentState, Lifecycle, StackState, logs_of, write_state
 
 READY = b"r"
 DETACH = b"d"
@@ -62,7 +62,7 @@ def read_plan(line: bytes) -> Plan:
 @dataclass
 class _Child:
     component: Component
-    state: str = "waiting"
+    state: Lifecycle = Lifecycle.WAITING
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     """In seconds since boot."""
@@ -90,7 +90,7 @@ class Supervisor:
         """Take a plan and the descriptor whose end of file means that the client is gone."""
         self._plan = plan
         self._lifeline = lifeline
-        self._phase: Phase = "starting"
+        self._phase: Phase = Phase.STARTING
         self._signals = 0
         self._abandoned = False
         self._state_file = PatientWriter("what `make status` reads", _OWN_LOG)
@@ -136,7 +136,7 @@ class Supervisor:
     def _obey(self) -> None:
         words = os.read(self._lifeline, 16)
         if READY in words:
-            self._phase = "running"
+            self._phase = Phase.RUNNING
             self._write()
         if DETACH in words:
             self._selector.unregister(self._lifeline)
@@ -148,13 +148,13 @@ class Supervisor:
     def _start_due(self) -> None:
         now = time.monotonic()
         for child in self._children.values():
-            waits = child.state in {"waiting", "restarting"}
+            waits = child.state in {Lifecycle.WAITING, Lifecycle.RESTARTING}
             if waits and child.due <= now and self._unblocked(child):
                 self._start(child)
 
     def _unblocked(self, child: _Child) -> bool:
         after = child.component.after
-        return not after or self._children[after].state == "done"
+        return not after or self._children[after].state is Lifecycle.DONE
 
     def _start(self, child: _Child) -> None:
         name = child.component.name
@@ -169,12 +169,12 @@ class Supervisor:
             _say(f"{name} cannot be started: {error.strerror}")
             self._after_death(child, 127)
         else:
-            child.state, child.started = "running", since_boot()
+            child.state, child.started = Lifecycle.RUNNING, since_boot()
             _say(f"{name} started, pid {child.process.pid}")
         self._write()
 
     def _wait(self) -> None:
-        dues = [one.due for one in self._children.values() if one.state == "restarting"]
+        dues = [one.due for one in self._children.values() if one.state is Lifecycle.RESTARTING]
         soonest = min(dues, default=float("inf")) - time.monotonic()
         for key, _ in self._selector.select(max(0.0, min(soonest, _LOG_CHECK_SECONDS))):
             key.data()
@@ -185,7 +185,11 @@ class Supervisor:
 
     def _notice_deaths(self) -> None:
         for child in self._children.values():
-            if child.state == "running" and child.process and child.process.poll() is not None:
+            if (
+                child.state is Lifecycle.RUNNING
+                and child.process
+                and child.process.poll() is not None
+            ):
                 self._bury(child)
                 self._after_death(child, child.process.returncode)
                 self._write()
@@ -201,9 +205,9 @@ class Supervisor:
         log = logs_of(self._plan.home) / f"{child.component.name}.log"
         child.last_lines = last_lines(log, _KEPT_LINES)
         if child.component.once and code == 0:
-            child.state = "done"
-        elif self._phase == "starting":
-            child.state = "failed"
+            child.state = Lifecycle.DONE
+        elif self._phase is Phase.STARTING:
+            child.state = Lifecycle.FAILED
         else:
             self._schedule(child)
         _say(f"{child.component.name} ended with {code}: {child.state}")
@@ -213,16 +217,16 @@ class Supervisor:
             child.backoff = 1.0
         child.due = time.monotonic() + child.backoff
         child.backoff = min(child.backoff * 2, _LONGEST_BACKOFF_SECONDS)
-        child.state, child.restarts = "restarting", child.restarts + 1
+        child.state, child.restarts = Lifecycle.RESTARTING, child.restarts + 1
 
     def _stop(self) -> None:
-        self._phase = "stopping"
+        self._phase = Phase.STOPPING
         self._write()
         for wave in sorted({one.component.wave for one in self._children.values()}):
             self._stop_wave([one for one in self._children.values() if one.component.wave == wave])
         left = sweep(self._plan.home)
         _say(f"stopped; {len(left)} processes had to be killed")
-        self._phase = "stopped"
+        self._phase = Phase.STOPPED
         self._write()
 
     def _stop_wave(self, wave: list[_Child]) -> None:
@@ -239,7 +243,7 @@ class Supervisor:
             if child.process:
                 child.exit_code = child.process.wait()
                 _say(f"{child.component.name} stopped with {child.exit_code}")
-            child.process, child.state = None, "stopped"
+            child.process, child.state = None, Lifecycle.STOPPED
         self._write()
 
     def _wait_for(self, wave: list[_Child], waited: float, longest: float) -> None:

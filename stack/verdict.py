@@ -14,14 +14,14 @@ from pathlib import Path
 
 import psutil
 
-from include.context.running_stack import began, since_boot
+from include.context.running_stack import Phase, began, since_boot
 from include.settings import Settings
 from stack.artifacts import altered_artifacts
 from stack.broken_specs import broken_specs
 from stack.paused_dags import held_up
 from stack.processes import MarkedProcess
 from stack.same_models import shared_models
-from stack.state import ComponentState, StackState, logs_of
+from stack.state import ComponentState, Condition, Lifecycle, StackState, logs_of
 from stack.strays import strays, unreadable
 from stack.views import ComponentRow
 
@@ -105,7 +105,7 @@ def _down(seen: StatusFindings) -> Iterator[str]:
     if seen.state is None:
         if not seen.marked:
             yield "Down. `make up` starts it."
-    elif seen.state.phase != "running":
+    elif seen.state.phase is not Phase.RUNNING:
         yield f"The stack is {seen.state.phase}."
 
 
@@ -144,7 +144,7 @@ def _restarting(seen: StatusFindings) -> Iterator[str]:
 def _silent(seen: StatusFindings) -> Iterator[str]:
     """Whoever runs for a while and does not work; of the endpoint another line tells."""
     for one in _up(seen):
-        settled = one.state == "running" and not one.once and not _restarts(one)
+        settled = one.state is Lifecycle.RUNNING and not one.once and not _restarts(one)
         if settled and one.name != _SERVING and not _works(seen, one):
             where = f" at {one.url}" if one.url else ""
             yield f"{one.name} runs and gives no sign of health{where}: see {_log(seen, one)}."
@@ -186,7 +186,7 @@ def _held_up(seen: StatusFindings) -> Iterator[str]:
 
 def _restarts(component: ComponentState) -> bool:
     recent = component.restarts > 0 and since_boot() - component.started < _SETTLED_SECONDS
-    return component.state == "restarting" or recent
+    return component.state is Lifecycle.RESTARTING or recent
 
 
 def _log(seen: StatusFindings, component: ComponentState) -> Path:
@@ -194,12 +194,14 @@ def _log(seen: StatusFindings, component: ComponentState) -> Path:
 
 
 def _up(seen: StatusFindings) -> Sequence[ComponentState]:
-    running = seen.state is not None and seen.state.phase == "running"
+    running = seen.state is not None and seen.state.phase is Phase.RUNNING
     return seen.state.components if seen.state and running else ()
 
 
 def _works(seen: StatusFindings, component: ComponentState) -> bool:
-    return any(row.component == component.name and row.state == "healthy" for row in seen.rows)
+    return any(
+        row.component == component.name and row.state is Condition.HEALTHY for row in seen.rows
+    )
 
 
 def _started(mark: MarkedProcess) -> float:

@@ -18,9 +18,14 @@ from include.context.running_stack import since_boot
 from stack.client import Progress, components_of
 from stack.health import healthy_components
 from stack.processes import marked_processes, memory
-from stack.state import StackState
+from stack.state import Condition, StackState
 
-_COLOURS = {"healthy": "green", "done": "green", "failed": "red", "restarting": "red"}
+_COLOURS = {
+    Condition.HEALTHY: "green",
+    Condition.DONE: "green",
+    Condition.FAILED: "red",
+    Condition.RESTARTING: "red",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class ComponentRow:
     """One component, as `make status` shows it."""
 
     component: str
-    state: str
+    state: Condition
     pid: int
     uptime_seconds: float
     restarts: int
@@ -49,7 +54,7 @@ def rows_of(home: Path, state: StackState) -> list[ComponentRow]:
         for one in state.components
         if not one.once
     ]
-    entries.append(("supervisor", "healthy", state.supervisor, state.created, 0))
+    entries.append(("supervisor", Condition.HEALTHY, state.supervisor, state.created, 0))
     return [
         ComponentRow(name, word, pid, now - started if pid else 0.0, restarts, sum(own), len(own))
         for name, word, pid, started, restarts in entries
@@ -101,7 +106,7 @@ def as_table(rows: list[ComponentRow]) -> Table:
 
 def is_healthy(rows: list[ComponentRow]) -> bool:
     """Say whether every component works; a stack that is down has none."""
-    return bool(rows) and all(row.state == "healthy" for row in rows)
+    return bool(rows) and all(row.state is Condition.HEALTHY for row in rows)
 
 
 @contextmanager
@@ -121,21 +126,21 @@ class _Changes:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, Condition] = {}
 
-    def show(self, words: dict[str, str]) -> None:
+    def show(self, words: dict[str, Condition]) -> None:
         for name, word in words.items():
-            if self._seen.get(name) != word and word != "waiting":
+            if self._seen.get(name) != word and word is not Condition.WAITING:
                 seconds = time.monotonic() - self._began
                 self._console.print(f"{seconds:5.1f} s  {name:<17} {word}", highlight=False)
         self._seen = words
 
 
-def _picture(words: dict[str, str]) -> Group:
+def _picture(words: dict[str, Condition]) -> Group:
     return Group(*(_line(name, word) for name, word in words.items()))
 
 
-def _line(name: str, word: str) -> Text | Spinner:
+def _line(name: str, word: Condition) -> Text | Spinner:
     if word in _COLOURS:
         return Text.assemble(("● ", _COLOURS[word]), f"{name:<17} {word}")
     return Spinner("dots", f"{name:<17} {word}", style="yellow")

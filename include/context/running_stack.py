@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,15 @@ from include.settings import home_of
 
 _TICK_SECONDS = 0.02
 """The system notes when a process began in hundredths of a second."""
+
+
+class Phase(StrEnum):
+    """What a stack as a whole is at."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
 
 
 def state_file(home: Path) -> Path:
@@ -63,7 +73,9 @@ def with_stack(environment: Mapping[str, str] | None = None) -> dict[str, str]:
 def _living(home: Path) -> Mapping[str, Any]:
     try:
         state: Mapping[str, Any] = json.loads(state_file(home).read_text())
-        alive = state["phase"] != "stopped" and process_lives(state["supervisor"], state["created"])
+        alive = state["phase"] != Phase.STOPPED and process_lives(
+            state["supervisor"], state["created"]
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return {}  # never started, or written by another release
     return state if alive else {}

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from include.context.running_stack import Phase
 from include.settings import Settings
 from stack.broken_specs import TAG, BrokenSpec, broken_specs
-from stack.state import ComponentState, StackState
+from stack.state import ComponentState, Lifecycle, StackState
 from stack.verdict import ExitCode, StatusFindings, findings
 
 DAGS = {"a": ["ratchet", "m"], "b": [TAG], "c": [TAG]}
@@ -46,8 +47,10 @@ def airflow(settings: Settings) -> Iterator[Settings]:
 
 def running_stack() -> StackState:
     """Return the state of a stack that runs."""
-    api = ComponentState("api-server", "running", 1, 1.0, 0, None, once=False, url="", part="")
-    return StackState("running", 1, 1.0, {}, (api,))
+    api = ComponentState(
+        "api-server", Lifecycle.RUNNING, 1, 1.0, 0, None, once=False, url="", part=""
+    )
+    return StackState(Phase.RUNNING, 1, 1.0, {}, (api,))
 
 
 def test_broken_specs_are_those_that_airflow_shows_so(airflow: Settings) -> None:

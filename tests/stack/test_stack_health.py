@@ -11,7 +11,7 @@ import pytest
 
 from include.context.running_stack import since_boot
 from stack.health import healthy_components
-from stack.state import ComponentState
+from stack.state import ComponentState, Lifecycle
 
 _NOW = time.time()
 
@@ -41,7 +41,9 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-def _component(url: str, part: str, started: float, state: str = "running") -> ComponentState:
+def _component(
+    url: str, part: str, started: float, state: Lifecycle = Lifecycle.RUNNING
+) -> ComponentState:
     """Return one that was started at a time of the day."""
     return ComponentState(
         name="scheduler",
@@ -87,6 +89,8 @@ def test_a_component_that_is_down_is_not_asked() -> None:
     """Neither a refused connection nor a dead process is health."""
     nowhere = "http://127.0.0.1:9/"
     assert (
-        healthy_components([_component(nowhere, "", 0), _component(nowhere, "", 0, "restarting")])
+        healthy_components(
+            [_component(nowhere, "", 0), _component(nowhere, "", 0, Lifecycle.RESTARTING)]
+        )
         == set()
     )
