@@ -12,7 +12,7 @@ from pathlib import Path
 
 from airflow.sdk import Variable
 
-from include.context.landing_places import misplaced, place_of
+from include.context.landing_places import misplaced_specs, place_of
 from include.errors import NotOwnerError, SpecError
 from include.settings import Settings
 from include.spec.model_spec import Spec
@@ -55,7 +55,7 @@ def newcomers(
         for spec in sound.values()
         if owners.get(spec.model) == spec.name
     }
-    wrong = misplaced(sound.values(), settings)
+    wrong = misplaced_specs(sound.values(), settings)
     refused = {path: wrong[spec.name] for path, spec in sound.items() if spec.name in wrong}
     for path, spec in sound.items():
         owner = owners.get(spec.model, spec.name)

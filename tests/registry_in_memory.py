@@ -194,7 +194,7 @@ class _Versions:
         made = (one for one in self.ledger.versions.values() if one.run_id == run_id)
         return next(made, None)
 
-    def numbered(self, number: str) -> ModelVersion | None:
+    def version_numbered(self, number: str) -> ModelVersion | None:
         return self.ledger.versions.get(number)
 
     def data_versions(self) -> set[int]:
@@ -289,10 +289,14 @@ class _Champion:
             return champion
         came = [one for one in self.ledger.moves if not one.kind.leads_back]
         before = [one.before for one in came if one.version == challenger.version][-1:]
-        return self.versions.numbered(str(before[0])) if before else None
+        return self.versions.version_numbered(str(before[0])) if before else None
 
     def reached_by(self, move: Move) -> ModelVersion | None:
-        return self.versions.numbered(str(move.version)) if self.ledger.is_there(move) else None
+        return (
+            self.versions.version_numbered(str(move.version))
+            if self.ledger.is_there(move)
+            else None
+        )
 
 
 @dataclass(frozen=True)

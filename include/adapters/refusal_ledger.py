@@ -48,7 +48,7 @@ class RefusalLedger:
         fields = _read(self._about, digest)
         return None if fields is None else Refusal(**fields)
 
-    def named(self, name: str) -> list[Refusal]:
+    def unsettled_of_name(self, name: str) -> list[Refusal]:
         """Return the unsettled refusals of files of this name, the newest first."""
         entries = self._names.at(_hashed(name)).look()
         newest = sorted(entries, key=lambda entry: entry.modified, reverse=True)
@@ -84,12 +84,12 @@ class RefusalLedger:
         """Remove a refusal from the index by name, because all of it is settled."""
         self._names.delete(f"{_hashed(refusal.name)}/{refusal.digest}")
 
-    def closed(self) -> frozenset[str]:
+    def settled_deliveries(self) -> frozenset[str]:
         """Return the deliveries whose refusals are all settled; costs two listings."""
         waiting = {entry.name.rpartition("/")[2] for entry in self._names.walk()}
         return frozenset(entry.name for entry in self._about.look()) - waiting
 
-    def settled(self, digest: str) -> SettledRows:
+    def settled_rows(self, digest: str) -> SettledRows:
         """Return which refused rows of a delivery have been brought again and ingested."""
         store = self._settled.at(digest)
         parts = [_rows(_read(store, entry.name)) for entry in store.look()]

@@ -86,7 +86,7 @@ def adopt(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
 
 def judge(context: StepContext, arguments: argparse.Namespace) -> Iterator[str]:
     """Judge a registered version against the champion on the holdout as it is now."""
-    version = context.registry.versions.numbered(str(arguments.version))
+    version = context.registry.versions.version_numbered(str(arguments.version))
     if version is None:
         raise AdoptionError(f"{context.spec.model} has no version {arguments.version}")
     form = Form(force=arguments.force, note=arguments.reason)

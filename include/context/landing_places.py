@@ -27,11 +27,11 @@ def require_own_place(spec: Spec, settings: Settings) -> None:
 
     Other specs are not looked at; `misplaced` compares specs with one another.
     """
-    if error := misplaced((spec,), settings).get(spec.name):
+    if error := misplaced_specs((spec,), settings).get(spec.name):
         raise error
 
 
-def misplaced(specs: Collection[Spec], settings: Settings) -> Mapping[str, SpecError]:
+def misplaced_specs(specs: Collection[Spec], settings: Settings) -> Mapping[str, SpecError]:
     """Return the specs that may not run because of their landing place: the error by spec name."""
     refused: dict[str, SpecError] = {}
     for spec in specs:

@@ -114,7 +114,7 @@ class ModelVersions(Protocol):
     def made_in(self, run_id: str) -> ModelVersion | None:
         """Return the version that a run has registered; None when it has not."""
 
-    def numbered(self, number: str) -> ModelVersion | None:
+    def version_numbered(self, number: str) -> ModelVersion | None:
         """Return a version by its number; None when it was deleted."""
 
     def data_versions(self) -> set[int]:

@@ -66,7 +66,7 @@ class RowDialect:
     quoted: bool = False
 
 
-def parsed(
+def read_columns(
     data: bytes, shape: RowDialect, places: Mapping[str, int], numbers: Collection[str]
 ) -> pl.DataFrame | None:
     """Read the columns at these positions; `numbers` are Float64 where all fields are numbers.

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from include.errors import FileRefusedError
 from include.formats.foreign import PARQUET_MAGIC, foreign_data, foreign_text
-from include.formats.packed import TooMuchInsideError, has_bzip2_end, unpacked
+from include.formats.packed import TooMuchInsideError, content_pieces, has_bzip2_end
 from include.formats.suffixes import SEPARATORS, Format, format_of, packing
 from include.formats.zipped import has_end as has_zip_end
 from include.store import Entry, Folder, Store
@@ -62,7 +62,7 @@ class CompletenessWatch:
         self._before = now
         return sorted(settled, key=lambda entry: (entry.modified, entry.name))
 
-    def seen(self) -> int:
+    def number_seen(self) -> int:
         """Return how many deliveries the last look saw, complete or not."""
         return len(self._before)
 
@@ -112,7 +112,7 @@ def is_complete(name: str, file: BinaryIO) -> bool:
     if not packed:
         return _reaches_its_end(kind, *_ends(file))
     try:
-        return _reaches_its_end(kind, *_ends_of(unpacked(file, packed, _WINDOW)))
+        return _reaches_its_end(kind, *_ends_of(content_pieces(file, packed, _WINDOW)))
     except TooMuchInsideError:  # reading it will tell
         return True
     except FileRefusedError:

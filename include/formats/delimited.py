@@ -21,8 +21,8 @@ from include.formats.blocks import (
     has_long_line,
     is_simple,
     line_feeds,
-    parsed,
     raw_texts,
+    read_columns,
     rows_text,
     without_odd_rows,
 )
@@ -209,7 +209,7 @@ class DelimitedTable:
             and not again
             and is_simple(block.data, block.lines, separator, width)
         ):
-            frame = parsed(block.data, RowDialect(separator, width), places, numbers)
+            frame = read_columns(block.data, RowDialect(separator, width), places, numbers)
             if frame is not None and frame.height == block.lines:
                 return _plain_chunk(block, frame)
         rows = block.rows or survey(block.data, separator)
@@ -217,7 +217,7 @@ class DelimitedTable:
             block.data, block.line, rows, width, self._header if again else b""
         )
         data = rows_text(block.data, rows, whole)
-        frame = parsed(data, RowDialect(separator, width, rows.quoted), places, numbers)
+        frame = read_columns(data, RowDialect(separator, width, rows.quoted), places, numbers)
         positions = np.flatnonzero(whole)
         if data.startswith(BOM) or frame is None or frame.height != len(positions):
             records = list(csv_records(split_all(block.data), separator, block.line))

@@ -15,7 +15,7 @@ from include.formats.foreign import (
     looks_like_json,
 )
 from include.formats.jsonlines import JsonLinesTable
-from include.formats.packed import unpacked
+from include.formats.packed import content_pieces
 from include.formats.parquet import ParquetTable
 from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, StatedFormat, require_few_columns
 from include.formats.suffixes import Format, format_of, name_unpacked, packing, stated_format
@@ -100,7 +100,7 @@ def _text_table(
     if not packed:
         _require(foreign_document(file))
     file.seek(0)
-    head, pieces = _peeked(unpacked(file, packed, size))
+    head, pieces = _peeked(content_pieces(file, packed, size))
     encoding = "utf-8" if marked_encoding(head) == "utf-8" else stated.encoding
     _require(foreign_data(head) or another_encoding(head, encoding))
     head, pieces = _peeked(utf_8(pieces, encoding))

@@ -49,7 +49,7 @@ class TooMuchInsideError(FileRefusedError):
     """A file unpacks to more than a table ever does."""
 
 
-def unpacked(file: BinaryIO, packing: str, size: int) -> Iterator[bytes]:
+def content_pieces(file: BinaryIO, packing: str, size: int) -> Iterator[bytes]:
     """Yield the content of a file in pieces of about `size` bytes or more.
 
     `packing` is what `suffixes.packing` returns. Raises FileRefusedError when the packed data are

@@ -107,7 +107,7 @@ class Watch(Generic[R]):
             log.warning("the %s is read again", self._title)
         self._problem, self._at, self._read_at = "", self._clock(), time.time()
 
-    def seen(self) -> SourceState:
+    def source_state(self) -> SourceState:
         """Return whether the source is up, and when it was read last."""
         fresh = self._at is not None and self._clock() - self._at < STALE_SECONDS
         return SourceState(self._source, fresh and not self._problem, self._read_at)
@@ -153,7 +153,7 @@ class ArtifactWatch(Watch[ArtifactsReading]):
         super().look()
         took = time.monotonic() - started
         seldom = max(ARTIFACTS_SECONDS, took * (1 / ARTIFACTS_SHARE - 1))
-        self.pause_seconds = seldom if self.seen().up else PAUSE_SECONDS
+        self.pause_seconds = seldom if self.source_state().up else PAUSE_SECONDS
         for one in self.reading.artifacts if self.reading else ():
             if one.problem and one not in known:
                 log.warning(ALTERED, self._model, one.version, one.problem)
@@ -187,7 +187,7 @@ class SpecWatches:
         return SpecState(
             self.spec.name,
             self.spec.model,
-            (SourceState("spec", up=True, at=None), *(watch.seen() for watch in watches)),
+            (SourceState("spec", up=True, at=None), *(watch.source_state() for watch in watches)),
             self.landing.reading,
             self.lake.reading,
             self.registry.reading,

@@ -70,7 +70,7 @@ class RefusalReason:
         named = f"column {self.column}: {self.kind}" if self.column else self.kind
         what = phrase.format(column=self.column) if phrase else named
         shown = f": {self.text}" if self.text.strip() else ""
-        return f"{counted(self.rows, 'row')}: {what}, first on line {self.line}{shown}"
+        return f"{with_noun(self.rows, 'row')}: {what}, first on line {self.line}{shown}"
 
 
 @dataclass(frozen=True)
@@ -111,13 +111,13 @@ class ReasonTally:
 
     def reasons(self) -> list[RefusalReason]:
         """Return all reasons, the commonest first."""
-        return ranked(
+        return commonest_first(
             RefusalReason(kind, column, rows, line, text)
             for (kind, column), (rows, line, text) in self._found.items()
         )
 
 
-def ranked(reasons: Iterable[RefusalReason]) -> list[RefusalReason]:
+def commonest_first(reasons: Iterable[RefusalReason]) -> list[RefusalReason]:
     """Return reasons with the commonest first; equal ones by first line, column and kind."""
     return sorted(reasons, key=lambda item: (-item.rows, item.line, item.column, item.kind))
 
@@ -127,7 +127,7 @@ def sentence(reasons: Sequence[RefusalReason], others: int = 0) -> str:
     return "; ".join(_sentences(reasons, others, _MOST_TOLD))
 
 
-def listed(reasons: Sequence[RefusalReason], others: int = 0) -> str:
+def reason_lines(reasons: Sequence[RefusalReason], others: int = 0) -> str:
     """Return the reasons that are recorded, a line each."""
     return "\n".join(f"- {line}" for line in _sentences(reasons, others, MOST_KEPT))
 
@@ -135,9 +135,9 @@ def listed(reasons: Sequence[RefusalReason], others: int = 0) -> str:
 def _sentences(reasons: Sequence[RefusalReason], others: int, most: int) -> list[str]:
     more = max(0, len(reasons) - most) + others
     sentences = [reason.sentence for reason in reasons[:most]]
-    return [*sentences, f"and {counted(more, 'more reason')}"] if more else sentences
+    return [*sentences, f"and {with_noun(more, 'more reason')}"] if more else sentences
 
 
-def counted(number: int, thing: str) -> str:
+def with_noun(number: int, thing: str) -> str:
     """Return a number with its noun, as in `1 row` and `4,871 rows`."""
     return f"{number:,} {thing}" + "s" * (number != 1)

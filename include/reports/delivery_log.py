@@ -3,7 +3,7 @@
 import logging
 
 from include.records.data import Batch, Fate
-from include.records.refusal_reasons import counted, sentence
+from include.records.refusal_reasons import sentence, with_noun
 
 log = logging.getLogger("ratchet")
 
@@ -17,7 +17,7 @@ def log_ending(batch: Batch) -> Batch:
 
 def log_counts(batch: Batch) -> Batch:
     """Log the counts of a file so far."""
-    parts = [counted(batch.read, "row") + " read"]
+    parts = [with_noun(batch.read, "row") + " read"]
     parts += [f"{batch.new:,} new", f"{batch.duplicates:,} repeated"] * bool(
         batch.new or batch.duplicates
     )
@@ -26,7 +26,7 @@ def log_counts(batch: Batch) -> Batch:
         batch.extra
     )
     parts += [
-        f"{counted(rows, 'row')} beyond what the first batch had in {name}"
+        f"{with_noun(rows, 'row')} beyond what the first batch had in {name}"
         for name, rows in batch.outside.items()
     ]
     where = "" if batch.committed is None else f"; in the table as of version {batch.committed}"
@@ -45,7 +45,7 @@ def log_refused_rows(batch: Batch, spec: str, allowed: float) -> None:
         "them: ./ratchet quarantine %s",
         batch.name,
         f"{batch.refused:,}",
-        counted(batch.read, "row"),
+        with_noun(batch.read, "row"),
         f"{share:.1%}" if share >= 0.001 else "less than 0.1%",  # noqa: PLR2004 - a digit
         bound,
         sentence(batch.refused_for, batch.other_reasons),

@@ -206,7 +206,7 @@ def _column(data: Data, column: Column) -> Column:
     return replace(
         column,
         missing=missing,
-        accepted=data.accepted(name),
+        accepted=data.accepted_range(name),
         notation=column.notation if stated is None else stated,
     )
 
@@ -252,8 +252,8 @@ def _column_differences(column: Column, data: Data) -> Iterator[str]:
     stated = data.notation_of(column.name)
     if stated is not None and column.kind is ColumnKind.NUMBER and stated != column.notation:
         yield f"the notation of {column.name} is another"
-    if data.accepted(column.name) != column.accepted:
-        ends = data.accepted(column.name)
+    if data.accepted_range(column.name) != column.accepted:
+        ends = data.accepted_range(column.name)
         now = f"{ends[0]:g} to {ends[1]:g}" if ends else "open"
         yield f"the accepted range of {column.name} is {now}"
 

@@ -192,7 +192,7 @@ class Data(Section):
         stated = first_match(column, self.notation)
         return None if stated is None else Notation(**stated.model_dump())
 
-    def accepted(self, column: str) -> tuple[float, float] | None:
+    def accepted_range(self, column: str) -> tuple[float, float] | None:
         """Return the range that the spec states for a feature, None when it states none."""
         return first_match(column, self.ranges)
 

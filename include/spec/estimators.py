@@ -179,13 +179,13 @@ def paths(*groups: Mapping[str, tuple[str, ...]]) -> list[str]:
 def resolve(path: str) -> type:
     """Import a supported class; raises ValueError with the nearest one, importing nothing else."""
     if path not in paths():
-        raise ValueError(unsupported(path))
+        raise ValueError(unsupported_message(path))
     module, _, name = path.rpartition(".")
     cls: type = getattr(import_module(module), name)
     return cls
 
 
-def unsupported(path: str) -> str:
+def unsupported_message(path: str) -> str:
     """Return the message for a path that is not supported, with the nearest one that is."""
     name = path.rpartition(".")[2]
     known = [*_regressors(), *_classes()]

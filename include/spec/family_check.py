@@ -21,7 +21,7 @@ from include.spec.estimators import (
     paths,
     required_parameters,
     step_names,
-    unsupported,
+    unsupported_message,
 )
 from include.spec.family_parameters import FamilyParameters, did_you_mean, no_such_parameter
 from include.spec.parameter_values import value_text
@@ -46,7 +46,7 @@ def family_problems(
     `params` are the parameters that all candidates share, `grid` the values of those that differ.
     """
     if wrong := [path for path in pipeline if path not in paths()]:
-        yield from map(unsupported, wrong)
+        yield from map(unsupported_message, wrong)
         return
     for name in sorted(params.keys() & grid.keys()):
         yield f"{name} is in params and in grid, and only the grid counts; remove it from params"

@@ -14,7 +14,7 @@ from include.spec.estimators import (
     paths,
     required_parameters,
     texts_within,
-    unsupported,
+    unsupported_message,
 )
 from include.spec.family_parameters import LISTED, did_you_mean, is_entry
 from include.spec.parameter_values import (
@@ -89,7 +89,7 @@ def entry_problems(parameter: str, value: Any) -> Iterator[str]:
 def path_problems(path: str, wanted: str) -> Iterator[str]:
     """Yield what is wrong with a class at a place that takes one of kind `wanted`."""
     if path not in paths():
-        yield unsupported(path)
+        yield unsupported_message(path)
         return
     kinds = {kind for kind, group in _GROUPS.items() if path in paths(group)}
     kinds |= {"transformer"} if path in TRANSFORM_TOO else set()

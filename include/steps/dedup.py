@@ -45,7 +45,8 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
     if delivery is None:
         return already_known(batch)
     rows = pl.concat(
-        context.lake.staged(batch.digest, name, [LINE, LABEL, *KEYS]) for name in part_names(batch)
+        context.lake.read_staged(batch.digest, name, [LINE, LABEL, *KEYS])
+        for name in part_names(batch)
     )
     looked_at = context.lake.version()
     known = context.lake.matches(rows.select(KEYS), looked_at)
@@ -90,6 +91,6 @@ def _texts_of(context: IntakeContext, delivery: Delivery, lines: Sequence[int]) 
     if not lines:
         return {}
     stated = ingest_stage.stated_format(context.spec.data)
-    with context.landing.opened(delivery) as file:
+    with context.landing.open(delivery) as file:
         texts = ingest_stage.raw_texts(file, delivery.name, set(lines), stated)
     return {line: texts[line] for line in lines}

@@ -119,7 +119,7 @@ def _staged_in_parts(
     tally: ingest_stage.DeliveryTally,
 ) -> Batch:
     is_first = agreed is None
-    with context.landing.opened(delivery) as file:
+    with context.landing.open(delivery) as file:
         ingested = ingest_stage.ingest(file, delivery.name, context.spec, agreed)
         contract = ingested.contract
         # Keys of one part are computed while the next is parsed, so two parts are in memory.

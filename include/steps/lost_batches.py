@@ -79,7 +79,7 @@ def _warn_of_lost(context: IntakeContext, digests: Collection[str]) -> None:
 
 
 def _take_out_damaged(context: IntakeContext, landed: Collection[str]) -> None:
-    for path, batches in context.lake.repair.damaged().items():
+    for path, batches in context.lake.repair.damaged_files().items():
         if batches and batches.issubset(landed):
             log.warning(
                 "%s/rows/%s is gone or was changed: it is taken out of the table, and the batches "

@@ -61,7 +61,7 @@ class _Recovery:
         yield from self._land()
 
     def _take_out_damaged(self) -> Iterator[str]:
-        for path, batches in self.context.lake.repair.damaged().items():
+        for path, batches in self.context.lake.repair.damaged_files().items():
             gone = self._cannot_come(batches)
             what = f"the data file {path}, which is gone or was changed"
             if (gone or not batches) and not self.give_up:
@@ -75,7 +75,9 @@ class _Recovery:
     def _land(self) -> Iterator[str]:
         verb = "brought" if self.yes else "to be brought"
         # A batch of a data file that stays has its rows there, as far as anybody knows.
-        short = set() if self.context.lake.repair.damaged() else self.context.lake.repair.short()
+        short = (
+            set() if self.context.lake.repair.damaged_files() else self.context.lake.repair.short()
+        )
         for digest in sorted(lost_digests(self.context) | self.again | short):
             problem = self._files.problem(digest)
             yield problem or f"{verb} to {self.context.landing.url}: {self._files.name(digest)}"

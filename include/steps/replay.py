@@ -57,7 +57,7 @@ class QuarantinedRows:
 def list_quarantine(context: IntakeContext, *, settled: bool = False) -> list[QuarantinedRows]:
     """Return what is in quarantine, the newest first; with `settled` also what has been mended."""
     found: list[QuarantinedRows] = []
-    for digest, nanoseconds in context.landing.quarantined_at().items():
+    for digest, nanoseconds in context.landing.quarantine_times().items():
         since = datetime.fromtimestamp(nanoseconds / 1e9, UTC)
         found += _held(context, digest, since)
     return [one for one in sorted(found, key=_newest_first) if settled or not one.settled]
@@ -71,7 +71,7 @@ def _held(context: IntakeContext, digest: str, since: datetime) -> Iterator[Quar
     kept = context.landing.read_quarantine(digest)
     known = context.ledger.about(digest)
     name = known.name if known else kept.name or context.landing.archived_name(digest)
-    settled = context.ledger.settled(digest)
+    settled = context.ledger.settled_rows(digest)
     held = partial(QuarantinedRows, digest, showable_name(name), since)
     if kept.reason is not None:
         yield held(kept.reason, 0, settled=settled.everything)
@@ -123,9 +123,9 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
 
 
 def _whole_digest(landing: Landing, start: str) -> str:
-    digests = [digest for digest in landing.quarantined() if digest.startswith(start)]
+    digests = [digest for digest in landing.quarantined_digests() if digest.startswith(start)]
     if len(digests) != 1:
-        known = [digest[:_SHOWN] for digest in landing.quarantined()]
+        known = [digest[:_SHOWN] for digest in landing.quarantined_digests()]
         near = "" if digests else did_you_mean(start[:_SHOWN], known)
         many = f"{len(digests)} batches begin" if digests else "no batch in quarantine begins"
         raise NothingToDoError(f"{many} with {start}{near}: `./ratchet quarantine SPEC` lists them")

@@ -18,7 +18,7 @@ from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
 from include.records.data import Batch, Fate
 from include.records.ledger_state import LandingReading
-from include.records.refusal_reasons import Refusal, counted, listed
+from include.records.refusal_reasons import Refusal, reason_lines, with_noun
 from include.steps.quarantined_rows import rows_of
 from include.text.showable import showable_name
 
@@ -38,7 +38,7 @@ new delivery under the same name repeats none."""
 
 def look(context: IntakeContext) -> LandingReading:
     """Return the files waiting in the landing place, and the unsettled entries of quarantine."""
-    return context.landing.look(context.ledger.closed())
+    return context.landing.look(context.ledger.settled_deliveries())
 
 
 def note_refusal(context: IntakeContext, batch: Batch, name: str, why: str = "") -> None:
@@ -63,7 +63,7 @@ def promise(context: IntakeContext, batch: Batch, name: str) -> None:
     """Record, before a file is committed, which refused rows of earlier files it settles."""
     if OWN_NAME.match(name):  # `replay` recorded the promise when it made the file
         return
-    for refusal in context.ledger.named(name):
+    for refusal in context.ledger.unsettled_of_name(name):
         if refusal.digest != batch.digest and _brings_again(batch, refusal):
             context.ledger.promise(batch.digest, refusal.digest, None)
 
@@ -73,7 +73,7 @@ def settle(context: IntakeContext, digest: str) -> None:
     for of in context.ledger.promises(digest):
         context.ledger.settle(of, digest)
         other = context.ledger.about(of)
-        is_settled = context.ledger.settled(of).everything
+        is_settled = context.ledger.settled_rows(of).everything
         if other is not None and (
             is_settled or not (other.whole or _has_waiting_rows(context, of))
         ):
@@ -86,7 +86,7 @@ def settle(context: IntakeContext, digest: str) -> None:
 
 def unsettled_rows(context: IntakeContext, digest: str) -> list[dict[str, str]]:
     """Return the refused rows of a batch, as dicts, that no other delivery has settled."""
-    settled = context.ledger.settled(digest)
+    settled = context.ledger.settled_rows(digest)
     held = rows_of(context.landing, digest)
     return [row for row in held if not settled.holds(row.get("line", ""))]
 
@@ -135,10 +135,10 @@ def _note(context: IntakeContext, batch: Batch, refusal: Refusal, why: str) -> s
             f"What to do\nMend the file and put it here again, under the same name: not into this "
             f"folder, but into the one above.\n\n{_end(context, place, batch.digest)}"
         )
-    good = counted(batch.read - batch.refused, "other row")
+    good = with_noun(batch.read - batch.refused, "other row")
     return (
-        f"refused {batch.refused:,} of {counted(batch.read, 'row')} of {name} on {when}. {good} "
-        f"went on.\n\nWhy\n{listed(batch.refused_for, batch.other_reasons)}\n\n"
+        f"refused {batch.refused:,} of {with_noun(batch.read, 'row')} of {name} on {when}. {good} "
+        f"went on.\n\nWhy\n{reason_lines(batch.refused_for, batch.other_reasons)}\n\n"
         f"Which rows\n{_rows_of_note(context, batch)}\n\n"
         f"What to do\nMend these rows and put the whole file here again, under the same name: not "
         "into this folder, but into the one above. Rows that went in before are known and do not "
@@ -155,7 +155,7 @@ def _rows_of_note(context: IntakeContext, batch: Batch) -> str:
         for row in rows[:_MOST_LISTED]
     ]
     more = len(rows) - len(lines)
-    return "\n".join([*lines, f"and {counted(more, 'more row')}"] if more else lines)
+    return "\n".join([*lines, f"and {with_noun(more, 'more row')}"] if more else lines)
 
 
 def _end(context: IntakeContext, place: str, digest: str) -> str:

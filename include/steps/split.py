@@ -58,7 +58,7 @@ def split_batch(context: IntakeContext, batch: Batch) -> Batch:
         context.landing.archive(delivery)
     # Logged here, once, and not in `dedup_batch`, which may run several times for a batch.
     log_refused_rows(batch, context.spec.name, context.spec.data.max_refused_share)
-    return log_counts(replace(batch, committed=context.lake.committed(batch.digest)))
+    return log_counts(replace(batch, committed=context.lake.committing_version(batch.digest)))
 
 
 def _is_committed(context: IntakeContext, batch: Batch) -> bool:
@@ -66,14 +66,14 @@ def _is_committed(context: IntakeContext, batch: Batch) -> bool:
 
     An older commit of the same batch does not count: the table has lost its rows since.
     """
-    version = context.lake.committed(batch.digest)
+    version = context.lake.committing_version(batch.digest)
     return version is not None and (batch.looked_at is None or version > batch.looked_at)
 
 
 def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
     """Yield the new rows of a batch with the column `side`, one staged part at a time."""
     contract = context.lake.require_contract()
-    unseen = context.lake.staged(batch.digest, "unseen")
+    unseen = context.lake.read_staged(batch.digest, "unseen")
     twins = unseen.filter("twin").select(KEYS)
     forced = context.lake.matches(twins, batch.looked_at).select(*KEYS, SIDE).unique()
     kept = lost_batches_step.kept_sides(context, batch.digest).join(twins, on=KEYS, how="anti")
@@ -83,7 +83,7 @@ def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
         unseen, _standing(context.lake.dataset()), forced, contract.holdout, contract.salt
     ).sort(LINE)
     for name in part_names(batch):
-        rows = context.lake.staged(batch.digest, name)
+        rows = context.lake.read_staged(batch.digest, name)
         if rows.height:
             here = sided.filter(pl.col(LINE).is_between(rows[LINE].min(), rows[LINE].max()))
             is_new = pl.col(LINE).is_in(here[LINE].implode())

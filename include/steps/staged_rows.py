@@ -11,7 +11,7 @@ import polars as pl
 
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
-from include.records.refusal_reasons import MOST_KEPT, ReasonKind, RefusalReason, ranked
+from include.records.refusal_reasons import MOST_KEPT, ReasonKind, RefusalReason, commonest_first
 from include.records.row_columns import LINE
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
@@ -33,7 +33,7 @@ _SHOWN: dict[str, Callable[[str], str]] = {
 
 def with_reasons(batch: Batch, reasons: Iterable[RefusalReason]) -> Batch:
     """Return a batch with its most frequent refusal reasons, and the number of the others."""
-    ordered = ranked(reasons)
+    ordered = commonest_first(reasons)
     others = batch.other_reasons + len(ordered[MOST_KEPT:])
     return replace(batch, refused_for=tuple(ordered[:MOST_KEPT]), other_reasons=others)
 
@@ -53,8 +53,8 @@ def rows_table(
     """
     yield refused_frame(()).write_csv().encode()
     for number in range(batch.parts):
-        refused = context.lake.staged(batch.digest, refused_part_name(number))
-        lines = context.lake.staged(batch.digest, part_name(number), [LINE])[LINE]
+        refused = context.lake.read_staged(batch.digest, refused_part_name(number))
+        lines = context.lake.read_staged(batch.digest, part_name(number), [LINE])[LINE]
         here = [line for line in lines.to_list() if line in conflicts] if conflicts else []
         others = refused_frame(
             [

@@ -142,7 +142,7 @@ def put_a_folder_into_landing(context: StepContext) -> None:
 def take_a_data_file_out(context: StepContext) -> None:
     """Leave a batch with fewer rows than it brought."""
     lose_a_data_file(context)
-    context.lake.repair.take_out(list(context.lake.repair.damaged()))
+    context.lake.repair.take_out(list(context.lake.repair.damaged_files()))
 
 
 DEEDS: dict[Deed, str] = {
@@ -177,7 +177,7 @@ def test_a_champion_whose_rows_cannot_be_looked_up_any_more_is_said(
     drop(context, pulsar_rows(600, seed=9))
     run(context)
     lose_a_data_file(context)
-    context.lake.repair.take_out(list(context.lake.repair.damaged()))
+    context.lake.repair.take_out(list(context.lake.repair.damaged_files()))
     land_again(context)
     take_in(context)
     told = "version 1, the champion, was fitted on data version 0, whose data files are gone"

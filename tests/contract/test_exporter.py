@@ -57,16 +57,20 @@ def test_a_source_that_is_away_keeps_its_reading(
     source, clock = Source(), Clock()
     monkeypatch.setattr(time, "time", clock)
     watch = Watch("cats", "lake", source.look, clock)
-    assert (watch.seen().up, watch.reading) == (False, None)
+    assert (watch.source_state().up, watch.reading) == (False, None)
     watch.look()
-    assert (watch.seen().up, watch.seen().at) == (True, 1000)
+    assert (watch.source_state().up, watch.source_state().at) == (True, 1000)
     source.away, clock.now = True, 1001.0
     watch.look()
     watch.look()
-    assert (watch.seen().up, watch.seen().at, watch.reading) == (False, 1000, "something")
+    assert (watch.source_state().up, watch.source_state().at, watch.reading) == (
+        False,
+        1000,
+        "something",
+    )
     source.away = False
     watch.look()
-    assert (watch.seen().up, watch.seen().at) == (True, 1001)
+    assert (watch.source_state().up, watch.source_state().at) == (True, 1001)
     assert messages_of(caplog, "ratchet") == [
         "the lake of cats cannot be read: ConnectionError: nobody answers",
         "the lake of cats is read again",
@@ -79,9 +83,9 @@ def test_a_look_that_hangs_is_a_source_that_is_away() -> None:
     watch = Watch("cats", "lake", Source().look, clock)
     watch.look()
     clock.now += exporter.STALE_SECONDS - 1
-    assert watch.seen().up
+    assert watch.source_state().up
     clock.now += 1
-    assert not watch.seen().up
+    assert not watch.source_state().up
 
 
 def test_a_clock_that_is_set_says_nothing_of_a_source(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +94,10 @@ def test_a_clock_that_is_set_says_nothing_of_a_source(monkeypatch: pytest.Monkey
     watch = Watch("cats", "lake", Source().look, clock)
     watch.look()
     monkeypatch.setattr(time, "time", lambda: now + 3600)
-    assert watch.seen().up
+    assert watch.source_state().up
     monkeypatch.setattr(time, "time", lambda: now - 3600)
     clock.now += exporter.STALE_SECONDS
-    assert not watch.seen().up
+    assert not watch.source_state().up
 
 
 def test_specs_come_change_and_go(tmp_path: Path) -> None:

@@ -124,8 +124,8 @@ def test_a_history_in_a_bucket_is_the_one_on_disk(tmp_path: Path, bucket: Bucket
         _history(at)
     assert _sorted(_table(there)) == _sorted(_table(disk))
     assert there.lake.contract() == disk.lake.contract()
-    assert there.landing.quarantined() == disk.landing.quarantined()
-    for digest in disk.landing.quarantined():
+    assert there.landing.quarantined_digests() == disk.landing.quarantined_digests()
+    for digest in disk.landing.quarantined_digests():
         assert there.landing.read_quarantine(digest) == disk.landing.read_quarantine(digest)
     assert _files(tmp_path / "there") == []
 

@@ -40,12 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 OPERATIONS: dict[str, Callable[[Lake], Any]] = {
     "commit": lambda lake: lake.commit("d1", [rows(10)], 0),
-    "committed": lambda lake: lake.committed("d0"),
+    "committed": lambda lake: lake.committing_version("d0"),
     "dataset": lambda lake: lake.dataset(),
     "matches": lambda lake: lake.matches(rows(5), 0).height,
     "matrix": lambda lake: len(lake.matrix(0, Side.TRAIN, LAYOUT)[0]),
     "stage": lambda lake: lake.stage("d1", "part-00000", rows(0)),
-    "staged": lambda lake: lake.staged("d0", "part-00000").height,
+    "staged": lambda lake: lake.read_staged("d0", "part-00000").height,
 }
 ANSWERS = {"commit": 1, "committed": 0, "matches": 5, "matrix": 8, "stage": None, "staged": 10}
 

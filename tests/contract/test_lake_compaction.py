@@ -71,7 +71,7 @@ def test_merging_changes_files_and_no_rows(lake: Lake) -> None:
     dataset = lake.dataset()
     assert dataset is not None
     assert (dataset.version, dataset.grown, dataset.rows) == (9, 8, 90)
-    assert lake.committed("d3") == 3
+    assert lake.committing_version("d3") == 3
     assert lake.commit("d9", [rows(90)], 9) == 10
     assert lake.compact(keep=[]) == compaction.Compaction(merged=0, deleted=0)
 
@@ -85,7 +85,7 @@ def test_what_no_kept_version_names_is_deleted(lake: Lake) -> None:
     assert len(lake.matrix(lake.version() or 0, Side.TRAIN, LAYOUT)[0]) == 45
     with pytest.raises(DataFileError, match="only older versions of the table name it"):
         lake.matrix(8, Side.TRAIN, LAYOUT)
-    assert lake.committed("d3") == 3
+    assert lake.committing_version("d3") == 3
 
 
 def test_a_young_file_of_another_attempt_is_left_alone(tmp_path: Path) -> None:

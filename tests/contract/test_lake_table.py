@@ -68,7 +68,7 @@ def test_before_the_first_commit_there_is_no_data_set(lake: Lake) -> None:
     assert lake.version() is None
     assert lake.dataset() is None
     assert lake.contract() is None
-    assert lake.committed("d1") is None
+    assert lake.committing_version("d1") is None
     assert lake.matches(rows(0), None).is_empty()
     assert lake.compact([]).merged == 0
     assert not lake.is_crowded()
@@ -93,7 +93,12 @@ def test_a_commit_is_the_next_version_or_nothing(lake: Lake) -> None:
     assert lake.commit("d3", [rows(20)], 0) is None
     assert lake.commit("d3", [rows(20)], None) is None
     assert lake.commit("d3", [rows(20)], 1) == 2
-    assert [lake.committed(digest) for digest in ("d1", "d2", "d3", "d4")] == [0, 1, 2, None]
+    assert [lake.committing_version(digest) for digest in ("d1", "d2", "d3", "d4")] == [
+        0,
+        1,
+        2,
+        None,
+    ]
     assert raw(lake).count() == 30
 
 
@@ -126,7 +131,7 @@ def test_writers_at_the_same_time_lose_nothing_and_double_nothing(
 
     def write(turn: int) -> int:
         digest, mine = f"d{turn // 2}", opened()
-        while (held := mine.committed(digest)) is None:
+        while (held := mine.committing_version(digest)) is None:
             held = mine.commit(digest, [rows(10 * (turn // 2))], mine.version())
         return held
 
@@ -279,8 +284,8 @@ def test_what_a_step_keeps_for_the_next_is_whole_and_goes_away(lake: Lake) -> No
     lake.stage("d1", "refused", rows(0, 0))
     lake.stage("d11", "part-00007", rows(0))
     assert lake.staged_parts("d1") == ["part-00000", "part-00001"]
-    assert lake.staged("d1", "part-00000").equals(rows(10))
-    assert lake.staged("d1", "refused", ["a", "label"]).schema == {
+    assert lake.read_staged("d1", "part-00000").equals(rows(10))
+    assert lake.read_staged("d1", "refused", ["a", "label"]).schema == {
         "a": pl.Float64,
         "label": pl.Int8,
     }

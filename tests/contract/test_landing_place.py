@@ -70,7 +70,7 @@ def landing(place: Place) -> Landing:
 
 def content(landing: Landing, delivery: Delivery) -> bytes:
     """Return a delivery's bytes."""
-    with landing.opened(delivery) as file:
+    with landing.open(delivery) as file:
         return file.read()
 
 
@@ -82,7 +82,7 @@ def digest_of(data: bytes) -> str:
 def test_a_place_that_is_not_there_holds_nothing(landing: Landing) -> None:
     """It may appear later."""
     assert landing.claim() == []
-    assert landing.quarantined() == []
+    assert landing.quarantined_digests() == []
     assert landing.delivery("d") is None
 
 
@@ -91,7 +91,7 @@ def test_a_claimed_file_is_known_by_its_bytes(place: Place, landing: Landing) ->
     landing.drop("a.csv", ROWS)
     (delivery,) = landing.claim()
     assert (delivery.name, delivery.digest) == ("a.csv", digest_of(ROWS))
-    with landing.opened(delivery) as file:
+    with landing.open(delivery) as file:
         assert file.read() == ROWS
         file.seek(2)
         assert file.read(1) == b"y"
@@ -167,16 +167,16 @@ def test_an_archived_delivery_is_known_under_any_name(landing: Landing) -> None:
     """The archive keeps the given name under the digest; the same bytes are recognised later."""
     landing.drop("a.csv", ROWS)
     (delivery,) = landing.claim()
-    assert not landing.archived(delivery.digest)
+    assert not landing.is_archived(delivery.digest)
     where = landing.archive(delivery)
     assert where.endswith(f"lake/archive/{delivery.digest}/a.csv")
-    assert landing.archived(delivery.digest)
+    assert landing.is_archived(delivery.digest)
     assert landing.delivery(delivery.digest) is None
     with landing.open_archived(delivery.digest) as (name, file):
         assert (name, file.read(), file.seek(0)) == ("a.csv", ROWS, 0)
     assert content(landing, delivery) == ROWS
     landing.drop("other-name.csv", ROWS)
-    assert landing.archived(landing.claim()[0].digest)
+    assert landing.is_archived(landing.claim()[0].digest)
 
 
 def test_archive_and_refuse_may_be_called_again(place: Place, landing: Landing) -> None:
@@ -207,7 +207,7 @@ def test_quarantine_tells_what_it_holds(landing: Landing) -> None:
     landing.refuse(delivery, "no target column")
     landing.write_quarantine("0rows", iter([b"line\n", b"1\n", b"2\n"]))
     landing.write_quarantine("0rows", iter([b"line\n", b"1\n"]))
-    assert landing.quarantined() == ["0rows", delivery.digest]
+    assert landing.quarantined_digests() == ["0rows", delivery.digest]
     assert landing.read_quarantine("0rows").rows == b"line\n1\n"
     assert landing.read_quarantine("0rows").reason is None
     kept = landing.read_quarantine(delivery.digest)
@@ -241,7 +241,7 @@ def test_rows_that_stop_coming_leave_no_half_table(place: Place, landing: Landin
 
     with pytest.raises(InterruptedError):
         landing.write_quarantine("d", rows())
-    assert not landing.quarantined() or landing.read_quarantine("d").rows is None
+    assert not landing.quarantined_digests() or landing.read_quarantine("d").rows is None
     landing.write_quarantine("d", [])
     assert place.files() == {"lake/quarantine/d/rows.csv": b""}
 

@@ -136,7 +136,7 @@ def test_a_link_put_in_a_files_place_is_not_followed(
     claimed = place / ".claimed" / delivery.claim / "b.csv"
     claimed.unlink()
     claimed.symlink_to(secret)
-    with pytest.raises(FileNotFoundError), context.landing.opened(delivery):
+    with pytest.raises(FileNotFoundError), context.landing.open(delivery):
         pass
     assert take_in(context).batches == ()
     assert "do not read" not in files_of(context)

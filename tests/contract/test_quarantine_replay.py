@@ -187,7 +187,7 @@ def test_a_file_that_is_refused_again_is_back_in_quarantine(context: StepContext
         (batch,) = take_in(context).batches
         assert "no target column" in batch.note
     assert batch.name == f"replay-{refused.digest[:12]}-{'n' * 46}.csv"
-    assert context.landing.quarantined() == [refused.digest]
+    assert context.landing.quarantined_digests() == [refused.digest]
     assert context.landing.read_quarantine(refused.digest).name == batch.name
 
 

@@ -147,8 +147,8 @@ def test_a_version_is_registered_once_and_its_bundle_answers_as_the_model(
     made = [registry.versions.register(run_id, MODEL, manifest, [], {}) for _ in range(2)]
     assert made[0] == made[1] == registry.versions.made_in(run_id)
     assert (made[0].version, made[0].run_id, made[0].data_version) == ("1", run_id, 3)
-    assert registry.versions.numbered("1") == made[0]
-    assert registry.versions.numbered("2") is None
+    assert registry.versions.version_numbered("1") == made[0]
+    assert registry.versions.version_numbered("2") is None
     assert registry.versions.data_versions() == {3}
     bundle = registry.versions.bundle(made[0])
     assert np.array_equal(bundle.probability(X), MODEL.predict_proba(X)[:, 1])

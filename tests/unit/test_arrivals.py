@@ -97,7 +97,7 @@ def test_two_looks_have_to_see_the_same(tmp_path: Path) -> None:
     for name in ("same.csv", "growing.csv"):
         (tmp_path / name).write_bytes(ROWS)
     assert settled(lookout) == []
-    assert lookout.seen() == 2
+    assert lookout.number_seen() == 2
     (tmp_path / "growing.csv").write_bytes(ROWS * 2)
     (tmp_path / "new.csv").write_bytes(ROWS)
     assert settled(lookout) == ["same.csv"]

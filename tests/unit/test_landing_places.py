@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.context.intake_context import intake_context
-from include.context.landing_places import misplaced
+from include.context.landing_places import misplaced_specs
 from include.errors import SpecError
 from include.settings import Settings, read_settings
 from include.spec.model_spec import Spec
@@ -43,7 +43,7 @@ def test_no_spec_lands_where_ratchet_keeps_something(
 ) -> None:
     """Its runs would take notes, claims, archived files or logs for deliveries."""
     landing = WRONG[place].format(home=settings.home)
-    refused = misplaced((named(spec, "bank"), named(spec, "new", landing)), settings)
+    refused = misplaced_specs((named(spec, "bank"), named(spec, "new", landing)), settings)
     assert list(refused) == ["new"]
     assert str(refused["new"]).startswith("new.toml: landing: ")
     assert str(refused["new"]).endswith(": name another place")
@@ -51,7 +51,7 @@ def test_no_spec_lands_where_ratchet_keeps_something(
 
 def test_no_spec_lands_among_specs(spec: Spec, settings: Settings) -> None:
     """A run would carry the specs themselves away."""
-    assert list(misplaced((named(spec, "new", str(settings.specs)),), settings)) == ["new"]
+    assert list(misplaced_specs((named(spec, "new", str(settings.specs)),), settings)) == ["new"]
 
 
 RIGHT = {
@@ -68,20 +68,22 @@ RIGHT = {
 def test_any_other_place_is_as_good(spec: Spec, settings: Settings, place: str) -> None:
     """Nobody is refused for a place of his own."""
     landing = place.format(home=settings.home)
-    assert not misplaced((named(spec, "bank"), named(spec, "new", landing)), settings)
+    assert not misplaced_specs((named(spec, "bank"), named(spec, "new", landing)), settings)
 
 
 def test_who_states_a_place_gives_way_to_who_has_the_usual(spec: Spec, settings: Settings) -> None:
     """A spec called as the folder of notes is not to blame for one that lands above it."""
     both = (named(spec, "refused"), named(spec, "bank", f"{settings.home}/landing"))
-    assert list(misplaced(both, settings)) == ["bank"]
+    assert list(misplaced_specs(both, settings)) == ["bank"]
 
 
 def test_a_bucket_is_held_to_the_same(spec: Spec, tmp_path: Path) -> None:
     """Objects below the archive are files of the archive."""
     settings = read_settings({"RATCHET_HOME": str(tmp_path), "RATCHET_LAKE": "s3://data/lake"})
     place = "s3://data/lake/bank/archive/"
-    assert list(misplaced((named(spec, "bank"), named(spec, "new", place)), settings)) == ["new"]
+    assert list(misplaced_specs((named(spec, "bank"), named(spec, "new", place)), settings)) == [
+        "new"
+    ]
 
 
 def test_nothing_is_taken_in_from_its_own_lake(spec: Spec, settings: Settings) -> None:

@@ -13,7 +13,7 @@ from include.records.row_columns import LABEL, SIDE, Side
 _CLASSES = {0: "negative", 1: "positive"}
 
 
-def added(table: DeltaTable) -> pl.DataFrame:
+def data_files(table: DeltaTable) -> pl.DataFrame:
     """Return the data files of a version, one row each: path, bytes, rows, side, label."""
     files = pl.DataFrame(table.get_add_actions())
     return files.select(
@@ -40,18 +40,18 @@ def removals(files: pl.DataFrame, *, data_change: bool) -> list[RemoveAction]:
     ]
 
 
-def counted(table: DeltaTable) -> Dataset:
+def dataset_of(table: DeltaTable) -> Dataset:
     """Return the rows per side and class of a version, from the log alone."""
     sides: dict[str, Counts] = {side: {"negative": 0, "positive": 0} for side in Side}
     for side, label, rows in (
-        added(table).group_by(SIDE, LABEL).agg(pl.col("rows").sum()).iter_rows()
+        data_files(table).group_by(SIDE, LABEL).agg(pl.col("rows").sum()).iter_rows()
     ):
         sides[side][_CLASSES[label]] = rows
     grown = table.transaction_version(GROWTH)
     return Dataset(table.version(), sides[Side.TRAIN], sides[Side.HOLDOUT], grown=int(grown or 0))
 
 
-def committed(table: DeltaTable | None, digest: str) -> int | None:
+def committing_version(table: DeltaTable | None, digest: str) -> int | None:
     """Return the table version that committed a batch; None when there is none."""
     found = None if table is None else table.transaction_version(digest)
     return None if found is None else int(found)

@@ -27,7 +27,7 @@ def checksum(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def named(name: str, checksum: str) -> str:
+def name_with_checksum(name: str, checksum: str) -> str:
     """Return the name of a data file with its checksum added."""
     return f"{name.removesuffix(_SUFFIX)}-{checksum}{_SUFFIX}"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from include.adapters.lake.actions import added, removals
+from include.adapters.lake.actions import data_files, removals
 from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.place import for_polars
@@ -37,13 +37,13 @@ class Compaction:
 def is_crowded(table: LakeTable) -> bool:
     """Return whether there are enough files of one partition and size class to merge."""
     newest = table.at()
-    return newest is not None and next(_groups(added(newest)), None) is not None
+    return newest is not None and next(_groups(data_files(newest)), None) is not None
 
 
 def merge(table: LakeTable) -> int:
     """Merge small files and return how many; 0 when another writer committed meanwhile."""
     newest = table.at()
-    groups = [] if newest is None else list(_groups(added(newest)))
+    groups = [] if newest is None else list(_groups(data_files(newest)))
     if newest is None or not groups:
         return 0
     schema = schema_of(newest)

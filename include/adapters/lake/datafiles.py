@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
-from include.adapters.lake.checksums import checksum, named
+from include.adapters.lake.checksums import checksum, name_with_checksum
 from include.records.row_columns import LABEL, SIDE
 from include.store import Folder, Store
 
@@ -138,7 +138,7 @@ class _File:
 
     def _name_after_bytes(self) -> None:
         with self._path.open("rb") as file:
-            self.name = named(self.name, checksum(file))
+            self.name = name_with_checksum(self.name, checksum(file))
         self._path = self._path.rename(self._path.with_name(self.name.rpartition("/")[2]))
 
     def discard(self) -> None:

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from include.adapters.lake import compaction, row_scans
-from include.adapters.lake.actions import committed, counted
+from include.adapters.lake.actions import committing_version, dataset_of
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.lake_table import LakeTable
@@ -67,7 +67,7 @@ class Lake:
     def dataset(self) -> Dataset | None:
         """Return the newest version with its rows per side and class; None before the first."""
         table = self._table.at()
-        return None if table is None else counted(table)
+        return None if table is None else dataset_of(table)
 
     def commits(self, after: int, up_to: int) -> Iterator[Commit]:
         """Yield the commits of the versions after `after` and up to `up_to`, from the log alone."""
@@ -133,9 +133,9 @@ class Lake:
             return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
         return row_scans.matches(self._table.scan(version, *Side, keys_alone=True), keys)
 
-    def committed(self, digest: str) -> int | None:
+    def committing_version(self, digest: str) -> int | None:
         """Return the table version that committed a batch; None when there is none."""
-        return committed(self._table.at(), digest)
+        return committing_version(self._table.at(), digest)
 
     def holds(self, digest: str) -> bool:
         """Return whether a batch was committed and all of its rows are in the newest version.
@@ -203,7 +203,7 @@ class Lake:
         """
         try:
             train = self._side(fitted, Side.TRAIN, keys_alone=True)
-            found = row_scans.shared(train, self._side(scored, Side.HOLDOUT, keys_alone=True))
+            found = row_scans.count_shared(train, self._side(scored, Side.HOLDOUT, keys_alone=True))
         except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
             raise DataVersionError(
                 f"version {fitted} of the table, which it was fitted on, cannot be read: "
@@ -219,7 +219,7 @@ class Lake:
         """Return the digests of the batches in `newest` that were committed after `version`."""
         table = self._table.at(newest)
         digests = row_scans.batches(self._table.scan(newest, *Side, keys_alone=True))
-        return tuple(one for one in digests if (committed(table, one) or 0) > version)
+        return tuple(one for one in digests if (committing_version(table, one) or 0) > version)
 
     def came_after(self, digest: str, version: int) -> bool:
         """Return whether a batch was first committed after a version.
@@ -230,7 +230,7 @@ class Lake:
         try:
             return self.sides.version(digest) > version
         except (FileNotFoundError, KeyError, ValueError, pl.exceptions.PolarsError):
-            return (self.committed(digest) or 0) > version
+            return (self.committing_version(digest) or 0) > version
 
     def batches_with(self, keys: pl.DataFrame, version: int, side: Side) -> tuple[str, ...]:
         """Return the digests of the batches with rows of these keys on one side of a version."""
@@ -285,7 +285,7 @@ class Lake:
         """Store a frame of a batch under a name, for later steps of the same run."""
         self._staging.keep(digest, name, frame)
 
-    def staged(self, digest: str, name: str, columns: list[str] | None = None) -> pl.DataFrame:
+    def read_staged(self, digest: str, name: str, columns: list[str] | None = None) -> pl.DataFrame:
         """Read a staged frame of a batch, or some of its columns."""
         return self._staging.read(digest, name, columns)
 

@@ -17,7 +17,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from include.adapters.lake import checkpoints, soundness
-from include.adapters.lake.actions import added, removals
+from include.adapters.lake.actions import data_files, removals
 from include.adapters.lake.checksums import Verifier
 from include.adapters.lake.commits import GROWTH, Log, sources
 from include.adapters.lake.datafiles import PARTITION, DataFiles
@@ -117,13 +117,13 @@ class LakeTable:
         a file is missing or was changed.
         """
         table = self._require(version)
-        files = added(table).filter(pl.col(SIDE).is_in(sides))
+        files = data_files(table).filter(pl.col(SIDE).is_in(sides))
         self.require_whole(files, KEYS_BYTES if keys_alone else None)
         return self._union(table, files)
 
     def scan_files(self, version: int, side: Side) -> Iterator[tuple[pl.LazyFrame, int]]:
         """Yield each data file of one side of a version with its number of rows, by path."""
-        files = added(self._require(version)).filter(pl.col(SIDE) == side).sort("path")
+        files = data_files(self._require(version)).filter(pl.col(SIDE) == side).sort("path")
         for file in files.iter_slices(1):
             self.require_whole(file)
             yield self._part(side, file[LABEL][0], file), file["rows"][0]
@@ -188,27 +188,27 @@ class LakeTable:
         table = self._require(version)
         origin = sources(self.log.commits())
         wanted = {path for path, came in origin.items() if not came.isdisjoint(batches)}
-        files = added(table).filter(pl.col("path").is_in(wanted))
+        files = data_files(table).filter(pl.col("path").is_in(wanted))
         self.require_whole(files)
         return self._union(table, files).filter(pl.col(BATCH).is_in(list(batches)))
 
-    def damaged(self) -> dict[str, frozenset[str]]:
+    def damaged_files(self) -> dict[str, frozenset[str]]:
         """Return the newest version's missing or changed data files, with their batches."""
         newest = self.at()
-        found = {} if newest is None else self._problems(added(newest), None)
+        found = {} if newest is None else self._problems(data_files(newest), None)
         origin = sources(self.log.commits()) if found else {}
         return {path: origin.get(path, frozenset()) for path in found}
 
     def lacks_files(self, version: int) -> bool:
         """Return whether data files of a version are missing or have another size; reads none."""
-        return bool(self._problems(added(self._require(version)), 0))
+        return bool(self._problems(data_files(self._require(version)), 0))
 
     def take_out(self, paths: Sequence[str]) -> bool:
         """Commit the removal of some data files; False when another writer was faster."""
         newest = self.at()
         if newest is None:
             return False
-        files = added(newest).filter(pl.col("path").is_in(paths))
+        files = data_files(newest).filter(pl.col("path").is_in(paths))
         properties = CommitProperties(
             custom_metadata={_MARK: soundness.TAKEN_OUT}, max_commit_retries=0
         )
@@ -231,7 +231,7 @@ class LakeTable:
     def _damage(self, path: str, problem: str) -> str:
         batches = sorted(sources(self.log.commits()).get(path, ()))
         newest = self.at()
-        is_named = newest is not None and path in set(added(newest)["path"])
+        is_named = newest is not None and path in set(data_files(newest)["path"])
         return (
             f"the data file {self.url}/{path} {problem}; its rows came in batch "
             f"{', '.join(batches) or 'unknown'}: put the file back, or take it out and its rows in "
@@ -307,5 +307,5 @@ class LakeTable:
         table = self.at(version) if self._made(version) else None
         if table is None:
             return False
-        paths = set(added(table)["path"])
+        paths = set(data_files(table)["path"])
         return all(action.path in paths for action in actions)

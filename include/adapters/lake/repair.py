@@ -44,9 +44,9 @@ class Repair:
         batches = self._table.log.batches()
         return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
 
-    def damaged(self) -> dict[str, frozenset[str]]:
+    def damaged_files(self) -> dict[str, frozenset[str]]:
         """Return the data files that are missing or changed, each with the batches of its rows."""
-        return self._table.damaged()
+        return self._table.damaged_files()
 
     def take_out(self, paths: Sequence[str]) -> None:
         """Remove data files from the table, so that their rows can be ingested again."""

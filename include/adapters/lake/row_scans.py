@@ -36,7 +36,7 @@ class SharedKeys:
     """Number of rows with the key of one of the others."""
 
 
-def shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> SharedKeys:
+def count_shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> SharedKeys:
     """Count the rows that have the key of one of the others.
 
     `rows` should be the smaller set: its keys are held in memory, the others are streamed.

@@ -39,7 +39,7 @@ class Claims:
         """
         lookout = CompletenessWatch(self._place)
         settled = lookout.look()
-        if len(settled) < lookout.seen():
+        if len(settled) < lookout.number_seen():
             time.sleep(POLL_SECONDS)
             settled = lookout.look()
         self._left_alone.forget_failures()

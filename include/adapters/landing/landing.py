@@ -80,7 +80,7 @@ class Landing:
         return next((one for one in self._claimed.deliveries() if one.digest == digest), None)
 
     @contextmanager
-    def opened(self, delivery: Delivery) -> Iterator[BinaryIO]:
+    def open(self, delivery: Delivery) -> Iterator[BinaryIO]:
         """Open a delivery as a seekable local file; a bucket's object is downloaded first.
 
         A delivery that another run has archived meanwhile is read from the archive.
@@ -100,7 +100,7 @@ class Landing:
         self._quarantine.forget_refusal(delivery.digest)
         return self._archive.take(delivery, self._claimed)
 
-    def archived(self, digest: str) -> bool:
+    def is_archived(self, digest: str) -> bool:
         """Return whether a delivery of this digest is in the archive."""
         return self._archive.has(digest)
 
@@ -138,11 +138,11 @@ class Landing:
         """Return the folder of a batch in quarantine, a path or URL."""
         return self._quarantine.url(digest)
 
-    def quarantined_at(self) -> dict[str, int]:
+    def quarantine_times(self) -> dict[str, int]:
         """Return the time of each entry of quarantine, in nanoseconds since 1970, by digest."""
         return self._quarantine.times()
 
-    def quarantined(self) -> list[str]:
+    def quarantined_digests(self) -> list[str]:
         """Return the digests of all deliveries that have an entry in quarantine, sorted."""
         return self._quarantine.digests()
 

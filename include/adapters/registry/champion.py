@@ -32,15 +32,15 @@ class Champion:
         if look is None or look.log.champion is None:
             return None
         if look.agrees:
-            return self.versions.recorded(look.version)
-        return self.versions.numbered(look.log.champion)
+            return self.versions.record_of(look.version)
+        return self.versions.version_numbered(look.log.champion)
 
     def reached_by(self, move: Move) -> ModelVersion | None:
         """Return the version that a move led to; None when it was deleted or has lost its tags."""
         if not self.model.is_there(move):
             return None
         try:
-            return self.versions.numbered(str(move.version))
+            return self.versions.version_numbered(str(move.version))
         except ModelRefusedError as refused:
             log.warning("%s: it is passed over", refused)
             return None
@@ -56,7 +56,7 @@ class Champion:
         came = [move for move in self.moves() if not move.kind.leads_back]
         mine = (move.before for move in reversed(came) if move.version == challenger.version)
         before = next(mine, None)
-        return None if before is None else self.versions.numbered(before)
+        return None if before is None else self.versions.version_numbered(before)
 
     def moves(self) -> tuple[Move, ...]:
         """Return every move of the champion, the oldest first; the aliases agree with the newest.
@@ -103,7 +103,7 @@ class Champion:
 
     def _told_apart(self, wanted: Move) -> Move:
         """Add to a move the run that made its version; GoneError when the version was deleted."""
-        found = None if wanted.version is None else self.model.made(wanted.version)
+        found = None if wanted.version is None else self.model.version_origin(wanted.version)
         if found is None or (wanted.made_in and wanted.made_in != found.run_id):
             raise GoneError(
                 f"{self.model.name} version {wanted.version} was deleted in MLflow, so it cannot "

@@ -20,7 +20,7 @@ _CLOCKS_DIFFER_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Made:
+class VersionOrigin:
     """What identifies a model version among others of the same number.
 
     Numbers start at 1 again when a registered model is deleted and created again.
@@ -70,19 +70,19 @@ class RegisteredModel:
         found = self._client.search_registered_models(f"name='{self.name}'")
         return found[0] if found else None
 
-    def made(self, number: str) -> Made | None:
+    def version_origin(self, number: str) -> VersionOrigin | None:
         """Return what identifies a version; None when it was deleted."""
         found = self.version(number)
-        return None if found is None else made(found)
+        return None if found is None else version_origin(found)
 
     def stands(self, move: Move) -> bool:
         """Return whether the version that a move led to exists, with or without its tags."""
-        found = None if move.version is None else self.made(move.version)
+        found = None if move.version is None else self.version_origin(move.version)
         return found is not None and found.is_meant_by(move)
 
     def is_there(self, move: Move) -> bool:
         """Return whether the version that a move led to still exists and can be champion."""
-        found = None if move.version is None else self.made(move.version)
+        found = None if move.version is None else self.version_origin(move.version)
         return found is not None and found.is_ours and found.is_meant_by(move)
 
     def version(self, number: str) -> Any:
@@ -151,9 +151,9 @@ class RegisteredModel:
         self._client.delete_registered_model_alias(self.name, alias)
 
 
-def made(version: Any) -> Made:
+def version_origin(version: Any) -> VersionOrigin:
     """Return what identifies a model version of MLflow."""
-    return Made(
+    return VersionOrigin(
         str(version.version),
         version.run_id or "",
         version.creation_timestamp / 1000,

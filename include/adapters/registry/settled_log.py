@@ -23,7 +23,11 @@ from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.healing import ABSENT, REFUSED
 from include.adapters.registry.log_run import CHAMPION, PREVIOUS, LogRun, MoveLog, entry_name
-from include.adapters.registry.registered_model import Made, RegisteredModel, made
+from include.adapters.registry.registered_model import (
+    RegisteredModel,
+    VersionOrigin,
+    version_origin,
+)
 from include.adapters.registry.tags import DIGEST
 from include.errors import ChampionMovedError
 from include.records.moves import Move, MoveKind, succession
@@ -43,7 +47,7 @@ class Look:
     log: MoveLog
     version: Any = field(compare=False)
     """MLflow's record of the version that the champion alias names; None without one."""
-    named: Made | None
+    named: VersionOrigin | None
     """What identifies that version among others of the same number."""
 
     @property
@@ -116,7 +120,7 @@ class SettledLog:
         number = record.aliases.get(CHAMPION)
         log_now = self.log_run.read(record)
         version = None if number is None else self.model.version(str(number))
-        return Look(log_now, version, None if version is None else made(version))
+        return Look(log_now, version, None if version is None else version_origin(version))
 
     def _is_settled(self, look: Look) -> bool:
         """Resolve a difference between log and alias; return whether nothing is left to do.

@@ -64,7 +64,7 @@ class Versions:
         of_the_run = f"name='{self.model.name}' and run_id='{run_id}'"
         found = self.connection.client.search_model_versions(of_the_run)
         ours = [one for one in found if DIGEST in one.tags]  # and not what a person made of the run
-        return self.recorded(min(ours, key=lambda item: int(item.version))) if ours else None
+        return self.record_of(min(ours, key=lambda item: int(item.version))) if ours else None
 
     def data_versions(self) -> set[int]:
         """Return the table versions that model versions were fitted on.
@@ -74,13 +74,13 @@ class Versions:
         versions = self.model.versions()
         return {int(text) for one in versions if (text := one.tags.get(DATA, "")).isdecimal()}
 
-    def numbered(self, number: str) -> ModelVersion | None:
+    def version_numbered(self, number: str) -> ModelVersion | None:
         """Return a model version by its number; None when it was deleted.
 
         Raises ModelRefusedError when it has lost its tags.
         """
         found = self.model.version(number)
-        return None if found is None else self.recorded(found)
+        return None if found is None else self.record_of(found)
 
     def is_there(self, move: Move) -> bool:
         """Return whether the version that a move led to still exists and can be champion."""
@@ -88,7 +88,7 @@ class Versions:
 
     def require_there(self, version: ModelVersion) -> None:
         """Raise GoneError when a version was deleted, also when another has its number now."""
-        found = self.model.made(version.version)
+        found = self.model.version_origin(version.version)
         if found is None or found.run_id != version.run_id:
             raise GoneError(
                 f"{version.name} version {version.version} was deleted in MLflow, so nothing can "
@@ -140,7 +140,7 @@ class Versions:
             tags=showable_values({DIGEST: digest, DATA: str(manifest.data_version), **metadata}),
         )
         # A server that dies between the write and its answer is asked again by MLflow's client.
-        return self.made_in(run_id) or self.recorded(made)
+        return self.made_in(run_id) or self.record_of(made)
 
     def _refused(self, version: ModelVersion, why: str) -> ModelRefusedError:
         return ModelRefusedError(
@@ -149,7 +149,7 @@ class Versions:
             "is champion then"
         )
 
-    def recorded(self, version: Any) -> ModelVersion:
+    def record_of(self, version: Any) -> ModelVersion:
         """Return the record of a version of MLflow; ModelRefusedError when it lost its tags."""
         tags = version.tags
         try:

@@ -29,7 +29,7 @@ def of_lake(context: StepContext) -> Iterator[Finding]:
     if broken is not None:
         yield Finding(broken[1])
         return
-    damaged = repair.damaged()
+    damaged = repair.damaged_files()
     for path, batches in damaged.items():
         which = few_digests(batches) or "unknown"
         yield Finding(
@@ -82,7 +82,9 @@ def _archive(context: StepContext) -> Iterator[Finding]:
                 yield Finding(f"{files.problem(digest)}, so that the table can be made again")
     if read > _MOST_BYTES:
         yield Finding("archive: not all files were read, they are too many bytes", is_fault=False)
-    refused = {digest for digest in context.landing.quarantined() if _is_refused(context, digest)}
+    refused = {
+        digest for digest in context.landing.quarantined_digests() if _is_refused(context, digest)
+    }
     for digest in sorted(refused & batches):
         yield Finding(
             f"batch {digest} is in the table and, refused whole, in quarantine: the next run that "

@@ -33,7 +33,7 @@ def models_state(context: StepContext) -> ModelsState:
     context.registry.ownership.require_owner()
     reading = RegistryWatch(_connection(context)).look()
     newest = reading.moves[-1].version if reading.moves else reading.champion
-    champion = None if newest is None else context.registry.versions.numbered(newest)
+    champion = None if newest is None else context.registry.versions.version_numbered(newest)
     return ModelsState(reading, champion, frozenset(context.registry.versions.data_versions()))
 
 

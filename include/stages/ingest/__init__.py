@@ -25,7 +25,7 @@ from include.stages.ingest.column_summary import (
     with_ranges_seen,
 )
 from include.stages.ingest.columns import (
-    listed,
+    first_names,
     require_columns,
     require_kinds,
     require_none_renamed,
@@ -104,7 +104,7 @@ def ingest(
         first = read_first(source, spec)
         typed_parts = first_parts(first.table, first.contract, first.first_chunk, data)
         return DeliveryReading(first.contract, (), _mostly_good(typed_parts, data), first.remarks)
-    table = source.opened()
+    table = source.open()
     require_columns(table.columns, data, contract)
     require_kinds(table, contract)
     features = dict.fromkeys(contract.features)
@@ -115,7 +115,7 @@ def ingest(
     # A column without a name is taken for an index in the first place only.
     require_none_renamed(absent, [*extra, *[""][: "" in table.columns[1:]]])
     remarks = (
-        (f"there is no column {listed(absent)}: it is missing in every row",) if absent else ()
+        (f"there is no column {first_names(absent)}: it is missing in every row",) if absent else ()
     )
     return DeliveryReading(
         contract, extra, _mostly_good(parts(table, contract), data), remarks, absent

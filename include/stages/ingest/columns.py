@@ -22,7 +22,7 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if repeated == [""]:
         raise FileRefusedError("the header has more than one column without a name")
     if repeated:
-        raise FileRefusedError(f"the header names {listed(repeated)} more than once")
+        raise FileRefusedError(f"the header names {first_names(repeated)} more than once")
     if data.target not in columns:
         raise FileRefusedError(_without_target(columns, data.target))
     if contract is None:
@@ -36,10 +36,10 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if missing:
         known = {*contract.features, data.target, data.id}
         extra = [name for name in columns if name not in known and data.selects(name)]
-        new = f"; new are {listed(extra)}: where one was renamed, give it its old name"
+        new = f"; new are {first_names(extra)}: where one was renamed, give it its old name"
         raise FileRefusedError(
             f"{len(missing)} of {len(contract.features)} feature columns are missing: "
-            f"{listed(missing)}{new * bool(extra)}"
+            f"{first_names(missing)}{new * bool(extra)}"
         )
 
 
@@ -65,7 +65,7 @@ def require_values(features: Sequence[str], target: str, table: ParsedTable) -> 
     odd = [name for name in features if table.kinds[name] is None]
     if odd:
         raise FileRefusedError(
-            f"neither numbers nor text is in the columns {listed(odd)}: write them as one of "
+            f"neither numbers nor text is in the columns {first_names(odd)}: write them as one of "
             "these, or `exclude` them in the spec"
         )
 
@@ -77,9 +77,9 @@ def require_none_renamed(absent: Sequence[str], extra: Sequence[str]) -> None:
     """
     if absent and extra:
         raise FileRefusedError(
-            f"there is no column {listed(absent)}, and the columns {listed(extra)} are new: if one "
-            "was renamed, give it its old name; if not, leave the new ones out or send the old "
-            "ones empty"
+            f"there is no column {first_names(absent)}, and the columns {first_names(extra)} are "
+            "new: if one was renamed, give it its old name; if not, leave the new ones "
+            "out or send the old ones empty"
         )
 
 
@@ -103,7 +103,7 @@ def require_kinds(table: ParsedTable, contract: Contract) -> None:
         if column.name in held and not _fits(held[column.name], column)
     ]
     if wrong:
-        raise FileRefusedError(listed(wrong))
+        raise FileRefusedError(first_names(wrong))
 
 
 def _require_target(target: str, table: ParsedTable) -> None:
@@ -140,8 +140,8 @@ def _require_usable(names: tuple[str, ...], data: Data) -> None:
     taken = [name for name in names if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
     if taken:
         raise FileRefusedError(
-            f"the table cannot hold feature columns named {listed(taken)}: they differ only in "
-            "case or are its own words. Rename them, or exclude them in the spec"
+            f"the table cannot hold feature columns named {first_names(taken)}: they differ only "
+            "in case or are its own words. Rename them, or exclude them in the spec"
         )
     if "" in names:
         raise FileRefusedError(
@@ -150,12 +150,12 @@ def _require_usable(names: tuple[str, ...], data: Data) -> None:
     odd = [name for name in names if not name.isprintable()]
     if odd:
         raise FileRefusedError(
-            f"feature columns have characters in their names that cannot be shown: {listed(odd)}. "
-            "Rename them, or exclude them in the spec"
+            "feature columns have characters in their names that cannot be shown: "
+            f"{first_names(odd)}. Rename them, or exclude them in the spec"
         )
 
 
-def listed(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """Return the first names of a list, followed by `and more` where there are more."""
     shown = ", ".join(showable_name(name) or "one without a name" for name in names[:_SHOWN])
     return f"{shown} and more" if len(names) > _SHOWN else shown

@@ -80,7 +80,7 @@ def read_first(source: DeliverySource, spec: Spec) -> FirstFile:
 
 
 def _started(source: DeliverySource, features: tuple[str, ...]) -> tuple[ParsedTable, Chunk | None]:
-    table = source.opened()
+    table = source.open()
     require_values(features, source.data.target, table)
     wanted = [*features, source.data.target]
     return table, table.read(wanted, typed_numbers(features, table, source.data))
@@ -95,7 +95,7 @@ def _shown_by(
     first_chunks = dict.fromkeys(with_values(start, features), start)
     if len(first_chunks) == len(features):
         return first_chunks
-    table = source.opened()
+    table = source.open()
     while left := [feature for feature in features if feature not in first_chunks]:
         chunk = table.read(left, typed_numbers(left, table, source.data))
         if chunk is None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from include.errors import BadRowsError
 from include.formats.parsed_table import RefusedRow
-from include.records.refusal_reasons import ReasonKind, counted
+from include.records.refusal_reasons import ReasonKind, with_noun
 from include.records.row_columns import LABEL
 from include.spec.data_spec import ANYTHING_ELSE, Data, Label
 from include.text.showable import showable_name
@@ -100,7 +100,7 @@ def labels_sentence(labels: LabelTally, data: Data, *, is_first: bool) -> str:
     """Say which values the target holds, the commonest first, and how to mend it."""
     if not labels.others and not labels.known:
         return (
-            f"The target {data.target} is empty in {counted(labels.empty, 'row')}: each needs "
+            f"The target {data.target} is empty in {with_noun(labels.empty, 'row')}: each needs "
             f"{_toml(data.positive)} (positive) or {_toml(data.negative)} (negative) there"
         )
     if data.negative == ANYTHING_ELSE:
@@ -130,7 +130,9 @@ def _beside_anything_else(labels: LabelTally, data: Data) -> str:
 
 
 def _with_rows(counts: Counter[str]) -> str:
-    listed = [f"{value} ({counted(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)]
+    listed = [
+        f"{value} ({with_noun(rows, 'row')})" for value, rows in counts.most_common(_MOST_TOLD)
+    ]
     return ", ".join(listed) + " and more" * (len(counts) > _MOST_TOLD)
 
 

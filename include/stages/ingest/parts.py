@@ -37,7 +37,7 @@ class DeliverySource:
     lock: Lock = field(default_factory=Lock)
     """Whoever moves about in the file has it: a table reads on while the next is opened."""
 
-    def opened(self) -> ParsedTable:
+    def open(self) -> ParsedTable:
         """Return its table from the start; raises FileRefusedError when it has none."""
         return open_table(self._anew(), self.name, self._stated(), self.size)
 

@@ -100,7 +100,7 @@ class FoldCache:
             self._transformed = settings, replace(self.fold, X=X, X_validation=X_validation)
         return self._transformed[1]
 
-    def quantised(self, X: Matrix, max_bin: int | None, make: Callable[[], Any]) -> Any:
+    def quantised_matrix(self, X: Matrix, max_bin: int | None, make: Callable[[], Any]) -> Any:
         """Return XGBoost's matrix of X; the first shared fit that needs it makes it."""
         identity = (id(X), max_bin)
         if self._quantised is None or self._quantised[0] != identity:
@@ -205,7 +205,7 @@ def _on_quantised(model: Any, shared: FoldCache) -> Any:
             def make() -> Any:
                 return super(OnQuantised, self)._create_dmatrix(ref, **data)
 
-            return make() if ref else shared.quantised(data["data"], self.max_bin, make)
+            return make() if ref else shared.quantised_matrix(data["data"], self.max_bin, make)
 
     return OnQuantised(**model.get_params())
 

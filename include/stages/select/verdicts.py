@@ -40,7 +40,7 @@ class FoldSize:
     """Number of folds, those that are not run included."""
 
     @property
-    def fitted(self) -> int:
+    def rows_to_fit(self) -> int:
         """Rows that each fold is fitted on: those of all other folds."""
         return self.rows - self.rows // self.folds
 
@@ -81,7 +81,7 @@ def judge(
     threshold = best_threshold(y, probability)
     fold_f1 = _fold_f1(labels, probabilities, threshold)
     trial = Trial(candidate, fold_size.rows, float(np.mean(fold_f1)), fold_f1, threshold, seconds)
-    return CandidateResult(trial, y, probability, fold_size.fitted, tuple(map(len, labels)))
+    return CandidateResult(trial, y, probability, fold_size.rows_to_fit, tuple(map(len, labels)))
 
 
 def with_served_threshold(result: CandidateResult, seed: int) -> Trial:
