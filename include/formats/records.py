@@ -54,7 +54,7 @@ def csv_records(lines: Iterable[bytes], separator: int, line: int) -> Iterator[C
         for fields in csv.reader(remembered(), delimiter=chr(separator)):
             raw = b"".join(consumed)
             consumed.clear()
-            if fields and fields != [_END]:
+            if fields and raw:  # not the end itself
                 yield CsvRecord(first, fields, _chomped(raw), not fields[-1].endswith(_END))
     except csv.Error as error:
         raise FileRefusedError(f"line {first}: not CSV: {error}") from error

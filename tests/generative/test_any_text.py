@@ -106,6 +106,7 @@ def test_every_way_of_reading_gives_the_same(body: bytes, header: str) -> None:
 
 
 @given(st.binary(max_size=60), st.integers(1, 40))
+@example(b'"', 1)
 def test_broken_bytes_are_the_same_everywhere(body: bytes, size: int) -> None:
     """Bytes that are no text at all, in blocks of any size."""
     content = b"a,b,c,y\n1,2,x,1\n" + body
