@@ -78,7 +78,9 @@ def test_a_taken_port_is_a_sentence_and_an_end(serving: Served, tmp_path: Path) 
     serving.crown("1")
     port = serving.server.port
     log = tmp_path / "second.log"
-    settings = {"SERVING_PORT": str(port), "SERVING_HOME": str(tmp_path / "home")}
+    # Without gRPC, whose port is the next one by default and may be somebody else's.
+    settings = {"SERVING_PORT": str(port), "SERVING_GRPC_PORT": "0"}
+    settings["SERVING_HOME"] = str(tmp_path / "home")
     second = start_ratchet(settings, log)
     try:
         assert second.wait(20) == 1
