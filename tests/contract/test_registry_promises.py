@@ -50,6 +50,9 @@ class Place(Protocol):
     def point(self, number: str) -> None:
         """Move the alias of the champion by hand."""
 
+    def put_up(self) -> str | None:
+        """Return the version that is put up as challenger."""
+
 
 class InMlflow:
     """A registered model in MLflow."""
@@ -71,6 +74,11 @@ class InMlflow:
         client = mlflow.MlflowClient(self._url)
         client.set_registered_model_alias(self._model, "champion", number)
 
+    def put_up(self) -> str | None:
+        """Read the alias with MLflow's client."""
+        aliases = mlflow.MlflowClient(self._url).get_registered_model(self._model).aliases
+        return str(aliases["challenger"]) if "challenger" in aliases else None
+
 
 class InMemory:
     """A registered model in this process."""
@@ -83,6 +91,10 @@ class InMemory:
     def seen_by(self, spec: str) -> ModelRegistry:
         """Open what keeps the promises in memory."""
         return registry_in_memory(self._ledger, spec)
+
+    def put_up(self) -> str | None:
+        """Read what the ledger has."""
+        return self._ledger.challenger
 
 
 @pytest.fixture(params=["memory", "store"])
@@ -280,11 +292,19 @@ def test_arrivals_are_known_by_their_data_version(registry: ModelRegistry) -> No
     assert registry.arrivals.data_versions() == {7}
 
 
-def test_a_challenger_is_taken_down_by_whom_it_was_put_up_for(registry: ModelRegistry) -> None:
-    """One that was deleted cannot be put up."""
+def test_a_challenger_is_taken_down_by_whom_it_was_put_up_for(
+    place: Place, registry: ModelRegistry
+) -> None:
+    """A later one stays up when an earlier one is taken down; a deleted one is never put up."""
     first, second = registered(registry, 2)
     registry.challenger.put_up(first)
     registry.challenger.put_up(second)
     registry.challenger.take_down(first)
+    assert place.put_up() == second.version
     registry.challenger.take_down(second)
     registry.challenger.take_down(second)
+    assert place.put_up() is None
+    place.delete(first.version)
+    with pytest.raises(GoneError):
+        registry.challenger.put_up(first)
+    assert place.put_up() is None
