@@ -7,7 +7,7 @@ champions' files are read here, for a few seconds at most: large ones are the ex
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.settings import Settings
 
 SERIES = "ratchet_artifact_intact"
-_SPEC, _DIGEST, _CHAMPION = "ratchet.spec", "ratchet.digest", "champion"
+_SPEC, _DIGEST, _FILES = "ratchet.spec", "ratchet.digest", "ratchet.files"
+_CHAMPION = "champion"
 _API, _PROXY = "/api/2.0/mlflow", "/api/2.0/mlflow-artifacts/artifacts"
 _SECONDS = 5.0
 _ADVICE = "docs/runbook.md#artifactchanged says what to do."
@@ -74,8 +75,19 @@ def _is_intact(client: httpx.Client, named: dict[str, str], deadline: float) -> 
     digest, text = manifest
     if digest != tags[_DIGEST]:
         return False
-    model = _file(client, f"{folder}/model.joblib", deadline)
-    return model is not None and model[0] == json.loads(text)["model_sha256"]
+    digests = {"model.joblib": json.loads(text)["model_sha256"]} | _others(tags)
+    read = {name: _file(client, f"{folder}/{name}", deadline) for name in digests}
+    return all(file is not None and file[0] == digests[name] for name, file in read.items())
+
+
+def _others(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests of the files beside the bundle, by name; of a bad tag none that holds."""
+    others: dict[str, str] = {}
+    try:
+        others |= json.loads(tags.get(_FILES, "{}"))
+    except (ValueError, TypeError):
+        return {"MLmodel": ""}
+    return others
 
 
 _NO_FILE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.BAD_REQUEST})

@@ -306,6 +306,9 @@ DEEDS: dict[str, Callable[[World], None]] = {
     "champion: origin is nonsense": partial(
         version_tagged, which="champion", name="ratchet.origin", value="x"
     ),
+    "champion: digests of files are nonsense": partial(
+        version_tagged, which="champion", name="ratchet.files", value="x"
+    ),
     "newest version: digest lost": partial(
         version_tagged, which="newest", name="ratchet.digest", value=None
     ),

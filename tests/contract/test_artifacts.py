@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,9 +64,16 @@ def foreign(context: StepContext, folder: Path) -> None:
     mlflow.MlflowClient().delete_model_version_tag(context.spec.model, "1", "ratchet.digest")
 
 
-def restored(context: StepContext, digest: str) -> None:
-    """Write the tag again."""
-    mlflow.MlflowClient().set_model_version_tag(context.spec.model, "1", "ratchet.digest", digest)
+def misread(context: StepContext, folder: Path) -> None:
+    """Leave a tag of digests that is none."""
+    del folder
+    mlflow.MlflowClient().set_model_version_tag(context.spec.model, "1", "ratchet.files", "[1]")
+
+
+def restored(context: StepContext, tags: Mapping[str, str]) -> None:
+    """Write the tags again."""
+    for name in ("ratchet.digest", "ratchet.files"):
+        mlflow.MlflowClient().set_model_version_tag(context.spec.model, "1", name, tags[name])
 
 
 def in_its_place_a_folder(context: StepContext, folder: Path) -> None:
@@ -92,6 +99,13 @@ DEEDS: dict[str, tuple[Deed, str]] = {
     ),
     "model gone": (lambda _, folder: (folder / "model.joblib").unlink(), "model.joblib is gone"),
     "manifest gone": (lambda _, folder: (folder / "bundle.json").unlink(), "bundle.json is gone"),
+    "MLflow's description changed": (lambda _, folder: append(folder / "MLmodel"), "MLmodel was"),
+    "MLflow's description gone": (lambda _, folder: (folder / "MLmodel").unlink(), "MLmodel is"),
+    "a list of packages changed": (
+        lambda _, folder: append(folder / "requirements.txt"),
+        "requirements.txt was changed",
+    ),
+    "digests changed": (misread, "has a tag ratchet.files"),
     "a folder in place of the model": (in_its_place_a_folder, "model.joblib is gone"),
     "another tool's": (foreign, "has no tag ratchet.digest"),
 }
@@ -105,7 +119,7 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
     context, (does, sentence) = promoted, deed
     settings = replace(context.settings, metrics_port=1)
     watching = artifacts(context)
-    digest = mlflow.MlflowClient().get_model_version(context.spec.model, "1").tags["ratchet.digest"]
+    tags = mlflow.MlflowClient().get_model_version(context.spec.model, "1").tags
     kept = {one: one.read_bytes() for one in folder.iterdir() if one.is_file()}
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
     assert not any(context.spec.model in line for line in altered_artifacts(settings))
@@ -119,7 +133,7 @@ def test_a_deed_is_seen_by_both_and_its_mend_too(
         if file.is_dir():
             shutil.rmtree(file)
         file.write_bytes(content)
-    restored(context, digest)
+    restored(context, tags)
     assert watching.check() == ArtifactsReading((Artifact("1", ""),))
     assert not any(context.spec.model in line for line in altered_artifacts(settings))
 

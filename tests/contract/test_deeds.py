@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import count, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import mlflow
@@ -31,6 +33,7 @@ from include.adapters.registry import (
     settled_log,
     versions,
 )
+from include.adapters.registry.mlflow_model import LoggedBundle
 from include.context.step_context import StepContext, step_context
 from include.errors import (
     ChampionMovedError,
@@ -49,7 +52,7 @@ from include.spec.model_spec import Spec
 from include.stages.fit import fit
 from include.steps import race
 from include.steps import score as score_step
-from serving.bundle import Manifest
+from serving.bundle import Manifest, save
 from tests import steps
 from tests.contract.deed_world import World
 from tests.contract.deeds import DEEDS, MOMENTS
@@ -120,16 +123,20 @@ class Following:
 def _quick() -> Iterator[None]:
     """Draw nothing, register without what MLflow's own pages need, look again at once."""
 
-    def logged(run_id: str, *_: object) -> str:
+    def logged(run_id: str, model: Any, manifest: Manifest, *_: object) -> LoggedBundle:
         client = mlflow.MlflowClient()
         place = client.get_run(run_id).info.experiment_id
-        return str(client.create_logged_model(place, source_run_id=run_id).model_id)
+        model_id = str(client.create_logged_model(place, source_run_id=run_id).model_id)
+        with TemporaryDirectory() as folder:
+            digest = save(Path(folder), model, manifest)
+            client.log_model_artifacts(model_id, folder)
+        return LoggedBundle(model_id, digest, {})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "draw", lambda *_: {})
         patch.setattr(score_step, "latency_ms", lambda *_: 1.0)
         patch.setattr(decision_page, "render", lambda *_: "")
-        patch.setattr(versions, "log_mlflow_model", logged)
+        patch.setattr(versions, "log_bundle", logged)
         patch.setattr(settled_log, "_SECOND_LOOK_SECONDS", 0.01)
         yield
 

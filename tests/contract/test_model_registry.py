@@ -160,6 +160,7 @@ def test_mlflow_itself_knows_the_model(registry: Registry, client: mlflow.Mlflow
     assert info.saved_input_example_info is not None
     names = {file.path.rpartition("/")[2] for file in mlflow.artifacts.list_artifacts(uri)}
     assert {"model.joblib", "bundle.json", "MLmodel"} <= names
+    assert "model.pkl" not in names  # one model file, which is pinned, for whoever opens it
 
 
 def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(

@@ -1,13 +1,14 @@
 """Checks that the stored files of a model version are still those that were registered.
 
-Both files of a bundle are downloaded in pieces and hashed; nothing is opened or stored. The digest
-in the version's tag must be that of `bundle.json`, which contains the digest of the model file.
+Every file is downloaded in pieces and hashed; nothing is opened or stored. The digest in a tag of
+the version must be that of `bundle.json`, which contains the digest of the model file; a second tag
+has the digests of the files by which MLflow's own loaders find the model.
 """
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from mlflow.utils.rest_utils import http_request
 
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import DIGEST
+from include.adapters.registry.tags import DIGEST, FILES
 from include.errors import ModelRefusedError
 from include.records.ledger_state import Artifact, ArtifactsReading
 
@@ -52,15 +53,24 @@ class Artifacts:
             return Artifact(version, f"has no tag {DIGEST}: the pipeline did not register it")
         uri = client.get_model_version_download_uri(model, version)
         try:
-            manifest = b"".join(islice(self._read(f"{uri}/{_MANIFEST}"), _MANIFEST_BLOCKS))
-            if hashlib.sha256(manifest).hexdigest() != tags[DIGEST]:
-                return Artifact(version, f"{_MANIFEST} was changed after it was registered")
-            expected = str(json.loads(manifest)["model_sha256"])
-            if _sha256(self._read(f"{uri}/{_MODEL}")) != expected:
-                return Artifact(version, f"{_MODEL} was changed after it was registered")
+            return Artifact(version, self._problem(uri, tags))
         except FileNotFoundError as error:
             return Artifact(version, f"{error} is gone")
-        return Artifact(version, "")
+
+    def _problem(self, uri: str, tags: Mapping[str, str]) -> str:
+        """Return which stored file is not what the tags of its version say; empty when all are."""
+        manifest = b"".join(islice(self._read(f"{uri}/{_MANIFEST}"), _MANIFEST_BLOCKS))
+        if hashlib.sha256(manifest).hexdigest() != tags[DIGEST]:
+            return f"{_MANIFEST} was changed after it was registered"
+        digests = {_MODEL: str(json.loads(manifest)["model_sha256"])}
+        try:
+            digests |= json.loads(tags.get(FILES, "{}"))
+        except (ValueError, TypeError):
+            return f"has a tag {FILES} that was changed after it was registered"
+        for name, digest in digests.items():
+            if _sha256(self._read(f"{uri}/{name}")) != digest:
+                return f"{name} was changed after it was registered"
+        return ""
 
     def _read(self, uri: str) -> Iterator[bytes]:
         """Yield a file's bytes in blocks; FileNotFoundError, with its name, when it is missing."""

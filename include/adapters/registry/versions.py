@@ -1,5 +1,6 @@
 """Registers model versions with their bundles, and opens them."""
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ import mlflow
 from include.adapters.registry.artifacts import files_at
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.log_run import LogRun
-from include.adapters.registry.mlflow_model import log_mlflow_model
+from include.adapters.registry.mlflow_model import log_bundle
 from include.adapters.registry.ownership import Ownership
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import DATA, DIGEST
+from include.adapters.registry.tags import DATA, DIGEST, FILES
 from include.errors import GoneError, ModelRefusedError
 from include.records.models import FAMILY, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move
@@ -24,7 +25,6 @@ from serving.bundle import (
     BundleRefusedError,
     Manifest,
     load,
-    save,
     with_own_answers,
 )
 
@@ -128,16 +128,14 @@ class Versions:
         client = self.connection.client
         client.active_run(run_id)
         self.log_run.ensure_registered_model()
-        with tempfile.TemporaryDirectory() as folder:
-            digest = save(Path(folder), model, with_own_answers(manifest, model))
-            model_id = log_mlflow_model(run_id, model, manifest, requirements)
-            client.log_model_artifacts(model_id, folder)
+        logged = log_bundle(run_id, model, with_own_answers(manifest, model), requirements)
+        pins = {DIGEST: logged.digest, FILES: json.dumps(logged.others)}
         made = client.create_model_version(
             self.model.name,
-            source=f"models:/{model_id}",
+            source=f"models:/{logged.model_id}",
             run_id=run_id,
-            model_id=model_id,
-            tags=showable_values({DIGEST: digest, DATA: str(manifest.data_version), **metadata}),
+            model_id=logged.model_id,
+            tags=showable_values({**pins, DATA: str(manifest.data_version), **metadata}),
         )
         # A server that dies between the write and its answer is asked again by MLflow's client.
         return self.made_in(run_id) or self.record_of(made)
