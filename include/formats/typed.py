@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
@@ -30,10 +31,17 @@ def texts(column: Any) -> Any:
     values = numbers(column)
     places = pc.dictionary_encode(values)
     forms = [
-        None if value is None or value != value else category_form(value)  # noqa: PLR0124 - NaN alone differs
-        for value in places.dictionary.to_pylist()
+        None if value != value else category_form(_shortest(value, column.type))  # noqa: PLR0124 - NaN alone differs
+        for value in places.dictionary.drop_null().to_pylist()
     ]
     return pa.array(forms, pa.large_string()).take(places.indices)
+
+
+def _shortest(value: float, column_type: Any) -> float:
+    """Return the shortest number that a column of this type holds as this one: 0.1 in float32."""
+    if types.is_float64(column_type):
+        return value
+    return float(str(np.float32(value) if types.is_float32(column_type) else np.float16(value)))
 
 
 def days(column: Any) -> Any:

@@ -134,6 +134,7 @@ def _staged_in_parts(
     ingest_stage.require_labels(tally.labels)
     unexpected = [
         *ingested.remarks,
+        *ingest_stage.marked_gaps(tally),
         *(ingest_stage.merging_values(tally.seen) if tally.seen else ()),
     ]
     unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first)

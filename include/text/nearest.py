@@ -31,6 +31,13 @@ def _close(word: str, known: Iterable[str], most: int, alike: float) -> list[str
     return [name for letters in close for name in by_letters[letters]][:most]
 
 
+def without_unseen(text: str) -> str:
+    """Return a text without marks of direction and the like, which take no room on a screen."""
+    if text.isascii():
+        return text
+    return "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+
+
 def plainest(text: str) -> str:
     """Return a text without differences of case, width and spaces, for comparing it."""
     letters = unicodedata.normalize("NFKC", text).casefold()

@@ -55,9 +55,11 @@ _TIME = (
     r" ?(?P<half>[AaPp]\.?[Mm]\.?)?"
     r" ?(?:(?P<utc>Z|z|UTC|GMT)|(?P<sign>[+-])(?P<oh>\d{2}):?(?P<om>\d{2})?)?)?"
 )
-_GAPS = {" ": "[ \u00a0\u202f\u2009]", "'": "['\u2019]"}
+_SPACES = "[ \u00a0\u202f\u2009]"
+_GAPS = {" ": _SPACES, "'": "['\u2019]"}
 """What a separator of thousands may be written as."""
-_MINUS = "-\u2212"
+_MINUS = "-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
+"""A minus as it is typed, typeset or made of a hyphen by a word processor."""
 _CENTURY = 69
 """Years of two digits from here on are of the last century, as POSIX has it."""
 _DAY_1970 = date(1970, 1, 1).toordinal()
@@ -72,7 +74,7 @@ class Notation:
     currency: str = ""
     """A sign or a word before or behind the number, such as $ or EUR."""
     percent: bool = False
-    """Whether a sign of per cent may follow; 12 % is read as 12."""
+    """Whether a sign of per cent may follow or come first; 12 % is read as 12."""
     parentheses: bool = False
     """Whether (12) is -12."""
     date: str = ""
@@ -179,15 +181,17 @@ def _seconds(parts: Mapping[str, str | None]) -> float:
 
 def _amount_reader(notation: Notation) -> Reader:
     gap = _GAPS.get(notation.thousands, re.escape(notation.thousands))
-    grouped = rf"\d{{1,3}}(?:{gap}\d{{3}})+|" if gap else ""
+    # In India groups of two come before the last three digits: 12,34,567.
+    grouped = rf"\d{{1,3}}(?:{gap}\d{{3}})+|\d{{1,2}}(?:{gap}\d{{2}})+{gap}\d{{3}}|" if gap else ""
     decimal = re.escape(notation.decimal)
     number = rf"(?P<number>(?:(?:{grouped}\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
     sign = f"[{_MINUS}+]?"
     unit = f"(?:{re.escape(notation.currency)})?" if notation.currency else ""
-    space = "[ \u00a0\u202f]*"
+    space = f"{_SPACES}*"
     percent = "%?" if notation.percent else ""
     pattern = re.compile(
-        rf"(?P<minus>{sign}){space}{unit}{space}(?P<later>{sign}){number}{space}(?:{percent}|{unit})",
+        rf"(?P<minus>{sign}){space}(?:{percent}|{unit}){space}(?P<later>{sign}){number}{space}"
+        rf"(?:{percent}|{unit})",
         re.ASCII,
     )
     gaps = re.compile(gap) if gap else None

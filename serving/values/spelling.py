@@ -19,7 +19,7 @@ _TRUTHS = {
     **dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False),
 }
 _WORDS = frozenset({"true", "false"})
-_PAIRS = (("false", "true"), ("no", "yes"), ("0", "1"))
+_PAIRS = (("false", "true"), ("no", "yes"), ("0", "1"), ("f", "t"), ("n", "y"))
 
 
 def category_form(value: str | float, spelling: int = SPELLING) -> str:

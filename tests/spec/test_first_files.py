@@ -19,6 +19,7 @@ from include.stages.ingest import (
     empty_columns,
     ingest,
     labels_sentence,
+    marked_gaps,
     merging_values,
     require_decodable,
     require_one_notation,
@@ -50,7 +51,10 @@ def read(
     found: ColumnSummary = summary_of(parts[0].frame, ingested.contract)
     values = [value for part in parts for value in part.frame.to_series(1)]
     refused = [row for part in parts for row in part.refused]
-    remarks = [*ingested.remarks, *merging_values(found)]
+    tally = DeliveryTally()
+    for part in parts:
+        tally.add(part, ingested.contract, is_first=True)
+    remarks = [*ingested.remarks, *marked_gaps(tally), *merging_values(found)]
     return with_ranges_seen(ingested.contract, found), values, remarks, refused
 
 
@@ -99,6 +103,21 @@ def read(
         (("CHF 1\u2019234.50", "CHF 12.00"), {"thousands": "'", "currency": "CHF"}, [1234.5, 12]),
         (("-$5.00", "$6.00"), {"currency": "$"}, [-5, 6]),
         (
+            ("\u20b91,23,456.00", "\u20b92,000.00"),
+            {"thousands": ",", "currency": "\u20b9"},
+            [123_456, 2000],
+        ),
+        (("1,00,000", "2,500"), {"thousands": ","}, [100_000, 2500]),
+        (("CA$5.00", "CA$6.50"), {"currency": "CA$"}, [5, 6.5]),
+        (("\u20bf0.5", "\u20bf1.2"), {"currency": "\u20bf"}, [0.5, 1.2]),
+        (("1200\u5186", "900\u5186"), {"currency": "\u5186"}, [1200, 900]),
+        (("%12", "% 5"), {"percent": True}, [12, 5]),
+        (("12.5\u2009%", "7\u00a0%"), {"percent": True}, [12.5, 7]),
+        (("1_000", "2_000.5"), {"thousands": "_"}, [1000, 2000.5]),
+        (("\u22125.5", "7"), {}, [-5.5, 7]),
+        (("\u20135", "7"), {}, [-5, 7]),
+        (("-\u00a05", "\uff0d7"), {}, [-5, -7]),
+        (
             ("2024-01-26T12:00:00+02:00", "2024-01-27"),
             {"date": "%Y-%m-%d"},
             [19748 + 10 / 24, 19749],
@@ -121,6 +140,19 @@ def test_a_notation_is_recognised_declared_and_told(
     ("cells", "reason"),
     [
         (("1,753", "2,001"), r"column v .*'1,753' in line 2, .*decimal = \",\".*thousands = \",\""),
+        (("5*", "6"), r"column v .*in more than one notation, such as '6' .* and '5\*' in line 2"),
+        (("\u00bd", "1"), r"column v .*in more than one notation, such as '1' .* and '\u00bd'"),
+        (("\uff11\uff12.5", "13"), r"column v .*more than one notation, .*'\uff11\uff12.5'"),
+        (("330877", "349909", "A/5 21171"), r"column v .*and 'A/5 21171' in line 4.*`categorical`"),
+        (("5", "2007-01-26"), r"column v .*in more than one notation, .*'2007-01-26'"),
+        (
+            ("2007-01-26", "2007-01-27", "39108"),
+            r"column v holds dates in more .*'2007-01-26' .* and '39108'",
+        ),
+        (("\u200b0.5", "\u200b1.5"), r"column v .*in line 2, .*like numbers"),
+        (("0.5\u200e", "1.5\u200e"), r"column v .*in line 2, .*like numbers"),
+        (("12:30+02:00", "13:45Z"), r"column v .*'12:30\+02:00' .*like times of day"),
+        (("12:30:00 UTC", "13:30:00 UTC"), r"column v .*'12:30:00 UTC' .*like times of day"),
         (("01/02/2007", "03/04/2007"), r"column v .*'01/02/2007' in line 2.*%d/%m/%Y.*%m/%d/%Y"),
         (("1.234,5", "1,234.5"), r"column v .*in more than one notation, such as '1,234.5'"),
         (("$5.10", "€5.10"), r"column v .*in more than one notation, such as '\$5.10'"),
@@ -128,7 +160,6 @@ def test_a_notation_is_recognised_declared_and_told(
         (("1 23 45", "1 23 46"), r"column v .*'1 23 45' in line 2, .*like numbers.*`categorical`"),
         (("\u00a51,200", "\u00a5900"), r"column v .*'\u00a51,200' in line 2, .*more than one way"),
         (("(1,234)", "(12)"), r"column v .*'\(1,234\)' in line 2, .*more than one way"),
-        (("\u20b91,23,456.00", "\u20b92,000.00"), r"column v .*in more than one notation"),
         (("5.00-", "6.00"), r"column v .*in more than one notation, such as .* and '5.00-'"),
         (("0", "1", "2", "3+"), r"column v .*as '0' in line 2 and '3\+' in line 5.*categorical`"),
         (("12", "50", "> 100"), r"column v .*such as '12' in line 2 and '> 100' in line 4"),
@@ -173,6 +204,9 @@ def test_a_notation_that_cannot_be_told_refuses_the_file(
         (("ja", "nein"), ("ja", "nein")),
         (("true", "false", "unknown"), ("false", "true", "unknown")),
         (("3:1", "1/2", "0x1F"), ("0x1F", "1/2", "3:1")),
+        (("Q1", "Q2", "Q3"), ("Q1", "Q2", "Q3")),
+        (("type 1", "type 2"), ("type 1", "type 2")),
+        (("A-1", "A-2"), ("A-1", "A-2")),
         (("red", "\u00a0red", "red\u202f"), ("red",)),
     ],
 )
@@ -198,8 +232,16 @@ def test_texts_are_categories_in_their_one_form(
         (("Red", "red", "RED"), 'column v: "RED" and "Red" are two categories'),
         (("red", "re\u200bd"), r'column v: "red" and "re\\u200bd" are two categories'),
         (("New York", "New\u00a0York"), r'column v: "New York" and "New\\u00a0York" are two'),
+        (("~5", "~6.5"), "column v: texts such as ~5 are categories, .* number with ~ before it"),
+        (("ca. 5", "ca. 6"), "column v: texts such as ca. 5 are categories, .* with ca. before"),
+        (("'red'", "'blue'"), "column v: the quotes around texts such as 'red' are part of them"),
+        (("\u201cred\u201d", "\u201cb\u201d"), "column v: the quotes around texts such as"),
         (("01234", "98765"), "column v: 01234 is read as the number 1234; .*`categorical`"),
         (("20240126", "20240127"), 'column v: 20240126 .* looks like a date; .*date = "%Y%m%d"'),
+        (
+            ("9007199254740992", "9007199254740994"),
+            "column v: 9007199254740992 and 9007199254740994",
+        ),
         (("9007199254740993", "9007199254740992"), "column v: whole numbers next to 9.*are one"),
         (("1706270400000", "1706270401000"), "column v: 1706270400000 and 1706270401000 are the"),
     ],
@@ -223,6 +265,31 @@ def test_numbers_that_a_file_has_as_texts_are_categories_and_told() -> None:
         assert ["the file has them as texts" in one for one in ingested.remarks] == [
             True
         ] * sentences
+
+
+def test_a_typed_column_is_of_its_type_though_it_is_empty() -> None:
+    """Texts, truths or days may come there later, and no numbers."""
+    types = {"v": pl.String, "w": pl.Boolean, "x": pl.Date, "y": pl.Int8}
+    rows = {"v": [None] * 30, "w": [None] * 30, "x": [None] * 30, "y": [0, 1] * 15}
+    buffer = io.BytesIO()
+    pl.DataFrame(rows, schema=types).write_parquet(buffer)
+    contract = ingest(buffer, "x.parquet", a_spec(), None).contract
+    assert [(one.kind, one.notation.told) for one in contract.columns] == [
+        ("category", {}),
+        ("number", {"boolean": True}),
+        ("number", {"date": "%Y-%m-%d"}),
+    ]
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
+def test_numbers_that_are_categories_are_the_same_in_every_precision(dtype: Any) -> None:
+    """0.1 is the category 0.1, as a text file or a caller would write it."""
+    buffer = io.BytesIO()
+    frame = pl.DataFrame({"v": [0.1, 2.0, None] * 4, "y": [0, 1, 0] * 4})
+    frame.with_columns(pl.col("v").cast(dtype)).write_parquet(buffer)
+    ingested = ingest(buffer, "x.parquet", a_spec(categorical=["v"]), None)
+    (part,) = ingested.parts
+    assert part.frame["v"].to_list()[:3] == ["0.1", "2", None]
 
 
 def test_a_column_that_counts_the_rows_is_told() -> None:
@@ -270,6 +337,39 @@ def test_a_mark_among_amounts_is_missing_and_told() -> None:
     contract, values, remarks, refused = read(column("$5.25", "-"))
     assert (contract.columns[0].missing, values[:2], refused) == (True, [5.25, None], [])
     assert "column v: - among its numbers counts as missing" in remarks[1]
+
+
+def test_a_mark_far_behind_the_start_of_a_file_is_told() -> None:
+    """Wherever a mark stands first, and whatever its column held until then."""
+    rows = "1.25,$2.50,3.5,0\n" * 300_000
+    text = f"v,price,w,y\n{rows}?,$2.50,,1\n1.5,n/a,,0\n1.5, - ,7,0\n"
+    contract, _, remarks, refused = read(text)
+    assert ([one.missing for one in contract.columns], refused) == ([True, True, True], [])
+    assert [one.split(" among")[0] for one in remarks[1:]] == [
+        "column v: ?",
+        "column price: n/a, -",
+    ]
+
+
+def test_a_share_among_percents_is_told() -> None:
+    """A value of 0.1 beside 10% may be a tenth or a thousandth; a zero is the same either way."""
+    _, values, remarks, refused = read(column("10%", "0.1"))
+    assert (values[:2], refused) == ([10, 0.1], [])
+    assert remarks[1].startswith("column v: 0.1, which has no sign of per cent, is read as 0.1 %")
+    assert len(read(column("10%", "0"))[2]) == 1
+
+
+def test_a_column_without_a_name_that_is_no_index_is_told_as_what_it_is() -> None:
+    """Its values may be meant, unlike the row numbers that a program wrote first."""
+    text = "a,,y,\n" + "".join(f"{row}.5,red,{row % 2},\n" for row in range(30))
+    with pytest.raises(FileRefusedError, match="more than one column without a name"):
+        read(text)
+    for header in ("a,,y\n", "a,Unnamed: 1,y\n"):
+        contract, _, remarks, _ = read(
+            header + "".join(f"{row}.5,red,{row % 2}\n" for row in range(30))
+        )
+        assert contract.features == ("a",)
+        assert remarks[0].startswith("left out, as the header has no name for it: column 2 of")
 
 
 def test_a_stated_notation_is_read_though_it_could_be_another() -> None:

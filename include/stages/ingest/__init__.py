@@ -40,7 +40,7 @@ from include.stages.ingest.labels import (
 from include.stages.ingest.part import TypedPart
 from include.stages.ingest.parts import DeliverySource, first_parts, parts, stated_format
 from include.stages.ingest.row_checks import LARGEST
-from include.stages.ingest.tally import DeliveryTally, empty_columns
+from include.stages.ingest.tally import DeliveryTally, empty_columns, marked_gaps
 
 __all__ = [
     "LARGEST",
@@ -53,6 +53,7 @@ __all__ = [
     "empty_columns",
     "ingest",
     "labels_sentence",
+    "marked_gaps",
     "merging_values",
     "outside_ranges",
     "raw_texts",

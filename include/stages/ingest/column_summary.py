@@ -16,6 +16,7 @@ _LARGEST_EXACT = 1 << 24
 """The largest whole number up to which float32 holds every one, 2^24."""
 _LARGEST_READ = float(1 << 53)
 """The same for float64, in which numbers are read, 2^53."""
+_LARGEST_SHOWN = 1e20
 _GAP_WORDS = frozenset(text.casefold() for text in MISSING if text)
 
 
@@ -67,7 +68,7 @@ def summary_of(frame: pl.DataFrame, contract: Contract) -> ColumnSummary:
 def merging_values(summary: ColumnSummary) -> Iterator[str]:
     """Yield a sentence for each column with values that models or readers cannot tell apart."""
     for name, (first, other) in summary.merged.items():
-        what = f"{first:.15g} and {other:.15g} are"
+        what = f"{_digits(first)} and {_digits(other)} are"
         if first == other:
             what = f"whole numbers next to {first:.15g} are one when they are read, and"
         yield (
@@ -78,6 +79,11 @@ def merging_values(summary: ColumnSummary) -> Iterator[str]:
     for name, categories in summary.categories.items():
         yield from _like_gaps(name, categories)
         yield from _look_alike(name, categories)
+
+
+def _digits(number: float) -> str:
+    """Return a number with all digits that tell it from its neighbours, as far as it is whole."""
+    return f"{number:.0f}" if abs(number) < _LARGEST_SHOWN and number % 1 == 0 else f"{number:.15g}"
 
 
 def _like_gaps(name: str, categories: frozenset[str]) -> Iterator[str]:

@@ -75,7 +75,7 @@ def read_first(source: DeliverySource, spec: Spec) -> FirstFile:
         {name: notation for name, (_, notation) in kinds.items()},
     )
     require_kinds(table, contract)
-    remarks = first_remarks(columns, contract, spec.data, shown, others)
+    remarks = first_remarks(columns, contract, spec.data, shown)
     return FirstFile(table, start, contract, tuple(remarks))
 
 
@@ -146,11 +146,14 @@ def _shown(
     stated = data.notation_of(name)
     if data.is_category(name):
         return ColumnKind.CATEGORY, PLAIN
-    if stated is not None or start is None:
-        return ColumnKind.NUMBER, stated or PLAIN
+    if stated is not None:
+        return ColumnKind.NUMBER, stated
     held = None if table.kinds is None else table.kinds[name]
     if held is not None and held in _TYPED:
         return ColumnKind.NUMBER, _TYPED[held]
+    if start is None:
+        is_text = held is ColumnContent.CATEGORY and data.is_category(name) is None
+        return ColumnKind.CATEGORY if is_text else ColumnKind.NUMBER, PLAIN
     notation = PLAIN if is_plain else notation_of(name, start.frame[name], start.lines)
     is_text = notation is None or (held is ColumnContent.CATEGORY and notation == PLAIN)
     if is_text and data.is_category(name) is None:

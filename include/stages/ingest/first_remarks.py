@@ -1,6 +1,7 @@
 """Sentences on what the sender of a first file may not expect of how it is read."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from polars import selectors as cs
@@ -9,16 +10,18 @@ from include.formats.parsed_table import Chunk
 from include.spec.contract import ColumnKind, Contract
 from include.spec.data_spec import Data, is_index
 from include.stages.ingest.notations import as_stated
-from include.stages.ingest.numbers import MISSING, NO_VALUE, as_number
+from include.stages.ingest.numbers import as_number
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
 
-_MARKS = [text for text in MISSING if text not in NO_VALUE]
 _FEWEST_COUNTED = 20
 """Rows from which a column of 1, 2, 3 ... is taken for a row number."""
 _LIKE_WHOLE = r"^\s*(?:[-+]?\d+(?:\.0*)?)?\s*$"
+_LIKE_INDEX = re.compile(r"__index_level_\d+__|Unnamed: 0(\.\d+)*")
 _LEADING_ZERO = r"^[-+]?0\d+$"
 _NUMBER_AND_WORD = r"^[-+]?\d[\d.,]*\s*([^\W\d_][^\d\s]*)$"
+_SIGN_AND_NUMBER = r"^([^\d\s]*[\p{S}#%&*\u2030\u2116]|\p{L}+\.)\s*[-+]?\d[\d.,]*$"
+_IN_QUOTES = r"^(?:'.*'|`.*`|\u2018.*\u2019|\u201c.*\u201d|\u201e.*[\u201c\u201d]|\u00ab.*\u00bb)$"
 _LIKE_THOUSANDS = r"^\s*(?:[-+]?[1-9]\d{0,2}(?:\.\d{3})?)?\s*$"
 _DAY_IN_DIGITS = r"^(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])$"
 
@@ -28,27 +31,37 @@ def first_remarks(
     contract: Contract,
     data: Data,
     shown: Mapping[str, Chunk],
-    not_all_numbers: Collection[str],
 ) -> Iterator[str]:
     """Yield a sentence for each decision on columns that their sender may not expect.
 
-    `shown` has, for each feature, the first rows in which it has a value; `not_all_numbers` names
-    the features whose first rows hold more than plain numbers and empty fields.
+    `shown` has, for each feature, the first rows in which it has a value.
     """
     yield from _decisions(columns, contract, data)
     yield from _doubtful_numbers(contract, shown, data)
-    yield from _marked_gaps(contract, shown, not_all_numbers)
+    yield from _partly_percent(contract, shown)
 
 
 def _decisions(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
     """Yield a sentence for columns that were left out, and for each notation that was found."""
-    left_out = [name for name in columns if is_index(name) and not data.selects(name)]
-    if left_out:
-        names = ", ".join(showable_name(name) or "one without a name" for name in left_out)
-        yield f"left out as an index that a program wrote, not a feature: {names}"
+    yield from _left_out(columns, data)
     for column in contract.columns:
         if column.notation != PLAIN and data.notation_of(column.name) is None:
             yield f"column {showable_name(column.name)} is read as {_described(column.notation)}"
+
+
+def _left_out(columns: Sequence[str], data: Data) -> Iterator[str]:
+    """Yield a sentence for the index that a program wrote, and one for columns without a name."""
+    unnamed = [name for name in columns if is_index(name) and not data.selects(name)]
+    index = [name for name in unnamed if name == columns[0] or _LIKE_INDEX.fullmatch(name)]
+    if index:
+        names = ", ".join(showable_name(name) or "one without a name" for name in index)
+        yield f"left out as an index that a program wrote, not a feature: {names}"
+    places = [str(place) for place, name in enumerate(columns, 1) if name in {*unnamed} - {*index}]
+    if places:
+        yield (
+            f"left out, as the header has no name for it: column {', '.join(places)} of the file; "
+            "if it is a feature, name it"
+        )
 
 
 def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
@@ -69,30 +82,9 @@ def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data
             texts = values.drop_nulls().str.strip_chars()
             yield from _typed_as_text(showable_name(column.name), texts)
             yield from _with_unit(showable_name(column.name), texts)
+            yield from _in_quotes(showable_name(column.name), texts)
         elif column.name in suspects:
             yield from _said_of(showable_name(column.name), values.drop_nulls())
-
-
-def _marked_gaps(
-    contract: Contract, shown: Mapping[str, Chunk], names: Collection[str]
-) -> Iterator[str]:
-    """Yield a sentence for each of some columns of numbers in which a mark stands for no value."""
-    for column in contract.columns:
-        if (
-            column.name not in names
-            or column.name not in shown
-            or column.kind is not ColumnKind.NUMBER
-        ):
-            continue
-        values = shown[column.name].frame[column.name]
-        texts = values.str.strip_chars() if values.dtype == pl.String else values.clear()
-        marks = texts.filter(texts.is_in(_MARKS)).unique(maintain_order=True).to_list()
-        if marks:
-            yield (
-                f"column {showable_name(column.name)}: {', '.join(marks)} among its numbers "
-                f"{'counts' if len(marks) == 1 else 'count'} as missing; where a number is meant, "
-                "such as zero, write it"
-            )
 
 
 def _suspects(names: Sequence[str], shown: Mapping[str, Chunk]) -> set[str]:
@@ -178,15 +170,47 @@ def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:
 
 
 def _with_unit(name: str, texts: pl.Series) -> Iterator[str]:
-    """Yield a sentence for categories that are all numbers with the same word behind."""
+    """Yield a sentence for categories that are all numbers with the same word or sign beside."""
     distinct = texts.unique(maintain_order=True)
-    units = distinct.str.extract(_NUMBER_AND_WORD)
-    if len(distinct) > 1 and not units.null_count() and units.str.to_lowercase().n_unique() == 1:
+    for pattern, side in ((_NUMBER_AND_WORD, "behind"), (_SIGN_AND_NUMBER, "before")):
+        units = distinct.str.extract(pattern)
+        if len(distinct) > 1 and not units.null_count() and _only_one(units):
+            yield (
+                f"column {name}: texts such as {showable_name(distinct[0])} are categories, though "
+                f"each is a number with {showable_name(units[0])} {side} it: if numbers are meant, "
+                "write them without it; if not, list the column in `categorical`"
+            )
+
+
+def _only_one(texts: pl.Series) -> bool:
+    return texts.str.to_lowercase().n_unique() == 1
+
+
+def _in_quotes(name: str, texts: pl.Series) -> Iterator[str]:
+    """Yield a sentence for categories that all stand in quotes that are none to a text file."""
+    if len(texts) and texts.str.contains(_IN_QUOTES).all():
         yield (
-            f"column {name}: texts such as {showable_name(distinct[0])} are categories, though "
-            f"each is a number with {showable_name(units[0])} behind it: if numbers are meant, "
-            "write them without it; if not, list the column in `categorical`"
+            f"column {name}: the quotes around texts such as {showable_name(texts[0])} are part of "
+            "them, and of what a caller has to send; if they are not meant, write the file without "
+            'them, or with "'
         )
+
+
+def _partly_percent(contract: Contract, shown: Mapping[str, Chunk]) -> Iterator[str]:
+    """Yield a sentence for each column in which some numbers have a sign of per cent, some none."""
+    for column in contract.columns:
+        if not column.notation.percent or column.name not in shown:
+            continue
+        values = shown[column.name].frame[column.name]
+        texts = values.drop_nulls() if values.dtype == pl.String else values.clear().cast(pl.String)
+        bare = texts.filter(~texts.str.contains("%", literal=True) & texts.str.contains("[1-9]"))
+        if len(bare) and len(bare) < len(texts):
+            text = showable_name(bare[0].strip())
+            yield (
+                f"column {showable_name(column.name)}: {text}, which has no sign of per cent, is "
+                f"read as {text} %, as its neighbours that have one; if it is a share of 1, write "
+                "all values alike"
+            )
 
 
 def _described(notation: Notation) -> str:

@@ -10,8 +10,8 @@ column.
 import csv
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
 import numpy as np
@@ -36,6 +36,8 @@ class JudgedChunk:
     chunk: Chunk
     frame: pl.DataFrame
     refused: tuple[RefusedRow, ...]
+    marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """See `TypedPart`."""
 
     @property
     def first_bad(self) -> RefusedRow | None:
@@ -76,10 +78,10 @@ class OuterColumns:
         bad = [row for row in (before, *judged_part.refused, after) if row is not None]
         beside = dict(self._beside(judged_part, bad))
         if not beside:
-            return TypedPart(judged_part.frame, judged_part.refused)
+            return TypedPart(judged_part.frame, judged_part.refused, judged_part.marks)
         refused = sorted([*judged_part.refused, *beside.values()], key=lambda row: row.line)
         good = judged_part.frame.filter(~pl.col("line").is_in(list(beside)))
-        return TypedPart(good, tuple(refused))
+        return TypedPart(good, tuple(refused), judged_part.marks)
 
     def _is_half(self, row: RefusedRow) -> bool:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1

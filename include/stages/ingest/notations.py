@@ -21,6 +21,8 @@ from include.stages.ingest.resemblance import (
     is_bound,
     is_other_number,
     is_plain,
+    is_serial,
+    resembles,
 )
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation, number_reader
@@ -31,7 +33,7 @@ _SAMPLE = 500
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
-_SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+_SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"), (".", "_"))
 """Pairs of decimal and thousands separators."""
 _DATES = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
@@ -119,9 +121,10 @@ def _columns_of(answers: pl.DataFrame) -> set[str]:
     return {name for name in answers.columns if answers[name].item()}
 
 
-def is_date(text: str) -> bool:
-    """Say whether a text is a date in any notation that is known."""
-    return any(number_reader(Notation(date=form))(text) is not None for form in _DATES)
+def is_other_date(text: str) -> bool:
+    """Say whether a text that is no date in its column's notation is one in another."""
+    forms = (number_reader(Notation(date=form)) for form in _DATES)
+    return is_serial(text) or any(read(text) is not None for read in forms)
 
 
 def _present(values: pl.Series) -> pl.Series:
@@ -187,7 +190,7 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
 
 
 def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
-    if any(LIKE_DATE.fullmatch(text) for text in texts):
+    if any(resembles(LIKE_DATE, text) for text in texts):
         yield from (Notation(date=form) for form in _DATES)
 
 
@@ -195,7 +198,7 @@ def _require_no_number(written: ColumnTexts) -> None:
     """Raise FileRefusedError for texts that look like numbers or dates in an unknown notation."""
     patterns = (LIKE_NUMBER, LIKE_DATE, LIKE_TIME)
     for pattern, (kind, example) in zip(patterns, _EXAMPLES.items(), strict=True):
-        alike = [text for text in written.rows if pattern.fullmatch(text)]
+        alike = [text for text in written.rows if resembles(pattern, text)]
         if 2 * written.count(iter(alike)) >= written.total:
             raise FileRefusedError(_refusal(written, alike, kind, example))
     _require_no_bounds(written)
@@ -227,13 +230,14 @@ def _require_one(written: ColumnTexts, best: Sequence[Notation]) -> None:
 def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, float]) -> None:
     """Raise FileRefusedError when many other texts are values in another notation."""
     unread = [text for text in written.rows if text not in read]
-    dates = [text for text in unread if notation.date and is_date(text)]
-    stray = dates or [text for text in unread if is_other_number(text)]
+    is_other = is_other_date if notation.date else is_other_number
+    stray = [text for text in unread if is_other(text)]
     if written.count(iter(stray)) > max(_FEW, _STRAY_SHARE * written.total):
         inside = next(iter(read))
+        kind = "dates" if notation.date else "numbers"
         raise FileRefusedError(
-            f"column {showable_name(written.name)} holds {'dates' if dates else 'numbers'} in more "
-            f"than one notation, such as {written.shown(inside)} and {written.shown(stray[0])}: "
+            f"column {showable_name(written.name)} holds {kind} in more than one notation, such as "
+            f"{written.shown(inside)} and {written.shown(stray[0])}: "
             "write them in one, or state one under [data.notation] in the spec, as "
             f"{_declared(written.name, notation)}; if they are categories, list the column in "
             "`categorical`"

@@ -22,6 +22,8 @@ MISSING = (
 
 A missing category is only ever empty: among texts such a mark may mean something.
 """
+MARKS = MISSING[len(NO_VALUE) :]
+"""Those that a person may have meant for something else, such as a dash for zero."""
 
 
 def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
@@ -29,8 +31,20 @@ def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
     if values.dtype == pl.Float64:
         return values
     if notation == PLAIN:
-        return values.str.strip_chars().cast(pl.Float64, strict=False)
+        numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
+        unread = numbers.is_null() & values.is_not_null()
+        return numbers.zip_with(~unread, _read_each(values, unread)) if unread.any() else numbers
     return _each(values, number_reader(notation), pl.Float64)
+
+
+def _read_each(values: pl.Series, unread: pl.Series) -> pl.Series:
+    """Return the numbers of texts that polars does not read, such as one with a typeset minus."""
+    texts = values.set(~unread, None)
+    return _each(
+        texts.set(texts.is_in(MISSING).fill_null(value=False), None),
+        number_reader(PLAIN),
+        pl.Float64,
+    )
 
 
 def with_truths(numbers: pl.Series, texts: pl.Series) -> pl.Series:

@@ -1,6 +1,7 @@
 """A typed part of a delivery."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -15,6 +16,8 @@ class TypedPart:
     """Columns `line` (int64, the row's first line), the features in the contract's order (Float64,
     finite, or String; null is missing), `label` (int8, 1 is positive)."""
     refused: tuple[RefusedRow, ...]
+    marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of a first file, by column of numbers, the texts such as ? that stand for no value."""
 
     @property
     def bad_lines(self) -> int:

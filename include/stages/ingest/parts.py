@@ -14,7 +14,7 @@ from include.formats.parsed_table import Chunk, ColumnContent, ParsedTable, Stat
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.halves import JudgedChunk, OuterColumns
-from include.stages.ingest.numbers import MISSING
+from include.stages.ingest.numbers import MARKS, MISSING
 from include.stages.ingest.part import TypedPart
 from include.stages.ingest.row_checks import judge_rows
 from serving.values.notation import PLAIN
@@ -60,7 +60,8 @@ def stated_format(data: Data) -> StatedFormat:
 def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
     """Yield the parts of a table, checked against a contract."""
     numbers = _numbers(table, contract)
-    yield from _judged(table, contract, read(table, _columns(contract), numbers), numbers)
+    start = read(table, _columns(contract), numbers)
+    yield from _judged(table, contract, _rows(table, contract, start, numbers))
 
 
 def first_parts(
@@ -77,7 +78,11 @@ def first_parts(
     numbers = _numbers(table, contract)
     if start is not None and table.kinds is None:
         numbers -= _named(start, numbers, _IS_MISSING.any())
-    yield from _judged(table, replace(contract, columns=columns), start, numbers)
+    allowing = replace(contract, columns=columns)
+    rows = _rows(table, allowing, start, numbers)
+    yield from _judged(
+        table, allowing, (replace(piece, marks=_marks(piece.chunk, allowing)) for piece in rows)
+    )
 
 
 def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
@@ -108,12 +113,11 @@ def with_values(chunk: Chunk, columns: Collection[str]) -> set[str]:
 
 
 def _judged(
-    table: ParsedTable, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+    table: ParsedTable, contract: Contract, rows: Iterator[JudgedChunk]
 ) -> Iterator[TypedPart]:
-    rows = _rows(table, contract, chunk, numbers)
     if table.separator is None:
         for piece in rows:
-            yield TypedPart(piece.frame, piece.refused)
+            yield TypedPart(piece.frame, piece.refused, piece.marks)
             del piece
         return
     yield from OuterColumns(table.separator, table.columns[0], table.columns[-1], contract).whole(
@@ -127,6 +131,22 @@ def _rows(
     while chunk is not None:
         yield JudgedChunk(chunk, *judge_rows(chunk, contract))
         chunk = read(table, _columns(contract), numbers)
+
+
+def _marks(chunk: Chunk, contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Return the marks of a gap among the numbers of a chunk, by column, in the order met."""
+    texts = {name for name, dtype in chunk.frame.schema.items() if dtype == pl.String}
+    numbers = [
+        column.name
+        for column in contract.columns
+        if column.kind is ColumnKind.NUMBER and column.missing and column.name in texts
+    ]
+    stripped = pl.col(numbers).str.strip_chars()
+    found = chunk.frame.lazy().select(
+        stripped.filter(stripped.is_in(MARKS)).unique(maintain_order=True).implode()
+    )
+    marks = found.collect().row(0, named=True) if numbers else {}
+    return {name: tuple(texts) for name, texts in marks.items() if texts}
 
 
 def _columns(contract: Contract) -> list[str]:

@@ -2,25 +2,34 @@
 
 import re
 
+from include.text.nearest import without_unseen
 from serving.values.spelling import AROUND
 
-_SIGNS = "$€£¥₹₽₩₺₴₪฿"
+_SIGNS = "$\u00a2-\u00a5\u0e3f\u20a0-\u20cf\uff04\uffe0\uffe1\uffe5\uffe6\u5186\u5143\uc6d0"
+"""Signs of currencies, as in a class of a pattern: $, €, £, ¥ and all that Unicode has, 円."""
 _CODES = (
     *("USD", "EUR", "GBP", "JPY", "CHF", "CNY", "INR", "BRL", "MXN", "ARS", "CLP", "COP", "PEN"),
     *("AUD", "CAD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY", "RUB", "UAH"),
     *("ZAR", "KRW", "SGD", "HKD", "THB", "IDR", "MYR", "PHP", "VND", "ILS", "AED", "SAR", "EGP"),
-    *("R$", "US$", "A$", "C$", "kr", "kr.", "zł", "Kč", "Ft", "Fr.", "Rs", "Rs."),
+    *("NGN", "KES", "GHS", "MAD", "TND", "QAR", "KWD", "BHD", "OMR", "JOD", "PKR", "BDT", "LKR"),
+    *("NPR", "TWD", "ISK", "BGN", "RSD", "GEL", "KZT", "UZS", "UYU", "PYG", "BOB", "CRC", "DOP"),
+    *("kr", "kr.", "zł", "Kč", "Ft", "Fr", "Fr.", "Rs", "Rs.", "lei"),
 )
-_MARK = rf"(?:[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
-_CURRENCY = re.compile(rf"[-+(\u2212 ]*({_MARK})|({_MARK})[ )]*$")
+_MARK = (
+    rf"(?:[A-Z]{{0,3}}[{_SIGNS}]|{'|'.join(map(re.escape, sorted(_CODES, key=len, reverse=True)))})"
+)
+_MINUS = "-\u2010-\u2013\u2212\ufe63\uff0d"
+"""A minus, a hyphen or a dash, as in a class of a pattern."""
+_SPACE = "[ \u00a0\u202f\u2009]"
+_CURRENCY = re.compile(rf"(?:[{_MINUS}+(]|{_SPACE})*({_MARK})|({_MARK})(?:[)]|{_SPACE})*$")
 _UNIT = (
     r"(?:[kKMB]|[mkc]?g|[mck]m|m?[lL]|\u00b0 ?[CF]?|\u2030|[kMGT]i?B|k?Wh?|[kMG]?Hz"
     r"|lbs?|oz|ft|mph|km/h|[CD][Rr]\.?)"
 )
 _DIGITS = r"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+)"
 LIKE_NUMBER = re.compile(
-    rf"'?[-+\u2212]?\(?[-+\u2212]? ?{_MARK}? ?[-+\u2212]?\(?"
-    rf"{_DIGITS} ?(?:{_MARK}|%|{_UNIT})?\)?[-\u2212']?"
+    rf"'?[{_MINUS}+]?\(?[{_MINUS}+]?{_SPACE}?(?:{_MARK}|%)?{_SPACE}?[{_MINUS}+]?\(?"
+    rf"{_DIGITS}{_SPACE}?(?:{_MARK}|%|{_UNIT})?\)?[{_MINUS}']?"
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)"
@@ -36,13 +45,30 @@ LIKE_DATE = re.compile(
 )
 _BOUND = re.compile(r"[<>~\u2264\u2265\u2248]=?\s*(.+)|(.+?)\s*\+")
 """What is known of a number only in part: <5, >= 100, 3+."""
-LIKE_TIME = re.compile(r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
+LIKE_TIME = re.compile(
+    r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
+    r"(?: ?(?:Z|UTC|GMT|CES?T|E[SD]T|P[SD]T|[-+]\d\d(?::?\d\d)?))?",
+    re.IGNORECASE,
+)
 
 
 def is_other_number(text: str) -> bool:
-    """Say whether a text that is no number in its column's notation looks like one in another."""
-    text = text.strip(AROUND)
-    return is_bound(text) or (bool(LIKE_NUMBER.fullmatch(text)) and not is_plain(text))
+    """Say whether a text that is no number in its column's notation may be one in another.
+
+    Among numbers a text with a digit is one that is written otherwise, or the name of something, as
+    in a column of numbered things of which some have letters: only its sender can tell.
+    """
+    return any(map(str.isnumeric, text)) and not is_plain(text.strip(AROUND))
+
+
+def is_serial(text: str) -> bool:
+    """Say whether a text among dates is a number, as a spreadsheet stores a day; not a zero."""
+    return is_plain(text) and abs(float(text.replace("_", "-"))) >= 1
+
+
+def resembles(pattern: re.Pattern[str], text: str) -> bool:
+    """Say whether a text looks like what a pattern describes, whatever in it cannot be seen."""
+    return bool(pattern.fullmatch(without_unseen(text)))
 
 
 def is_plain(text: str) -> bool:
@@ -51,7 +77,7 @@ def is_plain(text: str) -> bool:
         float(text.replace("_", "-"))
     except ValueError:
         return False
-    return True
+    return text.strip(AROUND).isascii()  # float reads the digits of every script
 
 
 def is_bound(text: str) -> bool:

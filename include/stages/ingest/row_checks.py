@@ -13,7 +13,7 @@ from include.records.refusal_reasons import ReasonKind
 from include.records.row_columns import LABEL, LINE
 from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
-from include.stages.ingest.notations import is_date
+from include.stages.ingest.notations import is_other_date
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
 from include.stages.ingest.resemblance import is_other_number
 from serving.values.notation import PLAIN
@@ -162,7 +162,7 @@ def _in_another_notation(both: pl.DataFrame, column: Column) -> pl.Expr:
     """Mark texts that the column's notation does not read, but that are a value in another."""
     if column.notation.boolean:
         return pl.lit(value=False)
-    is_other = is_date if column.notation.date else is_other_number
+    is_other = is_other_date if column.notation.date else is_other_number
     unread = both.filter(pl.col("value").is_null())["text"].drop_nulls().unique()
     alike = [text for text in unread.to_list() if is_other(text)]
     return pl.col("text").is_in(pl.Series(alike, dtype=pl.String).implode())

@@ -1,15 +1,16 @@
 """Counts over the parts of a delivery."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from include.records.refusal_reasons import ReasonTally
-from include.spec.contract import Contract
+from include.spec.contract import ColumnKind, Contract
 from include.stages.ingest.column_summary import ColumnSummary, outside_ranges, summary_of
 from include.stages.ingest.labels import LabelTally
 from include.stages.ingest.part import TypedPart
 from include.text.showable import showable_name
+from serving.values.notation import PLAIN
 
 _ENOUGH_ROWS = 20
 """In fewer rows a column may have no value by chance."""
@@ -35,6 +36,8 @@ class DeliveryTally:
     """Rows by column beyond what the first batch held."""
     seen: ColumnSummary | None = None
     """Ranges, categories and gaps of a first batch."""
+    marks: dict[str, dict[str, None]] = field(default_factory=dict)
+    """By column of numbers of a first file, the marks of a gap in the order met."""
     filled: set[str] = field(default_factory=set)
     """Columns with a value in a good row."""
 
@@ -50,11 +53,23 @@ class DeliveryTally:
         self.labels.add(part.frame, part.refused)
         gaps = part.frame.null_count().row(0, named=True)
         self.filled.update(name for name, rows in gaps.items() if rows < part.frame.height)
+        for name, texts in part.marks.items():
+            self.marks.setdefault(name, {}).update(dict.fromkeys(texts))
         if is_first:
             summary = summary_of(part.frame, contract)
             self.seen = summary if self.seen is None else self.seen.merge(summary)
         else:
             self.outside.update(outside_ranges(part.frame, contract))
+
+
+def marked_gaps(tally: DeliveryTally) -> Iterator[str]:
+    """Yield a sentence for each column of a first file in which a mark stands for no number."""
+    for name, marks in tally.marks.items():
+        yield (
+            f"column {showable_name(name)}: {', '.join(marks)} among its numbers "
+            f"{'counts' if len(marks) == 1 else 'count'} as missing; where a number is meant, "
+            "such as zero, write it"
+        )
 
 
 def empty_columns(
@@ -63,9 +78,14 @@ def empty_columns(
     """Return a sentence for each feature without a value in any good row; not for `absent` ones."""
     if tally.read - tally.counts.total() < _ENOUGH_ROWS:
         return []
+    plain = {
+        column.name
+        for column in contract.columns
+        if column.kind is ColumnKind.NUMBER and column.notation == PLAIN
+    }
     return [
         f"column {showable_name(name)} has no value in any row: is that meant? Ask the sender"
-        + (_AS_NUMBERS if is_first and name not in contract.categories else "")
+        + (_AS_NUMBERS if is_first and name in plain else "")
         for name in contract.features
         if name not in tally.filled and name not in absent
     ]
