@@ -34,12 +34,6 @@ ROWS = pulsar_rows(600, seed=1)
 Command = Callable[..., tuple[int, str]]
 
 
-@pytest.fixture(scope="module")
-def registry_url(mlflow_url: str) -> str:
-    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
-    return mlflow_url
-
-
 class Own(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn is untyped
     """A classifier of somebody's own."""
 
@@ -282,31 +276,36 @@ UNFIT = {
 }
 
 
+@pytest.fixture(scope="module")
+def trained(new_context: Callable[[], StepContext]) -> StepContext:
+    """Return a context with a version that every refusal leaves alone."""
+    context = new_context()
+    drop(context, ROWS)
+    run(context)
+    return context
+
+
 @pytest.mark.parametrize("case", UNFIT)
-def test_what_cannot_answer_is_not_adopted(context: StepContext, tmp_path: Path, case: str) -> None:
+def test_what_cannot_answer_is_not_adopted(trained: StepContext, tmp_path: Path, case: str) -> None:
     """The sentence says what is wrong, and nothing is registered."""
     model, sentence = UNFIT[case]
     path = written(tmp_path, model)
     if isinstance(model, bytes):
         path.write_bytes(model)
-    drop(context, ROWS)
-    run(context)
     with pytest.raises(AdoptionError, match=sentence):
-        adopt_step.adopt(context, offer(path))
+        adopt_step.adopt(trained, offer(path))
     assert not Path("it-ran").exists()
-    assert len(mlflow.MlflowClient().search_model_versions(f"name='{context.spec.model}'")) == 1
+    assert len(mlflow.MlflowClient().search_model_versions(f"name='{trained.spec.model}'")) == 1
 
 
 def test_a_proof_with_bad_rows_is_no_proof(
-    context: StepContext, elsewhere: Path, tmp_path: Path
+    trained: StepContext, elsewhere: Path, tmp_path: Path
 ) -> None:
     """A row that cannot be keyed could be anything."""
-    drop(context, ROWS)
-    run(context)
     spoilt = tmp_path / "spoilt.csv"
     spoilt.write_text(ROWS[:50].write_csv() + ",".join(["x"] * ROWS.width) + "\n")
     with pytest.raises(AdoptionError, match="proves nothing: 1 of its rows"):
-        adopt_step.adopt(context, offer(elsewhere, spoilt))
+        adopt_step.adopt(trained, offer(elsewhere, spoilt))
 
 
 @pytest.fixture

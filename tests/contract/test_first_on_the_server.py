@@ -19,14 +19,11 @@ from include.adapters.endpoint import Endpoint, endpoint
 from include.adapters.registry import Registry, open_registry
 from include.adapters.registry.versions import Versions
 from include.context.step_context import StepContext, step_context
-from include.errors import EndpointError, GivenBackError
 from include.records.judging import Preflight, Verdict
 from include.records.models import ModelVersion
-from include.records.moves import MoveKind, RollBack
 from include.records.training import Form, NoNewData
 from include.settings import read_settings as pipeline_settings
 from include.spec.model_spec import Spec
-from include.steps import preflight as preflight_step
 from serving.app import make_app, make_server
 from serving.bundle import Bundle, BundleRefusedError
 from serving.configuration.settings import read_settings
@@ -228,76 +225,3 @@ def test_a_model_that_is_deleted_and_made_again_is_served_anew(served: StepConte
             mlflow.MlflowClient().delete_registered_model(served.spec.model)
     assert all(served_one == registered for served_one, registered in digests)
     assert digests[0] != digests[1]
-
-
-def test_without_an_endpoint_the_task_fails_and_nobody_is_rejected(
-    context: StepContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It says what to do, and does not put the alias up; what is not to be promoted needs none."""
-    monkeypatch.setattr(preflight_step, "ABSENCE_PATIENCE_SECONDS", 0.2)
-    drop(context, ROWS)
-    away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
-    done = run(away)
-    with pytest.raises(EndpointError, match="no endpoint is running"):
-        preflight_result(away, done)
-    assert "challenger" not in aliases(away)
-    held = replace(done, decision=replace(done.decision, verdict=Verdict.HOLD))
-    assert preflight_result(away, held) == Preflight(
-        needed=False, passed=True, sentence="not needed: HOLD anyhow"
-    )
-
-
-@pytest.fixture
-def promoted(served: StepContext, monkeypatch: pytest.MonkeyPatch) -> tuple[StepContext, Run, Run]:
-    """Return two runs that promoted, and an endpoint that is gone since."""
-    monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
-    first, second = run(served), run(served, FORCED)
-    assert second.decision.verdict is Verdict.PROMOTE
-    gone = Endpoint(NOWHERE, served.spec.model, poll_seconds=0.05)
-    return replace(served, endpoint=gone), first, second
-
-
-def test_a_champion_that_does_not_serve_is_given_back_once(
-    promoted: tuple[StepContext, Run, Run],
-) -> None:
-    """The move is in the log with the reason; retries of serve and of promote move nothing more."""
-    context, first, second = promoted
-    for _ in range(2):
-        with pytest.raises(GivenBackError, match="version 2 did not come to serve, so version 1"):
-            steps.serve(context, second.plan)
-        moves = context.registry.champion.moves()
-        assert [(move.kind, move.version) for move in moves] == [
-            (MoveKind.PROMOTION, "1"),
-            (MoveKind.PROMOTION, "2"),
-            (MoveKind.GIVEN_BACK, "1"),
-        ]
-    assert moves[-1].by == second.plan.run_id
-    assert "no answer" in moves[-1].reason
-    assert aliases(context)["champion"] == first.challenger.version
-    steps.promote(context, second.plan, second.challenger, second.scores, FORCED)
-    assert context.registry.champion.moves() == moves
-    assert "rolled back" in steps.score(context, second.plan, second.challenger).barred
-
-
-def test_what_somebody_else_moved_is_left_alone(promoted: tuple[StepContext, Run, Run]) -> None:
-    """A roll back in the meantime stands; only the run's own promotion is undone."""
-    context, _, second = promoted
-    steps.roll_back(context, RollBack("by a person", 1, reason="it is slow", by="Ada"))
-    moves = context.registry.champion.moves()
-    for plan in (second.plan, None):
-        with pytest.raises(EndpointError, match="should hold version 1"):
-            steps.serve(context, plan)
-    assert context.registry.champion.moves() == moves
-
-
-def test_a_first_champion_has_nobody_to_give_back_to(
-    context: StepContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It stays, and the task says what is wrong."""
-    monkeypatch.setattr(preflight_step, "SERVING_PATIENCE_SECONDS", 0.2)
-    drop(context, ROWS)
-    away = replace(context, endpoint=Endpoint(NOWHERE, context.spec.model, poll_seconds=0.05))
-    done = run(away)
-    with pytest.raises(EndpointError, match="should hold version 1 as champion"):
-        steps.serve(away, done.plan)
-    assert away.registry.champion.current() == done.challenger

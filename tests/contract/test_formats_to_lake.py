@@ -24,12 +24,6 @@ ROWS = bank_rows(200, seed=1)
 KEYS = ["key_high", "key_low"]
 
 
-@pytest.fixture(scope="module")
-def registry_url(mlflow_url: str) -> str:
-    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
-    return mlflow_url
-
-
 def _parquet(rows: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     rows.write_parquet(buffer)

@@ -1,4 +1,4 @@
-"""Both ledgers looked at from outside: on a folder, in a bucket, on a real MLflow server."""
+"""Both ledgers looked at from outside: on a folder, in a bucket, in MLflow."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -29,12 +29,6 @@ WRITES = (
     *("set_registered_model_alias", "delete_registered_model_alias", "set_registered_model_tag"),
     *("create_registered_model", "set_terminated", "delete_run"),
 )
-
-
-@pytest.fixture(scope="module")
-def registry_url(mlflow_url: str) -> str:
-    """Return MLflow's server: what it answers people is looked at, in the forms of HTTP."""
-    return mlflow_url
 
 
 @pytest.fixture(params=["disk", "bucket"])
