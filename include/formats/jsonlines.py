@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -23,10 +24,15 @@ from include.formats.parsed_table import (
 )
 from include.formats.records import too_long
 from include.text.encodings import BOM
+from include.text.showable import showable_name
 
 NOT_JSON = "not JSON"
 NESTED = "a nested value"
 TWICE = "two keys of one name"
+_REPEATED: list[Any] = []
+"""Stands for an object with two keys of one name."""
+_NESTED_VALUE = "{...}"
+"""Stands for an object or a list; told from a text by being this very string."""
 MOST_CELLS = 1 << 22
 """Values read at a time: a key that most objects leave out is a value in each row all the same."""
 MOST_CELLS_PER_BYTE = 100
@@ -35,6 +41,13 @@ Fields = dict[str, str | None]
 """The values of an object as texts, by key."""
 _LINE = re.compile(rb"[^\r\n]+")
 _WINDOW = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Nested:
+    """An object with another one, or a list, in a column that is read."""
+
+    column: str
 
 
 class JsonLinesTable:
@@ -49,6 +62,7 @@ class JsonLinesTable:
         self._lines = _numbered(_without_mark(pieces))
         self._size, self._stated = size, stated
         self._names: set[str] = set()
+        self._nested: set[str] = set()
         self._cells = self._bytes = 0
         self._first: list[tuple[int, bytes]] | None = self._some(min(size, FIRST_BLOCK_BYTES))
         if not self._first:
@@ -56,11 +70,8 @@ class JsonLinesTable:
         objects = [self._object(text) for _, text in self._first]
         readable = [fields for fields in objects if not isinstance(fields, str)]
         self.columns = tuple(dict.fromkeys(key for fields in readable for key in fields))
-        if NESTED in objects and not readable:
-            raise FileRefusedError(
-                "every object at the start of the file holds another one or a list: write what is "
-                "in it as keys of its own"
-            )
+        if not readable and TWICE in objects:
+            raise FileRefusedError("every object at the start of the file has two keys of one name")
         if not readable:
             document = self._first[0][1].startswith((b"{", b"["))
             raise FileRefusedError(
@@ -96,16 +107,20 @@ class JsonLinesTable:
         return self._chunk(lines[:rows], columns) if lines else None
 
     def _chunk(self, lines: Sequence[tuple[int, bytes]], columns: Sequence[str]) -> Chunk:
-        judged = [(line, text, self._object(text)) for line, text in lines]
-        whole = [(at, text, fields) for at, text, fields in judged if not isinstance(fields, str)]
+        objects = [(line, text, self._object(text)) for line, text in lines]
+        odd = {self._stated.name_of(key) for key in self._nested}.intersection(columns)
+        judged = [(line, text, _flat(fields, odd)) for line, text, fields in objects]
+        whole = [(at, text, fields) for at, text, fields in judged if isinstance(fields, dict)]
+        if not whole and odd:
+            raise _every_nested(lines[0][0], sorted(odd))
         frame = pl.DataFrame(
             {name: [fields.get(name) for _, _, fields in whole] for name in columns},
             schema=dict.fromkeys(columns, pl.String),
         )
         broken = tuple(
-            RefusedRow(line, "", fields, bytes_as_text(text))
+            RefusedRow(line, *_place(fields), bytes_as_text(text))
             for line, text, fields in judged
-            if isinstance(fields, str)
+            if not isinstance(fields, dict)
         )
         numbers = pl.Series([line for line, _, _ in whole], dtype=pl.Int64)
         return Chunk(
@@ -114,7 +129,7 @@ class JsonLinesTable:
 
     def _object(self, text: bytes) -> Fields | str:
         """Return an object's values as texts by the names of their columns, or why it is none."""
-        fields = _object(text)
+        fields = _object(text, self._nested)
         # Nearly every object has the keys of the one before, spelled as they should be.
         if isinstance(fields, str) or fields.keys() <= self._names:
             return fields
@@ -158,26 +173,62 @@ class JsonLinesTable:
         return taken
 
 
-def _object(text: bytes) -> Fields | str:
-    """Return an object's values as texts, or why the line is none."""
+def _flat(fields: Fields | str, odd: Collection[str]) -> Fields | str | _Nested:
+    """Return an object, or the first of some columns in which it holds another one or a list."""
+    if isinstance(fields, str):
+        return fields
+    column = next((name for name in odd if fields.get(name) is _NESTED_VALUE), None)
+    return fields if column is None else _Nested(column)
+
+
+def _place(problem: str | _Nested) -> tuple[str, str]:
+    """Return the column that a line is refused for, empty for all of it, and the reason."""
+    return ("", problem) if isinstance(problem, str) else (problem.column, NESTED)
+
+
+def _every_nested(line: int, columns: Sequence[str]) -> FileRefusedError:
+    names = ", ".join(map(showable_name, columns))
+    return FileRefusedError(
+        f"every object from line {line} on holds another one or a list in {names}: write what is "
+        "in it as keys of its own, or list it in `exclude`"
+    )
+
+
+def _object(text: bytes, nested: set[str]) -> Fields | str:
+    """Return an object's values as texts, or why the line is none; `nested` gets its nested keys.
+
+    A nested value stands there as `_NESTED_VALUE`.
+    """
     if not decodable(text):
         return UNDECODABLE
     try:
-        # As texts, numbers keep the digits that they are written with.
-        value = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        value = _DECODER.decode(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return NOT_JSON
-    if not isinstance(value, dict):
-        return NOT_JSON
-    return _texts(value)
+    if value is _REPEATED:
+        return TWICE
+    return _texts(value, nested) if isinstance(value, dict) else NOT_JSON
 
 
-def _texts(values: dict[str, Any]) -> Fields | str:
+def _with_single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[Any]:
+    """Return the values of an object by key, `_REPEATED` where one key has two."""
+    values = dict(pairs)
+    return values if len(values) == len(pairs) else _REPEATED
+
+
+# As texts, numbers keep the digits that they are written with.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_with_single_keys, parse_int=str, parse_float=str, parse_constant=str
+)
+
+
+def _texts(values: dict[str, Any], nested: set[str]) -> Fields | str:
     fields: Fields = {}
     for key, value in values.items():
-        if isinstance(value, dict | list):
-            return NESTED
         text = str(value).lower() if isinstance(value, bool) else value
+        if isinstance(value, dict | list):
+            text = _NESTED_VALUE
+            nested.add(key)
         # JSON can escape lone surrogates, which no text can hold.
         if not _writable(key) or (text is not None and not _writable(text)):
             return UNDECODABLE

@@ -181,8 +181,9 @@ def _seconds(parts: Mapping[str, str | None]) -> float:
 
 def _amount_reader(notation: Notation) -> Reader:
     gap = _GAPS.get(notation.thousands, re.escape(notation.thousands))
-    # In India groups of two come before the last three digits: 12,34,567.
-    grouped = rf"\d{{1,3}}(?:{gap}\d{{3}})+|\d{{1,2}}(?:{gap}\d{{2}})+{gap}\d{{3}}|" if gap else ""
+    grouped = rf"\d{{1,3}}(?:{gap}\d{{3}})+|" if gap else ""
+    if gap == ",":  # in India groups of two come before the last three digits: 12,34,567
+        grouped += r"\d{1,2}(?:,\d{2})+,\d{3}|"
     decimal = re.escape(notation.decimal)
     number = rf"(?P<number>(?:(?:{grouped}\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
     sign = f"[{_MINUS}+]?"

@@ -151,6 +151,9 @@ def test_a_notation_is_recognised_declared_and_told(
         ),
         (("\u200b0.5", "\u200b1.5"), r"column v .*in line 2, .*like numbers"),
         (("0.5\u200e", "1.5\u200e"), r"column v .*in line 2, .*like numbers"),
+        (("\u20b91.5 lakh", "\u20b92 crore"), r"column v .* in line 2, .*like numbers"),
+        (("PT1H30M", "P1DT2H"), r"column v .*'PT1H30M' .*like times of day"),
+        (("1h30m", "2h 15m"), r"column v .*'1h30m' .*like times of day"),
         (("12:30+02:00", "13:45Z"), r"column v .*'12:30\+02:00' .*like times of day"),
         (("12:30:00 UTC", "13:30:00 UTC"), r"column v .*'12:30:00 UTC' .*like times of day"),
         (("01/02/2007", "03/04/2007"), r"column v .*'01/02/2007' in line 2.*%d/%m/%Y.*%m/%d/%Y"),
@@ -303,6 +306,34 @@ def test_nested_objects_are_refused_for_what_they_are() -> None:
     """Not for being no objects."""
     with pytest.raises(FileRefusedError, match="holds another one or a list"):
         read('{"v": {"a": 1}, "y": 1}\n{"v": {"a": 2}, "y": 0}\n', "x.jsonl")
+
+
+@pytest.mark.parametrize("inner", ['{"a": 1}', "[]", '[{"a": 1}]'])
+def test_a_nested_value_costs_its_row_only_where_its_column_is_read(inner: str) -> None:
+    """A column that the spec leaves out may hold anything, as one of Parquet may."""
+    line = '{{"v": {v}, "tags": {tags}, "y": {y}}}\n'
+    text = "".join(
+        line.format(v=row / 2, tags=inner if row == 7 else 1, y=row % 2) for row in range(30)
+    )
+    _, values, _, refused = read(text, "x.jsonl", exclude=["tags"])
+    assert (len(values), refused) == (30, [])
+    _, values, _, (row,) = read(text, "x.jsonl")
+    assert len(values) == 29
+    assert (row.line, row.column, row.reason) == (8, "tags", "a nested value")
+    text = text.replace('"tags": 1', f'"tags": {inner}')
+    assert len(read(text, "x.jsonl", exclude=["tags"])[1]) == 30
+    with pytest.raises(FileRefusedError, match=r"another one or a list in tags: .*`exclude`"):
+        read(text, "x.jsonl")
+
+
+def test_an_object_with_two_values_for_one_key_is_a_bad_row() -> None:
+    """Which of them was meant nobody can tell."""
+    rows = [f'{{"v": {row / 2}, "y": {row % 2}}}' for row in range(30)]
+    rows[3] = '{"v": 1, "v": 2, "y": 1}'
+    _, values, _, (row,) = read("\n".join(rows), "x.jsonl")
+    assert (len(values), row.line, row.reason) == (29, 4, "two keys of one name")
+    with pytest.raises(FileRefusedError, match=r"every object .* has two keys of one name"):
+        read("\n".join([rows[3]] * 9), "x.jsonl")
 
 
 def test_days_of_eight_digits_are_read_where_the_spec_says_so() -> None:

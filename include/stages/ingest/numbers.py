@@ -16,6 +16,7 @@ NO_VALUE = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "NaT", "<NA>"
 MISSING = (
     *NO_VALUE,
     *("na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", "none", "nil", r"\N"),
+    *("n.a.", "N.A."),
     *("?", "-", "--", "\u2013", "\u2014", "."),
 )
 """Texts that stand for a missing number, as programs and people write them.

@@ -30,6 +30,7 @@ _DIGITS = r"(?:\d[\d.,'\u2019_\u00a0\u202f ]*(?:[eE][-+]?\d+)?|[.,]\d+)"
 LIKE_NUMBER = re.compile(
     rf"'?[{_MINUS}+]?\(?[{_MINUS}+]?{_SPACE}?(?:{_MARK}|%)?{_SPACE}?[{_MINUS}+]?\(?"
     rf"{_DIGITS}{_SPACE}?(?:{_MARK}|%|{_UNIT})?\)?[{_MINUS}']?"
+    rf"|[A-Z]{{0,3}}[{_SIGNS}]{_SPACE}?{_DIGITS}{_SPACE}?[^\W\d_]+\.?"
 )
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)"
@@ -43,11 +44,14 @@ LIKE_DATE = re.compile(
     rf"|{_DAY}{_MONTH} +\d{{1,2}}[ ,].*\d{{4}}",
     re.IGNORECASE,
 )
+_DIVIDED_BY_ZERO = "#DIV/0!"
+"""A spreadsheet has no number there, as for #VALUE!."""
 _BOUND = re.compile(r"[<>~\u2264\u2265\u2248]=?\s*(.+)|(.+?)\s*\+")
 """What is known of a number only in part: <5, >= 100, 3+."""
 LIKE_TIME = re.compile(
     r"\d{1,3}:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?"
-    r"(?: ?(?:Z|UTC|GMT|CES?T|E[SD]T|P[SD]T|[-+]\d\d(?::?\d\d)?))?",
+    r"(?: ?(?:Z|UTC|GMT|CES?T|E[SD]T|P[SD]T|[-+]\d\d(?::?\d\d)?))?"
+    r"|PT?(?:\d+(?:[.,]\d+)?[YMWDHS]T?)+|(?:\d+ ?(?:d|hr?s?|m|min|s|sec)\.? ?){2,}",
     re.IGNORECASE,
 )
 
@@ -58,7 +62,8 @@ def is_other_number(text: str) -> bool:
     Among numbers a text with a digit is one that is written otherwise, or the name of something, as
     in a column of numbered things of which some have letters: only its sender can tell.
     """
-    return any(map(str.isnumeric, text)) and not is_plain(text.strip(AROUND))
+    text = text.strip(AROUND)
+    return any(map(str.isnumeric, text)) and not is_plain(text) and text != _DIVIDED_BY_ZERO
 
 
 def is_serial(text: str) -> bool:
