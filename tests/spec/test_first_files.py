@@ -382,6 +382,18 @@ def test_a_mark_far_behind_the_start_of_a_file_is_told() -> None:
     ]
 
 
+def test_words_among_numbers_cost_rows_while_they_are_few() -> None:
+    """Many may be categories, which would be lost with all their rows."""
+    few, many = [*map(str, range(10, 30)), "x"], ["1", "2", "3", "many", "several"]
+    _, values, _, refused = read(column(*few))
+    assert (len(values), {row.reason for row in refused}) == (400, {"not a number"})
+    reason = r"column v holds numbers such as '1' in line 2, and texts such as 'many' in line 5, in"
+    with pytest.raises(FileRefusedError, match=rf"{reason} 40 of 100 rows: .*`categorical`"):
+        read(column(*many))
+    contract, *_ = read(column(*many), categorical=["v"])
+    assert contract.columns[0].categories == ("1", "2", "3", "many", "several")
+
+
 def test_a_share_among_percents_is_told() -> None:
     """A value of 0.1 beside 10% may be a tenth or a thousandth; a zero is the same either way."""
     _, values, remarks, refused = read(column("10%", "0.1"))

@@ -14,14 +14,15 @@ from polars import selectors as cs
 from include.errors import FileRefusedError
 from include.stages.ingest.numbers import MISSING
 from include.stages.ingest.resemblance import (
+    DATES,
     LIKE_DATE,
     LIKE_NUMBER,
     LIKE_TIME,
     currency_of,
     is_bound,
+    is_other_date,
     is_other_number,
     is_plain,
-    is_serial,
     resembles,
 )
 from include.text.showable import showable_name
@@ -33,15 +34,10 @@ _SAMPLE = 500
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
+_WORD_SHARE = 0.1
+"""A column of numbers with a larger share of words may be one of categories."""
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"), (".", "_"))
 """Pairs of decimal and thousands separators."""
-_DATES = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
-    *("%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%b %d %Y"),
-    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d/%b/%Y"),
-    *("%d/%b/%y", "%d. %b %Y", "%Y-%b-%d", "%d%b%Y", "%b-%Y", "%b %Y", "%b-%y", "%y-%b", "%Y-%m"),
-    *("%m/%Y", "%Y/%m"),
-)
 _TRUTHS = frozenset({"true", "false"})
 _NEARLY_ALL = 0.9
 _EXAMPLES: Mapping[str, Notation | None] = {
@@ -97,6 +93,7 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
         return None
     _require_one(written, best)
     _require_all(written, best[0], read)
+    _require_few_words(written, read)
     return _generous(best[0], written.rows)
 
 
@@ -119,12 +116,6 @@ def plain_columns(frame: pl.DataFrame) -> set[str]:
 def _columns_of(answers: pl.DataFrame) -> set[str]:
     """Return the columns of a frame of one row that hold true."""
     return {name for name in answers.columns if answers[name].item()}
-
-
-def is_other_date(text: str) -> bool:
-    """Say whether a text that is no date in its column's notation is one in another."""
-    forms = (number_reader(Notation(date=form)) for form in _DATES)
-    return is_serial(text) or any(read(text) is not None for read in forms)
 
 
 def _present(values: pl.Series) -> pl.Series:
@@ -191,7 +182,7 @@ def _amounts(texts: Mapping[str, int]) -> Iterator[Notation]:
 
 def _dates(texts: Mapping[str, int]) -> Iterator[Notation]:
     if any(resembles(LIKE_DATE, text) for text in texts):
-        yield from (Notation(date=form) for form in _DATES)
+        yield from (Notation(date=form) for form in DATES)
 
 
 def _require_no_number(written: ColumnTexts) -> None:
@@ -241,6 +232,19 @@ def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, fl
             "write them in one, or state one under [data.notation] in the spec, as "
             f"{_declared(written.name, notation)}; if they are categories, list the column in "
             "`categorical`"
+        )
+
+
+def _require_few_words(written: ColumnTexts, read: Mapping[str, float]) -> None:
+    """Raise FileRefusedError when many texts among numbers are words, which may be categories."""
+    words = [text for text in written.rows if text not in read]
+    if written.count(iter(words)) > max(_FEW, _WORD_SHARE * written.total):
+        raise FileRefusedError(
+            f"column {showable_name(written.name)} holds numbers such as "
+            f"{written.shown(next(iter(read)))}, and texts such as {written.shown(words[0])}, in "
+            f"{written.count(iter(words)):,} of {written.total:,} rows: if all of them are "
+            "categories, list the column in `categorical`; if such a text says that there is no "
+            "value, leave the field empty"
         )
 
 

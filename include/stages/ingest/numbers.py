@@ -33,19 +33,16 @@ def as_number(values: pl.Series, notation: Notation = PLAIN) -> pl.Series:
         return values
     if notation == PLAIN:
         numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
-        unread = numbers.is_null() & values.is_not_null()
-        return numbers.zip_with(~unread, _read_each(values, unread)) if unread.any() else numbers
+        if numbers.null_count() == values.null_count():
+            return numbers
+        return numbers.zip_with(numbers.is_not_null(), _read_each(values, numbers))
     return _each(values, number_reader(notation), pl.Float64)
 
 
-def _read_each(values: pl.Series, unread: pl.Series) -> pl.Series:
+def _read_each(texts: pl.Series, numbers: pl.Series) -> pl.Series:
     """Return the numbers of texts that polars does not read, such as one with a typeset minus."""
-    texts = values.set(~unread, None)
-    return _each(
-        texts.set(texts.is_in(MISSING).fill_null(value=False), None),
-        number_reader(PLAIN),
-        pl.Float64,
-    )
+    is_left = numbers.is_null() & ~texts.is_in(MISSING).fill_null(value=False)
+    return _each(texts.set(~is_left, None), number_reader(PLAIN), pl.Float64)
 
 
 def with_truths(numbers: pl.Series, texts: pl.Series) -> pl.Series:

@@ -81,7 +81,7 @@ def first_parts(
     allowing = replace(contract, columns=columns)
     rows = _rows(table, allowing, start, numbers)
     yield from _judged(
-        table, allowing, (replace(piece, marks=_marks(piece.chunk, allowing)) for piece in rows)
+        table, allowing, (replace(piece, marks=_marks(piece, allowing)) for piece in rows)
     )
 
 
@@ -133,19 +133,21 @@ def _rows(
         chunk = read(table, _columns(contract), numbers)
 
 
-def _marks(chunk: Chunk, contract: Contract) -> dict[str, tuple[str, ...]]:
+def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]]:
     """Return the marks of a gap among the numbers of a chunk, by column, in the order met."""
-    texts = {name for name, dtype in chunk.frame.schema.items() if dtype == pl.String}
+    gaps, texts = judged.frame.null_count().row(0, named=True), judged.chunk.frame.schema
     numbers = [
         column.name
         for column in contract.columns
-        if column.kind is ColumnKind.NUMBER and column.missing and column.name in texts
+        if column.kind is ColumnKind.NUMBER
+        and gaps[column.name]
+        and texts[column.name] == pl.String
     ]
+    if not numbers:
+        return {}
     stripped = pl.col(numbers).str.strip_chars()
-    found = chunk.frame.lazy().select(
-        stripped.filter(stripped.is_in(MARKS)).unique(maintain_order=True).implode()
-    )
-    marks = found.collect().row(0, named=True) if numbers else {}
+    some = stripped.filter(stripped.is_in(MARKS)).unique(maintain_order=True).implode()
+    marks = judged.chunk.frame.select(some).row(0, named=True)
     return {name: tuple(texts) for name, texts in marks.items() if texts}
 
 

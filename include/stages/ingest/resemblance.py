@@ -3,6 +3,7 @@
 import re
 
 from include.text.nearest import without_unseen
+from serving.values.notation import Notation, number_reader
 from serving.values.spelling import AROUND
 
 _SIGNS = "$\u00a2-\u00a5\u0e3f\u20a0-\u20cf\uff04\uffe0\uffe1\uffe5\uffe6\u5186\u5143\uc6d0"
@@ -44,6 +45,14 @@ LIKE_DATE = re.compile(
     rf"|{_DAY}{_MONTH} +\d{{1,2}}[ ,].*\d{{4}}",
     re.IGNORECASE,
 )
+DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"),
+    *("%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%b %d %Y"),
+    *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d/%b/%Y"),
+    *("%d/%b/%y", "%d. %b %Y", "%Y-%b-%d", "%d%b%Y", "%b-%Y", "%b %Y", "%b-%y", "%y-%b", "%Y-%m"),
+    *("%m/%Y", "%Y/%m"),
+)
+"""The forms of dates that are known."""
 _DIVIDED_BY_ZERO = "#DIV/0!"
 """A spreadsheet has no number there, as for #VALUE!."""
 _BOUND = re.compile(r"[<>~\u2264\u2265\u2248]=?\s*(.+)|(.+?)\s*\+")
@@ -66,9 +75,15 @@ def is_other_number(text: str) -> bool:
     return any(map(str.isnumeric, text)) and not is_plain(text) and text != _DIVIDED_BY_ZERO
 
 
-def is_serial(text: str) -> bool:
+def _is_serial(text: str) -> bool:
     """Say whether a text among dates is a number, as a spreadsheet stores a day; not a zero."""
     return is_plain(text) and abs(float(text.replace("_", "-"))) >= 1
+
+
+def is_other_date(text: str) -> bool:
+    """Say whether a text that is no date in its column's notation is one in another."""
+    forms = (number_reader(Notation(date=form)) for form in DATES)
+    return _is_serial(text) or any(read(text) is not None for read in forms)
 
 
 def resembles(pattern: re.Pattern[str], text: str) -> bool:

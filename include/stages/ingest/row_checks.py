@@ -13,9 +13,8 @@ from include.records.refusal_reasons import ReasonKind
 from include.records.row_columns import LABEL, LINE
 from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
-from include.stages.ingest.notations import is_other_date
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
-from include.stages.ingest.resemblance import is_other_number
+from include.stages.ingest.resemblance import is_other_date, is_other_number
 from serving.values.notation import PLAIN
 
 LARGEST = 3.4e38
