@@ -68,8 +68,8 @@ def _require_account(error: BaseException, spec: Spec, settings: Settings) -> No
         account = os.environ.get("MLFLOW_TRACKING_USERNAME") or "this process"
         raise DeniedError(
             f"MLflow at {url} does not let {account} do what the spec {spec.name} needs: it takes "
-            f"MANAGE on the experiment {spec.name} and on the registered model {spec.model}. Give "
-            "it that in MLflow, then do this again"
+            f"MANAGE on the experiments {spec.name} and {spec.name} ledger and on the registered "
+            f"model {spec.model}. Give it that in MLflow, then do this again"
         ) from error
 
 

@@ -26,10 +26,10 @@ from tests import steps
 
 RUNS = (f"deed__{number}" for number in count())
 FORM = Form(force=True, no_new_data=NoNewData.RETRAIN)
-SPEC, MOVES = "ratchet.spec", "ratchet.moves"
+SPEC, MOVES, LEDGER = "ratchet.spec", "ratchet.moves", "ratchet.ledger"
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """A spec with an experiment and a registered model, and the MLflow server behind them."""
 
@@ -56,7 +56,8 @@ class World:
 
         def now(name: str) -> None:
             if do is not None and name == moment:
-                with suppress(MlflowException):  # of what is not there nothing can be done
+                # With what is not there nothing can be done: MLflow refuses, or a list is empty.
+                with suppress(MlflowException, IndexError):
                     do(self)
                 for look in self.watchers:
                     look()
@@ -103,10 +104,11 @@ class World:
             assert f"./ratchet transfer {self.model} --to {self.at.spec.name}" in sentence
             self.at.registry.ownership.transfer("Ada")
         if isinstance(error, TakenError):
-            assert f"set its tag {SPEC} to {self.at.spec.name}" in sentence
-            if sentence.startswith("experiment"):
-                place = self.client.get_experiment_by_name(self.at.spec.name).experiment_id
-                self.client.set_experiment_tag(place, SPEC, self.at.spec.name)
+            said = re.search(rf"set its tag (\S+) to {self.at.spec.name}", sentence)
+            assert said is not None
+            if experiment := re.match(r"experiment (.+) in MLflow is that of", sentence):
+                place = self.client.get_experiment_by_name(experiment[1]).experiment_id
+                self.client.set_experiment_tag(place, said[1], self.at.spec.name)
             else:
                 self.client.set_registered_model_tag(self.model, SPEC, self.at.spec.name)
         if isinstance(error, ModelRefusedError):
@@ -128,9 +130,9 @@ class World:
         """Return a tag of the registered model."""
         return str(self.client.get_registered_model(self.model).tags.get(name, ""))
 
-    def experiment(self) -> Any:
-        """Return the spec's experiment, whatever it is called."""
-        tagged = f"tags.`ratchet.spec` = '{self.at.spec.name}'"
+    def experiment(self, tag: str = SPEC) -> Any:
+        """Return the spec's experiment of trainings, or its ledger, whatever it is called."""
+        tagged = f"tags.`{tag}` = '{self.at.spec.name}'"
         return self.client.search_experiments(view_type=3, filter_string=tagged)[0]
 
     def numbers(self) -> list[str]:

@@ -11,14 +11,14 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from include.records.moves import Move, MoveKind
-from tests.contract.deed_world import MOVES, RUNS, SPEC, World
+from tests.contract.deed_world import LEDGER, MOVES, RUNS, SPEC, World
 
 NEW_YEAR = "2026-01-01T00:00:00.000000+00:00"
 
 
-def experiment_deleted(world: World, *, for_good: bool = False) -> None:
-    """Delete the experiment, with `for_good` out of the bin too."""
-    place = world.experiment().experiment_id
+def experiment_deleted(world: World, tag: str = SPEC, *, for_good: bool = False) -> None:
+    """Delete an experiment, with `for_good` out of the bin too."""
+    place = world.experiment(tag).experiment_id
     world.client.delete_experiment(place)
     if for_good:
         world.emptied_bin(experiment=place)
@@ -31,20 +31,28 @@ def experiment_restored(world: World) -> None:
     world.client.restore_experiment(place)
 
 
-def experiment_renamed(world: World, *, made_again: bool = False) -> None:
-    """Give the experiment another name, and its own to a new one."""
-    world.client.rename_experiment(world.experiment().experiment_id, f"renamed {next(RUNS)}")
+def experiment_renamed(world: World, tag: str = SPEC, *, made_again: bool = False) -> None:
+    """Give an experiment another name, and its own to a new one."""
+    experiment = world.experiment(tag)
+    world.client.rename_experiment(experiment.experiment_id, f"renamed {next(RUNS)}")
     if made_again:
-        world.client.create_experiment(world.at.spec.name)
+        world.client.create_experiment(experiment.name)
 
 
-def experiment_tagged(world: World, value: str | None) -> None:
-    """Take its tag from the experiment, or change it."""
-    place = world.experiment().experiment_id
+def experiment_tagged(world: World, value: str | None, tag: str = SPEC) -> None:
+    """Take its tag from an experiment, or change it."""
+    place = world.experiment(tag).experiment_id
     if value is None:
-        world.client.delete_experiment_tag(place, SPEC)
+        world.client.delete_experiment_tag(place, tag)
     else:
-        world.client.set_experiment_tag(place, SPEC, value)
+        world.client.set_experiment_tag(place, tag, value)
+
+
+def experiment_disguised(world: World, tag: str = SPEC) -> None:
+    """Give an experiment another name and take its tag."""
+    place = world.experiment(tag).experiment_id
+    world.client.rename_experiment(place, f"renamed {next(RUNS)}")
+    world.client.delete_experiment_tag(place, tag)
 
 
 def experiment_doubled(world: World) -> None:
@@ -88,9 +96,9 @@ def run_emptied(world: World, which: str) -> None:
         shutil.rmtree(folder)
 
 
-def every_run_deleted(world: World) -> None:
-    """Delete all runs of the experiment, as on its page, with all of them ticked."""
-    place = world.experiment().experiment_id
+def every_run_deleted(world: World, tag: str = SPEC) -> None:
+    """Delete all runs of an experiment, as on its page, with all of them ticked."""
+    place = world.experiment(tag).experiment_id
     for run in world.client.search_runs([place]):
         world.client.delete_run(run.info.run_id)
 
@@ -256,6 +264,14 @@ DEEDS: dict[str, Callable[[World], None]] = {
     "experiment renamed": experiment_renamed,
     "experiment renamed and made again": partial(experiment_renamed, made_again=True),
     "experiment untagged": partial(experiment_tagged, value=None),
+    "experiment renamed and untagged": experiment_disguised,
+    "ledger deleted": partial(experiment_deleted, tag=LEDGER),
+    "ledger deleted for good": partial(experiment_deleted, tag=LEDGER, for_good=True),
+    "ledger renamed": partial(experiment_renamed, tag=LEDGER),
+    "ledger renamed and made again": partial(experiment_renamed, tag=LEDGER, made_again=True),
+    "ledger renamed and untagged": partial(experiment_disguised, tag=LEDGER),
+    "ledger: tag names another spec": partial(experiment_tagged, value="another", tag=LEDGER),
+    "ledger: every run deleted": partial(every_run_deleted, tag=LEDGER),
     "log of moves deleted": partial(run_deleted, which="log"),
     "log of moves deleted for good": partial(run_deleted, which="log", for_good=True),
     "log of moves scribbled in": log_scribbled_in,

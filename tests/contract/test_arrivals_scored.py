@@ -17,18 +17,19 @@ from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
 ROWS = pulsar_rows(600, seed=1)
 
 
-def curve(context: StepContext, name: str = "f1") -> list[tuple[int, float]]:
+def curve(
+    context: StepContext, name: str = "f1", run_name: str = "champion on arrival"
+) -> list[tuple[int, float]]:
     """Return the points of a spec's curve: data version and value."""
-    experiment = mlflow.get_experiment_by_name(context.spec.name)
-    assert experiment is not None
-    runs = mlflow.MlflowClient().search_runs(
-        [experiment.experiment_id], f"tags.`ratchet.arrivals` = '{context.spec.name}'"
-    )
+    client, spec = mlflow.MlflowClient(), context.spec.name
+    named = (client.get_experiment_by_name(name) for name in (spec, f"{spec} ledger"))
+    places = [one.experiment_id for one in named if one is not None]
+    runs = client.search_runs(places, f"tags.`ratchet.arrivals` = '{spec}'")
     if not runs:
         return []
     (arrivals,) = runs
-    assert arrivals.info.run_name == "champion on arrival"
-    points = mlflow.MlflowClient().get_metric_history(arrivals.info.run_id, name)
+    assert arrivals.info.run_name.startswith(run_name)
+    points = client.get_metric_history(arrivals.info.run_id, name)
     return [(point.step, point.value) for point in points]
 
 
@@ -49,6 +50,18 @@ def test_each_batch_is_a_point_of_one_curve(
     assert curve(context, "champion_version") == [(1, 1), (2, int(champion.version) - 1)]
     usual = f"on the holdout that it was promoted on: {first.scores.challenger.f1:.4f}"
     assert any("150 rows of 1.csv" in line and usual in line for line in caplog.messages)
+
+
+def test_a_curve_of_release_0_1_0_goes_on_where_it_is(context: StepContext) -> None:
+    """That release had it among the trainings."""
+    drop(context, ROWS[:300])
+    first = run(context, Form(force=True))
+    client = mlflow.MlflowClient()
+    trainings = client.get_run(first.plan.run_id).info.experiment_id
+    client.create_run(trainings, tags={"ratchet.arrivals": context.spec.name})
+    drop(context, ROWS[300:], "more.csv")
+    run(context, Form(force=True))
+    assert len(curve(context, "rows", "")) == 1
 
 
 def test_a_repeated_plan_adds_no_point(context: StepContext) -> None:

@@ -13,9 +13,11 @@ from tests.serving.registries import MlflowPublisher, MlflowServer
 
 CONFIGURATION = """
 [mlflow]
-default_permission = READ
+default_permission = {default}
 database_uri = sqlite:///{folder}/accounts.db
 admin_username = admin
+# A password is hashed slowly on purpose; checked once a minute and not at every request.
+auth_cache_ttl_seconds = 60
 """
 
 
@@ -35,12 +37,12 @@ class Account:
 
 
 class GuardedMlflow:
-    """MLflow with `--app-name basic-auth`; whoever has an account may read, by its default."""
+    """MLflow with `--app-name basic-auth`; whoever has an account may do what `default` says."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, default: str = "READ") -> None:
         """Start it and return once it answers."""
         configuration = home / "basic_auth.ini"
-        configuration.write_text(CONFIGURATION.format(folder=home))
+        configuration.write_text(CONFIGURATION.format(folder=home, default=default))
         self.admin = Account("admin")
         self._server = MlflowServer(
             home,

@@ -31,7 +31,7 @@ class Arrivals:
     """The scores of the champion on the rows of each delivery, before any model knew them."""
 
     connection: Connection
-    experiment: SpecExperiment
+    ledger: SpecExperiment
 
     def data_versions(self) -> set[int]:
         """Return the data versions whose new rows were scored on arrival."""
@@ -57,10 +57,10 @@ class Arrivals:
 
     def _run(self) -> str:
         tags = {ARRIVALS: self.connection.spec}
-        found = self.experiment.run_with(tags)
+        found = self.ledger.run_with(tags)
         if found is not None:
             return str(found.info.run_id)
         said = {**tags, KIND: LEDGER, NOTE: _NOTE}
-        run_id = self.experiment.new_run("champion on arrival", said)
+        run_id = self.ledger.new_run("champion on arrival", said)
         self.connection.client.set_terminated(run_id)
         return run_id

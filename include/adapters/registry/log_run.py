@@ -63,13 +63,13 @@ class LogRun:
     """Reads and writes the log of moves."""
 
     def __init__(
-        self, connection: Connection, model: RegisteredModel, experiment: SpecExperiment
+        self, connection: Connection, model: RegisteredModel, ledger: SpecExperiment
     ) -> None:
-        """`experiment` holds the run, and `model` names it."""
+        """`ledger` is the experiment that holds the run, and `model` names it."""
         self._client = connection.client
         self._spec = connection.spec
         self._model = model
-        self._experiment = experiment
+        self._ledger = ledger
 
     def ensure_registered_model(self) -> None:
         """Create the registered model, with the run of its log in the same request.
@@ -81,7 +81,7 @@ class LogRun:
             self._model.require_ours(record)
             return
         self._tell_of_others()
-        run_id = self._experiment.new_run(_RUN_NAME, {MOVES: self._spec, KIND: LEDGER, NOTE: _NOTE})
+        run_id = self._ledger.new_run(_RUN_NAME, {MOVES: self._spec, KIND: LEDGER, NOTE: _NOTE})
         self._client.set_terminated(run_id)
         try:
             tags = {SPEC: self._spec, MOVES: run_id}
@@ -152,7 +152,7 @@ class LogRun:
 
     def _lost_log(self) -> Run | None:
         """Return the newest run of this spec with a move that is not another model's log."""
-        logs = self._experiment.runs(f"tags.`{MOVES}` = '{self._spec}'", ViewType.ALL)
+        logs = self._ledger.runs(f"tags.`{MOVES}` = '{self._spec}'", ViewType.ALL)
         begun = (run for run in logs if moves_in(run.data.params))
         found = next((run for run in begun if not self._is_of_another(run)), None)
         if found is not None:
@@ -165,7 +165,7 @@ class LogRun:
 
     def _remade_log(self, record: Any) -> str:
         """Rebuild the log from aliases and versions, as far as they show it; return its run."""
-        run_id = self._experiment.new_run(_RUN_NAME, {KIND: LEDGER, NOTE: _NOTE})
+        run_id = self._ledger.new_run(_RUN_NAME, {KIND: LEDGER, NOTE: _NOTE})
         moves = list(self._recovered(record))
         for move in moves:
             self.write(run_id, move)

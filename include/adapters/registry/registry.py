@@ -44,7 +44,8 @@ def registry_over(connection: Connection) -> Registry:
     """Return a registry whose parts share a connection."""
     model = RegisteredModel(connection)
     experiment = SpecExperiment(connection, model)
-    log_run = LogRun(connection, model, experiment)
+    ledger = SpecExperiment(connection, model, experiment)
+    log_run = LogRun(connection, model, ledger)
     ownership = Ownership(connection.spec, model)
     versions = Versions(connection, model, log_run, ownership)
     settled_log = SettledLog(connection.spec, model, log_run)
@@ -52,7 +53,7 @@ def registry_over(connection: Connection) -> Registry:
         model.name,
         Runs(connection, experiment),
         Pages(connection.url, experiment),
-        Arrivals(connection, experiment),
+        Arrivals(connection, ledger),
         versions,
         Adoptions(connection, model, experiment),
         ChallengerAlias(model, versions),

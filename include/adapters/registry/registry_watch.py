@@ -24,7 +24,7 @@ _PAGE, _LARGE_PAGE = 10, 200
 
 
 class RegistryWatch:
-    """Reads the experiment and registered model of one spec repeatedly.
+    """Reads the experiments and registered model of one spec repeatedly.
 
     Runs are cached: a reading requests the newest ones, and older ones as long as it finds changes.
     Each hour all are read again, because `./ratchet judge` may decide about an old run, and people
@@ -37,6 +37,7 @@ class RegistryWatch:
         self._spec = connection.spec
         self._model = RegisteredModel(connection)
         self._experiment = SpecExperiment(connection, self._model)
+        self._ledger = SpecExperiment(connection, self._model, self._experiment)
         self._runs: dict[str, TrainingRun] = {}
         self._read_whole = float("-inf")
 
@@ -48,12 +49,13 @@ class RegistryWatch:
         moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:
             return RegistryReading(champion, moves, (), None)
+        ledger = self._ledger.known()
         place = str(experiment.experiment_id)
         return RegistryReading(
             None if champion is None else str(champion),
             moves,
             self._training_runs(place),
-            self._arrival(place),
+            self._arrival([place] if ledger is None else [str(ledger.experiment_id), place]),
         )
 
     def _moves(self, run_id: str | None) -> tuple[Move, ...]:
@@ -84,9 +86,9 @@ class RegistryWatch:
             if not token:
                 return
 
-    def _arrival(self, experiment: str) -> Arrival | None:
+    def _arrival(self, experiments: list[str]) -> Arrival | None:
         found = self._client.search_runs(
-            [experiment], f"tags.`{ARRIVALS}` = '{self._spec}'", 1, 1, _NEWEST_FIRST
+            experiments, f"tags.`{ARRIVALS}` = '{self._spec}'", 1, 1, _NEWEST_FIRST
         )
         points = _points(found[0]) if found else {}
         if "f1" not in points or "rows" not in points:

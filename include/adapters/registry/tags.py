@@ -4,6 +4,8 @@ RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdi
 SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
 FILES = "ratchet.files"
 """Tag of a version: digests of the files beside its bundle, as JSON; 0.1.0 wrote none."""
+LEDGER_OF = "ratchet.ledger"
+"""Tag of the experiment in which the two ledger runs of a spec are; `SPEC` is that of trainings."""
 MOVES, ARRIVALS = "ratchet.moves", "ratchet.arrivals"
 ADOPTED, TRANSFERRED = "ratchet.adopted", "ratchet.transferred"
 PARENT, NOTE, RUN_NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
