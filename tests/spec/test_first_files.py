@@ -400,6 +400,7 @@ def test_a_share_among_percents_is_told() -> None:
     assert (values[:2], refused) == ([10, 0.1], [])
     assert remarks[1].startswith("column v: 0.1, which has no sign of per cent, is read as 0.1 %")
     assert len(read(column("10%", "0"))[2]) == 1
+    assert read(column("10%", "0.1"), notation={"v": {"percent": True}})[2] == []
 
 
 def test_a_column_without_a_name_that_is_no_index_is_told_as_what_it_is() -> None:

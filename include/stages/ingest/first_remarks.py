@@ -38,7 +38,7 @@ def first_remarks(
     """
     yield from _decisions(columns, contract, data)
     yield from _doubtful_numbers(contract, shown, data)
-    yield from _partly_percent(contract, shown)
+    yield from _partly_percent(contract, shown, data)
 
 
 def _decisions(columns: Sequence[str], contract: Contract, data: Data) -> Iterator[str]:
@@ -196,10 +196,11 @@ def _in_quotes(name: str, texts: pl.Series) -> Iterator[str]:
         )
 
 
-def _partly_percent(contract: Contract, shown: Mapping[str, Chunk]) -> Iterator[str]:
+def _partly_percent(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
     """Yield a sentence for each column in which some numbers have a sign of per cent, some none."""
     for column in contract.columns:
-        if not column.notation.percent or column.name not in shown:
+        is_found = column.notation.percent and data.notation_of(column.name) is None
+        if not is_found or column.name not in shown:
             continue
         values = shown[column.name].frame[column.name]
         texts = values.drop_nulls() if values.dtype == pl.String else values.clear().cast(pl.String)
