@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 MACHINE = (
+    "tests/integration/test_demo.py",
     "tests/integration/",
     "tests/load/",
     "tests/contract/test_within_seconds.py",
@@ -20,7 +21,8 @@ MACHINE = (
     "tests/fuzz/test_any_body.py",
     "tests/unit/test_latency.py",
 )
-"""What needs more than its half of the machine, or holds a time to a bound."""
+"""What needs more than its half of the machine, or holds a time to a bound, in this order: the
+demo has a stack of its own, so it comes before the one that the other integration tests share."""
 
 LARGE = (
     "tests/contract/test_deeds.py",
@@ -63,7 +65,7 @@ def is_quick(item: pytest.Function) -> bool:
 
 
 def _rank(test: str) -> int:
-    starts: tuple[str | tuple[str, ...], ...] = (MACHINE, *LARGE)
+    starts = (*MACHINE, *LARGE)
     return next((n for n, start in enumerate(starts) if test.startswith(start)), len(starts))
 
 

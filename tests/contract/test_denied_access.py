@@ -3,10 +3,12 @@
 Root may use everything, so that the steps run in a process without that privilege.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from deltalake import DeltaTable
@@ -29,7 +31,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 """Root without these is held to the mode of its own files, as everybody else is."""
 TAKE_IN = """
-import sys
+import json, sys
 from pathlib import Path
 from include.context.denied_access import access_required
 from include.context.step_context import step_context
@@ -38,37 +40,74 @@ from include.settings import read_settings
 from include.spec.spec_files import read_spec
 from tests.contract.pipeline import take_in
 
-home, mode, place = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": "1"})
-spec = read_spec(home / "pulsar.toml")
-path = next(home.glob(place))
-usual = path.stat().st_mode
-for now in (mode, usual):
-    path.chmod(now)
+
+def sentence(home, spec):
+    settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_MLFLOW_PORT": "1"})
     try:
         with access_required(spec, settings):
             context = step_context(spec, settings)
             take_in(context)
-            print("rows", context.lake.dataset().rows)
+            return f"rows {context.lake.dataset().rows}"
     except RatchetError as error:
-        print(error)
+        return str(error)
+
+
+def said(home, place, mode):
+    (path,) = Path(home).glob(place)
+    spec, usual, sentences = read_spec(Path(home) / "pulsar.toml"), path.stat().st_mode, []
+    for now in (mode, usual):
+        if path.exists():  # a checkpoint may have been set aside
+            path.chmod(now)
+        sentences.append(sentence(home, spec))
+    return [str(path), *sentences]
+
+
+print(json.dumps([said(*case) for case in json.loads(sys.argv[1])]))
 """
 
 
-def take_in(home: Path, place: str = "landing", mode: int = 0o755) -> str:
-    """Take in what waits, without root's privilege; return what is printed.
+class Case(NamedTuple):
+    """A place of a home that has a mode for a while, and what it may then not be used for."""
 
-    First while a place has a mode, and then again while it has its usual one.
-    """
+    place: str
+    mode: int
+    use: str
+
+
+class Said(NamedTuple):
+    """What is said while a path has the mode of a case, and once it has its usual one again."""
+
+    path: str
+    denied: str
+    allowed: str
+
+
+USUAL = Case("landing", 0o755, "")
+CHECKPOINT = Case("lake/**/*.checkpoint.parquet", 0o000, "")
+DENIED = [
+    Case("landing/pulsar", 0o000, "read"),
+    Case("landing/pulsar", 0o555, "write to"),
+    Case("lake/pulsar/rows/side=train/label=0", 0o555, "write to"),
+    Case("lake/pulsar/rows/_delta_log", 0o555, "write to"),
+    Case("lake/pulsar/rows/_delta_log", 0o000, "read"),
+    Case("lake/pulsar/rows/_delta_log/00000000000000000000.json", 0o000, "read"),
+    Case("lake/pulsar/rows/side=train/label=0/*.parquet", 0o000, "read"),
+]
+
+
+def take_in(homes: dict[Case, Path]) -> dict[Case, Said]:
+    """Take in what waits in each home, without root's privilege, twice."""
+    cases = json.dumps([(str(home), case.place, case.mode) for case, home in homes.items()])
     done = subprocess.run(
-        [sys.executable, "-c", AS_ANYBODY, "-c", TAKE_IN, str(home), str(mode), place],
+        [sys.executable, "-c", AS_ANYBODY, "-c", TAKE_IN, cases],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    return done.stdout or done.stderr
+    assert done.returncode == 0, done.stderr
+    return dict(zip(homes, (Said(*each) for each in json.loads(done.stdout)), strict=True))
 
 
 def deliver(home: Path, seed: int) -> None:
@@ -78,51 +117,42 @@ def deliver(home: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a home with one delivery in its table."""
-    home = tmp_path_factory.mktemp("denied")
-    (home / "landing" / "pulsar").mkdir(parents=True)
-    (home / "pulsar.toml").write_text(PULSARS)
-    deliver(home, 1)
-    assert take_in(home).startswith("rows")
-    return home
+def homes(tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Path]:
+    """Return a home for each case: one delivery in its table, a second that waits."""
+    first = tmp_path_factory.mktemp("denied") / "first"
+    (first / "landing" / "pulsar").mkdir(parents=True)
+    (first / "pulsar.toml").write_text(PULSARS)
+    deliver(first, 1)
+    assert take_in({USUAL: first})[USUAL].denied.startswith("rows")
+    copies = {case: first.with_name(f"{n}") for n, case in enumerate([*DENIED, CHECKPOINT])}
+    for copy in copies.values():
+        shutil.copytree(first, copy)
+        deliver(copy, 2)
+    DeltaTable(str(copies[CHECKPOINT] / "lake" / "pulsar" / "rows")).create_checkpoint()
+    return copies
 
 
-@pytest.fixture
-def home(first: Path, tmp_path: Path) -> Path:
-    """Return a copy of it, with a second delivery that waits."""
-    copy = tmp_path / "home"
-    shutil.copytree(first, copy)
-    deliver(copy, 2)
-    return copy
+@pytest.fixture(scope="module")
+def said(homes: dict[Case, Path]) -> dict[Case, Said]:
+    """Return what is said in each of them, by one process: to start it takes seconds."""
+    return take_in(homes)
 
 
-@pytest.mark.parametrize(
-    ("place", "mode", "use"),
-    [
-        ("landing/pulsar", 0o000, "read"),
-        ("landing/pulsar", 0o555, "write to"),
-        ("lake/pulsar/rows/side=train/label=0", 0o555, "write to"),
-        ("lake/pulsar/rows/_delta_log", 0o555, "write to"),
-        ("lake/pulsar/rows/_delta_log", 0o000, "read"),
-        ("lake/pulsar/rows/_delta_log/00000000000000000000.json", 0o000, "read"),
-        ("lake/pulsar/rows/side=train/label=0/*.parquet", 0o000, "read"),
-    ],
-)
-def test_a_step_names_what_it_may_not_use(home: Path, place: str, mode: int, use: str) -> None:
+@pytest.mark.parametrize("case", DENIED, ids=lambda case: f"{case.place} {case.mode:o}")
+def test_a_step_names_what_it_may_not_use(said: dict[Case, Said], case: Case) -> None:
     """With the user, the spec and what to do; once that is done the delivery is taken in whole."""
-    (path,) = home.glob(place)
-    said, rows = take_in(home, place, mode).rstrip().rsplit("\n", 1)
-    assert f"may not {use} {path}, which the spec pulsar needs: nothing is half there" in said
+    path, sentence, rows = said[case]
+    assert f"may not {case.use} {path}, which the spec pulsar needs: nothing is half" in sentence
     assert int(rows.removeprefix("rows ")) > ROWS * 1.9
 
 
-def test_a_checkpoint_that_may_not_be_read_is_set_aside(home: Path) -> None:
+def test_a_checkpoint_that_may_not_be_read_is_set_aside(
+    homes: dict[Case, Path], said: dict[Case, Said]
+) -> None:
     """As one that is damaged: the log's own entries say the same."""
-    table = home / "lake" / "pulsar" / "rows"
-    DeltaTable(str(table)).create_checkpoint()
-    assert int(take_in(home, "lake/**/*.checkpoint.parquet", 0).removeprefix("rows ")) > ROWS * 1.9
-    assert list((home / "lake" / "pulsar").glob("set-aside/*/_delta_log/*.checkpoint.parquet"))
+    assert int(said[CHECKPOINT].denied.removeprefix("rows ")) > ROWS * 1.9
+    lake = homes[CHECKPOINT] / "lake" / "pulsar"
+    assert list(lake.glob("set-aside/*/_delta_log/*.checkpoint.parquet"))
 
 
 def test_another_failure_keeps_its_own_words(spec: Spec, tmp_path: Path) -> None:

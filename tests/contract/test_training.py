@@ -265,9 +265,12 @@ def test_a_train_side_that_outgrows_a_fit_gives_a_champion(
     context: StepContext, family: str
 ) -> None:
     """XGBoost is fitted on every row all the same, another family on the rows that may be held."""
-    path = {"xgboost": "xgboost.XGBClassifier", "naive_bayes": "sklearn.naive_bayes.GaussianNB"}
+    path, params = {
+        "xgboost": ("xgboost.XGBClassifier", {"xgbclassifier__n_estimators": 20}),
+        "naive_bayes": ("sklearn.naive_bayes.GaussianNB", {}),
+    }[family]
     alone = context.spec.model_copy(
-        update={"families": (Family(name=family, pipeline=(path[family],)),)}
+        update={"families": (Family(name=family, pipeline=(path,), params=params),)}
     )
     small = replace(context, spec=alone, settings=replace(context.settings, fit_memory=1))
     held = 2**20 // (4 * 8)

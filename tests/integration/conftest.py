@@ -9,34 +9,19 @@ from demo.free_ports import free_ports
 from demo.specs import PULSARS
 from include.settings import read_settings
 from stack.processes import marked_processes
-from tests.integration.real_stack import Stack, run_stack
-
-EVERY_MINUTE = PULSARS.replace("0 3 * * *", "* * * * *").replace('"pulsars"', '"minutes"')
-
+from tests.integration.real_stack import Stack, quick_spec, run_stack
 
 APPROVAL = "\n[gate]\napproval = true\n"
-ASKED = PULSARS.replace('"pulsars"', '"asked"') + APPROVAL
-WAITS = (
-    PULSARS.partition("[[families]]")[0].replace('"pulsars"', '"waits"')
-    + """
-[[families]]
-name = "logistic_regression"
-pipeline = ["sklearn.linear_model.LogisticRegression"]
-grid = { logisticregression__C = [1.0] }
-"""
-    + APPROVAL
-)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start a stack with four specs and add two; afterwards nothing of it may be left running."""
+    """Start a stack with three specs and add two; afterwards nothing of it may be left running."""
     home = tmp_path_factory.mktemp("home")
     specs = tmp_path_factory.mktemp("specs")
     (specs / "pulsars.toml").write_text(PULSARS)
-    (specs / "minutes.toml").write_text(EVERY_MINUTE)
-    (specs / "asked.toml").write_text(ASKED)
-    (specs / "waits.toml").write_text(WAITS)
+    for name in ("asked", "waits"):
+        (specs / f"{name}.toml").write_text(quick_spec(name) + APPROVAL)
     variables = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(specs)} | free_ports()
     started = run_stack("up", variables)
     settings = read_settings(variables)
@@ -46,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         airflow.await_dag("pulsars")
         # While it runs, so that tests of a new spec need not wait for its discovery one by one.
         for name in ("quasars", "rare"):
-            (specs / f"{name}.toml").write_text(PULSARS.replace('"pulsars"', f'"{name}"'))
+            (specs / f"{name}.toml").write_text(quick_spec(name))
         yield Stack(settings, airflow)
         airflow.close()
     finally:

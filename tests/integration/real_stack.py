@@ -11,7 +11,23 @@ from pathlib import Path
 from demo.airflow_api import Airflow
 from demo.data import drop
 from demo.follow import Followed, Started, follow
+from demo.specs import PULSARS
 from include.settings import PROJECT, Settings
+
+_QUICK_FAMILY = """
+[[families]]
+name = "logistic_regression"
+pipeline = ["sklearn.linear_model.LogisticRegression"]
+grid = { logisticregression__C = [1.0] }
+"""
+
+
+def quick_spec(name: str) -> str:
+    """Return a spec of one candidate: a task of the real Airflow takes seconds, a family several.
+
+    The race of several families is tried once, by the spec `pulsars`.
+    """
+    return PULSARS.partition("[[families]]")[0].replace('"pulsars"', f'"{name}"') + _QUICK_FAMILY
 
 
 @dataclass(frozen=True)

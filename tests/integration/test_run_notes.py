@@ -6,25 +6,15 @@ import pytest
 
 from demo.data import pulsar_rows
 from demo.follow import Followed
-from demo.specs import PULSARS
-from tests.integration.real_stack import Stack
+from tests.integration.real_stack import Stack, quick_spec
 
 SPEC = "noted"
-TEXT = (
-    PULSARS.partition("[[families]]")[0].replace('"pulsars"', f'"{SPEC}"')
-    + """
-[[families]]
-name = "logistic_regression"
-pipeline = ["sklearn.linear_model.LogisticRegression"]
-grid = { logisticregression__C = [1.0] }
-"""
-)
 
 
 @pytest.fixture(scope="module")
 def noted(stack: Stack) -> Stack:
     """Return the running stack with a spec whose runs are quick."""
-    (stack.settings.specs / f"{SPEC}.toml").write_text(TEXT)
+    (stack.settings.specs / f"{SPEC}.toml").write_text(quick_spec(SPEC))
     stack.await_spec(SPEC)
     return stack
 

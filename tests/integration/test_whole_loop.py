@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,32 @@ import joblib
 import mlflow
 import numpy as np
 import polars as pl
+import pytest
 from mlflow import MlflowClient
 
 from demo.data import pulsar_rows
 from demo.follow import Followed
 from include.settings import PROJECT
 from stack.processes import marked_processes
-from tests.integration.real_stack import Stack
+from tests.integration.real_stack import Stack, quick_spec
 
 FIRST = pulsar_rows(2000, seed=1)
+EVERY_MINUTE = quick_spec("minutes").replace("0 3 * * *", "* * * * *")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tracking_uri(stack: Stack) -> Iterator[None]:
+    """Ask the stack's MLflow, and no longer than there is one."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(stack.settings.registry_url)
+    yield
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _minutes(stack: Stack) -> None:
+    """Add a spec that is due every minute, for the one test that waits for its schedule."""
+    (stack.settings.specs / "minutes.toml").write_text(EVERY_MINUTE)
 
 
 def test_a_dropped_file_becomes_a_served_champion(stack: Stack) -> None:
@@ -43,7 +61,6 @@ def test_a_dropped_file_becomes_a_served_champion(stack: Stack) -> None:
 
 def test_the_registry_holds_what_a_reader_needs(stack: Stack) -> None:
     """The champion has signature, example, `model.joblib`, pictures and a decision."""
-    mlflow.set_tracking_uri(stack.settings.registry_url)
     client = MlflowClient(stack.settings.registry_url)
     champion = client.get_model_version_by_alias("pulsars", "champion")
     model = mlflow.models.get_model_info(f"models:/pulsars/{champion.version}")
@@ -71,52 +88,9 @@ def test_the_registry_holds_what_a_reader_needs(stack: Stack) -> None:
     assert len(candidates) == 7  # every candidate of the four families
 
 
-def test_the_same_bytes_under_another_name_are_a_no_op(stack: Stack) -> None:
-    """A repeated file starts a run that says so and skips the training."""
-    run = stack.deliver("pulsars", "again.csv", FIRST.write_csv())
-    assert run.state == "success"
-    assert "ingested before" in run.results["data.ingest"][0]["note"]
-    assert "no row is new" in run.skipped_because
-    assert _states(run, "fit") == {"skipped"}
-
-
-def test_bad_rows_and_bad_files_end_in_quarantine(stack: Stack) -> None:
-    """A bad row is kept with line, column, reason and text; a bad file is kept whole."""
-    more = pulsar_rows(300, seed=2)
-    lines = more.write_csv().splitlines()
-    lines[3] = lines[3].replace(lines[3].split(",")[0], "broken", 1)
-    run = stack.deliver("pulsars", "more.csv", "\n".join(lines) + "\n")
-    (batch,) = run.results["data.split"]["batches"]
-    assert (batch["new"], batch["refused"]) == (299, 1)
-    quarantine = Path(stack.settings.lake_url) / "pulsars" / "quarantine"
-    (row,) = pl.read_csv(quarantine / batch["digest"] / "rows.csv").iter_rows(named=True)
-    assert (row["line"], row["column"], row["reason"]) == (4, "profile_0", "not a number")
-    assert row["raw"] == lines[3]
-    refused = stack.deliver("pulsars", "other.csv", more.drop("class").write_csv())
-    note = refused.results["data.ingest"][0]["note"]
-    assert "no target column 'class'" in note
-    digest = refused.results["data.ingest"][0]["digest"]
-    assert (quarantine / digest / "other.csv").is_file()
-
-
-def test_the_button_trains_again_and_force_is_written_down(stack: Stack) -> None:
-    """The form's note, retrain and force reach the decision and the MLflow run."""
-    form = {"no_new_data": "retrain", "force": True, "note": "asked for by the test"}
-    run = stack.press("pulsars", time.time(), **form)
-    assert run.state == "success", run
-    decision = run.results["promote"]
-    assert decision["verdict"] == "PROMOTE"
-    assert decision["note"] == "asked for by the test"
-    assert decision["forced"] == (not all(check["passed"] for check in decision["checks"]))
-    assert _ask(stack, "pulsars", FIRST)["model_version"] == run.results["serve"]["version"]
-    client = MlflowClient(stack.settings.registry_url)
-    aliases = client.get_registered_model("pulsars").aliases
-    assert aliases["champion"] == run.results["serve"]["version"]
-    assert aliases["previous_champion"] != aliases["champion"]
-
-
 def test_the_schedule_starts_a_run_by_itself(stack: Stack) -> None:
     """A spec whose cron says every minute runs, and skips because nothing has ever landed."""
+    stack.airflow.await_dag("minutes", patience_seconds=120)
     run_id = stack.airflow.await_new_run("minutes", [], patience_seconds=130)
     assert run_id.startswith("scheduled__")
     deadline = time.monotonic() + 60
@@ -130,6 +104,15 @@ def test_the_schedule_starts_a_run_by_itself(stack: Stack) -> None:
     (stack.settings.specs / "minutes.toml").unlink()
 
 
+def test_the_same_bytes_under_another_name_are_a_no_op(stack: Stack) -> None:
+    """A repeated file starts a run that says so and skips the training."""
+    run = stack.deliver("pulsars", "again.csv", FIRST.write_csv())
+    assert run.state == "success"
+    assert "ingested before" in run.results["data.ingest"][0]["note"]
+    assert "no row is new" in run.skipped_because
+    assert _states(run, "fit") == {"skipped"}
+
+
 def test_a_second_spec_needs_no_line_of_code(stack: Stack) -> None:
     """A TOML file makes a Dag, a landing folder, a table, a registered model and an endpoint."""
     stack.await_spec("quasars")
@@ -137,6 +120,41 @@ def test_a_second_spec_needs_no_line_of_code(stack: Stack) -> None:
     assert run.results["serve"]["model"] == "quasars"
     assert (Path(stack.settings.lake_url) / "quasars" / "rows" / "_delta_log").is_dir()
     assert _ask(stack, "quasars", FIRST)["model_name"] == "quasars"
+
+
+def test_bad_rows_and_bad_files_end_in_quarantine(stack: Stack) -> None:
+    """A bad row is kept with line, column, reason and text; a bad file is kept whole."""
+    more = pulsar_rows(300, seed=2)
+    lines = more.write_csv().splitlines()
+    lines[3] = lines[3].replace(lines[3].split(",")[0], "broken", 1)
+    run = stack.deliver("quasars", "more.csv", "\n".join(lines) + "\n")
+    (batch,) = run.results["data.split"]["batches"]
+    assert (batch["new"], batch["refused"]) == (299, 1)
+    quarantine = Path(stack.settings.lake_url) / "quasars" / "quarantine"
+    (row,) = pl.read_csv(quarantine / batch["digest"] / "rows.csv").iter_rows(named=True)
+    assert (row["line"], row["column"], row["reason"]) == (4, "profile_0", "not a number")
+    assert row["raw"] == lines[3]
+    refused = stack.deliver("quasars", "other.csv", more.drop("class").write_csv())
+    note = refused.results["data.ingest"][0]["note"]
+    assert "no target column 'class'" in note
+    digest = refused.results["data.ingest"][0]["digest"]
+    assert (quarantine / digest / "other.csv").is_file()
+
+
+def test_the_button_trains_again_and_force_is_written_down(stack: Stack) -> None:
+    """The form's note, retrain and force reach the decision and the MLflow run."""
+    form = {"no_new_data": "retrain", "force": True, "note": "asked for by the test"}
+    run = stack.press("quasars", time.time(), **form)
+    assert run.state == "success", run
+    decision = run.results["promote"]
+    assert decision["verdict"] == "PROMOTE"
+    assert decision["note"] == "asked for by the test"
+    assert decision["forced"] == (not all(check["passed"] for check in decision["checks"]))
+    assert _ask(stack, "quasars", FIRST)["model_version"] == run.results["serve"]["version"]
+    client = MlflowClient(stack.settings.registry_url)
+    aliases = client.get_registered_model("quasars").aliases
+    assert aliases["champion"] == run.results["serve"]["version"]
+    assert aliases["previous_champion"] != aliases["champion"]
 
 
 def test_too_few_rows_of_a_class_skip_with_the_counts(stack: Stack) -> None:

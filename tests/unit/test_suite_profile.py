@@ -1,8 +1,10 @@
 """A profile of the tests is what its variable says, or a mistake that is named."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from tests.groups import MACHINE, group_of
+from tests.groups import MACHINE, group_of, largest_first
 from tests.suite_profile import PROFILES, VARIABLE, read_profile
 
 
@@ -30,3 +32,18 @@ def test_a_file_is_a_group_and_what_needs_the_machine_is_one() -> None:
     assert group_of("tests/unit/test_split.py::test_salt[a::b]") == "tests/unit/test_split.py"
     groups = {group_of(f"{start}::test") for start in MACHINE}
     assert groups == {"machine"}
+
+
+def test_the_demo_is_over_before_the_stack_starts_that_other_tests_share() -> None:
+    """Both in the group that begins first, so that two stacks never run side by side."""
+    loop, demo, unit = (
+        SimpleNamespace(nodeid=f"tests/{file}::test")
+        for file in (
+            "integration/test_broken_while_it_waits.py",
+            "integration/test_demo.py",
+            "unit/test_split.py",
+        )
+    )
+    items = [unit, loop, demo]
+    largest_first(items)  # type: ignore[arg-type] # a name is all that it asks for
+    assert items == [demo, loop, unit]
