@@ -131,6 +131,8 @@ def _staged_in_parts(
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, context.spec.data)
     ingest_stage.require_decodable(tally.counts, tally.lines)
     ingest_stage.require_one_notation(tally.counts, tally.lines)
+    if is_first:
+        ingest_stage.require_few_words(tally, context.spec.data)
     ingest_stage.require_labels(tally.labels)
     unexpected = [
         *ingested.remarks,

@@ -22,6 +22,7 @@ from include.stages.ingest import (
     marked_gaps,
     merging_values,
     require_decodable,
+    require_few_words,
     require_one_notation,
     summary_of,
     with_ranges_seen,
@@ -382,16 +383,34 @@ def test_a_mark_far_behind_the_start_of_a_file_is_told() -> None:
     ]
 
 
-def test_words_among_numbers_cost_rows_while_they_are_few() -> None:
-    """Many may be categories, which would be lost with all their rows."""
-    few, many = [*map(str, range(10, 30)), "x"], ["1", "2", "3", "many", "several"]
-    _, values, _, refused = read(column(*few))
-    assert (len(values), {row.reason for row in refused}) == (400, {"not a number"})
-    reason = r"column v holds numbers such as '1' in line 2, and texts such as 'many' in line 5, in"
-    with pytest.raises(FileRefusedError, match=rf"{reason} 40 of 100 rows: .*`categorical`"):
-        read(column(*many))
-    contract, *_ = read(column(*many), categorical=["v"])
-    assert contract.columns[0].categories == ("1", "2", "3", "many", "several")
+@pytest.mark.parametrize(
+    ("cells", "words", "reason"),
+    [
+        (["1", "2", "3"], ["many", "none of"], "column v holds numbers, and other texts in 40 of"),
+        (["2024-01-26", ""], ["unknown"], "column v holds dates, and other texts in 20 of 60 rows"),
+        (["2024-01-26"] * 4, ["0000-00-00"], "column v holds dates, and other texts in 20 of 100"),
+    ],
+)
+def test_words_among_numbers_cost_their_rows_while_they_are_few(
+    cells: list[str], words: list[str], reason: str
+) -> None:
+    """Many may be categories, which would be lost with all their rows, wherever they come."""
+
+    def tallied(text: str, **data: Any) -> DeliveryTally:
+        tally, ingested = (
+            DeliveryTally(),
+            ingest(io.BytesIO(text.encode()), "x.csv", a_spec(), None),
+        )
+        for part in ingested.parts:
+            tally.add(part, ingested.contract, is_first=True)
+        require_few_words(tally, a_spec(**data).data)
+        return tally
+
+    with pytest.raises(BadRowsError, match=f"{reason}.*`categorical`.*leave the field empty"):
+        tallied(column(*cells, *words))
+    assert tallied(column(*cells * 10, *words[:1])).counts.total() == 20
+    stated = {"notation": {"v": {"date": "%Y-%m-%d"}}}
+    assert tallied(column(*cells, *words), **stated).counts.total() == 20 * len(words)
 
 
 def test_a_share_among_percents_is_told() -> None:

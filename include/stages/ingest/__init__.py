@@ -58,6 +58,7 @@ __all__ = [
     "outside_ranges",
     "raw_texts",
     "require_decodable",
+    "require_few_words",
     "require_labels",
     "require_mostly_good",
     "require_one_notation",
@@ -70,6 +71,13 @@ __all__ = [
 _FEW = 2
 OTHER_SHARE = 0.01
 """A file with a larger share of rows that nobody can read as they were meant is refused whole."""
+WORD_SHARE = 0.1
+"""A column of a first file with a larger share of words among its numbers may be of categories."""
+_NO_VALUES = {
+    ReasonKind.NO_NUMBER: "numbers",
+    ReasonKind.NO_DATE: "dates",
+    ReasonKind.NO_TRUTH: "truths",
+}
 ENOUGH_LINES = 1 << 19
 """From this many lines on, a file is refused as soon as too many of its lines are bad."""
 
@@ -146,6 +154,23 @@ def require_one_notation(counts: Mapping[str, int], lines: int) -> None:
             "sample: write it as in the others, or state how it is written under [data.notation] "
             "in the spec"
         )
+
+
+def require_few_words(tally: DeliveryTally, data: Data) -> None:
+    """Raise BadRowsError when a column of a first file holds many texts that are no value of it.
+
+    Whether they are categories, of which the numbers are others, or say that there is no value,
+    only its sender can tell, or the spec, where it states a notation.
+    """
+    for reason in tally.reasons.reasons():
+        nouns = next((nouns for kind, nouns in _NO_VALUES.items() if kind == reason.kind), "")
+        is_much = reason.rows > max(_FEW, WORD_SHARE * tally.read)
+        if nouns and is_much and data.notation_of(reason.column) is None:
+            raise BadRowsError(
+                f"column {reason.column} holds {nouns}, and other texts in {reason.rows:,} of "
+                f"{tally.read:,} rows: if all of them are categories, list the column in "
+                "`categorical`; if such a text says that there is no value, leave the field empty"
+            )
 
 
 def require_decodable(counts: Mapping[str, int], lines: int) -> None:

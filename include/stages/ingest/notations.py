@@ -34,8 +34,6 @@ _SAMPLE = 500
 _FEW = 2
 _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
-_WORD_SHARE = 0.1
-"""A column of numbers with a larger share of words may be one of categories."""
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"), (".", "_"))
 """Pairs of decimal and thousands separators."""
 _TRUTHS = frozenset({"true", "false"})
@@ -93,7 +91,6 @@ def notation_of(name: str, values: pl.Series, lines: pl.Series) -> Notation | No
         return None
     _require_one(written, best)
     _require_all(written, best[0], read)
-    _require_few_words(written, read)
     return _generous(best[0], written.rows)
 
 
@@ -232,19 +229,6 @@ def _require_all(written: ColumnTexts, notation: Notation, read: Mapping[str, fl
             "write them in one, or state one under [data.notation] in the spec, as "
             f"{_declared(written.name, notation)}; if they are categories, list the column in "
             "`categorical`"
-        )
-
-
-def _require_few_words(written: ColumnTexts, read: Mapping[str, float]) -> None:
-    """Raise FileRefusedError when many texts among numbers are words, which may be categories."""
-    words = [text for text in written.rows if text not in read]
-    if written.count(iter(words)) > max(_FEW, _WORD_SHARE * written.total):
-        raise FileRefusedError(
-            f"column {showable_name(written.name)} holds numbers such as "
-            f"{written.shown(next(iter(read)))}, and texts such as {written.shown(words[0])}, in "
-            f"{written.count(iter(words)):,} of {written.total:,} rows: if all of them are "
-            "categories, list the column in `categorical`; if such a text says that there is no "
-            "value, leave the field empty"
         )
 
 
