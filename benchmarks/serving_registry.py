@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from serving.models.holder import Role
-from serving.registry.registry import DIGEST_TAG, SPEC_TAG
+from serving.bundle.registered import DIGEST_TAG, SPEC_TAG, Role
 
 _API = "/api/2.0/mlflow/"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts/"

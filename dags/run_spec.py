@@ -8,12 +8,14 @@ run. When `plan` is cleared, the run reads the file again.
 from pathlib import Path
 from typing import Any
 
+from run_account import DEDUP, INGEST, SPLIT
+
 from include.errors import SpecError
 from include.spec.model_spec import Spec
 from include.spec.spec_files import parse_spec, spec_text
 
-FIRST, PLAN = "data.ingest", "plan"
-_INTAKE = frozenset({FIRST, "data.dedup", "data.split", PLAN})
+FIRST, PLAN = INGEST, "plan"
+_INTAKE = frozenset({FIRST, DEDUP, SPLIT, PLAN})
 _KEY = "spec"
 
 

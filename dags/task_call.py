@@ -26,7 +26,16 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 from landing_trigger import S3_CONNECTION, connection_options, is_bucket
 from owners import remember
-from run_account import REPORT, RESULTS, WORDS, Traces, account
+from run_account import (
+    FAILED_BECAUSE,
+    REPORT,
+    RESULTS,
+    SKIPPED_BECAUSE,
+    WARNINGS,
+    WORDS,
+    Traces,
+    account,
+)
 from run_spec import FIRST, spec_of_run
 
 from include.errors import (
@@ -97,7 +106,7 @@ def call(step_name: str, spec_path: str, *arguments: Any) -> Any:
         with words_kept():
             return _result(step_name, Path(spec_path), arguments, inside)
     except NothingToDoError as error:
-        task_instance.xcom_push("skipped_because", str(error))
+        task_instance.xcom_push(SKIPPED_BECAUSE, str(error))
         raise AirflowSkipException(str(error)) from error
     finally:
         task_instance.xcom_push("inside", inside | {"to": time.time()})
@@ -147,18 +156,18 @@ def words_kept() -> Iterator[None]:
     try:
         yield
     except NothingToDoError as error:
-        words["skipped_because"] = str(error)
+        words[SKIPPED_BECAUSE] = str(error)
         raise
     except Exception as error:
         is_ours = isinstance(error, RatchetError)
-        words["failed_because"] = str(error) if is_ours else f"{type(error).__name__}: {error}"
+        words[FAILED_BECAUSE] = str(error) if is_ours else f"{type(error).__name__}: {error}"
         if between_tries is not None and heard.sentences:
             between_tries.set(WORDS, showable_values(heard.sentences))
         raise
     finally:
         logging.getLogger("ratchet").removeHandler(heard)
         if heard.sentences:
-            words["warnings"] = list(dict.fromkeys(heard.sentences))
+            words[WARNINGS] = list(dict.fromkeys(heard.sentences))
         if words:
             task_instance.xcom_push(WORDS, showable_values(words))
 

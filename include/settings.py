@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+
+from include.store.address import absolute
+from include.store.units import MIB
 
 PROJECT = Path(__file__).resolve().parent.parent
 _GROUP_LIMITS = (
@@ -81,7 +83,7 @@ class Settings:
 
     def landing_url(self, name: str, stated: str | None = None) -> str:
         """Return where files of a spec land: as its file states, else its part of `landing`."""
-        return _place(stated) if stated else f"{self.landing}/{name}"
+        return absolute(stated) if stated else f"{self.landing}/{name}"
 
     @property
     def airflow_url(self) -> str:
@@ -128,8 +130,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     home = home_of(env)
     return Settings(
         home=home,
-        landing=_place(env.get("RATCHET_LANDING") or str(home / "landing")),
-        lake_url=_place(env.get("RATCHET_LAKE") or str(home / "lake")),
+        landing=absolute(env.get("RATCHET_LANDING") or str(home / "landing")),
+        lake_url=absolute(env.get("RATCHET_LAKE") or str(home / "lake")),
         specs=Path(env.get("RATCHET_SPECS") or PROJECT / "include" / "specs").absolute(),
         host=env.get("RATCHET_HOST") or "127.0.0.1",
         airflow_port=_number(env, "RATCHET_AIRFLOW_PORT", 8080),
@@ -170,13 +172,6 @@ def s3_options(stated: Mapping[str, str | None]) -> dict[str, str]:
     return {**found, "aws_conditional_put": "etag"}
 
 
-def _place(text: str) -> str:
-    """Return a URL as it is, a path made absolute."""
-    if text.startswith("file://"):
-        return unquote(urlsplit(text).path)
-    return text.rstrip("/") if "://" in text else str(Path(text).absolute())
-
-
 def _number(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
     if not text.isdecimal():
@@ -194,7 +189,7 @@ def _memory() -> int:
     for limit in _GROUP_LIMITS:
         with suppress(OSError, ValueError):  # no such group, or one without a limit
             found.append(int(limit.read_text()))
-    return min(found) // 2**20
+    return min(found) // MIB
 
 
 def code_version(settings: Settings) -> str:

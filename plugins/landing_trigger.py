@@ -23,6 +23,7 @@ from include.errors import reason_of
 from include.formats.completeness import POLL_SECONDS, CompletenessWatch
 from include.settings import read_settings, s3_options
 from include.store import Entry, open_store
+from include.store.address import local_folder
 from include.text.showable import showable, showable_name
 
 log = logging.getLogger(__name__)
@@ -220,7 +221,7 @@ def _event(waiting: set[str]) -> TriggerEvent:
 
 def is_bucket(url: str) -> bool:
     """Return whether a place is in a bucket."""
-    return url.startswith("s3://")
+    return local_folder(url) is None
 
 
 def connection_options(connection: Any, extra: Mapping[str, Any]) -> Mapping[str, str]:

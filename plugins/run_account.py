@@ -16,10 +16,12 @@ from include.reports.account import Account, Failure
 
 WORDS = "words"
 """XCom key under which a task stores its warnings, and why it was skipped or failed."""
+SKIPPED_BECAUSE, FAILED_BECAUSE, WARNINGS = "skipped_because", "failed_because", "warnings"
+"""The keys of these words."""
 REPORT, INGEST = "report", "data.ingest"
-_DEDUP, _SPLIT = "data.dedup", "data.split"
+DEDUP, SPLIT = "data.dedup", "data.split"
 _REFUSALS = "data.refusals"
-RESULTS = (INGEST, _DEDUP, _SPLIT, "promote", "serve", "move")
+RESULTS = (INGEST, DEDUP, SPLIT, "promote", "serve", "move")
 """Tasks whose results are part of the account."""
 
 
@@ -38,10 +40,10 @@ class Traces:
 def account(traces: Traces, stopped_as: str = "") -> Account:
     """Return the account of a run; `stopped_as` is the state that a person has set, or empty."""
     results = {name: value for name, value in traces.results.items() if value is not None}
-    skipped = [one for one in _said(traces.words, "skipped_because") if one]
+    skipped = [one for one in _said(traces.words, SKIPPED_BECAUSE) if one]
     return Account(
         batches=_batches(results),
-        is_settled=_SPLIT in results,
+        is_settled=SPLIT in results,
         skipped_because=skipped[0] if skipped else "",
         decision=_record(Decision, results.get("promote")),
         move=_record(Move, results.get("move")),
@@ -54,15 +56,15 @@ def account(traces: Traces, stopped_as: str = "") -> Account:
 
 def warnings(words: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
     """Return the warnings of all tasks, in their order."""
-    return tuple(warning for listed in _said(words, "warnings") for warning in listed)
+    return tuple(warning for listed in _said(words, WARNINGS) for warning in listed)
 
 
 def _batches(results: Mapping[str, Any]) -> tuple[Batch, ...] | None:
     """Return the batches from the result of the last task that has them; None without any."""
-    if _SPLIT in results:
-        taken_in: Intake = _record(Intake, results[_SPLIT])
+    if SPLIT in results:
+        taken_in: Intake = _record(Intake, results[SPLIT])
         return taken_in.batches
-    listed = results.get(_DEDUP, results.get(INGEST))
+    listed = results.get(DEDUP, results.get(INGEST))
     batches: tuple[Batch, ...] | None = _record(tuple[Batch, ...], listed)
     return batches
 
@@ -71,7 +73,7 @@ def _failures(traces: Traces) -> Iterable[Failure]:
     for task in dict.fromkeys(traces.failed):
         if task == _REFUSALS:  # it fails to be seen; the deliveries are told by themselves
             continue
-        reasons = dict.fromkeys(_said({task: traces.words.get(task, [])}, "failed_because"))
+        reasons = dict.fromkeys(_said({task: traces.words.get(task, [])}, FAILED_BECAUSE))
         yield Failure(task.rpartition(".")[2], "; ".join(reasons))
 
 
@@ -80,6 +82,6 @@ def _said(words: Mapping[str, Sequence[Mapping[str, Any]]], kind: str) -> list[A
 
 
 def _record(kind: Any, value: Any) -> Any:
-    from pydantic import TypeAdapter
+    from include.records.packing import unpack
 
-    return None if value is None else TypeAdapter(kind).validate_python(value)
+    return None if value is None else unpack(kind, value)

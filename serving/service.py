@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Manifest
+from serving.bundle.registered import Role
 from serving.models.batcher import Batcher
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.observing.logs import log_failed, log_refused
 from serving.protocol.answers import DecodedRequest
 from serving.refusals import RequestRefusedError
 from serving.traffic.canary import goes_to_canary
 from serving.traffic.guard import Guard
+from serving.values.units import KIB
 
 FAILED = "the server failed on this request; its log has the traceback"
-_LARGE_BYTES = 2**18
+LARGE_BYTES = 256 * KIB
+"""What is larger is worked on in a thread: it would hold up whoever sends a small request."""
 Headers = Sequence[tuple[bytes, bytes]]
 Decode = Callable[[Manifest], DecodedRequest]
 """Decodes what the caller sent for the model that will answer; raises RequestRefusedError."""
@@ -139,7 +142,6 @@ class Service:
 
 
 async def _decoded(decode: Decode, size: int, held: LoadedVersion) -> DecodedRequest:
-    # A large body takes long enough to hold up whoever sends a small one meanwhile.
-    if size > _LARGE_BYTES:
+    if size > LARGE_BYTES:
         return await asyncio.to_thread(decode, held.bundle.manifest)
     return decode(held.bundle.manifest)

@@ -16,6 +16,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.settings import Settings
+from include.store.units import MIB
 
 SERIES = "ratchet_artifact_intact"
 _SPEC, _DIGEST, _FILES = "ratchet.spec", "ratchet.digest", "ratchet.files"
@@ -101,7 +102,7 @@ def _file(client: httpx.Client, path: str, deadline: float) -> tuple[str, bytes]
         if answer.status_code in _NO_FILE:
             return None
         answer.raise_for_status()
-        for block in answer.iter_bytes(2**20):
+        for block in answer.iter_bytes(MIB):
             if time.monotonic() > deadline:
                 raise httpx.ReadTimeout("it is too large to be read in passing")
             start = start or block

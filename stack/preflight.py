@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from include.settings import PROJECT, Settings
+from include.store.address import local_folder
 from stack.environments import require_environments
 from stack.errors import StackError
 
@@ -32,9 +33,9 @@ def make_folders(settings: Settings) -> list[Path]:
     stems = sorted(spec.stem for spec in settings.specs.glob("*.toml"))
     # What cannot even be shown is the name of no spec; Airflow says so.
     names = [stem for stem in stems if stem.isprintable()]
-    is_local = "://" not in settings.landing
-    landings = [Path(settings.landing_url(name)) for name in names if is_local]
-    roots = [Path(settings.landing)] if is_local else []
+    root = local_folder(settings.landing)
+    landings = [Path(settings.landing_url(name)) for name in names if root is not None]
+    roots = [] if root is None else [root]
     own = [settings.home / name for name in ("airflow", "mlflow", "serving", "logs", "stack")]
     for folder in (*own, *roots, *landings):
         try:

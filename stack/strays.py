@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from include.settings import Settings
+from include.store.address import local_folder
 
 _MOST = 3
 """Files that are named; the others are counted."""
@@ -18,9 +19,9 @@ _MOST = 3
 
 def strays(settings: Settings) -> Iterator[str]:
     """Yield a sentence for the landing place itself and for each folder there of no spec."""
-    if "://" in settings.landing:
+    root, specs = local_folder(settings.landing), _specs(settings)
+    if root is None:
         return
-    root, specs = Path(settings.landing), _specs(settings)
     if lying := files_in(root):
         yield (
             f"{root} itself holds {lying}, and nothing is taken from there: move files into the "
@@ -64,17 +65,17 @@ def _is_usable(place: Path) -> bool:
 def _own_places(settings: Settings) -> Iterator[Path]:
     """Yield the folders in which lake, models and the server's copies are made, as far as local."""
     artifacts, copies = settings.home / "mlflow" / "artifacts", settings.home / "serving"
-    lake = [] if "://" in settings.lake_url else [Path(settings.lake_url)]
-    for root in (*lake, artifacts, copies):
-        yield from (root, *_folders(root))
+    for root in (local_folder(settings.lake_url), artifacts, copies):
+        if root is not None:
+            yield from (root, *_folders(root))
     for experiment in _folders(artifacts):
         yield experiment / "models"
 
 
 def landing_places(settings: Settings) -> dict[str, Path]:
     """Return the landing folder of each spec by the spec's name; a bucket is left out."""
-    places = {spec.stem: _landing(settings, spec) for spec in _specs(settings)}
-    return {name: Path(place) for name, place in places.items() if "://" not in place}
+    places = {spec.stem: local_folder(_landing(settings, spec)) for spec in _specs(settings)}
+    return {name: place for name, place in places.items() if place is not None}
 
 
 def _specs(settings: Settings) -> list[Path]:

@@ -16,6 +16,8 @@ import psutil
 
 from include.context.running_stack import Phase, began, since_boot
 from include.settings import Settings
+from include.store.address import local_folder
+from include.store.units import MIB
 from stack.artifacts import altered_artifacts
 from stack.broken_specs import broken_specs
 from stack.paused_dags import held_up
@@ -30,7 +32,7 @@ _SETTLED_SECONDS = 60.0
 """What has run so long after a restart does not restart any more."""
 
 
-_LITTLE_BYTES = 100 * 2**20
+_LITTLE_BYTES = 100 * MIB
 """With less room on a disk a run fails before it ends; the smallest needs some of it."""
 
 
@@ -118,13 +120,13 @@ def _serving_down(seen: StatusFindings) -> Iterator[str]:
 
 def _full(seen: StatusFindings) -> Iterator[str]:
     """Tell of each disk of this stack that has hardly any room, or none for another file."""
-    stated = (seen.settings.home, seen.settings.landing, seen.settings.lake_url)
-    folders = [Path(one) for one in stated if "://" not in str(one)]
+    stated = map(local_folder, (seen.settings.landing, seen.settings.lake_url))
+    folders = [seen.settings.home, *(folder for folder in stated if folder is not None)]
     there = {one.stat().st_dev: one for one in reversed(folders) if one.exists()}
     for folder in reversed(there.values()) if seen.state else ():
         free, disk = shutil.disk_usage(folder).free, os.statvfs(folder)
         if free < _LITTLE_BYTES or (disk.f_files and not disk.f_favail):
-            room = "room for no file more" if free >= _LITTLE_BYTES else f"{free >> 20} MiB left"
+            room = "room for no file more" if free >= _LITTLE_BYTES else f"{free // MIB} MiB left"
             yield (
                 f"The disk with {folder} has {room}: runs fail, and no log is written, until some "
                 "is freed. Nothing that is there is lost, and the endpoint answers on."

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from include.errors import AdoptionError
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
+from include.store.units import KIB, MIB
 from serving.bundle import BundleRefusedError
 from serving.bundle.arrays import from_buffer
 from serving.bundle.part_checks import is_shape
@@ -39,8 +40,8 @@ _ALIGNED_BYTES = 16
 _ARRAYS = {("numpy", "ndarray"), ("numpy", "memmap")}
 """Array classes that joblib stores in this form; both are rebuilt as a plain array."""
 _PLAIN_ARRAY = "an array"
-_PIECE_BYTES = 1 << 20
-_SIP_BYTES = 1 << 12  # zlib makes 4 MiB of them at most
+_PIECE_BYTES = MIB
+_SIP_BYTES = 4 * KIB  # zlib makes 4 MiB of them at most
 _LARGEST_DICTIONARY = 256 << 20
 _MEND = (
     "save the fitted classifier alone, with joblib.dump or pickle.dump in a protocol from 3 on, "
@@ -147,7 +148,7 @@ def _plain(file: BufferedReader, room: BinaryIO) -> BinaryIO:
 
 def _require_in_bounds(came_out: int, went_in: int) -> None:
     bound = min(MOST_BYTES, max(FREE_BYTES, MOST_EXPANDED * went_in))
-    require(came_out <= bound, f"it unpacks to more than {bound >> 20} MB, so write it unpacked")
+    require(came_out <= bound, f"it unpacks to more than {bound // MIB} MB, so write it unpacked")
 
 
 def _pieces(

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from include.formats.completeness import NOTES
 from include.records.refusal_reasons import Refusal
 from include.store import Folder, open_store
+from include.store.units import KIB
 
 MOST_NOTES = 100
 _LONGEST_NAME = 180
 """Bytes of the original file's name in a note's name; a file name may have 255 with additions."""
 _SUFFIX = ".txt"
 _OWN = re.compile(r"\ARatchet .*^Batch: ([0-9a-f]{64})$", re.DOTALL | re.MULTILINE)
-_LONGEST_NOTE = 1 << 16
+_LONGEST_NOTE = 64 * KIB
 
 
 class SenderNotes:

@@ -12,14 +12,13 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
-from include.context.places import without_password
+from include.context.places import LAKE_LIBRARIES, without_password
 from include.errors import DeniedError, causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
+from include.store.address import local_folder
 
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
-_LIBRARIES = {"deltalake", "_internal", "polars", "obstore"}
-"""The packages that read and write the lake; `_internal` is deltalake's."""
 
 
 @contextmanager
@@ -44,7 +43,7 @@ def require_access(error: BaseException, spec: Spec, settings: Settings) -> None
         return
     landing = settings.landing_url(spec.name, spec.landing or None)
     places = (landing, f"{settings.lake_url}/{spec.name}")
-    local = (Path(place) for place in places if "://" not in place)
+    local = (folder for folder in map(local_folder, places) if folder is not None)
     found = next((path for root in local for path in _denied(root)), None)
     place = found or (said.filename if said else None)
     if place is None:
@@ -84,7 +83,7 @@ def _status(error: BaseException) -> int | None:
 def _is_of_a_library(error: BaseException) -> bool:
     named = {type(one).__module__.partition(".")[0] for one in causes(error)}
     unnumbered = (isinstance(one, OSError) and one.errno is None for one in causes(error))
-    return bool(named & _LIBRARIES) or any(unnumbered)
+    return bool(named & LAKE_LIBRARIES) or any(unnumbered)
 
 
 def _denied(root: Path) -> Iterator[Path]:

@@ -14,9 +14,11 @@ from pathlib import Path
 from include.errors import FullDiskError, causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
+from include.store.address import local_folder
+from include.store.units import KIB
 
 _NONE_LEFT = {errno.ENOSPC, errno.EDQUOT}
-_ROOM_BYTES = 1 << 16
+_ROOM_BYTES = 64 * KIB
 """A disk with less free space counts as full."""
 
 
@@ -30,7 +32,7 @@ def require_room(error: BaseException, spec: Spec, settings: Settings) -> None:
     if not _NONE_LEFT & numbers and numbers - {None}:
         return  # the system gave another reason
     stated = [settings.landing_url(spec.name, spec.landing or None), settings.lake_url]
-    folders = [Path(one) for one in stated if "://" not in one]
+    folders = [folder for folder in map(local_folder, stated) if folder is not None]
     full = _full([*folders, settings.home, Path(tempfile.gettempdir())])
     if _NONE_LEFT & numbers or (full and (is_system or _is_foreign(error))):
         raise FullDiskError(

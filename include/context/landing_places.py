@@ -6,12 +6,12 @@ logs, would ingest Ratchet's own files as deliveries.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from os.path import normpath
 
 from include.errors import SpecError
 from include.formats.completeness import CLAIMED, NOTES
 from include.settings import Settings
 from include.spec.model_spec import Spec
+from include.store.address import normal
 
 _OWN_FOLDERS = ("airflow", "logs", "mlflow", "scratch", "serving", "stack")
 """Folders below a stack's home that the stack writes to."""
@@ -19,7 +19,7 @@ _OWN_FOLDERS = ("airflow", "logs", "mlflow", "scratch", "serving", "stack")
 
 def place_of(spec: Spec, settings: Settings) -> str:
     """Return a spec's landing place in normal form: equal places have equal strings."""
-    return _one_form(settings.landing_url(spec.name, spec.landing))
+    return normal(settings.landing_url(spec.name, spec.landing))
 
 
 def require_own_place(spec: Spec, settings: Settings) -> None:
@@ -61,13 +61,8 @@ def _below(spec: Spec, settings: Settings) -> Iterator[str]:
 
 
 def _kept(specs: Collection[Spec], settings: Settings) -> Iterator[tuple[str, str]]:
-    yield _one_form(str(settings.specs)), "specs"
+    yield normal(str(settings.specs)), "specs"
     for name in _OWN_FOLDERS:
-        yield _one_form(str(settings.home / name)), "what the stack writes"
+        yield normal(str(settings.home / name)), "what the stack writes"
     for spec in specs:
-        yield f"{_one_form(settings.lake_url)}/{spec.name}", f"table and archive of {spec.name}"
-
-
-def _one_form(url: str) -> str:
-    scheme, parted, rest = url.partition("://")
-    return f"{scheme}://{normpath(rest)}" if parted else normpath(url)
+        yield f"{normal(settings.lake_url)}/{spec.name}", f"table and archive of {spec.name}"

@@ -18,15 +18,17 @@ from include.errors import causes
 from include.settings import Settings
 from include.spec.model_spec import Spec
 from include.store import bucket_problem
+from include.store.address import bucket_and_prefix, local_folder
+from include.store.units import MIB
 
 _LISTED = "api/2.0/mlflow/experiments/search"
-_ANSWER_BYTES = 1 << 20
+_ANSWER_BYTES = MIB
 _ASKS_WHO = {401, 403}
 """HTTP status codes of a server that requires a login, which MLflow's own client then provides."""
 _SERVER_ERROR = 500
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpcore"}
-_LIBRARIES = {"mlflow", "obstore", "deltalake", "_internal", "polars"}
-"""The packages whose exceptions are about what stands in a place; `_internal` is deltalake's."""
+LAKE_LIBRARIES = frozenset({"deltalake", "_internal", "polars", "obstore"})
+"""The packages that read and write the lake; `_internal` is deltalake's."""
 
 
 class Need(Enum):
@@ -101,7 +103,7 @@ def said_by_a_library(error: BaseException) -> str:
     named = {type(one).__module__.partition(".")[0] for one in causes(error)}
     if named & _HTTP_CLIENTS:  # whose words are addresses, options and classes
         return "an answer did not come in time, or broke off"
-    return str(error).partition("\n")[0] if named & _LIBRARIES else ""
+    return str(error).partition("\n")[0] if named & {*LAKE_LIBRARIES, "mlflow"} else ""
 
 
 def is_about_a_server(error: BaseException) -> bool:
@@ -117,9 +119,9 @@ def _place(need: Need, spec: Spec, settings: Settings) -> Place:
         return Place(name, lambda seconds: _registry_problem(url, seconds), _advice(settings))
     landing = need is Need.LANDING
     url = settings.landing_url(spec.name, spec.landing or None) if landing else settings.lake_url
-    if "://" not in url:
-        return Place(f"the disk with {url}", lambda _: _folder_problem(Path(url)), _DISK)
-    bucket = url.removeprefix("s3://").partition("/")[0]
+    if (folder := local_folder(url)) is not None:
+        return Place(f"the disk with {url}", lambda _: _folder_problem(folder), _DISK)
+    bucket, _ = bucket_and_prefix(url)
     server = settings.s3.get("AWS_ENDPOINT_URL", "AWS")
     ask: Callable[[float], str] = lambda seconds: bucket_problem(url, settings.s3, seconds)  # noqa: E731
     return Place(f"the bucket s3://{bucket} at {server}", ask, _BUCKET)

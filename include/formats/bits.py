@@ -7,6 +7,8 @@ follows.
 import numpy as np
 from numpy.typing import NDArray
 
+from include.store.units import KIB
+
 Bytes = NDArray[np.uint8]
 """uint8, shape (bytes,)."""
 Bits = NDArray[np.uint64]
@@ -14,7 +16,7 @@ Bits = NDArray[np.uint64]
 Places = NDArray[np.int64]
 """int64, shape (n,): positions in a text."""
 
-_WINDOW = 1 << 18
+_WINDOW = 256 * KIB
 """Bytes that are compared and packed at a time, so that they stay in the processor's cache."""
 _NEAR = 16
 """Words in which a bit is looked for first."""

@@ -11,13 +11,8 @@ from include.formats.marks import regular
 from include.formats.parsed_table import Chunk, RefusedRow
 from include.formats.records import CsvRecord
 from include.formats.survey import Flags, RowPositions
+from include.records.refusal_reasons import ReasonKind
 from include.text.encodings import BOM
-
-UNDECODABLE = "bytes that are not UTF-8"
-RAGGED = "wrong number of fields"
-UNCLOSED = "a quote that is never closed"
-STRAY = "a quote inside a field, or text behind a closing quote"
-HEADER_AGAIN = "the header line again"
 
 
 def line_feeds(data: bytes) -> Places:
@@ -115,11 +110,11 @@ def without_odd_rows(
     A row that repeats the `header`, byte for byte, is refused too. `line` is the first row's line.
     """
     problems = {
-        UNDECODABLE: _undecodable(data, rows),
-        UNCLOSED: _flagged(rows, rows.unclosed),
-        STRAY: _flagged(rows, rows.stray),
-        RAGGED: rows.separators != width - 1,
-        HEADER_AGAIN: _again(data, rows, header),
+        ReasonKind.UNDECODABLE: _undecodable(data, rows),
+        ReasonKind.UNCLOSED: _flagged(rows, rows.unclosed),
+        ReasonKind.STRAY: _flagged(rows, rows.stray),
+        ReasonKind.RAGGED: rows.separators != width - 1,
+        ReasonKind.HEADER_AGAIN: _again(data, rows, header),
     }
     empty = rows.starts == rows.ends
     wrong = np.logical_or.reduce(list(problems.values()))
@@ -236,11 +231,15 @@ def _undecodable(data: bytes, rows: RowPositions) -> Flags:
 
 def _problem(record: CsvRecord, separator: int, header: Sequence[str]) -> str:
     if not decodable(record.raw):
-        return UNDECODABLE
+        return ReasonKind.UNDECODABLE
     if not record.closed:
-        return UNCLOSED
+        return ReasonKind.UNCLOSED
     if not regular(record.raw, separator):
-        return STRAY
+        return ReasonKind.STRAY
     if len(record.fields) != len(header):
-        return RAGGED
-    return HEADER_AGAIN if [field.strip() for field in record.fields] == list(header) else ""
+        return ReasonKind.RAGGED
+    return (
+        ReasonKind.HEADER_AGAIN
+        if [field.strip() for field in record.fields] == list(header)
+        else ""
+    )

@@ -23,6 +23,7 @@ from include.formats.packed import TooMuchInsideError, content_pieces, has_bzip2
 from include.formats.suffixes import SEPARATORS, Format, format_of, packing
 from include.formats.zipped import has_end as has_zip_end
 from include.store import Entry, Folder, Store
+from include.store.units import MIB
 
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
@@ -35,7 +36,7 @@ _TEMPORARY = (".part", ".tmp", "~", DONE)
 """How names of files end that are not deliveries yet."""
 _LONGEST_NAME = 255
 """Bytes of a name that a file system accepts; any delivery may be written to one."""
-_WINDOW = 2**20
+_WINDOW = MIB
 """Bytes of the start and of the end of a file that are looked at."""
 
 

@@ -5,9 +5,10 @@ The triggerer imports this module.
 
 import re
 
+from include.store.units import KIB
 from include.text.encodings import looks_like_utf_16, marked_encoding, must_be_utf_8
 
-HEAD_BYTES = 1 << 16
+HEAD_BYTES = 64 * KIB
 PARQUET_MAGIC = b"PAR1"
 _PACK_ONCE = "{} under another name, or packed twice: pack it once and name the file {}"
 _TABLE = "{}: save the table as CSV or Parquet"

@@ -10,6 +10,7 @@ from include.formats.blocks import bytes_as_text, decodable
 from include.formats.parsed_table import HEADER_BYTES, StatedFormat
 from include.formats.records import CsvRecord, csv_records
 from include.formats.suffixes import SEPARATORS
+from include.store.units import MIB
 from serving.values.spelling import name_of
 
 _NAMES = {ord("\t"): "a tab"}
@@ -83,7 +84,7 @@ def read_header(
 def _require_whole(header: CsvRecord, used: int) -> None:
     if not header.closed or used >= HEADER_BYTES:
         raise FileRefusedError(
-            f"the header is longer than {HEADER_BYTES >> 20} MB, or has a name beyond all measure "
+            f"the header is longer than {HEADER_BYTES // MIB} MB, or has a name beyond all measure "
             "or a quote that is never closed"
         )
     if not decodable(header.raw):
@@ -158,6 +159,6 @@ def _first_record(text: bytes, separator: int) -> tuple[CsvRecord, int]:
         raise FileRefusedError(
             "the file is empty: a header line was expected"
             if len(text) < HEADER_BYTES
-            else f"the first {HEADER_BYTES >> 20} MB are empty lines: a header line was expected"
+            else f"the first {HEADER_BYTES // MIB} MB are empty lines: a header line was expected"
         )
     return header, used

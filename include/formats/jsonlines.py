@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from include.errors import FileRefusedError
-from include.formats.blocks import UNDECODABLE, bytes_as_text, decodable
+from include.formats.blocks import bytes_as_text, decodable
 from include.formats.parsed_table import (
     FIRST_BLOCK_BYTES,
     LONGEST_ROW_BYTES,
@@ -23,12 +23,11 @@ from include.formats.parsed_table import (
     require_few_columns,
 )
 from include.formats.records import too_long
+from include.records.refusal_reasons import ReasonKind
+from include.store.units import MIB
 from include.text.encodings import BOM
 from include.text.showable import showable_name
 
-NOT_JSON = "not JSON"
-NESTED = "a nested value"
-TWICE = "two keys of one name"
 _REPEATED: list[Any] = []
 """Stands for an object with two keys of one name."""
 _NESTED_VALUE = "{...}"
@@ -40,7 +39,7 @@ MOST_CELLS_PER_BYTE = 100
 Fields = dict[str, str | None]
 """The values of an object as texts, by key."""
 _LINE = re.compile(rb"[^\r\n]+")
-_WINDOW = 1 << 20
+_WINDOW = MIB
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class JsonLinesTable:
         objects = [self._object(text) for _, text in self._first]
         readable = [fields for fields in objects if not isinstance(fields, str)]
         self.columns = tuple(dict.fromkeys(key for fields in readable for key in fields))
-        if not readable and TWICE in objects:
+        if not readable and ReasonKind.TWICE in objects:
             raise FileRefusedError("every object at the start of the file has two keys of one name")
         if not readable:
             document = self._first[0][1].startswith((b"{", b"["))
@@ -135,7 +134,7 @@ class JsonLinesTable:
             return fields
         named = {self._stated.name_of(key): value for key, value in fields.items()}
         if len(named) < len(fields):
-            return TWICE
+            return ReasonKind.TWICE
         if len(self._names) < MOST_COLUMNS:
             self._names |= named.keys()
         return named
@@ -183,7 +182,7 @@ def _flat(fields: Fields | str, odd: Collection[str]) -> Fields | str | _Nested:
 
 def _place(problem: str | _Nested) -> tuple[str, str]:
     """Return the column that a line is refused for, empty for all of it, and the reason."""
-    return ("", problem) if isinstance(problem, str) else (problem.column, NESTED)
+    return ("", problem) if isinstance(problem, str) else (problem.column, ReasonKind.NESTED)
 
 
 def _every_nested(line: int, columns: Sequence[str]) -> FileRefusedError:
@@ -200,14 +199,14 @@ def _object(text: bytes, nested: set[str]) -> Fields | str:
     A nested value stands there as `_NESTED_VALUE`.
     """
     if not decodable(text):
-        return UNDECODABLE
+        return ReasonKind.UNDECODABLE
     try:
         value = _DECODER.decode(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return NOT_JSON
+        return ReasonKind.NOT_JSON
     if value is _REPEATED:
-        return TWICE
-    return _texts(value, nested) if isinstance(value, dict) else NOT_JSON
+        return ReasonKind.TWICE
+    return _texts(value, nested) if isinstance(value, dict) else ReasonKind.NOT_JSON
 
 
 def _with_single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[Any]:
@@ -231,7 +230,7 @@ def _texts(values: dict[str, Any], nested: set[str]) -> Fields | str:
             nested.add(key)
         # JSON can escape lone surrogates, which no text can hold.
         if not _writable(key) or (text is not None and not _writable(text)):
-            return UNDECODABLE
+            return ReasonKind.UNDECODABLE
         fields[key] = text
     return fields
 

@@ -14,6 +14,7 @@ import zstandard
 
 from include.errors import FileRefusedError
 from include.formats.zipped import DamagedZipError, only_member
+from include.store.units import MIB
 
 FREE_BYTES = 128 << 20
 """Bytes that any packed file may unpack to."""
@@ -25,9 +26,9 @@ FREE_LINES = 1 << 22
 MOST_LINES = 16
 """Beyond FREE_LINES, lines that may come out for each byte that went in: a line costs time however
 short it is."""
-_LARGEST_WINDOW = 1 << 27
+_LARGEST_WINDOW = 128 * MIB
 _MAGIC_BYTES = 4
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = MIB
 _BZIP2_END, _BZIP2_END_BYTES = 0x177245385090, 11
 
 
@@ -110,7 +111,7 @@ def _bounded(file: BinaryIO, pieces: Iterator[bytes]) -> Iterator[bytes]:
         lines += piece.count(b"\n") + piece.count(b"\r")
         if came_out > max(FREE_BYTES, MOST_EXPANDED * went_in):
             raise TooMuchInsideError(
-                f"it unpacks to more than {FREE_BYTES >> 20} MB and to more than {MOST_EXPANDED} "
+                f"it unpacks to more than {FREE_BYTES // MIB} MB and to more than {MOST_EXPANDED} "
                 "times its size, as no table does: if it is one, send it unpacked or as Parquet"
             )
         if lines > max(FREE_LINES, MOST_LINES * went_in):
@@ -167,7 +168,7 @@ def _zstd_pieces(member: Any, sip: bytes) -> Iterator[bytes]:
     except zstandard.ZstdError as error:
         if _window(sip) > _LARGEST_WINDOW:
             raise FileRefusedError(
-                f"unpacking the zst file takes a window of more than {_LARGEST_WINDOW >> 20} MB: "
+                f"unpacking the zst file takes a window of more than {_LARGEST_WINDOW // MIB} MB: "
                 "pack it without --long, or with at most --long=27"
             ) from error
         raise

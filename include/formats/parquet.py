@@ -18,13 +18,14 @@ from include.formats import typed
 from include.formats.packed import FREE_BYTES, MOST_EXPANDED
 from include.formats.parsed_table import Chunk, ColumnContent, StatedFormat, require_few_columns
 from include.formats.records import LONGEST_FIELD
+from include.store.units import KIB
 
 _CELL_BYTES = 8
 _LEAST_CELL_BYTES = 2
 """Bytes of a value in a text, with its separator."""
 _TEXT_BYTES = 64 << 20
 """Bytes of text that are decoded at a time."""
-_BUFFER_BYTES = 1 << 18
+_BUFFER_BYTES = 256 * KIB
 _FEWEST_ROWS, _MOST_ROWS = 256, 1 << 16
 _FIRST_ROW_LINE = 2
 """As in a text with a header line, so that line numbers mean the same in every format."""

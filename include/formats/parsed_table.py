@@ -9,6 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from include.errors import FileRefusedError
+from include.store.units import MIB
 from include.text.encodings import UTF_8
 from serving.values.spelling import name_of
 
@@ -16,7 +17,7 @@ BLOCK_BYTES = 16 << 20
 """Bytes of unpacked text that are processed at a time."""
 FIRST_BLOCK_BYTES = 4 << 20
 """The same for the first block of a file, which is read as text to find the kinds of columns."""
-HEADER_BYTES = 1 << 20
+HEADER_BYTES = MIB
 """Bytes of a header; a longer one is refused."""
 LONGEST_ROW_BYTES = 8 << 20
 """Bytes of a row; a file with a longer one is refused, because a row is held in memory whole."""

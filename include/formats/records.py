@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import LONGEST_ROW_BYTES
+from include.store.units import MIB
 
 LONGEST_FIELD = 131_072
 """Characters of a field: the csv module's own limit. An unclosed quote makes the rest of a file one
 field."""
-_WINDOW = 1 << 20
+_WINDOW = MIB
 _EMPTY = frozenset({b"\n", b"\r", b"\r\n"})
 # Given to the csv module after the last line: within an open quote it ends up in a field, which
 # shows that the quote was never closed.
@@ -78,8 +79,8 @@ def split_lines(pieces: Iterable[bytes], line: int = 1) -> Iterator[bytes]:
 def too_long(line: int) -> FileRefusedError:
     """Return the refusal of a file with a row of more than LONGEST_ROW_BYTES."""
     return FileRefusedError(
-        f"line {line}: a row is longer than {LONGEST_ROW_BYTES >> 20} MB: a quote is never closed, "
-        "or this is no text with a row a line"
+        f"line {line}: a row is longer than {LONGEST_ROW_BYTES // MIB} MB: a quote is never "
+        "closed, or this is no text with a row a line"
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO
 
 from include.errors import FileRefusedError
+from include.store.units import KIB, MIB
 
-_LONGEST_READ = 1 << 20
-_PIECE = 1 << 18
+_LONGEST_READ = MIB
+_PIECE = 256 * KIB
 _LOCKED = 0x1
 _UNPACKED_HERE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _START = b"PK\x03\x04"

@@ -43,6 +43,11 @@ def unpack_arguments(step: Callable[..., Any], values: Iterable[Any]) -> list[An
     annotated = get_type_hints(step)
     _context, *parameters = inspect.signature(step).parameters
     return [
-        TypeAdapter(annotated[parameter]).validate_python(value)
+        unpack(annotated[parameter], value)
         for parameter, value in zip(parameters, values, strict=False)
     ]
+
+
+def unpack(kind: Any, value: Any) -> Any:
+    """Return JSON values as a record of `kind`, or a collection of them; raises as above."""
+    return TypeAdapter(kind).validate_python(value)

@@ -8,8 +8,17 @@ from include.text.showable import showable_name
 
 
 class ReasonKind(StrEnum):
-    """Why a row is refused by the contract, as in `rows.csv`; formats have reasons of their own."""
+    """Why a row is refused, as in `rows.csv`: by its format, then by the contract."""
 
+    UNDECODABLE = "bytes that are not UTF-8"
+    UNCLOSED = "a quote that is never closed"
+    STRAY = "a quote inside a field, or text behind a closing quote"
+    RAGGED = "wrong number of fields"
+    HEADER_AGAIN = "the header line again"
+    NOT_JSON = "not JSON"
+    NESTED = "a nested value"
+    TWICE = "two keys of one name"
+    HALF = "it may be half of a row: the line beside it looks like the other half"
     MISSING = "missing value"
     NO_NUMBER = "not a number"
     OTHER_NOTATION = "a number in another notation"
@@ -39,7 +48,7 @@ _PHRASES: dict[str, str] = {
     ReasonKind.OUT_OF_RANGE: "column {column} is out of the range that the spec accepts",
     ReasonKind.UNKNOWN_LABEL: "the target {column} holds neither of the two labels",
     ReasonKind.CONFLICT: "the same features are known with another label in {column}",
-    "wrong number of fields": "the row has more or fewer fields than there are columns",
+    ReasonKind.RAGGED: "the row has more or fewer fields than there are columns",
 }
 """The sentence for a kind of reason; kinds that are not here are shown as they are."""
 

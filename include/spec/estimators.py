@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from include.spec.parameter_values import Alternatives
+from include.text.nearest import suggestion
 
 PARAMETERS_FILE = Path(__file__).with_suffix(".json")
 CLASSIFIERS = {
@@ -191,8 +192,8 @@ def unsupported_message(path: str) -> str:
     known = [*_regressors(), *_classes()]
     if set(get_close_matches(name, known, n=1, cutoff=_ALIKE)) & {*_regressors()}:
         meant = nearest(path.replace(name, _as_classifier(name)), CLASSIFIERS)
-        return f"{path} is a regressor, and rows here have classes; did you mean {meant}?"
-    return f"{path} is not supported; did you mean {nearest(path)}?"
+        return f"{path} is a regressor, and rows here have classes{suggestion(meant)}"
+    return f"{path} is not supported{suggestion(nearest(path))}"
 
 
 def nearest(path: str, *groups: Mapping[str, tuple[str, ...]]) -> str:

@@ -23,7 +23,7 @@ from include.spec.estimators import (
     step_names,
     unsupported_message,
 )
-from include.spec.family_parameters import FamilyParameters, did_you_mean, no_such_parameter
+from include.spec.family_parameters import FamilyParameters, no_such_parameter
 from include.spec.parameter_values import value_text
 from include.spec.value_check import (
     entry_problems,
@@ -33,6 +33,7 @@ from include.spec.value_check import (
     takes_estimators,
     value_problems,
 )
+from include.text.nearest import suggestion
 
 _ALIKE = 0.6
 _CALIBRATED = "put it into sklearn.calibration.CalibratedClassifierCV"
@@ -97,7 +98,7 @@ def _of_parameter(family: FamilyParameters, name: str, values: Sequence[Any]) ->
     first = name.partition("__")[0]
     if first not in family.steps:
         steps = ", ".join(f"'{step}'" for step in family.steps)
-        meant = did_you_mean(_elsewhere(family, parameter))
+        meant = suggestion(_elsewhere(family, parameter))
         yield f"there is no step '{first}', but {steps}{meant}"
     elif not prefix:
         yield from _of_step(family, name, values)

@@ -9,7 +9,7 @@ from typing import Any
 
 from include.spec.estimators import ESTIMATOR_VALUED, is_path, parameters, paths
 from include.spec.parameter_values import value_text
-from include.text.nearest import nearest_name
+from include.text.nearest import nearest_name, suggestion
 
 LISTED = ("estimators", "transformer_list", "transformers")
 """Parameters whose value is a list of named estimators."""
@@ -96,9 +96,4 @@ def no_such_parameter(cls: str, parameter: str) -> str:
     """Return the sentence about a parameter that a class does not have."""
     other = _NATIVE.get(parameter, "") if cls.startswith("xgboost.") else ""
     meant = other or nearest_name(parameter, parameters(cls))
-    return f"{cls} has no parameter '{parameter}'{did_you_mean(meant)}"
-
-
-def did_you_mean(nearest_one: str | None) -> str:
-    """Return the end of a sentence that names the nearest name; empty without one."""
-    return f"; did you mean {nearest_one}?" if nearest_one else ""
+    return f"{cls} has no parameter '{parameter}'{suggestion(meant)}"

@@ -22,6 +22,7 @@ from pydantic import (
 
 from include.spec import family_check
 from include.spec.data_spec import Data, Section
+from include.store.address import SCHEMES, scheme_of
 
 OWN_DAGS = ("roll_back",)
 """Names of Dags that are Ratchet's own, which no spec may have."""
@@ -194,8 +195,7 @@ class Spec(Section):
     @field_validator("landing")
     @classmethod
     def _place_is_known(cls, landing: str) -> str:
-        scheme, parted, _ = landing.partition("://")
-        if parted and scheme not in {"file", "s3"}:
+        if scheme_of(landing) not in SCHEMES:
             raise ValueError(f"{landing} is neither a path nor s3://BUCKET/PREFIX")
         return landing
 

@@ -13,11 +13,12 @@ from pydantic_core import ErrorDetails
 
 from include.errors import SpecError
 from include.spec.model_spec import _IN_WORDS, NAME_PATTERN, OWN_DAGS, Spec, _spec_files
+from include.store.units import MIB
 from include.text.encodings import BOM
-from include.text.nearest import did_you_mean, nearest_name
+from include.text.nearest import did_you_mean, nearest_name, suggestion
 from include.text.showable import showable, showable_name
 
-_LONGEST_SPEC = 1 << 20
+_LONGEST_SPEC = MIB
 """Bytes that a spec file may have."""
 
 
@@ -111,7 +112,7 @@ def _text(path: Path) -> str:
     with path.open("rb") as file:
         content = file.read(_LONGEST_SPEC + 1).removeprefix(BOM)
     if len(content) > _LONGEST_SPEC:
-        raise OSError(f"it is longer than {_LONGEST_SPEC >> 20} MiB")
+        raise OSError(f"it is longer than {_LONGEST_SPEC // MIB} MiB")
     return content.decode().replace("\r\n", "\n")
 
 
@@ -134,7 +135,7 @@ def _message(problem: ErrorDetails) -> str:
         part = part if isinstance(one, int) else _part_of(part, one)
     elsewhere = (one for one in _dotted(Spec) if one.rpartition(".")[2] == name)
     meant = nearest_name(str(name), part.model_fields) or next(elsewhere, None)
-    return problem["msg"] + (f"; did you mean {meant}?" if meant else "")
+    return problem["msg"] + suggestion(meant)
 
 
 def _dotted(part: type[BaseModel], prefix: str = "") -> Iterator[str]:

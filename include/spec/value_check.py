@@ -16,7 +16,7 @@ from include.spec.estimators import (
     texts_within,
     unsupported_message,
 )
-from include.spec.family_parameters import LISTED, did_you_mean, is_entry
+from include.spec.family_parameters import LISTED, is_entry
 from include.spec.parameter_values import (
     ESTIMATOR,
     accepts,
@@ -24,6 +24,7 @@ from include.spec.parameter_values import (
     nearest_text,
     value_text,
 )
+from include.text.nearest import suggestion
 
 _LEFT_OUT = frozenset({"drop", "passthrough"})
 """Words that may stand in the place of an estimator in such a list, or of a step."""
@@ -39,7 +40,7 @@ def value_problems(cls: str, parameter: str, value: Any) -> Iterator[str]:
         return
     alternatives = parameters(cls)[parameter]
     if not accepts(alternatives, value):
-        meant = did_you_mean(nearest_text(alternatives, value))
+        meant = suggestion(nearest_text(alternatives, value))
         yield f"{cls} takes {described_values(alternatives)}, not {value_text(value)}{meant}"
     elif parameter == "class_weight" and isinstance(value, Mapping):
         yield 'the classes are numbers and the keys of a table are texts; write "balanced"'
@@ -57,7 +58,7 @@ def estimator_problems(cls: str, parameter: str, value: Any) -> Iterator[str]:
         if meant is None and isinstance(value, str):
             meant = nearest(value, _GROUPS[wanted]) if wanted in _GROUPS else None
         takes = described_values(parameters(cls)[parameter])
-        yield f"{cls} takes {takes}, not {value_text(value)}{did_you_mean(meant)}"
+        yield f"{cls} takes {takes}, not {value_text(value)}{suggestion(meant)}"
 
 
 def _of_list(cls: str, parameter: str, value: Any) -> Iterator[str]:

@@ -12,11 +12,10 @@ import numpy as np
 
 from include.records.arrays import Probabilities
 from serving.bundle import Bundle, Value, answers, encode, odd_rows
+from serving.bundle.probing import TOLERANCE
 
 ROWS_OF_A_LABEL = 200
 """Holdout rows that are sampled of each label."""
-TOLERANCE = 1e-6
-"""The largest difference of two probabilities that count as equal."""
 
 Row = tuple[Value, ...]
 

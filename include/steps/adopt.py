@@ -29,9 +29,10 @@ from include.records.row_columns import KEYS, Side
 from include.reports.move_log import log_move
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
-from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, libraries, load, save
+from include.steps.manifests import ExampleRows, manifest_of
+from serving.bundle import Bundle, BundleRefusedError, Layout, Manifest, load, save
 
-_EXAMPLE_ROWS = 5
+_FAMILY = "adopted"
 _TRIED_ROWS = 100
 
 
@@ -64,7 +65,9 @@ def adopt(context: StepContext, offer: AdoptionRequest) -> ModelVersion:
         )
     digest = _digest(*filter(None, (offer.model, offer.fitted)))
     model = _opened(offer.model)
-    manifest = _manifest(context, dataset, offer.threshold)
+    layout = context.lake.layout(dataset.version, context.lake.require_contract())
+    examples = ExampleRows(dataset.version, Side.HOLDOUT, layout)
+    manifest = manifest_of(context, examples, _FAMILY, offer.threshold)
     _require_answers(context, Bundle(manifest, model), dataset)
     _require_opens(model, manifest)
     tags = _audited(offer)
@@ -100,21 +103,6 @@ def _opened(path: Path) -> Any:
             "with the versions of requirements.txt"
         )
     return model
-
-
-def _manifest(context: StepContext, dataset: Dataset, threshold: float) -> Manifest:
-    layout = context.lake.layout(dataset.version, context.lake.require_contract())
-    rows = context.lake.sample(dataset.version, Side.HOLDOUT, layout, _EXAMPLE_ROWS)
-    return Manifest(
-        name=context.spec.model,
-        family="adopted",
-        layout=layout,
-        threshold=threshold,
-        labels=context.spec.data.label_names,
-        data_version=dataset.version,
-        example=tuple(map(tuple, rows)),
-        libraries=libraries(),
-    )
 
 
 def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> None:

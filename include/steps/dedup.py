@@ -21,7 +21,7 @@ from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.steps import settle as settle_step
-from include.steps.staged_rows import already_known, part_names, rows_table, with_reasons
+from include.steps.staged_rows import UNSEEN, already_known, part_names, rows_table, with_reasons
 
 log = logging.getLogger("ratchet")
 
@@ -51,7 +51,7 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
     looked_at = context.lake.version()
     known = context.lake.matches(rows.select(KEYS), looked_at)
     unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
-    context.lake.stage(batch.digest, "unseen", unseen.frame)
+    context.lake.stage(batch.digest, UNSEEN, unseen.frame)
     texts = _texts_of(context, delivery, unseen.conflicts[LINE].to_list())
     judged = _with_conflicts(batch, context.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.

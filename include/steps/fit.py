@@ -17,8 +17,8 @@ from include.records.models import FAMILY, TABLE, ModelVersion
 from include.records.row_columns import Side
 from include.records.training import Plan, Trial
 from include.steps import fit_out_of_memory, race
+from include.steps.manifests import ExampleRows, manifest_of
 from include.steps.race import Race, RaceOutcome
-from serving.bundle import Layout, Manifest, libraries
 
 log = logging.getLogger("ratchet")
 
@@ -34,9 +34,6 @@ def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersi
     version = made or fit_and_register(context, plan, ran, trials)
     ran.results.clear()
     return version
-
-
-EXAMPLE_ROWS = 5
 
 
 def fit_and_register(
@@ -56,7 +53,8 @@ def fit_and_register(
         params=params | winner.candidate.params,
         metrics={"select_f1": winner.f1, "fit_seconds": seconds, "fitted_rows": rows},
     )
-    manifest = _manifest(context, plan, winner, ran.layout)
+    examples = ExampleRows(plan.dataset.version, Side.TRAIN, ran.layout)
+    manifest = manifest_of(context, examples, winner.candidate.family, winner.threshold)
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
     tags = {FAMILY: winner.candidate.family, TABLE: context.lake.identity()}
     version = context.registry.versions.register(plan.run_id, model, manifest, requirements, tags)
@@ -92,17 +90,3 @@ def _fit(
         threshold = race_outcome.winner.threshold
         return fit_out_of_memory.fit(context, plan.dataset, ran.layout, unfitted, threshold)
     return race.fit(ran, race_outcome), ran.side.rows
-
-
-def _manifest(context: StepContext, plan: Plan, winner: Trial, layout: Layout) -> Manifest:
-    rows = context.lake.sample(plan.dataset.version, Side.TRAIN, layout, EXAMPLE_ROWS)
-    return Manifest(
-        name=context.spec.model,
-        family=winner.candidate.family,
-        layout=layout,
-        threshold=winner.threshold,
-        labels=context.spec.data.label_names,
-        data_version=plan.dataset.version,
-        example=tuple(map(tuple, rows)),
-        libraries=libraries(),
-    )

@@ -23,10 +23,10 @@ from include.records.arrays import Block, Blocks
 from include.records.data import Dataset
 from include.records.row_columns import Side
 from include.stages import fit as fit_stage
+from include.store.units import MIB
 from serving.bundle import Layout
 
 log = logging.getLogger("ratchet")
-MIB = 2**20
 _BLOCKS = 32
 """A block is 1/32 of the memory limit, because about ten copies of it exist at the same time: as it
 is read, as a matrix, and as the binned pages that XGBoost holds."""
@@ -35,7 +35,7 @@ is read, as a matrix, and as the binned pages that XGBoost holds."""
 def rows_held(context: IntakeContext, layout: Layout) -> int:
     """Return how many rows fit into `fit_memory` as one float32 matrix, at least 1.
 
-    rows = fit_memory * 2**20 / (4 * features): 1024 MiB and 10 features give 26,843,545 rows.
+    rows = fit_memory * MIB / (4 * features): 1024 MiB and 10 features give 26,843,545 rows.
     """
     return max(1, context.settings.fit_memory * MIB // (4 * len(layout.features)))
 

@@ -6,7 +6,6 @@ champion; a second attempt sets it again and compares again.
 
 import logging
 
-from include.adapters.endpoint import CHALLENGER
 from include.context.step_context import StepContext
 from include.errors import (
     VersionRefusedError,
@@ -15,6 +14,7 @@ from include.records.judging import Decision, Preflight, Verdict
 from include.records.models import ModelVersion
 from include.records.training import Plan
 from include.steps.golden_rows import SERVING_PATIENCE_SECONDS, differences, golden_rows
+from serving.bundle.registered import Role
 
 log = logging.getLogger("ratchet")
 
@@ -42,7 +42,7 @@ def preflight(
     version, replicas = challenger.version, len(context.endpoint.replicas())
     try:
         waited = context.endpoint.wait_for(
-            version, SERVING_PATIENCE_SECONDS, CHALLENGER, challenger.digest
+            version, SERVING_PATIENCE_SECONDS, Role.CHALLENGER, challenger.digest
         )
     except VersionRefusedError as refused:
         return _preflight_result(f"{refused}", replicas, rows=0, differences=1)

@@ -20,9 +20,9 @@ from typing import BinaryIO
 from include.adapters.landing import Landing
 from include.context.intake_context import IntakeContext
 from include.errors import NothingToDoError
-from include.formats.blocks import UNDECODABLE
 from include.formats.opening import open_table, raw_texts
 from include.formats.suffixes import name_unpacked
+from include.records.refusal_reasons import ReasonKind
 from include.stages.ingest import stated_format
 from include.steps.quarantined_rows import read_rows, rows_of
 from include.steps.settle import OWN_NAME, unsettled_rows
@@ -116,8 +116,8 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
         raise NothingToDoError(f"all rows of {digest[:_SHOWN]} were mended and taken in before")
     if not rows:
         raise NothingToDoError(
-            f"quarantine has no rows of {digest[:_SHOWN]} to send; those with {UNDECODABLE} have "
-            "to be mended in a copy of its rows.csv: --rows FILE"
+            f"quarantine has no rows of {digest[:_SHOWN]} to send; those with "
+            f"{ReasonKind.UNDECODABLE} have to be mended in a copy of its rows.csv: --rows FILE"
         )
     return _drop_rows(context, digest, rows)
 
@@ -142,7 +142,7 @@ def _drop_file(landing: Landing, digest: str) -> str:
 def _sendable(
     held: Sequence[dict[str, str]], rows: Sequence[dict[str, str]]
 ) -> list[dict[str, str]]:
-    unreadable = {row["raw"] for row in held if row["reason"] == UNDECODABLE}
+    unreadable = {row["raw"] for row in held if row["reason"] == ReasonKind.UNDECODABLE}
     return [row for row in rows if row["raw"] not in unreadable]
 
 

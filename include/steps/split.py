@@ -19,7 +19,7 @@ from include.stages import split as split_stage
 from include.steps import lost_batches as lost_batches_step
 from include.steps import settle as settle_step
 from include.steps.dedup import dedup_batch
-from include.steps.staged_rows import part_names
+from include.steps.staged_rows import UNSEEN, part_names
 
 log = logging.getLogger("ratchet")
 
@@ -73,7 +73,7 @@ def _is_committed(context: IntakeContext, batch: Batch) -> bool:
 def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
     """Yield the new rows of a batch with the column `side`, one staged part at a time."""
     contract = context.lake.require_contract()
-    unseen = context.lake.read_staged(batch.digest, "unseen")
+    unseen = context.lake.read_staged(batch.digest, UNSEEN)
     twins = unseen.filter("twin").select(KEYS)
     forced = context.lake.matches(twins, batch.looked_at).select(*KEYS, SIDE).unique()
     kept = lost_batches_step.kept_sides(context, batch.digest).join(twins, on=KEYS, how="anti")

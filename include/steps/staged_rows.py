@@ -21,6 +21,8 @@ from include.text.spreadsheet_cells import neutral_cell
 log = logging.getLogger("ratchet")
 
 
+UNSEEN = "unseen"
+"""The name under which `dedup` stages the rows of a batch that are new, for `split`."""
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 
 

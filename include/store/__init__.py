@@ -8,10 +8,12 @@ imported only when a bucket is opened.
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import BinaryIO
 
+from include.store.address import bucket_and_prefix, local_folder, scheme_of
 from include.store.bucket import Bucket, bucket_problem, connect
 from include.store.folder import Folder, write_whole
 from include.store.interface import PIECE, Entry, LeftAlone, Store
@@ -25,6 +27,7 @@ __all__ = [
     "Store",
     "bucket_problem",
     "move_between_stores",
+    "open_local",
     "open_store",
     "write_whole",
 ]
@@ -36,15 +39,31 @@ def open_store(url: str, options: Mapping[str, str]) -> Store:
     `options` are the options that deltalake and polars read as well: AWS_ENDPOINT_URL,
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ALLOW_HTTP, aws_conditional_put.
     """
-    scheme = urlsplit(url).scheme if "://" in url else ""
-    if scheme == "s3":
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        return Bucket(connect(bucket, options), bucket, prefix.strip("/"))
-    if scheme == "file":
-        return Folder(Path(unquote(urlsplit(url).path)))
-    if scheme:
+    folder, scheme = local_folder(url), scheme_of(url)
+    if folder is not None:
+        return Folder(folder)
+    if scheme != "s3":
         raise ValueError(f"{url}: give a path or an s3:// URL, {scheme}:// is not known")
-    return Folder(Path(url))
+    bucket, prefix = bucket_and_prefix(url)
+    return Bucket(connect(bucket, options), bucket, prefix)
+
+
+@contextmanager
+def open_local(store: Store, name: str, scratch: Path) -> Iterator[BinaryIO]:
+    """Open a file of a store, seekable and local; FileNotFoundError when there is none.
+
+    An object of a bucket is downloaded into the folder `scratch`, and deleted afterwards.
+    """
+    if isinstance(store, Folder):
+        with store.open(name) as file:
+            yield file
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        copy = Path(folder, "file")
+        store.fetch(name, copy)
+        with copy.open("rb") as file:
+            yield file
 
 
 def move_between_stores(source: Store, name: str, target: Store, to: str) -> None:

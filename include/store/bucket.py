@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, cast
 
+from include.store.address import bucket_and_prefix
 from include.store.folder import write_whole
-from include.store.interface import PIECE, Entry, LeftAlone
+from include.store.interface import PIECE, SUBFOLDER, Entry, LeftAlone
 from include.store.keys import key_part, listed_by_boto, name_of
 
 _LARGEST_COPY = 5 * 10**9
@@ -27,7 +28,6 @@ _RETRY = {
 }
 
 _ASKED = "ratchet-asks-whether-this-answers"
-_FOLDER = "a folder: only files directly in the landing place are taken"
 _NO_KEY = "its key cannot be used: give the object another name"
 
 
@@ -60,7 +60,8 @@ class Bucket:
         """
         listed = self._directly()
         folders = [
-            LeftAlone(self._name(key), _FOLDER, is_folder=True) for key in listed["common_prefixes"]
+            LeftAlone(self._name(key), SUBFOLDER, is_folder=True)
+            for key in listed["common_prefixes"]
         ]
         unnamed = [LeftAlone(self._name(key), _NO_KEY) for key in listed.get("unnamed", ())]
         lost = [LeftAlone(one.name, _NO_KEY) for one in self.look() if not self.entry(one.name)]
@@ -176,7 +177,7 @@ def bucket_problem(url: str, options: Mapping[str, str], seconds: float) -> str:
     """Return why the bucket of an s3:// URL does not respond in `seconds`, empty when it does."""
     from obstore.exceptions import BaseError
 
-    bucket = url.removeprefix("s3://").partition("/")[0]
+    bucket, _ = bucket_and_prefix(url)
     patience = timedelta(seconds=seconds)
     impatient = {"max_retries": 0, "retry_timeout": patience}
     client = {"connect_timeout": patience, "timeout": patience}

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from include.store.interface import PIECE, Entry, LeftAlone
+from include.store.interface import PIECE, SUBFOLDER, Entry, LeftAlone
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 """Error numbers which mean that there is no file of this name here."""
@@ -28,7 +28,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a symbolic link, and links are not followed",
-    stat.S_IFDIR: "a folder: only files directly in the landing place are taken",
+    stat.S_IFDIR: SUBFOLDER,
     stat.S_IFIFO: "a named pipe and no file",
     stat.S_IFSOCK: "a socket and no file",
     stat.S_IFBLK: "a device and no file",

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-PIECE = 16 * 2**20
+from include.store.units import MIB
+
+SUBFOLDER = "a folder: only files directly in the landing place are taken"
+"""Why a folder in a landing place is left alone."""
+PIECE = 16 * MIB
 """Bytes of one piece when files are copied."""
 
 

@@ -19,8 +19,13 @@ def nearest_name(word: str, known: Iterable[str], alike: float = _ALIKE) -> str 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence with the nearest known words; empty when none is near."""
-    close = _close(word, known, _MOST, _ALIKE)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return suggestion(*_close(word, known, _MOST, _ALIKE))
+
+
+def suggestion(*names: str | None) -> str:
+    """Return the end of a sentence that suggests names; empty when there are none."""
+    near = " or ".join(filter(None, names))
+    return f"; did you mean {near}?" if near else ""
 
 
 def _close(word: str, known: Iterable[str], most: int, alike: float) -> list[str]:

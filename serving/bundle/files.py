@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
 from serving.bundle.refused_bundle import BundleRefusedError, quotable
+from serving.bundle.registered import MANIFEST_FILE, MODEL_FILE
 from serving.bundle.trust import open_model
 
-MODEL_FILE = "model.joblib"
-MANIFEST_FILE = "bundle.json"
 _LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
 
 

@@ -23,8 +23,10 @@ _EDGES = tuple(
 _UNSEEN = "a category that no row has ever had"
 _MOST_FEATURES = 24
 """Features of a kind that are varied one at a time: a model with more has more of the same."""
-_STEADY = 5e-7
-_ROUNDING = 1e-6
+TOLERANCE = 1e-6
+"""The largest difference of two probabilities that count as equal."""
+CLOSE = TOLERANCE / 2
+"""As much for each of two answers that are compared with a third."""
 
 Row = Sequence[Value]
 Ask = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -60,7 +62,7 @@ def answers(ask: Ask, X: NDArray[np.float32]) -> ProbedAnswers:
     steady = ~np.isnan(alone)
     if steady.any():
         together = _asked(ask, X[steady])
-        steady[steady] = np.abs(together - alone[steady]) <= _STEADY
+        steady[steady] = np.abs(together - alone[steady]) <= CLOSE
     return ProbedAnswers(alone, steady)
 
 
@@ -70,7 +72,7 @@ def bounded_probability(probability: NDArray[np.float64]) -> NDArray[np.float64]
     A sum of shares in 32 bits may come to a hair more than 1.
     """
     between = np.clip(probability, 0.0, 1.0)
-    return np.where(np.abs(between - probability) <= _ROUNDING, between, np.nan)
+    return np.where(np.abs(between - probability) <= TOLERANCE, between, np.nan)
 
 
 def _asked(ask: Ask, X: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from serving.values.units import KIB, MIB
+
 LONGEST_DRAIN_SECONDS = 3.0
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -84,12 +86,12 @@ def sample(text: str) -> float:
 
 def mebibytes(text: str) -> int:
     """Return bytes of a number of MiB."""
-    return int(above_zero(text) * 2**20)
+    return int(above_zero(text) * MIB)
 
 
 def kibibytes(text: str) -> int:
     """Return bytes of a number of KiB."""
-    return int(above_zero(text) * 2**10)
+    return int(above_zero(text) * KIB)
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -15,8 +15,9 @@ from serving.grpc.parse_cost import parse_cost
 from serving.observing.logs import request_id
 from serving.protocol import absent, metadata
 from serving.refusals import RequestRefusedError
-from serving.service import Decode, Headers, RequestHead, Service
+from serving.service import LARGE_BYTES, Decode, Headers, RequestHead, Service
 from serving.traffic.keys import Keys
+from serving.values.units import KIB, MIB
 
 SERVICES = (
     "inference.GRPCInferenceService",
@@ -27,9 +28,8 @@ _UNAVAILABLE = 503
 # A probe has no key.
 _OPEN = ("ServerLive", "ServerReady")
 _INFER = "ModelInfer"
-_MOST_QUESTION_BYTES = 2**16
+_MOST_QUESTION_BYTES = 64 * KIB
 """Of a message that is no inference: names, and parameters of a load."""
-_LARGE_BYTES = 2**18
 _Asked = TypeVar("_Asked", bound=Message)
 
 
@@ -140,7 +140,7 @@ class Calls:
 
     async def _parsed(self, sent: ReceivedMessage) -> v2.ModelInferRequest:
         """Parse a message after reserving the memory that parsing takes."""
-        if len(sent.message) <= _LARGE_BYTES:
+        if len(sent.message) <= LARGE_BYTES:
             sent.reservation.grow(self._cost(sent.message))
             return parse_message(v2.ModelInferRequest, sent.message)
         sent.reservation.grow(await asyncio.to_thread(self._cost, sent.message))
@@ -151,7 +151,7 @@ class Calls:
         if cost > self._most_cost:
             raise RequestRefusedError(
                 413,
-                f"the message takes more than {self._most_cost // 2**20} MiB when it is read; "
+                f"the message takes more than {self._most_cost // MIB} MiB when it is read; "
                 "send the rows in several requests",
             )
         return cost

@@ -18,14 +18,15 @@ from serving.grpc.frames import ConnectionFault, Frame
 from serving.grpc.shared import SharedParts
 from serving.grpc.streams import MOST_STREAMS, Streams
 from serving.refusals import RequestRefusedError
+from serving.values.units import KIB, MIB
 
-_WINDOW_BYTES = 2**22
+_WINDOW_BYTES = 4 * MIB
 """Flow-control window of all calls together; each call's own window bounds its memory."""
 _MOST_IN_A_TURN = 64
 """Frames that are read before other connections have their turn."""
 _MOST_CONTINUATIONS = 16
-_MOST_STRIKES = 2**20
-_STRIKES_A_SECOND = 2**17
+_MOST_STRIKES = MIB
+_STRIKES_A_SECOND = 128 * KIB
 _FRAME_STRIKES = 64
 """A frame that carries no call, or a refused call besides its fields, counts as 64 bytes of fields
 do, unpacked: 200 refused calls a second are borne, and 1,500 at once."""

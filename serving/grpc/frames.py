@@ -3,9 +3,11 @@
 import struct
 from typing import NamedTuple
 
+from serving.values.units import KIB
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
-MOST_FRAME_BYTES = 2**14
+MOST_FRAME_BYTES = 16 * KIB
 """Of what follows a frame's head: the standard's default, which this server leaves as it is."""
 FIRST_WINDOW = 2**16 - 1
 MOST_WINDOW = 2**31 - 1

@@ -8,12 +8,13 @@ import asyncio
 import zlib
 
 from serving.refusals import RequestRefusedError
+from serving.service import LARGE_BYTES
 from serving.traffic.memory_budget import Reservation
+from serving.values.units import MIB
 
 _HEAD_BYTES = 5
 _MOST_EXPANSION = 1032
 """Most bytes that deflate can expand one byte to."""
-_LARGE_BYTES = 2**18
 _WINDOW_BITS = {b"gzip": 31, b"deflate": 15}
 ENCODINGS = b"identity,deflate,gzip"
 
@@ -73,7 +74,7 @@ class IncomingMessage:
             )
         most = min(self._most, len(packed) * _MOST_EXPANSION)
         self.reservation.grow(most)
-        if most > _LARGE_BYTES:
+        if most > LARGE_BYTES:
             message = await asyncio.to_thread(_inflated, packed, bits, most)
         else:
             message = _inflated(packed, bits, most)
@@ -105,5 +106,5 @@ def _inflated(packed: bytearray, bits: int, most: int) -> bytes:
 
 def _too_large(most: int) -> RequestRefusedError:
     return RequestRefusedError(
-        413, f"the message is over {most // 2**20} MiB; send the rows in several requests"
+        413, f"the message is over {most // MIB} MiB; send the rows in several requests"
     )

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from serving.refusals import RequestRefusedError
+from serving.values.units import KIB
 
 MOST_FIELDS = 2**18
 """Of one message: tensors, parameters and strings. To read that many off takes a fifth of a second.
 """
 
-_SMALL_BYTES = 2**14
+_SMALL_BYTES = 16 * KIB
 _SMALL_FACTOR = 48
 """No message takes more of its own size than this; a small one is not worth a closer look."""
 _MESSAGE_BYTES = 256

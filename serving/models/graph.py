@@ -26,8 +26,9 @@ from xgboost import XGBClassifier
 
 from serving.models.native import Score, score_after, vote
 from serving.models.native_steps import Numbers, transform_of
+from serving.values.units import MIB
 
-_LARGEST_BYTES = 64 * 2**20
+_LARGEST_BYTES = 64 * MIB
 """Largest size of a graph: building a larger one takes longer than it can save."""
 _KEPT = "graph-{}-2.onnx"
 """The 2 is for how graphs are made: those without it raise where a category is unknown."""

@@ -8,24 +8,11 @@ the end, even when that version is dropped meanwhile.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Protocol
 
 from serving.bundle import Bundle
+from serving.bundle.registered import Role
 from serving.refusals import RequestRefusedError, quoted
-
-
-class Role(StrEnum):
-    """What a version is loaded for; the values are the registry's aliases."""
-
-    CHAMPION = "champion"
-    """Answers."""
-    CHALLENGER = "challenger"
-    """Answers only when asked for by its number, before it may become champion."""
-    CANARY = "canary"
-    """Gets a share of the champion's requests."""
-    SHADOW = "shadow"
-    """Gets a copy of the requests; its answers are compared and not sent to callers."""
 
 
 def _now() -> datetime:

@@ -5,11 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.bundle import Bundle, BundleRefusedError, encode, load, single_thread, stand_in
+from serving.bundle import (
+    TOLERANCE,
+    Bundle,
+    BundleRefusedError,
+    encode,
+    load,
+    single_thread,
+    stand_in,
+)
 from serving.models.quick import QuickBundle, with_quickest_ways
 from serving.models.scoring import score
-
-_APART = 1e-6
 
 
 def load_and_warm(folder: Path, digest: str, name: str) -> QuickBundle:
@@ -43,7 +49,7 @@ def _warm(bundle: Bundle) -> None:
     for batch in (matrix[:1], matrix):
         given = score(bundle, batch)
     golden = bundle.manifest.answers
-    if golden and not np.allclose(given, golden, rtol=0, atol=_APART):
+    if golden and not np.allclose(given, golden, rtol=0, atol=TOLERANCE):
         libraries = " ".join(f"{one} {it}" for one, it in bundle.manifest.libraries.items())
         raise BundleRefusedError(
             f"it says {_listed(given)} of its example rows where it said {_listed(golden)} when it "

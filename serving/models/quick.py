@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, answers, encode, odd_rows, stand_in
+from serving.bundle.probing import CLOSE
 from serving.models.graph import Graphs, graph_score
 from serving.models.native import Score, score_of, unwrapped
 
 LOG = logging.getLogger("serving")
 _ITSELF = "scikit-learn"
-_APART = 5e-7
 _GOLDEN_ROWS = 2048
 _FEW = 64
 _SIZES = (1, 8, 32, 64, 256)
@@ -139,7 +139,7 @@ class _Edge:
 
     def _says_the_same(self, score: Score) -> bool:
         given, expected = answers(score, self._rows), self._expected
-        close = np.abs(given.alone - expected.alone) <= _APART  # no NaN is
+        close = np.abs(given.alone - expected.alone) <= CLOSE  # no NaN is
         return bool(
             np.all((close & given.steady)[expected.steady])
             and np.isnan(given.alone[np.isnan(expected.alone)]).all()
@@ -204,7 +204,7 @@ def _is_same(
 ) -> bool:
     return (
         given is not None
-        and np.allclose(given, expected, rtol=0, atol=_APART)
+        and np.allclose(given, expected, rtol=0, atol=CLOSE)
         and np.array_equal(bundle.label(given), bundle.label(expected))
     )
 

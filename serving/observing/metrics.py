@@ -26,6 +26,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from serving.bundle.registered import Role
 from serving.models.holder import LoadedVersion
 from serving.observing.board import WorkerFigures
 
@@ -92,7 +93,7 @@ class Metrics:
         self._names: frozenset[str] = frozenset()
 
     def answered(
-        self, held: LoadedVersion, seconds: float, rows: int, role: str = "champion"
+        self, held: LoadedVersion, seconds: float, rows: int, role: str = Role.CHAMPION
     ) -> None:
         """Count a request that was answered with predictions after `seconds`."""
         name = held.name

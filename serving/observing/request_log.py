@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.bundle.registered import Role
 from serving.configuration.settings import RequestLogSettings
 from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
@@ -83,7 +84,7 @@ class RequestLog:
         request_id: str,
         matrix: NDArray[np.float32],
         probability: NDArray[np.float64],
-        role: str = "champion",
+        role: str = Role.CHAMPION,
     ) -> None:
         """Queue an answer, or drop and count it; never waits. Arrays must not change later."""
         if self._chance() >= self._settings.sample:

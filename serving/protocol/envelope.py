@@ -13,9 +13,10 @@ from serving.protocol.in_json import NESTED_START, JsonTensor, Shape
 from serving.protocol.parameters import OutputParameters, RequestParameters
 from serving.protocol.single_keys import require_single
 from serving.protocol.slices import SLICE_BYTES, at_most
+from serving.values.units import KIB
 
 # Below this, cutting costs as much as it saves.
-_WORTH_CUTTING_BYTES = 2**14
+_WORTH_CUTTING_BYTES = 16 * KIB
 _KEY = b'"data"'
 _START = re.compile(rb'"data"\s*:\s*(?=\[)')
 _PLACEHOLDER = b"[]"

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from serving.protocol.parameters import InputParameters
 from serving.protocol.sentences import TRUTH
 from serving.protocol.slices import SLICE_BYTES, shifted, slices
+from serving.values.units import KIB, MIB
 
 NESTED_START = re.compile(rb"\s*+\[\s*+\[")
 _Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Shape = Annotated[list[_Dimension], msgspec.Meta(max_length=8)]
 # A parser keeps what its largest document needed, which is many times its size.
-_KEPT_PARSER_BYTES = 2**20
+_KEPT_PARSER_BYTES = MIB
 # Above this, items are counted before memory is spent on them: it can be 30 times what was sent.
-COUNTED_BYTES = 2**16
+COUNTED_BYTES = 64 * KIB
 
 
 class JsonTensor(msgspec.Struct):

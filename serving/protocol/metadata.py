@@ -5,7 +5,8 @@ from typing import Any
 
 from serving import VERSION
 from serving.bundle import Layout
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol.answers import label_values
 from serving.protocol.sentences import TEXT
 

@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-SLICE_BYTES = 2**16
+from serving.values.units import KIB
+
+SLICE_BYTES = 64 * KIB
 """Of a piece, about: one or two milliseconds to decode, and a few megabytes at the worst."""
 _END_OF_ROW = re.compile(rb"\]\s*+,")
 _ROWS = re.compile(rb"\[\s*+\[")

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import httpx
 
+from serving.values.units import GIB, KIB, MIB
+
 _YIELD_EVERY = 64
 """After so many pieces the event loop gets a turn: tiny pieces may arrive without any pause."""
-_BUFFER_BYTES = 2**20
-_REFUSAL_BYTES = 2**13
+_BUFFER_BYTES = MIB
+_REFUSAL_BYTES = 8 * KIB
 """Bytes that are read of an error response: enough to recognise its kind."""
 _ONLY_PLAIN = {"Accept-Encoding": "identity"}
 
@@ -26,7 +28,7 @@ class Bounds:
 
     seconds: float = 10.0
     """For a request and its whole response; MLflow takes less than a second, a few when busy."""
-    answer_bytes: int = 2**23
+    answer_bytes: int = 8 * MIB
     """Size of a response: 200 models with 40 KiB of tags and descriptions each."""
     most_pages: int = 50
     """Pages of a list; with 200 models on a page that is 10,000 models."""
@@ -36,9 +38,9 @@ class Bounds:
     """Least average pace of a download after that: that of a line with 1 Mbit/s."""
     download_seconds: float = 1800.0
     """Longest time for one file, whatever its pace."""
-    manifest_bytes: int = 2**24
+    manifest_bytes: int = 16 * MIB
     """Size of `bundle.json`, which has features, categories and a few rows."""
-    model_bytes: int = 2**31
+    model_bytes: int = 2 * GIB
     """Size of the model file."""
 
 
@@ -147,7 +149,7 @@ async def _pieces(answer: httpx.Response, most_bytes: int) -> AsyncIterator[byte
 
 def _require_within(size: int, most_bytes: int) -> None:
     if size > most_bytes:
-        raise OutOfBoundsError(f"its answer is over {most_bytes / 2**20:g} MiB")
+        raise OutOfBoundsError(f"its answer is over {most_bytes / MIB:g} MiB")
 
 
 async def _blocks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

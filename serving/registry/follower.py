@@ -13,7 +13,8 @@ import logging
 from collections.abc import Callable, Collection
 from functools import partial
 
-from serving.models.holder import Holder, LoadedVersion, Refusal, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion, Refusal
 from serving.registry.background_tasks import BackgroundTasks
 from serving.registry.last_champions import LastChampions
 from serving.registry.local_copies import LocalCopy

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Collection
 from functools import partial
 
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.registry.background_tasks import BackgroundTasks
 from serving.registry.local_copies import LocalCopies
 from serving.registry.opener import Opener

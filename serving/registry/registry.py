@@ -19,12 +19,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from serving.bundle.files import MANIFEST_FILE, MODEL_FILE
-from serving.models.holder import Role
+from serving.bundle.registered import DIGEST_TAG, MANIFEST_FILE, MODEL_FILE, SPEC_TAG, Role
 from serving.registry.bounded_requests import TROUBLE, BoundedClient, Bounds, StatusError, reason
 
-SPEC_TAG = "ratchet.spec"
-DIGEST_TAG = "ratchet.digest"
 _API = "/api/2.0/mlflow"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
 _SEARCH = "/registered-models/search"

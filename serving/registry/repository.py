@@ -8,7 +8,8 @@ process only: after a restart the registry is followed again.
 from collections.abc import Iterator
 from typing import Any
 
-from serving.models.holder import Holder, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder
 from serving.refusals import RequestRefusedError
 from serving.registry.watch import Watch
 

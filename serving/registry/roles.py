@@ -4,7 +4,8 @@ import logging
 from collections.abc import Collection
 
 from serving.bundle import Bundle
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.registry.local_copies import LocalCopy
 
 LOG = logging.getLogger("serving")

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
-from serving.models.holder import Holder, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder
 from serving.registry.background_tasks import BackgroundTasks
 from serving.registry.follower import Follower
 from serving.registry.last_champions import LastChampions

@@ -9,6 +9,7 @@ from typing import Any
 
 from serving.refusals import RequestRefusedError
 from serving.traffic.memory_budget import MemoryBudget, Reservation
+from serving.values.units import KIB, MIB
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -83,4 +84,4 @@ class Bodies:
 
 
 def _size(count: int) -> str:
-    return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"
+    return f"{count // MIB} MiB" if count >= MIB else f"{count // KIB} KiB"

@@ -19,14 +19,15 @@ from serving.connections.open_connections import Connections, OpenConnection, Ph
 from serving.refusals import RequestRefusedError
 from serving.rest.front import CONNECTION, refusal_answer
 from serving.rest.one_write import OneWriteProtocol
+from serving.values.units import KIB
 
-_PIECE = 2**12
+_PIECE = 4 * KIB
 """Bytes that are parsed at once; all requests in such a piece are started together."""
-_PIECE_OF_A_BODY = 2**16
+_PIECE_OF_A_BODY = 64 * KIB
 _NOTHING = memoryview(b"")
 _MOST_FIELDS = 128
 _MOST_BODY_PIECES = 2**16
-_LEFT_UNREAD_BYTES = 2**18
+_LEFT_UNREAD_BYTES = 256 * KIB
 """Bytes that are read and dropped after the last answer: many clients read no answer before they
 have sent everything, and closing the connection earlier makes their system lose the answer."""
 # Looked up for every request.

@@ -29,6 +29,7 @@ from serving.traffic.drain import Drain
 from serving.traffic.guard import Guard
 from serving.traffic.memory_budget import MemoryBudget
 from serving.traffic.own_pages import require_own_page
+from serving.values.units import KIB
 
 _ANY = ["GET", "POST"]
 _DOCS = """<!doctype html>
@@ -39,7 +40,7 @@ _DOCS = """<!doctype html>
 <script>SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", validatorUrl: null})</script>
 </body></html>
 """
-_LARGEST_DELIVERY = 2**16
+_LARGEST_DELIVERY = 64 * KIB
 """Largest body of a webhook delivery; MLflow's are smaller than 2 kB."""
 _DELIVERIES_TOGETHER = 16
 

@@ -3,13 +3,15 @@
 import ctypes
 import logging
 
+from serving.values.units import MIB
+
 LOG = logging.getLogger("serving.memory")
 # glibc's numbers for them, of malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_LARGE_BYTES = 2**23
+_LARGE_BYTES = 8 * MIB
 """Freed blocks of at least this size are returned at once. With a smaller size a body of 1,000 rows
 would cost a page fault for each of its pages, a quarter of its time."""
-_KEPT_BYTES = 2**24
+_KEPT_BYTES = 16 * MIB
 """Most free memory that is kept for smaller blocks, for each of malloc's arenas."""
 
 

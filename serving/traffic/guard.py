@@ -5,8 +5,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+from serving.bundle.registered import Role
 from serving.configuration.settings import Settings
-from serving.models.holder import LoadedVersion, Refusal, Role
+from serving.models.holder import LoadedVersion, Refusal
 from serving.observing.board import PUBLISH_SECONDS, WorkerFigures
 from serving.observing.metrics import Metrics
 from serving.observing.request_log import RequestLog

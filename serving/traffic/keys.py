@@ -19,13 +19,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from serving.refusals import RequestRefusedError
+from serving.values.units import MIB
 
 LOG = logging.getLogger("serving.keys")
 LOOK_SECONDS = 1.0
 _MOST_SHOWN = 4
 """Most keys in one request: each is compared with every valid key, and HPACK repeats a header in
 one byte."""
-LARGEST_BYTES = 2**20
+LARGEST_BYTES = MIB
 """Largest size of the file, which is read whole: enough for tens of thousands of keys."""
 
 _MISSING = (
@@ -145,7 +146,7 @@ def _content(file: Path) -> bytes:
     finally:
         os.close(descriptor)
     if len(content) > LARGEST_BYTES:
-        raise OSError(0, f"it is over {LARGEST_BYTES // 2**20} MiB")
+        raise OSError(0, f"it is over {LARGEST_BYTES // MIB} MiB")
     return content
 
 

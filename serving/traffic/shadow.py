@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
+from serving.values.units import MIB
 
 LOG = logging.getLogger("serving.shadow")
 QUEUE_REQUESTS = 256
-QUEUE_BYTES = 64 * 2**20
+QUEUE_BYTES = 64 * MIB
 LOG_SECONDS = 60.0
 STOP_SECONDS = 2.0
 

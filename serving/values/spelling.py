@@ -18,7 +18,8 @@ _TRUTHS = {
     **dict.fromkeys(("true", "yes", "t", "y", "1", "1.0"), True),
     **dict.fromkeys(("false", "no", "f", "n", "0", "0.0"), False),
 }
-_WORDS = frozenset({"true", "false"})
+TRUTH_WORDS = frozenset({"true", "false"})
+"""What a truth is stored as."""
 _PAIRS = (("false", "true"), ("no", "yes"), ("0", "1"), ("f", "t"), ("n", "y"))
 
 
@@ -43,7 +44,7 @@ def canonical(text: str) -> str:
     text = text.strip(AROUND)
     if not text.isascii():
         return unicodedata.normalize("NFC", text)
-    if text.casefold() in _WORDS:
+    if text.casefold() in TRUTH_WORDS:
         return text.casefold()
     whole = _WHOLE.fullmatch(text)
     if whole is None:

@@ -14,7 +14,7 @@ import pytest
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from include.adapters.endpoint import CHALLENGER, Endpoint, Replica
+from include.adapters.endpoint import Endpoint, Replica
 from include.adapters.endpoint import endpoint as endpoint_module
 from include.adapters.endpoint import replica as replica_module
 from include.errors import EndpointError, VersionRefusedError
@@ -24,7 +24,8 @@ from include.stages.fit import fit
 from include.stages.select import build
 from serving import request
 from serving.bundle import Bundle, Layout, Manifest, Value, encode, load, save
-from serving.models.holder import Holder, LoadedVersion, Refusal, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion, Refusal
 from tests.serving import misbehaving as bad
 from tests.serving.parts import app_around, on_a_port
 
@@ -151,7 +152,7 @@ def test_a_version_under_another_role_is_asked_by_its_number(
     """A challenger is waited for and asked while the champion answers to the name."""
     holder.hold(LoadedVersion("boxes", "4", bundle))
     holder.hold(LoadedVersion("boxes", "5", bundle), Role.CHALLENGER)
-    assert Endpoint(url, "boxes").wait_for("5", patience_seconds=10, role=CHALLENGER) < 5
+    assert Endpoint(url, "boxes").wait_for("5", patience_seconds=10, role=Role.CHALLENGER) < 5
     assert only(url, "boxes").infer(LAYOUT, X.tolist(), "5").version == "5"
     assert only(url, "boxes").infer(LAYOUT, X.tolist()).version == "4"
 
@@ -166,7 +167,7 @@ def test_a_refusal_that_stands_ends_the_wait(
         holder.refuse("boxes", Refusal("5", "its digest is wrong"), role)
     endpoint = Endpoint(url, "boxes", poll_seconds=0.02)
     with pytest.raises(VersionRefusedError, match="version 5 as challenger: its digest is wrong"):
-        endpoint.wait_for("5", patience_seconds=60, role=CHALLENGER)
+        endpoint.wait_for("5", patience_seconds=60, role=Role.CHALLENGER)
     with pytest.raises(EndpointError, match=r"after 1 s do not.*refused: its digest is wrong"):
         endpoint.wait_for("5", patience_seconds=0.6)
 

@@ -19,10 +19,8 @@ from typing import Any, Protocol
 
 import joblib
 
-from serving.models.holder import Role
+from serving.bundle.registered import DIGEST_TAG, SPEC_TAG, Role
 from serving.registry.registry import (
-    DIGEST_TAG,
-    SPEC_TAG,
     AliasedVersions,
     MlflowRegistry,
     Registry,

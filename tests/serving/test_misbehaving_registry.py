@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from serving.models.holder import Holder, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder
 from serving.registry.bounded_requests import Bounds
 from serving.registry.local_copies import LocalCopies
 from serving.registry.registry import MlflowRegistry, RegistryError

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from serving.bundle import load
-from serving.models.holder import Role
+from serving.bundle.registered import Role
 from serving.registry.registry import (
     AliasedVersions,
     MlflowRegistry,

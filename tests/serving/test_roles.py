@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from serving.bundle import Bundle
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.protocol import metadata
 from serving.refusals import RequestRefusedError
 from serving.registry.repository import Repository

@@ -12,7 +12,8 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
-from serving.models.holder import Holder, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder
 from serving.registry.local_copies import LocalCopies
 from serving.registry.watch import Watch
 from tests.logs import messages_of

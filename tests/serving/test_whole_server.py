@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from serving.app import Server, make_app
-from serving.models.holder import Holder, LoadedVersion, Role
+from serving.bundle.registered import Role
+from serving.models.holder import Holder, LoadedVersion
 from serving.refusals import RequestRefusedError
 from serving.rest.body import Bodies
 from serving.traffic.memory_budget import MemoryBudget

@@ -186,3 +186,26 @@ def test_nothing_hangs_on_the_wording_of_a_message(package: str) -> None:
     expected = {name for name in FOREIGN_WORDINGS if name.startswith(f"{package}/")}
     assert {name: read[name] for name in read.keys() - expected} == {}
     assert expected <= read.keys(), "take out what is no longer so"
+
+
+OF_SIZE = re.compile(r"\b2 ?\*\* ?[123]0\b|\b1 << [123]0\b|>> [123]0\b|\b1024 \* ")
+OF_AN_ADDRESS = re.compile(r"""(partition|startswith)\("(file|s3)?://"|"://"\s+(not )?in\b""")
+OTHER_ADDRESSES = {
+    "plugins/landing_trigger.py": "a host with or without http://",
+    "serving/observing/request_files.py": "the server stands alone: its one reader of a place",
+    "serving/traffic/own_pages.py": "the Origin of a browser",
+}
+"""Files that look for `://` in what is no place of the product."""
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "dags", "plugins"])
+def test_units_of_size_and_addresses_of_places_are_read_in_one_file(package: str) -> None:
+    """So that no file has a megabyte of its own, or another idea of what a folder is."""
+    sizes, addresses = set(), set()
+    for path in files(package):
+        code, name = path.read_text(), str(path.relative_to(PROJECT))
+        sizes |= {name} if OF_SIZE.search(code) and path.name != "units.py" else set()
+        addresses |= {name} if OF_AN_ADDRESS.search(code) and path.name != "address.py" else set()
+    assert not sizes, "import KIB, MIB, GIB"
+    expected = {name for name in OTHER_ADDRESSES if name.startswith(f"{package}/")}
+    assert addresses == expected, "ask include/store/address.py"

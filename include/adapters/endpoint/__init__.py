@@ -7,15 +7,11 @@ is asked under its own address, because each follows the registry by itself.
 from include.adapters.endpoint.endpoint import Endpoint
 from include.adapters.endpoint.replica import Replica, ReplicaAnswer
 from include.adapters.endpoint.replica_state import (
-    CHALLENGER,
-    CHAMPION,
     ReplicaState,
     WantedVersion,
 )
 
 __all__ = [
-    "CHALLENGER",
-    "CHAMPION",
     "Endpoint",
     "Replica",
     "ReplicaAnswer",

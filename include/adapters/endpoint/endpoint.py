@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 
 from include.adapters.endpoint.replica import Replica
 from include.adapters.endpoint.replica_state import (
-    CHALLENGER,
-    CHAMPION,
     ReplicaState,
     WantedVersion,
 )
 from include.errors import EndpointError, VersionRefusedError, reason_of
+from serving.bundle.registered import Role
 
 REFUSAL_STANDS_SECONDS = 5.0
 """A refusal counts only when a replica has repeated it for so long: it retries after two seconds,
@@ -57,7 +56,7 @@ class Endpoint:
         )
 
     def wait_for(
-        self, version: str, patience_seconds: float, role: str = CHAMPION, digest: str = ""
+        self, version: str, patience_seconds: float, role: Role = Role.CHAMPION, digest: str = ""
     ) -> float:
         """Wait until every replica holds a version under a role; return the seconds waited.
 
@@ -106,7 +105,7 @@ def _refusals(states: Mapping[str, ReplicaState], wanted: WantedVersion) -> list
     return [
         f"{url} refuses version {wanted.version} as {wanted.role}: {why.reason}"
         for url, why in reasons
-        if why and (why.is_for_good or wanted.role == CHALLENGER)
+        if why and (why.is_for_good or wanted.role == Role.CHALLENGER)
     ]
 
 

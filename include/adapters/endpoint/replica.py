@@ -12,12 +12,13 @@ import numpy as np
 from include.adapters.endpoint.replica_state import ReplicaState, replica_state
 from include.errors import EndpointError, VersionRefusedError
 from include.records.arrays import Probabilities
+from include.store.units import MIB
 from serving.bundle import Layout, Value
 
 _TLS = httpx.create_ssl_context()
 _LOOK_SECONDS, _INFER_SECONDS = 5.0, 30.0
 """Time limits for a request and its whole response, however slowly the bytes arrive."""
-_ANSWER_BYTES = 2**24
+_ANSWER_BYTES = 16 * MIB
 """Limit for a response: far above 100 rows, or the readiness of a thousand models."""
 _NO_FORM = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _ROWS_AT_ONCE = 100
@@ -135,7 +136,7 @@ class Replica:
             async for piece in answer.aiter_raw():
                 body += piece
                 if len(body) > _ANSWER_BYTES:
-                    raise httpx.ReadError(f"its answer is over {_ANSWER_BYTES // 2**20} MiB")
+                    raise httpx.ReadError(f"its answer is over {_ANSWER_BYTES // MIB} MiB")
         return httpx.Response(answer.status_code, content=bytes(body))
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+from serving.bundle.registered import Role
+
 _FOR_GOOD = {"bundle", "model"}
 """Kinds of refusal that waiting does not change, because the version itself is at fault."""
 
@@ -14,7 +15,7 @@ class WantedVersion:
     """A version that replicas should hold under a role."""
 
     version: str
-    role: str = CHAMPION
+    role: Role = Role.CHAMPION
     digest: str = ""
     """SHA-256 of its bundle, because a registry can assign a number twice; empty: any bundle."""
 

@@ -18,9 +18,9 @@ from deltalake.exceptions import DeltaError
 from include.adapters.lake.commits import COMMIT
 from include.store import Store
 
-_LOG = "_delta_log"
-_HINT = "_last_checkpoint"
-_DERIVED = re.compile(rf"\d{{20}}\.checkpoint\..*|{_HINT}", re.ASCII | re.DOTALL)
+LOG_FOLDER = "_delta_log"
+HINT = "_last_checkpoint"
+_DERIVED = re.compile(rf"\d{{20}}\.checkpoint\..*|{HINT}", re.ASCII | re.DOTALL)
 log = logging.getLogger("ratchet")
 
 
@@ -33,11 +33,13 @@ def set_aside(lake: Store, version: int | None) -> bool:
     """
     if not _opens_by_entries(lake, version):
         return False
-    derived = [one.name for one in lake.at(f"rows/{_LOG}").look() if _DERIVED.fullmatch(one.name)]
-    to = f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}/{_LOG}"
+    derived = [
+        one.name for one in lake.at(f"rows/{LOG_FOLDER}").look() if _DERIVED.fullmatch(one.name)
+    ]
+    to = f"{folder_aside()}/{LOG_FOLDER}"
     for name in derived:
         with suppress(FileNotFoundError):  # another process does the same
-            lake.move(f"rows/{_LOG}/{name}", f"{to}/{name}")
+            lake.move(f"rows/{LOG_FOLDER}/{name}", f"{to}/{name}")
     if derived:
         log.warning(
             "the table %s/rows could not be opened by its checkpoint, which is lost or damaged: it "
@@ -48,17 +50,22 @@ def set_aside(lake: Store, version: int | None) -> bool:
     return True
 
 
+def folder_aside() -> str:
+    """Return a folder of the lake, named after this second, for what is moved out of the table."""
+    return f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+
+
 def _opens_by_entries(lake: Store, version: int | None) -> bool:
     """Return whether a copy of the log that has no checkpoint opens.
 
     Delta has one exception for whatever goes wrong, and only its words tell a damaged checkpoint
     from a version that never was, a damaged entry or a table of a newer kind.
     """
-    source = lake.at(f"rows/{_LOG}")
+    source = lake.at(f"rows/{LOG_FOLDER}")
     with tempfile.TemporaryDirectory() as folder:
         for entry in source.look():
             if COMMIT.fullmatch(entry.name):
-                source.fetch(entry.name, Path(folder, _LOG, entry.name))
+                source.fetch(entry.name, Path(folder, LOG_FOLDER, entry.name))
         try:
             DeltaTable(folder, version=version)
         except DeltaError:

@@ -8,12 +8,11 @@ to the table could also rewrite its log.
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import xxhash
 
-from include.store import PIECE, Entry, Folder, Store
+from include.store import PIECE, Entry, Store, open_local
 
 _CHECKSUM = re.compile(r"-([0-9a-f]{32})\.parquet$")
 _SUFFIX = ".parquet"
@@ -74,15 +73,8 @@ class Verifier:
         return bool(_stated(path)) and self._whole.get(path) != seen[path]
 
     def _checksum(self, path: str) -> str:
-        if isinstance(self._store, Folder):
-            with self._store.open(path) as file:
-                return checksum(file)
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=self._scratch) as folder:
-            copy = Path(folder, "file")
-            self._store.fetch(path, copy)
-            with copy.open("rb") as file:
-                return checksum(file)
+        with open_local(self._store, path, self._scratch) as file:
+            return checksum(file)
 
 
 def _stated(path: str) -> str:

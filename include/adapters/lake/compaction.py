@@ -17,10 +17,11 @@ from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.place import for_polars
 from include.adapters.lake.schemas import schema_of
 from include.records.row_columns import LABEL, SIDE
+from include.store.units import MIB
 
 MERGED_FILES = 32
-SMALL_BYTES = 64 * 2**20
-_LEAST_BYTES = 2**20
+SMALL_BYTES = 64 * MIB
+_LEAST_BYTES = MIB
 GRACE_HOURS = 24
 
 

@@ -20,10 +20,11 @@ from deltalake.transaction import AddAction
 from include.adapters.lake.checksums import checksum, name_with_checksum
 from include.records.row_columns import LABEL, SIDE
 from include.store import Folder, Store
+from include.store.units import MIB
 
 PARTITION = (SIDE, LABEL)
-ROW_GROUP_BYTES = 8 * 2**20
-FILE_BYTES = 256 * 2**20
+ROW_GROUP_BYTES = 8 * MIB
+FILE_BYTES = 256 * MIB
 Partition = tuple[str, int]
 
 

@@ -21,14 +21,16 @@ from include.adapters.lake.actions import data_files, removals
 from include.adapters.lake.checksums import Verifier
 from include.adapters.lake.commits import GROWTH, Log, sources
 from include.adapters.lake.datafiles import PARTITION, DataFiles
-from include.adapters.lake.place import Options, for_delta, for_polars, local_folder
+from include.adapters.lake.place import Options, for_delta, for_polars
 from include.adapters.lake.schemas import OWN_KINDS, delta_schema, features, schema_of
 from include.adapters.lake.soundness import LogProblem, sentence
 from include.errors import DataFileError, TableRefusedError
 from include.records.row_columns import BATCH, LABEL, SIDE, Side
 from include.store import open_store
+from include.store.address import absolute, local_folder
+from include.store.units import GIB
 
-KEYS_BYTES = 2**30
+KEYS_BYTES = GIB
 """When only keys are read, data files are verified up to this many bytes in total."""
 _MARK = "ratchet"
 # A broken log is looked at so often: an entry may be listed before the one that it follows.
@@ -81,7 +83,7 @@ class LakeTable:
     def open(self, version: int | None = None) -> DeltaTable | None:
         """Open a version as `at` does, without checking the log, also with a broken checkpoint."""
         folder = local_folder(self.url)
-        if folder is not None and not (folder / "_delta_log").is_dir():
+        if folder is not None and not (folder / checkpoints.LOG_FOLDER).is_dir():
             return None
         try:
             return self._opened(version)
@@ -102,7 +104,7 @@ class LakeTable:
     @cached_property
     def log(self) -> Log:
         """The log of the table."""
-        return Log(open_store(f"{self.url}/_delta_log", self.options))
+        return Log(open_store(f"{self.url}/{checkpoints.LOG_FOLDER}", self.options))
 
     @cached_property
     def _verifier(self) -> Verifier:
@@ -269,8 +271,7 @@ class LakeTable:
     @property
     def uri(self) -> str:
         """The table's location for deltalake and polars: a path or s3:// URL, no file:// URL."""
-        folder = local_folder(self.url)
-        return self.url if folder is None else str(folder)
+        return absolute(self.url)
 
     def _commit(
         self,

@@ -4,20 +4,10 @@ Both are configured to retry for a while when an S3 server does not respond.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 Options = Mapping[str, str]
 _PATIENCE = 90
 _RETRIES = 1000
-
-
-def local_folder(url: str) -> Path | None:
-    """Return the folder of a path or file:// URL; None for a bucket."""
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    return None if "://" in url else Path(url).absolute()
 
 
 def for_delta(options: Options) -> dict[str, str]:

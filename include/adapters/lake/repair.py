@@ -1,20 +1,18 @@
 """Finds what a table has lost, and restores the table to a sound version."""
 
 import logging
-import time
 from collections.abc import Sequence
 
 from deltalake.exceptions import DeltaError
 
 from include.adapters.lake import row_scans
+from include.adapters.lake.checkpoints import HINT, LOG_FOLDER, folder_aside
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.soundness import LogProblem, sentence
 from include.records.row_columns import Side
 from include.store import Store
 
-_LOG = "_delta_log"
-_HINT = "_last_checkpoint"
 log = logging.getLogger("ratchet")
 
 
@@ -83,19 +81,17 @@ class Repair:
         return self._set_log_aside(problem.version)
 
     def _set_log_aside(self, version: int) -> str:
-        to = self._aside()
-        for entry in self._store.at(f"rows/{_LOG}").look():
+        to = folder_aside()
+        for entry in self._store.at(f"rows/{LOG_FOLDER}").look():
             number = entry.name[:20]
-            if entry.name == _HINT or (number.isdecimal() and int(number) >= version):
-                self._store.move(f"rows/{_LOG}/{entry.name}", f"{to}/{_LOG}/{entry.name}")
+            if entry.name == HINT or (number.isdecimal() and int(number) >= version):
+                self._store.move(
+                    f"rows/{LOG_FOLDER}/{entry.name}", f"{to}/{LOG_FOLDER}/{entry.name}"
+                )
         return f"the entries of the log from version {version} on stand in {self._store.url}/{to}"
 
     def _set_table_aside(self) -> str:
-        to = self._aside()
+        to = folder_aside()
         for entry in self._store.at("rows").walk():
             self._store.move(f"rows/{entry.name}", f"{to}/rows/{entry.name}")
         return f"the table stands in {self._store.url}/{to}/rows"
-
-    @staticmethod
-    def _aside() -> str:
-        return f"set-aside/{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"

@@ -1,12 +1,11 @@
 """What archive and quarantine have in common: files that are kept by the digests of deliveries."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from include.store import Entry, Folder, Store
+from include.store import Entry, Store, open_local
 
 
 def visible(entries: Iterable[Entry]) -> list[Entry]:
@@ -28,12 +27,5 @@ def open_kept(
     if not names:
         raise FileNotFoundError(f"{store.url}: no delivery of this digest is kept here")
     name = min(names)
-    with ExitStack() as stack:
-        if isinstance(store, Folder):
-            file = store.open(name)
-        else:
-            scratch.mkdir(parents=True, exist_ok=True)
-            path = Path(stack.enter_context(TemporaryDirectory(dir=scratch)), "file")
-            store.fetch(name, path)
-            file = path.open("rb")
-        yield name, stack.enter_context(file)
+    with open_local(store, name, scratch) as file:
+        yield name, file

@@ -13,9 +13,10 @@ from mlflow.exceptions import MlflowException
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import ADOPTED, ADOPTION, KIND, SPEC
+from include.adapters.registry.tags import ADOPTED, ADOPTION, KIND
 from include.errors import ModelRefusedError
 from include.records.models import FITTED_KEYS, ModelVersion
+from serving.bundle.registered import SPEC_TAG
 
 _KEYS = "fitted_keys.parquet"
 
@@ -37,7 +38,7 @@ class Adoptions:
         if found is not None:
             return str(found.info.run_id)
         name = f"adoption of {digest[:12]}"
-        said = {**tags, KIND: ADOPTION, SPEC: self.connection.spec, ADOPTED: digest}
+        said = {**tags, KIND: ADOPTION, SPEC_TAG: self.connection.spec, ADOPTED: digest}
         return self.experiment.new_run(name, said)
 
     def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:

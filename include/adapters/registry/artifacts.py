@@ -20,15 +20,17 @@ from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
 
 from include.adapters.registry.connection import Connection
+from include.adapters.registry.log_run import PREVIOUS
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import DIGEST, FILES
+from include.adapters.registry.tags import FILES
 from include.errors import ModelRefusedError
 from include.records.ledger_state import Artifact, ArtifactsReading
+from include.store.units import MIB
+from serving.bundle.registered import DIGEST_TAG, MANIFEST_FILE, MODEL_FILE, Role
 
-_MANIFEST, _MODEL = "bundle.json", "model.joblib"
-_ALIASES = ("champion", "previous_champion", "challenger", "canary", "shadow")
+_ALIASES = (*Role, PREVIOUS)
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
-_BLOCK = 2**20
+_BLOCK = MIB
 _MANIFEST_BLOCKS = 16
 _OK, _NOT_FOUND = 200, 404
 
@@ -49,8 +51,8 @@ class Artifacts:
     def _checked(self, version: str) -> Artifact:
         client, model = self.connection.client, self.connection.model
         tags = client.get_model_version(model, version).tags
-        if DIGEST not in tags:
-            return Artifact(version, f"has no tag {DIGEST}: the pipeline did not register it")
+        if DIGEST_TAG not in tags:
+            return Artifact(version, f"has no tag {DIGEST_TAG}: the pipeline did not register it")
         uri = client.get_model_version_download_uri(model, version)
         try:
             return Artifact(version, self._problem(uri, tags))
@@ -59,10 +61,10 @@ class Artifacts:
 
     def _problem(self, uri: str, tags: Mapping[str, str]) -> str:
         """Return which stored file is not what the tags of its version say; empty when all are."""
-        manifest = b"".join(islice(self._read(f"{uri}/{_MANIFEST}"), _MANIFEST_BLOCKS))
-        if hashlib.sha256(manifest).hexdigest() != tags[DIGEST]:
-            return f"{_MANIFEST} was changed after it was registered"
-        digests = {_MODEL: str(json.loads(manifest)["model_sha256"])}
+        manifest = b"".join(islice(self._read(f"{uri}/{MANIFEST_FILE}"), _MANIFEST_BLOCKS))
+        if hashlib.sha256(manifest).hexdigest() != tags[DIGEST_TAG]:
+            return f"{MANIFEST_FILE} was changed after it was registered"
+        digests = {MODEL_FILE: str(json.loads(manifest)["model_sha256"])}
         try:
             digests |= json.loads(tags.get(FILES, "{}"))
         except (ValueError, TypeError):

@@ -17,15 +17,10 @@ from mlflow.exceptions import MlflowException
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.healing import TAKEN, is_deleted
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import (
-    DIGEST,
-    EXPERIMENT_KIND,
-    LEDGER_OF,
-    MOVES,
-    SPEC,
-)
+from include.adapters.registry.tags import EXPERIMENT_KIND, LEDGER_OF, MOVES
 from include.errors import TakenError
 from include.text.showable import showable_values
+from serving.bundle.registered import DIGEST_TAG, SPEC_TAG
 
 log = logging.getLogger("ratchet")
 _FEW = 20
@@ -34,7 +29,7 @@ _FEW = 20
 class ExperimentContent(StrEnum):
     """What an experiment is for; the value is the tag that names its spec."""
 
-    TRAININGS = SPEC
+    TRAININGS = SPEC_TAG
     LEDGER = LEDGER_OF
 
 
@@ -140,7 +135,7 @@ class SpecExperiment:
         return None if is_taken else found
 
     def _place_of_trainings(self) -> str:
-        ours = [one for one in self._model.versions() if DIGEST in one.tags and one.run_id]
+        ours = [one for one in self._model.versions() if DIGEST_TAG in one.tags and one.run_id]
         newest = max(ours, key=lambda one: int(one.version), default=None)
         run = None if newest is None else self._client.run_or_none(newest.run_id)
         return "" if run is None else str(run.info.experiment_id)

@@ -18,16 +18,18 @@ from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.healing import TAKEN, is_deleted
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import DIGEST, KIND, LEDGER, MOVES, NOTE, SPEC, VERDICT
+from include.adapters.registry.tags import KIND, LEDGER, MOVES, NOTE, VERDICT
 from include.records.judging import Verdict
 from include.records.moves import Move, MoveKind
+from serving.bundle.registered import DIGEST_TAG, SPEC_TAG, Role
 
 log = logging.getLogger("ratchet")
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous_champion", "challenger"
+PREVIOUS = "previous_champion"
+"""The alias of the version before the champion; the server has no use for it."""
 _DONE = " done"
 _RUN_NAME = "promotions"
 _NOTE = (
-    "Every move of the champion: a parameter each, numbered. `./ratchet promotions SPEC` lists "
+    "Every move of the champion: a parameter each, numbered. `./ratchet promotions SPEC_TAG` lists "
     "them. Do not delete this run: rolling back and the next promotion read it."
 )
 
@@ -84,7 +86,7 @@ class LogRun:
         run_id = self._ledger.new_run(_RUN_NAME, {MOVES: self._spec, KIND: LEDGER, NOTE: _NOTE})
         self._client.set_terminated(run_id)
         try:
-            tags = {SPEC: self._spec, MOVES: run_id}
+            tags = {SPEC_TAG: self._spec, MOVES: run_id}
             self._client.create_registered_model(self._model.name, tags=tags)
         except MlflowException as error:
             if error.error_code != TAKEN:
@@ -131,7 +133,7 @@ class LogRun:
 
     def _tell_of_others(self) -> None:
         """Log a warning before a model is created that seems to have existed before."""
-        others = self._client.search_registered_models(f"tags.`{SPEC}` = '{self._spec}'")
+        others = self._client.search_registered_models(f"tags.`{SPEC_TAG}` = '{self._spec}'")
         if others:
             log.warning(
                 "MLflow has no registered model %s, but %s of the same spec: a new one begins, "
@@ -183,7 +185,7 @@ class LogRun:
         return run_id
 
     def _recovered(self, record: Any) -> Iterator[Move]:
-        ours = {str(one.version): one for one in self._model.versions() if DIGEST in one.tags}
+        ours = {str(one.version): one for one in self._model.versions() if DIGEST_TAG in one.tags}
         promoted = {
             number for number, one in ours.items() if one.tags.get(VERDICT) == Verdict.PROMOTE
         }
@@ -230,7 +232,7 @@ def _parsed(entry: str) -> Move | None:
 
 def _line(promoted: set[str], aliases: Mapping[str, str], there: set[str]) -> list[str]:
     """Return past champions in their likely order, the present one last, for a rebuilt log."""
-    champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+    champion, previous = aliases.get(Role.CHAMPION), aliases.get(PREVIOUS)
     past = promoted | ({previous} & there if previous else set())
     line = sorted(past - {champion}, key=int)
     if champion in there and champion is not None:

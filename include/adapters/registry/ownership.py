@@ -13,8 +13,9 @@ from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.mlflow_requests import asking_for
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import SPEC, TRANSFERRED
+from include.adapters.registry.tags import TRANSFERRED
 from include.errors import NothingToDoError, NotOwnerError
+from serving.bundle.registered import SPEC_TAG
 
 log = logging.getLogger("ratchet")
 _BRIEF_SECONDS = 3
@@ -35,11 +36,11 @@ class Ownership:
         record = self.model.record()
         if record is None:
             return None
-        if stated := str(record.tags.get(SPEC, "")).strip():
+        if stated := str(record.tags.get(SPEC_TAG, "")).strip():
             return stated
         found = self.model.first_spec()
         if found is not None:
-            self.model.tag(SPEC, found)
+            self.model.tag(SPEC_TAG, found)
             log.warning(
                 "registered model %s had no owner any more: it is %s again", self.model.name, found
             )
@@ -77,5 +78,5 @@ class Ownership:
         if before != self.spec:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self.model.tag(TRANSFERRED, f"from {before} to {self.spec} by {by} at {now}")
-            self.model.tag(SPEC, self.spec)
+            self.model.tag(SPEC_TAG, self.spec)
         return before

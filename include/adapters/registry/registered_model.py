@@ -10,9 +10,9 @@ from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.healing import ABSENT, DENIED
-from include.adapters.registry.tags import DIGEST, SPEC
 from include.errors import TakenError
 from include.records.moves import Move
+from serving.bundle.registered import DIGEST_TAG, SPEC_TAG
 
 log = logging.getLogger("ratchet")
 _CLOCKS_DIFFER_SECONDS = 60.0
@@ -106,8 +106,8 @@ class RegisteredModel:
         """Return the spec of the oldest version whose run names a spec."""
         for version in sorted(self.versions(), key=lambda item: int(item.version)):
             run = self._client.run_or_none(version.run_id or "")
-            if run is not None and SPEC in run.data.tags:
-                return str(run.data.tags[SPEC])
+            if run is not None and SPEC_TAG in run.data.tags:
+                return str(run.data.tags[SPEC_TAG])
         return None
 
     def require_ours(self, record: Any) -> None:
@@ -115,21 +115,21 @@ class RegisteredModel:
 
         Servers follow the registered models that have this tag.
         """
-        if SPEC in record.tags:
+        if SPEC_TAG in record.tags:
             return
         versions = list(self.versions())
-        if versions and not any(DIGEST in one.tags for one in versions):
+        if versions and not any(DIGEST_TAG in one.tags for one in versions):
             raise TakenError(
                 f"{self._spec}.toml: another tool made the registered model {self.name} in "
-                f"MLflow: none of its versions ({len(versions)}) has the tag {DIGEST}. Give "
+                f"MLflow: none of its versions ({len(versions)}) has the tag {DIGEST_TAG}. Give "
                 f"`model` in the spec another name, or say that Ratchet may go on with it: set "
-                f"its tag {SPEC} to {self._spec} in MLflow"
+                f"its tag {SPEC_TAG} to {self._spec} in MLflow"
             )
-        self.tag(SPEC, self.first_spec() or self._spec)
+        self.tag(SPEC_TAG, self.first_spec() or self._spec)
         log.warning(
             "registered model %s had no tag %s, by which servers follow it: it has it again",
             self.name,
-            SPEC,
+            SPEC_TAG,
         )
 
     def tag(self, name: str, value: str) -> None:
@@ -157,5 +157,5 @@ def version_origin(version: Any) -> VersionOrigin:
         str(version.version),
         version.run_id or "",
         version.creation_timestamp / 1000,
-        DIGEST in version.tags,
+        DIGEST_TAG in version.tags,
     )

@@ -12,11 +12,12 @@ from mlflow.entities import Run
 
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
-from include.adapters.registry.log_run import CHAMPION, moves_in
+from include.adapters.registry.log_run import moves_in
 from include.adapters.registry.registered_model import RegisteredModel
 from include.adapters.registry.tags import ARRIVALS, MOVES, RUN, VERDICT
 from include.records.ledger_state import RUN_METRICS, Arrival, RegistryReading, TrainingRun
 from include.records.moves import Move
+from serving.bundle.registered import Role
 
 _NEWEST_FIRST = ["attributes.start_time DESC"]
 _WHOLE_SECONDS = 3600.0
@@ -45,7 +46,7 @@ class RegistryWatch:
         """Return the state of both; an empty reading while nothing was ever trained."""
         experiment = self._experiment.known()
         model = self._model.record()
-        champion = None if model is None else model.aliases.get(CHAMPION)
+        champion = None if model is None else model.aliases.get(Role.CHAMPION)
         moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:
             return RegistryReading(champion, moves, (), None)

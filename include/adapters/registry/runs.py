@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from pydantic import TypeAdapter
 
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
@@ -27,16 +26,17 @@ from include.adapters.registry.tags import (
     NOTE,
     PARENT,
     RUN,
-    SPEC,
     TRAINING,
 )
 from include.errors import GoneError
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.judging import Scorecard, Scores
+from include.records.packing import unpack
 from include.records.proofs import LeakProof
 from include.records.training import Trial
 from include.text.showable import showable, showable_values
+from serving.bundle.registered import SPEC_TAG
 
 log = logging.getLogger("ratchet")
 _BATCHES = "batches.json"
@@ -60,7 +60,7 @@ class Runs:
             return str(found.info.run_id)
         return self._experiment.new_run(
             f"{self._spec} data {data_version}",
-            {**tags, KIND: TRAINING, RUN: dag_run, SPEC: self._spec, DATA: str(data_version)},
+            {**tags, KIND: TRAINING, RUN: dag_run, SPEC_TAG: self._spec, DATA: str(data_version)},
         )
 
     def require(self, run_id: str) -> None:
@@ -178,7 +178,8 @@ class Runs:
         if _BATCHES not in {file.path for file in self._client.list_artifacts(run_id)}:
             return ()
         listed = mlflow.artifacts.load_dict(f"runs:/{run_id}/{_BATCHES}")
-        return TypeAdapter(tuple[Batch, ...]).validate_python(listed)
+        batches: tuple[Batch, ...] = unpack(tuple[Batch, ...], listed)
+        return batches
 
     def metric(self, run_id: str, name: str) -> float | None:
         """Return a metric of a run; None when the run or the metric does not exist."""

@@ -22,15 +22,15 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.healing import ABSENT, REFUSED
-from include.adapters.registry.log_run import CHAMPION, PREVIOUS, LogRun, MoveLog, entry_name
+from include.adapters.registry.log_run import PREVIOUS, LogRun, MoveLog, entry_name
 from include.adapters.registry.registered_model import (
     RegisteredModel,
     VersionOrigin,
     version_origin,
 )
-from include.adapters.registry.tags import DIGEST
 from include.errors import ChampionMovedError
 from include.records.moves import Move, MoveKind, succession
+from serving.bundle.registered import DIGEST_TAG, Role
 
 log = logging.getLogger("ratchet")
 LOOKS = 200
@@ -106,7 +106,7 @@ class SettledLog:
         """Return the error for a champion that others move all the time."""
         model = self.model.name
         return ChampionMovedError(
-            f"log of moves and alias {CHAMPION} of {model} do not come to agree: somebody "
+            f"log of moves and alias {Role.CHAMPION} of {model} do not come to agree: somebody "
             f"moves them all the time. End that (`./ratchet promotions {self.spec}` lists who), "
             "then clear this task"
         )
@@ -117,7 +117,7 @@ class SettledLog:
         if record is None:
             return None
         self.model.require_ours(record)
-        number = record.aliases.get(CHAMPION)
+        number = record.aliases.get(Role.CHAMPION)
         log_now = self.log_run.read(record)
         version = None if number is None else self.model.version(str(number))
         return Look(log_now, version, None if version is None else version_origin(version))
@@ -137,19 +137,19 @@ class SettledLog:
             log.warning(
                 "alias %s of %s was put on version %s, which Ratchet did not register (it has no "
                 "tag %s): it does not count. To take in a model from elsewhere: ./ratchet adopt",
-                CHAMPION,
+                Role.CHAMPION,
                 self.model.name,
                 named.number,
-                DIGEST,
+                DIGEST_TAG,
             )
         if newest is None or newest.version is None:
             return True
         if self.model.stands(newest):
-            self.model.point(CHAMPION, newest.version)
+            self.model.point(Role.CHAMPION, newest.version)
             log.warning(
                 "alias %s of %s was deleted or led astray in MLflow: it names version %s again, as "
                 "the log of moves says",
-                CHAMPION,
+                Role.CHAMPION,
                 self.model.name,
                 newest.version,
             )
@@ -191,9 +191,9 @@ class SettledLog:
                 self.model.point(PREVIOUS, move.before)
         with _gone_is_no_harm():
             if move.version is None:
-                self.model.remove(CHAMPION)
+                self.model.remove(Role.CHAMPION)
             else:
-                self.model.point(CHAMPION, move.version)
+                self.model.point(Role.CHAMPION, move.version)
         now = self._now()
         if now is None:
             return None

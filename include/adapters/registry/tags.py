@@ -1,7 +1,7 @@
 """Names of the tags that Ratchet gives experiments, runs and model versions in MLflow."""
 
 RUN, CANDIDATE, VERDICT = "ratchet.dag_run", "ratchet.candidate", "ratchet.verdict"
-SPEC, DATA, DIGEST = "ratchet.spec", "ratchet.data_version", "ratchet.digest"
+DATA = "ratchet.data_version"
 FILES = "ratchet.files"
 """Tag of a version: digests of the files beside its bundle, as JSON; 0.1.0 wrote none."""
 LEDGER_OF = "ratchet.ledger"

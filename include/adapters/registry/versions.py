@@ -15,7 +15,7 @@ from include.adapters.registry.log_run import LogRun
 from include.adapters.registry.mlflow_model import log_bundle
 from include.adapters.registry.ownership import Ownership
 from include.adapters.registry.registered_model import RegisteredModel
-from include.adapters.registry.tags import DATA, DIGEST, FILES
+from include.adapters.registry.tags import DATA, FILES
 from include.errors import GoneError, ModelRefusedError
 from include.records.models import FAMILY, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move
@@ -27,8 +27,7 @@ from serving.bundle import (
     load,
     with_own_answers,
 )
-
-_FILES = ("bundle.json", "model.joblib")
+from serving.bundle.registered import DIGEST_TAG, MANIFEST_FILE, MODEL_FILE
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,9 @@ class Versions:
         """Return the version that a run has registered; None when it has not."""
         of_the_run = f"name='{self.model.name}' and run_id='{run_id}'"
         found = self.connection.client.search_model_versions(of_the_run)
-        ours = [one for one in found if DIGEST in one.tags]  # and not what a person made of the run
+        ours = [
+            one for one in found if DIGEST_TAG in one.tags
+        ]  # and not what a person made of the run
         return self.record_of(min(ours, key=lambda item: int(item.version))) if ours else None
 
     def data_versions(self) -> set[int]:
@@ -107,10 +108,10 @@ class Versions:
             self.model.name, version.version
         )
         there = files_at(uri)
-        if lost := [name for name in _FILES if name not in there]:
+        if lost := [name for name in (MANIFEST_FILE, MODEL_FILE) if name not in there]:
             raise self._refused(version, f"has no {' and no '.join(lost)} in MLflow any more")
         with tempfile.TemporaryDirectory() as folder:
-            for name in _FILES:
+            for name in (MANIFEST_FILE, MODEL_FILE):
                 mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder)
             try:
                 return load(Path(folder), version.digest)
@@ -129,7 +130,7 @@ class Versions:
         client.active_run(run_id)
         self.log_run.ensure_registered_model()
         logged = log_bundle(run_id, model, with_own_answers(manifest, model), requirements)
-        pins = {DIGEST: logged.digest, FILES: json.dumps(logged.others)}
+        pins = {DIGEST_TAG: logged.digest, FILES: json.dumps(logged.others)}
         made = client.create_model_version(
             self.model.name,
             source=f"models:/{logged.model_id}",
@@ -154,7 +155,7 @@ class Versions:
             return ModelVersion(
                 self.model.name,
                 str(version.version),
-                tags[DIGEST],
+                tags[DIGEST_TAG],
                 int(tags[DATA]),
                 version.run_id,
                 table=tags.get(TABLE, ""),
@@ -162,7 +163,7 @@ class Versions:
                 family=tags.get(FAMILY, ""),
             )
         except (KeyError, ValueError) as error:
-            sound = f"{DIGEST}, {DATA}" + f" and {ORIGIN}" * (ORIGIN in tags)
+            sound = f"{DIGEST_TAG}, {DATA}" + f" and {ORIGIN}" * (ORIGIN in tags)
             raise ModelRefusedError(
                 f"{self.model.name} version {version.version} has lost the tags that Ratchet gave "
                 f"it, or their values were changed ({sound}): put them back, or delete the version "

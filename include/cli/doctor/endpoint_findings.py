@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from include.adapters.endpoint import CHAMPION, ReplicaState, WantedVersion
+from include.adapters.endpoint import ReplicaState, WantedVersion
 from include.cli.doctor.findings import Finding
 from include.context import running_stack
 from include.context.step_context import StepContext
+from serving.bundle.registered import Role
 
 
 def replica_states(context: StepContext) -> dict[str, ReplicaState]:
@@ -26,7 +27,7 @@ def of_endpoint(
 ) -> Iterator[Finding]:
     """Yield which replicas do not answer, refuse a version, or hold another champion."""
     for url, one in states.items():
-        held = one.versions.get(CHAMPION)
+        held = one.versions.get(Role.CHAMPION)
         if one.problem:
             yield Finding(f"not asked, the endpoint {url}: {one.problem}. {_way_out(context)}")
         for role, no in one.refused.items():

@@ -9,8 +9,9 @@ from include.context.step_context import StepContext
 from include.spec import contract as contracts
 from include.steps.archived_files import ArchivedFiles
 from include.steps.lost_batches import few_digests, lost_digests
+from include.store.units import GIB
 
-_MOST_BYTES = 2**31
+_MOST_BYTES = 2 * GIB
 """Archived files are read and compared with their digests up to this many bytes in total."""
 
 

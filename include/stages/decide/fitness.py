@@ -3,8 +3,8 @@
 from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreement_checks, leak_checks
+from include.store.units import MIB
 
-MIB = 2**20
 BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
 """Checks whose values are means over holdout rows, so that too few rows excuse their failure."""
 

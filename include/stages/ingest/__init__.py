@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from include.errors import BadRowsError
-from include.formats.blocks import UNDECODABLE
 from include.formats.opening import raw_texts
 from include.formats.parsed_table import BLOCK_BYTES, RefusedRow
 from include.records.refusal_reasons import ReasonKind
@@ -178,7 +177,7 @@ def require_decodable(counts: Mapping[str, int], lines: int) -> None:
 
     The remaining rows would be a biased sample: all those without an accent.
     """
-    others = counts.get(UNDECODABLE, 0)
+    others = counts.get(ReasonKind.UNDECODABLE, 0)
     if others > max(_FEW, OTHER_SHARE * lines):
         raise BadRowsError(
             f"{others:,} of {lines:,} lines have bytes that are not UTF-8, and without them the "

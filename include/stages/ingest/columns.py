@@ -10,6 +10,7 @@ from include.formats.parsed_table import ColumnContent, ParsedTable
 from include.records.row_columns import OWN_COLUMNS
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
+from include.text.nearest import suggestion
 from include.text.showable import showable_name
 
 _SHOWN = 5
@@ -52,7 +53,7 @@ def _without_target(columns: Sequence[str], target: str) -> str:
         return problem
     meant = showable_name(by_letters[near[0]])
     return (
-        f"{problem}; did you mean {meant}? Call it {target} in the file, or write target = "
+        f"{problem}{suggestion(meant)} Call it {target} in the file, or write target = "
         f"{json.dumps(meant, ensure_ascii=False)} under [data] in the spec"
     )
 

@@ -15,7 +15,7 @@ from include.stages.ingest.first_remarks import first_remarks
 from include.stages.ingest.notations import notation_of, numeric_columns, plain_columns
 from include.stages.ingest.numbers import as_text
 from include.stages.ingest.parts import DeliverySource, typed_numbers, with_values
-from include.text.nearest import nearest_name
+from include.text.nearest import nearest_name, suggestion
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
 from serving.values.spelling import SPELLING
@@ -123,7 +123,7 @@ def _misnamed(field: str, pattern: str, columns: Sequence[str]) -> str:
     sentence = (
         f"`{field}` of the spec names {showable_name(pattern)}, and no column of the first file"
     )
-    return f"{sentence} is called so" + (f"; did you mean {showable_name(near)}?" if near else "")
+    return f"{sentence} is called so" + suggestion(near and showable_name(near))
 
 
 def _patterns(data: Data) -> Iterator[tuple[str, str]]:

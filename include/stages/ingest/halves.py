@@ -17,16 +17,15 @@ from itertools import chain, pairwise
 import numpy as np
 import polars as pl
 
-from include.formats.blocks import RAGGED, STRAY, UNCLOSED
 from include.formats.parsed_table import Chunk, RefusedRow
+from include.records.refusal_reasons import ReasonKind
 from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.part import TypedPart
 from serving.values.notation import number_reader
 from serving.values.spelling import category_form
 
-HALF = "it may be half of a row: the line beside it looks like the other half"
-_DAMAGED = frozenset({RAGGED, STRAY, UNCLOSED})
+_DAMAGED = frozenset({ReasonKind.RAGGED, ReasonKind.STRAY, ReasonKind.UNCLOSED})
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class OuterColumns:
             column = self.last if goes_on else self.first
             cell = self._fields(raw)[-1 if goes_on else 0]
             if self._joins(half, cell, column, goes_on=goes_on):
-                yield line, RefusedRow(line, column, HALF, raw, cell)
+                yield line, RefusedRow(line, column, ReasonKind.HALF, raw, cell)
 
     def _joins(self, half: RefusedRow, cell: str, column: str, *, goes_on: bool) -> bool:
         """Say whether a cell and the half before or behind it form a value of the column."""
@@ -132,7 +131,7 @@ class OuterColumns:
         """Say whether a bad row's first quote closes a text rather than opens one."""
         _, quote, rest = row.raw.partition('"')
         closes = not rest or rest.startswith((self.separator, "\r", "\n"))
-        return row.reason != RAGGED and bool(quote) and closes
+        return row.reason != ReasonKind.RAGGED and bool(quote) and closes
 
     def _fields(self, raw: str) -> list[str]:
         return next(csv.reader(io.StringIO(raw, newline=""), delimiter=self.separator), [""])

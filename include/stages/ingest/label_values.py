@@ -8,9 +8,8 @@ from include.spec.contract import Contract
 from include.spec.data_spec import ANYTHING_ELSE, Label
 from include.stages.ingest.numbers import NO_VALUE, as_number
 from include.text.nearest import plainest
-from serving.values.spelling import canonical, category_form, truth
+from serving.values.spelling import TRUTH_WORDS, canonical, category_form, truth
 
-_TRUTHS = frozenset({"true", "false"})
 _NO_LABEL = frozenset({*NO_VALUE, "na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", r"\N", "?"})
 _CLOSING = ".,;:!"
 """Marks that a program or a person may have set behind a label."""
@@ -38,7 +37,7 @@ def _is_label(values: pl.Series, label: Label) -> pl.Series:
     if isinstance(label, bool):
         return _matching(values, lambda text: text not in {"1", "0"} and truth(text) is label)
     if isinstance(label, int):
-        said = _matching(values, lambda text: text in _TRUTHS and truth(text) == label)
+        said = _matching(values, lambda text: text in TRUTH_WORDS and truth(text) == label)
         return (as_number(values) == label).fill_null(value=False) | said
     own = canonical(label)
     return _matching(values, lambda text: text == own)

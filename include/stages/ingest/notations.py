@@ -27,7 +27,7 @@ from include.stages.ingest.resemblance import (
 )
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation, number_reader
-from serving.values.spelling import truth
+from serving.values.spelling import TRUTH_WORDS, truth
 
 _SAMPLE = 500
 """Distinct texts, of plain numbers and of others each, that decide which notations are possible."""
@@ -36,7 +36,6 @@ _STRAY_SHARE = 0.01
 """A column with a larger share of numbers in a second notation is in no notation."""
 _SEPARATORS = ((".", ","), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"), (".", "_"))
 """Pairs of decimal and thousands separators."""
-_TRUTHS = frozenset({"true", "false"})
 _NEARLY_ALL = 0.9
 _EXAMPLES: Mapping[str, Notation | None] = {
     "numbers": Notation(decimal=","),
@@ -140,7 +139,7 @@ def _said_truths(written: ColumnTexts) -> bool:
         return False
     numbers = {word for word in words if is_plain(word)}
     is_mixed = 0 < len(numbers) < len(words)
-    return is_mixed or not words.isdisjoint(_TRUTHS) or len(words) > len(_TRUTHS)
+    return is_mixed or not words.isdisjoint(TRUTH_WORDS) or len(words) > len(TRUTH_WORDS)
 
 
 def _read(texts: Mapping[str, int], notation: Notation) -> dict[str, float]:
