@@ -157,7 +157,7 @@ class _Place:
     def enter(self) -> Race:
         """Open the race, laying its train side out when it is not there yet."""
         side = TrainMatrices(self.folder / "sides").open("train", self._arranged)
-        rows = select.FoldedRows(side.X, side.y, side.bounds)
+        rows = select.FoldedRows(side.y, side.bounds, side.X)
         board = RaceResults(str(self.folder / "races"), "run", {})
         return Race(self.spec, side.layout, rows, board, PROCESSES)
 

@@ -1,16 +1,32 @@
-"""Stores the result of each fit of a race as soon as the fit has ended.
+"""Stores the result of each fit of a race as soon as the fit has ended, and what judges it.
 
 A task that is killed loses only the fit that was running; the next attempt finds the others here.
 A result is complete or absent. Results are stored beside the lake, so that every worker sees them.
 """
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from io import BytesIO
 
 import numpy as np
 
-from include.records.arrays import FitOutcome
+from include.records.arrays import FitOutcome, Labels
 from include.store import open_store
+from serving.bundle import Layout, read_layout
+
+_LABELS = "labels.npz"
+
+
+@dataclass(frozen=True)
+class RaceLabels:
+    """What the results of a race are compared with, a few bytes a row of the train side."""
+
+    layout: Layout
+    y: Labels
+    """Shape (rows,), in the order of the folds."""
+    bounds: tuple[int, ...]
+    """The first row of each fold, and at the end the number of rows."""
 
 
 class RaceResults:
@@ -52,6 +68,22 @@ class RaceResults:
             reached=outcome.reached,
         )
         self._store.write(name, buffer.getvalue())
+
+    def keep_labels(self, labels: RaceLabels) -> None:
+        """Store the labels of the race, for tasks that compare results and read no features."""
+        buffer, layout = BytesIO(), json.dumps(asdict(labels.layout))
+        np.savez_compressed(buffer, layout=layout, y=labels.y, bounds=labels.bounds)
+        self._store.write(_LABELS, buffer.getvalue())
+
+    def labels(self) -> RaceLabels | None:
+        """Return the labels of the race; None when there are none."""
+        try:
+            data = self._store.read(_LABELS)
+        except FileNotFoundError:
+            return None
+        with np.load(BytesIO(data), allow_pickle=False) as fields:
+            layout = read_layout(json.loads(str(fields["layout"])))
+            return RaceLabels(layout, fields["y"], tuple(fields["bounds"].tolist()))
 
     def clear(self) -> None:
         """Remove all results of this run, whose leaderboard is recorded by then."""

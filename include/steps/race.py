@@ -1,6 +1,8 @@
 """Runs the race of one training: which candidate is fitted on which rows, and which drop out.
 
     open_race   opens the train matrix of this machine, and the results of the run
+    hand_on     stores the labels of the train side beside the results
+    open_stored opens the results and these labels, for tasks that fit nothing
     screen      fits every candidate of a family on two small parts, one fold
     shortlist   drops candidates that cannot be the best on all rows; the rest run a semifinal,
                 two folds of a larger part
@@ -11,7 +13,7 @@
 
 Each hands the newest trial of every candidate on to the next, which goes on from there. `screen`,
 `run_job`, `finish` and `fit` may fit models. `shortlist` and `finalists` only compare stored
-results: their tasks are outside the training pool.
+results: their tasks are outside the training pool, and need no train matrix on their machine.
 
 When killed: the result of each fit is written to disk as soon as the fit ends, and looked up before
 a fit begins, so only the fit that was running is lost. Which candidates drop out follows from their
@@ -22,13 +24,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.adapters.race_results import RaceResults
+from include.adapters.race_results import RaceLabels, RaceResults
 from include.adapters.train_matrix import OrderedRows
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError, SpecError
@@ -41,6 +44,7 @@ from include.stages import select
 from include.stages.select import (
     CandidateResult,
     FoldedRows,
+    FoldLabels,
     FoldSize,
     Rung,
     SharedFit,
@@ -52,13 +56,16 @@ from serving.bundle import Layout
 log = logging.getLogger("ratchet")
 
 
+SideT_co = TypeVar("SideT_co", bound=FoldLabels, covariant=True)
+
+
 @dataclass(frozen=True)
-class Race:
-    """The rows, the results and the cores that the candidates of a spec run on."""
+class RaceOver(Generic[SideT_co]):
+    """The rows or their labels, the results and the cores that the candidates of a spec run on."""
 
     spec: Spec
     layout: Layout
-    side: FoldedRows
+    side: SideT_co
     results: RaceResults
     cores: int
     """Cores of this machine that a fit may use."""
@@ -67,6 +74,10 @@ class Race:
     def rungs(self) -> select.Rungs:
         """The parts of the train side that are run over: screening, semifinal and final."""
         return select.rungs(self.side.rows, self.spec.selection)
+
+
+Race = RaceOver[FoldedRows]
+"""A race in which models can be fitted."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +115,32 @@ def open_race(context: StepContext, plan: Plan) -> Race:
 
     name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
     side = context.train_sides.open(name, arranged)
-    results = RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
-    rows = FoldedRows(side.X, side.y, side.bounds)
-    return Race(context.spec, side.layout, rows, results, context.settings.cores)
+    rows = FoldedRows(side.y, side.bounds, side.X)
+    return Race(context.spec, side.layout, rows, _results(context, plan), context.settings.cores)
+
+
+def hand_on(race: Race) -> None:
+    """Store what `open_stored` reads, unless another task of the run has."""
+    if race.results.labels() is None:
+        _, y = race.side.whole
+        race.results.keep_labels(RaceLabels(race.layout, y, race.side.bounds))
+
+
+def open_stored(context: StepContext, plan: Plan) -> RaceOver[FoldLabels]:
+    """Open the race of a run without the features of its rows, as `hand_on` stored it.
+
+    Raises RaceResultsMissingError when that is gone.
+    """
+    results = _results(context, plan)
+    stored = results.labels()
+    if stored is None:
+        raise _missing("the list of labels", results)
+    labels = FoldLabels(stored.y, stored.bounds)
+    return RaceOver(context.spec, stored.layout, labels, results, context.settings.cores)
+
+
+def _results(context: StepContext, plan: Plan) -> RaceResults:
+    return RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
 
 
 def screen(race: Race, family: str) -> list[Trial]:
@@ -126,7 +160,7 @@ def screen(race: Race, family: str) -> list[Trial]:
     return ranked
 
 
-def shortlist(race: Race, trials: Sequence[Trial]) -> Elimination:
+def shortlist(race: RaceOver[FoldLabels], trials: Sequence[Trial]) -> Elimination:
     """Drop the candidates that could not win on all rows; the rest run the semifinal, if any.
 
     `trials` are those of all families, as `screen` returned them. Raises SpecError when no
@@ -137,7 +171,7 @@ def shortlist(race: Race, trials: Sequence[Trial]) -> Elimination:
     return _eliminated(race, trials, rungs.screening, rungs.semifinal, most)
 
 
-def finalists(race: Race, trials: Sequence[Trial]) -> Elimination:
+def finalists(race: RaceOver[FoldLabels], trials: Sequence[Trial]) -> Elimination:
     """Drop the candidates that cannot win after the semifinal; the rest run over all train rows.
 
     `trials` are those that `shortlist` returned. Raises SpecError when none of the remaining
@@ -209,7 +243,7 @@ def log_leaderboard(trials: Sequence[Trial], outcome: str = "in the race") -> No
 
 
 def _eliminated(
-    race: Race,
+    race: RaceOver[FoldLabels],
     trials: Sequence[Trial],
     rungs_run: Sequence[Rung],
     coming: Rung | None,
@@ -236,7 +270,7 @@ def _eliminated(
     return Elimination(tuple(ranked), fit_jobs)
 
 
-def _remaining(race: Race, trials: Sequence[Trial]) -> list[SharedFit]:
+def _remaining(race: RaceOver[FoldLabels], trials: Sequence[Trial]) -> list[SharedFit]:
     """Return the shared fits of which any candidate has neither dropped out nor failed."""
     remaining = [trial.candidate for trial in trials if not (trial.left or trial.failure)]
     return [
@@ -257,7 +291,7 @@ def _newest(
     return [*new, *(one for one in trials if one.candidate not in judged)]
 
 
-def _all_shared_fits(race: Race) -> list[SharedFit]:
+def _all_shared_fits(race: RaceOver[FoldLabels]) -> list[SharedFit]:
     return [
         shared_fit
         for family in race.spec.families
@@ -265,13 +299,13 @@ def _all_shared_fits(race: Race) -> list[SharedFit]:
     ]
 
 
-def _shared_fits(race: Race, family: str) -> list[SharedFit]:
+def _shared_fits(race: RaceOver[FoldLabels], family: str) -> list[SharedFit]:
     """Group the candidates of a family: those that one fit serves stand together."""
     listed = select.candidates(race.spec.family(family))
     return select.shared_fits(listed, _pipeline(race, listed[0]))
 
 
-def _pipeline(race: Race, candidate: Candidate) -> Pipeline:
+def _pipeline(race: RaceOver[FoldLabels], candidate: Candidate) -> Pipeline:
     family = race.spec.family(candidate.family)
     return select.build(candidate, family, race.spec.selection.seed, race.layout)
 
@@ -296,7 +330,9 @@ def _fit_over(race: Race, shared_fits: Sequence[SharedFit], rung: Rung, threads:
             log.info("fold %d of %d rows: %s", fold, rung.rows, sentence)
 
 
-def _fit_results(race: Race, shared_fits: Sequence[SharedFit], rung: Rung) -> list[SharedFitResult]:
+def _fit_results(
+    race: RaceOver[FoldLabels], shared_fits: Sequence[SharedFit], rung: Rung
+) -> list[SharedFitResult]:
     """Return the results of shared fits on a part, from what is stored alone.
 
     Raises RaceResultsMissingError when any of them is missing.
@@ -311,16 +347,24 @@ def _fit_results(race: Race, shared_fits: Sequence[SharedFit], rung: Rung) -> li
     ]
 
 
-def _outcomes(race: Race, shared_fit: SharedFit, rung: Rung) -> Iterator[FitOutcome]:
+def _outcomes(
+    race: RaceOver[FoldLabels], shared_fit: SharedFit, rung: Rung
+) -> Iterator[FitOutcome]:
     for fold in rung.folds:
         outcome = race.results.find(_name(shared_fit, rung, fold))
         if outcome is None:
-            raise RaceResultsMissingError(
-                f"the result of {shared_fit.largest.title} on fold {fold} of {rung.rows} rows is "
-                f"no longer in {race.results.url}, and this task does not fit. Clear the task "
-                "select.screen of this run in Airflow, with all that come after it"
+            title = shared_fit.largest.title
+            raise _missing(
+                f"the result of {title} on fold {fold} of {rung.rows} rows", race.results
             )
         yield outcome
+
+
+def _missing(what: str, results: RaceResults) -> RaceResultsMissingError:
+    return RaceResultsMissingError(
+        f"{what} is no longer in {results.url}, and this task does not fit. Clear the task "
+        "select.screen of this run in Airflow, with all that come after it"
+    )
 
 
 def _name(shared_fit: SharedFit, rung: Rung, fold: int) -> str:

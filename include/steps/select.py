@@ -11,6 +11,7 @@ from dataclasses import replace
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
 from include.records.training import Elimination, FitJob, Plan, Trial
+from include.stages.select import FoldLabels
 from include.steps import race
 
 log = logging.getLogger("ratchet")
@@ -21,7 +22,9 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
 
     Each returned trial names the nested MLflow run that it is recorded in.
     """
-    trials = race.screen(race.open_race(context, plan), family_name)
+    ran = race.open_race(context, plan)
+    race.hand_on(ran)
+    trials = race.screen(ran, family_name)
     return [
         replace(trial, run_id=context.registry.runs.log_trial(plan.run_id, trial))
         for trial in trials
@@ -55,14 +58,14 @@ def _eliminated(
     context: StepContext,
     plan: Plan,
     trials: Sequence[Trial],
-    eliminate: Callable[[race.Race, Sequence[Trial]], Elimination],
+    eliminate: Callable[[race.RaceOver[FoldLabels], Sequence[Trial]], Elimination],
 ) -> Elimination:
     """Compare stored results; where they were removed after the registration, nothing is run.
 
     Raises RaceResultsMissingError when results are missing and the run has no model version.
     """
     try:
-        return eliminate(race.open_race(context, plan), trials)
+        return eliminate(race.open_stored(context, plan), trials)
     except RaceResultsMissingError:
         version = context.registry.versions.made_in(plan.run_id)
         if version is None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from serving.bundle import (
-    TOLERANCE,
     Bundle,
     BundleRefusedError,
     encode,
@@ -14,6 +13,7 @@ from serving.bundle import (
     single_thread,
     stand_in,
 )
+from serving.bundle.probing import TOLERANCE
 from serving.models.quick import QuickBundle, with_quickest_ways
 from serving.models.scoring import score
 

@@ -5,7 +5,14 @@ clearly beaten are eliminated, and the remaining ones run over all folds of all 
 judged as in an exhaustive search. The threshold is tuned on out-of-fold probabilities.
 """
 
-from include.stages.select.folds import Fold, FoldedRows, doubled_order, fold_order, fold_rows
+from include.stages.select.folds import (
+    Fold,
+    FoldedRows,
+    FoldLabels,
+    doubled_order,
+    fold_order,
+    fold_rows,
+)
 from include.stages.select.listing import leaderboard_lines, reason_out
 from include.stages.select.pipelines import build, candidates
 from include.stages.select.rungs import (
@@ -42,6 +49,7 @@ __all__ = [
     "EliminationReasons",
     "Fold",
     "FoldCache",
+    "FoldLabels",
     "FoldSize",
     "FoldedRows",
     "Rung",

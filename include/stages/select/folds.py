@@ -35,13 +35,11 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class FoldedRows:
-    """The train side in the order of its folds; every fold but the last is stored twice."""
+class FoldLabels:
+    """The labels of the train side in the order of its folds: what comparing results takes."""
 
-    X: Matrix
-    """Shape (rows + rows without the last fold, features)."""
     y: Labels
-    """Shape as the rows of X; 1 is positive."""
+    """1 is positive; each train row once, in what inherits some twice."""
     bounds: tuple[int, ...]
     """The first row of each fold, and at the end the number of rows."""
 
@@ -54,6 +52,28 @@ class FoldedRows:
     def folds(self) -> tuple[int, ...]:
         """The number of each fold, from 0."""
         return tuple(range(len(self.bounds) - 1))
+
+    def validation_labels(self, number: int, rows: int) -> Labels:
+        """Return the labels of the rows that such a fold is validated on, shape (rows,)."""
+        return self.y[self._validation(number, rows)]
+
+    def _validation(self, number: int, rows: int) -> slice:
+        begin, end = self.bounds[number], self.bounds[number + 1]
+        wanted = max(self._share(number, rows), LEAST_VALIDATION)
+        return slice(begin, min(end, begin + wanted))
+
+    def _share(self, number: int, rows: int) -> int:
+        """Return how many rows of a fold belong to a part of so many train rows, rounded up."""
+        size = self.bounds[number + 1] - self.bounds[number]
+        return min(size, -(-size * rows // self.rows))
+
+
+@dataclass(frozen=True)
+class FoldedRows(FoldLabels):
+    """The train side in the order of its folds; every fold but the last is stored twice."""
+
+    X: Matrix
+    """Shape (rows + rows without the last fold, features); `y` has the label of each."""
 
     @property
     def whole(self) -> tuple[Matrix, Labels]:
@@ -69,15 +89,6 @@ class FoldedRows:
         fitted = self._others(number, rows)
         return Fold(*fitted, self.X[validation], self.y[validation])
 
-    def validation_labels(self, number: int, rows: int) -> Labels:
-        """Return the labels of the rows that such a fold is validated on, shape (rows,)."""
-        return self.y[self._validation(number, rows)]
-
-    def _validation(self, number: int, rows: int) -> slice:
-        begin, end = self.bounds[number], self.bounds[number + 1]
-        wanted = max(self._share(number, rows), LEAST_VALIDATION)
-        return slice(begin, min(end, begin + wanted))
-
     def _others(self, number: int, rows: int) -> tuple[Matrix, Labels]:
         if rows >= self.rows:
             run = slice(self.bounds[number + 1], self.rows + self.bounds[number])
@@ -90,11 +101,6 @@ class FoldedRows:
         return np.concatenate([self.X[part] for part in parts]), np.concatenate(
             [self.y[part] for part in parts]
         )
-
-    def _share(self, number: int, rows: int) -> int:
-        """Return how many rows of a fold belong to a part of so many train rows, rounded up."""
-        size = self.bounds[number + 1] - self.bounds[number]
-        return min(size, -(-size * rows // self.rows))
 
 
 def fold_order(y: Labels, rule: Selection) -> tuple[RowNumbers, tuple[int, ...]]:
@@ -119,7 +125,7 @@ def fold_rows(X: Matrix, y: Labels, rule: Selection) -> FoldedRows:
     """Lay a train side out in memory; X has shape (rows, features), y is 1 for positive."""
     order, bounds = fold_order(y, rule)
     rows = doubled_order(order, bounds)
-    return FoldedRows(X[rows], y[rows], bounds)
+    return FoldedRows(y[rows], bounds, X[rows])
 
 
 def _spread(y: Labels, rows: RowNumbers) -> RowNumbers:
