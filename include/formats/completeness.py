@@ -20,7 +20,7 @@ from typing import BinaryIO
 from include.errors import FileRefusedError
 from include.formats.foreign import PARQUET_MAGIC, foreign_data, foreign_text
 from include.formats.packed import TooMuchInsideError, content_pieces, has_bzip2_end
-from include.formats.suffixes import SEPARATORS, Format, format_of, packing
+from include.formats.suffixes import SEPARATORS, Format, Packing, format_of, packing
 from include.formats.zipped import has_end as has_zip_end
 from include.store import Entry, Folder, Store
 from include.store.units import MIB
@@ -106,9 +106,9 @@ def is_temporary(name: str) -> bool:
 def is_complete(name: str, file: BinaryIO) -> bool:
     """Say whether a file's data reach their end, as far as its format shows."""
     packed, kind = packing(name), format_of(name)
-    if packed == "zip":
+    if packed is Packing.ZIP:
         return has_zip_end(_ends(file)[1])
-    if packed == "bz2":
+    if packed is Packing.BZ2:
         return has_bzip2_end(_ends(file)[1])
     if not packed:
         return _reaches_its_end(kind, *_ends(file))
@@ -142,7 +142,7 @@ def _open_for_writing(descriptor: int) -> bool:
 
 def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     """Judge a file by its first and its last megabyte."""
-    if kind == "parquet":
+    if kind is Format.PARQUET:
         return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
     # In UTF-16 and UTF-32 zero bytes may follow the line feed.
     if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head):
@@ -150,7 +150,7 @@ def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
     if b"\0" not in head and foreign_text(head):
         return True
     last = tail.rpartition(b"\n")[2]
-    if kind == "json":
+    if kind is Format.JSON:
         return _is_json(last)
     header = head.partition(b"\n")[0]
     separator = chr(max(SEPARATORS, key=header.count))

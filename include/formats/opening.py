@@ -18,7 +18,14 @@ from include.formats.jsonlines import JsonLinesTable
 from include.formats.packed import content_pieces
 from include.formats.parquet import ParquetTable
 from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, StatedFormat, require_few_columns
-from include.formats.suffixes import Format, format_of, name_unpacked, packing, stated_format
+from include.formats.suffixes import (
+    Format,
+    Packing,
+    format_of,
+    name_unpacked,
+    packing,
+    stated_format,
+)
 from include.formats.zipped import DamagedZipError, foreign_document, only_member
 from include.text.encodings import marked_encoding, utf_8
 
@@ -37,12 +44,12 @@ def open_table(
     file.seek(0)
     head = file.read(HEAD_BYTES)
     file.seek(0)
-    if kind == "parquet":
+    if kind is Format.PARQUET:
         table: ParsedTable = _parquet(file, head, packed, stated, size)
     else:
         if packed and not head:
             raise FileRefusedError("the file is empty: 0 bytes came")
-        if packed == "zip":
+        if packed is Packing.ZIP:
             kind = _kind_in_zip(file, name)
         table = _text_table(file, packed, kind, stated, size)
     require_few_columns(len(table.columns))
@@ -68,7 +75,7 @@ def raw_texts(
 
 
 def _parquet(
-    file: BinaryIO, head: bytes, packed: str, stated: StatedFormat, size: int
+    file: BinaryIO, head: bytes, packed: Packing | None, stated: StatedFormat, size: int
 ) -> ParsedTable:
     if packed:
         raise FileRefusedError(_PACKED_PARQUET)
@@ -89,13 +96,13 @@ def _kind_in_zip(file: BinaryIO, name: str) -> Format:
     if packing(inside):
         raise FileRefusedError(f"a {packing(inside)} file within a zip archive: pack it once")
     kind = stated_format(name_unpacked(name)) or format_of(inside)
-    if kind == "parquet":
+    if kind is Format.PARQUET:
         raise FileRefusedError(_PACKED_PARQUET)
     return kind
 
 
 def _text_table(
-    file: BinaryIO, packed: str, kind: Format, stated: StatedFormat, size: int
+    file: BinaryIO, packed: Packing | None, kind: Format, stated: StatedFormat, size: int
 ) -> ParsedTable:
     if not packed:
         _require(foreign_document(file))
@@ -105,7 +112,7 @@ def _text_table(
     _require(foreign_data(head) or another_encoding(head, encoding))
     head, pieces = _peeked(utf_8(pieces, encoding))
     _require(foreign_text(head.removeprefix(b"\xef\xbb\xbf")))
-    if kind == "json":
+    if kind is Format.JSON:
         return JsonLinesTable(pieces, stated, size)
     if looks_like_json(head):
         raise FileRefusedError("JSON lines under another name: name the file .jsonl")

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import zstandard
 
 from include.errors import FileRefusedError
+from include.formats.suffixes import Packing
 from include.formats.zipped import DamagedZipError, only_member
 from include.store.units import MIB
 
@@ -33,7 +34,7 @@ _BZIP2_END, _BZIP2_END_BYTES = 0x177245385090, 11
 
 
 @dataclass(frozen=True)
-class _Packing:
+class _Unpacker:
     """A stream of members, each with an end of its own, unpacked one after another."""
 
     member: Callable[[], Any]
@@ -50,7 +51,7 @@ class TooMuchInsideError(FileRefusedError):
     """A file unpacks to more than a table ever does."""
 
 
-def content_pieces(file: BinaryIO, packing: str, size: int) -> Iterator[bytes]:
+def content_pieces(file: BinaryIO, packing: Packing | None, size: int) -> Iterator[bytes]:
     """Yield the content of a file in pieces of about `size` bytes or more.
 
     `packing` is what `suffixes.packing` returns. Raises FileRefusedError when the packed data are
@@ -73,14 +74,14 @@ def _plain(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def _contents(file: BinaryIO, packing: str) -> Iterator[bytes]:
-    if packing == "zip":
+def _contents(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
+    if packing is Packing.ZIP:
         yield from only_member(file).pieces()
     else:
-        yield from _members(file, _PACKINGS[packing])
+        yield from _members(file, _UNPACKERS[packing])
 
 
-def _members(file: BinaryIO, packing: _Packing) -> Iterator[bytes]:
+def _members(file: BinaryIO, packing: _Unpacker) -> Iterator[bytes]:
     """Unpack member by member: the libraries' own readers accept a truncated member as whole."""
     member, at_start = packing.member(), True
     while sip := file.read(packing.sip):
@@ -132,7 +133,7 @@ def _gathered(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
     yield bytes(held)
 
 
-def _refusing(pieces: Iterator[bytes], packing: str) -> Iterator[bytes]:
+def _refusing(pieces: Iterator[bytes], packing: Packing) -> Iterator[bytes]:
     """Turn the errors that the libraries raise for a damaged file into a refusal."""
     try:
         yield from pieces
@@ -188,18 +189,18 @@ def _is_zstd(data: bytes) -> bool:
     return data.startswith(b"\x28\xb5\x2f\xfd") or data[1:4] == b"\x2a\x4d\x18"
 
 
-_PACKINGS = {
-    "gz": _Packing(
+_UNPACKERS = {
+    Packing.GZ: _Unpacker(
         lambda: zlib.decompressobj(16 + zlib.MAX_WBITS),
         _at_once,
         lambda data: data.startswith(b"\x1f\x8b"),
         1 << 12,
     ),
-    "bz2": _Packing(
+    Packing.BZ2: _Unpacker(
         bz2.BZ2Decompressor, _bzip2_pieces, lambda data: data.startswith(b"BZh"), 1 << 12
     ),
     # 4 bytes can stand for 128 KiB.
-    "zst": _Packing(
+    Packing.ZST: _Unpacker(
         lambda: zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompressobj(),
         _zstd_pieces,
         _is_zstd,

@@ -4,29 +4,46 @@ Every suffix is listed here and nowhere else, and so are the characters that may
 The triggerer imports this module.
 """
 
-from typing import Literal
+from enum import StrEnum
 
-Format = Literal["parquet", "json", "text"]
+
+class Format(StrEnum):
+    """How the rows of a file are written."""
+
+    PARQUET = "parquet"
+    JSON = "json"
+    """JSON lines."""
+    TEXT = "text"
+    """Delimited text."""
+
+
+class Packing(StrEnum):
+    """How a file is compressed; the values are the suffixes."""
+
+    GZ = "gz"
+    ZST = "zst"
+    BZ2 = "bz2"
+    ZIP = "zip"
+
 
 _FORMATS: dict[str, Format] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".jsonl": "json",
-    ".ndjson": "json",
-    ".json": "json",
-    ".csv": "text",
-    ".tsv": "text",
-    ".txt": "text",
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
+    ".jsonl": Format.JSON,
+    ".ndjson": Format.JSON,
+    ".json": Format.JSON,
+    ".csv": Format.TEXT,
+    ".tsv": Format.TEXT,
+    ".txt": Format.TEXT,
 }
 SEPARATORS = b",;\t|"
 """Characters that may separate the columns of a text."""
-_PACKINGS = ("gz", "zst", "bz2", "zip")
 
 
-def packing(name: str) -> str:
-    """Return `gz`, `zst`, `bz2` or `zip`; empty for a file that is not packed."""
-    ending = name.lower().rpartition(".")[2]
-    return ending if ending in _PACKINGS and "." in name else ""
+def packing(name: str) -> Packing | None:
+    """Return how a file of this name is packed; None for one that is not."""
+    _, dot, ending = name.lower().rpartition(".")
+    return next((one for one in Packing if dot and one == ending), None)
 
 
 def name_unpacked(name: str) -> str:
@@ -43,4 +60,4 @@ def stated_format(name: str) -> Format | None:
 
 def format_of(name: str) -> Format:
     """Return the format that a name states; delimited text when it states none."""
-    return stated_format(name) or "text"
+    return stated_format(name) or Format.TEXT

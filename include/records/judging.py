@@ -255,3 +255,14 @@ class Preflight:
     """Golden rows that each of them was asked."""
     differences: int = 0
     """Answers that differ from the pipeline's, plus replicas that refused the version."""
+
+    @classmethod
+    def spared(cls, sentence: str) -> "Preflight":
+        """Return the one of a challenger that the endpoint was not asked about."""
+        return cls(needed=False, passed=True, sentence=sentence)
+
+    @classmethod
+    def held(cls, sentence: str, replicas: int, rows: int, differences: int) -> "Preflight":
+        """Return one that was held: it is passed when nothing differs."""
+        counts = {"replicas": replicas, "rows": rows, "differences": differences}
+        return cls(needed=True, passed=not differences, sentence=sentence, **counts)

@@ -127,6 +127,8 @@ def _require_showable(file: str, value: Any) -> None:
 
 def _message(problem: ErrorDetails) -> str:
     """Return pydantic's message, with the known field that is nearest to a mistyped one."""
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
     if problem["type"] != "extra_forbidden":
         return _IN_WORDS.get(problem["type"], problem["msg"])
     *outer, name = problem["loc"]
@@ -156,4 +158,4 @@ def _part_of(part: type[BaseModel], name: str) -> type[BaseModel]:
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:
     where = ".".join(map(str, place)) or "spec"
-    return f"{where}: {message.removeprefix('Value error, ')}"
+    return f"{where}: {message}"

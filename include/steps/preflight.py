@@ -34,9 +34,7 @@ def preflight(
     fault.
     """
     if decision.verdict is not Verdict.PROMOTE:
-        return Preflight(
-            needed=False, passed=True, sentence=f"not needed: {decision.verdict} anyhow"
-        )
+        return Preflight.spared(f"not needed: {decision.verdict} anyhow")
     context.endpoint.require_any(ABSENCE_PATIENCE_SECONDS)
     context.registry.challenger.put_up(challenger)
     version, replicas = challenger.version, len(context.endpoint.replicas())
@@ -60,11 +58,4 @@ def preflight(
 
 def _preflight_result(sentence: str, replicas: int, rows: int, differences: int) -> Preflight:
     log.info("pre-flight: %s", sentence)
-    return Preflight(
-        needed=True,
-        passed=not differences,
-        sentence=f"pre-flight: {sentence}",
-        replicas=replicas,
-        rows=rows,
-        differences=differences,
-    )
+    return Preflight.held(f"pre-flight: {sentence}", replicas, rows, differences)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from include.store import Entry, Store
@@ -19,6 +20,17 @@ COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
 """The name of an entry of the log."""
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
 _AT_ONCE = 16
+
+
+class Change(StrEnum):
+    """What a commit does beside adding and removing data files."""
+
+    ROWS = "rows"
+    """Rows come or go."""
+    SCHEMA = "schema"
+    """The columns or the kind of the table change."""
+    ODD_BATCH = "batch"
+    """It brings a batch in another form than Ratchet's commits have."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +54,7 @@ class Commit:
     """The paths of data files that it removes."""
     restored: int | None = None
     """The version that it restored as the newest; None for any other commit."""
-    changes: frozenset[str] = frozenset()
-    """What else it does: `rows` come or go, the `schema` changes, a `batch` is not one alone."""
+    changes: frozenset[Change] = frozenset()
     unread: str = ""
     """Why it cannot be read, as the end of a sentence; nothing else is known of it then."""
 
@@ -149,11 +160,11 @@ def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
     removed = [one["remove"] for one in actions if "remove" in one]
     names = [one["txn"]["appId"] for one in actions if "txn" in one]
     operation, parameters = str(info.get("operation", "")), info.get("operationParameters") or {}
-    changes = {"rows"} if any(one["dataChange"] for one in (*added, *removed)) else set()
+    changes = {Change.ROWS} if any(one["dataChange"] for one in (*added, *removed)) else set()
     if version and any(kind in one for one in actions for kind in ("metaData", "protocol")):
-        changes.add("schema")
+        changes.add(Change.SCHEMA)
     if names and (GROWTH not in names or len(names) != 2):  # noqa: PLR2004 - its own, and the batch's
-        changes.add("batch")
+        changes.add(Change.ODD_BATCH)
     restored = str(parameters.get("version", "")) if operation == "RESTORE" else ""
     return Commit(
         version,

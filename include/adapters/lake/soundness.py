@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from include.adapters.lake.commits import Commit, partition, standing
+from include.adapters.lake.commits import Change, Commit, partition, standing
 from include.records.row_columns import Side
 
 TAKEN_OUT = "data files that were lost or changed are taken out"
@@ -86,10 +86,10 @@ def _foreign(commit: Commit, rows: dict[str, int]) -> str:
     odd = sorted(path for path in commit.added if not _FILE.fullmatch(path))
     if odd:
         return f"it brings a data file without a side, a class or a name of Ratchet's: {odd[0]}"
-    if "schema" in commit.changes:
+    if Change.SCHEMA in commit.changes:
         return "it changes the columns or the kind of the table"
     if commit.batch is not None:
-        sound = commit.added and not commit.removed and "batch" not in commit.changes
+        sound = commit.added and not commit.removed and Change.ODD_BATCH not in commit.changes
         return "" if sound else "it brings a batch otherwise than Ratchet does, or was cut off"
     return _foreign_without_batch(commit, rows)
 
@@ -99,7 +99,7 @@ def _foreign_without_batch(commit: Commit, rows: dict[str, int]) -> str:
         return "" if not commit.added else "it brings rows that no batch stands for"
     if commit.operation in _VACUUM:
         return "" if not commit.added and not commit.removed else "it is more than a vacuum"
-    if "rows" in commit.changes or not commit.removed:
+    if Change.ROWS in commit.changes or not commit.removed:
         brings = "brings" if commit.added else "takes away" if commit.removed else "stands for"
         return f"it {brings} rows that no batch stands for, or was cut off"
     before = _by_partition({path: rows.get(path, 0) for path in commit.removed})
