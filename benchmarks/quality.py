@@ -35,7 +35,7 @@ from include.spec.model_spec import Spec
 from include.spec.spec_files import read_spec
 from include.stages import select
 from include.steps import race
-from include.steps.race import Race
+from include.steps.race_opening import Race
 from serving.bundle import Layout, encode_column
 
 QUICK = bool(os.environ.get("QUICK"))

@@ -53,7 +53,8 @@ from include.records.training import FitJob, Trial
 from include.spec.model_spec import Spec
 from include.stages import select
 from include.steps import race
-from include.steps.race import Race, RaceOutcome
+from include.steps.race import RaceOutcome
+from include.steps.race_opening import Race
 from serving.bundle import Layout
 
 QUICK = bool(os.environ.get("QUICK"))

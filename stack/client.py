@@ -20,11 +20,12 @@ from include.settings import PROJECT, Settings
 from stack.components import Component, components, inherited_environment, note_migrated
 from stack.errors import StackError
 from stack.health import healthy_components
+from stack.plan import Plan, write_plan
 from stack.preflight import check, make_folders
 from stack.processes import MarkedProcess, marks, sweep
 from stack.rotation import last_lines
 from stack.state import Condition, Lifecycle, StackState, logs_of, read_state, take_lock
-from stack.supervisor import DETACH, READY, Plan, write_plan
+from stack.supervisor import DETACH, READY
 
 _START_SECONDS = 240.0
 """How long a start may go without a component more that works; a busy machine is waited for."""

@@ -6,21 +6,20 @@ detaches it. The pipe closing before that means that the client is gone, however
 stops everything. So does SIGTERM; a second one does not wait for anybody.
 """
 
-import json
 import os
 import selectors
 import signal
 import socket
 import subprocess
 import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import psutil
 
 from include.context.running_stack import Phase, began, since_boot
 from stack.components import Component, Health
 from stack.own_log import OwnLog, PatientWriter
+from stack.plan import Plan, read_plan
 from stack.processes import marks, signal_group, start_group, sweep
 from stack.rotation import last_lines, rotate
 from stack.state import ComponentState, Lifecycle, StackState, logs_of, write_state
@@ -37,26 +36,6 @@ _STABLE_SECONDS = 60.0
 _KEPT_LINES = 5
 _OWN_LOG = OwnLog(1)  # standard output is a file
 _say = _OWN_LOG.say
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a supervisor is told to hold."""
-
-    home: Path
-    urls: dict[str, str]
-    components: tuple[Component, ...]
-
-
-def write_plan(plan: Plan) -> bytes:
-    """Return a plan as the line that a supervisor reads."""
-    return json.dumps(asdict(plan), default=str).encode() + b"\n"
-
-
-def read_plan(line: bytes) -> Plan:
-    """Return the plan that `write_plan` wrote."""
-    fields = json.loads(line)
-    return Plan(Path(fields["home"]), fields["urls"], tuple(map(_component, fields["components"])))
 
 
 @dataclass
@@ -286,16 +265,6 @@ def _state(child: _Child) -> ComponentState:
         url=health.url,
         part=health.part,
         last_lines=child.last_lines,
-    )
-
-
-def _component(fields: dict[str, object]) -> Component:
-    health = fields.pop("health")
-    command = fields.pop("command")
-    return Component(
-        **fields,  # type: ignore[arg-type] # JSON of this very dataclass
-        command=tuple(command),  # type: ignore[arg-type]
-        health=Health(**health) if isinstance(health, dict) else None,
     )
 
 

@@ -25,10 +25,12 @@ from include.formats.packed import FREE_BYTES, MOST_EXPANDED
 from include.store.units import KIB, MIB
 from serving.bundle import BundleRefusedError
 from serving.bundle.arrays import from_buffer
+from serving.bundle.bounded_file import BoundedFile
+from serving.bundle.name_list import TrustedName
 from serving.bundle.part_checks import is_shape
 from serving.bundle.rebuilding import REBUILDERS, Rebuilder
 from serving.bundle.refused_bundle import require
-from serving.bundle.trust import BoundedFile, CheckedUnpickler, TrustedName
+from serving.bundle.trust import CheckedUnpickler
 
 MOST_BYTES = 8 << 30
 """The largest size that a compressed file may unpack to, in bytes."""

@@ -22,8 +22,8 @@ from include.text.showable import showable
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 2.0
 """Time that an interrupted command gets to clean up before the process is ended."""
-_LOOKS = 6
-"""A command that only reads may take this many times the patience in total."""
+LOOKS = 6
+"""A command that only reads, and a source that responds, may take so many times the patience."""
 _SIGNAL = signal.SIGUSR1
 
 
@@ -38,11 +38,11 @@ def place_must_answer(
     """Raise AwayError when a place does not respond, at the start or while the block runs.
 
     A place that fails at the start is not waited for; one that fails later is, for `patience`
-    seconds. Unless `may_take_long`, the block also ends after `_LOOKS` times the patience although
+    seconds. Unless `may_take_long`, the block also ends after `LOOKS` times the patience although
     all places respond. An error of the block becomes AwayError when a place does not respond.
     """
     _require(places, patience)
-    guard = _Guard(places, patience, None if may_take_long else _LOOKS * patience)
+    guard = _Guard(places, patience, None if may_take_long else LOOKS * patience)
     try:
         with guard.watching():
             yield

@@ -28,11 +28,10 @@ from include.spec.signatures import signatures
 from include.stages.fit import fit
 from include.stages.select import build, soft_vote
 from serving.bundle import Layout
+from serving.bundle.name_list import NAMES_FILE, NameKind
 from serving.bundle.rebuilding import ARGUMENTS, IGNORED, KEPT, REBUILDERS
-from serving.bundle.trust import NAMES_FILE
 
 Name = tuple[str, str]
-KINDS = ("arguments", "classes", "ignored", "kept", "rebuilt", "values")
 _WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: such a class can be made empty without harm
 _LINEAR = "sklearn.linear_model.LogisticRegression"
 _BAYES = "sklearn.naive_bayes.GaussianNB"
@@ -189,7 +188,7 @@ def _compact(listed: Mapping[str, Any]) -> str:
 
 def sorted_out(all_names: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
     """Group names by how the unpickler treats them, then by module: the content of the file."""
-    kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS}
+    kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in sorted(NameKind)}
     for module, name in sorted({*all_names, *KEPT}):
         kinds[_kind(module, name)].setdefault(module, []).append(name)
     return kinds
@@ -202,18 +201,18 @@ def parameters() -> dict[str, Any]:
 
 def _kind(module: str, name: str) -> str:
     if (module, name) in REBUILDERS:
-        return "rebuilt"
+        return NameKind.REBUILT
     if (module, name) in ARGUMENTS:
-        return "arguments"
+        return NameKind.ARGUMENTS
     if (module, name) in IGNORED:
-        return "ignored"
+        return NameKind.IGNORED
     if (module, name) in KEPT:
-        return "kept"
+        return NameKind.KEPT
     value = getattr(import_module(module), name)
     if isinstance(value, type) and issubclass(value, np.generic):
-        return "values"
+        return NameKind.VALUES
     if isinstance(value, type) and value.__flags__ & _WRITTEN_IN_PYTHON:
-        return "classes"
+        return NameKind.CLASSES
     raise ValueError(f"{module}.{name} is compiled, or a function: say how it is rebuilt")
 
 

@@ -16,9 +16,10 @@ from include.context.step_context import StepContext
 from include.records.models import FAMILY, TABLE, ModelVersion
 from include.records.row_columns import Side
 from include.records.training import Plan, Trial
-from include.steps import fit_out_of_memory, race
+from include.steps import fit_out_of_memory, race, race_opening
 from include.steps.manifests import ExampleRows, manifest_of
-from include.steps.race import Race, RaceOutcome
+from include.steps.race import RaceOutcome
+from include.steps.race_opening import Race
 
 log = logging.getLogger("ratchet")
 
@@ -29,7 +30,7 @@ def fit(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> ModelVersi
     `trials` are the newest ones of all candidates, as `finalists` returned them. Raises SpecError
     when no finalist could be fitted.
     """
-    ran = race.open_race(context, plan)
+    ran = race_opening.open_race(context, plan)
     made = context.registry.versions.made_in(plan.run_id)
     version = made or fit_and_register(context, plan, ran, trials)
     ran.results.clear()

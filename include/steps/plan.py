@@ -19,7 +19,7 @@ from include.records.training import Form, NoNewData, Plan
 from include.settings import code_version
 from include.spec.contract import require_slices
 from include.spec.model_spec import Spec
-from include.steps import race, score_on_arrival
+from include.steps import race_opening, score_on_arrival
 from serving.bundle import libraries
 
 log = logging.getLogger("ratchet")
@@ -52,7 +52,7 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     context.registry.runs.log_batches(run_id, taken_in.batches)
     plan = Plan(run_id, dataset)
     # Writes the train matrix now, before many tasks need it at the same time.
-    race.open_race(context, plan).results.clear_others()
+    race_opening.open_race(context, plan).results.clear_others()
     return plan
 
 

@@ -1,8 +1,5 @@
 """Runs the race of one training: which candidate is fitted on which rows, and which drop out.
 
-    open_race   opens the train matrix of this machine, and the results of the run
-    hand_on     stores the labels of the train side beside the results
-    open_stored opens the results and these labels, for tasks that fit nothing
     screen      fits every candidate of a family on two small parts, one fold
     shortlist   drops candidates that cannot be the best on all rows; the rest run a semifinal,
                 two folds of a larger part
@@ -24,60 +21,28 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Generic, TypeVar
 
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.adapters.race_results import RaceLabels, RaceResults
-from include.adapters.train_matrix import OrderedRows
-from include.context.step_context import StepContext
-from include.errors import RaceResultsMissingError, SpecError
+from include.errors import SpecError
 from include.records.arrays import FitOutcome
-from include.records.row_columns import Side
-from include.records.training import Candidate, Elimination, FitJob, Plan, Trial
-from include.spec.model_spec import Spec
+from include.records.training import Candidate, Elimination, FitJob, Trial
 from include.stages import fit as fit_stage
 from include.stages import select
 from include.stages.select import (
     CandidateResult,
-    FoldedRows,
     FoldLabels,
     FoldSize,
     Rung,
     SharedFit,
     SharedFitResult,
 )
-from include.steps import fit_out_of_memory
-from serving.bundle import Layout
+from include.steps.race_opening import Race, RaceOver, missing
 
 log = logging.getLogger("ratchet")
-
-
-SideT_co = TypeVar("SideT_co", bound=FoldLabels, covariant=True)
-
-
-@dataclass(frozen=True)
-class RaceOver(Generic[SideT_co]):
-    """The rows or their labels, the results and the cores that the candidates of a spec run on."""
-
-    spec: Spec
-    layout: Layout
-    side: SideT_co
-    results: RaceResults
-    cores: int
-    """Cores of this machine that a fit may use."""
-
-    @property
-    def rungs(self) -> select.Rungs:
-        """The parts of the train side that are run over: screening, semifinal and final."""
-        return select.rungs(self.side.rows, self.spec.selection)
-
-
-Race = RaceOver[FoldedRows]
-"""A race in which models can be fitted."""
 
 
 @dataclass(frozen=True)
@@ -95,52 +60,6 @@ class RaceOutcome:
     def winner(self) -> Trial:
         """The first trial of the leaderboard."""
         return self.trials[0]
-
-
-def open_race(context: StepContext, plan: Plan) -> Race:
-    """Open the race of a run; the first task on a machine writes the train matrix to its disk.
-
-    Where the train side is larger than `fit_memory`, the matrix is a stratified sample of it.
-    """
-    version, rule = plan.dataset.version, context.spec.selection
-
-    def arranged() -> OrderedRows:
-        layout = context.lake.layout(version, context.lake.require_contract())
-        if fit_out_of_memory.outgrows(context, plan.dataset, layout):
-            X, y = fit_out_of_memory.sample_that_fits(context, plan.dataset, layout)
-        else:
-            X, y = context.lake.matrix(version, Side.TRAIN, layout)
-        order, bounds = select.fold_order(y, rule)
-        return OrderedRows(layout, X, y, select.doubled_order(order, bounds), bounds)
-
-    name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
-    side = context.train_sides.open(name, arranged)
-    rows = FoldedRows(side.y, side.bounds, side.X)
-    return Race(context.spec, side.layout, rows, _results(context, plan), context.settings.cores)
-
-
-def hand_on(race: Race) -> None:
-    """Store what `open_stored` reads, unless another task of the run has."""
-    if race.results.labels() is None:
-        _, y = race.side.whole
-        race.results.keep_labels(RaceLabels(race.layout, y, race.side.bounds))
-
-
-def open_stored(context: StepContext, plan: Plan) -> RaceOver[FoldLabels]:
-    """Open the race of a run without the features of its rows, as `hand_on` stored it.
-
-    Raises RaceResultsMissingError when that is gone.
-    """
-    results = _results(context, plan)
-    stored = results.labels()
-    if stored is None:
-        raise _missing("the list of labels", results)
-    labels = FoldLabels(stored.y, stored.bounds)
-    return RaceOver(context.spec, stored.layout, labels, results, context.settings.cores)
-
-
-def _results(context: StepContext, plan: Plan) -> RaceResults:
-    return RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
 
 
 def screen(race: Race, family: str) -> list[Trial]:
@@ -354,17 +273,8 @@ def _outcomes(
         outcome = race.results.find(_name(shared_fit, rung, fold))
         if outcome is None:
             title = shared_fit.largest.title
-            raise _missing(
-                f"the result of {title} on fold {fold} of {rung.rows} rows", race.results
-            )
+            raise missing(f"the result of {title} on fold {fold} of {rung.rows} rows", race.results)
         yield outcome
-
-
-def _missing(what: str, results: RaceResults) -> RaceResultsMissingError:
-    return RaceResultsMissingError(
-        f"{what} is no longer in {results.url}, and this task does not fit. Clear the task "
-        "select.screen of this run in Airflow, with all that come after it"
-    )
 
 
 def _name(shared_fit: SharedFit, rung: Rung, fold: int) -> str:

@@ -12,7 +12,7 @@ from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
 from include.records.training import Elimination, FitJob, Plan, Trial
 from include.stages.select import FoldLabels
-from include.steps import race
+from include.steps import race, race_opening
 
 log = logging.getLogger("ratchet")
 
@@ -22,8 +22,8 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
 
     Each returned trial names the nested MLflow run that it is recorded in.
     """
-    ran = race.open_race(context, plan)
-    race.hand_on(ran)
+    ran = race_opening.open_race(context, plan)
+    race_opening.hand_on(ran)
     trials = race.screen(ran, family_name)
     return [
         replace(trial, run_id=context.registry.runs.log_trial(plan.run_id, trial))
@@ -51,21 +51,21 @@ def finalists(context: StepContext, plan: Plan, trials: Sequence[Trial]) -> Elim
 
 def run_job(context: StepContext, plan: Plan, fit_job: FitJob) -> FitJob:
     """Run the candidates of a job over its folds; fits that are on disk are not repeated."""
-    return race.run_job(race.open_race(context, plan), fit_job)
+    return race.run_job(race_opening.open_race(context, plan), fit_job)
 
 
 def _eliminated(
     context: StepContext,
     plan: Plan,
     trials: Sequence[Trial],
-    eliminate: Callable[[race.RaceOver[FoldLabels], Sequence[Trial]], Elimination],
+    eliminate: Callable[[race_opening.RaceOver[FoldLabels], Sequence[Trial]], Elimination],
 ) -> Elimination:
     """Compare stored results; where they were removed after the registration, nothing is run.
 
     Raises RaceResultsMissingError when results are missing and the run has no model version.
     """
     try:
-        return eliminate(race.open_stored(context, plan), trials)
+        return eliminate(race_opening.open_stored(context, plan), trials)
     except RaceResultsMissingError:
         version = context.registry.versions.made_in(plan.run_id)
         if version is None:

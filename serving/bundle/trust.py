@@ -10,83 +10,24 @@ nothing, so no attribute and no container can hold a function or a class.
 The digest that is checked before still counts: this is the second lock, not the only one.
 """
 
-import json
-import os
 import pickle
 from collections.abc import Mapping
-from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from serving.bundle.bounded_file import BoundedFile
+from serving.bundle.name_list import NameKind, TrustedName, trusted_class, trusted_names
+from serving.bundle.opcodes import OPCODES
 from serving.bundle.rebuilding import REBUILDERS, Function, Rebuilder, set_attributes
 from serving.bundle.refused_bundle import BundleRefusedError, quotable, require
-
-NAMES_FILE = Path(__file__).with_name("trusted_names.json")
 
 _INTEGERS = {int, np.int8, np.int64}
 _KEYS = {str, float, bool, bytes, type(None), np.float32, np.float64, np.str_} | _INTEGERS
 """What may be a key: their hashes cost little, run no code and cannot be made to collide."""
 _LARGEST_KEY = 2**61 - 1  # from here on integers share hashes
-_OPCODES = (
-    "PROTO",
-    "FRAME",
-    "STOP",
-    "MARK",
-    "POP",
-    "POP_MARK",
-    "NONE",
-    "NEWTRUE",
-    "NEWFALSE",
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "LONG1",
-    "LONG4",
-    "BINFLOAT",
-    "SHORT_BINUNICODE",
-    "BINUNICODE",
-    "BINUNICODE8",
-    "SHORT_BINBYTES",
-    "BINBYTES",
-    "BINBYTES8",
-    "BYTEARRAY8",
-    "EMPTY_TUPLE",
-    "TUPLE",
-    "TUPLE1",
-    "TUPLE2",
-    "TUPLE3",
-    "EMPTY_LIST",
-    "APPEND",
-    "APPENDS",
-    "EMPTY_DICT",
-    "SETITEM",
-    "SETITEMS",
-    "EMPTY_SET",
-    "ADDITEMS",
-    "FROZENSET",
-    "GLOBAL",
-    "STACK_GLOBAL",
-    "REDUCE",
-    "NEWOBJ",
-    "BUILD",
-    "MEMOIZE",
-    "BINPUT",
-    "LONG_BINPUT",
-    "BINGET",
-    "LONG_BINGET",
-)
-"""What a pickler of protocol 2 or later writes of a model, and no more."""
-
-
-class TrustedName:
-    """What the list has a name for, before it is called."""
-
-    def __init__(self, module: str, name: str) -> None:
-        """Take both as the file has them."""
-        self.module, self.name = module, name
 
 
 class _Unfinished:
@@ -111,6 +52,7 @@ class _Arguments(tuple[Any, ...]):
     __slots__ = ()
 
 
+_CALLED = (NameKind.CLASSES, NameKind.REBUILT, NameKind.ARGUMENTS)
 _NO_VALUES = {TrustedName, _Unfinished, _Arguments}
 
 
@@ -128,37 +70,6 @@ def open_model(path: Path) -> Any:
             ) from error
 
 
-@cache
-def trusted_names() -> dict[str, frozenset[tuple[str, str]]]:
-    """Return the names by what is done with them, as `include.cli.trusted_names` sorts them."""
-    listed = json.loads(NAMES_FILE.read_text())
-    return {
-        kind: frozenset((module, name) for module, names in modules.items() for name in names)
-        for kind, modules in listed.items()
-    }
-
-
-@cache
-def _class(module: str, name: str) -> Any:
-    found = getattr(import_module(module), name)
-    require(isinstance(found, type), f"{module}.{name} is no class here")
-    return found
-
-
-class BoundedFile:
-    """A file of which nobody asks for more than there is, so no length makes memory be taken."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        """`file` is a real one: the system knows its size."""
-        self._file, self._size = file, os.fstat(file.fileno()).st_size
-        self.readline = file.readline
-
-    def read(self, size: int) -> bytes:
-        """Read exactly so many bytes, or refuse."""
-        require(0 <= size <= self._size - self._file.tell(), "it ends too soon")
-        return self._file.read(size)
-
-
 _InPython: Any = vars(pickle)["_Unpickler"]  # the one whose steps can be overridden
 
 
@@ -173,16 +84,16 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         self._stateless: dict[int, Any] = {}
         """Instances by their id, which no state was set on yet."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def findtrusted_class(self, module: str, name: str) -> Any:
         """Return what stands for a name until it is called, or a type that is itself a value."""
         names, name_of_it = trusted_names(), (module, name)
-        if name_of_it in names["values"]:
-            return _class(module, name)
-        if name_of_it in names["ignored"]:
+        if name_of_it in names[NameKind.VALUES]:
+            return trusted_class(module, name)
+        if name_of_it in names[NameKind.IGNORED]:
             return None
-        if name_of_it in names["kept"]:
+        if name_of_it in names[NameKind.KEPT]:
             return Function(getattr(import_module(module), name))
-        if any(name_of_it in names[kind] for kind in ("classes", "rebuilt", "arguments")):
+        if any(name_of_it in names[kind] for kind in _CALLED):
             return TrustedName(module, name)
         problem = (
             f"it names {quotable(f'{module}.{name}')}, which is not on the list of what a model "
@@ -197,7 +108,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
     def load_stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         require(type(name) is str and type(module) is str, "a name is no text")
-        self.append(self.find_class(module, name))
+        self.append(self.findtrusted_class(module, name))
 
     def load_reduce(self) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()
@@ -211,9 +122,9 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
             self._make(called, arguments)
             return
         require(arguments == (), f"{called.name} is made with arguments")
-        listed = (called.module, called.name) in trusted_names()["classes"]
+        listed = (called.module, called.name) in trusted_names()[NameKind.CLASSES]
         require(listed, f"{called.name} is not made like this")
-        cls = _class(called.module, called.name)
+        cls = trusted_class(called.module, called.name)
         made = cls.__new__(cls)
         self._stateless[id(made)] = made
         self.append(made)
@@ -299,7 +210,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         target = self.stack[-1]
         if type(target) is not dict:
             # The only other mapping: a voter's estimators, which are its attributes too.
-            require(type(target) is _class(*_BUNCH), "what has keys is no dictionary")
+            require(type(target) is trusted_class(*_BUNCH), "what has keys is no dictionary")
             require(all(_is_plain(key) for key in items[::2]), "a name is none of an estimator")
         dict.update(target, zip(items[::2], items[1::2], strict=True))
 
@@ -346,5 +257,5 @@ def _require_keys(items: list[Any]) -> None:
 
 CheckedUnpickler.dispatch = {
     code: getattr(CheckedUnpickler, _InPython.dispatch[code].__name__)
-    for code in (getattr(pickle, opcode)[0] for opcode in _OPCODES)
+    for code in (getattr(pickle, opcode)[0] for opcode in OPCODES)
 }

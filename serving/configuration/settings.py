@@ -7,17 +7,16 @@ cannot be used raises ValueError with one sentence that names where it stands.
 import base64
 import ipaddress
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from serving.configuration import setting_values as values
 from serving.configuration.mlserver_files import NOTHING, MLServerFiles, read_files
+from serving.configuration.setting_sources import SettingSources
 
-_Value = TypeVar("_Value")
 _USERNAME = "MLFLOW_TRACKING_USERNAME"
 _PASSWORD = "MLFLOW_TRACKING_PASSWORD"  # noqa: S105 - a name
 _TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - a name
@@ -142,13 +141,13 @@ def read_settings(
     """Read the environment, and MLServer's files below a folder where one is given."""
     env = os.environ if environment is None else environment
     files = NOTHING if folder is None else read_files(folder)
-    settings = _settings(_Said(env, files), files)
+    settings = _settings(SettingSources(env, files), files)
     _require_keys_beyond_loopback(settings)
     _require_ports(settings)
     return settings
 
 
-def _settings(said: "_Said", files: MLServerFiles) -> Settings:
+def _settings(said: SettingSources, files: MLServerFiles) -> Settings:
     port = said.value("SERVING_PORT", "8090", values.port)
     return Settings(
         host=said.text("SERVING_HOST") or "127.0.0.1",
@@ -183,33 +182,7 @@ def _settings(said: "_Said", files: MLServerFiles) -> Settings:
     )
 
 
-class _Said:
-    """What somebody said, and where, so that an error can name the place."""
-
-    def __init__(self, env: Mapping[str, str], files: MLServerFiles) -> None:
-        self._env = env
-        self._files = files
-
-    def text(self, name: str) -> str | None:
-        """Return what the environment or else a file says; empty says nothing."""
-        return self._env.get(name) or self._files.server.get(name) or None
-
-    def value(self, name: str, default: str, read: Callable[[str], _Value]) -> _Value:
-        text = self.text(name)
-        return values.read_value(self._place(name), default if text is None else text, read)
-
-    def optional(self, name: str, read: Callable[[str], _Value]) -> _Value | None:
-        text = self.text(name)
-        return None if text is None else values.read_value(self._place(name), text, read)
-
-    def in_environment(self, name: str) -> str | None:
-        return self._env.get(name) or None
-
-    def _place(self, name: str) -> str:
-        return name if self._env.get(name) else self._files.places.get(name, name)
-
-
-def _registry_url(said: _Said) -> str:
+def _registry_url(said: SettingSources) -> str:
     url = (said.text("SERVING_REGISTRY_URL") or "http://127.0.0.1:5000").rstrip("/")
     if "@" in urlsplit(url).netloc:
         # The address is logged and told to whoever asks for readiness.
@@ -220,7 +193,7 @@ def _registry_url(said: _Said) -> str:
     return url
 
 
-def _registry_authorization(said: _Said) -> str | None:
+def _registry_authorization(said: SettingSources) -> str | None:
     """Return the header as MLflow's own client makes it: an account comes before a token."""
     username, password = said.in_environment(_USERNAME), said.in_environment(_PASSWORD)
     if username and password:
@@ -234,14 +207,14 @@ def _registry_authorization(said: _Said) -> str | None:
     return f"Bearer {token}" if token else None
 
 
-def _batching(said: _Said) -> Batching:
+def _batching(said: SettingSources) -> Batching:
     return Batching(
         said.value("SERVING_MAX_BATCH_SIZE", "64", values.batch_size),
         said.value("SERVING_MAX_BATCH_TIME", "0", values.seconds_from_zero),
     )
 
 
-def _model_batching(said: _Said, files: MLServerFiles) -> Mapping[str, Batching]:
+def _model_batching(said: SettingSources, files: MLServerFiles) -> Mapping[str, Batching]:
     size = said.in_environment("SERVING_MAX_BATCH_SIZE")
     wait = said.in_environment("SERVING_MAX_BATCH_TIME")
     return MappingProxyType(
@@ -261,7 +234,7 @@ def _model_batching(said: _Said, files: MLServerFiles) -> Mapping[str, Batching]
     )
 
 
-def _connections(said: _Said) -> ConnectionSettings:
+def _connections(said: SettingSources) -> ConnectionSettings:
     return ConnectionSettings(
         most=said.optional("SERVING_CONNECTION_LIMIT", values.positive_number),
         most_of_a_client=said.optional("SERVING_CLIENT_CONNECTION_LIMIT", values.positive_number),
@@ -273,7 +246,7 @@ def _connections(said: _Said) -> ConnectionSettings:
     )
 
 
-def _request_log(said: _Said) -> RequestLogSettings | None:
+def _request_log(said: SettingSources) -> RequestLogSettings | None:
     read = {
         "sample": said.value("SERVING_REQUEST_LOG_SAMPLE", "1.0", values.sample),
         "seconds": said.value("SERVING_REQUEST_LOG_SECONDS", "60", values.above_zero),

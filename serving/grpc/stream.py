@@ -1,6 +1,7 @@
 """The state of one call on a connection: what was received, and what is left to send."""
 
 import asyncio
+from typing import Protocol
 
 from serving.grpc import frames
 from serving.grpc.call import Call, Headers
@@ -58,3 +59,26 @@ def seconds_in(timeout: bytes) -> float | None:
     if unit is None or not digits.isdigit() or len(digits) > _MOST_DIGITS:
         return None
     return int(digits) * unit
+
+
+class StreamConnection(Protocol):
+    """The connection, as the streams on it use it."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the other side does not read what was sent."""
+
+    def write(self, data: bytes) -> None:
+        """Send frames."""
+
+    def prove(self) -> None:
+        """Note that somebody has shown a key."""
+
+    def bear(self, strikes: int) -> None:
+        """Count what a caller costs who shows no key; raises ConnectionFault when it is much."""
+
+    def work(self) -> None:
+        """Note that a call is in flight."""
+
+    def rest(self) -> None:
+        """Note that no call is left."""

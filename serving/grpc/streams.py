@@ -7,14 +7,13 @@ alone.
 
 import asyncio
 import logging
-from typing import Protocol
 
 from serving.grpc import frames
 from serving.grpc.call import Headers, ReceivedMessage
 from serving.grpc.frames import ConnectionFault
 from serving.grpc.message import IncomingMessage
 from serving.grpc.shared import SharedParts, answer_beginning, answer_ending, no_grpc, refusal
-from serving.grpc.stream import Stream, seconds_in
+from serving.grpc.stream import Stream, StreamConnection, seconds_in
 from serving.observing.logs import request_id
 from serving.refusals import RequestRefusedError
 from serving.service import FAILED
@@ -26,29 +25,6 @@ _PADDED_FRAMES = 64
 """For so many at a time there is room."""
 MOST_STREAMS = 256
 log = logging.getLogger("serving.grpc")
-
-
-class StreamConnection(Protocol):
-    """The connection, as the streams on it use it."""
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the other side does not read what was sent."""
-
-    def write(self, data: bytes) -> None:
-        """Send frames."""
-
-    def prove(self) -> None:
-        """Note that somebody has shown a key."""
-
-    def bear(self, strikes: int) -> None:
-        """Count what a caller costs who shows no key; raises ConnectionFault when it is much."""
-
-    def work(self) -> None:
-        """Note that a call is in flight."""
-
-    def rest(self) -> None:
-        """Note that no call is left."""
 
 
 class Streams:

@@ -16,16 +16,16 @@ from functools import partial
 from serving.bundle.registered import Role
 from serving.models.holder import Holder, LoadedVersion, Refusal
 from serving.registry.background_tasks import BackgroundTasks
-from serving.registry.last_champions import LastChampions
-from serving.registry.local_copies import LocalCopy
-from serving.registry.opener import Opener
-from serving.registry.proofs import Proof, Proofs
-from serving.registry.registry import (
+from serving.registry.interface import (
     AliasedVersions,
     RegistryError,
     UnprovenError,
     VersionGoneError,
 )
+from serving.registry.last_champions import LastChampions
+from serving.registry.local_copies import LocalCopy
+from serving.registry.opener import Opener
+from serving.registry.proofs import Proof, Proofs
 from serving.registry.retries import LONGEST_PAUSE_SECONDS, Retries, refusal_for
 from serving.registry.roles import copy_of, give_roles, loaded_version, release_role
 

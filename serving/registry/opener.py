@@ -8,8 +8,8 @@ import asyncio
 
 from serving.bundle import Bundle
 from serving.models.loading import load_and_warm
+from serving.registry.interface import Registry, RegistryError
 from serving.registry.local_copies import LocalCopies, LocalCopy
-from serving.registry.registry import Registry, RegistryError
 
 DOWNLOADS_AT_ONCE = 32
 """Each download needs a connection and an open file; one that is too slow is ended."""

@@ -1,4 +1,4 @@
-"""The interface of a model registry, and its implementation for MLflow over plain REST.
+"""Asks MLflow's registry over plain REST.
 
 A model is followed when its registered model has the tag `ratchet.spec`. Its aliases `champion`,
 `challenger`, `canary` and `shadow` name the versions to load. A version's tag `ratchet.digest` is
@@ -10,10 +10,8 @@ another form is an error of that model alone.
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -21,6 +19,13 @@ import msgspec
 
 from serving.bundle.registered import DIGEST_TAG, MANIFEST_FILE, MODEL_FILE, SPEC_TAG, Role
 from serving.registry.bounded_requests import TROUBLE, BoundedClient, Bounds, StatusError, reason
+from serving.registry.interface import (
+    AliasedVersions,
+    RegistryError,
+    UnprovenError,
+    VersionGoneError,
+    VersionIdentity,
+)
 
 _API = "/api/2.0/mlflow"
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -33,59 +38,6 @@ _SHOWN = 60
 _NO_SUCH_THING = "RESOURCE_DOES_NOT_EXIST"
 _WRONG_HOST = "Invalid Host header"
 _ACCOUNT = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-
-
-@dataclass(frozen=True)
-class AliasedVersions:
-    """The versions that the aliases of a model name."""
-
-    versions: Mapping[Role, str] = field(default_factory=dict)
-    stamp: str = ""
-    """Times of the model's creation and last change: while equal, its numbers mean the same."""
-
-
-@dataclass(frozen=True)
-class VersionIdentity:
-    """What identifies a version beside its number."""
-
-    digest: str
-    """The digest of its bundle."""
-    source: str = ""
-    """The registered model and the run that it was made from."""
-
-
-class RegistryError(Exception):
-    """The registry did not respond, or not with what is needed; the message says which."""
-
-
-class UnprovenError(RegistryError):
-    """A version has no digest, because another tool or a person made it."""
-
-
-class VersionGoneError(RegistryError):
-    """The version does not exist any more."""
-
-
-class Registry(Protocol):
-    """The requests that are needed to follow models; each may raise RegistryError."""
-
-    async def named(self) -> dict[str, AliasedVersions | RegistryError]:
-        """Return the versions that the aliases of every followed model name, by model name.
-
-        For a model that is described in an unusable form, the value is an error.
-        """
-
-    async def identity(self, name: str, version: str) -> VersionIdentity:
-        """Return what identifies a version.
-
-        Raises VersionGoneError and UnprovenError, too.
-        """
-
-    async def fetch(self, name: str, version: str, folder: Path) -> None:
-        """Write the files of a version's bundle into an existing folder."""
-
-    async def close(self) -> None:
-        """Close the connections to the registry."""
 
 
 class _Page(msgspec.Struct):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from serving.bundle import BundleRefusedError
 from serving.models.holder import Refusal
 from serving.models.scoring import UnscorableError
-from serving.registry.registry import RegistryError, UnprovenError
+from serving.registry.interface import RegistryError, UnprovenError
 from serving.registry.trouble_log import as_one_line
 
 FIRST_PAUSE_SECONDS = 2.0

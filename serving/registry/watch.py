@@ -17,10 +17,10 @@ from serving.bundle.registered import Role
 from serving.models.holder import Holder
 from serving.registry.background_tasks import BackgroundTasks
 from serving.registry.follower import Follower
+from serving.registry.interface import AliasedVersions, Registry, RegistryError
 from serving.registry.last_champions import LastChampions
 from serving.registry.local_copies import LocalCopies
 from serving.registry.opener import Opener
-from serving.registry.registry import AliasedVersions, Registry, RegistryError
 from serving.registry.retries import refusal_for
 from serving.registry.trouble_log import Troubles, as_one_line
 

@@ -50,7 +50,7 @@ from include.reports import decision_page, pictures
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 from include.stages.fit import fit
-from include.steps import race
+from include.steps import race_opening
 from include.steps import score as score_step
 from serving.bundle import Manifest, save
 from tests import steps
@@ -153,7 +153,7 @@ def world_in(
     drop(base, pulsar_rows(700, seed=1))
     intake = take_in(base)
     assert intake.dataset is not None
-    layout = race.open_race(base, Plan("", intake.dataset)).layout
+    layout = race_opening.open_race(base, Plan("", intake.dataset)).layout
     X, y = base.lake.matrix(intake.dataset.version, Side.TRAIN, layout)
     model = fit(make_pipeline(GaussianNB()), 0.3, X, y)
     still = Still(base.lake)

@@ -14,7 +14,7 @@ from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
 from include.records.training import Form
 from include.settings import PROJECT
-from include.steps import STEPS, race
+from include.steps import STEPS, race_opening
 from tests import steps
 from tests.contract.pipeline import DAG_RUNS, drop, run, take_in
 
@@ -84,7 +84,7 @@ def test_results_that_are_gone_within_a_run_are_not_fitted_outside_the_pool(
 
     screened = [steps.screen(context, plan, family.name) for family in context.spec.families]
     shortlisted = steps.shortlist(context, plan, screened)
-    race.open_race(context, plan).results.clear()
+    race_opening.open_race(context, plan).results.clear()
     fitted_in.clear()
     with pytest.raises(RaceResultsMissingError, match=r"Clear the task select\.screen"):
         steps.shortlist(context, plan, screened)

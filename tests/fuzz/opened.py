@@ -36,8 +36,9 @@ from sklearn.preprocessing import FunctionTransformer, SplineTransformer
 from xgboost import XGBClassifier
 
 from serving.bundle import BundleRefusedError
+from serving.bundle.name_list import trusted_names
 from serving.bundle.rebuilding import Function
-from serving.bundle.trust import open_model, trusted_names
+from serving.bundle.trust import open_model
 from tests.fuzz.pickles import PickleFuzzer
 
 SECONDS_EACH = 60

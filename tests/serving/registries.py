@@ -20,15 +20,15 @@ from typing import Any, Protocol
 import joblib
 
 from serving.bundle.registered import DIGEST_TAG, SPEC_TAG, Role
-from serving.registry.registry import (
+from serving.registry.interface import (
     AliasedVersions,
-    MlflowRegistry,
     Registry,
     RegistryError,
     UnprovenError,
     VersionGoneError,
     VersionIdentity,
 )
+from serving.registry.registry import MlflowRegistry
 
 
 class Publisher(Protocol):

@@ -15,8 +15,9 @@ import pytest
 from serving.bundle.registered import Role
 from serving.models.holder import Holder
 from serving.registry.bounded_requests import Bounds
+from serving.registry.interface import RegistryError
 from serving.registry.local_copies import LocalCopies
-from serving.registry.registry import MlflowRegistry, RegistryError
+from serving.registry.registry import MlflowRegistry
 from serving.registry.watch import Watch
 from tests.logs import records_of
 from tests.serving import misbehaving as bad

@@ -11,14 +11,14 @@ import pytest
 
 from serving.bundle import load
 from serving.bundle.registered import Role
-from serving.registry.registry import (
+from serving.registry.interface import (
     AliasedVersions,
-    MlflowRegistry,
     Registry,
     RegistryError,
     UnprovenError,
     VersionGoneError,
 )
+from serving.registry.registry import MlflowRegistry
 from tests.serving.conftest import Save
 from tests.serving.registries import Publisher, free_port
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from serving.configuration.settings import read_settings
-from serving.registry.registry import MlflowRegistry, RegistryError
+from serving.registry.interface import RegistryError
+from serving.registry.registry import MlflowRegistry
 from tests.serving.accounts import Account, GuardedMlflow
 from tests.serving.conftest import Save, constant
 from tests.serving.parts import on_a_port

@@ -18,7 +18,8 @@ from include.records.training import Elimination, Trial
 from include.spec.model_spec import Spec
 from include.stages.select import SharedFit, fold_rows
 from include.steps import race
-from include.steps.race import Race, RaceOutcome
+from include.steps.race import RaceOutcome
+from include.steps.race_opening import Race
 from serving.bundle import Layout
 
 RUNS = count()

@@ -13,26 +13,25 @@ from deltalake.exceptions import DeltaError
 from include.adapters.lake import compaction, row_scans
 from include.adapters.lake.actions import committing_version, dataset_of
 from include.adapters.lake.commits import Commit
+from include.adapters.lake.contract_files import ContractFiles
 from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.repair import Repair
 from include.adapters.lake.schemas import first_schema, schema_of
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
-from include.errors import ContractError, DataFileError, DataVersionError, reason_of
+from include.errors import DataFileError, DataVersionError, reason_of
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts, Dataset
 from include.records.row_columns import KEYS, LABEL, Side
-from include.spec import contract as contracts
 from include.spec.contract import Contract
 from include.store import open_store
 from serving.bundle import Layout, Value
 
 log = logging.getLogger("ratchet")
-_CONTRACT = "contract.toml"
 _PART = "part-"
 # Beside the files that the table can be made of again, so that who has them has these.
-_KEPT_SIDES, _KEPT_CONTRACTS = "archive/.sides", "archive/.contracts"
+_KEPT_SIDES = "archive/.sides"
 
 
 class Lake:
@@ -50,6 +49,7 @@ class Lake:
         self.url = url
         self._scratch = scratch / "lake"
         self._store = open_store(url, options)
+        self._contracts = ContractFiles(self._store)
         self._staging = Staging(open_store(f"{url}/staging", options))
         self.sides = Sides(open_store(f"{url}/{_KEPT_SIDES}", options))
         self._table = LakeTable(f"{url.rstrip('/')}/rows", options, self._scratch)
@@ -74,55 +74,27 @@ class Lake:
         return self._table.log.after(after, up_to)
 
     def contract(self) -> Contract | None:
-        """Return the newest contract, None before the first; ContractError if unreadable."""
-        try:
-            text: bytes | None = self._store.read(_CONTRACT)
-        except FileNotFoundError:
-            text = self._kept_contract()
-        try:
-            return None if text is None else contracts.loads(text.decode("utf-8-sig"))
-        except (ContractError, UnicodeDecodeError) as error:
-            why = str(error) if isinstance(error, ContractError) else "it is no text in UTF-8"
-            raise ContractError(
-                f"{self.url}/{_CONTRACT} is not as Ratchet wrote it: {why}. Put it "
-                "back from contracts/ beside it, or move it away: where there are rows the newest "
-                "of contracts/ is it again"
-            ) from error
+        """Return the newest contract, None before the first; ContractError if unreadable.
+
+        Where there are rows, a contract that is gone is restored; before, the next file fixes it.
+        """
+        return self._contracts.newest() or (
+            self._contracts.restored() if self._has_rows() else None
+        )
 
     def require_contract(self) -> Contract:
         """Return the newest contract; ContractError when there is none."""
         found = self.contract()
         if found is None:
-            raise ContractError(
-                f"{self.url} has no {_CONTRACT}: the first batch writes it before its rows. "
-                "Drop a file, or bring the file back from contracts/ beside it"
-            )
+            raise self._contracts.absent()
         return found
 
     def write_contract(self, contract: Contract) -> None:
         """Write a contract under its version number, then as the newest."""
-        text = contracts.dumps(contract).encode()
-        for folder in (_KEPT_CONTRACTS, "contracts"):
-            self._store.write(f"{folder}/{contract.version:04d}.toml", text)
-        self._store.write(_CONTRACT, text)
+        self._contracts.write(contract)
 
-    def _kept_contract(self) -> bytes | None:
-        """Restore the newest contract that rows were ingested under; None when there are no rows.
-
-        While there are no rows, a missing contract is fixed again by the next file.
-        """
-        if self.version() is None and not self.sides.digests():
-            return None
-        for folder in ("contracts", _KEPT_CONTRACTS):
-            names = [one.name for one in self._store.at(folder).look()]
-            if names:
-                text = self._store.read(f"{folder}/{max(names)}")
-                self._store.write(_CONTRACT, text)
-                log.warning(
-                    "%s/%s was gone: %s of %s is it again", self.url, _CONTRACT, max(names), folder
-                )
-                return text
-        return None
+    def _has_rows(self) -> bool:
+        return self.version() is not None or bool(self.sides.digests())
 
     def matches(self, keys: pl.DataFrame, version: int | None) -> pl.DataFrame:
         """Return `key_high`, `key_low`, `label` and `side` of the rows with one of the keys.

@@ -4,7 +4,6 @@ A commit may fail after it was made, when the response is lost. Then the log is 
 whether the version names the files of this commit, or those of another writer.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,18 +22,16 @@ from include.adapters.lake.commits import GROWTH, Log, sources
 from include.adapters.lake.datafiles import PARTITION, DataFiles
 from include.adapters.lake.place import Options, for_delta, for_polars
 from include.adapters.lake.schemas import OWN_KINDS, delta_schema, features, schema_of
-from include.adapters.lake.soundness import LogProblem, sentence
+from include.adapters.lake.soundness import LogProblem, damage_sentence, sentence
 from include.errors import DataFileError, TableRefusedError
 from include.records.row_columns import BATCH, LABEL, SIDE, Side
-from include.store import open_store
+from include.store import Store, open_store
 from include.store.address import absolute, local_folder
 from include.store.units import GIB
 
 KEYS_BYTES = GIB
 """When only keys are read, data files are verified up to this many bytes in total."""
 _MARK = "ratchet"
-# A broken log is looked at so often: an entry may be listed before the one that it follows.
-_LOOKS, _PAUSE_SECONDS = 3, 0.2
 _CONFIGURATION = {
     # A model may name a version for years; the log that leads to it must not expire meanwhile.
     "delta.enableExpiredLogCleanup": "false",
@@ -68,12 +65,7 @@ class LakeTable:
 
     def log_problem(self) -> LogProblem | None:
         """Return the first problem of the log; None when there is none."""
-        for look in range(_LOOKS):
-            found = soundness.problem(self.log.commits())
-            if found is None or found.is_foreign:
-                return found
-            time.sleep(_PAUSE_SECONDS * (look + 1 < _LOOKS))
-        return found
+        return soundness.lasting_problem(self.log)
 
     @property
     def spec(self) -> str:
@@ -104,11 +96,15 @@ class LakeTable:
     @cached_property
     def log(self) -> Log:
         """The log of the table."""
-        return Log(open_store(f"{self.url}/{checkpoints.LOG_FOLDER}", self.options))
+        return Log(self._store.at(checkpoints.LOG_FOLDER))
+
+    @cached_property
+    def _store(self) -> Store:
+        return open_store(self.url, self.options)
 
     @cached_property
     def _verifier(self) -> Verifier:
-        return Verifier(open_store(self.url, self.options), self.scratch)
+        return Verifier(self._store, self.scratch)
 
     def scan(self, version: int, *sides: Side, keys_alone: bool = False) -> pl.LazyFrame:
         """Return a lazy frame of the rows of some sides of a version.
@@ -146,23 +142,16 @@ class LakeTable:
         Returns None when another writer has made that version.
         """
         version = 0 if onto is None else onto + 1
-        store = open_store(self.url, self.options)
-        actions = files.publish(store, grown=True)
+        actions = files.publish(self._store, grown=True)
         # Without retries the commit is this version or fails, so the number can be part of it.
         properties = CommitProperties(
             app_transactions=[Transaction(digest, version), Transaction(GROWTH, version)],
             max_commit_retries=0,
         )
-        try:
-            self._commit(actions, schema, onto, properties)
-        except DeltaError:
-            if self._holds(version, actions):
-                return version
-            if not self._made(version):
-                raise
-            files.withdraw(store)
-            return None
-        return version
+        if self._commits(actions, schema, onto, properties):
+            return version
+        files.withdraw(self._store)
+        return None
 
     def replace(
         self, files: DataFiles, removed: Sequence[RemoveAction], schema: pa.Schema, onto: int
@@ -171,19 +160,12 @@ class LakeTable:
 
         That is so when another writer has committed meanwhile.
         """
-        store = open_store(self.url, self.options)
-        actions = files.publish(store, grown=False)
+        actions = files.publish(self._store, grown=False)
         properties = CommitProperties(max_commit_retries=0)
-        try:
-            self._commit([*actions, *removed], schema, onto, properties)
-        except DeltaError:
-            if self._holds(onto + 1, actions):
-                return True
-            if not self._made(onto + 1):
-                raise
-            files.withdraw(store)
-            return False
-        return True
+        if self._commits([*actions, *removed], schema, onto, properties):
+            return True
+        files.withdraw(self._store)
+        return False
 
     def scan_batches(self, version: int, batches: Sequence[str]) -> pl.LazyFrame:
         """Return a lazy frame of the rows of some batches, from the files that may have them."""
@@ -215,14 +197,8 @@ class LakeTable:
             custom_metadata={_MARK: soundness.TAKEN_OUT}, max_commit_retries=0
         )
         version = int(newest.version())
-        try:
-            actions = removals(files, data_change=True)
-            self._commit(actions, schema_of(newest), version, properties)
-        except DeltaError:
-            if not self._made(version + 1):
-                raise
-            return False
-        return True
+        actions = removals(files, data_change=True)
+        return self._commits(actions, schema_of(newest), version, properties)
 
     def require_whole(self, files: pl.DataFrame, most_bytes: int | None = None) -> None:
         """Raise DataFileError when a data file is missing or was changed."""
@@ -231,17 +207,10 @@ class LakeTable:
             raise DataFileError("; ".join(self._damage(*one) for one in problems.items()))
 
     def _damage(self, path: str, problem: str) -> str:
-        batches = sorted(sources(self.log.commits()).get(path, ()))
-        newest = self.at()
+        batches, newest = sorted(sources(self.log.commits()).get(path, ())), self.at()
         is_named = newest is not None and path in set(data_files(newest)["path"])
-        return (
-            f"the data file {self.url}/{path} {problem}; its rows came in batch "
-            f"{', '.join(batches) or 'unknown'}: put the file back, or take it out and its rows in "
-            f"again: ./ratchet recover {self.spec} --yes"
-            if is_named
-            else f"the data file {self.url}/{path} {problem}; only older versions of the table "
-            "name it"
-        )
+        what = f"the data file {self.url}/{path} {problem}"
+        return damage_sentence(what, batches, self.spec if is_named else None)
 
     def _problems(self, files: pl.DataFrame, most_bytes: int | None) -> dict[str, str]:
         return self._verifier.problems(dict(files.select("path", "bytes").iter_rows()), most_bytes)
@@ -272,6 +241,27 @@ class LakeTable:
     def uri(self) -> str:
         """The table's location for deltalake and polars: a path or s3:// URL, no file:// URL."""
         return absolute(self.url)
+
+    def _commits(
+        self,
+        actions: Sequence[AddAction | RemoveAction],
+        schema: pa.Schema,
+        onto: int | None,
+        properties: CommitProperties,
+    ) -> bool:
+        """Commit the version after `onto`; False when another writer has made that version."""
+        version = 0 if onto is None else onto + 1
+        try:
+            self._commit([*actions], schema, onto, properties)
+        except DeltaError:
+            # An error may be of the answer alone: then the log names the files of this commit.
+            added = [action for action in actions if isinstance(action, AddAction)]
+            if added and self._holds(version, added):
+                return True
+            if not self._made(version):
+                raise
+            return False
+        return True
 
     def _commit(
         self,
@@ -306,7 +296,5 @@ class LakeTable:
     def _holds(self, version: int, actions: Iterable[AddAction]) -> bool:
         """Return whether a version names the files: then the commit was made, despite an error."""
         table = self.at(version) if self._made(version) else None
-        if table is None:
-            return False
-        paths = set(data_files(table)["path"])
+        paths = set() if table is None else set(data_files(table)["path"])
         return all(action.path in paths for action in actions)

@@ -6,11 +6,12 @@ restored.
 """
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from include.adapters.lake.commits import Change, Commit, partition, standing
+from include.adapters.lake.commits import Change, Commit, Log, partition, standing
 from include.records.row_columns import Side
 
 TAKEN_OUT = "data files that were lost or changed are taken out"
@@ -19,6 +20,7 @@ _FILE = re.compile(
     r"label=[01]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
     r"\.parquet"
 )
+_LOOKS, _PAUSE_SECONDS = 3, 0.2
 _VACUUM = frozenset({"VACUUM START", "VACUUM END"})
 
 
@@ -40,6 +42,19 @@ class LogProblem:
         return self.version - 1 if self.version else None
 
 
+def lasting_problem(log: Log) -> LogProblem | None:
+    """Return the first problem of a log, None when there is none; looks again before it tells one.
+
+    An entry may be listed before the one that it follows.
+    """
+    for look in range(_LOOKS):
+        found = problem(log.commits())
+        if found is None or found.is_foreign:
+            return found
+        time.sleep(_PAUSE_SECONDS * (look + 1 < _LOOKS))
+    return found
+
+
 def sentence(problem: LogProblem, url: str, spec: str) -> str:
     """Return a sentence about what is wrong with the log of a table, and what to do."""
     number, recover = problem.version, f"./ratchet recover {spec} --yes"
@@ -58,6 +73,16 @@ def sentence(problem: LogProblem, url: str, spec: str) -> str:
     return (
         f"the table {url} is not read: its version {number} was not made by Ratchet "
         f"({problem.operation}): {problem.why}. {mend}"
+    )
+
+
+def damage_sentence(what: str, batches: Sequence[str], spec: str | None) -> str:
+    """Return a sentence about a damaged data file; `spec` where the newest version names it."""
+    if spec is None:
+        return f"{what}; only older versions of the table name it"
+    return (
+        f"{what}; its rows came in batch {', '.join(batches) or 'unknown'}: put the file back, or "
+        f"take it out and its rows in again: ./ratchet recover {spec} --yes"
     )
 
 

@@ -5,13 +5,12 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import Generic, TypeVar
 
+from include.cli.deadline import LOOKS
 from include.cli.doctor.findings import Finding
 from include.context.places import Need, places, system_message
 from include.context.step_context import StepContext
 from include.errors import RatchetError
 
-_LOOKS = 6
-"""A source that responds may take this many times the patience to be read."""
 R = TypeVar("R")
 
 
@@ -28,7 +27,7 @@ class Source(Generic[R]):
 
     def answer(self) -> R | Finding:
         """Return the reading, or a finding when the source could not be read."""
-        seconds = _LOOKS * self._context.settings.patience
+        seconds = LOOKS * self._context.settings.patience
         try:
             return self._answers.get(timeout=seconds)
         except Empty:
