@@ -84,7 +84,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         self._stateless: dict[int, Any] = {}
         """Instances by their id, which no state was set on yet."""
 
-    def findtrusted_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name until it is called, or a type that is itself a value."""
         names, name_of_it = trusted_names(), (module, name)
         if name_of_it in names[NameKind.VALUES]:
@@ -108,7 +108,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
     def load_stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         require(type(name) is str and type(module) is str, "a name is no text")
-        self.append(self.findtrusted_class(module, name))
+        self.append(self.find_class(module, name))
 
     def load_reduce(self) -> None:
         arguments, called = self.stack.pop(), self.stack.pop()

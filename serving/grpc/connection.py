@@ -1,4 +1,4 @@
-"""One HTTP/2 connection of gRPC callers (RFC 9113): bytes to frames, and what bounds them.
+"""One HTTP/2 connection of gRPC callers (RFC 9113), from its greeting to its end.
 
 Guarantees that what is kept for a connection has a size and an end: one frame, one block of
 header fields, and what its calls with a key were granted. Reading stops while the other side does
@@ -7,31 +7,25 @@ not read, and takes turns with the other connections.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import cast
 
 from serving.connections.open_connections import OpenConnection as Place
 from serving.connections.open_connections import Phase
 from serving.grpc import frames
-from serving.grpc.fields import FieldReader
-from serving.grpc.frames import ConnectionFault, Frame
+from serving.grpc.frame_handlers import WINDOW_BYTES, FrameHandlers
+from serving.grpc.frames import ConnectionFault
 from serving.grpc.shared import SharedParts
 from serving.grpc.streams import MOST_STREAMS, Streams
 from serving.refusals import RequestRefusedError
 from serving.values.units import KIB, MIB
 
-_WINDOW_BYTES = 4 * MIB
-"""Flow-control window of all calls together; each call's own window bounds its memory."""
 _MOST_IN_A_TURN = 64
 """Frames that are read before other connections have their turn."""
-_MOST_CONTINUATIONS = 16
 _MOST_STRIKES = MIB
 _STRIKES_A_SECOND = 128 * KIB
 _FRAME_STRIKES = 64
 """A frame that carries no call, or a refused call besides its fields, counts as 64 bytes of fields
 do, unpacked: 200 refused calls a second are borne, and 1,500 at once."""
-_PUSH_STRIKES = 16
-"""For each open call, where a frame has all of them looked at."""
 
 
 class Connection(asyncio.Protocol):
@@ -47,23 +41,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._place = Place("", 0.0, is_proxy=False)
         self._streams = Streams(shared, self)
-        self._fields = FieldReader(shared.limits.head_bytes)
+        self._frames = FrameHandlers(shared.limits.head_bytes, self._streams, self)
         self._received = b""
         self._is_greeted = False
         self._whole_since = self._loop.time()
-        self._block: tuple[Frame, bytearray, int] | None = None
-        self._owed = 0
         self._strikes = 0
-        self._kinds: dict[int, Callable[[Frame], None]] = {
-            frames.DATA: self._on_data,
-            frames.HEADERS: self._on_headers,
-            frames.CONTINUATION: self._on_continuation,
-            frames.RESET: self._on_reset,
-            frames.SETTINGS: self._on_settings,
-            frames.PING: self._on_ping,
-            frames.WINDOW: self._on_window,
-            frames.PUSH: self._on_push,
-        }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the server's settings, or close when there are too many connections."""
@@ -77,7 +59,7 @@ class Connection(asyncio.Protocol):
         else:
             self._everyone.add(self)
             head_bytes = self._shared.limits.head_bytes
-            self.write(frames.server_greeting(MOST_STREAMS, head_bytes, _WINDOW_BYTES))
+            self.write(frames.server_greeting(MOST_STREAMS, head_bytes, WINDOW_BYTES))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the calls in flight, whose answers nobody can receive."""
@@ -123,6 +105,11 @@ class Connection(asyncio.Protocol):
     def is_blocked(self) -> bool:
         """Whether the other side does not read what was sent."""
         return self._place.blocked_since is not None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether somebody has shown a key."""
+        return self._place.is_proven
 
     def write(self, data: bytes) -> None:
         """Send frames."""
@@ -187,7 +174,7 @@ class Connection(asyncio.Protocol):
     def _is_stuck(self, now: float) -> bool:
         """Whether a frame, or a block of fields, is too long on its way."""
         limits = self._shared.limits
-        is_message = self._block is None and not self.is_idle
+        is_message = not (self._frames.is_within_fields or self.is_idle)
         patience = limits.body_seconds if is_message else limits.head_seconds
         return now - self._whole_since > patience
 
@@ -207,10 +194,11 @@ class Connection(asyncio.Protocol):
                     return
                 place = len(frames.PREFACE)
             for _ in range(_MOST_IN_A_TURN):
-                size = self._next(data, place)
-                if size is None:
+                frame = frames.frame_at(data, place)
+                if frame is None:
                     break
-                place += size
+                self._frames.handle(frame)
+                place += frames.HEAD_BYTES + len(frame.payload)
             else:
                 self._pause()
                 self._loop.call_soon(self._go_on)
@@ -219,7 +207,7 @@ class Connection(asyncio.Protocol):
             return
         if place:
             self._received = data[place:]
-            if self._block is None:
+            if not self._frames.is_within_fields:
                 self._whole_since = self._loop.time()
 
     def _go_on(self) -> None:
@@ -233,97 +221,6 @@ class Connection(asyncio.Protocol):
             raise ConnectionFault(frames.PROTOCOL_ERROR, "this port speaks gRPC over HTTP/2")
         self._is_greeted = len(data) >= len(whole)
         return self._is_greeted
-
-    def _next(self, data: bytes, place: int) -> int | None:
-        """Read the frame at a place and return its size; None when it is not whole."""
-        payload = place + frames.HEAD_BYTES
-        if len(data) < payload:
-            return None
-        size = int.from_bytes(data[place : place + 3])
-        if size > frames.MOST_FRAME_BYTES:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame is too large")
-        if len(data) < payload + size:
-            return None
-        kind, flags = data[place + 3], data[place + 4]
-        stream = int.from_bytes(data[place + 5 : payload]) & frames.MOST_WINDOW
-        if self._block is not None and kind != frames.CONTINUATION:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a block of header fields is cut off")
-        reads = self._kinds.get(kind)
-        if reads is None:
-            self.bear(0)
-        else:
-            reads(Frame(kind, flags, stream, data[payload : payload + size]))
-        return frames.HEAD_BYTES + size
-
-    def _on_data(self, frame: Frame) -> None:
-        size = len(frame.payload)
-        if not size:
-            self.bear(0)
-        self._owed += size
-        if self._owed > _WINDOW_BYTES // 2:
-            self.write(frames.more_window(0, self._owed))
-            self._owed = 0
-        piece = frames.unpadded(frame)
-        is_ended = bool(frame.flags & frames.END_STREAM)
-        self._streams.take(frame.stream, piece, size, is_ended=is_ended)
-
-    def _on_headers(self, frame: Frame) -> None:
-        block = bytearray(frames.unpadded(frame))
-        if frame.flags & frames.END_HEADERS:
-            self._end_block(frame, block)
-        else:
-            self._block = (frame, block, 0)
-
-    def _on_continuation(self, frame: Frame) -> None:
-        if self._block is None or frame.stream != self._block[0].stream:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a continuation of nothing")
-        first, block, count = self._block
-        block += frame.payload
-        if count >= _MOST_CONTINUATIONS or len(block) > self._shared.limits.head_bytes:
-            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "the header fields are too large")
-        self._block = (first, block, count + 1)
-        if frame.flags & frames.END_HEADERS:
-            self._block = None
-            self._end_block(first, block)
-
-    def _end_block(self, frame: Frame, block: bytearray) -> None:
-        fields = self._fields.read(bytes(block))
-        is_ended = bool(frame.flags & frames.END_STREAM)
-        self._streams.begin(frame.stream, fields, is_ended=is_ended, size=self._fields.size)
-
-    def _on_reset(self, frame: Frame) -> None:
-        frames.number_in(frame)
-        self.bear(0)
-        self._streams.give_up(frame.stream)
-
-    def _on_settings(self, frame: Frame) -> None:
-        self.bear(len(frame.payload) + self._push_strikes)
-        if frame.flags & frames.ACK:
-            return
-        first_window = frames.settings_in(frame).get(frames.INITIAL_WINDOW_SETTING)
-        if first_window is not None:
-            self._streams.first_window(first_window)
-        self.write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-
-    def _on_ping(self, frame: Frame) -> None:
-        self.bear(0)
-        if len(frame.payload) != frames.PING_BYTES:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a PING has another length")
-        if not frame.flags & frames.ACK:
-            self.write(frames.frame(frames.PING, frames.ACK, 0, frame.payload))
-
-    @property
-    def _push_strikes(self) -> int:
-        """What it costs to look which answers may go on."""
-        return _PUSH_STRIKES * len(self._streams)
-
-    def _on_window(self, frame: Frame) -> None:
-        if not self._place.is_proven:  # who is sent long answers sends many of these
-            self.bear(self._push_strikes)
-        self._streams.widen(frame.stream, frames.number_in(frame))
-
-    def _on_push(self, frame: Frame) -> None:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, f"a caller pushes on {frame.stream}")
 
     def _pause(self) -> None:
         if self._transport is not None and not self._is_closing:

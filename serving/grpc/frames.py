@@ -53,6 +53,21 @@ class Frame(NamedTuple):
     payload: bytes
 
 
+def frame_at(data: bytes, place: int) -> Frame | None:
+    """Return the frame that begins at a place; None when it is not whole."""
+    payload = place + HEAD_BYTES
+    if len(data) < payload:
+        return None
+    size = int.from_bytes(data[place : place + 3])
+    if size > MOST_FRAME_BYTES:
+        raise ConnectionFault(FRAME_SIZE_ERROR, "a frame is too large")
+    if len(data) < payload + size:
+        return None
+    # The highest bit is reserved: whatever it says, it is no part of the number.
+    stream = int.from_bytes(data[place + 5 : payload]) & MOST_WINDOW
+    return Frame(data[place + 3], data[place + 4], stream, data[payload : payload + size])
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """Return a frame's bytes."""
     head = struct.pack(">IBI", len(payload) << 8 | kind, flags, stream)

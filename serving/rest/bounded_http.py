@@ -12,13 +12,13 @@ import asyncio
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from serving.connections.open_connections import Connections, OpenConnection, Phase
 from serving.refusals import RequestRefusedError
-from serving.rest.front import CONNECTION, refusal_answer
-from serving.rest.one_write import OneWriteProtocol
+from serving.rest.counted_http import CountedProtocol
+from serving.rest.held_flow import HeldFlow
+from serving.rest.unreadable import head_without_upgrade, late, refusal_bytes, refusal_of
 from serving.values.units import KIB
 
 _PIECE = 4 * KIB
@@ -32,38 +32,16 @@ _LEFT_UNREAD_BYTES = 256 * KIB
 have sent everything, and closing the connection earlier makes their system lose the answer."""
 # Looked up for every request.
 _IDLE, _HEAD, _BODY, _ANSWER, _LEAVING = Phase
-_OF_AN_UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
-class _Flow(FlowControl):
-    """Reading stays paused while there is something left to parse."""
-
-    is_held = False
-
-    def resume_reading(self) -> None:
-        if self.read_paused and not self.is_held:
-            super().resume_reading()
-
-    def hold(self) -> None:
-        self.is_held = True
-        self.pause_reading()
-
-    def let_go(self) -> None:
-        self.is_held = False
-        self.resume_reading()
-
-
-class BoundedProtocol(OneWriteProtocol):
+class BoundedProtocol(CountedProtocol):
     """One HTTP connection."""
 
-    flow: _Flow
-    _connection: OpenConnection
+    flow: HeldFlow
 
     def __init__(self, connections: Connections, **given: Any) -> None:
         """Register with `connections` when connected; other arguments are uvicorn's."""
-        super().__init__(**given)
-        self._connections = connections
-        self._extensions: dict[str, Any] = {CONNECTION: self}
+        super().__init__(connections, **given)
         self._unparsed = _NOTHING
         self._bytes_in_vain = 0
         """Bytes received since the last complete head or piece of a body."""
@@ -80,7 +58,7 @@ class BoundedProtocol(OneWriteProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection, or refuse it with a sentence."""
         super().connection_made(transport)
-        self.flow = _Flow(self.transport)
+        self.flow = HeldFlow(self.transport)
         host = self.client[0] if self.client else ""
         try:
             self._connection = self._connections.open(self, host)
@@ -107,16 +85,6 @@ class BoundedProtocol(OneWriteProtocol):
             self._parse_on()
         else:
             self._parse(data)
-
-    def pause_writing(self) -> None:
-        """Record the time since which the client does not read."""
-        self._connection.blocked_since = self._connections.clock()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """Record that the client reads again."""
-        self._connection.blocked_since = None
-        super().resume_writing()
 
     # What the parser calls.
 
@@ -170,11 +138,6 @@ class BoundedProtocol(OneWriteProtocol):
 
     # What the answering of a request calls.
 
-    def prove(self) -> None:
-        """Mark the connection as proven: a request on it had a valid key."""
-        self._connections.prove(self._connection)
-        self._extensions.clear()  # once is enough
-
     def on_response_complete(self) -> None:
         """Begin the next request, or wait for it; unlike uvicorn without a timer each time."""
         self.server_state.total_requests += 1
@@ -215,10 +178,6 @@ class BoundedProtocol(OneWriteProtocol):
 
     # What the registry calls.
 
-    def give_way(self) -> None:
-        """Close the connection at once, to make room for another one."""
-        self.transport.abort()
-
     def expire(self) -> None:
         """Close the connection because it is overdue, with a refusal where one can be sent."""
         connection, limits = self._connection, self._connections.limits
@@ -230,20 +189,15 @@ class BoundedProtocol(OneWriteProtocol):
             if is_read or self._connections.clock() - connection.since > limits.body_seconds:
                 self.transport.abort()
         elif connection.phase is _HEAD:
-            self._refuse(_late("head"))
+            self._refuse(late("head"))
         elif connection.phase is _BODY:
-            self._refuse(_late("body"))
+            self._refuse(late("body"))
         else:
             if not connection.is_proven:
                 self._connections.ended.count("closed because nothing came")
             self._leave()
 
     # What is done with bytes.
-
-    def _await(self, phase: Phase) -> None:
-        connection = self._connection
-        connection.phase = phase
-        connection.since = self._connections.now
 
     def _parse_on(self) -> None:
         """Parse buffered bytes piece by piece, until a request has begun or has to wait."""
@@ -269,7 +223,7 @@ class BoundedProtocol(OneWriteProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._parse_without_upgrade(piece[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(_refusal(error))
+            self._refuse(refusal_of(error))
         if self._bytes_in_vain > self._connections.limits.head_bytes:
             self._refuse(RequestRefusedError(431, "the head of the request is too long"))
 
@@ -282,14 +236,11 @@ class BoundedProtocol(OneWriteProtocol):
         if method == b"CONNECT":
             self._refuse(RequestRefusedError(400, "this server is no proxy"))
             return
-        head = [method, b" ", self.url, b" HTTP/1.1\r\n"]
-        for name, value in self.headers:
-            if name not in _OF_AN_UPGRADE:
-                head += [name, b": ", value, b"\r\n"]
+        head = head_without_upgrade(method, self.url, self.headers)
         self.parser = httptools.HttpRequestParser(self)
         self._bytes_in_vain = 0
         self._asks_for_upgrade = False
-        self._unparsed = memoryview(b"".join([*head, b"\r\n", rest, self._unparsed]))
+        self._unparsed = memoryview(b"".join([head, rest, self._unparsed]))
         self.loop.call_soon(self._parse_on)
 
     def _refuse(self, refused: RequestRefusedError) -> None:
@@ -319,11 +270,7 @@ class BoundedProtocol(OneWriteProtocol):
 
     def _write_refusal(self, refused: RequestRefusedError) -> None:
         self._connections.ended.count(f"refused with {refused.status}")
-        status, body, headers = refusal_answer(refused)
-        fields = dict([*self.server_state.default_headers, *headers])
-        fields |= {b"content-length": b"%d" % len(body), b"connection": b"close"}
-        head = b"".join(b"%s: %s\r\n" % field for field in fields.items())
-        self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[status], head, body))
+        self.transport.write(refusal_bytes(refused, self.server_state.default_headers))
 
     def _leave(self) -> None:
         self.gathering.linger()
@@ -338,14 +285,3 @@ class BoundedProtocol(OneWriteProtocol):
         self._left_unread += len(data)
         if self._left_unread > _LEFT_UNREAD_BYTES:
             self.transport.abort()
-
-
-def _late(part: str) -> RequestRefusedError:
-    return RequestRefusedError(408, f"the {part} of the request was not complete in time")
-
-
-def _refusal(error: httptools.HttpParserError) -> RequestRefusedError:
-    cause = error.__context__
-    if isinstance(cause, RequestRefusedError):
-        return cause
-    return RequestRefusedError(400, "this is no HTTP/1.1 request: it cannot be read")

@@ -46,6 +46,16 @@ def test_the_top_floor_has_few_files_and_the_rooms_are_few() -> None:
     assert sum(map(len, floors)) <= MOST_ROOMS
 
 
+MOST_LINES = 300
+
+
+@pytest.mark.parametrize("folder", [*PACKAGES, "dags", "plugins"])
+def test_a_file_of_the_product_is_read_in_one_sitting(folder: str) -> None:
+    """What is longer is about two things, and is split between them."""
+    lines = {path: len(path.read_text().splitlines()) for path in files(folder)}
+    assert not {str(path): count for path, count in lines.items() if count > MOST_LINES}
+
+
 def test_no_room_imports_from_a_floor_above() -> None:
     """And the picture in the documents is of what is there now."""
     assert rooms.arrows()
