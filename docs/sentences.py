@@ -36,6 +36,7 @@ LEFT_ASIDE: Mapping[str, str] = {
     "serving/bundle/probing.py": "values that models are asked about",
     "serving/bundle/rebuilding.py": "the detail of a model file that is refused",
     "serving/grpc/connection.py": "what the library of a caller does with a broken connection",
+    "serving/grpc/frame_handlers.py": "the same",
     "serving/grpc/fields.py": "the same",
     "serving/grpc/frames.py": "the same",
     "serving/grpc/streams.py": "the same",

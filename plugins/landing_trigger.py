@@ -116,6 +116,7 @@ class RunWaker:
         `seen` are the complete files in the landing place.
         """
         waiting = frozenset(seen)
+        # What is gone was taken, or withdrawn: the same name is a new file when it comes again.
         self._held &= waiting
         if waiting <= self._held:
             self._rung, self._offered = None, self._offered & waiting
@@ -124,6 +125,8 @@ class RunWaker:
         if active:
             self._rung, self._offered = None, waiting
             return []
+        # Where Airflow does not tell, a file that was not there at the last event has to ring by
+        # itself.
         if self._is_under_way() and not (active is None and waiting - self._offered):
             return []
         await self._hold_what_was_stopped(waiting)

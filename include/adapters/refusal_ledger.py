@@ -35,11 +35,14 @@ class RefusalLedger:
     def remember(self, refusal: Refusal) -> None:
         """Record a refusal, in place of an earlier one of the same delivery.
 
-        What was settled stays settled when the same rows of a file are refused again.
+        What was settled stays settled when the same rows of a file are refused again; of a file
+        that is refused whole nothing does.
         """
         if refusal.whole or self.about(refusal.digest) != refusal:
             for entry in self._settled.at(refusal.digest).look():
                 self._settled.delete(f"{refusal.digest}/{entry.name}")
+        # What was settled goes first: killed in between, rows are asked for once too often, never
+        # too seldom.
         self._about.write(refusal.digest, json.dumps(asdict(refusal)).encode())
         self._names.write(f"{_hashed(refusal.name)}/{refusal.digest}", b"\n")
 
@@ -49,7 +52,7 @@ class RefusalLedger:
         return None if fields is None else Refusal(**fields)
 
     def unsettled_of_name(self, name: str) -> list[Refusal]:
-        """Return the unsettled refusals of files of this name, the newest first."""
+        """Return the unsettled refusals of files of this name: the newest 50, newest first."""
         entries = self._names.at(_hashed(name)).look()
         newest = sorted(entries, key=lambda entry: entry.modified, reverse=True)
         found = [self.about(entry.name) for entry in newest[:_MOST_LOOKED_AT]]
@@ -81,7 +84,7 @@ class RefusalLedger:
         self._promises.delete(f"{by}/{digest}")
 
     def close(self, refusal: Refusal) -> None:
-        """Remove a refusal from the index by name, because all of it is settled."""
+        """Note that all of a refusal is settled: it is no longer found by its file's name."""
         self._names.delete(f"{_hashed(refusal.name)}/{refusal.digest}")
 
     def settled_deliveries(self) -> frozenset[str]:

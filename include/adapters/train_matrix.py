@@ -61,6 +61,8 @@ class TrainMatrices:
         place = self._folder / hashlib.sha256(name.encode()).hexdigest()[:16]
         if not place.is_dir():
             with self._alone():
+                # Asked again under the lock: another task may have written it while this one
+                # waited.
                 if not place.is_dir():
                     self._forget()
                     _lay_out(make(), place)
@@ -75,6 +77,7 @@ class TrainMatrices:
 
     def _forget(self) -> None:
         for place in self._folder.iterdir():
+            # Whoever has one open keeps its pages: the system frees them with the last reader.
             if place.is_dir():
                 shutil.rmtree(place, ignore_errors=True)
 
@@ -91,6 +94,7 @@ def _lay_out(side: OrderedRows, place: Path) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for at in range(0, len(side.order), _ROWS_AT_ONCE):
             file.write(side.X[side.order[at : at + _ROWS_AT_ONCE]].tobytes())
+    # A folder is renamed whole: there is all of it, or none.
     draft.rename(place)
 
 

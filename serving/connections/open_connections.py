@@ -120,6 +120,7 @@ class Connections:
         client = self._clients.behind(headers) or _UNNAMED
         if self._has_too_many(client):
             raise _too_many_of_client()
+        # It may have been closed while its request was read.
         if connection in self._proven:
             self._add_to(client, 1)
             connection.client = client
@@ -137,6 +138,7 @@ class Connections:
     def end_overdue(self) -> None:
         """Close every connection that has waited for too long."""
         now = self.now = self.clock()
+        # Listed first: who expires leaves the dictionaries that are gone through.
         for owner in [owner for one, owner in self._all() if self._is_overdue(one, now)]:
             owner.expire()
         self.ended.tell(now)
@@ -174,6 +176,8 @@ class Connections:
 
     def _make_room(self) -> None:
         if self._unproven:
+            # Whoever has most of them pays: a flood closes its own connections, not those of
+            # others.
             group = max(self._unproven.values(), key=len)
             self._give_way(next(iter(group)))
             return

@@ -36,6 +36,8 @@ class FieldReader:
 
     def read(self, block: bytes) -> Sequence[Field]:
         """Return the names and values of a block of fields; raises ConnectionFault."""
+        # Callers send the same fields with every call; such a block changes no table and is read
+        # once.
         if block == self._last[0]:
             return self._last[1]
         self._last = (b"", ())
@@ -113,6 +115,7 @@ def untraced_block(fields: Sequence[Field]) -> bytes:
 
 
 def _length(size: int) -> bytes:
+    # The top bit, which would mean Huffman coding, stays 0.
     if size < 127:  # noqa: PLR2004 - what the seven bits of its first byte hold
         return bytes((size,))
     packed, size = bytearray((127,)), size - 127

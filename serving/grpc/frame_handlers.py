@@ -73,6 +73,7 @@ class FrameHandlers:
         size = len(frame.payload)
         if not size:
             self._link.bear(0)
+        # Half a window at a time: the sender need not wait, and few frames tell it so.
         self._owed += size
         if self._owed > WINDOW_BYTES // 2:
             self._link.write(frames.more_window(0, self._owed))

@@ -54,11 +54,14 @@ class Streams:
             self._link.bear(size)
             self._end(stream)
             return
+        # Its call is over: what its caller sends on was on its way already.
         if number <= self.last:
             self._link.bear(size)
             return
         if number % 2 == 0:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a stream of a caller has an even number")
+        # REFUSED_STREAM says that nothing of the call was looked at: the caller may send it once
+        # more.
         if self.is_leaving or len(self._open) >= MOST_STREAMS:
             self._link.bear(size)
             self._link.write(frames.reset_frame(number, frames.REFUSED_STREAM))
@@ -201,6 +204,8 @@ class Streams:
             )
 
     def _start(self, stream: Stream) -> None:
+        # The stream keeps the task: the loop itself holds it weakly, and it could vanish
+        # unfinished.
         stream.task = self._loop.create_task(self._answer(stream))
 
     async def _answer(self, stream: Stream) -> None:

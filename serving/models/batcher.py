@@ -78,6 +78,7 @@ class _Lane:
         """Record how many seconds so many rows took."""
         size = rows.bit_length()
         before = self.seconds.get(size, seconds)
+        # A moving mean: one slow batch, as on a busy machine, does not send a size to the threads.
         self.seconds[size] = before + _NEWEST * (seconds - before)
 
     def may_start(self) -> bool:
@@ -172,6 +173,7 @@ class Batcher:
                 continue
             rows = sum(len(one.matrix) for one in batch)
             self._told(held, len(batch), rows)
+            # The way to a thread and back takes longer than a quick batch.
             if lane.is_quick(rows):
                 started = time.perf_counter()
                 _settle(batch, _scored(held, batch))
@@ -185,6 +187,7 @@ class Batcher:
         rows = 0
         while lane.waiting and len(batch) < size:
             more = len(lane.waiting[0].matrix)
+            # A large request goes alone: the small ones that went with it would all wait for it.
             if batch and (more > _ALONE_ROWS or rows + more > self._limits.batch_rows):
                 break
             one = lane.waiting.popleft()
@@ -222,6 +225,7 @@ class Batcher:
         """Let a request fail when its time is up; one timer serves all requests."""
         while self._due and self._due[0][1].done():
             self._due.popleft()
+        # All have the same patience, so the queue is in the order in which it ends.
         self._due.append((loop.time() + self._limits.deadline_seconds, answer))
         if self._timer is None:
             self._timer = loop.call_at(self._due[0][0], self._expire, loop)

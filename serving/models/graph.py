@@ -63,6 +63,7 @@ class Graphs:
         if path is not None:
             draft = path.with_suffix(f".{os.getpid()}")
             draft.write_bytes(graph)
+            # A draft of its own process: workers share the folder, and none finds half a graph.
             draft.replace(path)
         return graph
 

@@ -178,6 +178,7 @@ class Holder:
         if held.name in self._withdrawn:
             return
         before = self.lineup(held.name).under(role)
+        # One assignment of a whole line-up: a request sees the old versions or the new ones.
         self._lineups[held.name] = self.lineup(held.name).with_role(role, held)
         self._refusals.pop((held.name, role), None)
         if self._observer is not None and before is not held:

@@ -25,6 +25,7 @@ CANNOT_START = 1
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STABLE_SECONDS = 60.0
+# Container engines kill what has not ended after ten seconds.
 _PATIENCE_SECONDS = 9.8
 
 
@@ -60,7 +61,10 @@ class Workers:
         self._signals = 0
 
     def run(self) -> int:
-        """Run the workers; return 0 after a signal and a clean end, 1 when none can start."""
+        """Run the workers until a signal; return 0 when all then ended well, else 1.
+
+        When none can start it returns 1 without a signal.
+        """
         for number in (*stop_signals(), signal.SIGCHLD):
             signal.signal(number, lambda number, _frame: self._news.put(number))
         while not self._signals and not self._is_hopeless():
@@ -112,6 +116,7 @@ class Workers:
         code = _released(process)
         worker.process = None
         now = self._clock()
+        # Who ran for a while died of something new: the pauses begin anew.
         if now - worker.started > STABLE_SECONDS:
             worker.pause = FIRST_PAUSE_SECONDS
         worker.has_failed_to_start = code == CANNOT_START

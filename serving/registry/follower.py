@@ -136,6 +136,7 @@ class Follower:
             LOG.warning("%s %s: %s", held.name, held.version, reason)
 
     async def _try(self, name: str, version: str, stamp: str) -> None:
+        # Beside it: a download may take minutes, and the last champion can answer meanwhile.
         later = asyncio.ensure_future(self._fall_back(name, version))
         try:
             copy = await self._opener.identify(name, version)

@@ -90,6 +90,7 @@ class LastChampions:
                 "%s: the copy of version %s is no help: %s", name, copy.version, as_one_line(error)
             )
             return
+        # The registry's own champion may have come while the copy was opened.
         if self._holder.find(name) is None:
             refusal = self._holder.refusal(name)
             held = self._recorded[name] = loaded_version(copy, bundle)

@@ -112,6 +112,7 @@ class LocalCopies:
     def keep(self, download: Path, copy: LocalCopy) -> None:
         """Move a complete download to its folder, in place of an older one."""
         place = self._shelf(copy.name) / _marked(copy)
+        # Under the name's lock; killed in between, the version is downloaded once more.
         shutil.rmtree(place, ignore_errors=True)
         download.rename(place)
 
@@ -129,6 +130,8 @@ class LocalCopies:
         record = _Record(copy.version, copy.digest, last, copy.source)
         draft = shelf / f".{_RECORD}"
         draft.write_text(json.dumps(asdict(record)))
+        # By a rename: whoever reads it meanwhile, or after a kill, finds the old record or the new
+        # one.
         draft.replace(shelf / _RECORD)
 
     def is_tidy(self, name: str, wanted: Collection[str]) -> bool:

@@ -112,6 +112,8 @@ class Watch:
                     self._champions.restore_all()
             return await asking
         finally:
+            # A poll that was cancelled leaves no request behind; where the answer is there it does
+            # nothing.
             asking.cancel()
 
     async def _pause(self, seconds: float) -> None:

@@ -59,7 +59,7 @@ class Drain:
         return self.has_begun and self._clock() - self._started >= self._seconds
 
     def left(self) -> float:
-        """Return the seconds that requests in flight may still take."""
+        """Return the seconds that requests in flight may still take, after `begin`."""
         return max(0.0, LONGEST_SECONDS - (self._clock() - self._started))
 
     def on_stop(self, stop: Stop) -> None:

@@ -40,11 +40,11 @@ class Guard:
         self.metrics.version_refused(name, refusal.kind)
 
     def loaded(self, versions: list[tuple[str, str, str]]) -> None:
-        """Keep metrics for these (name, version, role) from now on, and for no others."""
+        """Show the metrics of these (name, version, role) from now on; those of others end."""
         self.metrics.holds(versions)
 
     async def publish(self) -> None:
-        """Publish this worker's metrics for the other workers until cancelled."""
+        """Publish this worker's metrics until cancelled; return at once without other workers."""
         while self.board is not None:
             self.metrics.publish()
             await asyncio.sleep(PUBLISH_SECONDS)

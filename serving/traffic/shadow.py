@@ -110,13 +110,15 @@ class Shadow:
         except Full:
             self._metrics.shadow_dropped(shadow.name)
             return
+        # Two counters, each written by one thread: no lock, and at worst a copy is counted too
+        # long.
         self._taken += size
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Discard waiting copies, log the summary, and end the thread."""
+        """Discard waiting copies, and let the thread log its summary and end; waits for it 2 s."""
         if self._thread is None:
             return
         while not self._queue.empty():

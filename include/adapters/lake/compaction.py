@@ -75,6 +75,8 @@ def sweep(table: LakeTable, keep: Collection[int], grace_hours: int) -> int:
         # A model may name a version of an older table that was at this place.
         "keep_versions": sorted({v for v in keep if v < newest.version()} | {newest.version()}),
     }
+    # A vacuum writes entries into the log: asked first, it writes none where there is nothing to
+    # do.
     if not newest.vacuum(dry_run=True, **rules):
         return 0
     deleted = newest.vacuum(dry_run=False, **rules)
@@ -100,6 +102,7 @@ def _step(size: int) -> int:
 def _rewrite(table: LakeTable, group: pl.DataFrame, files: DataFiles) -> None:
     partition = (group[SIDE][0], group[LABEL][0])
     table.require_whole(group)
+    # One at a time: together they may be more than memory holds.
     for path in table.paths(group):
         options = for_polars(table.options)
         rows = pl.read_parquet(path, storage_options=options, glob=False, hive_partitioning=False)

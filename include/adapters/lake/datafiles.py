@@ -125,6 +125,7 @@ class _File:
     def publish(self, table: Store, *, grown: bool) -> AddAction:
         size = self._path.stat().st_size
         self._name_after_bytes()
+        # In a folder the file was written where it belongs.
         if not isinstance(table, Folder):
             table.put(self.name, self._path)
             self._path.unlink()

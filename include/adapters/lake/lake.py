@@ -144,6 +144,7 @@ class Lake:
         """
         base = self._table.at()
         found = None if base is None else int(base.version())
+        # The rows were compared with `onto`: another version may know some of them by now.
         if found != onto or self._holds(base, digest):
             return None
         filled = (part for part in parts if part.height)

@@ -100,6 +100,8 @@ class SettledLog:
         except MlflowException as error:
             if error.error_code != REFUSED:
                 raise
+            # Another process wrote this number first: the caller reads the log again, and decides
+            # anew.
             time.sleep(_PAUSE_SECONDS)
 
     def restless(self) -> ChampionMovedError:
@@ -199,6 +201,8 @@ class SettledLog:
             return None
         if now.log.newest is not None and now.log.newest.number != move.number:
             return self._follow(now)
+        # Not before: killed earlier, the next reader sets the same aliases again, which does no
+        # harm.
         self.log_run.mark_followed(now.log.run_id, move)
         return replace(now, log=replace(now.log, done=now.log.done | {entry_name(move)}))
 

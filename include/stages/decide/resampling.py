@@ -79,6 +79,8 @@ def _draw(agreement: Agreement) -> Gains:
     counts = np.array([agreement.positives, agreement.negatives], dtype=np.float64).ravel()
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(int(counts.sum()), counts / counts.sum(), size=DRAWS)
+    # Four columns each: called so by neither, by the challenger alone, by the champion alone, by
+    # both.
     positives, negatives = drawn[:, :4], drawn[:, 4:]
     challenger = _f1(positives[:, [1, 3]], positives[:, [0, 2]], negatives[:, [1, 3]])
     champion = _f1(positives[:, [2, 3]], positives[:, [0, 1]], negatives[:, [2, 3]])

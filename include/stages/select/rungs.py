@@ -135,6 +135,7 @@ def reasons_against(
         if leader in earlier and key in earlier:
             gap_before = gap_between(earlier[leader], earlier[key])
             rows = (earlier[key].trial.rows, result.trial.rows, all_rows)
+            # The smaller one: a fit that is out cannot come back, one that stays costs some time.
             gap = min(gap, gap_on_all(gap_before, gap, rows))
         reason = why_beaten(ranked[0], result, gap)
         if not reason and not any(result is contender for contender in ranked[:most]):
@@ -165,6 +166,7 @@ def fit_jobs(
     short = _shared({name: seconds[name] for name in families if name not in long}, cores)
     alone = [([name], (fold,)) for name in long for fold in rung.folds]
     work = [*alone, *((names, rung.folds) for names in short)]
+    # Jobs run at the same time, and more threads than cores only wait for one another.
     threads = max(1, cores // len(work))
     return tuple(
         FitJob(
