@@ -16,7 +16,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from serving.bundle import Manifest, encode, save
-from serving.bundle.files import MANIFEST_FILE, MODEL_FILE
+from serving.bundle.registered import MANIFEST_FILE, MODEL_FILE
 
 _COPY, _DESCRIPTION = "model.pkl", "MLmodel"
 
