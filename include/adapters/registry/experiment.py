@@ -136,7 +136,7 @@ class SpecExperiment:
 
     def _place_of_trainings(self) -> str:
         ours = [one for one in self._model.versions() if DIGEST_TAG in one.tags and one.run_id]
-        newest = max(ours, key=lambda one: int(one.version), default=None)
+        newest = max(ours, key=lambda version: int(version.version), default=None)
         run = None if newest is None else self._client.run_or_none(newest.run_id)
         return "" if run is None else str(run.info.experiment_id)
 
