@@ -112,3 +112,27 @@ def test_the_label_that_affirms_is_proposed_as_the_positive_one(
         note = deliver(context, HEADER + body(*rows, start=len(set(rows[:3])))).note
         shown = [word if word.strip("-").isdigit() else f'"{word}"' for word in labels]
         assert f"for example positive = {shown[0]} and negative = {shown[1]}" in note
+
+
+def test_a_mark_of_a_gap_far_behind_the_start_is_told(
+    context: StepContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one in the first rows, in the run in which its file came."""
+    rows = [f"{n % 90},{n},x,{'yes' if n % 3 else 'no'}" for n in range(600_000)]
+    rows[-1] = "?,7,x,no"
+    batch = deliver(context, HEADER + "\n".join(rows) + "\n", "march.csv")
+    assert (batch.note, batch.refused) == ("", 0)
+    assert "march.csv: column age: ? among its numbers counts as missing" in warned(caplog)
+
+
+def test_a_column_of_numbers_and_many_words_is_asked_about(context: StepContext) -> None:
+    """In a first file; the words would be lost with their rows, and nobody could ask for them."""
+    rows = [f"{n},{'several' if n % 4 == 0 else n},x,{'yes' if n % 3 else 'no'}" for n in range(99)]
+    text = HEADER + "\n".join(rows) + "\n"
+    refused = deliver(context, text)
+    assert "column balance holds numbers, and other texts in 25 of 99 rows" in refused.note
+    assert "list the column in `categorical`" in refused.note
+    assert "first on line 2: several" in refused.note
+    deliver(context, text.replace("several", ""))
+    later = deliver(context, text.replace("several", "many"))
+    assert (later.note, later.refused) == ("", 25)

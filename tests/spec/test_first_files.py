@@ -296,6 +296,16 @@ def test_numbers_that_are_categories_are_the_same_in_every_precision(dtype: Any)
     assert part.frame["v"].to_list()[:3] == ["0.1", "2", None]
 
 
+@pytest.mark.parametrize("words", [("T", "F"), ("Y", "N"), ("Yes", "No"), ("t", "f")])
+def test_truths_of_a_later_file_are_the_words_that_a_first_one_had(words: tuple[str, str]) -> None:
+    """A program that has truths sends them as such."""
+    contract, *_ = read(column(*words))
+    buffer = io.BytesIO()
+    pl.DataFrame({"v": [True, False] * 5, "y": [0, 1] * 5}).write_parquet(buffer)
+    (part,) = ingest(buffer, "x.parquet", a_spec(), contract).parts
+    assert part.frame["v"].to_list()[:2] == [*words]
+
+
 def test_a_column_that_counts_the_rows_is_told() -> None:
     """Whatever a program called it: index, level_0, id."""
     text = "index,v,y\n" + "".join(f"{row},1.5,{row % 2}\n" for row in range(30))
