@@ -50,7 +50,8 @@ class RegistryWatch:
         moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:
             return RegistryReading(champion, moves, (), None)
-        ledger = self._ledger.known()
+        # Before the first move there is no ledger, and looking for it would take four questions.
+        ledger = None if model is None or MOVES not in model.tags else self._ledger.known()
         place = str(experiment.experiment_id)
         return RegistryReading(
             None if champion is None else str(champion),
