@@ -188,7 +188,7 @@ def _amount_reader(notation: Notation) -> Reader:
     number = rf"(?P<number>(?:(?:{grouped}\d+)(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
     sign = f"[{_MINUS}+]?"
     unit = f"(?:{re.escape(notation.currency)})?" if notation.currency else ""
-    space = f"{_SPACES}*"
+    space = f"{_SPACES}*+"  # once is enough: two that share a run try each way to cut it
     percent = "%?" if notation.percent else ""
     pattern = re.compile(
         rf"(?P<minus>{sign}){space}(?:{percent}|{unit}){space}(?P<later>{sign}){number}{space}"

@@ -22,7 +22,11 @@ _MARK = (
 _MINUS = "-\u2010-\u2013\u2212\ufe63\uff0d"
 """A minus, a hyphen or a dash, as in a class of a pattern."""
 _SPACE = "[ \u00a0\u202f\u2009]"
-_CURRENCY = re.compile(rf"(?:[{_MINUS}+(]|{_SPACE})*({_MARK})|({_MARK})(?:[)]|{_SPACE})*$")
+_AROUND_MARK = f"[{_MINUS}+() \u00a0\u202f\u2009]*+"
+_CURRENCY = (
+    re.compile(rf"{_AROUND_MARK}({_MARK})"),
+    re.compile(rf"({_MARK}){_AROUND_MARK}$"),
+)
 _UNIT = (
     r"(?:[kKMB]|[mkc]?g|[mck]m|m?[lL]|\u00b0 ?[CF]?|\u2030|[kMGT]i?B|k?Wh?|[kMG]?Hz"
     r"|lbs?|oz|ft|mph|km/h|[CD][Rr]\.?)"
@@ -55,6 +59,8 @@ DATES = (
 """The forms of dates that are known."""
 _DIVIDED_BY_ZERO = "#DIV/0!"
 """A spreadsheet has no number there, as for #VALUE!."""
+_LONGEST = 200
+"""Characters of a number, a date or a time; a longer text is none."""
 _BOUND = re.compile(r"[<>~\u2264\u2265\u2248]=?\s*(.+)|(.+?)\s*\+")
 """What is known of a number only in part: <5, >= 100, 3+."""
 LIKE_TIME = re.compile(
@@ -88,7 +94,7 @@ def is_other_date(text: str) -> bool:
 
 def resembles(pattern: re.Pattern[str], text: str) -> bool:
     """Say whether a text looks like what a pattern describes, whatever in it cannot be seen."""
-    return bool(pattern.fullmatch(without_unseen(text)))
+    return len(text) <= _LONGEST and bool(pattern.fullmatch(without_unseen(text)))
 
 
 def is_plain(text: str) -> bool:
@@ -102,11 +108,14 @@ def is_plain(text: str) -> bool:
 
 def is_bound(text: str) -> bool:
     """Say whether a text gives only a limit of a number, such as 3+ or <5."""
-    match = _BOUND.fullmatch(text)
+    match = _BOUND.fullmatch(text) if len(text) <= _LONGEST else None
     return match is not None and bool(LIKE_NUMBER.fullmatch(match[1] or match[2]))
 
 
 def currency_of(text: str) -> str:
     """Return the currency that an amount names, empty where it names none."""
-    match = _CURRENCY.match(text) or _CURRENCY.search(text)
-    return (match.group(1) or match.group(2)) if match and LIKE_NUMBER.fullmatch(text) else ""
+    if len(text) > _LONGEST or not LIKE_NUMBER.fullmatch(text):
+        return ""
+    before, behind = _CURRENCY
+    match = before.match(text) or behind.search(text)
+    return match.group(1) if match else ""
