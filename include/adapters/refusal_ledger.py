@@ -72,7 +72,7 @@ class RefusalLedger:
         The keys are the digests of the deliveries whose refused rows it brings again.
         """
         store = self._promises.at(digest)
-        return {entry.name: _rows(_read(store, entry.name)) for entry in store.look()}
+        return {entry.name: _rows_in(store, entry.name) for entry in store.look()}
 
     def settle(self, digest: str, by: str) -> None:
         """Mark the rows of `digest` that delivery `by` promised to bring as settled."""
@@ -95,19 +95,24 @@ class RefusalLedger:
     def settled_rows(self, digest: str) -> SettledRows:
         """Return which refused rows of a delivery have been brought again and ingested."""
         store = self._settled.at(digest)
-        parts = [_rows(_read(store, entry.name)) for entry in store.look()]
+        parts = [_rows_in(store, entry.name) for entry in store.look()]
         lines = frozenset[int]().union(*(part.lines for part in parts))
         return SettledRows(lines, any(part.everything for part in parts))
 
 
-def _read(store: Store, name: str) -> Any:
+def _read(store: Store, name: str, unreadable: Any = None) -> Any:
     try:
         return json.loads(store.read(name))
     except (FileNotFoundError, ValueError):  # another run was faster, or a person wrote there
-        return None
+        return unreadable
 
 
-def _rows(listed: object) -> SettledRows:
+def _rows_in(store: Store, name: str) -> SettledRows:
+    """Return the rows that a record names; none where it cannot be read.
+
+    So rows may be asked for once too often, never too seldom.
+    """
+    listed = _read(store, name, unreadable=[])
     lines = listed if isinstance(listed, list) else []
     return SettledRows(frozenset(lines), everything=listed is None)
 

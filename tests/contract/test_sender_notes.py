@@ -110,6 +110,17 @@ def test_a_note_says_what_was_refused_and_goes_with_the_mended_file(context: Ste
     ]
 
 
+@pytest.mark.parametrize("content", [b"", b"[1, ", b"\xff\xfe"])
+def test_a_damaged_record_of_what_was_mended_settles_nothing(
+    folder: StepContext, content: bytes
+) -> None:
+    """Rows are asked for once too often, never too seldom."""
+    first = send(folder, PARTLY)
+    settled = open_store(f"{folder.lake.url}/refusals/settled", {})
+    settled.write(f"{first.digest}/{'0' * 64}", content)
+    assert waiting(folder) == [("march.csv", 3)]
+
+
 MENDS: dict[str, tuple[bytes, bool]] = {
     "the whole file": (file_of(*GOOD, *MENDED), True),
     "without the bad rows": (file_of(*GOOD), True),
