@@ -126,6 +126,37 @@ def _staged_in_parts(
         for number, part in enumerate(read_ahead(ingested.parts)):
             tally.add(part, contract, is_first=is_first)
             _stage_part(context, batch.digest, number, part, contract)
+    _require_good_rows(context, tally, is_first=is_first)
+    unexpected = [
+        *ingested.remarks,
+        *ingest_stage.marked_gaps(tally),
+        *(ingest_stage.merging_values(tally.seen) if tally.seen else ()),
+        *ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first),
+        *_about_labels(context, tally.labels, is_first=is_first),
+    ]
+    for words in unexpected:
+        log.warning("%s: %s", batch.name, words)
+    if is_first:
+        contract = _fixed_contract(context, contract, batch, tally)
+    batch = replace(batch, extra=ingested.extra, contract=contract.version)
+    return _with_tally(batch, tally)
+
+
+def _fixed_contract(
+    context: IntakeContext, contract: Contract, batch: Batch, tally: ingest_stage.DeliveryTally
+) -> Contract:
+    """Store the contract that a first file is read by; return it without the ranges seen."""
+    contract = replace(contract, since=f"batch {batch.digest}")
+    context.lake.write_contract(
+        ingest_stage.with_ranges_seen(contract, tally.seen) if tally.seen else contract
+    )
+    return contract
+
+
+def _require_good_rows(
+    context: IntakeContext, tally: ingest_stage.DeliveryTally, *, is_first: bool
+) -> None:
+    """Raise FileRefusedError for a file whose refused rows say that it is misread as a whole."""
     if not tally.read:
         raise FileRefusedError("the file has a header and no row")
     ingest_stage.require_mostly_good(tally.bad_lines, tally.lines, context.spec.data)
@@ -134,21 +165,6 @@ def _staged_in_parts(
     if is_first:
         ingest_stage.require_few_words(tally, context.spec.data)
     ingest_stage.require_labels(tally.labels)
-    unexpected = [
-        *ingested.remarks,
-        *ingest_stage.marked_gaps(tally),
-        *(ingest_stage.merging_values(tally.seen) if tally.seen else ()),
-    ]
-    unexpected += ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first)
-    for words in (*unexpected, *_about_labels(context, tally.labels, is_first=is_first)):
-        log.warning("%s: %s", batch.name, words)
-    if is_first:
-        contract = replace(contract, since=f"batch {batch.digest}")
-        context.lake.write_contract(
-            ingest_stage.with_ranges_seen(contract, tally.seen) if tally.seen else contract
-        )
-    batch = replace(batch, extra=ingested.extra, contract=contract.version)
-    return _with_tally(batch, tally)
 
 
 def _with_tally(batch: Batch, tally: ingest_stage.DeliveryTally) -> Batch:

@@ -141,10 +141,10 @@ class World:
         return sorted((str(one.version) for one in found), key=int)
 
     def files(self, version: str) -> Path:
-        """Return the folder of a version's artifacts."""
+        """Return the folder of a version's artifacts; IndexError where they were deleted."""
         source = self.client.get_model_version(self.model, version).source
-        (found,) = self.home.glob(f"artifacts/*/models/{source.rpartition('/')[2]}/artifacts")
-        return found
+        folders = [*self.home.glob(f"artifacts/*/models/{source.rpartition('/')[2]}/artifacts")]
+        return folders[0]
 
     def foreign_version(self) -> str:
         """Register a version as another tool does, and return it."""
