@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from include.formats.completeness import NOTES
 from include.records.refusal_reasons import Refusal
-from include.store import Folder, open_store
+from include.store import open_store
 from include.store.units import KIB
 
 MOST_NOTES = 100
@@ -65,8 +65,9 @@ class SenderNotes:
         return found[1] if found else ""
 
     def _in_the_way(self) -> set[str]:
-        is_folder = isinstance(self._store, Folder)
-        return {one.name for one in self._store.left_alone()} if is_folder else set()
+        if self._store.local is None:
+            return set()
+        return {one.name for one in self._store.left_alone()}
 
     def _make_room(self) -> None:
         notes = [one for one in self._store.look() if one.name.endswith(_SUFFIX)]

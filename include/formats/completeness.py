@@ -8,9 +8,7 @@ will say what is wrong. An object in a bucket is complete when it is listed. The
 this module, so it imports nothing heavy.
 """
 
-import csv
 import fcntl
-import json
 import os
 import signal
 import time
@@ -18,11 +16,11 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from include.errors import FileRefusedError
-from include.formats.foreign import PARQUET_MAGIC, foreign_data, foreign_text
+from include.formats.known_formats import format_of
 from include.formats.packed import TooMuchInsideError, content_pieces, has_bzip2_end
-from include.formats.suffixes import SEPARATORS, Format, Packing, format_of, packing
+from include.formats.suffixes import Packing, packing
 from include.formats.zipped import has_end as has_zip_end
-from include.store import Entry, Folder, Store
+from include.store import Entry, Store
 from include.store.units import MIB
 
 POLL_SECONDS = 1.0
@@ -68,10 +66,10 @@ class CompletenessWatch:
         return len(self._before)
 
     def _is_done(self, entry: Entry) -> bool:
-        if not isinstance(self._store, Folder):
+        if self._store.local is None:
             return True
         try:
-            with self._store.open(entry.name) as file:
+            with self._store.local.open(entry.name) as file:
                 if _open_for_writing(file.fileno()):
                     return False
                 # Absolute, so that a clock that was set back does not hold a file for ever.
@@ -105,15 +103,15 @@ def is_temporary(name: str) -> bool:
 
 def is_complete(name: str, file: BinaryIO) -> bool:
     """Say whether a file's data reach their end, as far as its format shows."""
-    packed, kind = packing(name), format_of(name)
+    packed, file_format = packing(name), format_of(name)
     if packed is Packing.ZIP:
         return has_zip_end(_ends(file)[1])
     if packed is Packing.BZ2:
         return has_bzip2_end(_ends(file)[1])
     if not packed:
-        return _reaches_its_end(kind, *_ends(file))
+        return file_format.reaches_its_end(*_ends(file))
     try:
-        return _reaches_its_end(kind, *_ends_of(content_pieces(file, packed, _WINDOW)))
+        return file_format.reaches_its_end(*_ends_of(content_pieces(file, packed, _WINDOW)))
     except TooMuchInsideError:  # reading it will tell
         return True
     except FileRefusedError:
@@ -138,39 +136,6 @@ def _open_for_writing(descriptor: int) -> bool:
     except OSError:  # not our file, or a disk without leases
         return False
     return False
-
-
-def _reaches_its_end(kind: Format, head: bytes, tail: bytes) -> bool:
-    """Judge a file by its first and its last megabyte."""
-    if kind is Format.PARQUET:
-        return len(head) > len(PARQUET_MAGIC) and tail.endswith(PARQUET_MAGIC)
-    # In UTF-16 and UTF-32 zero bytes may follow the line feed.
-    if tail.rstrip(b"\0").endswith(b"\n") or foreign_data(head):
-        return True
-    if b"\0" not in head and foreign_text(head):
-        return True
-    last = tail.rpartition(b"\n")[2]
-    if kind is Format.JSON:
-        return _is_json(last)
-    header = head.partition(b"\n")[0]
-    separator = chr(max(SEPARATORS, key=header.count))
-    # A header alone does not show what should follow.
-    return b"\n" in tail and _fields(last, separator) == _fields(header, separator)
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _fields(line: bytes, separator: str) -> int:
-    text = line.decode("utf-8-sig", "replace").rstrip("\r")
-    try:
-        return len(next(csv.reader([text], delimiter=separator, strict=True), []))
-    except csv.Error:  # within quotes, or a field beyond all measure
-        return 0
 
 
 def _ends(file: BinaryIO) -> tuple[bytes, bytes]:

@@ -87,6 +87,10 @@ class DelimitedTable:
         """The character that separates the fields of a row."""
         return chr(self._separator)
 
+    def all_columns(self) -> tuple[str, ...]:
+        """Return the columns of the header: there are no others."""
+        return self.columns
+
     def has(self, column: str) -> bool:
         """Say whether there is a column of this name."""
         return column in self._places

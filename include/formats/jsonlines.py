@@ -83,7 +83,7 @@ class JsonLinesTable:
         del column
         return True
 
-    def every_key(self) -> tuple[str, ...]:
+    def all_columns(self) -> tuple[str, ...]:
         """Read to the end and return the keys of all objects; the table is exhausted then."""
         keys = dict.fromkeys(self.columns)
         self._first = None

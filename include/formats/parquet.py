@@ -63,6 +63,10 @@ class ParquetTable:
         self._line = _FIRST_ROW_LINE
         self._batches = self._read(min(max(rows, _FEWEST_ROWS), _MOST_ROWS))
 
+    def all_columns(self) -> tuple[str, ...]:
+        """Return the columns of the schema: there are no others."""
+        return self.columns
+
     def has(self, column: str) -> bool:
         """Say whether there is a column of this name."""
         return column in self.kinds

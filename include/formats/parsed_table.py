@@ -114,6 +114,9 @@ class ParsedTable(Protocol):
     def separator(self) -> str | None:
         """The character that separates its fields; None for a format without one."""
 
+    def all_columns(self) -> tuple[str, ...]:
+        """Return every column, also those that appear late; nothing is left to read afterwards."""
+
     def has(self, column: str) -> bool:
         """Say whether a column can be read; any can where keys may appear late."""
 

@@ -1,20 +1,10 @@
-"""Derives packing and format of a file from its name.
+"""Derives the packing of a file from its name; `known_formats` derives the format from the rest.
 
-Every suffix is listed here and nowhere else, and so are the characters that may separate columns.
+Every packing is listed here and nowhere else, and so are the characters that may separate columns.
 The triggerer imports this module.
 """
 
 from enum import StrEnum
-
-
-class Format(StrEnum):
-    """How the rows of a file are written."""
-
-    PARQUET = "parquet"
-    JSON = "json"
-    """JSON lines."""
-    TEXT = "text"
-    """Delimited text."""
 
 
 class Packing(StrEnum):
@@ -26,16 +16,6 @@ class Packing(StrEnum):
     ZIP = "zip"
 
 
-_FORMATS: dict[str, Format] = {
-    ".parquet": Format.PARQUET,
-    ".pq": Format.PARQUET,
-    ".jsonl": Format.JSON,
-    ".ndjson": Format.JSON,
-    ".json": Format.JSON,
-    ".csv": Format.TEXT,
-    ".tsv": Format.TEXT,
-    ".txt": Format.TEXT,
-}
 SEPARATORS = b",;\t|"
 """Characters that may separate the columns of a text."""
 
@@ -50,14 +30,3 @@ def name_unpacked(name: str) -> str:
     """Return a file's name without the suffix of its packing."""
     packed = packing(name)
     return name[: -len(packed) - 1] if packed else name
-
-
-def stated_format(name: str) -> Format | None:
-    """Return the format that a name states, its packing aside; None when it states none."""
-    plain = name_unpacked(name).lower()
-    return next((kind for suffix, kind in _FORMATS.items() if plain.endswith(suffix)), None)
-
-
-def format_of(name: str) -> Format:
-    """Return the format that a name states; delimited text when it states none."""
-    return stated_format(name) or Format.TEXT

@@ -54,8 +54,8 @@ def open_local(store: Store, name: str, scratch: Path) -> Iterator[BinaryIO]:
 
     An object of a bucket is downloaded into the folder `scratch`, and deleted afterwards.
     """
-    if isinstance(store, Folder):
-        with store.open(name) as file:
+    if store.local is not None:
+        with store.local.open(name) as file:
             yield file
         return
     scratch.mkdir(parents=True, exist_ok=True)

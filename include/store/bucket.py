@@ -45,6 +45,11 @@ class Bucket:
         """The s3:// URL."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def local(self) -> None:
+        """Its objects are elsewhere."""
+        return
+
     def at(self, name: str) -> "Bucket":
         """Return a prefix below."""
         return Bucket(self.s3, self._bucket, self.key_of(name))

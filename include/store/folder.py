@@ -2,10 +2,9 @@
 
 The root may be a symbolic link, because operators place it where they like. Below the root no
 symbolic link is followed: whoever may write to a landing folder must not be able to make this
-process read, overwrite or list files elsewhere. So each folder below the root is opened relative to
-its parent without following links (openat with O_NOFOLLOW), and only regular files are opened for
-reading. Hard links are files like any other; the kernel refuses those to files that their creator
-may not read (`fs.protected_hardlinks`).
+process read, overwrite or list files elsewhere. So each folder below it is opened relative to its
+parent (openat with O_NOFOLLOW), and only regular files are opened to read. Hard links are files;
+`fs.protected_hardlinks` refuses those to what their maker may not read.
 """
 
 import errno
@@ -31,8 +30,7 @@ _KINDS = {
     stat.S_IFDIR: SUBFOLDER,
     stat.S_IFIFO: "a named pipe and no file",
     stat.S_IFSOCK: "a socket and no file",
-    stat.S_IFBLK: "a device and no file",
-    stat.S_IFCHR: "a device and no file",
+    **dict.fromkeys((stat.S_IFBLK, stat.S_IFCHR), "a device and no file"),
 }
 
 
@@ -48,6 +46,11 @@ class Folder:
     def url(self) -> str:
         """The path."""
         return str(self._root / self._below)
+
+    @property
+    def local(self) -> "Folder":
+        """The folder itself."""
+        return self
 
     def path(self, name: str) -> Path:
         """Return the path of a file, unchecked: only for folders that nobody else writes to."""
@@ -222,8 +225,7 @@ class Folder:
     def _whole(self, name: str) -> Iterator[BinaryIO]:
         """Open a temporary file for writing; it gets its name when the block ends without error.
 
-        The temporary name is derived from the name, so that a second attempt overwrites what a
-        killed one left. A file lock keeps two writers apart; the kernel drops it with its process.
+        A second attempt overwrites what a killed one left; a lock of the kernel keeps two apart.
         """
         leaf = name.rpartition("/")[2]
         partial = f".{hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]}.part"

@@ -3,9 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from include.store.units import MIB
+
+if TYPE_CHECKING:
+    from include.store.folder import Folder
 
 SUBFOLDER = "a folder: only files directly in the landing place are taken"
 """Why a folder in a landing place is left alone."""
@@ -41,6 +44,10 @@ class Store(Protocol):
     @property
     def url(self) -> str:
         """The root: a path, or s3://bucket/prefix."""
+
+    @property
+    def local(self) -> "Folder | None":
+        """This store where it is a folder of this machine; None where its files are elsewhere."""
 
     def at(self, name: str) -> "Store":
         """Return the store of a folder under this one."""

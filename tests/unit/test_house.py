@@ -225,3 +225,22 @@ def test_units_of_size_and_addresses_of_places_are_read_in_one_file(package: str
     assert not sizes, "import KIB, MIB, GIB"
     expected = {name for name in OTHER_ADDRESSES if name.startswith(f"{package}/")}
     assert addresses == expected, "ask include/store/address.py"
+
+
+OF_A_SEAM = {
+    re.compile(r"isinstance\([^)]*\b(Folder|Bucket)\b"): "include/store/",
+    re.compile(r"\b(ParquetTable|JsonLinesTable|DelimitedTable)\b"): "include/formats/",
+}
+"""How code asks which kind a thing is behind a seam, and the only folder that may."""
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "dags", "plugins"])
+def test_what_is_behind_a_seam_is_asked_for_nowhere_else(package: str) -> None:
+    """A store says whether it is local, a format opens its own table: another one is one file."""
+    asking = {
+        str(path.relative_to(PROJECT))
+        for path in files(package)
+        for pattern, room in OF_A_SEAM.items()
+        if pattern.search(path.read_text()) and room not in path.as_posix()
+    }
+    assert asking == set()

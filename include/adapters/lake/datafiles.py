@@ -19,7 +19,7 @@ from deltalake.transaction import AddAction
 
 from include.adapters.lake.checksums import checksum, name_with_checksum
 from include.records.row_columns import LABEL, SIDE
-from include.store import Folder, Store
+from include.store import Store
 from include.store.units import MIB
 
 PARTITION = (SIDE, LABEL)
@@ -70,7 +70,7 @@ class DataFiles:
     def withdraw(self, table: Store) -> None:
         """Delete published files of a commit that was not made, as another writer was faster."""
         self.discard()
-        if not isinstance(table, Folder):
+        if table.local is None:
             for file in self._written:
                 table.delete(file.name)
 
@@ -126,7 +126,7 @@ class _File:
         size = self._path.stat().st_size
         self._name_after_bytes()
         # In a folder the file was written where it belongs.
-        if not isinstance(table, Folder):
+        if table.local is None:
             table.put(self.name, self._path)
             self._path.unlink()
         return AddAction(

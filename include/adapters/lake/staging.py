@@ -5,7 +5,7 @@ from io import BytesIO
 
 import polars as pl
 
-from include.store import Folder, Store, write_whole
+from include.store import Store, write_whole
 
 _SUFFIX = ".arrow"
 
@@ -19,8 +19,8 @@ class Staging:
     def keep(self, digest: str, name: str, frame: pl.DataFrame) -> None:
         """Store a frame of a batch under a name, over an earlier one."""
         place = self.store.at(digest)
-        if isinstance(place, Folder):
-            with write_whole(place.path(name + _SUFFIX)) as partial:
+        if place.local is not None:
+            with write_whole(place.local.path(name + _SUFFIX)) as partial:
                 frame.write_ipc(partial, compression="uncompressed")
             return
         buffer = BytesIO()
@@ -30,8 +30,8 @@ class Staging:
     def read(self, digest: str, name: str, columns: list[str] | None) -> pl.DataFrame:
         """Read a stored frame, or some of its columns."""
         place = self.store.at(digest)
-        if isinstance(place, Folder):
-            return pl.read_ipc(place.path(name + _SUFFIX), columns=columns)
+        if place.local is not None:
+            return pl.read_ipc(place.local.path(name + _SUFFIX), columns=columns)
         return pl.read_ipc(BytesIO(place.read(name + _SUFFIX)), columns=columns)
 
     def names(self, digest: str) -> list[str]:

@@ -17,7 +17,7 @@ from include.adapters.landing.delivery import DIGEST, Delivery, sha256
 from include.adapters.landing.kept_files import visible
 from include.adapters.landing.left_alone import FilesLeftAlone
 from include.formats.completeness import CLAIMED
-from include.store import Entry, Folder, Store, move_between_stores
+from include.store import Entry, Store, move_between_stores
 from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
@@ -81,8 +81,8 @@ class ClaimedFiles:
     def open(self, delivery: Delivery) -> BinaryIO:
         """Open a claimed file, seekable and local; FileNotFoundError when it has moved on."""
         name = f"{delivery.claim}/{delivery.name}"
-        if isinstance(self._store, Folder):
-            return self._store.open(name)
+        if self._store.local is not None:
+            return self._store.local.open(name)
         path = self._scratch / delivery.digest
         if not path.exists():
             entry = self._store.entry(name)
@@ -140,8 +140,8 @@ class ClaimedFiles:
 
     def _new_digest(self, claim: str, entry: Entry) -> str | None:
         """Hash a claimed file and record the digest; None when it has changed since the claim."""
-        if isinstance(self._store, Folder):
-            with self._store.open(entry.name) as file:
+        if self._store.local is not None:
+            with self._store.local.open(entry.name) as file:
                 digest = sha256(file)
             # The folder of a claim begins with the time of the change that its writer ended with.
             unchanged = int(claim.partition("-")[0]) == max(0, entry.modified)

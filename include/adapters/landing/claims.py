@@ -10,7 +10,7 @@ from include.adapters.landing.claimed_files import ClaimedFiles
 from include.adapters.landing.delivery import Delivery
 from include.adapters.landing.left_alone import FilesLeftAlone
 from include.formats.completeness import CLAIMED, DONE, POLL_SECONDS, CompletenessWatch
-from include.store import Entry, Folder, Store
+from include.store import Entry, Store
 from include.text.showable import showable_name
 
 log = logging.getLogger("ratchet")
@@ -54,7 +54,7 @@ class Claims:
 
     def _make_room(self) -> None:
         """Rename whatever has the name of the claims' folder but is a file or a link."""
-        if not isinstance(self._place, Folder):
+        if self._place.local is None:
             return
         odd = next((one for one in self._place.left_alone() if one.name == CLAIMED), None)
         if (odd and not odd.is_folder) or self._place.entry(CLAIMED):
@@ -71,7 +71,7 @@ class Claims:
         claimed = f"{max(0, entry.modified):020d}-{unique}/{entry.name}"
         with suppress(FileNotFoundError):  # another run was faster
             self._place.move(entry.name, f"{CLAIMED}/{claimed}", entry)
-            if isinstance(self._place, Folder) and not self._claimed.has(claimed):
+            if self._place.local is not None and not self._claimed.has(claimed):
                 # Something else was put in the file's place after it was looked at.
                 self._place.move(f"{CLAIMED}/{claimed}", entry.name)
 
