@@ -82,7 +82,7 @@ def by_the_csv_module(content: bytes) -> Result:
         return str(error)
     chunk = from_records(records, separator, header.fields, [*CONTRACT.features, "y"])
     edges = OuterColumns(chr(separator), header.fields[0], header.fields[-1], CONTRACT)
-    (part,) = edges.whole([JudgedChunk(chunk, *judge_rows(chunk, CONTRACT))])
+    (part,) = edges.whole([JudgedChunk(chunk, *judge_rows(chunk, CONTRACT, labelled=True))])
     return list(part.frame.iter_rows()), list(part.refused)
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from include.errors import BadRowsError
 from include.formats.opening import raw_texts
-from include.formats.parsed_table import BLOCK_BYTES, RefusedRow
+from include.formats.parsed_table import BLOCK_BYTES, ParsedTable, RefusedRow
 from include.records.refusal_reasons import ReasonKind
 from include.spec.contract import Contract
 from include.spec.data_spec import Data
@@ -26,8 +26,11 @@ from include.stages.ingest.column_summary import (
 from include.stages.ingest.columns import (
     first_names,
     require_columns,
+    require_features,
     require_kinds,
     require_none_renamed,
+    require_target_kind,
+    require_unique,
 )
 from include.stages.ingest.first_file import read_first
 from include.stages.ingest.labels import (
@@ -56,6 +59,7 @@ __all__ = [
     "merging_values",
     "outside_ranges",
     "raw_texts",
+    "read_unlabelled",
     "require_decodable",
     "require_few_words",
     "require_labels",
@@ -114,6 +118,28 @@ def ingest(
         return DeliveryReading(first.contract, (), _mostly_good(typed_parts, data), first.remarks)
     table = source.open()
     require_columns(table.columns, data, contract)
+    require_target_kind(table, contract.target)
+    return _later_file(table, data, contract, labelled=True)
+
+
+def read_unlabelled(
+    file: BinaryIO, name: str, spec: Spec, contract: Contract, size: int = BLOCK_BYTES
+) -> DeliveryReading:
+    """Read rows to be predicted as `ingest` reads a delivery: the same features, and no label.
+
+    A column of labels may be there; it is not read.
+    """
+    known = frozenset(contract.features)
+    table = DeliverySource(file, name, spec.data, size, known, labelled=False).open()
+    require_unique(table.columns)
+    require_features(table.columns, spec.data, contract)
+    return _later_file(table, spec.data, contract, labelled=False)
+
+
+def _later_file(
+    table: ParsedTable, data: Data, contract: Contract, *, labelled: bool
+) -> DeliveryReading:
+    """Return the reading of a file whose features are those of a contract."""
     require_kinds(table, contract)
     features = dict.fromkeys(contract.features)
     extra = tuple(
@@ -125,9 +151,8 @@ def ingest(
     remarks = (
         (f"there is no column {first_names(absent)}: it is missing in every row",) if absent else ()
     )
-    return DeliveryReading(
-        contract, extra, _mostly_good(parts(table, contract), data), remarks, absent
-    )
+    typed_parts = parts(table, contract, labelled=labelled)
+    return DeliveryReading(contract, extra, _mostly_good(typed_parts, data), remarks, absent)
 
 
 def require_mostly_good(bad_lines: int, lines: int, data: Data) -> None:

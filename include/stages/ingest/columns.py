@@ -19,16 +19,26 @@ _SHOWN = 5
 
 def require_columns(columns: Sequence[str], data: Data, contract: Contract | None) -> None:
     """Raise FileRefusedError for columns that are missing, repeated or cannot be stored."""
-    repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
-    if repeated == [""]:
-        raise FileRefusedError("the header has more than one column without a name")
-    if repeated:
-        raise FileRefusedError(f"the header names {first_names(repeated)} more than once")
+    require_unique(columns)
     if data.target not in columns:
         raise FileRefusedError(_without_target(columns, data.target))
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
         return
+    require_features(columns, data, contract)
+
+
+def require_unique(columns: Sequence[str]) -> None:
+    """Raise FileRefusedError for columns that have one name, or none."""
+    repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
+    if repeated == [""]:
+        raise FileRefusedError("the header has more than one column without a name")
+    if repeated:
+        raise FileRefusedError(f"the header names {first_names(repeated)} more than once")
+
+
+def require_features(columns: Sequence[str], data: Data, contract: Contract) -> None:
+    """Raise FileRefusedError when features are missing that the contract does not let be."""
     missing = [
         column.name
         for column in contract.columns
@@ -62,7 +72,7 @@ def require_values(features: Sequence[str], target: str, table: ParsedTable) -> 
     """Raise FileRefusedError for columns of a type that holds no values that can be read."""
     if table.kinds is None:
         return
-    _require_target(target, table)
+    require_target_kind(table, target)
     odd = [name for name in features if table.kinds[name] is None]
     if odd:
         raise FileRefusedError(
@@ -92,7 +102,6 @@ def require_kinds(table: ParsedTable, contract: Contract) -> None:
     """
     if table.kinds is None:
         return
-    _require_target(contract.target, table)
     held = {
         column.name: table.kinds[column.name]
         for column in contract.columns
@@ -107,8 +116,9 @@ def require_kinds(table: ParsedTable, contract: Contract) -> None:
         raise FileRefusedError(first_names(wrong))
 
 
-def _require_target(target: str, table: ParsedTable) -> None:
-    if (table.kinds or {})[target] in {None, ColumnContent.DATE}:
+def require_target_kind(table: ParsedTable, target: str) -> None:
+    """Raise FileRefusedError when the type of the target holds no labels."""
+    if table.kinds and table.kinds[target] in {None, ColumnContent.DATE}:
         raise FileRefusedError(f"the target {target} holds neither numbers nor text")
 
 

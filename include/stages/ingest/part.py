@@ -14,7 +14,7 @@ class TypedPart:
 
     frame: pl.DataFrame
     """Columns `line` (int64, the row's first line), the features in the contract's order (Float64,
-    finite, or String; null is missing), `label` (int8, 1 is positive)."""
+    finite, or String; null is missing), `label` (int8, 1 is positive) where the rows have one."""
     refused: tuple[RefusedRow, ...]
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a first file, by column of numbers, the texts such as ? that stand for no value."""

@@ -34,6 +34,8 @@ class DeliverySource:
     size: int
     known: frozenset[str] = frozenset()
     """The features of the contract, where there is one."""
+    labelled: bool = True
+    """Whether the rows have a label; the separator of texts is found by a feature where not."""
     lock: Lock = field(default_factory=Lock)
     """Whoever moves about in the file has it: a table reads on while the next is opened."""
 
@@ -46,7 +48,8 @@ class DeliverySource:
         return all_columns(self._anew(), self.name, self._stated(), self.size)
 
     def _stated(self) -> StatedFormat:
-        return replace(stated_format(self.data), known=self.known)
+        stated = replace(stated_format(self.data), known=self.known)
+        return stated if self.labelled else replace(stated, target=min(self.known))
 
     def _anew(self) -> BinaryIO:
         return cast("BinaryIO", IndependentReader(self.file, self.lock))
@@ -57,11 +60,12 @@ def stated_format(data: Data) -> StatedFormat:
     return StatedFormat(data.target, data.encoding, data.columns)
 
 
-def parts(table: ParsedTable, contract: Contract) -> Iterator[TypedPart]:
-    """Yield the parts of a table, checked against a contract."""
+def parts(table: ParsedTable, contract: Contract, *, labelled: bool) -> Iterator[TypedPart]:
+    """Yield the parts of a table, checked against a contract, with or without the label."""
     numbers = _numbers(table, contract)
-    start = read(table, _columns(contract), numbers)
-    yield from _judged(table, contract, _rows(table, contract, start, numbers))
+    start = read(table, _columns(contract, labelled=labelled), numbers)
+    rows = _rows(table, contract, start, numbers, labelled=labelled)
+    yield from _judged(table, contract, rows)
 
 
 def first_parts(
@@ -79,7 +83,7 @@ def first_parts(
     if start is not None and table.kinds is None:
         numbers -= _named(start, numbers, _IS_MISSING.any())
     allowing = replace(contract, columns=columns)
-    rows = _rows(table, allowing, start, numbers)
+    rows = _rows(table, allowing, start, numbers, labelled=True)
     yield from _judged(
         table, allowing, (replace(piece, marks=_marks(piece, allowing)) for piece in rows)
     )
@@ -126,11 +130,17 @@ def _judged(
 
 
 def _rows(
-    table: ParsedTable, contract: Contract, chunk: Chunk | None, numbers: Collection[str]
+    table: ParsedTable,
+    contract: Contract,
+    chunk: Chunk | None,
+    numbers: Collection[str],
+    *,
+    labelled: bool,
 ) -> Iterator[JudgedChunk]:
+    columns = _columns(contract, labelled=labelled)
     while chunk is not None:
-        yield JudgedChunk(chunk, *judge_rows(chunk, contract))
-        chunk = read(table, _columns(contract), numbers)
+        yield JudgedChunk(chunk, *judge_rows(chunk, contract, labelled=labelled))
+        chunk = read(table, columns, numbers)
 
 
 def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]]:
@@ -151,8 +161,8 @@ def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]
     return {name: tuple(texts) for name, texts in marks.items() if texts}
 
 
-def _columns(contract: Contract) -> list[str]:
-    return [*contract.features, contract.target]
+def _columns(contract: Contract, *, labelled: bool) -> list[str]:
+    return [*contract.features, *([contract.target] if labelled else [])]
 
 
 def _numbers(table: ParsedTable, contract: Contract) -> set[str]:

@@ -21,15 +21,20 @@ LARGEST = 3.4e38
 """Models compute in float32, where a larger magnitude would become infinite."""
 
 
-def judge_rows(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
-    """Return the good rows (see `TypedPart.frame`) and the refused ones, in the file's order."""
-    values = {
-        column.name: _values(chunk.frame[column.name], column, contract.spelling)
-        for column in contract.columns
-    }
-    label = labels(chunk.frame[contract.target], contract)
-    reasons = _reasons(chunk, contract, values, label)
-    frame = pl.DataFrame([chunk.lines.alias(LINE), *values.values(), label.alias(LABEL)])
+def judge_rows(
+    chunk: Chunk, contract: Contract, *, labelled: bool
+) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
+    """Return the good rows (see `TypedPart.frame`) and the refused ones, in the file's order.
+
+    Features and label are two halves: of rows that are not `labelled` the second is not asked for.
+    """
+    values, reasons = _features(chunk, contract)
+    columns = [chunk.lines.alias(LINE), *values]
+    if labelled:
+        label, label_reasons = _label(chunk, contract)
+        columns.append(label)
+        reasons = label_reasons | reasons
+    frame = pl.DataFrame(columns)
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None)) if reasons else frame
     if not reasons:
         return frame, chunk.broken
@@ -48,6 +53,35 @@ def judge_rows(chunk: Chunk, contract: Contract) -> tuple[pl.DataFrame, tuple[Re
     ]
     in_order = tuple(sorted([*chunk.broken, *refused], key=lambda row: row.line))
     return frame.filter(first["reason"].is_null()), in_order
+
+
+def _features(chunk: Chunk, contract: Contract) -> tuple[list[pl.Series], dict[str, pl.Series]]:
+    """Return the features as they are stored, and by doubtful column the reason against each row.
+
+    A reason is null where there is none.
+    """
+    values = {
+        column.name: _values(chunk.frame[column.name], column, contract.spelling)
+        for column in contract.columns
+    }
+    reasons: dict[str, pl.Series] = {}
+    for column in _doubtful(contract, values):
+        both = pl.DataFrame({"text": chunk.frame[column.name], "value": values[column.name]})
+        problem = (
+            _number_problem(both, column) if column.kind is ColumnKind.NUMBER else _MISSING_CATEGORY
+        )
+        reasons[column.name] = both.select(problem.alias(column.name)).to_series()
+    return list(values.values()), reasons
+
+
+def _label(chunk: Chunk, contract: Contract) -> tuple[pl.Series, dict[str, pl.Series]]:
+    """Return the label as it is stored, and the reason against each row where one is unknown."""
+    label = labels(chunk.frame[contract.target], contract)
+    if not label.null_count():
+        return label.alias(LABEL), {}
+    unknown = pl.when(label.is_null()).then(pl.lit(ReasonKind.UNKNOWN_LABEL))
+    reason = pl.select(unknown.alias(contract.target)).to_series()
+    return label.alias(LABEL), {contract.target: reason}
 
 
 def _values(values: pl.Series, column: Column, spelling: int) -> pl.Series:
@@ -72,23 +106,6 @@ def _cells(frame: pl.DataFrame, bad: pl.DataFrame) -> list[str]:
         for place, text in zip(places["place"], texts, strict=True):
             cells[place] = text
     return cells
-
-
-def _reasons(
-    chunk: Chunk, contract: Contract, values: Mapping[str, pl.Series], label: pl.Series
-) -> dict[str, pl.Series]:
-    """Return, for doubtful columns, the reason against each row; null where there is none."""
-    reasons: dict[str, pl.Series] = {}
-    if label.null_count():
-        unknown = pl.when(label.is_null()).then(pl.lit(ReasonKind.UNKNOWN_LABEL))
-        reasons[contract.target] = pl.select(unknown.alias(contract.target)).to_series()
-    for column in _doubtful(contract, values):
-        both = pl.DataFrame({"text": chunk.frame[column.name], "value": values[column.name]})
-        problem = (
-            _number_problem(both, column) if column.kind is ColumnKind.NUMBER else _MISSING_CATEGORY
-        )
-        reasons[column.name] = both.select(problem.alias(column.name)).to_series()
-    return reasons
 
 
 def _doubtful(contract: Contract, values: Mapping[str, pl.Series]) -> list[Column]:
