@@ -77,12 +77,14 @@ def _serve(settings: Settings) -> int:
 
 def _application(settings: Settings, drain: Drain) -> "ASGIApp":
     from serving.app import make_app, make_server
+    from serving.bundle.learners import import_ahead
     from serving.models.holder import Holder
     from serving.registry.bounded_requests import Bounds
     from serving.registry.local_copies import LocalCopies
     from serving.registry.registry import MlflowRegistry
     from serving.registry.watch import Watch
 
+    import_ahead()
     holder = Holder()
     bounds = Bounds(model_bytes=settings.model_limit_bytes)
     registry = MlflowRegistry(settings.registry_url, settings.registry_authorization, bounds)

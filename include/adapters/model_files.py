@@ -28,9 +28,9 @@ from serving.bundle.arrays import from_buffer
 from serving.bundle.bounded_file import BoundedFile
 from serving.bundle.name_list import TrustedName
 from serving.bundle.part_checks import is_shape
-from serving.bundle.rebuilding import REBUILDERS, Rebuilder
 from serving.bundle.refused_bundle import require
 from serving.bundle.trust import CheckedUnpickler
+from serving.bundle.trusted_parts import Rebuilder, nothing_yet
 
 MOST_BYTES = 8 << 30
 """The largest size that a compressed file may unpack to, in bytes."""
@@ -84,7 +84,7 @@ class _JoblibUnpickler(CheckedUnpickler):
     def __init__(self, file: Any) -> None:
         """See CheckedUnpickler."""
         super().__init__(file)
-        self.rebuilders = {**REBUILDERS, _WRAPPER: Rebuilder(_nothing_yet, self._array)}
+        self.rebuilders = {**self.rebuilders, _WRAPPER: Rebuilder(nothing_yet, self._array)}
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name in the pickle is replaced by, see CheckedUnpickler."""
@@ -123,10 +123,6 @@ class _JoblibUnpickler(CheckedUnpickler):
         require(type(found) is np.ndarray, "an array of objects is none")
         require((found.shape, found.dtype) == (shape, dtype), "an array is of another size")
         return found  # type: ignore[no-any-return] # it was asked
-
-
-def _nothing_yet() -> None:
-    """Build nothing: an array wrapper is a placeholder until its state has been read."""
 
 
 def _is_array_class(value: Any) -> bool:

@@ -29,7 +29,7 @@ from include.stages.fit import fit
 from include.stages.select import build, soft_vote
 from serving.bundle import Layout
 from serving.bundle.name_list import NAMES_FILE, NameKind
-from serving.bundle.rebuilding import ARGUMENTS, IGNORED, KEPT, REBUILDERS
+from serving.bundle.rebuilding import trusted_parts
 
 Name = tuple[str, str]
 _WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: such a class can be made empty without harm
@@ -189,7 +189,7 @@ def _compact(listed: Mapping[str, Any]) -> str:
 def sorted_out(all_names: Iterable[Name]) -> dict[str, dict[str, list[str]]]:
     """Group names by how the unpickler treats them, then by module: the content of the file."""
     kinds: dict[str, dict[str, list[str]]] = {kind: {} for kind in sorted(NameKind)}
-    for module, name in sorted({*all_names, *KEPT}):
+    for module, name in sorted({*all_names, *trusted_parts().kept}):
         kinds[_kind(module, name)].setdefault(module, []).append(name)
     return kinds
 
@@ -200,14 +200,15 @@ def parameters() -> dict[str, Any]:
 
 
 def _kind(module: str, name: str) -> str:
-    if (module, name) in REBUILDERS:
-        return NameKind.REBUILT
-    if (module, name) in ARGUMENTS:
-        return NameKind.ARGUMENTS
-    if (module, name) in IGNORED:
-        return NameKind.IGNORED
-    if (module, name) in KEPT:
-        return NameKind.KEPT
+    parts = trusted_parts()
+    for kind, listed in (
+        (NameKind.REBUILT, parts.rebuilders),
+        (NameKind.ARGUMENTS, parts.arguments),
+        (NameKind.IGNORED, parts.ignored),
+        (NameKind.KEPT, parts.kept),
+    ):
+        if (module, name) in listed:
+            return kind
     value = getattr(import_module(module), name)
     if isinstance(value, type) and issubclass(value, np.generic):
         return NameKind.VALUES

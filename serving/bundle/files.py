@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
+from serving.bundle.learners import installed_learners
 from serving.bundle.refused_bundle import BundleRefusedError, quotable
 from serving.bundle.registered import MANIFEST_FILE, MODEL_FILE
 from serving.bundle.trust import open_model
 
-_LIBRARIES = ("scikit-learn", "xgboost-cpu", "numpy", "joblib")
+_LIBRARIES = ("numpy", "joblib")
+"""What models of every learner depend on."""
 
 
 class Classifier(Protocol):
@@ -77,7 +79,8 @@ class Bundle:
 
 def libraries() -> dict[str, str]:
     """Return the installed version of every library that a pickled model depends on."""
-    return {name: version(name) for name in _LIBRARIES}
+    learned = [learner.distribution for learner in installed_learners()]
+    return {name: version(name) for name in (*learned, *_LIBRARIES)}
 
 
 def with_own_answers(manifest: Manifest, model: Classifier) -> Manifest:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-from sklearn.base import BaseEstimator
+from serving.bundle.learners import learner_of
 
 
 def single_thread(model: object) -> None:
-    """Set `n_jobs` to 1 wherever it stands in a fitted model.
+    """Let every part of a fitted model use one thread.
 
-    Starting threads costs more than one row takes. The fitted parts are not reachable through
-    `get_params`, which leads to the unfitted templates, so this walks the attributes.
+    Starting threads costs more than one row takes.
     """
     pending, seen = [model], set()
     while pending:
@@ -21,8 +20,5 @@ def single_thread(model: object) -> None:
             pending.extend(part)
         elif isinstance(part, Mapping):
             pending.extend(part.values())
-        elif isinstance(part, BaseEstimator):
-            # Its own: a frozen estimator shows that of the model inside it and lets nobody set it.
-            if "n_jobs" in vars(part):
-                part.set_params(n_jobs=1)
-            pending.extend(vars(part).values())
+        elif learner := learner_of(part):
+            pending.extend(learner.single_thread(part))

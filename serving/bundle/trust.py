@@ -3,9 +3,9 @@
 A pickle is a program: it names classes and functions, has them called, and sets what it likes on
 what came of it. Here it gets an interpreter that knows only what a model is made of. The names
 stand one by one in `trusted_names.json`, made by fitting every supported estimator. A class is made
-empty and given attributes; what else has to be called is called by `serving.bundle.rebuilding`,
-which looks at the arguments first. A name by itself is no value: until it is called it stands for
-nothing, so no attribute and no container can hold a function or a class.
+empty and given attributes; what else has to be called is called by `serving.bundle.rebuilding` and
+the learners, which look at the arguments first. A name by itself is no value: until it is called it
+stands for nothing, so no attribute and no container can hold a function or a class.
 
 The digest that is checked before still counts: this is the second lock, not the only one.
 """
@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from serving.bundle import learners
 from serving.bundle.bounded_file import BoundedFile
 from serving.bundle.name_list import NameKind, TrustedName, trusted_class, trusted_names
 from serving.bundle.opcodes import OPCODES
-from serving.bundle.rebuilding import REBUILDERS, Function, Rebuilder, set_attributes
+from serving.bundle.rebuilding import set_attributes, trusted_parts
 from serving.bundle.refused_bundle import BundleRefusedError, quotable, require
+from serving.bundle.trusted_parts import Function, QualifiedName, Rebuilder
 
 _INTEGERS = {int, np.int8, np.int64}
 _KEYS = {str, float, bool, bytes, type(None), np.float32, np.float64, np.str_} | _INTEGERS
@@ -76,7 +78,8 @@ _InPython: Any = vars(pickle)["_Unpickler"]  # the one whose steps can be overri
 class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
     """The interpreter: every step that makes or changes a value is one of these methods."""
 
-    rebuilders: Mapping[tuple[str, str], Rebuilder] = REBUILDERS
+    # Of the class, so that opening a file asks for no module but those that the file needs.
+    rebuilders: Mapping[QualifiedName, Rebuilder] = trusted_parts().rebuilders
 
     def __init__(self, file: Any) -> None:
         """`file` has the methods `read` and `readline`, and refuses to read beyond its end."""
@@ -94,6 +97,7 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         if name_of_it in names[NameKind.KEPT]:
             return Function(getattr(import_module(module), name))
         if any(name_of_it in names[kind] for kind in _CALLED):
+            _require_library(module)
             return TrustedName(module, name)
         problem = (
             f"it names {quotable(f'{module}.{name}')}, which is not on the list of what a model "
@@ -209,8 +213,9 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         _require_values(items[1::2])
         target = self.stack[-1]
         if type(target) is not dict:
-            # The only other mapping: a voter's estimators, which are its attributes too.
-            require(type(target) is trusted_class(*_BUNCH), "what has keys is no dictionary")
+            # The only other mappings: their keys are their attributes too.
+            name = (type(target).__module__, type(target).__qualname__)
+            require(name in trusted_parts().mappings, "what has keys is no dictionary")
             require(all(_is_plain(key) for key in items[::2]), "a name is none of an estimator")
         dict.update(target, zip(items[::2], items[1::2], strict=True))
 
@@ -230,7 +235,17 @@ class CheckedUnpickler(_InPython):  # type: ignore[misc] # no types come with it
         super().load_stop()
 
 
-_BUNCH = ("sklearn.utils._bunch", "Bunch")
+def _require_library(module: str) -> None:
+    """Refuse a model of a library that is not here, before anything of it is imported."""
+    learner = learners.learner_of_module(module)
+    if learner is None or learners.is_installed(learner):
+        return
+    problem = f"it is a model of {learner.name}, which is not installed here"
+    raise BundleRefusedError(
+        f"the model file is refused: {problem}; install {learner.distribution} in the version that "
+        "requirements.txt names, or serve a model of another library",
+        problem,
+    )
 
 
 def _dotted(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

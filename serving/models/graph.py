@@ -4,28 +4,17 @@ A graph computes in float32 and may give other answers than the model; `quick` u
 gives the same.
 """
 
-import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnxmltools import convert_xgboost
-from onnxmltools.convert.common.data_types import FloatTensorType
 from onnxruntime import InferenceSession, SessionOptions
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType as SklearnFloats
-from skl2onnx.operator_converters.one_hot_encoder import convert_sklearn_one_hot_encoder
-from sklearn.ensemble import VotingClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder
-from xgboost import XGBClassifier
 
-from serving.models.native import Score, score_after, vote
-from serving.models.native_steps import Numbers, transform_of
+from serving.bundle import learners
+from serving.bundle.learners.scores import Numbers, Score
 from serving.values.units import MIB
 
 _LARGEST_BYTES = 64 * MIB
@@ -73,76 +62,13 @@ def graph_score(model: Any, width: int, graphs: Graphs | None = None) -> Score |
 
     Of a pipeline as many steps are in the graph as can be; those before them run as they are.
     """
-    graphs = graphs or Graphs()
-    if isinstance(model, VotingClassifier):
-        voices = [graph_score(one, width, graphs) for one in model.estimators_]
-        return None if None in voices else vote([one for one in voices if one], model)
-    if isinstance(model, Pipeline):
-        return _of_pipeline(model, width, graphs)
-    return _in_one_graph(model, width, graphs)
+    given = graphs or Graphs()
 
+    def as_score(make: Callable[[], bytes]) -> Score | None:
+        graph = given.next(make)
+        return _session(graph) if graph else None
 
-def _of_pipeline(pipeline: Pipeline, width: int, graphs: Graphs) -> Score | None:
-    steps = [step for _, step in pipeline.steps if step != "passthrough"]
-    probe: Any = np.zeros((1, width), dtype=np.float32)
-    for first in range(len(steps) - 1):
-        score = _in_one_graph(make_pipeline(*steps[first:]), probe.shape[1], graphs)
-        if score is not None:
-            return score_after([transform_of(step) for step in steps[:first]], score)
-        probe = steps[first].transform(probe)
-        if not isinstance(probe, np.ndarray):
-            return None  # sparse rows, which no graph takes
-    last = graph_score(steps[-1], probe.shape[1], graphs)
-    return last and score_after([transform_of(step) for step in steps[:-1]], last)
-
-
-def _in_one_graph(model: Any, width: int, graphs: Graphs) -> Score | None:
-    graph = graphs.next(lambda: _converted(model, width).SerializeToString())
-    return _session(graph) if graph else None
-
-
-def _converted(model: Any, width: int) -> onnx.ModelProto:
-    if isinstance(model, XGBClassifier):
-        return _boosted(model, width)
-    return convert_sklearn(
-        model,
-        initial_types=[("X", SklearnFloats([None, width]))],
-        options={"zipmap": False},
-        custom_conversion_functions={OneHotEncoder: _one_hot},
-    )
-
-
-def _one_hot(scope: Any, operator: Any, container: Any) -> None:
-    """Convert an encoder so that a category that it does not know is zero in every column.
-
-    That is what "infrequent_if_exist" comes to where no category is infrequent, but the converter
-    makes a graph of it that raises. Where some are, the encoder stays outside of the graph.
-    """
-    encoder = operator.raw_operator
-    if encoder.handle_unknown == "infrequent_if_exist":
-        if any(rare is not None for rare in getattr(encoder, "infrequent_categories_", ())):
-            raise NotImplementedError("infrequent categories")
-        operator.raw_operator = copy.copy(encoder)
-        operator.raw_operator.handle_unknown = "ignore"
-    convert_sklearn_one_hot_encoder(scope, operator, container)
-
-
-def _boosted(model: XGBClassifier, width: int) -> onnx.ModelProto:
-    """Return XGBoost's trees as a graph that adds them up in XGBoost's own order.
-
-    XGBoost begins with the base score, ONNX Runtime ends with it. Floats are not added in any
-    order with the same result, so the base score goes into the leaves of the first tree.
-    """
-    converted = convert_xgboost(model, initial_types=[("X", FloatTensorType([None, width]))])
-    (trees,) = [node for node in converted.graph.node if node.op_type == "TreeEnsembleClassifier"]
-    parts = {attribute.name: attribute for attribute in trees.attribute}
-    weights = np.array(parts["class_weights"].floats, dtype=np.float32)
-    tree = np.array(parts["class_treeids"].ints)
-    weights[tree == tree.min()] += np.float32(parts["base_values"].floats[0])
-    del parts["class_weights"].floats[:]
-    parts["class_weights"].floats.extend(weights.tolist())
-    parts["base_values"].floats[0] = 0.0
-    return converted
+    return learners.graph_score(model, width, as_score)
 
 
 def _session(graph: bytes) -> Score:

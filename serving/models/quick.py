@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, answers, encode, odd_rows, stand_in
+from serving.bundle.learners import score_of, unwrapped
+from serving.bundle.learners.scores import Score
 from serving.bundle.probing import CLOSE
 from serving.models.graph import Graphs, graph_score
-from serving.models.native import Score, score_of, unwrapped
 
 LOG = logging.getLogger("serving")
 _ITSELF = "scikit-learn"

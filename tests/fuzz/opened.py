@@ -37,8 +37,8 @@ from xgboost import XGBClassifier
 
 from serving.bundle import BundleRefusedError
 from serving.bundle.name_list import trusted_names
-from serving.bundle.rebuilding import Function
 from serving.bundle.trust import open_model
+from serving.bundle.trusted_parts import Function
 from tests.fuzz.pickles import PickleFuzzer
 
 SECONDS_EACH = 60

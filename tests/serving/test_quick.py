@@ -29,10 +29,11 @@ from serving.bundle import (
     save,
     with_own_answers,
 )
+from serving.bundle.learners.scikit_learn import graphs as conversions
+from serving.bundle.learners.scores import Score
 from serving.models import graph, quick
 from serving.models.graph import Graphs
 from serving.models.loading import load_and_warm
-from serving.models.native import Score
 from serving.models.quick import QuickBundle, ScoringWay, golden_rows, with_quickest_ways
 from serving.models.scoring import UnscorableError, score
 from tests.logs import messages_of
@@ -134,7 +135,7 @@ def test_a_graph_is_made_once_for_a_version(
     """Opened again it is found; one that was altered is not taken, and the model answers on."""
     digest = save(tmp_path, MODELS["forest"], MANIFEST)
     first = load_and_warm(tmp_path, digest, "boxes")
-    monkeypatch.setattr(graph, "convert_sklearn", None)
+    monkeypatch.setattr(conversions, "convert_sklearn", None)
     again = load_and_warm(tmp_path, digest, "boxes")
     assert "onnx" in {way.name for way in again.ways} & {way.name for way in first.ways}
     (kept,) = tmp_path.glob("graph-*.onnx")

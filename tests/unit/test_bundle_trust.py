@@ -25,7 +25,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_array
 from xgboost import XGBClassifier
 
-from serving.bundle import BundleRefusedError, Layout, Manifest, load, save
+from serving.bundle import BundleRefusedError, Layout, Manifest, learners, libraries, load, save
 from serving.bundle.trust import open_model
 
 RNG = np.random.default_rng(0)
@@ -98,6 +98,17 @@ FORBIDDEN = {
     "a scorer": make_scorer(check_array),
     "a pandas function": Calls(__import__("pandas").eval, "1 + 1"),
 }
+
+
+def test_a_model_of_a_library_that_is_not_installed_is_refused_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything of it is imported; who reads it knows what to install."""
+    monkeypatch.setattr(learners, "is_installed", lambda learner: learner.name != "XGBoost")
+    with pytest.raises(BundleRefusedError, match="model of XGBoost, which is not installed here"):
+        opened(tmp_path, pickle.dumps(BOOSTED))
+    assert opened(tmp_path, pickle.dumps(TREE)).get_depth() == TREE.get_depth()
+    assert "xgboost-cpu" not in libraries()
 
 
 @pytest.mark.parametrize("forged", FORBIDDEN.values(), ids=FORBIDDEN.keys())

@@ -8,7 +8,7 @@ from include.cli.trusted_names import models, names, parameters, sorted_out
 from include.settings import PROJECT
 from include.spec.estimators import PARAMETERS_FILE
 from serving.bundle.name_list import NAMES_FILE, NameKind, trusted_names
-from serving.bundle.rebuilding import REBUILDERS
+from serving.bundle.rebuilding import trusted_parts
 
 # Fitted on few rows, many say that they have not converged, one that it will be gone.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -25,7 +25,7 @@ def test_the_list_names_what_every_supported_estimator_is_made_of_and_no_more() 
 
 def test_all_that_is_called_is_called_by_something_that_looks_at_its_arguments() -> None:
     """Every function and compiled class of the file has its rebuilder, and none has none."""
-    assert set(REBUILDERS) == trusted_names()[NameKind.REBUILT]
+    assert set(trusted_parts().rebuilders) == trusted_names()[NameKind.REBUILT]
 
 
 def test_the_parameters_of_specs_are_those_of_the_installed_classes() -> None:

@@ -1,27 +1,24 @@
-"""Applies fitted transformers by plain NumPy arithmetic; `native` says why."""
+"""Applies fitted transformers by plain NumPy arithmetic; `arithmetic` says why."""
 
-from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-Numbers = NDArray[Any]
-Transform = Callable[[Numbers], Numbers]
+from serving.bundle import learners
+from serving.bundle.learners.scores import Numbers, Transform
 
 
 @singledispatch
-def transform_of(step: Any) -> Transform:
-    """Return a function that transforms rows as a fitted step does; by default its own method."""
-    ask: Transform = step.transform
-    return ask
+def arithmetic_transform(_step: Any) -> Transform | None:
+    """Return a function that transforms rows as a fitted step does; None where there is none."""
+    return None
 
 
-@transform_of.register
+@arithmetic_transform.register
 def _(step: StandardScaler) -> Transform:
     # Both in the rows' own dtype before they are used, as scikit-learn has them: another rounding
     # is another bin or leaf for a row that lies just at its edge, as fitted rows do.
@@ -40,13 +37,13 @@ def _(step: StandardScaler) -> Transform:
     return scaled
 
 
-@transform_of.register
+@arithmetic_transform.register
 def _(step: FunctionTransformer) -> Transform:
     ask: Transform = step.transform
     return ask if step.func is not None else lambda X: X
 
 
-@transform_of.register
+@arithmetic_transform.register
 def _(step: SimpleImputer) -> Transform:
     ask: Transform = step.transform
     simple = isinstance(step.missing_values, float) and np.isnan(step.missing_values)
@@ -62,7 +59,7 @@ def _(step: SimpleImputer) -> Transform:
     return imputed
 
 
-@transform_of.register
+@arithmetic_transform.register
 def _(step: OneHotEncoder) -> Transform:
     if step.sparse_output or not all(map(_are_places, step.categories_)):
         return _asked(step)
@@ -80,10 +77,10 @@ def _(step: OneHotEncoder) -> Transform:
     return encoded
 
 
-@transform_of.register
+@arithmetic_transform.register
 def _(step: ColumnTransformer) -> Transform:
     parts = [
-        (np.arange(step.n_features_in_)[columns], transform_of(part))
+        (np.arange(step.n_features_in_)[columns], learners.transform_of(part))
         for _, part, columns in step.transformers_
         if not isinstance(part, str) and len(columns)
     ]

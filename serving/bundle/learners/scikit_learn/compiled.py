@@ -1,4 +1,4 @@
-"""What scikit-learn, SciPy and XGBoost compile: it follows numbers, so they may not lead out."""
+"""What scikit-learn and SciPy compile: it follows numbers, so they may not lead out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.bundle.boosters import require_booster
 from serving.bundle.part_checks import imported, is_array, is_int, require_children_below
 from serving.bundle.refused_bundle import require
 
@@ -101,21 +100,6 @@ def made_of_numbers(path: str) -> Callable[..., Any]:
         return imported(path)(*numbers)
 
     return make
-
-
-def nothing_yet() -> None:
-    """Make nothing yet."""
-
-
-def finish_booster(_: None, state: Any) -> Any:
-    """Return a booster of bytes that were looked through before."""
-    require(type(state) is dict and set(state) == {"handle"}, "a booster has another state")
-    require(type(state["handle"]) is bytearray, "a booster has no trees")
-    require_booster(bytes(state["handle"]))
-    booster = imported("xgboost.core.Booster")
-    whole = booster.__new__(booster)
-    whole.__setstate__(dict(state))
-    return whole
 
 
 def finish_spline(_: None, state: Any) -> Any:
