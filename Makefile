@@ -8,6 +8,7 @@ PEERS := .venv/peers
 SERVED_PEERS := $(PEERS)-mlserver/.ready $(PEERS)-bentoml/.ready $(PEERS)-litserve/.ready
 CLIENTS := .venv/clients/.ready .venv/clients-kserve/.ready
 RUN := $(MAIN)/bin/python -m
+IN_TURNS = $(if $(BEFORE),benchmarks.turns $(BEFORE))
 WORKERS ?= 2
 TEST_MINUTES ?= 60
 NIGHT_MINUTES ?= 330
@@ -88,8 +89,8 @@ bench-loop: setup  ## Time drop to served, and the idle stack (QUICK=1: under a 
 bench-ingest: setup-dev  ## Time taking rows in, beside pandas (BEFORE=revision: beside that one; QUICK=1: under a minute)
 	@QUICK=$(QUICK) BEFORE=$(BEFORE) $(RUN) benchmarks.ingest
 
-bench-history: setup-dev  ## Time a batch on a lake of up to 10 million rows (QUICK=1: under a minute)
-	@QUICK=$(QUICK) $(RUN) benchmarks.history $(if $(PICTURE),--picture $(PICTURE))
+bench-history: setup-dev  ## Time a batch on a lake of up to 10 million rows (BEFORE=revision: in turns with that one; QUICK=1: under a minute)
+	@QUICK=$(QUICK) $(RUN) $(IN_TURNS) benchmarks.history $(if $(PICTURE),--picture $(PICTURE))
 
 bench-outgrown: setup-dev  ## Fit XGBoost on more rows than memory holds (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.outgrown
@@ -97,8 +98,8 @@ bench-outgrown: setup-dev  ## Fit XGBoost on more rows than memory holds (QUICK=
 bench-gate: setup-dev  ## Judge years of nights, beside other gates (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.gate $(if $(PICTURE),--picture $(PICTURE))
 
-bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside other searches (QUICK=1: a minute and a half)
-	@QUICK=$(QUICK) $(RUN) benchmarks.selection --peers $(PEERS)/bin/python
+bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside other searches (BEFORE=revision: time in turns with that one; QUICK=1: a minute and a half)
+	@QUICK=$(QUICK) $(RUN) $(IN_TURNS) benchmarks.selection --peers $(abspath $(PEERS))/bin/python $(if $(BEFORE),--only time)
 
 bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its peers (DATA=folder of the real data; QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.quality --peer $(PEERS)/bin/python $(if $(DATA),--data $(DATA))

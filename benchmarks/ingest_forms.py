@@ -5,14 +5,11 @@ turns and in the same environment. Figures are medians, ratios are medians of a 
 in processor time: other programs on the machine cost wall time.
 """
 
-import io
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +20,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.turns import checked_out
 from demo.data import santander_rows
 
 PROJECT = Path(__file__).parent.parent
@@ -53,7 +51,7 @@ def compare_forms(rows: int, rounds: int, before: str | None, console: Console) 
         console.print(f"{rows:,} rows of 200 numbers and 4 texts, {size:.0f} MB of plain CSV")
         trees = {NOW: PROJECT}
         if before:
-            trees[BEFORE] = _checked_out(before, folder / "before")
+            trees[BEFORE] = checked_out(before, folder / "before")
         results: dict[str, list[Round]] = {name: [] for name in trees}
         for number in range(rounds):
             for tree in list(trees) if number % 2 == 0 else reversed(trees):
@@ -93,19 +91,6 @@ def _with_value(lines: list[str], value: str) -> str:
     name, target, rest = lines[row].split(",", 2)
     changed = ",".join([name, target, value, rest.split(",", 1)[1]])
     return "".join([*lines[:row], changed, *lines[row + 1 :]])
-
-
-def _checked_out(revision: str, folder: Path) -> Path:
-    """Unpack a revision of this project."""
-    git = shutil.which("git") or "git"
-    packed = subprocess.run(  # noqa: S603 - a revision of this very repository
-        [git, "-C", str(PROJECT), "archive", "--format=tar", revision],
-        check=True,
-        capture_output=True,
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 def _round(tree: Path, folder: Path, seed: int) -> Round:
