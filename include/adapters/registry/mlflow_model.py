@@ -5,7 +5,9 @@ names that file instead of a copy, so what the registry pins is also what MLflow
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +77,7 @@ def log_bundle(
 ) -> LoggedBundle:
     """Log a model in a run: its bundle, and the signature and example that MLflow shows."""
     flavor = _BundleFlavor(model, manifest, requirements)
-    with mlflow.start_run(run_id=run_id):
+    with mlflow.start_run(run_id=run_id), _without_advice():
         info = Model.log(
             None,
             flavor,
@@ -85,6 +87,20 @@ def log_bundle(
             validate_serving_input=False,
         )
     return LoggedBundle(str(info.model_id), flavor.digest, flavor.others)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence two warnings that MLflow gives for every model: about pickles, and not loading it."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.sklearn", "mlflow.models.model")]
+    before = [one.level for one in loggers]
+    for one in loggers:
+        one.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for one, level in zip(loggers, before, strict=True):
+            one.setLevel(level)
 
 
 def _digests(folder: Path) -> dict[str, str]:
