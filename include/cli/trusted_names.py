@@ -20,9 +20,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
+from include.learners import learner_of_path, learners
 from include.records.arrays import Labels, Matrix
 from include.records.training import Candidate
-from include.spec.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, paths, resolve
+from include.spec.estimators import CLASSIFIERS, KERNELS, PARAMETERS_FILE, paths
 from include.spec.model_spec import Family
 from include.spec.signatures import signatures
 from include.stages.fit import fit
@@ -38,99 +39,6 @@ _BAYES = "sklearn.naive_bayes.GaussianNB"
 _TREE = "sklearn.tree.DecisionTreeClassifier"
 _SCALER = "sklearn.preprocessing.StandardScaler"
 _TWO = [["one", _LINEAR], ["two", _BAYES]]
-_OWN: Mapping[str, Mapping[str, Any]] = {
-    "BaggingClassifier": {"n_estimators": 2},
-    "ColumnTransformer": {"transformers": [["one", _SCALER, [0, 1]]], "remainder": "passthrough"},
-    "FeatureUnion": {"transformer_list": [["one", _SCALER]]},
-    "GaussianRandomProjection": {"n_components": 2},
-    "GaussianProcessClassifier": {"max_iter_predict": 5},
-    "GenericUnivariateSelect": {"mode": "k_best", "param": 1},
-    "MissingIndicator": {"features": "all"},
-    "MLPClassifier": {"hidden_layer_sizes": [4]},
-    "OneVsOneClassifier": {"estimator": _LINEAR},
-    "OneVsRestClassifier": {"estimator": _LINEAR},
-    "QuadraticDiscriminantAnalysis": {"reg_param": 0.1},
-    "RadiusNeighborsClassifier": {"radius": 1000.0},
-    "RFE": {"estimator": _LINEAR},
-    "RFECV": {"estimator": _LINEAR},
-    "SelectFromModel": {"estimator": _LINEAR},
-    "SelectKBest": {"k": 2},
-    "SelfTrainingClassifier": {"estimator": _LINEAR},
-    "SequentialFeatureSelector": {"estimator": _BAYES},
-    "SparseRandomProjection": {"n_components": 2},
-    "StackingClassifier": {"estimators": _TWO},
-    "VotingClassifier": {"estimators": _TWO, "voting": "soft"},
-    "XGBClassifier": {"n_estimators": 3, "n_jobs": 1},
-    "XGBRFClassifier": {"n_estimators": 3, "n_jobs": 1},
-}
-"""Parameters that a class needs to be fitted at all, or to be fitted fast, by class name."""
-_VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "AdaBoostClassifier": ({"estimator": _TREE},),
-    "BaggingClassifier": ({"estimator": _LINEAR}, {"oob_score": True, "n_estimators": 40}),
-    "CalibratedClassifierCV": (
-        {"estimator": _BAYES, "method": "isotonic"},
-        {"estimator": _LINEAR, "method": "temperature"},
-        {"estimator": "xgboost.XGBClassifier", "ensemble": False},
-    ),
-    "ColumnTransformer": ({"transformers": [["one", "drop", [0]]], "remainder": _SCALER},),
-    "GaussianProcessClassifier": tuple({"kernel": path} for path in paths(KERNELS)),
-    "GradientBoostingClassifier": (
-        {"loss": "exponential"},
-        {"init": _LINEAR},
-        {"init": "zero", "n_iter_no_change": 2},
-    ),
-    "HistGradientBoostingClassifier": ({"early_stopping": True}, {"categorical_features": [3]}),
-    "KBinsDiscretizer": ({"encode": "ordinal"}, {"encode": "onehot-dense"}),
-    "KNeighborsClassifier": (
-        {"algorithm": "ball_tree"},
-        {"algorithm": "brute"},
-        {"metric": "manhattan"},
-        {"metric": "chebyshev"},
-        {"p": 3},
-        {"metric": "cosine"},
-    ),
-    "LinearDiscriminantAnalysis": (
-        {"solver": "lsqr", "shrinkage": "auto"},
-        {"solver": "eigen", "shrinkage": "auto"},
-    ),
-    "LogisticRegression": (
-        {"solver": "liblinear"},
-        {"solver": "saga", "l1_ratio": 0.5},
-        {"class_weight": "balanced"},
-    ),
-    "MLPClassifier": ({"solver": "lbfgs"}, {"solver": "sgd"}, {"early_stopping": True}),
-    "OneHotEncoder": ({"drop": "first"}, {"max_categories": 5, "dtype": "float32"}),
-    "PCA": ({"n_components": 2, "svd_solver": "randomized"},),
-    "Perceptron": ({"penalty": "l2"},),
-    "PassiveAggressiveClassifier": ({"loss": "squared_hinge"},),
-    "RandomForestClassifier": ({"oob_score": True},),
-    "SGDClassifier": tuple(
-        {"loss": loss, "average": loss == "hinge", "early_stopping": loss == "log_loss"}
-        for loss in (
-            "hinge",
-            "log_loss",
-            "modified_huber",
-            "squared_hinge",
-            "perceptron",
-            "squared_error",
-            "huber",
-            "epsilon_insensitive",
-            "squared_epsilon_insensitive",
-        )
-    ),
-    "SelectFromModel": ({"estimator": _TREE},),
-    "SimpleImputer": ({"strategy": "median", "add_indicator": True},),
-    "SplineTransformer": ({"knots": "quantile", "extrapolation": "periodic"},),
-    "StackingClassifier": ({"estimators": _TWO, "final_estimator": "xgboost.XGBClassifier"},),
-    "SVC": ({"kernel": "linear"},),
-    "KNNImputer": ({"add_indicator": True},),
-    "XGBClassifier": (
-        {"booster": "dart"},
-        {"booster": "gblinear"},
-        {"eval_metric": "aucpr"},
-    ),
-}
-"""Sets of parameters that change which classes a fitted estimator contains, by class name."""
 _PROTOCOLS = (pickle.DEFAULT_PROTOCOL, pickle.HIGHEST_PROTOCOL)  # of joblib and of a bundle
 _FEW, _MANY = 120, 12_000
 _COLUMNS = ("one", "two", "three", "four")
@@ -156,7 +64,8 @@ def models() -> Iterator[BaseEstimator]:
             yield _fitted((path, _LINEAR), params, _NUMBERS, _FEW)
     yield _fitted(("sklearn.preprocessing.OneHotEncoder", _LINEAR), {}, _NUMBERS, _FEW)
     yield _fitted(("sklearn.ensemble.HistGradientBoostingClassifier",), {}, _MIXED, _MANY)
-    yield _watched(*_rows(_NUMBERS, _FEW))
+    for learner in learners():
+        yield from learner.also_fitted(*_rows(_NUMBERS, _FEW))
     members = [_unfitted((path,), {}, _MIXED) for path in (_LINEAR, _BAYES, _TREE)]
     yield fit(soft_vote(members), 0.5, *_rows(_MIXED, _FEW))
 
@@ -220,8 +129,11 @@ def _kind(module: str, name: str) -> str:
 def _ways(path: str) -> Iterator[dict[str, Any]]:
     """Yield each set of parameters to fit a class with, named as in a spec."""
     name = path.rpartition(".")[2]
-    for variant in ({}, *_VARIANTS.get(name, ())):
-        own = {**_OWN.get(name, {}), **variant}
+    learner = learner_of_path(path)
+    if learner is None:
+        return
+    for variant in ({}, *learner.variants.get(name, ())):
+        own = {**learner.needed_to_fit.get(name, {}), **variant}
         yield {f"{name.lower()}__{key}": value for key, value in own.items()}
 
 
@@ -230,14 +142,6 @@ def _fitted(
 ) -> BaseEstimator:
     X, y = _rows(layout, rows)
     return fit(_unfitted(pipeline, params, layout), 0.5, X, y)
-
-
-def _watched(X: Matrix, y: Labels) -> BaseEstimator:
-    """Fit XGBoost with an evaluation set, as in adopted models: it stores those results."""
-    found: BaseEstimator = resolve("xgboost.XGBClassifier")(
-        n_estimators=3, n_jobs=1, early_stopping_rounds=1
-    )
-    return found.fit(X, y, eval_set=[(X, y)], verbose=False)
 
 
 def _unfitted(pipeline: Sequence[str], params: Mapping[str, Any], layout: Layout) -> Pipeline:

@@ -1,131 +1,35 @@
-"""The estimators and transformers that a spec may name; this list is the only one.
+"""The estimators and transformers that a spec may name: those of all learners.
 
-A class on the list is imported and constructed; any other path is never imported. Reading a spec
+A class on their lists is imported and constructed; any other path is never imported. Reading a spec
 loads no learning library, so the parameters of each class and the values that they accept are
 stored beside this module in a JSON file that `python -m include.cli.trusted_names` writes.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from include.spec.parameter_values import Alternatives
+from include.learners import is_installed, learner_of_path, learners
+from include.learners.estimator_lists import Alternatives
 from include.text.nearest import suggestion
 
+_Value = TypeVar("_Value")
+
+
+def merged(parts: Iterable[Mapping[str, _Value]]) -> Mapping[str, _Value]:
+    """Return what several mappings hold together."""
+    return {key: value for part in parts for key, value in part.items()}
+
+
 PARAMETERS_FILE = Path(__file__).with_suffix(".json")
-CLASSIFIERS = {
-    "sklearn.calibration": ("CalibratedClassifierCV",),
-    "sklearn.discriminant_analysis": (
-        "LinearDiscriminantAnalysis",
-        "QuadraticDiscriminantAnalysis",
-    ),
-    "sklearn.dummy": ("DummyClassifier",),
-    "sklearn.ensemble": (
-        "AdaBoostClassifier",
-        "BaggingClassifier",
-        "ExtraTreesClassifier",
-        "GradientBoostingClassifier",
-        "HistGradientBoostingClassifier",
-        "RandomForestClassifier",
-        "StackingClassifier",
-        "VotingClassifier",
-    ),
-    "sklearn.gaussian_process": ("GaussianProcessClassifier",),
-    "sklearn.linear_model": (
-        "LogisticRegression",
-        "LogisticRegressionCV",
-        "PassiveAggressiveClassifier",
-        "Perceptron",
-        "RidgeClassifier",
-        "RidgeClassifierCV",
-        "SGDClassifier",
-    ),
-    "sklearn.multiclass": ("OneVsOneClassifier", "OneVsRestClassifier"),
-    "sklearn.naive_bayes": (
-        "BernoulliNB",
-        "CategoricalNB",
-        "ComplementNB",
-        "GaussianNB",
-        "MultinomialNB",
-    ),
-    "sklearn.neighbors": ("KNeighborsClassifier", "NearestCentroid", "RadiusNeighborsClassifier"),
-    "sklearn.neural_network": ("MLPClassifier",),
-    "sklearn.semi_supervised": ("LabelPropagation", "LabelSpreading", "SelfTrainingClassifier"),
-    "sklearn.svm": ("LinearSVC", "NuSVC", "SVC"),
-    "sklearn.tree": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
-    "xgboost": ("XGBClassifier", "XGBRFClassifier"),
-}
-KERNELS = {
-    "sklearn.gaussian_process.kernels": ("DotProduct", "Matern", "RBF", "RationalQuadratic"),
-}
+CLASSIFIERS = merged(learner.estimators.classifiers for learner in learners())
+KERNELS = merged(learner.estimators.kernels for learner in learners())
 """Values of the Gaussian process's `kernel`."""
-TRANSFORMERS = {
-    "serving.bundle": ("ValueFrequency",),
-    "sklearn.cluster": ("Birch", "KMeans", "MiniBatchKMeans"),
-    "sklearn.compose": ("ColumnTransformer",),
-    "sklearn.decomposition": (
-        "DictionaryLearning",
-        "FactorAnalysis",
-        "FastICA",
-        "IncrementalPCA",
-        "KernelPCA",
-        "LatentDirichletAllocation",
-        "MiniBatchDictionaryLearning",
-        "MiniBatchNMF",
-        "MiniBatchSparsePCA",
-        "NMF",
-        "PCA",
-        "SparsePCA",
-        "TruncatedSVD",
-    ),
-    "sklearn.ensemble": ("RandomTreesEmbedding",),
-    "sklearn.feature_selection": (
-        "GenericUnivariateSelect",
-        "RFE",
-        "RFECV",
-        "SelectFdr",
-        "SelectFpr",
-        "SelectFromModel",
-        "SelectFwe",
-        "SelectKBest",
-        "SelectPercentile",
-        "SequentialFeatureSelector",
-        "VarianceThreshold",
-    ),
-    "sklearn.impute": ("KNNImputer", "MissingIndicator", "SimpleImputer"),
-    "sklearn.kernel_approximation": (
-        "AdditiveChi2Sampler",
-        "Nystroem",
-        "PolynomialCountSketch",
-        "RBFSampler",
-        "SkewedChi2Sampler",
-    ),
-    "sklearn.manifold": ("Isomap", "LocallyLinearEmbedding"),
-    "sklearn.neighbors": ("KNeighborsTransformer", "NeighborhoodComponentsAnalysis"),
-    "sklearn.neural_network": ("BernoulliRBM",),
-    "sklearn.pipeline": ("FeatureUnion",),
-    "sklearn.preprocessing": (
-        "Binarizer",
-        "KBinsDiscretizer",
-        "MaxAbsScaler",
-        "MinMaxScaler",
-        "Normalizer",
-        "OneHotEncoder",
-        "OrdinalEncoder",
-        "PolynomialFeatures",
-        "PowerTransformer",
-        "QuantileTransformer",
-        "RobustScaler",
-        "SplineTransformer",
-        "StandardScaler",
-        "TargetEncoder",
-    ),
-    "sklearn.random_projection": ("GaussianRandomProjection", "SparseRandomProjection"),
-}
+TRANSFORMERS = merged(learner.estimators.transformers for learner in learners())
 ESTIMATOR_VALUED = frozenset(
     {
         *("estimator", "estimators", "final_estimator", "init", "kernel"),
@@ -135,31 +39,15 @@ ESTIMATOR_VALUED = frozenset(
 """Parameters whose value may be an estimator, or a list with estimators in it."""
 TUPLE_VALUED = frozenset({"feature_range", "quantile_range"})
 """Parameters whose value must be a tuple; a spec writes it as a list."""
-TRANSFORM_TOO = frozenset(
-    {
-        "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
-        "sklearn.ensemble.StackingClassifier",
-        "sklearn.ensemble.VotingClassifier",
-    }
-)
+TRANSFORM_TOO = frozenset[str]().union(*(one.estimators.transform_too for one in learners()))
 """Classifiers that can also stand before another step."""
-WITHOUT_PROBABILITIES = frozenset(
-    {
-        "sklearn.linear_model.PassiveAggressiveClassifier",
-        "sklearn.linear_model.Perceptron",
-        "sklearn.linear_model.RidgeClassifier",
-        "sklearn.linear_model.RidgeClassifierCV",
-        "sklearn.multiclass.OneVsOneClassifier",
-        "sklearn.svm.LinearSVC",
-    }
+WITHOUT_PROBABILITIES = frozenset[str]().union(
+    *(one.estimators.without_probabilities for one in learners())
 )
 """Classifiers that predict classes only, whatever their parameters."""
-PROBABILITIES_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
-    "sklearn.ensemble.VotingClassifier": ("voting", ("soft",)),
-    "sklearn.linear_model.SGDClassifier": ("loss", ("log_loss", "modified_huber")),
-    "sklearn.svm.NuSVC": ("probability", (True,)),
-    "sklearn.svm.SVC": ("probability", (True,)),
-}
+PROBABILITIES_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = merged(
+    learner.estimators.probabilities_by for learner in learners()
+)
 """Classifiers that predict probabilities only when a parameter has one of these values."""
 WITHHELD = frozenset({"callbacks", "memory"})
 """Parameters that no spec may set: objects of a program, and a folder to write and unpickle in."""
@@ -178,9 +66,14 @@ def paths(*groups: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def resolve(path: str) -> type:
-    """Import a supported class; raises ValueError with the nearest one, importing nothing else."""
+    """Import a supported class; raises ValueError with what to write or to install instead."""
     if path not in paths():
         raise ValueError(unsupported_message(path))
+    learner = learner_of_path(path)
+    if learner is not None and not is_installed(learner):
+        raise ValueError(
+            f"{path} is of {learner.name}, which is not installed here: install it, or name another"
+        )
     module, _, name = path.rpartition(".")
     cls: type = getattr(import_module(module), name)
     return cls

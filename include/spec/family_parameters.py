@@ -7,23 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from include.learners import learner_of_path
 from include.spec.estimators import ESTIMATOR_VALUED, is_path, parameters, paths
 from include.spec.parameter_values import value_text
 from include.text.nearest import nearest_name, suggestion
 
 LISTED = ("estimators", "transformer_list", "transformers")
 """Parameters whose value is a list of named estimators."""
-_NATIVE: Mapping[str, str] = {
-    "alpha": "reg_alpha",
-    "eta": "learning_rate",
-    "lambda": "reg_lambda",
-    "min_split_loss": "gamma",
-    "nthread": "n_jobs",
-    "num_boost_round": "n_estimators",
-    "num_round": "n_estimators",
-    "seed": "random_state",
-}
-"""XGBoost's native names of parameters that its scikit-learn classes name differently."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +84,7 @@ def is_entry(entry: Any) -> bool:
 
 def no_such_parameter(cls: str, parameter: str) -> str:
     """Return the sentence about a parameter that a class does not have."""
-    other = _NATIVE.get(parameter, "") if cls.startswith("xgboost.") else ""
+    learner = learner_of_path(cls)
+    other = learner.native_names.get(parameter, "") if learner else ""
     meant = other or nearest_name(parameter, parameters(cls))
     return f"{cls} has no parameter '{parameter}'{suggestion(meant)}"

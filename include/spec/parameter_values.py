@@ -13,12 +13,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.learners.estimator_lists import ESTIMATOR, Alternative, Alternatives
 from include.text.nearest import nearest_name
 
-Alternative = str | Mapping[str, Any]
-Alternatives = Sequence[Alternative] | None
-ESTIMATOR = "estimator"
-"""The alternative for an estimator, which a spec names by its import path."""
 _LONGEST_SHOWN = 80
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "bool": (bool,),

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from include.learners import learner_of_path
+from include.learners.estimator_lists import ESTIMATOR
 from include.spec.estimators import (
     CLASSIFIERS,
     KERNELS,
@@ -18,7 +20,6 @@ from include.spec.estimators import (
 )
 from include.spec.family_parameters import LISTED, is_entry
 from include.spec.parameter_values import (
-    ESTIMATOR,
     accepts,
     described_values,
     nearest_text,
@@ -29,12 +30,11 @@ from include.text.nearest import suggestion
 _LEFT_OUT = frozenset({"drop", "passthrough"})
 """Words that may stand in the place of an estimator in such a list, or of a step."""
 _TRANSFORMER_VALUED = frozenset({"remainder", "transformer_list", "transformers"})
-_PACKAGES = ("sklearn.", "xgboost.", "serving.")
 
 
 def value_problems(cls: str, parameter: str, value: Any) -> Iterator[str]:
     """Yield what is wrong with a plain value of a parameter."""
-    texts = [text for text in texts_within(value) if text.startswith(_PACKAGES)]
+    texts = [text for text in texts_within(value) if learner_of_path(text)]
     yield from (f"{text} is a class, and this parameter takes none" for text in texts)
     if texts:
         return

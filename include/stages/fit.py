@@ -1,12 +1,12 @@
 """Fits the selected pipeline on the whole train side, with its threshold built in.
 
-A train side that is larger than memory is read block by block. XGBoost fits it on all rows from a
-cache on disk. The steps before XGBoost are fitted on a sample of the rows and applied to each
+A train side that is larger than memory is read block by block. A classifier whose learner can do
+so is fitted on all rows. The steps before it are fitted on a sample of the rows and applied to each
 block: categories, medians and scales do not need every row. The result has the same classes as a
 model that was fitted in memory, so code that opens it treats both alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
-from xgboost import DataIter, ExtMemQuantileDMatrix, XGBClassifier, train
 
+from include.learners import learner_of
 from include.records.arrays import Block, Blocks, Labels, Matrix
 
 
@@ -32,15 +32,9 @@ def fit(
 
 
 def reads_blocks(model: BaseEstimator) -> bool:
-    """Say whether a model can be fitted block by block: it ends in XGBoost's histogram trees."""
-    if not isinstance(model, Pipeline):
-        return False
-    last = model[-1]
-    return (
-        isinstance(last, XGBClassifier)
-        and last.tree_method in {None, "auto", "hist"}
-        and last.booster in {None, "gbtree"}
-    )
+    """Say whether a model can be fitted block by block: a pipeline whose last step can."""
+    last = learner_of(model).last_step(model)
+    return learner_of(last).reads_blocks(last)
 
 
 def fit_blocks(
@@ -48,29 +42,18 @@ def fit_blocks(
 ) -> FixedThresholdClassifier:
     """Fit a pipeline that `reads_blocks` on every row of the blocks.
 
-    `some` are the rows, of both classes, that the steps before XGBoost are fitted on. XGBoost reads
-    the blocks a few times, keeps up to two thirds of their bytes in the folder `cache`, and reads
-    the cache once for each level of each tree; besides, it holds about 2 MiB a column in memory.
-    Its histogram cuts equal those of a fit in memory where features have few values, else they are
-    within the error of the same quantile sketch.
+    `some` are the rows, of both classes, that the steps before the last are fitted on. `cache` is
+    an empty folder for what the last step's learner keeps while it fits.
     """
-    before, booster = pipeline[:-1], pipeline[-1]
+    before, last = pipeline[:-1], pipeline[-1]
     if before.steps:
         before.fit(*some)
-    matrix = ExtMemQuantileDMatrix(
-        _Laid(blocks, before, booster, cache),
-        missing=booster.missing,
-        nthread=booster.n_jobs,
-        max_bin=booster.max_bin,
-        enable_categorical=booster.enable_categorical,
-    )
-    fitted = train(
-        booster.get_xgb_params(),
-        matrix,
-        booster.get_num_boosting_rounds(),
-        early_stopping_rounds=booster.early_stopping_rounds,
-    )
-    booster.load_model(fitted.save_raw("ubj"))
+
+    def transformed() -> Iterator[tuple[Any, Labels]]:
+        for X, y in blocks():
+            yield (before.transform(X) if before.steps else X), y
+
+    learner_of(last).fit_blocks(last, transformed, cache)
     return _with_threshold(pipeline, threshold, *some)
 
 
@@ -105,32 +88,3 @@ def _with_threshold(
     # The pipeline is frozen, so this fit only tells the wrapper which classes there are: one row of
     # each is enough.
     return model.fit(X[np.unique(y, return_index=True)[1]], np.unique(y))
-
-
-class _Laid(DataIter):  # type: ignore[misc] # XGBoost comes without types
-    """Hands the blocks to XGBoost, which reads them several times, each time from the first one."""
-
-    def __init__(
-        self, blocks: Blocks, before: Pipeline, booster: XGBClassifier, cache: Path
-    ) -> None:
-        self._blocks, self._before, self._booster = blocks, before, booster
-        self._coming = blocks()
-        super().__init__(cache_prefix=str(cache / "bins"))
-
-    def reset(self) -> None:
-        self._coming = self._blocks()
-
-    def next(self, input_data: Callable[..., None]) -> bool:
-        block = next(self._coming, None)
-        if block is None:
-            return False
-        X, y = block
-        features: Any = self._before.transform(X) if self._before.steps else X
-        booster = self._booster
-        input_data(
-            data=features,
-            label=y,
-            feature_types=booster.feature_types,
-            feature_weights=booster.feature_weights,
-        )
-        return True

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn.utils import _param_validation as sklearn_rules
 
 from include.cli.trusted_names import _ways
+from include.spec import estimators
 from include.spec.estimators import (
     CLASSIFIERS,
     ESTIMATOR_VALUED,
@@ -252,3 +253,14 @@ def test_sentences_show_values_as_a_spec_writes_them() -> None:
     (told,) = family_problems([FOREST], {"randomforestclassifier__max_depth": ["x" * 500]}, {})
     assert len(told) < 250
     assert json.dumps(["x"])[:3] in told
+
+
+def test_a_class_of_a_library_that_is_not_installed_is_named_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its spec is read as any other; making the class says what is missing."""
+    monkeypatch.setattr(estimators, "is_installed", lambda learner: learner.name != "XGBoost")
+    assert not list(family_problems([BOOSTED], {}, {}))
+    with pytest.raises(ValueError, match="is of XGBoost, which is not installed here"):
+        resolve(BOOSTED)
+    assert resolve(FOREST).__name__ == "RandomForestClassifier"

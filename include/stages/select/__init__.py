@@ -5,8 +5,8 @@ clearly beaten are eliminated, and the remaining ones run over all folds of all 
 judged as in an exhaustive search. The threshold is tuned on out-of-fold probabilities.
 """
 
+from include.learners.rows import Fold
 from include.stages.select.folds import (
-    Fold,
     FoldedRows,
     FoldLabels,
     doubled_order,

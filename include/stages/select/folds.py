@@ -16,22 +16,13 @@ from functools import cached_property
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from include.learners.rows import Fold
 from include.records.arrays import Labels, Matrix, RowNumbers
 from include.spec.model_spec import Selection
 
 LEAST_VALIDATION = 4_000
 """Rows that a small part is validated on at least, where a fold has as many: predicting is cheap,
 and F1 on a few hundred rows says little."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """The rows to fit on and the rows to validate on of one fold."""
-
-    X: Matrix
-    y: Labels
-    X_validation: Matrix
-    y_validation: Labels
 
 
 @dataclass(frozen=True)

@@ -3,34 +3,27 @@
 A boosted model of 400 rounds contains those of 100 and 200 rounds, a forest of 300 trees the one of
 100. Candidates that differ in nothing else form a shared fit: it is fitted once, as its largest
 candidate, and predicts at every size. What the shared fits of a family have in common is computed
-once a fold too: the rows transformed by the same first steps, and XGBoost's quantised matrix of
-them.
+once a fold too: the rows transformed by the same first steps, and a library's own matrix of them.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from include.records.arrays import FitOutcome, Matrix
+from include.learners import learner_of
+from include.learners.rows import Fold, Staged
+from include.records.arrays import FitOutcome
 from include.records.training import Candidate
-from include.stages.select.folds import Fold
-
-Staged = NDArray[np.float64]
-"""Probabilities of the positive class, shape (sizes, validation rows)."""
-PATIENCE = 50
-"""Boosting stops after this many rounds without a better one, or after as many as the best round
-took where that is more."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class FoldCache:
     fold: Fold
     threads: int
     _transformed: tuple[str, Fold] | None = field(default=None, init=False)
-    _quantised: tuple[Any, Any] | None = field(default=None, init=False)
+    _matrix: tuple[Hashable, Any] | None = field(default=None, init=False)
 
     def transformed_by(self, steps: Pipeline | None) -> Fold:
         """Return the fold transformed by the first steps, fitted on its rows to fit on."""
@@ -94,18 +87,17 @@ class FoldCache:
             return self.fold
         settings = repr(steps.get_params())
         if self._transformed is None or self._transformed[0] != settings:
-            self._transformed = self._quantised = None
+            self._transformed = self._matrix = None
             X = steps.fit_transform(self.fold.X, self.fold.y)
             X_validation = steps.transform(self.fold.X_validation)
             self._transformed = settings, replace(self.fold, X=X, X_validation=X_validation)
         return self._transformed[1]
 
-    def quantised_matrix(self, X: Matrix, max_bin: int | None, make: Callable[[], Any]) -> Any:
-        """Return XGBoost's matrix of X; the first shared fit that needs it makes it."""
-        identity = (id(X), max_bin)
-        if self._quantised is None or self._quantised[0] != identity:
-            self._quantised = identity, make()
-        return self._quantised[1]
+    def shared_matrix(self, identity: Hashable, make: Callable[[], Any]) -> Any:
+        """Return a library's own matrix of rows; the first shared fit that needs it makes it."""
+        if self._matrix is None or self._matrix[0] != identity:
+            self._matrix = identity, make()
+        return self._matrix[1]
 
 
 def fit_and_predict(shared_fit: SharedFit, pipeline: Pipeline, shared: FoldCache) -> FitOutcome:
@@ -128,21 +120,15 @@ def fit_and_predict(shared_fit: SharedFit, pipeline: Pipeline, shared: FoldCache
 
 
 def use_threads(estimator: BaseEstimator, threads: int) -> BaseEstimator:
-    """Let every part of an unfitted estimator that has `n_jobs` use so many threads.
-
-    Linear models are left out: they accept the parameter and warn that it has no effect.
-    """
+    """Let every part of an unfitted estimator that can use threads use so many."""
     parts = estimator.get_params()
-    threaded = [
-        name
-        for name in parts
-        if name.split("__")[-1] == "n_jobs" and not _is_linear(parts.get(name[: -len("__n_jobs")]))
-    ]
+    threaded = [name for name in parts if _sets_threads(name, parts)]
     return estimator.set_params(**dict.fromkeys(threaded, threads))
 
 
-def _is_linear(part: Any) -> bool:
-    return type(part).__module__.startswith("sklearn.linear_model")
+def _sets_threads(name: str, parts: Mapping[str, Any]) -> bool:
+    owner, _, parameter = name.rpartition("__")
+    return parameter == learner_of(parts.get(owner)).thread_parameter(parts.get(owner))
 
 
 def _reason(error: Exception) -> str:
@@ -161,114 +147,21 @@ def _staged(shared_fit: SharedFit, pipeline: Pipeline, shared: FoldCache) -> tup
     """
     use_threads(pipeline, shared.threads)
     fold = shared.transformed_by(pipeline[:-1] if len(pipeline) > 1 else None)
-    last, kind = pipeline[-1], type(pipeline[-1]).__name__
-    if kind == "XGBClassifier":
-        last = _on_quantised(last, shared)
+    learner = learner_of(pipeline[-1])
+    last = learner.with_shared_matrix(pipeline[-1], shared.shared_matrix)
     if not shared_fit.free:
         probability: Staged = last.fit(fold.X, fold.y).predict_proba(fold.X_validation)
         return probability[None, :, 1], 0
-    return _STAGED[kind](last, fold, shared_fit.sizes)
-
-
-def _boosted(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
-    """Fit XGBoost for as long as average precision on the validation rows improves."""
-    from xgboost.callback import EarlyStopping
-
-    class Patient(EarlyStopping):  # type: ignore[misc] # mypy does not follow xgboost
-        """Goes on for as long again as it took to get to the best round so far."""
-
-        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-            super().after_iteration(model, epoch, evals_log)
-            best = int(model.attr("best_iteration"))
-            return bool(epoch + 1 >= sizes[0] and epoch - best >= max(PATIENCE, best))
-
-    stop = [Patient(rounds=sizes[-1], metric_name="aucpr")] if len(sizes) > 1 else None
-    model.set_params(callbacks=stop, eval_metric="aucpr" if stop else model.eval_metric)
-    watched = [(fold.X_validation, fold.y_validation)] if stop else None
-    model.fit(fold.X, fold.y, eval_set=watched, verbose=False)
-    reached = model.get_booster().num_boosted_rounds()
-    staged = np.full((len(sizes), len(fold.X_validation)), np.nan)
-    for place, size in enumerate(sizes):
-        if size <= reached:
-            probability = model.predict_proba(fold.X_validation, iteration_range=(0, size))
-            staged[place] = probability[:, 1]
-    return staged, reached if reached < sizes[-1] else 0
-
-
-def _on_quantised(model: Any, shared: FoldCache) -> Any:
-    """Return the same unfitted classifier; it fits on the quantised matrix of the cache."""
-
-    class OnQuantised(type(model)):  # type: ignore[misc] # the class is a value here
-        """XGBoost makes a matrix for every fit; this takes the one that is there."""
-
-        def _create_dmatrix(self, ref: Any, **data: Any) -> Any:
-            def make() -> Any:
-                return super(OnQuantised, self)._create_dmatrix(ref, **data)
-
-            return make() if ref else shared.quantised_matrix(data["data"], self.max_bin, make)
-
-    return OnQuantised(**model.get_params())
-
-
-def _forest(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
-    trees = model.fit(fold.X, fold.y).estimators_
-    X = np.asarray(fold.X_validation, np.float32)
-    return _at_sizes(
-        _means(tree.predict_proba(X, check_input=False)[:, 1] for tree in trees), sizes
-    )
-
-
-def _means(parts: Iterable[Staged]) -> Iterator[Staged]:
-    """Yield the mean of the first 1, 2, 3 ... of the parts: a forest of n trees is their mean."""
-    total: Any = 0.0
-    for count, part in enumerate(parts, 1):
-        total = total + part
-        yield total / count
-
-
-def _in_stages(model: Any, fold: Fold, sizes: Sequence[int]) -> tuple[Staged, int]:
-    fitted = model.fit(fold.X, fold.y)
-    stages = (stage[:, 1] for stage in fitted.staged_predict_proba(fold.X_validation))
-    return _at_sizes(stages, sizes)
-
-
-def _at_sizes(stages: Iterable[Staged], sizes: Sequence[int]) -> tuple[Staged, int]:
-    """Return the stages of these sizes, the last stage where the fit stopped before a size."""
-    wanted, chosen, last = set(sizes), {}, None
-    for number, stage in enumerate(stages, 1):
-        last = stage
-        if number in wanted:
-            chosen[number] = stage
-    return np.array([chosen.get(size, last) for size in sizes], dtype=np.float64), 0
+    return learner.fit_at_sizes(last, fold, shared_fit.sizes)
 
 
 def _free_parameter(pipeline: Pipeline) -> str:
     """Return the parameter whose smaller values a fit contains; empty where there is none."""
     name, last = pipeline.steps[-1]
-    kind = type(last).__name__
-    if kind not in _FREE or getattr(last, "booster", None) not in {None, "gbtree"}:
-        return ""
-    return f"{name}__{_FREE[kind]}"
+    free = learner_of(last).size_parameter(last)
+    return f"{name}__{free}" if free else ""
 
 
 def _fixed(candidate: Candidate, free: str) -> str:
     rest = {name: value for name, value in candidate.params.items() if name != free}
     return json.dumps(rest, sort_keys=True)
-
-
-_FREE: Mapping[str, str] = {
-    "XGBClassifier": "n_estimators",
-    "RandomForestClassifier": "n_estimators",
-    "ExtraTreesClassifier": "n_estimators",
-    "AdaBoostClassifier": "n_estimators",
-    "GradientBoostingClassifier": "n_estimators",
-    "HistGradientBoostingClassifier": "max_iter",
-}
-_STAGED: Mapping[str, Callable[[Any, Fold, Sequence[int]], tuple[Staged, int]]] = {
-    "XGBClassifier": _boosted,
-    "RandomForestClassifier": _forest,
-    "ExtraTreesClassifier": _forest,
-    "AdaBoostClassifier": _in_stages,
-    "GradientBoostingClassifier": _in_stages,
-    "HistGradientBoostingClassifier": _in_stages,
-}
