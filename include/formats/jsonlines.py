@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -194,19 +194,34 @@ def _every_nested(line: int, columns: Sequence[str]) -> FileRefusedError:
 
 
 def _object(text: bytes, nested: set[str]) -> Fields | str:
-    """Return an object's values as texts, or why the line is none; `nested` gets its nested keys.
-
-    A nested value stands there as `_NESTED_VALUE`.
-    """
+    """Return an object's values as texts, or why the line is none; `nested` gets nested keys."""
     if not decodable(text):
         return ReasonKind.UNDECODABLE
+    line = text.decode("utf-8-sig")
     try:
-        value = _DECODER.decode(text.decode("utf-8-sig"))
+        values = _PLAIN_DECODER.decode(line)
+        if _is_plain(values, line):
+            return cast("Fields", values)
+        values = _CAREFUL_DECODER.decode(line)
     except (ValueError, RecursionError):
         return ReasonKind.NOT_JSON
-    if value is _REPEATED:
+    if values is _REPEATED:
         return ReasonKind.TWICE
-    return _texts(value, nested) if isinstance(value, dict) else ReasonKind.NOT_JSON
+    return _texts(values, nested) if isinstance(values, dict) else ReasonKind.NOT_JSON
+
+
+def _is_plain(values: Any, line: str) -> bool:
+    """Say whether a line is an object whose values need no more than having been decoded.
+
+    Nearly every line is one. It has texts, numbers and nulls alone, no escape, which may stand for
+    a lone surrogate, and as many colons as keys: of two keys of one name only one would be left.
+    """
+    return (
+        isinstance(values, dict)
+        and {str, type(None)}.issuperset(map(type, values.values()))
+        and line.count(":") == len(values)
+        and "\\" not in line
+    )
 
 
 def _with_single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[Any]:
@@ -216,12 +231,13 @@ def _with_single_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any] | list[Any
 
 
 # As texts, numbers keep the digits that they are written with.
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_with_single_keys, parse_int=str, parse_float=str, parse_constant=str
-)
+_AS_TEXTS: Mapping[str, Any] = {"parse_int": str, "parse_float": str, "parse_constant": str}
+_PLAIN_DECODER = json.JSONDecoder(**_AS_TEXTS)
+_CAREFUL_DECODER = json.JSONDecoder(object_pairs_hook=_with_single_keys, **_AS_TEXTS)
 
 
 def _texts(values: dict[str, Any], nested: set[str]) -> Fields | str:
+    """Return the values as texts, a nested one as `_NESTED_VALUE`, or why the line is none."""
     fields: Fields = {}
     for key, value in values.items():
         text = str(value).lower() if isinstance(value, bool) else value

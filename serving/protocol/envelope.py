@@ -73,7 +73,7 @@ def read_envelope(body: bytes, most_inputs: int) -> Envelope:
         envelope = _around_its_data(body, most_inputs)
     if envelope is None:
         envelope = _decoded(body, most_inputs)
-    _require_single_keys(body, envelope)
+        _require_single_keys(body, envelope)
     return envelope
 
 
@@ -128,15 +128,22 @@ def _around_its_data(body: bytes, most_inputs: int) -> Envelope | None:
     # A backslash could spell the key in a second way.
     if end <= start or b"\\" in left:
         return None
+    envelope = None
     with suppress(ValueError, RecursionError):
         envelope = _decoded(left, most_inputs)
-        if (
-            isinstance(envelope.inputs, list)
-            and len(envelope.inputs) == 1
-            and bytes(envelope.inputs[0].data) == _PLACEHOLDER
-        ):
-            envelope.inputs[0].data = msgspec.Raw(body[start:end])
-            return envelope
+    tensor = None if envelope is None else _placeholder(envelope)
+    if envelope is None or tensor is None:
+        return None
+    _require_single_keys(left, envelope)
+    tensor.data = msgspec.Raw(body[start:end])
+    return envelope
+
+
+def _placeholder(envelope: Envelope) -> JsonTensor | None:
+    """Return the one input whose data were cut out; None where there are more inputs, or none."""
+    inputs = envelope.inputs
+    if isinstance(inputs, list) and len(inputs) == 1 and bytes(inputs[0].data) == _PLACEHOLDER:
+        return inputs[0]
     return None
 
 

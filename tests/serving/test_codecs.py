@@ -190,6 +190,17 @@ def test_refuses(sent: bytes, says: str) -> None:
     assert len(str(refused.value)) < 1000
 
 
+@pytest.mark.parametrize(
+    ("sent", "says"), [case for case in REFUSED.values() if "stands twice" in case[1]]
+)
+def test_a_key_stands_twice_in_a_large_request_as_in_a_small_one(sent: bytes, says: str) -> None:
+    """Around data that are cut out before the rest is decoded, a repeated key is refused too."""
+    large = sent.replace(b"[1, 2, 3]", b"[1, " + b" " * 20_000 + b"2, 3]")
+    assert len(large) > len(sent)
+    with pytest.raises(RequestRefusedError, match=says):
+        decode(large, MANIFEST)
+
+
 def test_a_refusal_names_what_was_expected() -> None:
     """The sentence carries the shape, the datatypes and the first feature names."""
     with pytest.raises(RequestRefusedError, match=r"\[n, 3\].*FP64.*height, width, depth"):
