@@ -56,6 +56,10 @@ class BadRowsError(FileRefusedError):
     """A whole file cannot be ingested for what its rows hold; the rows are kept beside it."""
 
 
+class SuspiciousDeliveryError(FileRefusedError):
+    """A whole file waits in quarantine until a person says that its ids are meant so."""
+
+
 class DeliveryRefusedError(RatchetError):
     """A run took deliveries that were refused whole; the message names each with its reason."""
 

@@ -16,6 +16,7 @@ from serving.bundle.registered import Role
 from serving.models.batcher import Batcher
 from serving.models.holder import Holder, LoadedVersion
 from serving.observing.logs import log_failed, log_refused
+from serving.observing.request_log import AskedRows
 from serving.protocol.answers import DecodedRequest
 from serving.refusals import RequestRefusedError
 from serving.traffic.canary import goes_to_canary
@@ -119,7 +120,8 @@ class Service:
         probability = await self._batcher.predict(held, request.matrix)
         self._copy(taken.shadow, held, request, probability)
         if self._guard.request_log is not None:
-            self._guard.request_log.note(held, named, request.matrix, probability, role.value)
+            asked = AskedRows(request.matrix, request.row_ids)
+            self._guard.request_log.note(held, named, asked, probability, role.value)
         return Answer(held, request, probability), role
 
     def _take(self, request: RequestHead) -> _Taken:

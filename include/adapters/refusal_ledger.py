@@ -2,7 +2,8 @@
 
 It is stored beside archive and quarantine. `about/D` holds what was refused of delivery D,
 `names/H/D` finds D by the hash H of its file's name, `promises/E/D` holds which rows of D the
-delivery E brings again, and `settled/D/E` that E was ingested. Every method may be killed at any
+delivery E brings again, and `settled/D/E` that E was ingested. `suspicious/D` says that D was found
+suspicious, and `taken/D` that a person takes it as it is. Every method may be killed at any
 instruction and called again.
 """
 
@@ -31,6 +32,8 @@ class RefusalLedger:
         self._names = store.at("names")
         self._promises = store.at("promises")
         self._settled = store.at("settled")
+        self._suspicious = store.at("suspicious")
+        self._taken = store.at("taken")
 
     def remember(self, refusal: Refusal) -> None:
         """Record a refusal, in place of an earlier one of the same delivery.
@@ -50,6 +53,22 @@ class RefusalLedger:
         """Return what was refused of a delivery; None when nothing is recorded."""
         fields = _read(self._about, digest)
         return None if fields is None else Refusal(**fields)
+
+    def suspect(self, digest: str) -> None:
+        """Record that a delivery waits for a person who takes it as it is."""
+        self._suspicious.write(digest, b"\n")
+
+    def is_suspicious(self, digest: str) -> bool:
+        """Return whether a delivery was found suspicious at any time."""
+        return self._suspicious.entry(digest) is not None
+
+    def take(self, digest: str) -> None:
+        """Record that a person takes a delivery as it is."""
+        self._taken.write(digest, b"\n")
+
+    def is_taken(self, digest: str) -> bool:
+        """Return whether a person has taken a delivery as it is."""
+        return self._taken.entry(digest) is not None
 
     def unsettled_of_name(self, name: str) -> list[Refusal]:
         """Return the unsettled refusals of files of this name: the newest 50, newest first."""

@@ -15,6 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "drop": ("santander monday.csv", "santander - --name monday.csv < monday.csv"),
     "quarantine": ("santander",),
     "replay": ("santander 3fa9c1", "santander 3fa9c1 --rows mended.csv"),
+    "take": ("santander 3fa9c1",),
     "contract": ("santander", 'santander --change "age may be missing from now on"'),
     "recover": ("santander", "santander --yes", "santander --yes --give-up"),
     "doctor": ("santander",),

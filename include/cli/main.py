@@ -117,15 +117,24 @@ def _add_dock_commands(commands: "_Commands") -> None:
     drop.set_defaults(do=_at_dock(_drop), needs={Need.LANDING}, may_take_long=True)
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
+    taken = commands.add_parser("take", help="take in a file that waits as suspicious")
     agreed = commands.add_parser("contract", help="show the contract, or change it")
-    for command, do in ((listing, _quarantine), (again, _replay), (agreed, _contract)):
+    for command, do in (
+        (listing, _quarantine),
+        (again, _replay),
+        (taken, _take),
+        (agreed, _contract),
+    ):
         command.add_argument("spec", help=_SPEC)
         command.set_defaults(do=_at_dock(do), needs={Need.LAKE})
-    again.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+    for command in (again, taken):
+        command.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+        command.add_argument(
+            "digest", help="the batch, as `quarantine` lists it; its start is enough"
+        )
     listing.add_argument(
         "--all", action="store_true", help="also what was mended and taken in meanwhile"
     )
-    again.add_argument("digest", help="the batch, as `quarantine` lists it; its start is enough")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument(
         "--change",
@@ -246,6 +255,13 @@ def _replay(context: "IntakeContext", arguments: argparse.Namespace) -> list[str
     mended = _read(arguments.rows) if arguments.rows else None
     name = replay_step.replay(context, arguments.digest, mended)
     return [f"{showable_name(name)} lies in {context.landing.url}; the next run judges it again"]
+
+
+def _take(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
+    from include.steps import replay as replay_step
+
+    name = replay_step.take(context, arguments.digest)
+    return [f"{showable_name(name)} lies in {context.landing.url}; the next run takes it as it is"]
 
 
 def _recover(context: "IntakeContext", arguments: argparse.Namespace) -> Iterable[str]:

@@ -31,7 +31,8 @@ _FIRST_ROW_LINE = 2
 """As in a text with a header line, so that line numbers mean the same in every format."""
 _BYTE_ARRAY, _PREFIXED = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
 _KINDS: Mapping[ColumnContent, tuple[Callable[[Any], bool], ...]] = {
-    ColumnContent.NUMBER: (types.is_integer, types.is_floating, types.is_decimal),
+    ColumnContent.NUMBER: (types.is_floating, types.is_decimal),
+    ColumnContent.INTEGER: (types.is_integer,),
     ColumnContent.CATEGORY: (types.is_string, types.is_large_string, types.is_string_view),
     ColumnContent.TRUTH: (types.is_boolean,),
     ColumnContent.DATE: (types.is_date, types.is_timestamp),
@@ -117,7 +118,7 @@ class ParquetTable:
         kind = self.kinds[name]
         if kind is ColumnContent.DATE:
             return pl.Series(name, typed.days(column), dtype=pl.Float64)
-        if kind in {ColumnContent.NUMBER, ColumnContent.TRUTH}:
+        if kind in {ColumnContent.NUMBER, ColumnContent.INTEGER, ColumnContent.TRUTH}:
             values = typed.numbers(column) if is_number else typed.texts(column)
             return pl.Series(name, values, dtype=pl.Float64 if is_number else pl.String)
         return pl.Series(name, column.cast(pa.large_string()), dtype=pl.String)

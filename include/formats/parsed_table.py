@@ -35,6 +35,8 @@ class ColumnContent(StrEnum):
     """What a typed column holds."""
 
     NUMBER = "number"
+    INTEGER = "integer"
+    """Numbers of a type without fractions."""
     CATEGORY = "category"
     TRUTH = "truth"
     DATE = "date"
@@ -79,6 +81,8 @@ class RefusedRow:
     """Bytes that are not UTF-8 are shown as `\\xff`."""
     cell: str = ""
     """The text in that column, or how many fields there are where their number is wrong."""
+    id: str = ""
+    """The id of the row; empty where it has none, or its fields cannot be told apart."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ KEY_HIGH, KEY_LOW = KEYS = ("key_high", "key_low")
 """The halves of the key by which rows are compared."""
 OWN_COLUMNS = frozenset({LINE, LABEL, *KEYS, SIDE, BATCH})
 """All of them; `line` is known only while a delivery is read."""
+ID = "id"
+"""The identity of a row, where the contract names a column for it."""
 
 
 class Side(StrEnum):

@@ -17,6 +17,7 @@ from typing import Any
 import tomli_w
 
 from include.errors import ContractError, SpecError, reason_of
+from include.records.row_columns import ID
 from include.spec.data_spec import Data, Label, is_index
 from include.spec.model_spec import Spec
 from include.text.showable import showable
@@ -75,11 +76,18 @@ class Contract:
     spelling: int = 1
     """The version of how categories are spelled, see `serving.values.spelling`; 1 in contracts of
     release 0.1.0."""
+    left_out: tuple[str, ...] = ()
+    """Columns that the spec selects and the first batch shows to be like an id: no features."""
 
     @property
     def negatives(self) -> tuple[Label, ...]:
         """The negative labels."""
         return self.negative if isinstance(self.negative, tuple) else (self.negative,)
+
+    @property
+    def row_id(self) -> str | None:
+        """The column of the id, where no feature of an older release has its name in the table."""
+        return None if ID in self.features else self.id
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -97,6 +105,7 @@ def first_contract(
     kinds: Mapping[str, ColumnKind],
     since: str,
     notations: Mapping[str, Notation] = MappingProxyType({}),
+    left_out: tuple[str, ...] = (),
 ) -> Contract:
     """Return the contract of a first batch whose features have these kinds, in this order.
 
@@ -106,7 +115,7 @@ def first_contract(
         _column(spec.data, Column(name, kind, notation=notations.get(name, PLAIN)))
         for name, kind in kinds.items()
     )
-    return _under(spec, 1, since, columns)
+    return replace(_under(spec, 1, since, columns), left_out=left_out)
 
 
 def require_slices(contract: Contract, spec: Spec) -> None:
@@ -143,7 +152,7 @@ def changed_contract(contract: Contract, spec: Spec, reason: str) -> Contract:
         )
     columns = tuple(_column(spec.data, column) for column in contract.columns)
     now = _under(spec, contract.version + 1, showable(reason), columns)
-    return replace(now, spelling=contract.spelling)
+    return replace(now, spelling=contract.spelling, left_out=contract.left_out)
 
 
 def require_agreement(contract: Contract, spec: Spec) -> None:
@@ -165,6 +174,8 @@ def differences(contract: Contract, spec: Spec) -> list[str]:
 def dumps(contract: Contract) -> str:
     """Return the contract as TOML."""
     fields = {key: value for key, value in asdict(contract).items() if value is not None}
+    if not contract.left_out:  # which release 0.1.0 does not know
+        del fields["left_out"]
     fields["columns"] = [_fields_of(column) for column in contract.columns]
     return tomli_w.dumps(fields)
 

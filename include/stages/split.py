@@ -16,7 +16,7 @@ hash becomes holdout and the others train.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,29 @@ class _Free:
     lacking: float
 
 
+@dataclass(frozen=True)
+class _Shares:
+    """What the share of the holdout in each class is reckoned from."""
+
+    standing: Mapping[int, ClassCounts]
+    labels: NDArray[np.int8]
+    singles: list[NDArray[np.bool_]]
+    """By class, the new rows that stand for themselves."""
+    share: float
+
+    def free(self, held: NDArray[np.bool_]) -> list[_Free]:
+        """Return what is left to decide by class, where `held` marks the rows that are holdout."""
+        return [_Free(int(self.singles[one].sum()), self._lacking(held, one)) for one in _LABELS]
+
+    def _lacking(self, held: NDArray[np.bool_], label: int) -> float:
+        """Return how many rows the holdout of a class lacks; negative where it has too many.
+
+        share * (rows of history + new rows) - holdout of history - new rows that are held already.
+        """
+        was, mine = self.standing.get(label, ClassCounts()), self.labels == label
+        return self.share * (was.rows + int(mine.sum())) - was.holdout - int((held & mine).sum())
+
+
 def split(
     frame: pl.DataFrame,
     standing: Mapping[int, ClassCounts],
@@ -55,25 +78,26 @@ def split(
 ) -> pl.DataFrame:
     """Add the column `side`, an Enum of train and holdout, to new rows.
 
-    `frame` has `label` (0 or 1), `key_high`, `key_low` (int64) and `twin` (bool), and each pair of
-    key and label once. `standing` gives per label what history holds; a label without history may
-    be left out. `forced` has `key_high`, `key_low` and `side` of the rows of history that a `twin`
-    repeats. `holdout` is the share of the holdout in each class, `salt` the text that the hashes
-    are seeded by.
+    `frame` has `label` (0 or 1), `key_high`, `key_low` (int64) and `twin` (bool). `standing` gives
+    per label what history holds; a label without history may be left out. `forced` has `key_high`,
+    `key_low` and `side` of the rows of history that a `twin` repeats. `holdout` is the share of the
+    holdout in each class, `salt` the text that the hashes are seeded by.
     """
     if frame.is_empty():
         return frame.with_columns(side=pl.lit(None, _SIDES))
     held = _of_history(frame, forced)
     decided = frame["twin"].to_numpy()
-    paired = _paired(frame) & ~decided
     labels = frame[LABEL].to_numpy()
-    singles = [(labels == label) & ~decided & ~paired for label in _LABELS]
-    free = [
-        _Free(int(singles[label].sum()), _lacking(standing, labels, held, label, holdout))
-        for label in _LABELS
-    ]
-    pairs = _pairs(int(paired.sum()) // 2, holdout, free)
     order = salted_order(frame, salt)
+    repeated = _repeated(frame) & ~decided
+    paired = _paired(frame, repeated)
+    singles = [(labels == label) & ~decided & ~repeated for label in _LABELS]
+    shares = _Shares(standing, labels, singles, holdout)
+    count = int(paired.sum()) // 2
+    others = [replace(one, singles=one.singles + count) for one in shares.free(held)]
+    held |= _clusters(frame, order, repeated & ~paired, others, holdout)
+    free = shares.free(held)
+    pairs = _pairs(count, holdout, free)
     held |= _smallest(frame, order, paired, 2 * pairs)
     for rows, counts in zip(singles, free, strict=True):
         held |= _smallest(frame, order, rows, _nearest(counts, pairs))
@@ -83,6 +107,26 @@ def split(
         .otherwise(pl.lit(Side.TRAIN, _SIDES))
     )
     return frame.with_columns(side=side)
+
+
+def standing_without(
+    standing: Mapping[int, ClassCounts], replaced: pl.DataFrame, moved: pl.DataFrame
+) -> dict[int, ClassCounts]:
+    """Return what history has of each class once rows are replaced, and others moved.
+
+    `replaced` rows are gone, `moved` ones have left the holdout for the train side; both frames
+    have `label` and `side`.
+    """
+    held = replaced.filter(pl.col(SIDE) == Side.HOLDOUT)
+    return {
+        label: ClassCounts(
+            was.rows - replaced.filter(pl.col(LABEL) == label).height,
+            was.holdout
+            - held.filter(pl.col(LABEL) == label).height
+            - moved.filter(pl.col(LABEL) == label).height,
+        )
+        for label, was in standing.items()
+    }
 
 
 def salted_order(frame: pl.DataFrame, salt: str) -> Order:
@@ -117,30 +161,70 @@ def _of_history(frame: pl.DataFrame, forced: pl.DataFrame) -> NDArray[np.bool_]:
     return held
 
 
-def _paired(frame: pl.DataFrame) -> NDArray[np.bool_]:
-    """Mark each row whose key comes twice in the batch, with both labels."""
+def _repeated(frame: pl.DataFrame) -> NDArray[np.bool_]:
+    """Mark each row whose key comes more than once in the batch."""
     high = frame[KEY_HIGH].sort()
     # Looking at half the key first spares all but a few rows a table of whole keys.
     suspect = high.filter(high == high.shift(1)).unique().to_frame()
     rows = frame.select(KEYS).with_row_index("row").join(suspect, on=KEY_HIGH, how="semi")
+    repeated = np.zeros(frame.height, np.bool_)
+    repeated[rows.filter(pl.struct(KEYS).is_duplicated())["row"]] = True
+    return repeated
+
+
+def _paired(frame: pl.DataFrame, repeated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark each of the repeated rows whose key comes once with either label, and no more."""
+    rows = frame.select(*KEYS, LABEL).with_row_index("row").filter(pl.Series(repeated))
+    each = [((pl.col(LABEL) == label).sum().over(KEYS) == 1) for label in _LABELS]
     paired = np.zeros(frame.height, np.bool_)
-    paired[rows.filter(pl.struct(KEYS).is_duplicated())["row"]] = True
+    paired[rows.filter(*each, pl.len().over(KEYS) == len(_LABELS))["row"]] = True
     return paired
 
 
-def _lacking(
-    standing: Mapping[int, ClassCounts],
-    labels: NDArray[np.int8],
-    held: NDArray[np.bool_],
-    label: int,
+def _clusters(
+    frame: pl.DataFrame,
+    order: Order,
+    among: NDArray[np.bool_],
+    free: list[_Free],
     share: float,
-) -> float:
-    """Return how many rows the holdout of a class lacks; negative where it has too many.
+) -> NDArray[np.bool_]:
+    """Mark the rows of the clusters that become holdout: new rows with equal features.
 
-    share * (rows of history + new rows) - holdout of history - new rows that are forced into it.
+    Each class has a part of its cluster rows to give: its share of them, or what the holdout lacks
+    beyond or below what the other rows can fill. Clusters are asked one after another, the largest
+    first, and each adds this part of its own rows to what is due. One becomes holdout where less is
+    due in both classes together, by squares, with it than without.
+
+    Example of one class with a share of 0.2 and clusters of 4, 3 and 2 rows beside many single
+    rows: 0.8, 1.4 and 1.8 rows are due, so the last one becomes holdout.
     """
-    was, mine = standing.get(label, ClassCounts()), labels == label
-    return share * (was.rows + int(mine.sum())) - was.holdout - int((held & mine).sum())
+    held = np.zeros(frame.height, np.bool_)
+    if not among.any():
+        return held
+    rows = frame.select(*KEYS, LABEL).with_columns(pl.Series("order", order))
+    rows = rows.with_row_index("row").filter(pl.Series(among))
+    sizes = [(pl.col(LABEL) == label).sum().alias(f"of_{label}") for label in _LABELS]
+    clusters = rows.group_by(KEYS).agg(pl.len(), pl.first("order"), *sizes)
+    clusters = clusters.sort("len", "order", *KEYS, descending=[True, False, False, False])
+    counts = clusters.select(f"of_{label}" for label in _LABELS).to_numpy().astype(np.float64)
+    rates = _rates(counts.sum(axis=0), free, share)
+    chosen, due = [], np.zeros(len(_LABELS))
+    for place, cluster in enumerate(counts):
+        due += rates * cluster
+        if cluster @ (2 * due - cluster) > 0:  # due squared is more than (due - cluster) squared
+            chosen.append(place)
+            due -= cluster
+    held[rows.join(clusters[chosen], on=KEYS, how="semi")["row"]] = True
+    return held
+
+
+def _rates(rows: NDArray[np.float64], free: list[_Free], share: float) -> NDArray[np.float64]:
+    """Return which part of the cluster rows of each class should become holdout."""
+    lacking = np.array([one.lacking for one in free])
+    others = np.array([one.singles for one in free])
+    wanted = np.minimum(np.maximum(share * rows, lacking - others), lacking)
+    rates: NDArray[np.float64] = np.clip(wanted / np.maximum(rows, 1), 0, 1)
+    return rates
 
 
 def _pairs(count: int, share: float, free: list[_Free]) -> int:

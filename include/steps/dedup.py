@@ -14,13 +14,16 @@ import polars as pl
 from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
+from include.errors import SuspiciousDeliveryError
 from include.records.data import Batch
 from include.records.refusal_reasons import ReasonKind, RefusalReason
-from include.records.row_columns import KEYS, LABEL, LINE
+from include.records.row_columns import ID, KEYS, LABEL, LINE
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
+from include.stages.dedup_by_id import dedup_by_id, no_history
 from include.steps import settle as settle_step
+from include.steps import suspicious_deliveries
 from include.steps.staged_rows import UNSEEN, already_known, part_names, rows_table, with_reasons
 
 log = logging.getLogger("ratchet")
@@ -44,10 +47,17 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
     delivery = context.landing.delivery(batch.digest)
     if delivery is None:
         return already_known(batch)
+    named = () if context.lake.require_contract().row_id is None else (ID,)
     rows = pl.concat(
-        context.lake.read_staged(batch.digest, name, [LINE, LABEL, *KEYS])
+        context.lake.read_staged(batch.digest, name, [LINE, *named, LABEL, *KEYS])
         for name in part_names(batch)
     )
+    try:
+        if named:
+            ids = dedup_by_id(rows, no_history()).ids
+            suspicious_deliveries.require_trusted(context, batch, ids)
+    except SuspiciousDeliveryError as error:
+        return suspicious_deliveries.set_aside(context, batch, delivery, error)
     looked_at = context.lake.version()
     known = context.lake.matches(rows.select(KEYS), looked_at)
     unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)

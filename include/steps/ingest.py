@@ -18,6 +18,7 @@ from include.errors import BadRowsError, FileRefusedError
 from include.formats.read_ahead import read_ahead
 from include.records.data import Batch, Fate
 from include.records.refusal_reasons import sentence
+from include.records.row_columns import ID
 from include.reports.delivery_log import log_counts, log_ending
 from include.spec import contract as contracts
 from include.spec.contract import Contract
@@ -25,6 +26,7 @@ from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
 from include.steps import lost_batches as lost_batches_step
 from include.steps import settle as settle_step
+from include.steps import suspicious_deliveries
 from include.steps.staged_rows import (
     already_known,
     part_name,
@@ -127,6 +129,8 @@ def _staged_in_parts(
             tally.add(part, contract, is_first=is_first)
             _stage_part(context, batch.digest, number, part, contract)
     _require_good_rows(context, tally, is_first=is_first)
+    if is_first and contract.row_id is not None:
+        suspicious_deliveries.require_trusted_alone(context, batch, tally.parts)
     unexpected = [
         *ingested.remarks,
         *ingest_stage.marked_gaps(tally),
@@ -220,5 +224,8 @@ def _stage_part(
     part: ingest_stage.TypedPart,
     contract: Contract,
 ) -> None:
-    context.lake.stage(digest, part_name(number), dedup_stage.with_keys(part.frame, contract))
+    keyed = dedup_stage.with_keys(part.frame, contract)
+    if part.ids is not None:
+        keyed = keyed.with_columns(part.ids.alias(ID))
+    context.lake.stage(digest, part_name(number), keyed)
     context.lake.stage(digest, refused_part_name(number), refused_frame(part.refused))

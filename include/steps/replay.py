@@ -95,12 +95,7 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
     escapes. Raises NothingToDoError when there is nothing to send.
     """
     landing = context.landing
-    if not _DIGEST_START.fullmatch(start):
-        raise NothingToDoError(
-            f"{showable_name(start) or 'nothing'} is not the start of a digest: "
-            "`./ratchet quarantine SPEC` lists them"
-        )
-    digest = _whole_digest(landing, start)
+    digest = _stated_digest(landing, start)
     kept = landing.read_quarantine(digest)
     if kept.name is not None and mended is not None:
         raise NothingToDoError(
@@ -120,6 +115,32 @@ def replay(context: IntakeContext, start: str, mended: bytes | None = None) -> s
             f"{ReasonKind.UNDECODABLE} have to be mended in a copy of its rows.csv: --rows FILE"
         )
     return _drop_rows(context, digest, rows)
+
+
+def take(context: IntakeContext, start: str) -> str:
+    """Send a delivery that waits as suspicious through landing, to be taken in as it is.
+
+    `start` is its digest or the first digits of it. Returns the name of the file in the landing
+    place; raises NothingToDoError where no such file waits.
+    """
+    digest = _stated_digest(context.landing, start)
+    kept = context.landing.read_quarantine(digest)
+    if kept.name is None or not context.ledger.is_suspicious(digest):
+        raise NothingToDoError(
+            f"{digest[:_SHOWN]} does not wait as suspicious: `./ratchet quarantine SPEC` says why "
+            "it was refused, and `./ratchet replay` has it judged again"
+        )
+    context.ledger.take(digest)
+    return _drop_file(context.landing, digest)
+
+
+def _stated_digest(landing: Landing, start: str) -> str:
+    if not _DIGEST_START.fullmatch(start):
+        raise NothingToDoError(
+            f"{showable_name(start) or 'nothing'} is not the start of a digest: "
+            "`./ratchet quarantine SPEC` lists them"
+        )
+    return _whole_digest(landing, start)
 
 
 def _whole_digest(landing: Landing, start: str) -> str:

@@ -10,7 +10,7 @@ delivery is archived, which the next run does if this one did not.
 import errno
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -150,12 +150,17 @@ def _note(context: IntakeContext, batch: Batch, refusal: Refusal, why: str) -> s
 def _rows_of_note(context: IntakeContext, batch: Batch) -> str:
     rows = rows_of(context.landing, batch.digest)
     lines = [
-        f"line {row['line']}{', ' * bool(row['column'])}{row['column']}: "
+        f"line {row['line']}{_id_of(row)}{', ' * bool(row['column'])}{row['column']}: "
         f"{showable_name(row['raw'], _LONGEST_LISTED)}"
         for row in rows[:_MOST_LISTED]
     ]
     more = len(rows) - len(lines)
     return "\n".join([*lines, f"and {with_noun(more, 'more row')}"] if more else lines)
+
+
+def _id_of(row: Mapping[str, str]) -> str:
+    """Return which row it is, where rows have ids."""
+    return f" (id {row['id']})" if row.get("id") else ""
 
 
 def _end(context: IntakeContext, place: str, digest: str) -> str:

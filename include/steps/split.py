@@ -12,8 +12,8 @@ import polars as pl
 
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
-from include.records.data import Batch, Dataset, Intake
-from include.records.row_columns import KEYS, LINE, SIDE
+from include.records.data import Batch, Dataset, Fate, Intake
+from include.records.row_columns import ID, KEYS, LINE, SIDE
 from include.reports.delivery_log import log_counts, log_refused_rows
 from include.stages import split as split_stage
 from include.steps import lost_batches as lost_batches_step
@@ -50,6 +50,8 @@ def split_batch(context: IntakeContext, batch: Batch) -> Batch:
             batch = dedup_batch(context, batch)
         else:
             context.lake.commit(batch.digest, _sided(context, batch), batch.looked_at)
+    if batch.fate is Fate.REFUSED:  # another batch made it suspicious meanwhile
+        return batch
     context.lake.keep_sides()
     # The file is archived last: while it is claimed, the next run finds it and completes the rest.
     context.lake.forget_staged(batch.digest)
@@ -73,6 +75,7 @@ def _is_committed(context: IntakeContext, batch: Batch) -> bool:
 def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
     """Yield the new rows of a batch with the column `side`, one staged part at a time."""
     contract = context.lake.require_contract()
+    own = () if contract.row_id is None else (ID,)
     unseen = context.lake.read_staged(batch.digest, UNSEEN)
     twins = unseen.filter("twin").select(KEYS)
     forced = context.lake.matches(twins, batch.looked_at).select(*KEYS, SIDE).unique()
@@ -88,7 +91,7 @@ def _sided(context: IntakeContext, batch: Batch) -> Iterator[pl.DataFrame]:
             here = sided.filter(pl.col(LINE).is_between(rows[LINE].min(), rows[LINE].max()))
             is_new = pl.col(LINE).is_in(here[LINE].implode())
             new = rows if here.height == rows.height else rows.filter(is_new)
-            yield new.drop(LINE).with_columns(here[SIDE])
+            yield new.drop(LINE, *own).with_columns(here[SIDE])
 
 
 def _standing(dataset: Dataset | None) -> dict[int, split_stage.ClassCounts]:

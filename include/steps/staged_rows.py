@@ -12,7 +12,7 @@ import polars as pl
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
 from include.records.refusal_reasons import MOST_KEPT, ReasonKind, RefusalReason, commonest_first
-from include.records.row_columns import LINE
+from include.records.row_columns import ID, LINE
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
 from include.text.showable import showable_name, showable_row
@@ -27,6 +27,7 @@ KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 
 
 _SHOWN: dict[str, Callable[[str], str]] = {
+    ID: showable_name,
     "column": showable_name,
     "reason": showable_name,
     "raw": showable_row,
@@ -53,7 +54,8 @@ def rows_table(
     `conflicts` holds the raw text of each conflicting row by its line number. Rows are in the order
     of the file.
     """
-    yield refused_frame(()).write_csv().encode()
+    has_ids = context.spec.data.id is not None
+    yield _for_people(refused_frame(()), has_ids=has_ids).write_csv().encode()
     for number in range(batch.parts):
         refused = context.lake.read_staged(batch.digest, refused_part_name(number))
         lines = context.lake.read_staged(batch.digest, part_name(number), [LINE])[LINE]
@@ -67,20 +69,22 @@ def rows_table(
             ]
         )
         both = pl.concat([refused, others]).sort("line")
-        yield _for_people(both).write_csv(include_header=False).encode()
+        yield _for_people(both, has_ids=has_ids).write_csv(include_header=False).encode()
 
 
-def _for_people(rows: pl.DataFrame) -> pl.DataFrame:
+def _for_people(rows: pl.DataFrame, *, has_ids: bool) -> pl.DataFrame:
     """Return refused rows for `rows.csv`: nothing that a terminal or a spreadsheet would run."""
-    return rows.with_columns(
+    shown = rows.with_columns(
         pl.Series(name, [neutral_cell(show(text)) for text in rows[name].to_list()], pl.String)
         for name, show in _SHOWN.items()
     )
+    return shown if has_ids else shown.drop(ID)
 
 
 def refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
-    """Return refused rows as a frame: line (Int64), column, reason and raw (String)."""
-    schema = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
+    """Return refused rows as a frame: line (Int64), id, column, reason and raw (String)."""
+    texts = dict.fromkeys((ID, "column", "reason", "raw"), pl.String)
+    schema = {"line": pl.Int64, **texts}
     return pl.DataFrame({name: [getattr(row, name) for row in rows] for name in schema}, schema)
 
 

@@ -138,6 +138,7 @@ def _require_kinds(read: Manifest) -> None:
     fits = (
         all(type(one) is str for one in (*texts, *known))
         and len(read.labels) == 2  # noqa: PLR2004 - one a class
+        and type(read.layout.id) in {str, type(None)}
         and type(read.threshold) in {int, float}
         and not math.isnan(read.threshold)
         and type(read.data_version) is int

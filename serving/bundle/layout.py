@@ -34,6 +34,9 @@ class Layout:
     """Of the features whose texts are numbers, how they are written."""
     spelling: int = 1
     """How categories are spelled, see `serving.values.spelling`: 1 in bundles of 0.1.0."""
+    id: str | None = field(default=None, compare=False)
+    """The column that names a row, which a request may have beside the features. It does not stand
+    in the matrix, so layouts that differ in it alone are equal."""
 
     @cached_property
     def optional(self) -> frozenset[str]:
@@ -46,6 +49,12 @@ class Layout:
         Names are compared as training compares those of columns, see `name_of`.
         """
         return self.own_names.get(text) or self.own_names.get(name_of(text), text)
+
+    def column_of(self, text: str) -> str:
+        """Return the feature that somebody calls so, or the column of the id."""
+        return (
+            self.id if self.id is not None and name_of(text) == self.id else self.feature_of(text)
+        )
 
     @cached_property
     def own_names(self) -> dict[str, str]:
@@ -69,7 +78,8 @@ def read_layout(fields: Mapping[str, Any]) -> Layout:
         feature: read_notation(told) for feature, told in fields.get("notations", {}).items()
     }
     spelling = int(fields.get("spelling", 1))
-    return Layout(tuple(fields["features"]), known, tuple(fields["missing"]), notations, spelling)
+    missing = tuple(fields["missing"])
+    return Layout(tuple(fields["features"]), known, missing, notations, spelling, fields.get("id"))
 
 
 def encode(layout: Layout, rows: Sequence[Sequence[Value]]) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
 """The files of the request log: `MODEL/date=YYYY-MM-DD/VERSION-....parquet`, whole or absent.
 
 A row a row of a request: time, request_id, row (its place in the request), model, version, role,
-probability, label, and a column for each feature, as the model's layout has it: float32, categories
-as text again, null for what was missing or unknown. A feature with the name of one of the first
-columns is called `feature NAME`.
+probability, label, `id` where rows of the model have one, and a column for each feature, as the
+model's layout has it: float32, categories as text again, null for what was missing or unknown. A
+feature with the name of one of the first columns is called `feature NAME`.
 """
 
 import os
@@ -22,8 +22,20 @@ from serving.models.holder import LoadedVersion
 if TYPE_CHECKING:
     import pyarrow as pa
 
-COLUMNS = ("time", "request_id", "row", "model", "version", "role", "probability", "label")
+_ID = "id"
 _PART = 500
+
+
+class RequestRows(Protocol):
+    """The rows of a request; see `AskedRows`."""
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Shape (rows, features)."""
+
+    @property
+    def ids(self) -> tuple[str | None, ...] | None:
+        """The id of each row; None where no row has one."""
 
 
 class AnsweredRequest(Protocol):
@@ -46,8 +58,8 @@ class AnsweredRequest(Protocol):
         """Seconds since the epoch."""
 
     @property
-    def matrix(self) -> NDArray[np.float32]:
-        """Shape (rows, features)."""
+    def asked(self) -> RequestRows:
+        """The rows that were asked about."""
 
     @property
     def probability(self) -> NDArray[np.float64]:
@@ -159,13 +171,20 @@ def _part(notes: Sequence[AnsweredRequest]) -> "pa.Table":
         "probability": pa.array(probability),
         "label": pa.array(labels[held.bundle.label(probability)], pa.string()),
     }
-    matrix = np.concatenate([one.matrix for one in notes])
-    return pa.table(columns | _features(held.bundle.manifest.layout, matrix))
+    layout = held.bundle.manifest.layout
+    if layout.id is not None:
+        columns[_ID] = pa.array(_ids(notes), pa.string())
+    matrix = np.concatenate([one.asked.matrix for one in notes])
+    return pa.table(columns | _features(layout, matrix, frozenset(columns)))
 
 
-def _features(layout: Layout, matrix: NDArray[np.float32]) -> dict[str, Any]:
+def _ids(notes: Sequence[AnsweredRequest]) -> list[str | None]:
+    return [one for note in notes for one in note.asked.ids or (None,) * len(note.probability)]
+
+
+def _features(layout: Layout, matrix: NDArray[np.float32], taken: frozenset[str]) -> dict[str, Any]:
     return {
-        f"feature {name}" if name in COLUMNS else name: _column(layout, name, matrix[:, place])
+        f"feature {name}" if name in taken else name: _column(layout, name, matrix[:, place])
         for place, name in enumerate(layout.features)
     }
 

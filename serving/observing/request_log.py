@@ -28,7 +28,21 @@ LOG = logging.getLogger("serving.request_log")
 FILE_ROWS = 100_000
 """A file is written when so many rows wait, or when half of the allowed memory is used."""
 STOP_SECONDS = 2.5
-_NOTE_BYTES = 500
+_NOTE_BYTES, _TEXT_BYTES = 500, 50
+
+
+class AskedRows(NamedTuple):
+    """The rows of a request."""
+
+    matrix: NDArray[np.float32]
+    """Shape (rows, features)."""
+    ids: tuple[str | None, ...] | None = None
+    """The id of each row; None where no row has one."""
+
+    @property
+    def size(self) -> int:
+        """The approximate bytes of memory that they take."""
+        return self.matrix.nbytes + sum(_TEXT_BYTES + len(one or "") for one in self.ids or ())
 
 
 class RequestNote(NamedTuple):
@@ -40,15 +54,14 @@ class RequestNote(NamedTuple):
     """The role of the version that answered: champion, canary or challenger."""
     time: float
     """Seconds since the epoch, UTC."""
-    matrix: NDArray[np.float32]
-    """Shape (rows, features)."""
+    asked: AskedRows
     probability: NDArray[np.float64]
     """Shape (rows,)."""
 
     @property
     def size(self) -> int:
         """The approximate bytes of memory that this note holds."""
-        return self.matrix.nbytes + self.probability.nbytes + _NOTE_BYTES
+        return self.asked.size + self.probability.nbytes + _NOTE_BYTES
 
 
 class RequestLog:
@@ -82,14 +95,14 @@ class RequestLog:
         self,
         held: LoadedVersion,
         request_id: str,
-        matrix: NDArray[np.float32],
+        rows: AskedRows,
         probability: NDArray[np.float64],
         role: str = Role.CHAMPION,
     ) -> None:
         """Queue an answer, or drop and count it; never waits. Arrays must not change later."""
         if self._chance() >= self._settings.sample:
             return
-        note = RequestNote(held, request_id, role, self._clock(), matrix, probability)
+        note = RequestNote(held, request_id, role, self._clock(), rows, probability)
         size = note.size
         if self._taken - self._released + size > self._settings.limit_bytes:
             self._metrics.log_dropped(len(probability))

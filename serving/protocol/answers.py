@@ -28,6 +28,8 @@ class DecodedRequest(msgspec.Struct, frozen=True):
     """Whether the answer is plain rows, as the request was."""
     binary: frozenset[str] = frozenset()
     """The outputs to send as packed binary data."""
+    row_ids: tuple[str | None, ...] | None = None
+    """The id of each row; None where no row has one."""
 
 
 class EncodedAnswer(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from serving.protocol.in_binary import BinaryTensor
 from serving.protocol.in_json import JsonTensor
 from serving.protocol.parameters import CONTENT_TYPES, read_as
 from serving.protocol.prepared import PreparedByManifest
-from serving.protocol.rows import RowReader
+from serving.protocol.rows import RowReader, SentRows
 from serving.protocol.sentences import clip, listed, reason, refusal
 from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError, quoted
@@ -67,13 +67,14 @@ def decode(
     envelope = _envelope(head, layout)
     _require_heeded(envelope)
     if isinstance(envelope.rows, msgspec.UnsetType):
-        rows = matrix(_inputs(envelope, tail, layout), layout, max_rows)
+        sent = SentRows(matrix(_inputs(envelope, tail, layout), layout, max_rows), None)
     else:
         _require_nothing_left(tail, layout)
-        rows = _ROW_READERS.of(manifest).matrix(bytes(envelope.rows), max_rows)
+        sent = _ROW_READERS.of(manifest).read(bytes(envelope.rows), max_rows)
     outputs = chosen_outputs([output.name for output in envelope.outputs or ()])
     is_rows = isinstance(envelope.rows, msgspec.Raw)
-    return DecodedRequest(rows, outputs, envelope.id, is_rows, _as_binary(envelope, outputs))
+    binary = _as_binary(envelope, outputs)
+    return DecodedRequest(sent.matrix, outputs, envelope.id, is_rows, binary, sent.ids)
 
 
 def encode(

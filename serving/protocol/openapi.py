@@ -130,6 +130,8 @@ def _what_to_send(layout: Layout) -> str:
         form += "other. A category that the model does not know counts as missing."
     if layout.missing:
         form += f" May be null: {_names(layout.missing)}."
+    if layout.id is not None:
+        form += f" A row that is an object may have its id, {layout.id}: it is logged, no more."
     return (
         f"{form} Packed tensors: the JSON, with `binary_data_size` among an input's parameters, "
         f"then the data; {HEADER_LENGTH} says how long the JSON is."

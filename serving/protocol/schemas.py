@@ -66,6 +66,9 @@ def answer(manifest: Manifest) -> dict[str, Any]:
 
 def _rows(layout: Layout) -> dict[str, Any]:
     values = {feature: _value(layout, feature) for feature in layout.features}
+    if layout.id is not None:
+        kinds: list[dict[str, Any]] = [_TEXT, {"type": "number"}, _TRUTH]
+        values = {layout.id: {"anyOf": kinds, "nullable": True}} | values
     by_name = _object(values, *layout.features) | {"additionalProperties": False}
     width = len(layout.features)
     in_order = {

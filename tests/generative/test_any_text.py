@@ -39,7 +39,7 @@ CONTRACT = Contract(
     "y",
     1,
     0,
-    "id",
+    None,
     0.2,
     "salt",
     (
@@ -54,7 +54,7 @@ Result = tuple[list[tuple[Any, ...]], list[RefusedRow]] | str
 def a_spec() -> Spec:
     """Return the spec that goes with the contract."""
     family = {"name": "tree", "pipeline": ("sklearn.tree.DecisionTreeClassifier",)}
-    data = {"target": "y", "id": "id", "missing": ("b", "c"), "max_refused_share": 1.0}
+    data = {"target": "y", "missing": ("b", "c"), "max_refused_share": 1.0}
     fields = {"name": "s", "model": "m", "title": "", "data": data, "families": (family,)}
     return Spec.model_validate(fields)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from serving.configuration.settings import read_settings
 from serving.models.holder import LoadedVersion
+from serving.observing.request_log import AskedRows
 from serving.refusals import RequestRefusedError
 from serving.traffic.guard import Guard, make_guard
 from tests.serving.conftest import Open
@@ -42,7 +43,7 @@ def test_what_was_noted_is_written_at_the_end(tmp_path: Path, open_bundle: Open)
         made.keys.require([])
     assert made.request_log is not None
     held = LoadedVersion("boxes", "3", open_bundle())
-    made.request_log.note(held, "abc", np.zeros((1, 3), np.float32), np.zeros(1))
+    made.request_log.note(held, "abc", AskedRows(np.zeros((1, 3), np.float32)), np.zeros(1))
     made.close()
     assert len(list((tmp_path / "log").rglob("*.parquet"))) == 1
 

@@ -15,7 +15,7 @@ from serving.bundle import Layout, encode
 from serving.configuration.settings import RequestLogSettings
 from serving.models.holder import LoadedVersion
 from serving.observing.metrics import Metrics
-from serving.observing.request_log import RequestLog
+from serving.observing.request_log import AskedRows, RequestLog
 from tests.seaweed import Seaweed, seaweed
 from tests.serving.conftest import Open
 from tests.serving.processes import until
@@ -70,8 +70,8 @@ def test_a_row_a_row_with_all_that_a_join_needs(
 ) -> None:
     """Time, ids, who answered, what was asked and what was said, in a folder a model and day."""
     log = keep()
-    log.note(held, "abc", ROWS, GIVEN)
-    log.note(held, "def", ROWS[:1], GIVEN[:1], "canary")
+    log.note(held, "abc", AskedRows(ROWS), GIVEN)
+    log.note(held, "def", AskedRows(ROWS[:1]), GIVEN[:1], "canary")
     log.close()
     (path,) = _files(tmp_path / "requests")
     assert path.parent == tmp_path / "requests" / "boxes" / "date=2026-03-04"
@@ -96,7 +96,9 @@ def test_categories_are_text_again_and_names_do_not_clash(
     bundle = open_bundle(layout=layout, example=((1.0, "oak"),), labels=("no", "yes"))
     log = keep()
     asked = encode(layout, [(1.0, "oak"), (2.0, "ash"), (3.0, None), (4.0, "elm")])
-    log.note(LoadedVersion("boxes", "3", bundle), "abc", asked, np.array([0.1, 0.9, 0.1, 0.9]))
+    log.note(
+        LoadedVersion("boxes", "3", bundle), "abc", AskedRows(asked), np.array([0.1, 0.9, 0.1, 0.9])
+    )
     log.close()
     rows = pl.read_parquet(_files(tmp_path / "requests")[0])
     assert rows["wood"].to_list() == ["oak", "ash", None, None]
@@ -109,8 +111,8 @@ def test_versions_do_not_share_a_file(
 ) -> None:
     """Another version may have other columns."""
     log = keep()
-    log.note(held, "abc", ROWS, GIVEN)
-    log.note(LoadedVersion("boxes", "4", open_bundle()), "def", ROWS, GIVEN)
+    log.note(held, "abc", AskedRows(ROWS), GIVEN)
+    log.note(LoadedVersion("boxes", "4", open_bundle()), "def", AskedRows(ROWS), GIVEN)
     log.close()
     found = [pl.read_parquet(path)["version"].unique().item() for path in _files(tmp_path)]
     assert sorted(found) == ["3", "4"]
@@ -119,7 +121,7 @@ def test_versions_do_not_share_a_file(
 def test_a_name_leads_out_of_no_folder(keep: Keep, open_bundle: Open, tmp_path: Path) -> None:
     """A registry name is a folder below the place, whatever it is."""
     log = keep()
-    log.note(LoadedVersion("../../x", "3", open_bundle()), "abc", ROWS, GIVEN)
+    log.note(LoadedVersion("../../x", "3", open_bundle()), "abc", AskedRows(ROWS), GIVEN)
     log.close()
     assert len(_files(tmp_path / "requests")) == 1
 
@@ -129,7 +131,7 @@ def test_rows_are_written_while_it_runs(
 ) -> None:
     """After the seconds that were asked for, without a stop, and never half."""
     log = keep(seconds=0.05)
-    log.note(held, "abc", ROWS, GIVEN)
+    log.note(held, "abc", AskedRows(ROWS), GIVEN)
     until(lambda: _written(metrics) == 2)
     assert len(_files(tmp_path / "requests")) == 1
 
@@ -138,7 +140,7 @@ def test_a_sample_is_kept(keep: Keep, held: LoadedVersion, tmp_path: Path) -> No
     """Only the share of requests that was asked for, and that whole."""
     log = keep(sample=0.5)
     for number in range(4):
-        log.note(held, f"{number}", ROWS, GIVEN)
+        log.note(held, f"{number}", AskedRows(ROWS), GIVEN)
     log.close()
     kept = pl.read_parquet(_files(tmp_path / "requests")[0])["request_id"].to_list()
     assert kept == ["0", "0", "2", "2"]
@@ -149,7 +151,7 @@ def test_many_requests_stay_in_order(keep: Keep, held: LoadedVersion, tmp_path: 
     log = keep(limit=2**24)
     for number in range(1201):
         row = np.full((1, 3), number, np.float32)
-        log.note(held, f"{number}", row, np.array([number / 2000]))
+        log.note(held, f"{number}", AskedRows(row), np.array([number / 2000]))
     log.close()
     rows = pl.read_parquet(_files(tmp_path / "requests")[0])
     assert rows["request_id"].to_list() == [f"{number}" for number in range(1201)]
@@ -164,7 +166,7 @@ def test_what_does_not_fit_is_dropped_and_counted(
     large = np.zeros((1000, 3), np.float32)
     log = keep(limit=50_000)
     for number in range(3):
-        log.note(held, f"{number}", large, np.zeros(1000))
+        log.note(held, f"{number}", AskedRows(large), np.zeros(1000))
     log.close()
     assert _dropped(metrics) == 1000
     assert _written(metrics) == 2000
@@ -182,9 +184,9 @@ def test_a_place_that_fails_is_one_line_and_costs_no_row_when_it_is_back(
     blocked.write_text("a file where the folder should be")
     log = keep(seconds=0.05)
     with caplog.at_level(logging.INFO, "serving.request_log"):
-        log.note(held, "abc", ROWS, GIVEN)
+        log.note(held, "abc", AskedRows(ROWS), GIVEN)
         until(lambda: "does not take the request log" in caplog.text)
-        log.note(held, "def", ROWS, GIVEN)
+        log.note(held, "def", AskedRows(ROWS), GIVEN)
         blocked.unlink()
         until(lambda: _written(metrics) == 4)
     assert caplog.text.count("does not take the request log") == 1
@@ -201,8 +203,8 @@ def test_rows_that_cannot_be_written_are_lost_alone(
 ) -> None:
     """A matrix that its layout does not fit is no reason to lose the next one."""
     log = keep()
-    log.note(LoadedVersion("boxes", "2", open_bundle()), "abc", ROWS[:, :1], GIVEN)
-    log.note(held, "def", ROWS, GIVEN)
+    log.note(LoadedVersion("boxes", "2", open_bundle()), "abc", AskedRows(ROWS[:, :1]), GIVEN)
+    log.note(held, "def", AskedRows(ROWS), GIVEN)
     log.close()
     assert (_written(metrics), _dropped(metrics)) == (2, 2)
     assert "cannot be written and are lost" in caplog.text
@@ -214,7 +216,7 @@ def test_a_stop_while_the_place_fails_counts_what_is_lost(
     """Nothing goes missing without a number."""
     (tmp_path / "requests").write_text("a file where the folder should be")
     log = keep()
-    log.note(held, "abc", ROWS, GIVEN)
+    log.note(held, "abc", AskedRows(ROWS), GIVEN)
     log.close()
     assert _dropped(metrics) == 2
 
@@ -241,10 +243,10 @@ def test_a_bucket_takes_whole_objects_and_may_go_away(
     """Against a real S3 server: written, its death survived, and what waited written after it."""
     place = s3.fresh()
     log = keep(f"{place.url}/requests", seconds=0.2)
-    log.note(held, "abc", ROWS, GIVEN)
+    log.note(held, "abc", AskedRows(ROWS), GIVEN)
     until(lambda: _written(metrics) == 2)
     s3.stop()
-    log.note(held, "def", ROWS, GIVEN)
+    log.note(held, "def", AskedRows(ROWS), GIVEN)
     until(lambda: "does not take the request log" in caplog.text)
     s3.start()
     until(lambda: _written(metrics) == 4)
@@ -262,7 +264,7 @@ def test_the_documented_join_runs(
 ) -> None:
     """The lines in the documents read this log and say how often each version was right."""
     log = keep()
-    log.note(LoadedVersion("santander", "7", held.bundle), "abc", ROWS, GIVEN)
+    log.note(LoadedVersion("santander", "7", held.bundle), "abc", AskedRows(ROWS), GIVEN)
     log.close()
     (tmp_path / "labels.csv").write_text("request_id,row,label\nabc,0,0\nabc,1,0\n")
     (code,) = re.findall(r"```python\n(import polars.*?)```", DOCUMENT.read_text(), re.DOTALL)

@@ -99,6 +99,7 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path, digest: str, kn
         ("answers", '["x"]'),
         ("example", "[[[[]]]]"),
         ("family", "[" * 100_000),
+        ("layout", '{"features": ["x"], "categories": {}, "missing": [], "id": 3}'),
     ],
 )
 def test_a_manifest_with_odd_values_is_refused(tmp_path: Path, field: str, written: str) -> None:

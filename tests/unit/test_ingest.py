@@ -129,8 +129,8 @@ def test_a_refused_row_keeps_its_line_column_reason_and_text() -> None:
     content = 'id,v1,v2,y\n"a\nb",1,2,1\nc,3,old,0\nd,5,6,1\n"e\nf",x,6,1\n'
     (part,) = opened(content).parts
     assert part.refused == (
-        RefusedRow(4, "v2", "not a number", "c,3,old,0", "old"),
-        RefusedRow(6, "v1", "not a number", '"e\nf",x,6,1', "x"),
+        RefusedRow(4, "v2", "not a number", "c,3,old,0", "old", "c"),
+        RefusedRow(6, "v1", "not a number", '"e\nf",x,6,1', "x", "e\nf"),
     )
     assert (part.frame["line"].to_list(), part.bad_lines, part.lines) == ([2, 5], 3, 5)
 

@@ -112,6 +112,7 @@ def layout(rows: pl.LazyFrame, contract: Contract) -> Layout:
         missing=tuple(column.name for column in contract.columns if column.missing),
         notations={one.name: one.notation for one in contract.columns if one.notation != PLAIN},
         spelling=contract.spelling,
+        id=contract.id,
     )
 
 

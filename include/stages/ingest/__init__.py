@@ -142,8 +142,9 @@ def _later_file(
     """Return the reading of a file whose features are those of a contract."""
     require_kinds(table, contract)
     features = dict.fromkeys(contract.features)
+    known = {*features, *contract.left_out}
     extra = tuple(
-        column for column in table.columns if data.selects(column) and column not in features
+        column for column in table.columns if data.selects(column) and column not in known
     )
     absent = tuple(name for name in features if not table.has(name))
     # A column without a name is taken for an index in the first place only.

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from include.errors import FileRefusedError
 from include.formats.parsed_table import ColumnContent, ParsedTable
-from include.records.row_columns import OWN_COLUMNS
+from include.records.row_columns import ID, OWN_COLUMNS
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.text.nearest import suggestion
@@ -25,6 +25,11 @@ def require_columns(columns: Sequence[str], data: Data, contract: Contract | Non
     if contract is None:
         _require_usable(data.feature_columns(tuple(columns)), data)
         return
+    if contract.row_id is not None and contract.row_id not in columns:
+        raise FileRefusedError(
+            f"there is no column {contract.row_id}, which names the rows (`id` in the spec): by it "
+            "a row is known that comes again, or that corrects an earlier one"
+        )
     require_features(columns, data, contract)
 
 
@@ -45,7 +50,7 @@ def require_features(columns: Sequence[str], data: Data, contract: Contract) -> 
         if column.name not in columns and not column.missing
     ]
     if missing:
-        known = {*contract.features, data.target, data.id}
+        known = {*contract.features, *contract.left_out, data.target, data.id}
         extra = [name for name in columns if name not in known and data.selects(name)]
         new = f"; new are {first_names(extra)}: where one was renamed, give it its old name"
         raise FileRefusedError(
@@ -148,7 +153,8 @@ def _require_usable(names: tuple[str, ...], data: Data) -> None:
         raise FileRefusedError(f"no column matches the feature patterns of the spec: {patterns}")
     # The table compares column names without case.
     times = Counter(name.casefold() for name in names)
-    taken = [name for name in names if name.casefold() in OWN_COLUMNS or times[name.casefold()] > 1]
+    own = OWN_COLUMNS if data.id is None else OWN_COLUMNS | {ID}
+    taken = [name for name in names if name.casefold() in own or times[name.casefold()] > 1]
     if taken:
         raise FileRefusedError(
             f"the table cannot hold feature columns named {first_names(taken)}: they differ only "

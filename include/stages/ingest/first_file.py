@@ -14,7 +14,8 @@ from include.stages.ingest.columns import require_columns, require_kinds, requir
 from include.stages.ingest.first_remarks import first_remarks
 from include.stages.ingest.notations import notation_of, numeric_columns, plain_columns
 from include.stages.ingest.numbers import as_text
-from include.stages.ingest.parts import DeliverySource, typed_numbers, with_values
+from include.stages.ingest.parts import DeliverySource, named_id, typed_numbers, with_values
+from include.stages.ingest.row_ids import id_remarks, proposed_ids
 from include.text.nearest import nearest_name, suggestion
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
@@ -26,6 +27,7 @@ _ALIKE = 0.5
 """Similarity from which a column name counts as a misspelling of a pattern, from 0 to 1."""
 _TYPED: Mapping[ColumnContent, Notation] = {
     ColumnContent.NUMBER: PLAIN,
+    ColumnContent.INTEGER: PLAIN,
     ColumnContent.TRUTH: Notation(boolean=True),
     ColumnContent.DATE: Notation(date="%Y-%m-%d"),
     ColumnContent.NOTHING: PLAIN,
@@ -57,8 +59,10 @@ def read_first(source: DeliverySource, spec: Spec) -> FirstFile:
     if spec.data.target in columns:  # without it the file is another one altogether
         require_patterns(columns, spec.data)
     require_columns(columns, spec.data, None)
-    features = spec.data.feature_columns(columns)
-    table, start = _started(source, features)
+    selected = spec.data.feature_columns(columns)
+    table, start = _started(source, selected)
+    proposed = () if start is None else proposed_ids(start, selected, table.kinds or {}, spec)
+    features = tuple(name for name in selected if name not in proposed)
     shown = _shown_by(source, features, start)
     numeric = set() if start is None else numeric_columns(start.frame.select(features))
     others = [name for name in features if name not in numeric]
@@ -73,16 +77,17 @@ def read_first(source: DeliverySource, spec: Spec) -> FirstFile:
         {name: kind for name, (kind, _) in kinds.items()},
         "",
         {name: notation for name, (_, notation) in kinds.items()},
+        proposed,
     )
     require_kinds(table, contract)
-    remarks = first_remarks(columns, contract, spec.data, shown)
-    return FirstFile(table, start, contract, tuple(remarks))
+    remarks = *id_remarks(proposed), *first_remarks(columns, contract, spec.data, shown)
+    return FirstFile(table, start, contract, remarks)
 
 
 def _started(source: DeliverySource, features: tuple[str, ...]) -> tuple[ParsedTable, Chunk | None]:
     table = source.open()
     require_values(features, source.data.target, table)
-    wanted = [*features, source.data.target]
+    wanted = [*features, *named_id(source.data.id), source.data.target]
     return table, table.read(wanted, typed_numbers(features, table, source.data))
 
 

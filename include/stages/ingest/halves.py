@@ -35,6 +35,8 @@ class JudgedChunk:
     chunk: Chunk
     frame: pl.DataFrame
     refused: tuple[RefusedRow, ...]
+    ids: pl.Series | None = None
+    """See `TypedPart`."""
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """See `TypedPart`."""
 
@@ -77,10 +79,14 @@ class OuterColumns:
         bad = [row for row in (before, *judged_part.refused, after) if row is not None]
         beside = dict(self._beside(judged_part, bad))
         if not beside:
-            return TypedPart(judged_part.frame, judged_part.refused, judged_part.marks)
+            return TypedPart(
+                judged_part.frame, judged_part.refused, judged_part.marks, judged_part.ids
+            )
         refused = sorted([*judged_part.refused, *beside.values()], key=lambda row: row.line)
-        good = judged_part.frame.filter(~pl.col("line").is_in(list(beside)))
-        return TypedPart(good, tuple(refused), judged_part.marks)
+        is_good = ~judged_part.frame["line"].is_in(list(beside))
+        good, ids = judged_part.frame.filter(is_good), judged_part.ids
+        left = None if ids is None else ids.filter(is_good)
+        return TypedPart(good, tuple(refused), judged_part.marks, left)
 
     def _is_half(self, row: RefusedRow) -> bool:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1
@@ -97,13 +103,14 @@ class OuterColumns:
         lines = pl.Series(sorted({line for _, line in pairs}), dtype=pl.Int64)
         places = judged_part.chunk.lines.search_sorted(lines).to_list()
         texts = dict(zip(lines, judged_part.chunk.raw(places) if places else (), strict=True))
+        ids = _ids_at(judged_part, lines)
         for half, line in pairs:
             raw = texts[line]
             goes_on = line < half.line
             column = self.last if goes_on else self.first
             cell = self._fields(raw)[-1 if goes_on else 0]
             if self._joins(half, cell, column, goes_on=goes_on):
-                yield line, RefusedRow(line, column, ReasonKind.HALF, raw, cell)
+                yield line, RefusedRow(line, column, ReasonKind.HALF, raw, cell, ids.get(line, ""))
 
     def _joins(self, half: RefusedRow, cell: str, column: str, *, goes_on: bool) -> bool:
         """Say whether a cell and the half before or behind it form a value of the column."""
@@ -135,6 +142,15 @@ class OuterColumns:
 
     def _fields(self, raw: str) -> list[str]:
         return next(csv.reader(io.StringIO(raw, newline=""), delimiter=self.separator), [""])
+
+
+def _ids_at(judged_part: JudgedChunk, lines: pl.Series) -> dict[int, str]:
+    """Return the ids of the good rows on these lines, where rows have ids."""
+    if judged_part.ids is None:
+        return {}
+    of_good = judged_part.frame["line"]
+    is_asked = of_good.is_in(lines.implode())
+    return dict(zip(of_good.filter(is_asked), judged_part.ids.filter(is_asked), strict=True))
 
 
 def _good_neighbours(

@@ -18,6 +18,8 @@ class TypedPart:
     refused: tuple[RefusedRow, ...]
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of a first file, by column of numbers, the texts such as ? that stand for no value."""
+    ids: pl.Series | None = None
+    """The ids of the rows of `frame`, String, none missing; None where the contract has no id."""
 
     @property
     def bad_lines(self) -> int:

@@ -20,6 +20,8 @@ from include.stages.ingest.row_checks import judge_rows
 from serving.values.notation import PLAIN
 
 _IS_MISSING = cs.string().str.strip_chars().fill_null("").is_in(MISSING)
+_NUMBERS = frozenset({ColumnContent.NUMBER, ColumnContent.INTEGER})
+_NUMERIC = _NUMBERS | {ColumnContent.TRUTH}
 _FEW = 100
 """Rows that nearly always show whether a column has a value; looking at all costs as reading."""
 
@@ -101,9 +103,9 @@ def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -
 
 def typed_numbers(columns: Sequence[str], table: ParsedTable, data: Data) -> set[str]:
     """Return the columns whose type is a number or truth, unless the spec says otherwise."""
-    kinds, numeric = table.kinds or {}, {ColumnContent.NUMBER, ColumnContent.TRUTH}
+    kinds = table.kinds or {}
     return {
-        name for name in columns if kinds.get(name) in numeric and not _is_read_as_text(name, data)
+        name for name in columns if kinds.get(name) in _NUMERIC and not _is_read_as_text(name, data)
     }
 
 
@@ -121,7 +123,7 @@ def _judged(
 ) -> Iterator[TypedPart]:
     if table.separator is None:
         for piece in rows:
-            yield TypedPart(piece.frame, piece.refused, piece.marks)
+            yield TypedPart(piece.frame, piece.refused, piece.marks, piece.ids)
             del piece
         return
     yield from OuterColumns(table.separator, table.columns[0], table.columns[-1], contract).whole(
@@ -162,7 +164,13 @@ def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]
 
 
 def _columns(contract: Contract, *, labelled: bool) -> list[str]:
-    return [*contract.features, *([contract.target] if labelled else [])]
+    label = [*named_id(contract.row_id), contract.target] if labelled else []
+    return [*contract.features, *label]
+
+
+def named_id(column: str | None) -> tuple[str, ...]:
+    """Return the column of the id, where there is one."""
+    return () if column is None else (column,)
 
 
 def _numbers(table: ParsedTable, contract: Contract) -> set[str]:
@@ -181,7 +189,7 @@ def _is_typed(table: ParsedTable, column: Column) -> bool:
     held = (table.kinds or {}).get(column.name)
     if column.notation.boolean:
         return held is ColumnContent.TRUTH
-    return held is ColumnContent.NUMBER and not column.notation.date
+    return held in _NUMBERS and not column.notation.date
 
 
 def _is_read_as_text(name: str, data: Data) -> bool:

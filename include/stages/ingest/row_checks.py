@@ -15,6 +15,7 @@ from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.label_values import labels
 from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
 from include.stages.ingest.resemblance import is_other_date, is_other_number
+from include.stages.ingest.row_ids import row_ids
 from serving.values.notation import PLAIN
 
 LARGEST = 3.4e38
@@ -23,21 +24,23 @@ LARGEST = 3.4e38
 
 def judge_rows(
     chunk: Chunk, contract: Contract, *, labelled: bool
-) -> tuple[pl.DataFrame, tuple[RefusedRow, ...]]:
-    """Return the good rows (see `TypedPart.frame`) and the refused ones, in the file's order.
+) -> tuple[pl.DataFrame, tuple[RefusedRow, ...], pl.Series | None]:
+    """Return the good rows (see `TypedPart`) and the refused ones, in the file's order, and ids.
 
-    Features and label are two halves: of rows that are not `labelled` the second is not asked for.
+    Features and label are two halves: of rows that are not `labelled` the second is not asked for,
+    and neither is their id.
     """
     values, reasons = _features(chunk, contract)
     columns = [chunk.lines.alias(LINE), *values]
+    ids = _ids(chunk, contract) if labelled else None
     if labelled:
         label, label_reasons = _label(chunk, contract)
         columns.append(label)
-        reasons = label_reasons | reasons
+        reasons = label_reasons | _without_id(ids) | reasons
     frame = pl.DataFrame(columns)
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None)) if reasons else frame
     if not reasons:
-        return frame, chunk.broken
+        return frame, chunk.broken, ids
     first = pl.DataFrame(list(reasons.values())).select(
         column=pl.coalesce(
             pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in reasons
@@ -47,12 +50,28 @@ def judge_rows(
     bad = first.with_row_index("row").filter(pl.col("reason").is_not_null())
     raw = chunk.raw(bad["row"].to_list())
     cells = _cells(chunk.frame, bad)
+    named = [""] * bad.height if ids is None else ids.gather(bad["row"]).fill_null("").to_list()
     refused = [
-        RefusedRow(chunk.lines[row], column, reason, text, cell)
-        for (row, column, reason), text, cell in zip(bad.iter_rows(), raw, cells, strict=True)
+        RefusedRow(chunk.lines[row], column, reason, text, cell, row_id)
+        for (row, column, reason), text, cell, row_id in zip(
+            bad.iter_rows(), raw, cells, named, strict=True
+        )
     ]
     in_order = tuple(sorted([*chunk.broken, *refused], key=lambda row: row.line))
-    return frame.filter(first["reason"].is_null()), in_order
+    is_good = first["reason"].is_null()
+    return frame.filter(is_good), in_order, None if ids is None else ids.filter(is_good)
+
+
+def _ids(chunk: Chunk, contract: Contract) -> pl.Series | None:
+    return None if contract.row_id is None else row_ids(chunk.frame[contract.row_id])
+
+
+def _without_id(ids: pl.Series | None) -> dict[str, pl.Series]:
+    """Return, by the id's column, the reason against each row where one has no id."""
+    if ids is None or not ids.null_count():
+        return {}
+    missing = pl.when(ids.is_null()).then(pl.lit(ReasonKind.MISSING))
+    return {ids.name: pl.select(missing.alias(ids.name)).to_series()}
 
 
 def _features(chunk: Chunk, contract: Contract) -> tuple[list[pl.Series], dict[str, pl.Series]]:

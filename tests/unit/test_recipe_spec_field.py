@@ -1,0 +1,95 @@
+"""The recipe "a field of the spec" of CONTRIBUTING.md, followed on a copy of the tree."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.settings import PROJECT
+
+BESIDE = "    encoding: Annotated[str, AfterValidator(encoding_name)] = UTF_8\n"
+FIELD = '''    most_columns: int = Field(20_000, ge=1)
+    """A file with more columns is refused."""
+'''
+ROW = "| `data.most_columns` | `20000` | a file with more columns is refused |\n"
+SPEC = """
+title = "Boxes"
+model = "boxes"
+[data]
+target = "y"
+{field}
+[[families]]
+name = "tree"
+pipeline = ["sklearn.tree.DecisionTreeClassifier"]
+"""
+USED = """
+from pathlib import Path
+
+from include.errors import SpecError
+from include.spec.spec_files import read_spec
+
+for field, value in {"": 20_000, "most_columns = 12": 12}.items():
+    path = Path("boxes.toml")
+    path.write_text(SPEC.format(field=field))
+    assert read_spec(path).data.most_columns == value
+path.write_text(SPEC.format(field="most_columns = 0"))
+try:
+    read_spec(path)
+except SpecError as error:
+    assert "data.most_columns" in str(error), error
+else:
+    raise AssertionError("read")
+"""
+CHECKED = """
+from pathlib import Path
+
+from docs.check import spec_problems
+
+print(*spec_problems(Path("docs/specs.md").read_text()), sep="\\n")
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Copy what reads a spec, with a field more."""
+    for package in ("include", "serving", "docs"):
+        ignored = shutil.ignore_patterns("__pycache__", "pictures", "decisions")
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=ignored)
+    fields = tmp_path / "include/spec/data_spec.py"
+    text = fields.read_text()
+    assert text.count(BESIDE) == 1
+    fields.write_text(text.replace(BESIDE, FIELD + BESIDE))
+    return tmp_path
+
+
+def said_in(tree: Path, script: str) -> str:
+    """Run a script in the copy and return what it prints; AssertionError where it fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"SPEC = '''{SPEC}'''\n{script}"],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_line_in_its_class_is_a_field(tree: Path) -> None:
+    """With its default for the specs that there are, its bounds, and its name in the refusal."""
+    assert said_in(tree, USED) == ""
+
+
+def test_a_field_without_its_row_is_found_and_one_with_it_is_well(tree: Path) -> None:
+    """The table of fields is held to the classes."""
+    missing = "docs/specs.md: the spec's field data.most_columns is not listed"
+    assert said_in(tree, CHECKED) == missing
+    page = tree / "docs/specs.md"
+    text = page.read_text()
+    beside = next(line for line in text.splitlines(keepends=True) if "`data.encoding`" in line)
+    page.write_text(text.replace(beside, ROW + beside))
+    assert said_in(tree, CHECKED) == ""
