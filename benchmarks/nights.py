@@ -15,13 +15,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from include.metrics import objective
+from include.metrics.call_counts import count_agreement
+from include.metrics.predictions import ThresholdedProbability
 from include.records.arrays import Calls, Labels
 from include.records.judging import Rival, Scorecard, Scores, Verdict
 from include.records.proofs import LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import decide
-from include.stages.score import count_agreement, score
+from include.stages.score import score
 
 NIGHTS = 365
 FIRST_ROWS, LAST_ROWS = 4_000, 20_000
@@ -37,7 +40,9 @@ BETTER = 20
 """Challengers with a true gain that are shown to a gate at a time."""
 Passes = Callable[[Scores], bool]
 """A gate: whether the challenger takes over."""
-_CARD = score(np.array([1, 0], np.int8), np.array([0.9, 0.1]), 0.5, "1", 0)
+_METRIC = objective("f1")
+_SURE = ThresholdedProbability(np.array([0.9, 0.1]), 0.5)
+_CARD = score(np.array([1, 0], np.int8), _SURE, "1", 0)
 _PROOFS = (LeakProof("2", 0, 0), LeakProof("1", 0, 0))
 _NORMAL = NormalDist()
 
@@ -55,7 +60,9 @@ def bootstrap(scores: Scores) -> bool:
 
 def naive(scores: Scores) -> bool:
     """Judge by the figures alone, as most templates do."""
-    return scores.champion is None or scores.challenger.f1 >= scores.champion.f1
+    return scores.champion is None or scores.challenger.value(_METRIC) >= scores.champion.value(
+        _METRIC
+    )
 
 
 def looks(night: int, rows: int) -> int:
@@ -146,13 +153,8 @@ def _card(y: Labels, called: Calls) -> Scorecard:
     """Return a scorecard with the figures that the gate compares."""
     positives = int(y.sum())
     hits = int((called & (y == 1)).sum())
-    return replace(
-        _CARD,
-        rows=len(y),
-        f1=_f1(y, called),
-        true_positives=hits,
-        false_negatives=positives - hits,
-    )
+    figures = {"f1": _f1(y, called), "true_positives": hits, "false_negatives": positives - hits}
+    return replace(_CARD, rows=len(y), figures={**_CARD.figures, **figures})
 
 
 def _f1(y: Labels, called: Calls) -> float:

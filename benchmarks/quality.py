@@ -29,6 +29,7 @@ from sklearn.model_selection import FixedThresholdClassifier, StratifiedKFold
 
 from demo.data import POSITIVE_SHARE, santander_moments, santander_rows
 from include.adapters.race_results import RaceResults
+from include.metrics import objective
 from include.records.arrays import Labels, Matrix, Probabilities
 from include.settings import PROJECT
 from include.spec.model_spec import Spec
@@ -112,7 +113,7 @@ def _santander() -> Figure:
     split = next(_splits(spec, rows))
     ours = _ours(split, spec)
     bayes = _bayes(split.unseen)
-    best = split.f1(bayes, select.best_threshold(split.truth, bayes))
+    best = split.f1(bayes, objective("f1").tuned(split.truth, bayes))
     return {"name": "santander", "rows": ROWS, "peer": "Bayes rule, best", "peer_f1": best} | {
         **ours,
         "ratio": ours["f1"] / best,

@@ -49,6 +49,7 @@ from sklearn.pipeline import Pipeline
 from demo.data import pulsar_rows, santander_rows
 from include.adapters.race_results import RaceResults
 from include.adapters.train_matrix import OrderedRows, TrainMatrices
+from include.metrics import objective
 from include.records.training import FitJob, Trial
 from include.spec.model_spec import Spec
 from include.stages import select
@@ -373,7 +374,7 @@ def _halving(data: _Data, spec: Spec) -> dict[str, float]:
     ).fit(data.X, data.y)
     seconds = time.perf_counter() - began
     said = cross_val_predict(search.best_estimator_, data.X, data.y, method="predict_proba")[:, 1]
-    threshold = select.best_threshold(data.y, said)
+    threshold = objective("f1").tuned(data.y, said)
     f1 = data.f1(search.best_estimator_, threshold)
     return {"halving_f1": f1, "halving_seconds": seconds}
 

@@ -9,6 +9,10 @@ from rich.table import Table
 
 from demo.airflow_api import Task
 from demo.follow import Followed
+from include.metrics import FIRST_OBJECTIVE, objective
+
+METRIC = objective(FIRST_OBJECTIVE)
+"""What the specs of the demo decide by."""
 
 
 class Teller:
@@ -36,14 +40,14 @@ class Teller:
 def leaderboard(screened: list[list[dict[str, Any]] | None]) -> Table:
     """Return the table of all candidates, best first; a family whose task failed has none."""
     listed = (trial for family in screened for trial in family or [])
-    trials = sorted(listed, key=lambda trial: (bool(trial["failure"]), -trial["f1"]))
-    names = ("", "F1", "rows", "s", "candidate", "")
+    trials = sorted(listed, key=lambda trial: (bool(trial["failure"]), -_merit(trial)))
+    names = ("", METRIC.title, "rows", "s", "candidate", "")
     table = Table(*names, title="Screening, on a part of the rows", title_justify="left")
     for place, trial in enumerate(trials, 1):
-        f1 = "-" if trial["failure"] else f"{trial['f1']:.4f}"
+        value = "-" if trial["failure"] else METRIC.written(trial["value"])
         why = " ".join(trial["failure"].split())
         table.add_row(
-            str(place), f1, f"{trial['rows']:,}", _tenths(trial), title(trial), escape(why)
+            str(place), value, f"{trial['rows']:,}", _tenths(trial), title(trial), escape(why)
         )
     return table
 
@@ -51,7 +55,7 @@ def leaderboard(screened: list[list[dict[str, Any]] | None]) -> Table:
 def summary(stories: list[tuple[str, Followed]]) -> Group:
     """Return the tables of all deliveries: rows, winner, decision and where the time went."""
     rows = Table("delivery", "rows in", "new", "duplicate", "quarantined", box=SIMPLE)
-    models = Table("delivery", "decision", "winner", "F1", "champion's", box=SIMPLE)
+    models = Table("delivery", "decision", "winner", METRIC.title, "champion's", box=SIMPLE)
     times = Table("delivery", "drop to served", "in the steps", "Airflow adds", box=SIMPLE)
     for name, run in stories:
         batch = _batch(run)
@@ -79,9 +83,17 @@ def _outcome(run: Followed) -> tuple[str, str, str, str]:
     return (
         decision["verdict"],
         run.results["fit"]["family"],
-        f"{scores['challenger']['f1']:.4f}",
-        f"{champion['f1']:.4f}" if champion else "-",
+        _written(scores["challenger"]),
+        _written(champion) if champion else "-",
     )
+
+
+def _merit(trial: dict[str, Any]) -> float:
+    return float(METRIC.merit(trial["value"]))
+
+
+def _written(card: dict[str, Any]) -> str:
+    return METRIC.written(card[METRIC.name])
 
 
 def _batch(run: Followed) -> dict[str, Any]:
@@ -123,8 +135,8 @@ def _plan(planned: Any) -> str:
 
 
 def _screen(trials: Any) -> str:
-    best = max(trials, key=lambda trial: trial["f1"])
-    return f"F1 {best['f1']:.4f} {title(best)}"
+    best = max(trials, key=_merit)
+    return f"{METRIC.title} {METRIC.written(best['value'])} {title(best)}"
 
 
 def _heats(heats: Any) -> str:
@@ -147,8 +159,8 @@ def _fit(version: Any) -> str:
 
 def _score(scores: Any) -> str:
     champion = scores["champion"]
-    other = f", champion {champion['f1']:.4f}" if champion else ", no champion yet"
-    return f"holdout F1: challenger {scores['challenger']['f1']:.4f}{other}"
+    other = f", champion {_written(champion)}" if champion else ", no champion yet"
+    return f"holdout {METRIC.title}: challenger {_written(scores['challenger'])}{other}"
 
 
 def _preflight(preflight_result: Any) -> str:

@@ -7,7 +7,7 @@ beside these is tried on MLflow itself.
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,7 @@ from include.errors import (
     NothingToDoError,
     NotOwnerError,
 )
+from include.metrics import Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.judging import Decision, Scorecard, Scores
@@ -64,10 +65,12 @@ class _Runs:
     def log_batches(self, run_id: str, batches: Sequence[Batch]) -> None:
         self.ledger.runs[run_id].batches = tuple(batches)
 
-    def log_trial(self, parent: str, trial: Trial, probability: Probabilities | None = None) -> str:
+    def log_trial(
+        self, parent: str, trial: Trial, metric: Metric, probability: Probabilities | None = None
+    ) -> str:
         tags = {"parent": parent, "candidate": trial.candidate.title}
         run_id = self.ledger.run_with(tags, RunInMemory(tags=tags))
-        self.log(run_id, params=trial.candidate.params, metrics={"f1": trial.f1})
+        self.log(run_id, params=trial.candidate.params, metrics={metric.name: trial.value})
         if probability is not None:
             self.ledger.runs[run_id].files["out_of_fold"] = probability
         return run_id
@@ -76,7 +79,7 @@ class _Runs:
         self.ledger.runs[run_id].files[name] = [dict(row) for row in rows]
 
     def log_scorecard(self, run_id: str, contender: str, card: Scorecard) -> None:
-        figures = {k: v for k, v in asdict(card).items() if isinstance(v, int | float)}
+        figures = {"data_version": card.data_version, **card.numbers()}
         self.log(run_id, metrics={f"{contender}_{name}": value for name, value in figures.items()})
 
     def log_grounds(self, run_id: str, scores: Scores) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import polars as pl
 from matplotlib.figure import Figure
 
+from include.metrics import Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.judging import Decision, Scorecard, Scores
@@ -44,8 +45,13 @@ class RecordedRuns(Protocol):
     def log_batches(self, run_id: str, batches: Sequence[Batch]) -> None:
         """Record the batches that came for a run."""
 
-    def log_trial(self, parent: str, trial: Trial, probability: Probabilities | None = None) -> str:
-        """Record a candidate as a nested run, once, and return the run's id."""
+    def log_trial(
+        self, parent: str, trial: Trial, metric: Metric, probability: Probabilities | None = None
+    ) -> str:
+        """Record a candidate as a nested run, once, and return the run's id.
+
+        Its values stand under the name of the metric.
+        """
 
     def log_table(self, run_id: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Record rows as a table."""

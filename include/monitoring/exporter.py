@@ -205,7 +205,7 @@ def spec_watches(spec: Spec, settings: Settings) -> SpecWatches:
         spec,
         Watch(spec.name, "landing", partial(settle_step.look, context)),
         Watch(spec.name, "lake", lakes.LakeWatch(context.lake).look),
-        Watch(spec.name, "registry", RegistryWatch(connection).look),
+        Watch(spec.name, "registry", RegistryWatch(connection, spec.gate.metric).look),
         ArtifactWatch(spec, Artifacts(connection).check),
         Watch(spec.name, "switch", DagSwitch(settings.airflow_url, spec.name).is_paused),
     )

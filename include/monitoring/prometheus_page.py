@@ -19,6 +19,7 @@ from include.records.ledger_state import (
     LandingReading,
     RegistryReading,
     TrainingRun,
+    contender_metric,
 )
 from include.records.moves import Move, MoveKind
 from include.records.row_columns import Side
@@ -66,7 +67,7 @@ def page(states: Sequence[SpecState]) -> Iterator[Metric]:
     yield from _landing([(one.spec, one.landing) for one in states if one.landing])
     yield from _lake([(one.spec, one.lake) for one in states if one.lake])
     yield from _runs([(one.spec, one.registry.runs) for one in states if one.registry])
-    yield from _decisions([(one.spec, one.registry.runs) for one in states if one.registry])
+    yield from _decisions([(one.spec, one.registry) for one in states if one.registry])
     yield from _champions([(one, one.registry) for one in states if one.registry])
     yield from _artifacts([(one, one.artifacts) for one in states if one.artifacts])
     yield from _arrivals([(one.spec, one.registry) for one in states if one.registry])
@@ -166,23 +167,27 @@ def _runs(ledgers: Iterable[tuple[str, tuple[TrainingRun, ...]]]) -> Iterator[Me
     yield from (runs, streak, started, took, taken, refused)
 
 
-def _decisions(ledgers: Iterable[tuple[str, tuple[TrainingRun, ...]]]) -> Iterator[Metric]:
+def _decisions(ledgers: Iterable[tuple[str, RegistryReading]]) -> Iterator[Metric]:
     at = _gauge("ratchet_last_decision_timestamp_seconds", "When a run last reached a decision.")
-    f1 = _gauge(
-        "ratchet_decision_f1", "F1 of both on the same holdout at the last decision.", "contender"
+    scores = _gauge(
+        "ratchet_decision_score",
+        "Both by the metric of the gate, on the same holdout at the last decision.",
+        "contender",
+        "metric",
     )
     looks = _gauge(
         "ratchet_decision_looks", "Earlier challengers that the holdout of that had judged."
     )
-    for spec, ledger in ledgers:
-        decided = _newest_decision(ledger)
+    for spec, one in ledgers:
+        decided = _newest_decision(one.runs)
         if decided is None:
             continue
         _add(at, (spec,), decided.ended)
         _add(looks, (spec,), decided.metrics.get("looks"))
         for contender in ("challenger", "champion"):
-            _add(f1, (spec, contender), decided.metrics.get(f"{contender}_f1"))
-    yield from (at, f1, looks)
+            value = decided.metrics.get(contender_metric(contender, one.metric))
+            _add(scores, (spec, contender, one.metric), value)
+    yield from (at, scores, looks)
 
 
 def _champions(ledgers: Iterable[tuple[SpecState, RegistryReading]]) -> Iterator[Metric]:
@@ -220,15 +225,19 @@ def _artifacts(readings: Iterable[tuple[SpecState, ArtifactsReading]]) -> Iterat
 
 
 def _arrivals(ledgers: Iterable[tuple[str, RegistryReading]]) -> Iterator[Metric]:
-    f1 = _gauge("ratchet_arrival_f1", "F1 of the champion on the newest batch when it came.")
+    scores = _gauge(
+        "ratchet_arrival_score",
+        "The champion by the metric of the gate, on the newest batch when it came.",
+        "metric",
+    )
     rows = _gauge("ratchet_arrival_rows", "Rows of that batch.")
     at = _gauge("ratchet_arrival_timestamp_seconds", "When that was scored.")
     for spec, one in ledgers:
         if one.arrival is not None:
-            f1.add_metric((spec,), one.arrival.f1)
+            scores.add_metric((spec, one.metric), one.arrival.value)
             rows.add_metric((spec,), one.arrival.rows)
             at.add_metric((spec,), one.arrival.at)
-    yield from (f1, rows, at)
+    yield from (scores, rows, at)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

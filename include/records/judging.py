@@ -4,116 +4,67 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from include.metrics import FIRST_OBJECTIVE, Figures, Metric
+from include.metrics.evidence import PairedEvidence
 from include.records.proofs import LeakProof
+from include.records.stored_forms import read_after
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Metrics of one model version on the holdout rows of one data set version."""
+    """Figures of one model version on the holdout rows of one data set version."""
 
     model_version: str
     data_version: int
     rows: int
-    threshold: float
-    f1: float
-    precision: float
-    recall: float
-    accuracy: float
-    balanced_accuracy: float
-    mcc: float
-    roc_auc: float
-    average_precision: float
-    log_loss: float
-    brier: float
-    true_negatives: int
-    false_positives: int
-    false_negatives: int
-    true_positives: int
-    expected_calibration_error: float
-    """Mean distance of the predicted probability from the share of positives, over ten quantile
-    bins."""
+    figures: Figures
+    """Counts and metrics by name, in the order in which people read them."""
     latency_ms: float = 0.0
     """Median milliseconds of predicting one row through the bundle on one thread, wall or processor
     time, whichever is less; 0 where it was not measured."""
     size_bytes: int = 0
     """Size of the model file; 0 where it was not measured."""
 
-    @property
-    def positives(self) -> int:
-        """Rows that are positive."""
-        return self.true_positives + self.false_negatives
+    def value(self, metric: Metric) -> float:
+        """Return the value of a metric."""
+        return self.figures[metric.name]
 
-    @property
-    def positive_share(self) -> float:
-        """Share of positive rows: the average precision of a model without skill."""
-        return self.positives / self.rows
+    def numbers(self) -> dict[str, float]:
+        """Return everything that was counted and measured, by name."""
+        measured = {"latency_ms": self.latency_ms, "size_bytes": self.size_bytes}
+        return {"rows": self.rows, **self.figures, **measured}
 
-    @property
-    def no_skill_f1(self) -> float:
-        """F1 of calling every row positive, which takes no skill.
+    def stored(self) -> dict[str, Any]:
+        """Return its fields as they are stored: the figures beside the others."""
+        versions = {"model_version": self.model_version, "data_version": self.data_version}
+        return {**versions, **self.numbers()}
 
-        2 p / (1 + p) with p the share of positives: 0.182 at one positive in ten.
-        """
-        return 2 * self.positive_share / (1 + self.positive_share)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How two models called the same holdout rows, counted per true class.
-
-    Four counts for each class: rows called positive by neither, by the challenger alone, by the
-    champion alone, and by both. A paired comparison of F1 needs nothing else.
-    """
-
-    positives: tuple[int, int, int, int]
-    negatives: tuple[int, int, int, int]
+    def __str__(self) -> str:
+        """Return every number for a person."""
+        return ", ".join(f"{name} {value:.6g}" for name, value in self.numbers().items())
 
     @classmethod
-    def none(cls) -> "Agreement":
-        """Return the counts of no rows."""
-        return cls(positives=(0, 0, 0, 0), negatives=(0, 0, 0, 0))
-
-    @property
-    def rows(self) -> int:
-        """All rows that were called."""
-        return sum(self.positives) + sum(self.negatives)
-
-    @property
-    def disagreements(self) -> int:
-        """Rows that one model called positive and the other did not."""
-        return sum(self.positives[1:3]) + sum(self.negatives[1:3])
-
-    @property
-    def has_hits(self) -> bool:
-        """Whether any positive row was called positive; without one every F1 is 0."""
-        return any(self.positives[1:])
-
-    @property
-    def false_calls(self) -> tuple[int, int]:
-        """Negative rows that the challenger called positive, and that the champion did."""
-        _, challenger, champion, both = self.negatives
-        return challenger + both, champion + both
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return how pydantic reads them: as they are stored, see `stored`."""
+        return read_after(_with_figures, source, handler)
 
 
 @dataclass(frozen=True)
 class SliceScore:
-    """Scores of both contenders on the holdout rows of one slice."""
+    """Scores of both contenders on the holdout rows of one slice, by the metric of the gate."""
 
     name: str
     rows: int
     positives: int
-    challenger_f1: float
-    champion_f1: float | None = None
-    """None, like the agreement, when there is no champion to compare with."""
-    agreement: Agreement | None = None
+    challenger: float
+    champion: float | None = None
+    """None, like the evidence, when there is no champion to compare with."""
+    agreement: PairedEvidence | None = None
 
-    def __str__(self) -> str:
-        """Return rows and scores for a person."""
-        other = "" if self.champion_f1 is None else f", the champion's {self.champion_f1:.4f}"
-        return (
-            f"{self.rows} rows, {self.positives} of them positive: the challenger's F1 "
-            f"{self.challenger_f1:.4f}{other}"
-        )
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return how pydantic reads them: also as release 0.1.0 stored them."""
+        return read_after(_with_names_of_today, source, handler)
 
 
 @dataclass(frozen=True)
@@ -136,13 +87,16 @@ class Rival:
     """A champion that the challenger is compared with."""
 
     card: Scorecard
-    agreement: Agreement
+    agreement: PairedEvidence
+    """Of the predictions of both."""
 
 
 Opponent = NoChampion | UnfitChampion | Rival
 """What a challenger is judged against."""
 NO_CHAMPION = NoChampion()
 _OF_THE_OPPONENT = ("champion", "agreement", "unfit_champion")
+_OF_A_SLICE = {f"{who}_{FIRST_OBJECTIVE}": who for who in ("challenger", "champion")}
+"""How release 0.1.0 called the values on a slice."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +114,8 @@ class Scores:
     barred: str = ""
     """Why the challenger may not be promoted even if it is better: a model of the same data was
     rolled back."""
+    metric: str = FIRST_OBJECTIVE
+    """The metric that the gate decides by."""
 
     @property
     def champion(self) -> Scorecard | None:
@@ -180,16 +136,24 @@ class Scores:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Return how pydantic reads them: as they are stored, see `stored`."""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_before_validator_function(_read_stored, handler(source))
+        return read_after(_with_opponent, source, handler)
 
 
-def _read_stored(stored: Any) -> Any:
+def _with_figures(stored: dict[str, Any]) -> dict[str, Any]:
+    own = {one.name for one in fields(Scorecard)}
+    if "figures" in stored:
+        return stored
+    figures = {key: value for key, value in stored.items() if key not in own}
+    return {**{key: stored[key] for key in own & stored.keys()}, "figures": figures}
+
+
+def _with_names_of_today(stored: dict[str, Any]) -> dict[str, Any]:
+    return {_OF_A_SLICE.get(key, key): value for key, value in stored.items()}
+
+
+def _with_opponent(stored: dict[str, Any]) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
-    if not isinstance(stored, dict):
-        return stored
     rest = {key: value for key, value in stored.items() if key not in _OF_THE_OPPONENT}
     champion, agreement, unfit = (stored.get(key) for key in _OF_THE_OPPONENT)
     opponent: Opponent = NO_CHAMPION
@@ -238,7 +202,7 @@ class Decision:
     forced: bool = False
     note: str = ""
     smallest_gain: float | None = None
-    """The smallest gain in F1 that this holdout can tell from noise; None without a comparison."""
+    """The smallest gain that this holdout can tell from noise; None without a comparison."""
 
 
 @dataclass(frozen=True)

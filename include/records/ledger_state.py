@@ -6,6 +6,7 @@ Frozen and plain. Times are seconds since 1970 (UTC).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from include.metrics import FIRST_OBJECTIVE
 from include.records.data import Dataset
 from include.records.moves import Move
 
@@ -48,18 +49,23 @@ class TrainingRun:
     verdict: str
     """PROMOTE, HOLD or REJECT; empty where no decision has been made, or none was due."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """The metrics that `RUN_METRICS` selects."""
+    """The metrics that `RUN_METRICS` selects, and those of the contenders by the gate's metric."""
 
 
-RUN_METRICS = ("challenger_f1", "champion_f1", "looks", "batch_", "refused_")
+RUN_METRICS = ("looks", "batch_", "refused_")
 """Metrics of a run that are read: names, or prefixes of names where they end in `_`."""
+
+
+def contender_metric(contender: str, metric: str) -> str:
+    """Return the name under which a run has a metric of one of its contenders."""
+    return f"{contender}_{metric}"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """The newest point of the champion's F1 on rows that arrived after it was fitted."""
+    """The newest value of the champion on rows that arrived after it was fitted."""
 
-    f1: float
+    value: float
     rows: int
     at: float
 
@@ -91,3 +97,5 @@ class RegistryReading:
     runs: tuple[TrainingRun, ...]
     """The newest first."""
     arrival: Arrival | None
+    metric: str = FIRST_OBJECTIVE
+    """The metric that the gate of the spec decides by."""

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from include.records.judging import Scores
+from include.records.judging import Scorecard, Scores
 from include.text.showable import showable_values
 
 
@@ -26,7 +26,7 @@ def pack(result: Any) -> Any:
 
 def fields_of(value: Any) -> Any:
     """Return a record, or a collection of records, as plain values in the form that is stored."""
-    if isinstance(value, Scores):
+    if isinstance(value, Scores | Scorecard):
         return {name: fields_of(held) for name, held in value.stored().items()}
     if is_dataclass(value):
         return {field.name: fields_of(getattr(value, field.name)) for field in fields(value)}

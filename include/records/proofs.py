@@ -2,36 +2,7 @@
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class CallCounts:
-    """The confusion matrix of a model's calls of some rows."""
-
-    hits: int
-    misses: int
-    false_calls: int
-    rest: int
-    """Negative rows that it called negative."""
-
-    @classmethod
-    def none(cls) -> "CallCounts":
-        """Return the counts of no rows."""
-        return cls(hits=0, misses=0, false_calls=0, rest=0)
-
-    @property
-    def rows(self) -> int:
-        """All rows that were called."""
-        return self.positives + self.false_calls + self.rest
-
-    @property
-    def positives(self) -> int:
-        """Rows that are positive."""
-        return self.hits + self.misses
-
-    @property
-    def f1(self) -> float:
-        """F1 of the calls: 2 hits / (2 hits + misses + false calls), 0 without a hit."""
-        return 2 * self.hits / max(2 * self.hits + self.misses + self.false_calls, 1)
+from include.metrics.evidence import Evidence
 
 
 @dataclass(frozen=True)
@@ -46,10 +17,10 @@ class AdoptionGround:
     """The share of these rows that are train rows of the table."""
     shared_rows: int = 0
     """How many of these rows are in the holdout."""
-    older: CallCounts | None = None
-    """Its calls of holdout rows from before its adoption; None where they are not needed."""
-    later: CallCounts | None = None
-    """Its calls of holdout rows since its adoption."""
+    older: Evidence | None = None
+    """Of its predictions of holdout rows from before its adoption; None where it is not needed."""
+    later: Evidence | None = None
+    """Of its predictions of holdout rows since its adoption."""
     problem: str = ""
     """Why the rows that it names cannot be read any more; empty where they can."""
 

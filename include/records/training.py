@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from include.metrics import FIRST_OBJECTIVE
 from include.records.data import Dataset
+from include.records.stored_forms import read_after
+
+_RENAMED = {
+    FIRST_OBJECTIVE: "value",
+    f"fold_{FIRST_OBJECTIVE}": "fold_values",
+    f"best_{FIRST_OBJECTIVE}": "best_value",
+}
+"""How release 0.1.0 called the fields of a trial, and how they are called now."""
 
 
 class NoNewData(StrEnum):
@@ -54,11 +63,11 @@ class Trial:
     candidate: Candidate
     rows: int
     """Train rows that were cut into folds; 0 for a candidate that has not been fitted yet."""
-    f1: float
-    """Mean over the folds of F1 at the threshold."""
-    fold_f1: tuple[float, ...]
+    value: float
+    """Mean over the folds of the metric at the threshold."""
+    fold_values: tuple[float, ...]
     threshold: float
-    """Of a finalist the one that it would be served with; else the one with the best F1 on all
+    """Of a finalist the one that it would be served with; else the one with the best value on all
     out-of-fold probabilities."""
     seconds: float
     """Summed over the fits."""
@@ -68,8 +77,8 @@ class Trial:
     """Why the candidate could not be fitted to this data, which eliminates it; else empty."""
     left: str = ""
     """The candidate that clearly beat it, and on how many rows; empty while it is in the race."""
-    best_f1: float | None = None
-    """Of a finalist, F1 at the threshold with the best F1; None where `f1` is that."""
+    best_value: float | None = None
+    """Of a finalist, the best value at any threshold; None where `value` is that."""
     ended_early: int | None = None
     """Rounds after which boosting stopped before this candidate's number of rounds."""
 
@@ -77,6 +86,15 @@ class Trial:
     def unjudged(cls, candidate: Candidate) -> "Trial":
         """Return the line of a candidate that has not been fitted yet."""
         return cls(candidate, 0, 0.0, (), 0.5, 0.0)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return how pydantic reads them: also as release 0.1.0 stored them."""
+        return read_after(_with_names_of_today, source, handler)
+
+
+def _with_names_of_today(stored: dict[str, Any]) -> dict[str, Any]:
+    return {_RENAMED.get(key, key): value for key, value in stored.items()}
 
 
 @dataclass(frozen=True)

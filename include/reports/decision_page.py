@@ -6,16 +6,15 @@ mailed, and opened years later.
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from io import BytesIO
 
 from matplotlib.figure import Figure
 
+from include.metrics import Objective, objective
 from include.records.data import Batch
 from include.records.judging import Check, Decision, Rival, Scores, SliceScore, Verdict
 from include.reports.pictures import draw_gains
-from include.stages.decide import FEW_DISAGREEMENTS, gains
 from include.text.showable import showable
 
 _COLOURS = {Verdict.PROMOTE: "#1a7f37", Verdict.HOLD: "#9a6700", Verdict.REJECT: "#cf222e"}
@@ -53,7 +52,9 @@ def render(
         _section("Deliveries", _deliveries(batches)),
         _section("Checks", _checks(decision.checks)),
         _section("On the holdout", _scorecards(decision.scores)),
-        _section("On its slices", _slices(decision.scores.slices)),
+        _section(
+            "On its slices", _slices(decision.scores.slices, objective(decision.scores.metric))
+        ),
         _section("Chance", _chance(decision)),
         _section("Pictures", _pictures(pictures)),
     )
@@ -69,7 +70,9 @@ def _head(title: str, decision: Decision) -> str:
     version = scores.challenger.model_version
     facts = [f"data version {scores.challenger.data_version}", f"{scores.looks} earlier looks"]
     if decision.smallest_gain is not None:
-        facts.append(f"smallest gain to be seen here about {decision.smallest_gain:.4f} F1")
+        metric = objective(scores.metric)
+        gain = metric.written(decision.smallest_gain)
+        facts.append(f"smallest gain to be seen here about {gain} {metric.title}")
     if decision.forced:
         facts.append("forced")
     note = f"<p>Note: {_html(decision.note)}</p>" if decision.note else ""
@@ -128,38 +131,38 @@ def _mark(check: Check) -> str:
 
 
 def _scorecards(scores: Scores) -> str:
-    mine = asdict(scores.challenger)
-    theirs = asdict(scores.champion) if scores.champion else {}
+    theirs = scores.champion.numbers() if scores.champion else {}
     rows = (
         (_html(name.replace("_", " ")), *_beside(value, theirs.get(name)))
-        for name, value in mine.items()
-        if name not in {"model_version", "data_version"}
+        for name, value in scores.challenger.numbers().items()
     )
     champion = f"champion ({scores.champion.model_version})" if scores.champion else "no champion"
     challenger = f"challenger ({scores.challenger.model_version})"
     return _table(("", challenger, champion, "difference"), rows, numbers={1, 2, 3})
 
 
-def _slices(slices: Sequence[SliceScore]) -> str:
+def _slices(slices: Sequence[SliceScore], metric: Objective) -> str:
     rows = (
         (
             _html(part.name),
             f"{part.rows:,}",
             f"{part.positives:,}",
-            *_slice_figures(part),
+            *_slice_figures(part, metric),
         )
         for part in slices
     )
-    heads = ("slice", "rows", "positives", "challenger F1", "champion F1", "difference")
+    values = (f"{who} {metric.title}" for who in ("challenger", "champion"))
+    heads = ("slice", "rows", "positives", *values, "difference")
     return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if slices else ""
 
 
-def _slice_figures(part: SliceScore) -> tuple[str, str, str]:
-    """Return both F1, or both numbers of false calls where every F1 is 0 without positives."""
-    if part.agreement is None or part.agreement.has_hits:
-        return _beside(part.challenger_f1, part.champion_f1)
-    mine, theirs = part.agreement.false_calls
-    return f"{mine:,} false calls", f"{theirs:,} false calls", f"{mine - theirs:+,}"
+def _slice_figures(part: SliceScore, metric: Objective) -> tuple[str, str, str]:
+    """Return both values, or both numbers of mistakes where the metric says nothing of the rows."""
+    mistakes = None if part.agreement is None else metric.mistakes(part.agreement)
+    if mistakes is None:
+        return _beside(part.challenger, part.champion)
+    mine, theirs = mistakes.challenger, mistakes.champion
+    return f"{mine:,} {mistakes.kind}", f"{theirs:,} {mistakes.kind}", f"{mine - theirs:+,}"
 
 
 def _chance(decision: Decision) -> str:
@@ -167,13 +170,13 @@ def _chance(decision: Decision) -> str:
     rival = decision.scores.opponent
     if not isinstance(rival, Rival) or not bounds:
         return ""
-    agreement = rival.agreement
-    if agreement.disagreements < FEW_DISAGREEMENTS:
+    metric, evidence = objective(decision.scores.metric), rival.agreement
+    if metric.exact(evidence) is not None:
         return ""
-    drawn = _image("gains", _png(draw_gains(gains(agreement), bounds[0])))
+    drawn = _image("gains", _png(draw_gains(metric.gains(evidence), bounds[0], metric)))
     caption = (
-        f"The gain in F1 on resampled holdouts. {bounds[0]:.1%} of them have to be above zero: the "
-        "dashed line, which so many reach, to the right of the solid one."
+        f"The gain in {metric.title} on resampled holdouts. {bounds[0]:.1%} of them have to be "
+        "above zero: the dashed line, which so many reach, to the right of the solid one."
     )
     return f'{drawn}<p class="facts">{caption}</p>'
 

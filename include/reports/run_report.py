@@ -6,6 +6,7 @@ are left out whole, never cut, and counted.
 
 from collections.abc import Iterator, Sequence
 
+from include.metrics import objective
 from include.records.data import Batch, Fate
 from include.records.judging import Decision, Verdict
 from include.reports.account import Account, RunSentences, as_sentence, delivery_sentence
@@ -83,11 +84,14 @@ def _outcome(account: Account) -> str:
 
 def _decided(decision: Decision) -> str:
     mine, theirs = decision.scores.challenger, decision.scores.champion
-    words = f"{decision.verdict}, F1 {mine.f1:.4f}, version {mine.model_version}"
+    metric = objective(decision.scores.metric)
+    value = metric.written(mine.value(metric))
+    words = f"{decision.verdict}, {metric.title} {value}, version {mine.model_version}"
     if theirs is None:
         return f"{words}, no champion before"
     who = "champion before" if decision.verdict is Verdict.PROMOTE else "champion"
-    return f"{words} ({who}: F1 {theirs.f1:.4f}, version {theirs.model_version})"
+    other = metric.written(theirs.value(metric))
+    return f"{words} ({who}: {metric.title} {other}, version {theirs.model_version})"
 
 
 def _sentences(account: Account) -> Iterator[str]:

@@ -20,9 +20,11 @@ from pydantic import (
     model_validator,
 )
 
+from include.metrics import FIRST_OBJECTIVE, objectives
 from include.spec import family_check
 from include.spec.data_spec import Data, Section
 from include.store.address import SCHEMES, scheme_of
+from include.text.nearest import did_you_mean
 
 OWN_DAGS = ("roll_back",)
 """Names of Dags that are Ratchet's own, which no spec may have."""
@@ -51,6 +53,15 @@ def _is_free(name: str) -> str:
     return name
 
 
+def _decides(metric: str) -> str:
+    if metric not in objectives():
+        near = did_you_mean(metric, objectives()) or ";"
+        raise ValueError(
+            f"'{metric}' is no metric to decide by{near} there are: {', '.join(objectives())}"
+        )
+    return metric
+
+
 class Split(Section):
     """The sticky split. The contract pins both values; a change applies to later rows only."""
 
@@ -77,12 +88,14 @@ class Selection(Section):
     screened_rows: int = Field(5_000, ge=100)
     """A race starts on at most this many train rows, a stratified part."""
     finalists: int = Field(8, ge=1)
-    """At most so many fits per fold, those with the best F1, go on to all train rows."""
+    """At most so many fits per fold, the best ones, go on to all train rows."""
 
 
 class Gate(Section):
-    """How certain the gate has to be, and the bounds that no model may exceed."""
+    """What the gate decides by, how certain it has to be, and bounds that no model may exceed."""
 
+    metric: Annotated[str, AfterValidator(_decides)] = FIRST_OBJECTIVE
+    """What candidates are selected by, and challenger and champion compared by."""
     confidence: float = Field(0.95, ge=0.5, lt=1)
     """The share of resampled holdouts on which the challenger has to win at the first look at a
     holdout; each further look raises it. 0.5 is a plain `beats it`."""
@@ -90,7 +103,7 @@ class Gate(Section):
     """A challenger that loses on a larger share of a slice's resampled rows is held; 1 turns this
     off."""
     max_calibration_error: float = Field(1.0, gt=0, le=1)
-    """Expected calibration error; 1 is no bound, because F1 does not need calibration."""
+    """Expected calibration error; 1 is no bound, because not every metric needs calibration."""
     max_latency_ms: float = Field(1000.0, gt=0)
     """Milliseconds for predicting one row."""
     max_size_mib: float = Field(1024.0, gt=0)

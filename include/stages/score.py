@@ -3,82 +3,31 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn import metrics
 
-from include.records.arrays import Calls, Labels, Matrix, Probabilities
-from include.records.judging import Agreement, Scorecard, SliceScore
-from include.records.proofs import CallCounts
+from include.metrics import Objective, metrics
+from include.metrics.call_counts import count_calls
+from include.metrics.predictions import ThresholdedProbability
+from include.records.arrays import Calls, Labels, Matrix
+from include.records.judging import Scorecard, SliceScore
 from include.spec.model_spec import Slice
 from serving.bundle import Layout
 
-QUANTILES = 10
-"""Bins of the calibration error."""
-
 
 def score(
-    y: Labels, probability: Probabilities, threshold: float, model_version: str, data_version: int
+    y: Labels, predictions: ThresholdedProbability, model_version: str, data_version: int
 ) -> Scorecard:
-    """Score a model's probabilities on the holdout; y must hold both classes.
-
-    `y` and `probability` have shape (rows,). The metrics are scikit-learn's; those of labels call a
-    row positive when its probability is at least the model's own `threshold`.
-    """
-    called = (probability >= threshold).astype(np.int8)
-    tn, fp, fn, tp = (int(count) for count in metrics.confusion_matrix(y, called).ravel())
-    return Scorecard(
-        model_version=model_version,
-        data_version=data_version,
-        rows=len(y),
-        threshold=threshold,
-        f1=float(metrics.f1_score(y, called, zero_division=0.0)),
-        precision=float(metrics.precision_score(y, called, zero_division=0.0)),
-        recall=float(metrics.recall_score(y, called, zero_division=0.0)),
-        accuracy=float(metrics.accuracy_score(y, called)),
-        balanced_accuracy=float(metrics.balanced_accuracy_score(y, called)),
-        mcc=float(metrics.matthews_corrcoef(y, called)),
-        roc_auc=float(metrics.roc_auc_score(y, probability)),
-        average_precision=float(metrics.average_precision_score(y, probability)),
-        log_loss=float(metrics.log_loss(y, probability)),
-        brier=float(metrics.brier_score_loss(y, probability)),
-        true_negatives=tn,
-        false_positives=fp,
-        false_negatives=fn,
-        true_positives=tp,
-        expected_calibration_error=calibration_error(y, probability),
-    )
-
-
-def calibration_error(y: Labels, probability: Probabilities) -> float:
-    """Return the expected calibration error over bins of equally many rows, from 0 to 1.
-
-    The distance between the mean probability of a bin and its share of positives, averaged over the
-    bins by their rows (Naeini, Cooper and Hauskrecht, AAAI 2015; on quantiles: Nguyen and O'Connor,
-    EMNLP 2015). Rows of equal probability share a bin. With n rows it is::
-
-        sum over bins of |sum over the bin's rows of (probability - y)| / n
-
-    Example: y = 0, 0, 1, 1, 1 with probabilities .1, .3, .3, .8, .9 makes the bins {.1}, {.3, .3},
-    {.8}, {.9} with the sums .1, -.4, -.2, -.1, so the error is 0.8 / 5 = 0.16.
-    """
-    edges = np.quantile(probability, np.linspace(0, 1, QUANTILES + 1)[1:-1])
-    bins = np.searchsorted(edges, probability)
-    surplus = np.bincount(bins, weights=probability - y, minlength=QUANTILES)
-    return float(np.abs(surplus).sum() / len(y))
-
-
-def count_agreement(y: Labels, challenger: Calls, champion: Calls) -> Agreement:
-    """Count how two models called the same rows; calls are True for positive, shape (rows,)."""
-    # 0: positive by neither, 1: by the challenger alone, 2: by the champion alone, 3: by both.
-    cell = challenger.astype(np.int64) + 2 * champion.astype(np.int64)
-    counted = [np.bincount(cell[y == label], minlength=4).tolist() for label in (1, 0)]
-    return Agreement(tuple(counted[0]), tuple(counted[1]))
-
-
-def count_calls(y: Labels, called: Calls) -> CallCounts:
-    """Count the right and wrong calls of a model; `called` is True for positive, shape (rows,)."""
-    misses, hits = np.bincount(called[y == 1], minlength=2).tolist()
-    rest, false_calls = np.bincount(called[y == 0], minlength=2).tolist()
-    return CallCounts(hits, misses, false_calls, rest)
+    """Score a model's predictions of the holdout; y, shape (rows,), must hold both classes."""
+    values = {metric.name: metric.value(y, predictions) for metric in metrics()}
+    counts = count_calls(y, predictions.calls)
+    figures = {
+        "threshold": predictions.threshold,
+        **values,
+        "true_negatives": counts.rest,
+        "false_positives": counts.false_calls,
+        "false_negatives": counts.misses,
+        "true_positives": counts.hits,
+    }
+    return Scorecard(model_version, data_version, len(y), figures)
 
 
 def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
@@ -99,14 +48,26 @@ def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
 
 
 def score_slice(
-    name: str, y: Labels, challenger: Calls, champion: Calls | None = None
+    name: str,
+    metric: Objective,
+    y: Labels,
+    challenger: ThresholdedProbability,
+    champion: ThresholdedProbability | None = None,
 ) -> SliceScore:
-    """Score the calls of both contenders on the rows of one slice; a slice may have no row."""
-    f1 = metrics.f1_score(y, challenger, zero_division=0.0) if len(y) else 0.0
-    alone = SliceScore(name, len(y), int(y.sum()), float(f1))
+    """Score the predictions of both contenders on the rows of a slice, which may have no row."""
+    mine = metric.value(y, challenger)
+    alone = SliceScore(name, len(y), int(y.sum()), mine)
     if champion is None:
         return alone
-    other = metrics.f1_score(y, champion, zero_division=0.0) if len(y) else 0.0
-    return replace(
-        alone, champion_f1=float(other), agreement=count_agreement(y, challenger, champion)
+    evidence = metric.paired(y, challenger, champion)
+    return replace(alone, champion=metric.value(y, champion), agreement=evidence)
+
+
+def slice_sentence(part: SliceScore, metric: Objective) -> str:
+    """Return rows and scores of a slice for a person."""
+    theirs = part.champion
+    other = "" if theirs is None else f", the champion's {metric.written(theirs)}"
+    return (
+        f"{part.rows} rows, {part.positives} of them positive: the challenger's {metric.title} "
+        f"{metric.written(part.challenger)}{other}"
     )

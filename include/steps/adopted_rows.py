@@ -9,15 +9,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
+from include.metrics import objective
+from include.metrics.evidence import Evidence
+from include.metrics.predictions import ThresholdedProbability
 from include.records.models import ModelVersion, Origin
-from include.records.proofs import AdoptionGround, CallCounts
+from include.records.proofs import AdoptionGround
 from include.records.row_columns import KEYS, Side
 from include.records.training import Plan
-from include.stages import score as score_stage
 from include.stages.decide import names_known_rows
 
 log = logging.getLogger("ratchet")
@@ -90,10 +93,10 @@ def _compared(
 
 def _counted(
     context: StepContext, plan: Plan, version: ModelVersion, batches: Sequence[str]
-) -> CallCounts:
+) -> Evidence:
     bundle = context.registry.versions.bundle(version)
     layout = bundle.manifest.layout
     X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, batches)
-    if not len(y):
-        return CallCounts.none()
-    return score_stage.count_calls(y, bundle.probability(X) >= bundle.manifest.threshold)
+    probability = bundle.probability(X) if len(y) else np.empty(0)
+    predictions = ThresholdedProbability(probability, bundle.manifest.threshold)
+    return objective(context.spec.gate.metric).evidence(y, predictions)

@@ -13,6 +13,7 @@ from typing import Any
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include.context.step_context import StepContext
+from include.metrics import Objective
 from include.records.models import FAMILY, TABLE, ModelVersion
 from include.records.row_columns import Side
 from include.records.training import Plan, Trial
@@ -42,7 +43,7 @@ def fit_and_register(
 ) -> ModelVersion:
     """Record the leaderboard, fit the winner and register it, whatever was done before."""
     race_outcome = race.finish(ran, trials)
-    _record(context, plan, race_outcome)
+    _record(context, plan, race_outcome, ran.metric)
     winner = race_outcome.winner
     started = time.perf_counter()
     model, rows = _fit(context, plan, ran, race_outcome)
@@ -52,7 +53,11 @@ def fit_and_register(
     context.registry.runs.log(
         plan.run_id,
         params=params | winner.candidate.params,
-        metrics={"select_f1": winner.f1, "fit_seconds": seconds, "fitted_rows": rows},
+        metrics={
+            f"select_{ran.metric.name}": winner.value,
+            "fit_seconds": seconds,
+            "fitted_rows": rows,
+        },
     )
     examples = ExampleRows(plan.dataset.version, Side.TRAIN, ran.layout)
     manifest = manifest_of(context, examples, winner.candidate.family, winner.threshold)
@@ -63,23 +68,30 @@ def fit_and_register(
     return version
 
 
-def _record(context: StepContext, plan: Plan, race_outcome: RaceOutcome) -> None:
+def _record(context: StepContext, plan: Plan, race_outcome: RaceOutcome, metric: Objective) -> None:
     """Record the leaderboard, and the out-of-fold probabilities of the finalists, in MLflow."""
     log.info("The leaderboard; the first is fitted on the whole train side:")
-    race.log_leaderboard(race_outcome.trials, "ran to the end")
+    race.log_leaderboard(race_outcome.trials, metric, "ran to the end")
     lines = {trial.candidate.title: trial for trial in race_outcome.trials}
     for result in race_outcome.results:
         line = lines[result.trial.candidate.title]
-        context.registry.runs.log_trial(plan.run_id, line, result.probability)
-    context.registry.runs.log_table(
-        plan.run_id, "leaderboard.json", [*map(_line, race_outcome.trials)]
-    )
+        context.registry.runs.log_trial(plan.run_id, line, metric, result.probability)
+    lines_of_all = [_line(trial, metric) for trial in race_outcome.trials]
+    context.registry.runs.log_table(plan.run_id, "leaderboard.json", lines_of_all)
 
 
-def _line(trial: Trial) -> dict[str, Any]:
-    """Return a trial as a line of the leaderboard; the F1 of a failed one is None, not 0."""
-    nothing = {"f1": None, "threshold": None} if trial.failure else {}
-    return asdict(trial) | nothing
+def _line(trial: Trial, metric: Objective) -> dict[str, Any]:
+    """Return a trial as a line of the leaderboard, with values under the name of the metric.
+
+    The value of a failed one is None, not 0.
+    """
+    nothing = {"value": None, "threshold": None} if trial.failure else {}
+    names = {
+        "value": metric.name,
+        "fold_values": f"fold_{metric.name}",
+        "best_value": f"best_{metric.name}",
+    }
+    return {names.get(name, name): value for name, value in (asdict(trial) | nothing).items()}
 
 
 def _fit(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from include.context.step_context import StepContext
 from include.errors import DataVersionError
+from include.metrics import Objective, objective
 from include.records.data import Counts
 from include.records.models import ModelVersion, Origin
 from include.records.proofs import AdoptionGround, LeakProof
@@ -54,7 +55,8 @@ def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersi
         if one.origin is not Origin.FITTED
     }
     grounds = {version: one.ground for version, one in adopted.items()}
-    limited = [one for one in adopted.values() if not counts_everywhere(one.ground)]
+    metric = objective(context.spec.gate.metric)
+    limited = [one for one in adopted.values() if not counts_everywhere(one.ground, metric)]
     if not limited:
         return HoldoutRows(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
@@ -110,7 +112,7 @@ def _proof(
     if problem:
         return LeakProof(version.version, 0, 0, problem)
     if version.version in ground.adopted:
-        return _word(version, ground)
+        return _word(version, ground, objective(context.spec.gate.metric))
     try:
         fitted, shared = context.lake.shared_keys(version.data_version, plan.dataset.version)
     except DataVersionError as error:
@@ -118,12 +120,12 @@ def _proof(
     return LeakProof(version.version, fitted, shared)
 
 
-def _word(version: ModelVersion, ground: HoldoutRows) -> LeakProof:
+def _word(version: ModelVersion, ground: HoldoutRows, metric: Objective) -> LeakProof:
     """Return the proof of an adopted version, whose fitted rows are known only from its file."""
     adopted = ground.adopted[version.version]
     named, shared = adopted.named_rows, adopted.shared_rows
-    if ground.problem and not counts_everywhere(adopted):
-        problem = f"{reservation(adopted)}, and {ground.problem}"
+    if ground.problem and not counts_everywhere(adopted, metric):
+        problem = f"{reservation(adopted, metric)}, and {ground.problem}"
         return LeakProof(version.version, named, shared, problem, waits=True, adopted=adopted)
     return LeakProof(version.version, named, 0, adopted=adopted)
 

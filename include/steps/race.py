@@ -28,6 +28,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from include.errors import SpecError
+from include.metrics import Objective
 from include.records.arrays import FitOutcome
 from include.records.training import Candidate, Elimination, FitJob, Trial
 from include.stages import fit as fit_stage
@@ -74,8 +75,8 @@ def screen(race: Race, family: str) -> list[Trial]:
     for rung in race.rungs.screening:
         _fit_over(race, shared_fits, rung, threads)
         trials = _newest(trials, _fit_results(race, shared_fits, rung))
-    ranked = select.leaderboard(trials)
-    log_leaderboard(ranked)
+    ranked = select.leaderboard(trials, race.metric)
+    log_leaderboard(ranked, race.metric)
     return ranked
 
 
@@ -118,8 +119,8 @@ def run_job(race: Race, fit_job: FitJob) -> FitJob:
 def finish(race: Race, trials: Sequence[Trial]) -> RaceOutcome:
     """Rank all candidates, and choose the winner with the threshold that it is served with.
 
-    The winner is the best finalist or the best soft vote of finalists, whichever has the higher F1
-    over all folds. `trials` are those that `finalists` returned; a result that is missing is fitted
+    The winner is the best finalist or the best soft vote of finalists, whichever is better over
+    all folds. `trials` are those that `finalists` returned; a result that is missing is fitted
     again. Raises SpecError when no finalist could be fitted on all rows.
     """
     shared_fits, rung = _remaining(race, trials), race.rungs.final
@@ -134,8 +135,9 @@ def finish(race: Race, trials: Sequence[Trial]) -> RaceOutcome:
     every, seed = [*results, *(vote.result for vote in votes)], race.spec.selection.seed
     served = [select.with_served_threshold(result, seed) for result in every]
     ran = [one.candidate for one in served]
-    ranked = select.leaderboard([*served, *(one for one in trials if one.candidate not in ran)])
-    # The winner goes first, also before a vote of more members that has the same F1.
+    rest = (one for one in trials if one.candidate not in ran)
+    ranked = select.leaderboard([*served, *rest], race.metric)
+    # The winner goes first, also before a vote of more members that is as good.
     ranked.sort(key=lambda item: item.candidate != best.trial.candidate)
     return RaceOutcome(ranked, every, members)
 
@@ -155,9 +157,11 @@ def fit(race: Race, race_outcome: RaceOutcome) -> FixedThresholdClassifier:
         )
 
 
-def log_leaderboard(trials: Sequence[Trial], outcome: str = "in the race") -> None:
+def log_leaderboard(
+    trials: Sequence[Trial], metric: Objective, outcome: str = "in the race"
+) -> None:
     """Log a leaderboard, a line for each candidate: how far it ran, or why it dropped out."""
-    for line in select.leaderboard_lines(trials, outcome):
+    for line in select.leaderboard_lines(trials, outcome, metric):
         log.info("%s", line)
 
 
@@ -180,7 +184,7 @@ def _eliminated(
     unfit = {one.shared_fit.key for one in now if not one.results}
     left = tuple(one for one in shared_fits if one.key not in reasons and one.key not in unfit)
     ranked = _newest(trials, now, reasons)
-    log_leaderboard(select.leaderboard(ranked))
+    log_leaderboard(select.leaderboard(ranked, race.metric), race.metric)
     if not left:
         failure = next(one.failure for one in ranked if one.failure)
         raise SpecError(f"none of {len(ranked)} candidates could be fitted: {failure}")
@@ -260,7 +264,7 @@ def _fit_results(
     labels = [race.side.validation_labels(fold, rung.rows) for fold in rung.folds]
     return [
         select.judge_shared_fit(
-            shared_fit, fold_size, labels, list(_outcomes(race, shared_fit, rung))
+            shared_fit, fold_size, labels, list(_outcomes(race, shared_fit, rung)), race.metric
         )
         for shared_fit in shared_fits
     ]

@@ -12,6 +12,7 @@ from include.adapters.race_results import RaceLabels, RaceResults
 from include.adapters.train_matrix import OrderedRows
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
+from include.metrics import Objective, objective
 from include.records.row_columns import Side
 from include.records.training import Plan
 from include.spec.model_spec import Spec
@@ -33,6 +34,11 @@ class RaceOver(Generic[SideT_co]):
     results: RaceResults
     cores: int
     """Cores of this machine that a fit may use."""
+
+    @property
+    def metric(self) -> Objective:
+        """What candidates are compared by: the metric of the gate."""
+        return objective(self.spec.gate.metric)
 
     @property
     def rungs(self) -> select.Rungs:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from threadpoolctl import threadpool_limits
 
 from include.context.step_context import StepContext
+from include.metrics import Objective, objective
+from include.metrics.predictions import ThresholdedProbability
 from include.records.arrays import Calls, Labels, Matrix
 from include.records.judging import (
     NO_CHAMPION,
@@ -25,6 +27,7 @@ from include.records.judging import (
     SliceScore,
     UnfitChampion,
 )
+from include.records.ledger_state import contender_metric
 from include.records.models import ModelVersion
 from include.records.proofs import LeakProof
 from include.records.row_columns import Side
@@ -46,15 +49,17 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     """
     champion = context.registry.champion.opponent_of(challenger)
     ground = leak_proof.holdout_rows(context, plan, [challenger, *([champion] if champion else [])])
+    metric = objective(context.spec.gate.metric)
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
     theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
-    drawn = {"challenger": mine.contender} | ({"champion": theirs.contender} if theirs else {})
-    context.registry.runs.log_figures(plan.run_id, pictures.draw(mine.y, drawn))
-    slices = tuple(_slices(context, mine, theirs))
-    context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices))
+    drawn = {"challenger": mine.predictions} | ({"champion": theirs.predictions} if theirs else {})
+    context.registry.runs.log_figures(plan.run_id, pictures.draw(mine.y, drawn, metric))
+    slices = tuple(_slices(context, metric, mine, theirs))
+    context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices, metric))
     scores = Scores(
         _scorecard(context, plan, "challenger", challenger, mine),
         _opponent(context, plan, champion, mine, theirs),
+        metric=metric.name,
         slices=slices,
         proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
         looks=context.registry.decisions.looks(challenger, len(mine.y)),
@@ -93,7 +98,7 @@ class _Answers:
     """A model's predictions on the holdout and the time of one; the matrix itself is not kept."""
 
     y: Labels
-    contender: pictures.Contender
+    predictions: ThresholdedProbability
     latency_ms: float
     size_bytes: int
     inside: tuple[Calls, ...]
@@ -114,7 +119,7 @@ def _answer(
     X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, ground.batches)
     return _Answers(
         y,
-        pictures.Contender(bundle.probability(X), bundle.manifest.threshold),
+        ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold),
         latency_ms(bundle, X),
         bundle.size_bytes,
         tuple(score_stage.members(X, layout, part) for part in slices),
@@ -143,16 +148,16 @@ def _opponent(
         return NO_CHAMPION
     if theirs is None:
         return UnfitChampion(champion.version)
-    agreement = score_stage.count_agreement(mine.y, mine.contender.calls, theirs.contender.calls)
-    return Rival(_scorecard(context, plan, "champion", champion, theirs), agreement)
+    metric = objective(context.spec.gate.metric)
+    evidence = metric.paired(mine.y, mine.predictions, theirs.predictions)
+    return Rival(_scorecard(context, plan, "champion", champion, theirs), evidence)
 
 
 def _scorecard(
     context: StepContext, plan: Plan, name: str, version: ModelVersion, answers: _Answers
 ) -> Scorecard:
-    said, data_version = answers.contender, plan.dataset.version
     quality = score_stage.score(
-        answers.y, said.probability, said.threshold, version.version, data_version
+        answers.y, answers.predictions, version.version, plan.dataset.version
     )
     card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
     log.info("%s: %s", name, card)
@@ -160,17 +165,21 @@ def _scorecard(
     return card
 
 
-def _slices(context: StepContext, mine: _Answers, theirs: _Answers | None) -> Iterator[SliceScore]:
+def _slices(
+    context: StepContext, metric: Objective, mine: _Answers, theirs: _Answers | None
+) -> Iterator[SliceScore]:
     for part, inside in zip(context.spec.slices, mine.inside, strict=True):
-        other = theirs.contender.calls[inside] if theirs else None
-        one = score_stage.score_slice(
-            part.name, mine.y[inside], mine.contender.calls[inside], other
-        )
-        log.info("slice %s: %s", part.name, one)
+        other = theirs.predictions.at(inside) if theirs else None
+        y, own = mine.y[inside], mine.predictions.at(inside)
+        one = score_stage.score_slice(part.name, metric, y, own, other)
+        log.info("slice %s: %s", part.name, score_stage.slice_sentence(one, metric))
         yield one
 
 
-def _slice_metrics(slices: tuple[SliceScore, ...]) -> dict[str, float]:
-    figures = {f"challenger_f1_slice_{one.name}": one.challenger_f1 for one in slices}
-    known = ((one.name, one.champion_f1) for one in slices)
-    return figures | {f"champion_f1_slice_{name}": f1 for name, f1 in known if f1 is not None}
+def _slice_metrics(slices: tuple[SliceScore, ...], metric: Objective) -> dict[str, float]:
+    return {
+        contender_metric(contender, f"{metric.name}_slice_{one.name}"): value
+        for one in slices
+        for contender, value in (("challenger", one.challenger), ("champion", one.champion))
+        if value is not None
+    }

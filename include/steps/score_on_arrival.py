@@ -15,8 +15,11 @@ import numpy as np
 
 from include.context.step_context import StepContext
 from include.errors import RatchetError
+from include.metrics import objective
+from include.metrics.predictions import ThresholdedProbability
 from include.records.data import Batch, in_words
 from include.records.judging import Scorecard
+from include.records.ledger_state import contender_metric
 from include.records.models import ModelVersion
 from include.records.row_columns import Side
 from include.stages import score as score_stage
@@ -49,15 +52,18 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
         log.warning("champion %s was not scored on %s: %s", champion.version, batch.name, error)
         return
     context.registry.arrivals.log(card)
-    usual = context.registry.runs.metric(champion.run_id, "challenger_f1")
+    metric = objective(context.spec.gate.metric)
+    name = contender_metric("challenger", metric.name)
+    usual = context.registry.runs.metric(champion.run_id, name)
     log.info(
-        "champion %s on %d rows of %s that it has never seen: F1 %.4f; on the holdout that it was "
+        "champion %s on %d rows of %s that it has never seen: %s %s; on the holdout that it was "
         "promoted on: %s",
         champion.version,
         card.rows,
         batch.name,
-        card.f1,
-        "unknown" if usual is None else f"{usual:.4f}",
+        metric.title,
+        metric.written(card.value(metric)),
+        "unknown" if usual is None else metric.written(usual),
     )
 
 
@@ -74,5 +80,5 @@ def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Sc
     layout = bundle.manifest.layout
     sides = [context.lake.matrix(version, side, layout, [batch.digest]) for side in Side]
     X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
-    threshold = bundle.manifest.threshold
-    return score_stage.score(y, bundle.probability(X), threshold, champion.version, version)
+    predictions = ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold)
+    return score_stage.score(y, predictions, champion.version, version)

@@ -26,7 +26,7 @@ def screen(context: StepContext, plan: Plan, family_name: str) -> list[Trial]:
     race_opening.hand_on(ran)
     trials = race.screen(ran, family_name)
     return [
-        replace(trial, run_id=context.registry.runs.log_trial(plan.run_id, trial))
+        replace(trial, run_id=context.registry.runs.log_trial(plan.run_id, trial, ran.metric))
         for trial in trials
     ]
 

@@ -164,7 +164,7 @@ def test_a_champion_that_knows_the_holdout_by_heart_blocks_nobody(
     decision = run(context).decision
     assert decision.scores.champion is not None
     assert before - 120 < holdout_rows(context) - decision.scores.champion.rows < before
-    assert decision.scores.champion.f1 < 0.2
+    assert decision.scores.champion.figures["f1"] < 0.2
     assert decision.verdict is Verdict.PROMOTE
 
 
@@ -178,7 +178,7 @@ def test_a_challenger_that_knows_the_holdout_by_heart_does_not_win(
     adopted = adopt_step.adopt(context, offer(written(tmp_path, memorised(ROWS)), ten))
     for form in (Form(), Form(force=True)):
         early = judge_version(context, adopted, form)
-        assert early.scores.challenger.f1 == 1
+        assert early.scores.challenger.figures["f1"] == 1
         assert early.verdict is Verdict.HOLD
     before = holdout_rows(context)
     drop(context, pulsar_rows(900, seed=7), "many.csv")

@@ -48,7 +48,7 @@ def test_each_batch_is_a_point_of_one_curve(
     assert champion is not None
     assert curve(context, "rows") == [(1, 150), (2, 150)]
     assert curve(context, "champion_version") == [(1, 1), (2, int(champion.version) - 1)]
-    usual = f"on the holdout that it was promoted on: {first.scores.challenger.f1:.4f}"
+    usual = f"on the holdout that it was promoted on: {first.scores.challenger.figures['f1']:.4f}"
     assert any("150 rows of 1.csv" in line and usual in line for line in caplog.messages)
 
 

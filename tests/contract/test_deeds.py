@@ -176,7 +176,7 @@ def world_in(
         registry = registry_over(connection)
         doors: dict[str, Any] = {"lake": still, "endpoint": Following(), "registry": registry}
         context = replace(base, spec=own, **doors)
-        watchers = RegistryWatch(connection).look, Artifacts(connection).check
+        watchers = RegistryWatch(connection, "f1").look, Artifacts(connection).check
         world = World(context, intake, place.home, fitted, watchers)
         world.promote()
         world.promote()

@@ -49,7 +49,7 @@ def part(key: int, side: str = "train") -> pl.DataFrame:
 
 def reading(context: StepContext) -> RegistryReading:
     """Return what somebody sees who has never looked before."""
-    return RegistryWatch(connected(context)).look()
+    return RegistryWatch(connected(context), context.spec.gate.metric).look()
 
 
 def connected(context: StepContext) -> Connection:
@@ -76,7 +76,7 @@ def watched(context: StepContext) -> tuple[Questions, RegistryWatch]:
     """Return a watch that reads through a client whose questions are noted."""
     connection = connected(context)
     questions = Questions(connection.client)
-    return questions, RegistryWatch(replace(connection, client=questions))
+    return questions, RegistryWatch(replace(connection, client=questions), "f1")
 
 
 @contextmanager
@@ -177,11 +177,11 @@ def test_runs_decisions_moves_and_arrivals_are_what_the_pipeline_recorded(
     assert seen.moves == context.registry.champion.moves()
     assert [one.verdict for one in seen.runs] == ["PROMOTE", "PROMOTE"]
     newest = seen.runs[0]
-    assert newest.metrics["challenger_f1"] == second.scores.challenger.f1
+    assert newest.metrics["challenger_f1"] == second.scores.challenger.figures["f1"]
     assert second.scores.champion is not None
-    assert newest.metrics["champion_f1"] == second.scores.champion.f1
+    assert newest.metrics["champion_f1"] == second.scores.champion.figures["f1"]
     assert newest.metrics["batch_new"] == second.batches[0].new
-    assert seen.runs[1].metrics["challenger_f1"] == first.scores.challenger.f1
+    assert seen.runs[1].metrics["challenger_f1"] == first.scores.challenger.figures["f1"]
     assert all(one.ended and one.ended >= one.started for one in seen.runs)
     assert seen.arrival is not None
     assert seen.arrival.rows == second.batches[0].new

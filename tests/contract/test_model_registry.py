@@ -21,9 +21,9 @@ from include.records.moves import Move, MoveKind
 from include.records.training import Candidate, Trial
 from include.spec.model_spec import Family
 from include.stages.fit import fit
-from include.stages.score import score
 from include.stages.select import build
 from serving.bundle import Layout, Manifest, Value, encode
+from tests.judged import F1, score
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 2)).astype(np.float32)
@@ -81,7 +81,7 @@ def card(version: str) -> Scorecard:
 
 def decision(version: ModelVersion, verdict: Verdict = Verdict.HOLD) -> Decision:
     """Return a decision on a model version."""
-    check = Check("no_skill_f1", passed=True, value=0.5, bound=0.2, sentence="it beats it")
+    check = Check("no_skill", passed=True, value=0.5, bound=0.2, sentence="it beats it")
     return Decision(verdict, "because", (check,), Scores(card(version.version)))
 
 
@@ -101,8 +101,8 @@ def test_a_trial_said_again_is_the_same_nested_run(
 ) -> None:
     """Its parameters, metrics and probabilities are there once, under its parent."""
     parent = registry.runs.open("manual__1", 3, {})
-    run_id = registry.runs.log_trial(parent, TRIAL, np.array([0.1, 0.9]))
-    assert registry.runs.log_trial(parent, TRIAL, np.array([0.1, 0.9])) == run_id
+    run_id = registry.runs.log_trial(parent, TRIAL, F1, np.array([0.1, 0.9]))
+    assert registry.runs.log_trial(parent, TRIAL, F1, np.array([0.1, 0.9])) == run_id
     assert len(runs(client, registry)) == 2
     run = client.get_run(run_id)
     assert run.data.tags["mlflow.parentRunId"] == parent
@@ -286,8 +286,8 @@ def test_a_scorecard_is_metrics_under_the_contenders_name(
     registry.runs.log_scorecard(run_id, "challenger", card("2"))
     registry.runs.log_scorecard(run_id, "champion", card("1"))
     metrics = client.get_run(run_id).data.metrics
-    assert metrics["challenger_f1"] == metrics["champion_f1"] == card("1").f1
-    assert metrics["champion_true_positives"] == card("1").true_positives
+    assert metrics["challenger_f1"] == metrics["champion_f1"] == card("1").figures["f1"]
+    assert metrics["champion_true_positives"] == card("1").figures["true_positives"]
 
 
 def test_pictures_and_the_page_of_a_run_are_read_back(registry: Registry) -> None:

@@ -21,9 +21,9 @@ from include.records.models import ModelVersion
 from include.records.moves import Move, MoveKind
 from include.records.training import Candidate, Trial
 from include.stages.fit import fit
-from include.stages.score import score
 from serving.bundle import Layout, Manifest
 from tests.contract.mlflow_store import MlflowStore
+from tests.judged import F1, score
 from tests.ledger_in_memory import Ledger
 from tests.registry_in_memory import registry_in_memory
 
@@ -143,7 +143,7 @@ def promote(registry: ModelRegistry, version: ModelVersion, against: ModelVersio
 def decision(version: ModelVersion, data_version: int) -> Decision:
     """Return a decision on a version that was judged on 60 rows."""
     card = score(Y, np.linspace(0, 1, len(Y)), 0.5, version.version, data_version)
-    check = Check("no_skill_f1", passed=True, value=0.5, bound=0.2, sentence="it beats it")
+    check = Check("no_skill", passed=True, value=0.5, bound=0.2, sentence="it beats it")
     return Decision(Verdict.HOLD, "because", (check,), Scores(card))
 
 
@@ -279,8 +279,8 @@ def test_what_was_recorded_of_a_run_is_read_back(registry: ModelRegistry) -> Non
     assert registry.runs.metric("0" * 32, "f1") is None
     assert registry.runs.batches(run_id) == ()
     assert registry.runs.figures(run_id) == {}
-    trial = registry.runs.log_trial(run_id, TRIAL)
-    assert registry.runs.log_trial(run_id, TRIAL, np.array([0.1, 0.9])) == trial != run_id
+    trial = registry.runs.log_trial(run_id, TRIAL, F1)
+    assert registry.runs.log_trial(run_id, TRIAL, F1, np.array([0.1, 0.9])) == trial != run_id
     with pytest.raises(GoneError):
         registry.runs.require("0" * 32)
 

@@ -11,11 +11,19 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from pydantic import TypeAdapter
 
+from include.adapters.registry import RegistryWatch, connect
 from include.context.step_context import StepContext, step_context
+from include.metrics import objective
+from include.records.judging import Decision
 from include.records.moves import RollBack
+from include.records.packing import pack
+from include.records.training import Form, Trial
 from include.settings import read_settings
+from include.spec.model_spec import Gate
 from include.spec.spec_files import read_spec
+from include.stages.decide import decide
 from tests import steps
 from tests.contract.pipeline import drop, rows, run, take_in
 from tests.released.make import ARCHIVE
@@ -98,6 +106,41 @@ def test_the_next_delivery_is_trained_on(released: tuple[Path, MlflowServer]) ->
     done = run(context)
     assert done.scores.champion is not None
     assert done.decision.verdict in {"HOLD", "PROMOTE", "REJECT"}
+
+
+def test_what_was_decided_is_read(released: tuple[Path, MlflowServer]) -> None:
+    """Scorecards, slices and trials of every run; the same scores have the same verdict again."""
+    stored = [json.loads(path.read_text()) for path in released[0].rglob("decision.json")]
+    assert stored
+    for fields in stored:
+        decision = TypeAdapter(Decision).validate_python(fields)
+        metric = objective(decision.scores.metric)
+        card = fields["scores"]["challenger"]
+        assert decision.scores.challenger.value(metric) == card["f1"]
+        assert pack(decision)["scores"]["challenger"] == card
+        form = Form(force=decision.forced, note=decision.note)
+        again = decide(decision.scores, form, Gate())
+        assert again.verdict is decision.verdict
+    lines = [
+        line
+        for path in released[0].rglob("leaderboard.json")
+        for line in json.loads(path.read_text())
+    ]
+    for line in lines:
+        if line["f1"] is not None:
+            trial = TypeAdapter(Trial).validate_python(line)
+            assert (trial.value, list(trial.fold_values)) == (line["f1"], line["fold_f1"])
+
+
+def test_what_was_scored_on_arrival_is_read(loans: StepContext) -> None:
+    """The newest point is shown, and no batch is scored again."""
+    assert loans.registry.arrivals.data_versions()
+    connection = connect(loans.settings.registry_url, loans.spec.name, loans.spec.model)
+    reading = RegistryWatch(connection, loans.spec.gate.metric).look()
+    assert reading.arrival is not None
+    assert 0 < reading.arrival.value <= 1
+    names = {name for run in reading.runs for name in run.metrics}
+    assert {"challenger_f1", "champion_f1"} <= names
 
 
 def test_the_request_log_is_read(released: tuple[Path, MlflowServer]) -> None:

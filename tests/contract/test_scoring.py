@@ -42,12 +42,13 @@ def test_both_contenders_are_scored_on_every_slice(context: StepContext) -> None
     assert champion is not None
     assert (high.name, low.name) == ("high", "low")
     assert high.rows + low.rows == card.rows
-    assert high.positives + low.positives == card.true_positives + card.false_negatives
+    found = card.figures["true_positives"] + card.figures["false_negatives"]
+    assert high.positives + low.positives == found
     assert high.agreement is not None
     assert high.agreement.rows == high.rows
     metrics = mlflow.get_run(done.plan.run_id).data.metrics
-    assert metrics["challenger_f1_slice_high"] == high.challenger_f1
-    assert metrics["champion_f1_slice_low"] == low.champion_f1
+    assert metrics["challenger_f1_slice_high"] == high.challenger
+    assert metrics["champion_f1_slice_low"] == low.champion
     # Both slices together are the holdout, so their counts add up to its own.
     rival = done.scores.opponent
     assert isinstance(rival, Rival)

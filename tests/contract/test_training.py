@@ -69,7 +69,7 @@ def test_mlflow_holds_the_whole_story(trained: tuple[StepContext, Run]) -> None:
     client = mlflow.MlflowClient()
     record = client.get_run(first.plan.run_id).data
     assert record.metrics["batch_new"] == 600
-    assert record.metrics["challenger_f1"] == first.scores.challenger.f1
+    assert record.metrics["challenger_f1"] == first.scores.challenger.figures["f1"]
     assert record.params["family"] in {family.name for family in context.spec.families}
     assert record.tags["ratchet.data_version"] == "0"
     assert "ratchet.library.scikit-learn" in record.tags
@@ -91,7 +91,7 @@ def test_a_run_says_in_the_list_what_it_came_to(trained: tuple[StepContext, Run]
     """Its name begins with score and verdict; its page opens as that of a training."""
     context, first = trained
     named = mlflow.get_run(first.plan.run_id).info.run_name
-    f1 = first.scores.challenger.f1
+    f1 = first.scores.challenger.figures["f1"]
     assert named == f"f1 {f1:.4f} promote, {context.spec.name} data 0"
     page = context.registry.pages.of_run(first.plan.run_id)
     assert page.endswith(f"/runs/{first.plan.run_id}?workflowType=machine_learning")
@@ -190,7 +190,7 @@ def test_the_form_can_ask_for_a_retrain(trained: tuple[StepContext, Run]) -> Non
     assert again.decision.verdict is Verdict.HOLD
     assert again.decision.note == "try again"
     assert again.scores.champion is not None
-    assert again.scores.champion.f1 == again.scores.challenger.f1
+    assert again.scores.champion.figures["f1"] == again.scores.challenger.figures["f1"]
     assert context.registry.champion.current() == first.challenger
 
 

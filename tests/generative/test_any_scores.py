@@ -7,14 +7,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
+from include.metrics.by_counts import FEW_DISAGREEMENTS
+from include.metrics.call_counts import Agreement, count_agreement
 from include.records.arrays import Labels, Probabilities
-from include.records.judging import Agreement, Rival, Scorecard, Scores, Verdict
+from include.records.judging import Rival, Scorecard, Scores, Verdict
 from include.records.proofs import LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate, Selection
-from include.stages.decide import FEW_DISAGREEMENTS, LEAST_OF_A_CLASS, decide, gains
-from include.stages.score import count_agreement, score
-from include.stages.select import bagged_threshold, best_threshold, fold_rows
+from include.stages.decide import LEAST_OF_A_CLASS, decide
+from include.stages.select import fold_rows
+from tests.judged import F1, score
 
 PROBABILITY = st.one_of(
     st.floats(0, 1), st.sampled_from([0.0, 0.5, float(np.nextafter(0.5, 1)), 1])
@@ -35,7 +37,7 @@ def arrays(rows: list[tuple[int, float]]) -> tuple[Labels, Probabilities]:
 def test_no_other_threshold_has_a_better_f1(rows: list[tuple[int, float]]) -> None:
     """Every threshold that calls other rows positive was tried by brute force."""
     y, probability = arrays(rows)
-    found = f1_score(y, probability >= best_threshold(y, probability), zero_division=0.0)
+    found = f1_score(y, probability >= F1.tuned(y, probability), zero_division=0.0)
     every = (f1_score(y, probability >= at, zero_division=0.0) for at in probability)
     assert found >= max(every) - 1e-12
 
@@ -43,14 +45,14 @@ def test_no_other_threshold_has_a_better_f1(rows: list[tuple[int, float]]) -> No
 @given(JUDGED)
 def test_the_threshold_is_a_probability(rows: list[tuple[int, float]]) -> None:
     """It never lies outside of what a model can say."""
-    assert 0 <= best_threshold(*arrays(rows)) <= 1
+    assert 0 <= F1.tuned(*arrays(rows)) <= 1
 
 
 @given(JUDGED.filter(lambda rows: any(y for y, _ in rows)))
 def test_a_bagged_threshold_lies_among_the_probabilities(rows: list[tuple[int, float]]) -> None:
     """However few rows there are and however many of them are equal."""
     y, probability = arrays(rows)
-    assert 0 <= bagged_threshold(y, probability, 0) <= np.float32(probability.max())
+    assert 0 <= F1.tuned_steadily(y, probability, 0) <= np.float32(probability.max())
 
 
 @given(rows=HOLDOUT, first=PROBABILITY, two=PROBABILITY, force=st.booleans())
@@ -66,8 +68,9 @@ def test_the_gate_promotes_only_what_is_better(
     scores = Scores(challenger, Rival(champion, agreement), proofs=PROVEN)
     decision = decide(scores, Form(force=force), Gate())
     if decision.verdict is Verdict.PROMOTE:
-        assert challenger.f1 > challenger.no_skill_f1
-        assert challenger.f1 > champion.f1 or decision.forced
+        bound = F1.no_skill(challenger.numbers())
+        assert challenger.value(F1) > bound
+        assert challenger.value(F1) > champion.value(F1) or decision.forced
     if not force:
         assert not decision.forced
 
@@ -83,7 +86,7 @@ def test_the_gain_is_the_other_way_round_for_the_other_contender(
     positives: tuple[int, int, int, int], negatives: tuple[int, int, int, int]
 ) -> None:
     """Swapping the contenders turns each resampled gain about; no luck of the draw is left."""
-    one, two = gains(Agreement(positives, negatives)), gains(swapped(positives, negatives))
+    one, two = F1.gains(Agreement(positives, negatives)), F1.gains(swapped(positives, negatives))
     assert np.array_equal(np.sort(one), np.sort(-two))
 
 
@@ -128,13 +131,13 @@ def test_the_gate_is_symmetric(
         champion = decision.scores.champion
         assert champion is not None
         if decision.verdict is Verdict.PROMOTE:
-            assert decision.scores.challenger.f1 > champion.f1
+            assert decision.scores.challenger.value(F1) > champion.value(F1)
 
 
 def pair(agreement: Agreement, looks: int) -> Scores:
     """Return the scores of two models of these counts that pass every check of their own."""
     mine, theirs = (
-        replace(CARD, f1=f1_of(agreement, bit), model_version=name)
+        replace(CARD, figures={**CARD.figures, "f1": f1_of(agreement, bit)}, model_version=name)
         for bit, name in ((1, "2"), (2, "1"))
     )
     return Scores(mine, Rival(theirs, agreement), proofs=PROVEN, looks=looks)
@@ -175,5 +178,5 @@ def test_no_row_is_fitted_on_and_validated_on(
 def test_a_scorecard_counts_every_row() -> None:
     """The four counts of the confusion matrix are the holdout."""
     card: Scorecard = score(np.array([0, 1, 1], np.int8), np.array([0.1, 0.2, 0.9]), 0.5, "1", 1)
-    counts = (card.true_positives, card.false_positives, card.true_negatives, card.false_negatives)
-    assert sum(counts) == card.rows == 3
+    names = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+    assert sum(card.figures[name] for name in names) == card.rows == 3

@@ -7,9 +7,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.metrics.call_counts import Cells, count_agreement
+from include.metrics.swaps import Swaps
+from include.metrics.swaps import swaps as swaps_by
 from include.records.arrays import Calls, Labels
-from include.stages.decide.swaps import swaps
-from include.stages.score import count_agreement
 
 ROW = st.tuples(st.booleans(), st.booleans(), st.booleans())
 """Its label, the challenger's call and the champion's."""
@@ -32,6 +33,16 @@ def f1(y: Labels, called: Calls) -> Fraction:
     return Fraction(2 * hits, int(called.sum() + y.sum())) if hits else Fraction(0)
 
 
+def swaps(y: Labels, mine: Calls, theirs: Calls) -> Swaps:
+    """Return every way to swap, by F1."""
+
+    def merit(cells: Cells) -> Fraction:
+        whole = 2 * cells.hits + cells.misses + cells.false_calls
+        return Fraction(2 * cells.hits, whole) if cells.hits else Fraction(0)
+
+    return swaps_by(count_agreement(y, mine, theirs), merit)
+
+
 def every_gain(y: Labels, mine: Calls, theirs: Calls) -> list[Fraction]:
     """Return the gain of every way to swap the calls that differ."""
     apart = np.flatnonzero(mine != theirs)
@@ -51,7 +62,7 @@ def test_the_shares_are_those_of_every_swap(
     """Of smaller and of larger gains, and the smallest gain that a bound lets through."""
     y = np.array([row[0] for row in rows], np.int8)
     mine, theirs = (np.array([row[at] for row in rows], bool) for at in (1, 2))
-    found, every = swaps(count_agreement(y, mine, theirs)), every_gain(y, mine, theirs)
+    found, every = swaps(y, mine, theirs), every_gain(y, mine, theirs)
     seen = f1(y, mine) - f1(y, theirs)
     assert found.smaller == sum(gain < seen for gain in every) / len(every)
     assert found.larger == sum(gain > seen for gain in every) / len(every)
@@ -70,6 +81,6 @@ def test_swapped_contenders_have_the_shares_the_other_way_round(
     """What one wins the other loses; both cannot be better than half of all ways."""
     y = np.array([row[0] for row in rows], np.int8)
     mine, theirs = (np.array([row[at] for row in rows], bool) for at in (1, 2))
-    there, back = swaps(count_agreement(y, mine, theirs)), swaps(count_agreement(y, theirs, mine))
+    there, back = swaps(y, mine, theirs), swaps(y, theirs, mine)
     assert (there.smaller, there.larger) == (back.larger, back.smaller)
     assert there.smaller + there.larger < 1

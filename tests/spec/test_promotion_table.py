@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from include.metrics.call_counts import CallCounts, count_agreement
 from include.records.judging import Decision, Rival, Scores, UnfitChampion, Verdict
-from include.records.proofs import AdoptionGround, CallCounts, LeakProof
+from include.records.proofs import AdoptionGround, LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import counts_everywhere, decide, required_win_share
-from include.stages.score import count_agreement, score, score_slice
+from tests.judged import F1, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
 Y = np.repeat(np.array([1, 0], np.int8), [POSITIVES, NEGATIVES])
@@ -54,14 +55,14 @@ WORSE = calls(50, 60)  # F1 0.4762
 UNSKILLED = calls(10, 90)  # F1 0.1000
 ALONE = [
     "challenger_leak",
-    "no_skill_f1",
+    "no_skill",
     "average_precision",
     "calibration_error",
     "latency_ms",
     "size_mib",
 ]
 ROWS = ["rows_of_a_class"]
-PAIR = ["champion_leak", "champion_f1", "beyond_noise"]
+PAIR = ["champion_leak", "better", "beyond_noise"]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +105,9 @@ def test_what_becomes_of_a_challenger(  # noqa: PLR0913, PLR0917 - the columns o
 @pytest.mark.parametrize(
     ("challenger", "champion", "failed"),
     [
-        (UNSKILLED, CHAMPION, ["no_skill_f1", "average_precision"]),
+        (UNSKILLED, CHAMPION, ["no_skill", "average_precision"]),
         (SURE, None, []),
-        (WORSE, CHAMPION, ["champion_f1", "beyond_noise"]),
+        (WORSE, CHAMPION, ["better", "beyond_noise"]),
         (LUCKY, CHAMPION, ["beyond_noise"]),
         (SURE, CHAMPION, []),
     ],
@@ -258,7 +259,7 @@ def test_a_model_that_falls_on_later_rows_may_have_seen_the_older_ones(
     That is not known of fewer than ten of a class.
     """
     ground = replace(GROUND, older=older, later=later)
-    assert counts_everywhere(ground) is everywhere
+    assert counts_everywhere(ground, F1) is everywhere
 
 
 def test_an_unproved_champion_is_not_compared_with() -> None:
@@ -299,7 +300,11 @@ def test_the_floors_of_the_spec(
 def test_a_model_that_ranks_by_chance_is_rejected() -> None:
     """Its threshold may be lucky; its average precision is that of no skill."""
     judged = scores(SURE, CHAMPION)
-    card = replace(judged.challenger, average_precision=judged.challenger.positive_share)
+    figures = {
+        **judged.challenger.figures,
+        "average_precision": POSITIVES / len(Y),
+    }
+    card = replace(judged.challenger, figures=figures)
     decision = decide(replace(judged, challenger=card), Form(force=True), Gate())
     assert decision.verdict is Verdict.REJECT
     assert decision.reason == (
@@ -537,7 +542,10 @@ def test_equal_models_are_rarely_promoted() -> None:
     promoted = 0
     for _ in range(200):
         one, two = (rng.random(len(Y)) < np.where(Y == 1, 0.6, 0.07) for _ in range(2))
-        mine, theirs = (replace(known, f1=float(f1_score(Y, called))) for called in (one, two))
+        mine, theirs = (
+            replace(known, figures={**known.figures, "f1": float(f1_score(Y, called))})
+            for called in (one, two)
+        )
         judged = Scores(mine, Rival(theirs, count_agreement(Y, one, two)), proofs=PROVEN)
         verdict = decide(judged, Form(), Gate()).verdict
         promoted += verdict is Verdict.PROMOTE

@@ -109,9 +109,9 @@ def test_the_last_decision_is_the_one_that_ended_last() -> None:
     judged_again = TrainingRun(10, 90, "HOLD", {"challenger_f1": 0.5, "looks": 3})
     page = with_runs(run(50), run(40, "PROMOTE", challenger_f1=0.7, champion_f1=0.6), judged_again)
     assert page['ratchet_last_decision_timestamp_seconds{spec="cats"}'] == 90
-    assert page['ratchet_decision_f1{spec="cats",contender="challenger"}'] == 0.5
+    assert page['ratchet_decision_score{spec="cats",contender="challenger",metric="f1"}'] == 0.5
     assert page['ratchet_decision_looks{spec="cats"}'] == 3
-    assert 'ratchet_decision_f1{spec="cats",contender="champion"}' not in page
+    assert 'ratchet_decision_score{spec="cats",contender="champion",metric="f1"}' not in page
 
 
 def test_rows_of_all_runs_add_up_by_what_became_of_them() -> None:
@@ -144,7 +144,7 @@ def test_the_champion_on_arrival() -> None:
     """Its newest point."""
     arrival = RegistryReading("1", (), (), Arrival(0.25, 60, 33.0))
     page = shown([SpecState("cats", "cat", UP, registry=arrival)])
-    assert page['ratchet_arrival_f1{spec="cats"}'] == 0.25
+    assert page['ratchet_arrival_score{spec="cats",metric="f1"}'] == 0.25
     assert page['ratchet_arrival_rows{spec="cats"}'] == 60
     assert page['ratchet_arrival_timestamp_seconds{spec="cats"}'] == 33
 

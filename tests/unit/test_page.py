@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from include.metrics.call_counts import count_agreement
 from include.records.data import Batch, Fate
 from include.records.judging import Decision, Rival, Scores
 from include.records.proofs import LeakProof
@@ -14,7 +15,7 @@ from include.records.training import Form
 from include.reports.decision_page import render
 from include.spec.model_spec import Gate
 from include.stages.decide import decide
-from include.stages.score import count_agreement, score, score_slice
+from tests.judged import score, score_slice
 
 RNG = np.random.default_rng(2)
 Y = (RNG.random(1000) < 0.2).astype(np.int8)
@@ -91,9 +92,9 @@ def test_every_check_scorecard_figure_and_slice_is_listed() -> None:
         assert check.name in texts
         assert f"{check.sentence[1:]}." in " ".join(texts)
     at = texts.index("roc auc")
-    mine, theirs = SCORES.challenger.roc_auc, decision.scores.champion
+    mine, theirs = SCORES.challenger.figures["roc_auc"], decision.scores.champion
     assert theirs is not None
-    assert texts[at + 1 : at + 3] == [f"{mine:.4f}", f"{theirs.roc_auc:.4f}"]
+    assert texts[at + 1 : at + 3] == [f"{mine:.4f}", f"{theirs.figures['roc_auc']:.4f}"]
     assert texts[texts.index("half") + 1 :][:2] == ["500", str(Y[HALF].sum())]
 
 
@@ -159,4 +160,4 @@ def test_a_slice_without_a_positive_row_shows_false_calls() -> None:
     at = texts.index("empty")
     assert texts[at + 3 : at + 5] == [f"{mine.sum()} false calls", f"{theirs.sum()} false calls"]
     assert texts[texts.index("rows_of_a_class") + 2] == "at least 10"
-    assert texts[texts.index("no_skill_f1") + 2].startswith("over 0.")
+    assert texts[texts.index("no_skill") + 2].startswith("over 0.")

@@ -121,14 +121,14 @@ def test_finalists_are_judged_as_an_exhaustive_search_judges_them(
     raced = ran(started(spec(screened_rows=500)))
     whole = ran(started(spec(strategy="exhaustive")))
     assert raced.winner.candidate == whole.winner.candidate
-    everyone = {one.candidate.title: one.f1 for one in whole.trials}
+    everyone = {one.candidate.title: one.value for one in whole.trials}
     alone = [one for one in raced.trials if one.candidate.family != "soft_vote"]
     assert len(alone) == 6
     for one in alone:
         if one.rows == ROWS:
-            assert one.f1 == pytest.approx(everyone[one.candidate.title], abs=1e-12)
+            assert one.value == pytest.approx(everyone[one.candidate.title], abs=1e-12)
     assert {one.rows for one in whole.trials} == {ROWS}
-    assert {len(one.fold_f1) for one in whole.trials} == {5}
+    assert {len(one.fold_values) for one in whole.trials} == {5}
 
 
 def test_the_fitted_one_is_first_and_all_finalists_are_judged_alike(
@@ -139,14 +139,14 @@ def test_the_fitted_one_is_first_and_all_finalists_are_judged_alike(
     The others have their best one alone.
     """
     finish = ran(started(spec(screened_rows=500)))
-    final = [one for one in finish.trials if one.best_f1 is not None]
+    final = [one for one in finish.trials if one.best_value is not None]
     assert final[0] == finish.trials[0] == finish.winner
     assert {one.candidate.title for one in final} == {
         result.trial.candidate.title for result in finish.results
     }
-    assert all(one.best_f1 is not None and one.f1 <= one.best_f1 for one in final)
-    assert final[0].best_f1 == max(one.best_f1 or 0 for one in final)
-    assert all(one.rows < ROWS for one in finish.trials if one.best_f1 is None)
+    assert all(one.best_value is not None and one.value <= one.best_value for one in final)
+    assert final[0].best_value == max(one.best_value or 0 for one in final)
+    assert all(one.rows < ROWS for one in finish.trials if one.best_value is None)
 
 
 def test_the_clearly_beaten_drop_out_and_the_leaderboard_says_why(

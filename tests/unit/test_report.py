@@ -46,10 +46,11 @@ def test_a_decided_run_begins_with_verdict_score_and_version() -> None:
     """The first line of a note is what a list of runs shows."""
     served = ServedVersion("pulsars", "2", 20, 1.0)
     first, *rest = sentences(batches=(BATCH,), is_settled=True, decision=DECIDED, served=served)
-    mine, theirs = SCORES.challenger.f1, SCORES.champion
+    mine, theirs = SCORES.challenger.figures["f1"], SCORES.champion
     assert theirs is not None
     assert first == (
-        f"PROMOTE, F1 {mine:.4f}, version 2 (champion before: F1 {theirs.f1:.4f}, version 1)."
+        f"PROMOTE, F1 {mine:.4f}, version 2 "
+        f"(champion before: F1 {theirs.figures['f1']:.4f}, version 1)."
     )
     assert any(DECIDED.reason in sentence for sentence in rest)
     assert delivery_sentence(BATCH) in rest

@@ -1,13 +1,13 @@
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 from sklearn import metrics
 
+from include.metrics.expected_calibration_error import calibration_error
 from include.records.arrays import Matrix
 from include.spec.model_spec import Slice
-from include.stages.score import calibration_error, members, score, score_slice
+from include.stages.score import members
 from serving.bundle import Layout
+from tests.judged import F1, score, score_slice
 
 Y = np.array([1, 1, 1, 0, 0, 0, 0, 0], np.int8)
 PROBABILITY = np.array([0.9, 0.6, 0.2, 0.7, 0.4, 0.3, 0.1, 0.0])
@@ -16,18 +16,21 @@ PROBABILITY = np.array([0.9, 0.6, 0.2, 0.7, 0.4, 0.3, 0.1, 0.0])
 def test_the_counts_are_those_of_a_case_done_by_hand() -> None:
     """Two of three positives found at 0.6, with one false alarm; the threshold itself counts."""
     card = score(Y, PROBABILITY, 0.6, "3", 7)
-    assert (card.model_version, card.data_version, card.rows, card.threshold) == ("3", 7, 8, 0.6)
-    assert (card.true_positives, card.false_negatives) == (2, 1)
-    assert (card.true_negatives, card.false_positives) == (4, 1)
-    assert card.f1 == pytest.approx(4 / 6)
-    assert card.accuracy == pytest.approx(6 / 8)
-    assert card.brier == pytest.approx(np.mean((PROBABILITY - Y) ** 2))
+    assert (card.model_version, card.data_version, card.rows) == ("3", 7, 8)
+    figures = card.figures
+    assert figures["threshold"] == 0.6
+    assert (figures["true_positives"], figures["false_negatives"]) == (2, 1)
+    assert (figures["true_negatives"], figures["false_positives"]) == (4, 1)
+    assert figures["f1"] == pytest.approx(4 / 6)
+    assert figures["accuracy"] == pytest.approx(6 / 8)
+    assert figures["brier"] == pytest.approx(np.mean((PROBABILITY - Y) ** 2))
 
 
 def test_figures_are_those_of_scikit_learn() -> None:
     """Every metric has the library's own definition."""
-    card = asdict(score(Y, PROBABILITY, 0.35, "3", 7))
+    card = score(Y, PROBABILITY, 0.35, "3", 7).figures
     called = PROBABILITY >= 0.35
+    assert card["f1"] == metrics.f1_score(Y, called)
     assert card["precision"] == metrics.precision_score(Y, called)
     assert card["recall"] == metrics.recall_score(Y, called)
     assert card["balanced_accuracy"] == metrics.balanced_accuracy_score(Y, called)
@@ -40,13 +43,13 @@ def test_figures_are_those_of_scikit_learn() -> None:
 def test_no_skill_is_the_f1_of_calling_every_row_positive() -> None:
     """The bound that the first champion has to beat is one that anybody can reach."""
     card = score(Y, PROBABILITY, 0.5, "3", 7)
-    assert card.no_skill_f1 == pytest.approx(metrics.f1_score(Y, np.ones(8)))
+    assert F1.no_skill(card.numbers()) == pytest.approx(metrics.f1_score(Y, np.ones(8)))
 
 
 def test_a_model_that_calls_nothing_positive_has_f1_zero() -> None:
     """No figure is undefined."""
-    card = score(Y, PROBABILITY, 1.0, "3", 7)
-    assert (card.f1, card.precision, card.recall, card.mcc) == (0, 0, 0, 0)
+    figures = score(Y, PROBABILITY, 1.0, "3", 7).figures
+    assert [figures[name] for name in ("f1", "precision", "recall", "mcc")] == [0, 0, 0, 0]
 
 
 def test_the_calibration_error_is_that_of_a_case_done_by_hand() -> None:
@@ -94,15 +97,15 @@ def test_a_slice_is_scored_by_the_calls_on_its_rows() -> None:
     mine, theirs = PROBABILITY >= 0.6, PROBABILITY >= 0.15
     both = score_slice("young", Y[:5], mine[:5], theirs[:5])
     assert (both.name, both.rows, both.positives) == ("young", 5, 3)
-    assert both.challenger_f1 == metrics.f1_score(Y[:5], mine[:5])
-    assert both.champion_f1 == metrics.f1_score(Y[:5], theirs[:5])
+    assert both.challenger == metrics.f1_score(Y[:5], mine[:5])
+    assert both.champion == metrics.f1_score(Y[:5], theirs[:5])
     assert both.agreement is not None
     assert both.agreement.rows == 5
     alone = score_slice("young", Y[:5], mine[:5])
-    assert (alone.champion_f1, alone.agreement) == (None, None)
+    assert (alone.champion, alone.agreement) == (None, None)
 
 
 def test_a_slice_without_a_row_is_no_error() -> None:
     """A category may be so rare that no holdout row has it."""
     none = score_slice("rare", Y[:0], Y[:0] > 0, Y[:0] > 0)
-    assert (none.rows, none.positives, none.challenger_f1, none.champion_f1) == (0, 0, 0, 0)
+    assert (none.rows, none.positives, none.challenger, none.champion) == (0, 0, 0, 0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from include.records.training import Candidate, FitJob
-from include.stages.select import FoldSize, Rung, SharedFit, SharedFitResult, fit_jobs, judge
+from include.stages.select import FoldSize, Rung, SharedFit, SharedFitResult, fit_jobs
+from tests.judged import judge
 
 Y = np.array([0, 1] * 50, np.int8)
 FINAL = Rung(1000, (0, 1, 2, 3, 4))

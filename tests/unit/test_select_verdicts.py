@@ -7,14 +7,12 @@ from include.records.training import Candidate, Trial
 from include.stages.select import (
     CandidateResult,
     FoldSize,
-    bagged_threshold,
     best_alone_or_voted,
-    best_threshold,
-    judge,
     leaderboard,
     votes,
 )
 from include.stages.select.verdicts import gap_on_all, standard_error, why_beaten
+from tests.judged import F1, judge
 
 RNG = np.random.default_rng(11)
 Y = (RNG.random(4000) < 0.2).astype(np.int8)
@@ -29,9 +27,9 @@ def result(family: str, skill: float, seed: int = 0, y: np.ndarray = Y) -> Candi
     return judge(Candidate(family, {}), FoldSize(len(y), 5), labels, probabilities, 1.0)
 
 
-def trial(family: str, f1: float, rows: int = 100, folds: int = 1, **params: int) -> Trial:
+def trial(family: str, value: float, rows: int = 100, folds: int = 1, **params: int) -> Trial:
     """Return a line of a leaderboard."""
-    return Trial(Candidate(family, params), rows, f1, (f1,) * folds, 0.5, 1.0)
+    return Trial(Candidate(family, params), rows, value, (value,) * folds, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +46,7 @@ def test_the_threshold_lies_where_f1_is_best(
     labels: list[int], probability: list[float], threshold: float
 ) -> None:
     """Halfway between two probabilities, and never on the lower of them."""
-    found = best_threshold(np.array(labels, np.int8), np.array(probability))
+    found = F1.tuned(np.array(labels, np.int8), np.array(probability))
     assert found == pytest.approx(threshold)
     called = np.array(probability) >= found
     assert np.array_equal(called, np.array(probability, np.float64) >= threshold)
@@ -58,7 +56,7 @@ def test_the_threshold_cuts_alike_in_both_precisions() -> None:
     """A model that answers in float32 calls the same rows positive as the server in float64."""
     low = np.float32(0.3)
     narrow = np.array([low, np.nextafter(low, np.float32(1)), 0.9], np.float32)
-    found = best_threshold(np.array([0, 1, 1], np.int8), narrow.astype(np.float64))
+    found = F1.tuned(np.array([0, 1, 1], np.int8), narrow.astype(np.float64))
     assert (narrow >= found).tolist() == (narrow.astype(np.float64) >= found).tolist()
     assert (narrow >= found).tolist() == [False, True, True]
 
@@ -67,9 +65,9 @@ def test_a_bagged_threshold_separates_what_can_be_separated() -> None:
     """It lies in the gap, is the same every time, and the same number in both precisions."""
     y, probability = np.array([0] * 30 + [1] * 6, np.int8), np.linspace(0, 0.35, 36)
     probability[30:] += 0.5
-    found = bagged_threshold(y, probability, 7)
+    found = F1.tuned_steadily(y, probability, 7)
     assert probability[29] < found < probability[30]
-    assert found == bagged_threshold(y, probability, 7) == float(np.float32(found))
+    assert found == F1.tuned_steadily(y, probability, 7) == float(np.float32(found))
 
 
 def test_a_bagged_threshold_follows_one_lucky_row_less() -> None:
@@ -79,23 +77,24 @@ def test_a_bagged_threshold_follows_one_lucky_row_less() -> None:
     for _ in range(20):
         y = (rng.random(400) < 0.1).astype(np.int8)
         probability = 1 / (1 + np.exp(2 - 2 * y + rng.normal(size=400)))
-        plain.append(best_threshold(y, probability))
-        bagged.append(bagged_threshold(y, probability, 0))
+        plain.append(F1.tuned(y, probability))
+        bagged.append(F1.tuned_steadily(y, probability, 0))
     assert np.std(bagged) < np.std(plain)
 
 
 def test_a_candidate_is_judged_at_one_threshold_over_all_folds() -> None:
     """Its F1 is the mean over the folds, as `cross_val_score` has it."""
     found = result("a", 1.0)
-    assert len(found.trial.fold_f1) == 2
-    assert found.trial.f1 == pytest.approx(np.mean(found.trial.fold_f1))
-    assert found.trial.threshold == best_threshold(found.y, found.probability)
+    assert len(found.trial.fold_values) == 2
+    assert found.trial.value == pytest.approx(np.mean(found.trial.fold_values))
+    assert found.trial.threshold == F1.tuned(found.y, found.probability)
 
 
 def test_the_standard_error_is_what_other_rows_would_change() -> None:
     """Without the correction for other fits it is the deviation over resampled rows."""
     one, other = result("a", 1.0, seed=1), result("b", 0.8, seed=2)
-    y, a, b = one.y, one.calls, other.calls
+    y = one.y
+    a, b = (said.probability >= said.trial.threshold for said in (one, other))
     rng, gained = np.random.default_rng(3), []
     for _ in range(400):
         rows = rng.integers(0, len(y), len(y))
@@ -124,12 +123,12 @@ def test_more_rows_to_fit_on_make_a_difference_surer() -> None:
 def test_who_is_out(skill: float, gap: float | None, *, is_out: bool) -> None:
     """Only who is behind by more than chance, and would be on all rows too."""
     leader, one = result("a", 1.0, seed=1), result("b", skill, seed=2)
-    now = leader.trial.f1 - one.trial.f1
+    now = leader.trial.value - one.trial.value
     reason = why_beaten(leader, one, now if gap is None else gap)
     assert bool(reason) is is_out
     if is_out:
         assert "behind a()" in reason
-        assert f"{one.trial.f1:.4f}" in reason
+        assert f"{one.trial.value:.4f}" in reason
 
 
 def test_equal_candidates_are_rarely_dropped() -> None:
@@ -138,8 +137,8 @@ def test_equal_candidates_are_rarely_dropped() -> None:
     for seed in range(300):
         y = (np.random.default_rng(seed).random(1000) < 0.2).astype(np.int8)
         one, other = result("a", 0.8, 2 * seed, y), result("b", 0.8, 2 * seed + 1, y)
-        best, rest = sorted((one, other), key=lambda it: -it.trial.f1)
-        dropped += bool(why_beaten(best, rest, best.trial.f1 - rest.trial.f1))
+        best, rest = sorted((one, other), key=lambda it: -it.trial.value)
+        dropped += bool(why_beaten(best, rest, best.trial.value - rest.trial.value))
     assert dropped <= 6
 
 
@@ -158,19 +157,19 @@ def test_the_leaderboard_does_not_depend_on_the_clock() -> None:
     finalist = trial("a", 0.5, rows=1000, folds=5)
     semi, same, screened = trial("b", 0.6, 500, 2), trial("c", 0.6, 500, 2), trial("d", 0.9)
     unfit = replace(trial("e", 0.0, 1000, 5), failure="Expected n_neighbors <= n_samples_fit")
-    listed = leaderboard([unfit, screened, same, finalist, semi])
+    listed = leaderboard([unfit, screened, same, finalist, semi], F1)
     assert listed == [finalist, semi, same, screened, unfit]
 
 
 def test_finalists_vote_when_that_is_better() -> None:
     """Two that err on other rows are better together; the winner names its members."""
     one, two = result("a", 1.0, seed=1), result("b", 1.0, seed=2)
-    ranked = sorted((one, two), key=lambda it: -it.trial.f1)
+    ranked = sorted((one, two), key=lambda it: -it.trial.value)
     voted = votes(ranked)
     chosen, members = best_alone_or_voted(ranked, voted)
     assert chosen.trial.candidate.family == "soft_vote"
     assert [member.family for member in members] == [it.trial.candidate.family for it in ranked]
-    assert chosen.trial.f1 > ranked[0].trial.f1
+    assert chosen.trial.value > ranked[0].trial.value
     assert np.allclose(chosen.probability, (one.probability + two.probability) / 2)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from include.metrics.call_counts import count_agreement
 from include.records.judging import (
     NO_CHAMPION,
     Decision,
@@ -17,7 +18,7 @@ from include.records.judging import (
 )
 from include.records.packing import pack
 from include.records.proofs import LeakProof
-from include.stages.score import count_agreement, score, score_slice
+from tests.judged import score, score_slice
 
 Y = np.array([0, 1] * 20, np.int8)
 CALLS = Y == 1
@@ -41,7 +42,15 @@ def test_an_opponent_comes_back_from_its_fields(opponent: Opponent, held: list[s
     scores = replace(SCORES, opponent=opponent)
     decision = Decision(Verdict.HOLD, "because", (), scores)
     stored = pack(decision)
-    assert [*stored["scores"]] == ["challenger", *STORED, "slices", "proofs", "looks", "barred"]
+    assert [*stored["scores"]] == [
+        "challenger",
+        *STORED,
+        "slices",
+        "proofs",
+        "looks",
+        "barred",
+        "metric",
+    ]
     assert [name for name in STORED if stored["scores"][name] is not None] == held
     assert TypeAdapter(Decision).validate_python(stored) == decision
     assert TypeAdapter(Scores).validate_python(pack(scores)) == scores

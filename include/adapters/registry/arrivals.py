@@ -8,22 +8,15 @@ from mlflow.entities import Metric
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.tags import ARRIVALS, KIND, LEDGER, NOTE
+from include.metrics import metrics
+from include.metrics.class_shares import HITS, MISSES
 from include.records.judging import Scorecard
 
 _NOTE = (
     "The champion scored on the rows of each batch when they came, before any model was fitted on "
     "them. The step is the data version of the batch. A fall is the first sign of drift."
 )
-_FIGURES = (
-    "rows",
-    "f1",
-    "precision",
-    "recall",
-    "roc_auc",
-    "average_precision",
-    "log_loss",
-    "brier",
-)
+_ROWS = "rows"
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Arrivals:
     def data_versions(self) -> set[int]:
         """Return the data versions whose new rows were scored on arrival."""
         run_id = self._run()
-        return {point.step for point in self.connection.client.get_metric_history(run_id, "f1")}
+        return {point.step for point in self.connection.client.get_metric_history(run_id, _ROWS)}
 
     def log(self, card: Scorecard) -> None:
         """Record the champion's scores on the rows that a data version added.
@@ -44,8 +37,8 @@ class Arrivals:
         All arrivals of a spec are metrics of one run, with the data version as their step.
         """
         now = time.time_ns() // 1_000_000
-        figures = {name: getattr(card, name) for name in _FIGURES}
-        figures["positives"] = card.true_positives + card.false_negatives
+        figures = {metric.name: card.value(metric) for metric in metrics()}
+        figures |= {_ROWS: card.rows, "positives": card.figures[HITS] + card.figures[MISSES]}
         figures["champion_version"] = int(card.model_version)
         self.connection.client.log_batch(
             self._run(),

@@ -11,6 +11,7 @@ from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.healing import ABSENT
 from include.adapters.registry.log_run import LogRun
 from include.adapters.registry.tags import DATA, NOTE, RUN, RUN_NAME, VERDICT
+from include.metrics import objective
 from include.records.judging import Decision
 from include.records.models import ModelVersion
 from include.records.packing import fields_of
@@ -37,7 +38,9 @@ class Decisions:
         verdict = str(decision.verdict)
         self._tag_verdict(version, verdict)
         card = decision.scores.challenger
-        title = f"f1 {card.f1:.4f} {verdict.lower()}, {self._spec} data {card.data_version}"
+        metric = objective(decision.scores.metric)
+        value = metric.written(card.value(metric))
+        title = f"{metric.name} {value} {verdict.lower()}, {self._spec} data {card.data_version}"
         said = {VERDICT: verdict, NOTE: decision.reason, RUN_NAME: title}
         tags = [RunTag(key, showable(value)) for key, value in said.items()]
         self._client.log_batch(run_id, tags=tags)

@@ -15,7 +15,13 @@ from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.log_run import moves_in
 from include.adapters.registry.registered_model import RegisteredModel
 from include.adapters.registry.tags import ARRIVALS, MOVES, RUN, VERDICT
-from include.records.ledger_state import RUN_METRICS, Arrival, RegistryReading, TrainingRun
+from include.records.ledger_state import (
+    RUN_METRICS,
+    Arrival,
+    RegistryReading,
+    TrainingRun,
+    contender_metric,
+)
 from include.records.moves import Move
 from serving.bundle.registered import Role
 
@@ -32,8 +38,9 @@ class RegistryWatch:
     delete runs.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        """Nothing is requested yet."""
+    def __init__(self, connection: Connection, metric: str) -> None:
+        """`metric` is what the gate of the spec decides by. Nothing is requested yet."""
+        self._metric = metric
         self._client = connection.client
         self._spec = connection.spec
         self._model = RegisteredModel(connection)
@@ -49,7 +56,7 @@ class RegistryWatch:
         champion = None if model is None else model.aliases.get(Role.CHAMPION)
         moves = () if model is None else self._moves(model.tags.get(MOVES))
         if experiment is None:
-            return RegistryReading(champion, moves, (), None)
+            return RegistryReading(champion, moves, (), None, self._metric)
         # Before the first move there is no ledger, and looking for it would take four questions.
         ledger = None if model is None or MOVES not in model.tags else self._ledger.known()
         place = str(experiment.experiment_id)
@@ -58,6 +65,7 @@ class RegistryWatch:
             moves,
             self._training_runs(place),
             self._arrival([place] if ledger is None else [str(ledger.experiment_id), place]),
+            self._metric,
         )
 
     def _moves(self, run_id: str | None) -> tuple[Move, ...]:
@@ -68,7 +76,7 @@ class RegistryWatch:
         whole = time.monotonic() - self._read_whole > _WHOLE_SECONDS
         known = {} if whole else dict(self._runs)
         for page in self._pages(experiment, _LARGE_PAGE if whole else _PAGE):
-            met = {run.info.run_id: _training_run(run) for run in page}
+            met = {run.info.run_id: self._training_run(run) for run in page}
             if not whole and met.items() <= known.items():
                 break
             known |= met
@@ -93,23 +101,26 @@ class RegistryWatch:
             experiments, f"tags.`{ARRIVALS}` = '{self._spec}'", 1, 1, _NEWEST_FIRST
         )
         points = _points(found[0]) if found else {}
-        if "f1" not in points or "rows" not in points:
+        point, rows = points.get(self._metric), points.get("rows")
+        if point is None or rows is None:
             return None
-        return Arrival(points["f1"].value, int(points["rows"].value), _seconds(points["f1"]))
+        return Arrival(point.value, int(rows.value), _seconds(point))
 
+    def _training_run(self, run: Run) -> TrainingRun:
+        ended = run.info.end_time
+        return TrainingRun(
+            run.info.start_time / 1000,
+            None if ended is None else ended / 1000,
+            run.data.tags.get(VERDICT, ""),
+            {name: float(one) for name, one in run.data.metrics.items() if self._is_kept(name)},
+        )
 
-def _training_run(run: Run) -> TrainingRun:
-    ended = run.info.end_time
-    return TrainingRun(
-        run.info.start_time / 1000,
-        None if ended is None else ended / 1000,
-        run.data.tags.get(VERDICT, ""),
-        {name: float(value) for name, value in run.data.metrics.items() if _is_kept(name)},
-    )
-
-
-def _is_kept(name: str) -> bool:
-    return any(name == one or (one[-1] == "_" and name.startswith(one)) for one in RUN_METRICS)
+    def _is_kept(self, name: str) -> bool:
+        of_contenders = [contender_metric(one, self._metric) for one in ("challenger", "champion")]
+        return any(
+            name == one or (one[-1] == "_" and name.startswith(one))
+            for one in (*of_contenders, *RUN_METRICS)
+        )
 
 
 def _points(run: Run) -> Mapping[str, Any]:

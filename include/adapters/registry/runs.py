@@ -12,7 +12,8 @@ from typing import Any
 import mlflow
 import numpy as np
 from matplotlib.figure import Figure
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, Param, RunTag
+from mlflow.entities import Metric as MetricPoint
 from mlflow.exceptions import MlflowException
 
 from include.adapters.registry.connection import Connection
@@ -29,9 +30,11 @@ from include.adapters.registry.tags import (
     TRAINING,
 )
 from include.errors import GoneError
+from include.metrics import Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.judging import Scorecard, Scores
+from include.records.ledger_state import contender_metric
 from include.records.packing import unpack
 from include.records.proofs import LeakProof
 from include.records.training import Trial
@@ -72,17 +75,21 @@ class Runs:
         table = Dataset(self._spec, str(data_version), "delta", json.dumps({"url": url}))
         self._client.log_inputs(run_id, [DatasetInput(table, [])])
 
-    def log_trial(self, parent: str, trial: Trial, probability: Probabilities | None = None) -> str:
+    def log_trial(
+        self, parent: str, trial: Trial, metric: Metric, probability: Probabilities | None = None
+    ) -> str:
         """Record a candidate as a nested run and return the run's id.
 
-        `probability` are a finalist's out-of-fold probabilities, shape (train rows,). A candidate
-        that could not be fitted becomes a failed run.
+        Its values stand under the name of the metric. `probability` are a finalist's out-of-fold
+        probabilities, shape (train rows,). A candidate that could not be fitted becomes a failed
+        run.
         """
         run_id = self._nested(parent, trial.candidate.title)
-        metrics = {"f1": trial.f1, "threshold": trial.threshold, "seconds": trial.seconds}
-        if trial.best_f1 is not None:
-            metrics["best_f1"] = trial.best_f1
-        folds = {f"fold_{i}_f1": f1 for i, f1 in enumerate(trial.fold_f1)}
+        name = metric.name
+        metrics = {name: trial.value, "threshold": trial.threshold, "seconds": trial.seconds}
+        if trial.best_value is not None:
+            metrics[f"best_{name}"] = trial.best_value
+        folds = {f"fold_{i}_{name}": value for i, value in enumerate(trial.fold_values)}
         self.log(
             run_id,
             params=trial.candidate.params,
@@ -114,7 +121,7 @@ class Runs:
             # Of points at one time MLflow shows the largest: a new value needs a new time, and an
             # old value no new point.
             metrics=[
-                Metric(key, float(value), now, 0)
+                MetricPoint(key, float(value), now, 0)
                 for key, value in (metrics or {}).items()
                 if known.get(key) != float(value)
             ],
@@ -128,8 +135,9 @@ class Runs:
 
     def log_scorecard(self, run_id: str, contender: str, card: Scorecard) -> None:
         """Record a scorecard as metrics whose names begin with the contender's name."""
-        figures = {k: v for k, v in asdict(card).items() if isinstance(v, int | float)}
-        self.log(run_id, metrics={f"{contender}_{name}": value for name, value in figures.items()})
+        figures = {"data_version": card.data_version, **card.numbers()}
+        metrics = {contender_metric(contender, name): one for name, one in figures.items()}
+        self.log(run_id, metrics=metrics)
 
     def log_grounds(self, run_id: str, scores: Scores) -> None:
         """Record leak proofs, the number of looks at the holdout, and what bars a promotion."""

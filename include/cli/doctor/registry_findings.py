@@ -31,7 +31,7 @@ class ModelsState:
 def models_state(context: StepContext) -> ModelsState:
     """Return what the registry says; raises NotOwnerError when another spec owns the model."""
     context.registry.ownership.require_owner()
-    reading = RegistryWatch(_connection(context)).look()
+    reading = RegistryWatch(_connection(context), context.spec.gate.metric).look()
     newest = reading.moves[-1].version if reading.moves else reading.champion
     champion = None if newest is None else context.registry.versions.version_numbered(newest)
     return ModelsState(reading, champion, frozenset(context.registry.versions.data_versions()))

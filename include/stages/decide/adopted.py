@@ -3,30 +3,29 @@
 What a model from elsewhere was fitted on is known from its operator alone: ten rows can be named
 for a model that has memorised the whole holdout. It cannot know rows that came after its adoption.
 So rows from before it count only where the rows that it names are train rows of the table, none of
-them in the holdout, and its F1 on the older rows is not above its F1 on the later rows beyond
-noise.
+them in the holdout, and by the metric of the gate it is not better on the older rows than on the
+later ones beyond noise.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from include.metrics import Objective
+from include.metrics.evidence import Evidence
 from include.records.judging import Check
-from include.records.proofs import AdoptionGround, CallCounts
+from include.records.proofs import AdoptionGround
 from include.stages.decide.row_counts import LEAST_OF_A_CLASS
 
 KNOWN_SHARE = 0.95
 """The share of the rows it names that have to be train rows of the table."""
 MOST_FALLS = 0.9
-"""The largest share of resamples on which its F1 may be lower on the later rows. An honest model
-that falls by chance is judged on the later rows alone, which costs it nothing but rows."""
+"""The largest share of resamples on which it may be worse on the later rows. An honest model that
+falls by chance is judged on the later rows alone, which costs it nothing but rows."""
 _DRAWS = 10_000
-# A decision made again from the same scores has to come out the same.
-_SEED = 0
 
 
-def counts_everywhere(ground: AdoptionGround) -> bool:
+def counts_everywhere(ground: AdoptionGround, metric: Objective) -> bool:
     """Say whether holdout rows from before its adoption count."""
-    check = agreement("", ground)
+    check = agreement("", ground, metric)
     return check is not None and check.passed
 
 
@@ -35,8 +34,8 @@ def names_known_rows(ground: AdoptionGround) -> bool:
     return not ground.shared_rows and ground.known_share >= KNOWN_SHARE
 
 
-def agreement(contender: str, ground: AdoptionGround) -> Check | None:
-    """Check that F1 on older holdout rows is not above F1 on later ones beyond noise.
+def agreement(contender: str, ground: AdoptionGround, metric: Objective) -> Check | None:
+    """Check that the metric on older holdout rows is not better than on later ones beyond noise.
 
     None where the two are not compared: one is missing, or has fewer than `LEAST_OF_A_CLASS` rows
     of a class.
@@ -44,20 +43,21 @@ def agreement(contender: str, ground: AdoptionGround) -> Check | None:
     older, later = ground.older, ground.later
     if older is None or later is None or not (_enough(older) and _enough(later)):
         return None
-    share = _falls(older, later)
+    share = _falls(older, later, metric)
     passed = share <= MOST_FALLS
-    verb = "agrees with" if passed else "is above"
+    verb = "agrees with" if passed else metric.better_verb
+    before, since = (metric.written(metric.value_of(one)) for one in (older, later))
     sentence = (
-        f"F1 of the adopted {contender} on the {older.rows} holdout rows from before its adoption, "
-        f"{older.f1:.4f}, {verb} the {later.f1:.4f} on the {later.rows} since: it is higher there "
-        f"on {share:.1%} of resamples, {MOST_FALLS:.1%} are allowed"
+        f"{metric.title} of the adopted {contender} on the {older.rows} holdout rows from before "
+        f"its adoption, {before}, {verb} the {since} on the {later.rows} since: it is "
+        f"{metric.better_word} there on {share:.1%} of resamples, {MOST_FALLS:.1%} are allowed"
     )
     return Check(f"{contender}_agreement", passed, share, MOST_FALLS, sentence, ceiling=True)
 
 
-def grounds(title: str, ground: AdoptionGround) -> str:
+def grounds(title: str, ground: AdoptionGround, metric: Objective) -> str:
     """Say which holdout rows an adopted model is judged on, and why."""
-    if counts_everywhere(ground):
+    if counts_everywhere(ground, metric):
         return (
             f"{title} was adopted with {ground.named_rows} rows that it was fitted on, "
             f"{ground.known_share:.1%} of them train rows of the table, none of them in the holdout"
@@ -65,11 +65,11 @@ def grounds(title: str, ground: AdoptionGround) -> str:
     return (
         f"{title} was adopted at data version {ground.data_version} and is judged on holdout rows "
         f"that came after that alone, none of them among the rows it was fitted on: "
-        f"{reservation(ground)}"
+        f"{reservation(ground, metric)}"
     )
 
 
-def reservation(ground: AdoptionGround) -> str:
+def reservation(ground: AdoptionGround, metric: Objective) -> str:
     """Say why holdout rows from before its adoption do not count."""
     if ground.problem:
         return ground.problem
@@ -82,32 +82,19 @@ def reservation(ground: AdoptionGround) -> str:
             f"of the {ground.named_rows} rows that it names {ground.known_share:.1%} are train "
             f"rows of the table, {KNOWN_SHARE:.1%} are asked"
         )
-    check = agreement("model", ground)
+    check = agreement("model", ground, metric)
     return "older and later rows are too few to compare it on" if check is None else check.sentence
 
 
-def _enough(counts: CallCounts) -> bool:
-    return min(counts.positives, counts.rows - counts.positives) >= LEAST_OF_A_CLASS
+def _enough(evidence: Evidence) -> bool:
+    return min(evidence.positives, evidence.rows - evidence.positives) >= LEAST_OF_A_CLASS
 
 
-def _falls(older: CallCounts, later: CallCounts) -> float:
-    """Return the share of resamples on which F1 is higher on the older rows; a tie is half.
+def _falls(older: Evidence, later: Evidence, metric: Objective) -> float:
+    """Return the share of resamples on which it is better on the older rows; a tie is half.
 
-    Example: 40 hits, 10 misses and 10 false calls on older rows (F1 0.800), 30, 20 and 10 on as
-    many later rows (F1 0.667) give 0.971, more than `MOST_FALLS` allows.
+    Example by F1: 40 hits, 10 misses and 10 false calls on older rows (F1 0.800), 30, 20 and 10 on
+    as many later rows (F1 0.667) give 0.971, more than `MOST_FALLS` allows.
     """
-    rng = np.random.default_rng(_SEED)
-    before, since = _drawn(rng, older), _drawn(rng, later)
+    before, since = map(metric.merit, metric.resampled([older, later], _DRAWS))
     return float(np.mean(before > since) + np.mean(before == since) / 2)
-
-
-def _drawn(rng: np.random.Generator, counts: CallCounts) -> NDArray[np.float64]:
-    """Return F1 on resampled rows, shape (draws,).
-
-    F1 depends on four counts alone, and drawing rows with replacement makes these a multinomial.
-    """
-    cells = np.array([counts.hits, counts.misses, counts.false_calls, counts.rest], np.float64)
-    drawn = rng.multinomial(counts.rows, cells / counts.rows, size=_DRAWS)
-    hits, misses, false_calls = drawn[:, 0], drawn[:, 1], drawn[:, 2]
-    f1: NDArray[np.float64] = 2.0 * hits / np.maximum(2 * hits + misses + false_calls, 1)
-    return f1

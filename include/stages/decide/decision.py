@@ -6,11 +6,11 @@ from include.records.judging import Check, Decision, Preflight, Scores, UnfitCha
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
-from include.stages.decide.fitness import BY_ROWS, fitness, preflight_result
+from include.stages.decide.fitness import BY_ROWS, fitness, preflight_result, skill_of
 from include.stages.decide.proven import proof_of
 from include.stages.decide.row_counts import enough_rows
 
-_HEADLINES = ("champion_f1", "beyond_noise")
+_HEADLINES = ("better", "beyond_noise")
 """Checks that the reason always names, passed or not."""
 
 
@@ -56,8 +56,7 @@ def _judge(scores: Scores, form: Form, pair: tuple[Check, ...]) -> tuple[Verdict
 
 
 def _unopposed(scores: Scores) -> str:
-    card = scores.challenger
-    skill = f"F1 {card.f1:.4f} beats the {card.no_skill_f1:.4f} of calling every row positive"
+    skill = skill_of(scores).sentence
     if isinstance(scores.opponent, UnfitChampion):
         unfit = scores.opponent.version
         return f"champion version {unfit} cannot answer rows as they are now; {skill}"

@@ -1,11 +1,14 @@
 """Checks of a challenger by itself; a failure is a REJECT."""
 
+from include.metrics import Skill, objective
+from include.metrics.average_precision import METRIC as RANKING
+from include.metrics.expected_calibration_error import METRIC as CALIBRATION
 from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreement_checks, leak_checks
 from include.store.units import MIB
 
-BY_ROWS = ("no_skill_f1", "average_precision", "calibration_error")
+BY_ROWS = ("no_skill", "average_precision", "calibration_error")
 """Checks whose values are means over holdout rows, so that too few rows excuse their failure."""
 
 
@@ -15,12 +18,17 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
     return (
         leak_checks(scores, "challenger", card.model_version),
         *agreement_checks(scores, "challenger", card.model_version),
-        _beats_no_skill(card),
-        _ranks(card),
+        skill_of(scores),
+        _floor("average_precision", card, RANKING),
         _calibrated(card, rule),
         _quick(card, rule),
         _small(card, rule),
     )
+
+
+def skill_of(scores: Scores) -> Check:
+    """Check that the challenger is better than without skill, by the metric of the gate."""
+    return _floor("no_skill", scores.challenger, objective(scores.metric))
 
 
 def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
@@ -34,19 +42,20 @@ def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
     return (Check("preflight", preflight.passed, count, 0.0, preflight.sentence, ceiling=True),)
 
 
-def _beats_no_skill(card: Scorecard) -> Check:
-    return _floor("no_skill_f1", "F1", card.f1, card.no_skill_f1, "calling every row positive")
-
-
-def _ranks(card: Scorecard) -> Check:
-    precision, chance = card.average_precision, card.positive_share
-    what = "average precision"
-    return _floor("average_precision", what, precision, chance, "ranking rows by chance")
+def _floor(name: str, card: Scorecard, metric: Skill) -> Check:
+    """Check that a metric of the challenger is better than without skill."""
+    value, bound = card.value(metric), metric.no_skill({"rows": card.rows, **card.figures})
+    passed = metric.merit(value) > metric.merit(bound)
+    sentence = (
+        f"{metric.title} {metric.written(value)} {'beats' if passed else 'does not beat'} the "
+        f"{metric.written(bound)} of {metric.without_skill}"
+    )
+    return Check(name, passed, value, bound, sentence, ceiling=not metric.greater_is_better)
 
 
 def _calibrated(card: Scorecard, rule: Gate) -> Check:
-    error, bound = card.expected_calibration_error, rule.max_calibration_error
-    return _ceiling("calibration_error", "expected calibration error", error, bound)
+    error, bound = card.value(CALIBRATION), rule.max_calibration_error
+    return _ceiling("calibration_error", CALIBRATION.title, error, bound)
 
 
 def _quick(card: Scorecard, rule: Gate) -> Check:
@@ -57,13 +66,6 @@ def _quick(card: Scorecard, rule: Gate) -> Check:
 def _small(card: Scorecard, rule: Gate) -> Check:
     size = card.size_bytes / MIB
     return _ceiling("size_mib", "the size of the model file in MiB", size, rule.max_size_mib)
-
-
-def _floor(name: str, what: str, value: float, bound: float, rival: str) -> Check:
-    passed = value > bound
-    verb = "beats" if passed else "does not beat"
-    sentence = f"{what} {value:.4f} {verb} the {bound:.4f} of {rival}"
-    return Check(name, passed, value, bound, sentence)
 
 
 def _ceiling(name: str, what: str, value: float, bound: float) -> Check:

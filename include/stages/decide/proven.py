@@ -1,5 +1,6 @@
 """Leak proof as a check: shows that neither contender was fitted on a holdout row."""
 
+from include.metrics import objective
 from include.records.judging import Check, Scores
 from include.records.proofs import LeakProof
 from include.stages.decide.adopted import agreement, grounds
@@ -15,7 +16,7 @@ def leak_checks(scores: Scores, contender: str, version: str) -> Check:
     elif proof.shared_rows:
         sentence = f"{title} was fitted on {proof.shared_rows} rows of the holdout"
     elif proof.adopted:
-        sentence = grounds(title, proof.adopted)
+        sentence = grounds(title, proof.adopted, objective(scores.metric))
     shared = float(proof.shared_rows)
     return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
 
@@ -23,7 +24,9 @@ def leak_checks(scores: Scores, contender: str, version: str) -> Check:
 def agreement_checks(scores: Scores, contender: str, version: str) -> tuple[Check, ...]:
     """Check that an adopted model scores alike on older and later rows, where older ones count."""
     ground = proof_of(scores, version).adopted
-    check = None if ground is None else agreement(contender, ground)
+    if ground is None:
+        return ()
+    check = agreement(contender, ground, objective(scores.metric))
     return (check,) if check is not None and check.passed else ()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from include.metrics.class_shares import HITS, MISSES
 from include.records.judging import Check, Scorecard
 
 LEAST_OF_A_CLASS = 10
@@ -10,10 +11,11 @@ LEAST_OF_A_CLASS = 10
 
 def enough_rows(card: Scorecard) -> Check:
     """Check that the holdout has enough rows of each class to judge a model on."""
-    counts = {"positive": card.positives, "negative": card.rows - card.positives}
+    positives = int(card.figures[HITS] + card.figures[MISSES])
+    counts = {"positive": positives, "negative": card.rows - positives}
     fewest, bound = min(counts.values()), LEAST_OF_A_CLASS
     sentence = (
-        f"the holdout has {card.positives} positive and {card.rows - card.positives} negative "
+        f"the holdout has {counts['positive']} positive and {counts['negative']} negative "
         f"rows, at least {bound} of each are needed"
     )
     if more := missing(counts):

@@ -1,4 +1,4 @@
-"""Selection: a race of candidates over stratified folds, by F1 at a tuned threshold.
+"""Selection: a race of candidates over stratified folds, by the gate's metric at a tuned threshold.
 
 Selection sees the train side only. All candidates start on a small part of it, those that are
 clearly beaten are eliminated, and the remaining ones run over all folds of all rows, where they are
@@ -36,8 +36,7 @@ from include.stages.select.shared_fits import (
 from include.stages.select.verdicts import (
     CandidateResult,
     FoldSize,
-    bagged_threshold,
-    best_threshold,
+    OutOfFold,
     judge,
     leaderboard,
     with_served_threshold,
@@ -52,15 +51,14 @@ __all__ = [
     "FoldLabels",
     "FoldSize",
     "FoldedRows",
+    "OutOfFold",
     "Rung",
     "Rungs",
     "SharedFit",
     "SharedFitResult",
     "Vote",
-    "bagged_threshold",
     "best_alone_or_voted",
     "best_first",
-    "best_threshold",
     "build",
     "candidates",
     "doubled_order",

@@ -22,7 +22,7 @@ from include.spec.model_spec import Selection
 
 LEAST_VALIDATION = 4_000
 """Rows that a small part is validated on at least, where a fold has as many: predicting is cheap,
-and F1 on a few hundred rows says little."""
+and a metric on a few hundred rows says little."""
 
 
 @dataclass(frozen=True)

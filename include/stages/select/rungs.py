@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from include.metrics import Objective
 from include.records.arrays import FitOutcome, Labels
 from include.records.training import FitJob, Trial
 from include.spec.model_spec import Selection, Strategy
@@ -11,6 +12,7 @@ from include.stages.select.shared_fits import SharedFit
 from include.stages.select.verdicts import (
     CandidateResult,
     FoldSize,
+    OutOfFold,
     gap_between,
     gap_on_all,
     judge,
@@ -90,6 +92,7 @@ def judge_shared_fit(
     fold_size: FoldSize,
     labels: Sequence[Labels],
     outcomes: Sequence[FitOutcome],
+    metric: Objective,
 ) -> SharedFitResult:
     """Judge a shared fit's candidates by the labels and the outcome of each fold."""
     seconds = sum(outcome.seconds for outcome in outcomes)
@@ -104,13 +107,14 @@ def judge_shared_fit(
             unfit.append(replace(unjudged, ended_early=ended))
         else:
             probabilities = [outcome.probability[place] for outcome in outcomes]
-            results.append(judge(candidate, fold_size, labels, probabilities, seconds))
+            answers = OutOfFold(labels, probabilities, seconds)
+            results.append(judge(candidate, fold_size, answers, metric))
     return SharedFitResult(shared_fit, tuple(best_first(results)), tuple(unfit))
 
 
 def best_first(results: Iterable[CandidateResult]) -> list[CandidateResult]:
-    """Return results by falling F1; equal ones are ordered by the candidate's title."""
-    return sorted(results, key=lambda result: (-result.trial.f1, result.trial.candidate.title))
+    """Return results, the best first; equal ones are ordered by the candidate's title."""
+    return sorted(results, key=lambda result: (-result.merit, result.trial.candidate.title))
 
 
 def reasons_against(
@@ -139,9 +143,7 @@ def reasons_against(
             gap = min(gap, gap_on_all(gap_before, gap, rows))
         reason = why_beaten(ranked[0], result, gap)
         if not reason and not any(result is contender for contender in ranked[:most]):
-            reason = (
-                f"F1 {result.trial.f1:.4f} on {result.trial.rows} rows, not among the best {most}"
-            )
+            reason = f"{result}, not among the best {most}"
         if reason:
             reasons[key] = reason
     return reasons
@@ -205,7 +207,7 @@ def _seconds_to_come(fit_results: Iterable[SharedFitResult], rung: Rung) -> dict
     seconds: dict[str, float] = {}
     for fit_result in fit_results:
         trial = fit_result.best.trial
-        took = trial.seconds / len(trial.fold_f1) * len(rung.folds) * rung.rows / trial.rows
+        took = trial.seconds / len(trial.fold_values) * len(rung.folds) * rung.rows / trial.rows
         seconds[trial.candidate.family] = seconds.get(trial.candidate.family, 0.0) + took
     return seconds
 

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import VotingClassifier
 
 from include.records.training import Candidate
-from include.stages.select.verdicts import CandidateResult, FoldSize, judge
+from include.stages.select.verdicts import CandidateResult, FoldSize, OutOfFold, judge
 
 SOFT_VOTE = "soft_vote"
 VOTERS = (2, 3)
@@ -39,13 +39,13 @@ def votes(results: Sequence[CandidateResult]) -> list[Vote]:
 def best_alone_or_voted(
     results: Sequence[CandidateResult], voted: Sequence[Vote]
 ) -> tuple[CandidateResult, tuple[Candidate, ...]]:
-    """Return the result with the best F1, and the candidates that it is made of.
+    """Return the best result, and the candidates that it is made of.
 
     `results` come best first; of equal ones the one with the fewest members wins.
     """
     alone = results[0], (results[0].trial.candidate,)
     return max(
-        [alone, *((vote.result, vote.members) for vote in voted)], key=lambda it: it[0].trial.f1
+        [alone, *((vote.result, vote.members) for vote in voted)], key=lambda it: it[0].merit
     )
 
 
@@ -63,8 +63,11 @@ def _vote(results: Sequence[CandidateResult]) -> Vote:
     result = judge(
         candidate,
         FoldSize(results[0].trial.rows, len(results[0].validated)),
-        np.split(results[0].y, folds),
-        np.split(probability, folds),
-        sum(result.trial.seconds for result in results),
+        OutOfFold(
+            np.split(results[0].y, folds),
+            np.split(probability, folds),
+            sum(result.trial.seconds for result in results),
+        ),
+        results[0].metric,
     )
     return Vote(members, result)
