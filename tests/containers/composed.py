@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import polars as pl
 from demo.airflow_api import Airflow
 from demo.follow import Followed, Started, follow
 from demo.specs import PULSARS
+from tests.containers.abandoned import own_name, remove_abandoned
 from tests.containers.engine import Docker
 
 KILL = "kill -9 $(cat /proc/1/task/1/children)"
@@ -216,30 +216,40 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
 
 @contextmanager
 def composed(docker: Docker, folder: Path, **variables: str) -> Iterator[Composed]:
-    """Build the images of a copy and give its stack, not started; nothing of it is left after."""
+    """Build the images of a copy and give its stack, not started; nothing of it is left after.
+
+    What a run that was killed has left is removed first.
+    """
+    remove_abandoned(docker)
     specs = folder / "specs"
     specs.mkdir(exist_ok=True)
     (specs / "pulsars.toml").write_text(PULSARS)
     subprocess.run([sys.executable, "-m", "deploy.secret_files"], cwd=folder, check=True)
-    given = {
-        "COMPOSE_PROJECT_NAME": f"ratchet-test-{secrets.token_hex(4)}",
-        "RATCHET_SPECS": str(specs),
-        "RATCHET_VERSION": "test",
-        **_free_ports(),
-        **variables,
-    }
     drawn = json.loads((folder / ".secrets" / "drawn.json").read_text())
-    stack = Composed(docker, folder, given, drawn)
-    try:
-        stack("build", "--quiet")
-        yield stack
-    finally:
-        for client in stack.clients.values():
-            client.close()
-        stack("--profile", "*", "down", "--volumes", "--remove-orphans")
+    with own_name() as project:
+        given = {
+            "COMPOSE_PROJECT_NAME": project,
+            "RATCHET_SPECS": str(specs),
+            "RATCHET_VERSION": "test",
+            **_free_ports(),
+            **variables,
+        }
+        stack = Composed(docker, folder, given, drawn)
+        try:
+            stack("build", "--quiet")
+            yield stack
+        finally:
+            _take_down(stack)
+
+
+def _take_down(stack: Composed) -> None:
+    """End a stack, with all that it holds; fails where anything of it is left."""
+    for client in stack.clients.values():
+        client.close()
+    stack("--profile", "*", "down", "--volumes", "--remove-orphans")
     label = f"label=com.docker.compose.project={stack.project}"
     for kind in ("ps --all", "volume ls", "network ls"):
-        left = docker(*kind.split(), "--quiet", "--filter", label)
+        left = stack.docker(*kind.split(), "--quiet", "--filter", label)
         assert not left, f"docker {kind} still lists {left}"
 
 

@@ -1,7 +1,6 @@
 """Docker's own command line, and containers that end with their test."""
 
 import json
-import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.containers.abandoned import own_name
 
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 
@@ -36,12 +37,12 @@ class Docker:
     @contextmanager
     def running(self, *arguments: str | Path) -> Iterator["Container"]:
         """Give a container started with these options, image and command; end it afterwards."""
-        name = f"ratchet-test-{secrets.token_hex(4)}"
-        self("run", "--detach", f"--name={name}", *arguments)
-        try:
-            yield Container(self, name)
-        finally:
-            self("rm", "--force", "--volumes", name)
+        with own_name() as name:
+            self("run", "--detach", f"--name={name}", *arguments)
+            try:
+                yield Container(self, name)
+            finally:
+                self("rm", "--force", "--volumes", name)
 
 
 @dataclass(frozen=True)
