@@ -20,10 +20,9 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.turns import checked_out
+from benchmarks.revisions import PROJECT, checked_out
 from demo.data import santander_rows
 
-PROJECT = Path(__file__).parent.parent
 WORKER = Path(__file__).with_name("ingest_worker.py")
 FEW_ROWS = 100
 NOW, BEFORE = "now", "before"

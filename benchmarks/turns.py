@@ -9,14 +9,11 @@ know are left out.
 """
 
 import argparse
-import io
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-PROJECT = Path(__file__).parent.parent
+from benchmarks.revisions import PROJECT, checked_out
+
 NOW, BEFORE = "now", "before"
 Figures = dict[str, float]
 
@@ -51,19 +49,6 @@ def main() -> None:
     quick = bool(os.environ.get("QUICK"))
     said = {"benchmark": f"turns of {asked.module}", "quick": quick, "before": asked.revision}
     print(json.dumps(said | {"rounds": asked.rounds, "figures": compared}))
-
-
-def checked_out(revision: str, folder: Path) -> Path:
-    """Unpack a revision of this project into a folder and return that."""
-    git = shutil.which("git") or "git"
-    packed = subprocess.run(  # noqa: S603 - a revision of this very repository
-        [git, "-C", str(PROJECT), "archive", "--format=tar", revision],
-        check=True,
-        capture_output=True,
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
 
 
 def _figures(tree: Path, call: Sequence[str]) -> Figures:

@@ -8,7 +8,6 @@ the server's local copies, the request log, the specs, and `answers.json`, which
 asked and answered. Run it only to make the archive anew; tests read the archive.
 """
 
-import io
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.revisions import checked_out
 from tests.serving.registries import MlflowServer, environment, free_port, wait_for
 
-PROJECT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("worker.py")
 ARCHIVE = Path(__file__).with_name("0.1.0.tar.xz")
 NOT_READ = frozenset({"scratch", "logs", "mlflow.log", "pictures", "decision.html"})
@@ -33,7 +32,7 @@ def main(revision: str) -> None:
     """Make the archive."""
     with tempfile.TemporaryDirectory() as name:
         tree, home = Path(name) / "tree", Path(name) / "home"
-        _unpack(revision, tree)
+        checked_out(revision, tree)
         # MLflow notes which script it is called from: one of the older tree, for all it knows.
         worker = shutil.copy(WORKER, tree)
         (home / "mlflow").mkdir(parents=True)
@@ -46,17 +45,6 @@ def main(revision: str) -> None:
             )
         mlflow.stop()
         _pack(home)
-
-
-def _unpack(revision: str, folder: Path) -> None:
-    git = shutil.which("git") or "git"
-    packed = subprocess.run(
-        [git, "-C", str(PROJECT), "archive", "--format=tar", revision],
-        check=True,
-        capture_output=True,
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
 
 
 @contextmanager
