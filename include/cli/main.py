@@ -170,7 +170,7 @@ def _add_model_commands(commands: "_Commands") -> None:
         "--steps", type=steps_back, default=1, help="how many promotions, 1 by default"
     )
     taken.add_argument(
-        "model", type=Path, help="a scikit-learn classifier, written with joblib or pickle"
+        "model", type=Path, help="a classifier with scikit-learn's interface, as joblib or pickle"
     )
     taken.add_argument("--fitted", type=Path, help="the rows it was fitted on: its proof")
     taken.add_argument(

@@ -40,6 +40,8 @@ class Learner(Protocol):
     """By class, parameters without which it is not fitted, or not fast, on a few random rows."""
     variants: Mapping[str, tuple[Mapping[str, Any], ...]] = MappingProxyType({})
     """By class, sets of parameters that change which classes a fitted estimator contains."""
+    imported_ahead: tuple[str, ...] = ()
+    """What is imported before the processes of tasks are forked, so that no task waits for it."""
 
     def parameter_values(self, path: str, cls: type) -> Mapping[str, Alternatives]:
         """Return the parameters of a class of this learner, with the values that each accepts."""
@@ -83,6 +85,10 @@ class Learner(Protocol):
         """Return a classifier that takes what several fits on the same rows have in common."""
         del shared
         return classifier
+
+    def seed_parameters(self, part: Any, seed: int) -> Mapping[str, Any]:
+        """Return the parameters that seed what a part draws; none where the spec has seeded it."""
+        return {"random_state": seed} if getattr(part, "random_state", seed) is None else {}
 
     def thread_parameter(self, part: Any) -> str:
         """Return the parameter that sets how many threads a part uses; empty where none does."""
@@ -146,6 +152,18 @@ def learner_of_path(path: str) -> Learner | None:
 def is_installed(learner: Learner) -> bool:
     """Say whether a learner's library can be imported here."""
     return find_spec(learner.package) is not None
+
+
+def import_ahead() -> None:
+    """Import every installed library now, which takes seconds, and not in each task."""
+    for learner in filter(is_installed, learners()):
+        for module in learner.imported_ahead:
+            import_module(module)
+
+
+def block_learners() -> list[str]:
+    """Return the names of the learners that fit some classifiers on rows block by block."""
+    return [one.name for one in learners() if type(one).fit_blocks is not Learner.fit_blocks]
 
 
 def defaults_of(cls: type) -> dict[str, Any]:

@@ -31,16 +31,17 @@ def fit(
     return _with_threshold(pipeline.fit(X, y), threshold, X, y)
 
 
-def reads_blocks(model: BaseEstimator) -> bool:
-    """Say whether a model can be fitted block by block: a pipeline whose last step can."""
+def block_learner(model: BaseEstimator) -> str:
+    """Return who can fit a model block by block: the learner of a pipeline's last step, or ""."""
     last = learner_of(model).last_step(model)
-    return learner_of(last).reads_blocks(last)
+    learner = learner_of(last)
+    return learner.name if learner.reads_blocks(last) else ""
 
 
 def fit_blocks(
     pipeline: Pipeline, threshold: float, blocks: Blocks, some: Block, cache: Path
 ) -> FixedThresholdClassifier:
-    """Fit a pipeline that `reads_blocks` on every row of the blocks.
+    """Fit a pipeline that has a `block_learner` on every row of the blocks.
 
     `some` are the rows, of both classes, that the steps before the last are fitted on. `cache` is
     an empty folder for what the last step's learner keeps while it fits.

@@ -41,7 +41,7 @@ class AdoptionRequest:
     """A request to adopt a model: its file, who asks, and why."""
 
     model: Path
-    """The file of a fitted scikit-learn classifier, written with joblib or pickle."""
+    """The file of a fitted classifier with scikit-learn's interface, as joblib or pickle."""
     by: str
     """The person who asks."""
     reason: str

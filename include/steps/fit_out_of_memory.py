@@ -1,9 +1,9 @@
 """Fits a model on a train side that is larger than the memory a fit may use.
 
 The limit is the setting `fit_memory` (MiB), not the free memory of the moment, so that the same
-data are always fitted in the same way. Above it XGBoost is still fitted on every row, from a cache
-on disk. Every other family needs its rows in memory and is fitted on a stratified sample of the
-largest size allowed.
+data are always fitted in the same way. Above it a family whose learner reads blocks is still fitted
+on every row, from a cache on disk. Every other family needs its rows in memory and is fitted on a
+stratified sample of the largest size allowed.
 
 When killed: the cache on disk stays behind, and the next fit of the spec removes it first.
 """
@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 
 from include.context.intake_context import IntakeContext
+from include.learners import block_learners
 from include.records.arrays import Block, Blocks
 from include.records.data import Dataset
 from include.records.row_columns import Side
@@ -29,7 +30,7 @@ from serving.bundle import Layout
 log = logging.getLogger("ratchet")
 _BLOCKS = 32
 """A block is 1/32 of the memory limit, because about ten copies of it exist at the same time: as it
-is read, as a matrix, and as the binned pages that XGBoost holds."""
+is read, as a matrix, and as the binned pages that a learner holds."""
 
 
 def rows_held(context: IntakeContext, layout: Layout) -> int:
@@ -67,11 +68,13 @@ def fit(
         f"of {dataset.train_rows} train rows RATCHET_FIT_MEMORY ({context.settings.fit_memory} "
         f"MiB) holds {rows_held(context, layout)}"
     )
-    if not fit_stage.reads_blocks(pipeline):
-        log.warning("%s: the winner is fitted on a part; XGBoost would take all", sentence)
+    learner = fit_stage.block_learner(pipeline)
+    if not learner:
+        others = " or ".join(block_learners())
+        log.warning("%s: the winner is fitted on a part; %s would take all", sentence, others)
         X, y = sample_that_fits(context, dataset, layout)
         return fit_stage.fit(pipeline, threshold, X, y), len(y)
-    log.info("%s: XGBoost is fitted on all of them from a cache on disk", sentence)
+    log.info("%s: %s is fitted on all of them from a cache on disk", sentence, learner)
     sample = _part(context, dataset, layout, _block_rows(context, layout))
     with _cache(context) as folder:
         blocks = _blocks(context, dataset, layout)

@@ -1,11 +1,11 @@
 """Chooses the fastest way to compute a model's probabilities that gives the model's own answers.
 
-There are up to three ways: scikit-learn itself, plain arithmetic, and an ONNX graph. A way is used
-only if it reproduces scikit-learn's answers on golden rows of every kind that a caller may send:
+There are up to three ways: the model itself, plain arithmetic, and an ONNX graph. A way is used
+only if it reproduces the model's own answers on golden rows of every kind that a caller may send:
 every label, and every probability to 5e-7, half of the tolerance that callers are promised. Which
 way is fastest depends on the number of rows, so each is timed when the model is loaded.
 
-Where the chosen way fails on other rows, or gives no probability, scikit-learn is called: that
+Where the chosen way fails on other rows, or gives no probability, the model itself is asked: that
 costs time and changes no answer.
 """
 
@@ -27,7 +27,7 @@ from serving.bundle.probing import CLOSE
 from serving.models.graph import Graphs, graph_score
 
 LOG = logging.getLogger("serving")
-_ITSELF = "scikit-learn"
+_ITSELF = "itself"
 _GOLDEN_ROWS = 2048
 _FEW = 64
 _SIZES = (1, 8, 32, 64, 256)
@@ -35,7 +35,7 @@ _TIMINGS = 5
 _PATIENCE_SECONDS = 0.1
 """For a model that takes longer than this for a few rows, no other way is looked for."""
 _FAR = 1e18
-"""When a way differs on larger numbers only, those rows are left to scikit-learn."""
+"""When a way differs on larger numbers only, those rows are left to the model itself."""
 
 Matrix = NDArray[np.float32]
 
@@ -70,14 +70,12 @@ class QuickBundle(Bundle):
             return self.slowly(X, error)
 
     def slowly(self, X: Matrix, problem: Exception) -> NDArray[np.float64]:
-        """Return scikit-learn's probabilities for rows on which the chosen way has failed."""
+        """Return the model's own probabilities for rows on which the chosen way has failed."""
         probability = super().probability(X)
         kind = type(problem).__name__
         if kind not in self.failures and probability.min() >= 0:  # a NaN is not
             self.failures.add(kind)
-            said = (
-                "%s: scikit-learn had to be asked about rows that a quicker way failed on: %s: %s"
-            )
+            said = "%s: the model itself had to be asked about rows a quicker way failed on: %s: %s"
             LOG.warning(said, self.manifest.name, kind, " ".join(str(problem).split())[:200])
         return probability
 
@@ -109,7 +107,7 @@ def _ways(bundle: Bundle, graphs: Graphs) -> list[ScoringWay]:
             same[name] = proved
         else:
             LOG.info(
-                "%s: %s is not asked, for it answers %s rows otherwise than scikit-learn",
+                "%s: %s is not asked, for it answers %s rows otherwise than the model itself",
                 bundle.manifest.name,
                 name,
                 "odd" if is_same else "usual",
@@ -118,7 +116,7 @@ def _ways(bundle: Bundle, graphs: Graphs) -> list[ScoringWay]:
 
 
 class _Edge:
-    """Unusual rows of a model, and scikit-learn's answers to them."""
+    """Unusual rows of a model, and its own answers to them."""
 
     def __init__(self, bundle: Bundle) -> None:
         layout, examples = bundle.manifest.layout, bundle.manifest.example
@@ -130,7 +128,7 @@ class _Edge:
         """Return a score that agrees on every unusual row; None when there is none.
 
         That is `score` itself, or, where it differs on huge numbers only, `score` with such rows
-        left to scikit-learn.
+        left to the model itself.
         """
 
         def nearby(X: Matrix) -> NDArray[Any]:
@@ -171,7 +169,7 @@ def golden_rows(
 
 
 def _others(bundle: Bundle, width: int, graphs: Graphs) -> dict[str, Score]:
-    """Return the ways besides scikit-learn; one that cannot be built is left out."""
+    """Return the ways besides the model itself; one that cannot be built is left out."""
     model = unwrapped(bundle.model)
     builders: dict[str, Callable[[], Score | None]] = {
         "arithmetic": lambda: score_of(model),

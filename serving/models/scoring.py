@@ -17,7 +17,7 @@ class UnscorableError(Exception):
 def score(bundle: Bundle, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return probabilities in [0, 1], shape (n,), or raise UnscorableError.
 
-    When the chosen way gives none, scikit-learn is called.
+    When the chosen way gives none, the model itself is asked.
     """
     probability = _asked(bundle.probability, matrix)
     # As one comparison of both ends; a NaN fails it too.

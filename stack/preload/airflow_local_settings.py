@@ -2,7 +2,8 @@
 """Import what tasks need before the scheduler forks its workers.
 
 Airflow imports a module of this name from the path; only the scheduler's path has this folder.
-Tasks are forks of its workers, so their imports fall from seconds to nothing. Importing starts the
+Tasks are forks of its workers, so their imports fall from seconds to nothing. Each learner says
+what is imported of its library. Importing starts the
 threads of allocators, which know forks, but no pool that computes: polars, pyarrow, deltalake and
 (with OMP_NUM_THREADS=1) OpenBLAS start theirs on first use, after the fork, so no task inherits a
 lock that nobody will release.
@@ -10,6 +11,8 @@ lock that nobody will release.
 
 import importlib
 import warnings
+
+from include import learners
 
 __all__: list[str] = []
 # Airflow takes every public name of this module for a policy, hence the empty list above.
@@ -23,15 +26,6 @@ _LIBRARIES = (
     "deltalake",
     "xxhash",
     "scipy.stats",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-    "sklearn.metrics",
-    "sklearn.model_selection",
-    "sklearn.naive_bayes",
-    "sklearn.neighbors",
-    "sklearn.pipeline",
-    "sklearn.preprocessing",
-    "xgboost",
     "matplotlib.pyplot",
     "mlflow",
     "mlflow.sklearn",
@@ -43,3 +37,4 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     for _library in _LIBRARIES:
         importlib.import_module(_library)
+    learners.import_ahead()

@@ -9,6 +9,8 @@ from include.settings import PROJECT
 _FORK = """
 import os, sys
 import airflow_local_settings
+from include.learners import learners
+assert {learner.package for learner in learners()} <= set(sys.modules)
 import numpy as np, polars as pl, pyarrow as pa, pyarrow.compute as pc, xgboost
 child = os.fork()
 if child:
@@ -28,7 +30,7 @@ def test_a_fork_of_the_preloaded_scheduler_computes() -> None:
         [sys.executable, "-W", "ignore", "-c", _FORK],
         env=os.environ
         | {
-            "PYTHONPATH": str(PROJECT / "stack" / "preload"),
+            "PYTHONPATH": os.pathsep.join((str(PROJECT / "stack" / "preload"), str(PROJECT))),
             "OMP_NUM_THREADS": "1",
             "MPLBACKEND": "Agg",
             "MLFLOW_DISABLE_TELEMETRY": "true",

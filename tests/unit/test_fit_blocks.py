@@ -9,7 +9,7 @@ import pytest
 from include.records.arrays import Block
 from include.records.training import Candidate
 from include.spec.model_spec import Family
-from include.stages.fit import fit, fit_blocks, reads_blocks, stratified_sample
+from include.stages.fit import block_learner, fit, fit_blocks, stratified_sample
 from include.stages.select import build
 from serving.bundle import Layout
 
@@ -85,17 +85,17 @@ def test_a_part_has_its_share_of_each_class(rows: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "params", "can"),
+    ("path", "params", "learner"),
     [
-        ("xgboost.XGBClassifier", {}, True),
-        ("xgboost.XGBClassifier", {"xgbclassifier__tree_method": "hist"}, True),
-        ("xgboost.XGBClassifier", {"xgbclassifier__tree_method": "exact"}, False),
-        ("xgboost.XGBClassifier", {"xgbclassifier__booster": "gblinear"}, False),
-        ("sklearn.naive_bayes.GaussianNB", {}, False),
+        ("xgboost.XGBClassifier", {}, "XGBoost"),
+        ("xgboost.XGBClassifier", {"xgbclassifier__tree_method": "hist"}, "XGBoost"),
+        ("xgboost.XGBClassifier", {"xgbclassifier__tree_method": "exact"}, ""),
+        ("xgboost.XGBClassifier", {"xgbclassifier__booster": "gblinear"}, ""),
+        ("sklearn.naive_bayes.GaussianNB", {}, ""),
     ],
     ids=["by default", "hist", "exact", "linear", "another family"],
 )
-def test_only_histogram_trees_read_blocks(path: str, params: dict[str, str], *, can: bool) -> None:
+def test_only_histogram_trees_read_blocks(path: str, params: dict[str, str], learner: str) -> None:
     """Everything else needs its rows at once."""
     family = Family(name="one", pipeline=(path,), params=params)
-    assert reads_blocks(build(Candidate("one", {}), family, 0, LAYOUTS["numbers"])) is can
+    assert block_learner(build(Candidate("one", {}), family, 0, LAYOUTS["numbers"])) == learner

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from include.errors import SpecError
+from include.learners import learner_of_path
 from include.records.training import Candidate
+from include.spec.estimators import CLASSIFIERS, TRANSFORMERS, paths
 from include.spec.model_spec import Family
 from include.stages.select import build, candidates
 from serving.bundle import Layout
@@ -42,6 +44,40 @@ def test_a_seed_of_the_spec_stands() -> None:
     """Only what the spec left open is seeded."""
     seeded = FOREST.model_copy(update={"params": {"randomforestclassifier__random_state": 3}})
     assert build(candidates(seeded)[0], seeded, 7, NUMBERS)[-1].random_state == 3
+
+
+ENCODED = Family(
+    name="encoded",
+    pipeline=("sklearn.preprocessing.TargetEncoder", "sklearn.linear_model.LogisticRegression"),
+)
+
+
+def test_a_run_can_be_repeated_with_its_seed() -> None:
+    """What shuffles rows while it is fitted does so by the seed of the run, and by another's."""
+
+    def weights(seed: int) -> list[float]:
+        model = build(Candidate("encoded", {}), ENCODED, seed, NUMBERS).fit(X.round(), Y)
+        return [float(weight) for weight in model[-1].coef_[0]]
+
+    assert weights(7) == weights(7)
+    assert weights(7) != weights(8)
+
+
+@pytest.mark.filterwarnings("ignore:Class PassiveAggressiveClassifier")
+@pytest.mark.parametrize("path", paths(CLASSIFIERS, TRANSFORMERS))
+def test_nothing_that_a_spec_may_name_is_left_without_a_seed(path: str) -> None:
+    """A part that draws has the seed itself, or folds that have it."""
+    name, learner = path.rpartition(".")[2], learner_of_path(path)
+    assert learner
+    needed = learner.needed_to_fit.get(name, {})
+    params = {f"{name.lower()}__{key}": value for key, value in needed.items()}
+    family = Family.model_construct(name="any", pipeline=(path,), params=params)
+    for part in build(Candidate("any", {}), family, 7, NUMBERS).get_params().values():
+        seeds = (
+            getattr(part, "random_state", 7),
+            getattr(getattr(part, "cv", None), "random_state", None),
+        )
+        assert any(isinstance(seed, int) for seed in seeds), part
 
 
 def test_a_parameter_may_name_an_estimator() -> None:

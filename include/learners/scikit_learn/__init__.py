@@ -41,6 +41,16 @@ class ScikitLearn(Learner):
     estimators = ESTIMATORS
     needed_to_fit = NEEDED_TO_FIT
     variants = VARIANTS
+    imported_ahead = (
+        "sklearn.ensemble",
+        "sklearn.linear_model",
+        "sklearn.metrics",
+        "sklearn.model_selection",
+        "sklearn.naive_bayes",
+        "sklearn.neighbors",
+        "sklearn.pipeline",
+        "sklearn.preprocessing",
+    )
 
     def parameter_values(self, path: str, cls: type) -> Mapping[str, Alternatives]:
         """Return what the class declares, or what is written here where it declares nothing."""
@@ -93,6 +103,14 @@ class ScikitLearn(Learner):
         stages = (stage[:, 1] for stage in fitted.staged_predict_proba(fold.X_validation))
         return _at_sizes(stages, sizes)
 
+    def seed_parameters(self, part: Any, seed: int) -> Mapping[str, Any]:
+        """Seed the folds of a target encoder, whose own seed is deprecated; see Learner."""
+        if _draws_folds_unseeded(part):
+            from sklearn.model_selection import StratifiedKFold
+
+            return {"cv": StratifiedKFold(part.cv, shuffle=True, random_state=seed)}
+        return super().seed_parameters(part, seed)
+
     def thread_parameter(self, part: Any) -> str:
         """Leave out linear models: they accept the parameter and warn that it has no effect."""
         return "" if type(part).__module__.startswith("sklearn.linear_model") else "n_jobs"
@@ -109,6 +127,15 @@ class ScikitLearn(Learner):
     def fills_missing(self, step: Any) -> bool:
         """Say whether a step is an imputer."""
         return type(step).__module__.startswith("sklearn.impute.")
+
+
+def _draws_folds_unseeded(part: Any) -> bool:
+    """Say whether a part shuffles rows into folds by chance, in another way in every fit."""
+    from sklearn.preprocessing import TargetEncoder
+
+    if not (isinstance(part, TargetEncoder) and isinstance(part.cv, int)):
+        return False
+    return part.shuffle == "deprecated" and part.random_state == "deprecated"
 
 
 def _means(parts: Iterable[Staged]) -> Iterator[Staged]:

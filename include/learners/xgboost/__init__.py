@@ -39,6 +39,7 @@ class XGBoost(Learner):
             )
         }
     )
+    imported_ahead = ("xgboost",)
 
     def parameter_values(self, path: str, cls: type) -> Mapping[str, Alternatives]:
         """Return what is written here: the class checks nothing before it is fitted."""

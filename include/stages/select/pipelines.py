@@ -143,11 +143,10 @@ def _estimator(value: Any) -> Any:
     return value
 
 
-def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, int]:
-    """Return a seed for each `random_state` that is not set, so that a run can be repeated."""
-    params = pipeline.get_params()
+def _reproducible(pipeline: Pipeline, seed: int) -> dict[str, Any]:
+    """Return parameters that seed each part, inner ones too, so that a run can be repeated."""
     return {
-        name: seed
-        for name, value in params.items()
-        if name.endswith("__random_state") and value is None
+        f"{place}__{parameter}": value
+        for place, part in pipeline.get_params().items()
+        for parameter, value in learner_of(part).seed_parameters(part, seed).items()
     }
