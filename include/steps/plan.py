@@ -26,7 +26,7 @@ log = logging.getLogger("ratchet")
 
 
 def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Plan:
-    """Open the MLflow run of this training and write the train side to disk for all its tasks.
+    """Open the MLflow run of this training and remove the results of earlier races.
 
     Also scores the champion on the new batches. Raises NothingToDoError when there are too few rows
     or no new ones, NotOwnerError when the model belongs to another spec.
@@ -51,8 +51,8 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     context.registry.runs.log_dataset(run_id, context.lake.url, dataset.version)
     context.registry.runs.log_batches(run_id, taken_in.batches)
     plan = Plan(run_id, dataset)
-    # Writes the train matrix now, before many tasks need it at the same time.
-    race_opening.open_race(context, plan).results.clear_others()
+    # The train matrix is written by the first task that fits: this one is in no training pool.
+    race_opening.results_of(context, plan).clear_others()
     return plan
 
 

@@ -3,6 +3,7 @@
 open_race   opens the matrix, for whoever fits; the first task on a machine writes it
 hand_on     stores the labels of the train side beside the results
 open_stored opens these labels, for tasks that fit nothing
+results_of  returns the stored results, without any row
 """
 
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def open_race(context: StepContext, plan: Plan) -> Race:
     name = f"{context.lake.url} {version} {rule.folds} {rule.seed} {context.settings.fit_memory}"
     side = context.train_sides.open(name, arranged)
     rows = FoldedRows(side.y, side.bounds, side.X)
-    return Race(context.spec, side.layout, rows, _results(context, plan), context.settings.cores)
+    return Race(context.spec, side.layout, rows, results_of(context, plan), context.settings.cores)
 
 
 def hand_on(race: Race) -> None:
@@ -85,7 +86,7 @@ def open_stored(context: StepContext, plan: Plan) -> RaceOver[FoldLabels]:
 
     Raises RaceResultsMissingError when that is gone.
     """
-    results = _results(context, plan)
+    results = results_of(context, plan)
     stored = results.labels()
     if stored is None:
         raise missing("the list of labels", results)
@@ -93,7 +94,8 @@ def open_stored(context: StepContext, plan: Plan) -> RaceOver[FoldLabels]:
     return RaceOver(context.spec, stored.layout, labels, results, context.settings.cores)
 
 
-def _results(context: StepContext, plan: Plan) -> RaceResults:
+def results_of(context: StepContext, plan: Plan) -> RaceResults:
+    """Return the stored results of a run's race."""
     return RaceResults(f"{context.lake.url}/races", plan.run_id, context.settings.s3)
 
 

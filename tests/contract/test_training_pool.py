@@ -75,6 +75,17 @@ def test_a_task_outside_the_training_pool_never_fits(
     assert fitted_in == []
 
 
+def test_the_train_side_is_laid_out_by_a_task_of_the_training_pool(context: StepContext) -> None:
+    """To plan takes no more memory and disk where the rows are many."""
+    drop(context, ROWS)
+    plan = steps.plan(context, take_in(context), Form(), next(DAG_RUNS))
+    folder = context.settings.scratch / "train_sides"
+    assert list(folder.rglob("X.npy")) == []
+    steps.screen(context, plan, context.spec.families[0].name)
+    assert len(list(folder.rglob("X.npy"))) == 1
+    assert "screen" in steps_of_the_pool()
+
+
 def test_results_that_are_gone_within_a_run_are_not_fitted_outside_the_pool(
     context: StepContext, fitted_in: list[str]
 ) -> None:
