@@ -125,6 +125,17 @@ def test_a_mark_of_a_gap_far_behind_the_start_is_told(
     assert "march.csv: column age: ? among its numbers counts as missing" in warned(caplog)
 
 
+def test_a_mark_of_a_gap_in_a_later_file_is_told_too(
+    context: StepContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where gaps are allowed it costs no row, so that nobody else would ask what it means."""
+    deliver(context, HEADER + body(*["yes", "no", "no"] * 20) + ",7,x,no\n")
+    assert "counts as missing" not in warned(caplog)
+    later = deliver(context, HEADER + "?,6,x,no\n41,8,x,yes\n-,9,x,no\n", "march.csv")
+    assert (later.note, later.refused, later.new) == ("", 0, 3)
+    assert "march.csv: column age: ?, - among its numbers count as missing" in warned(caplog)
+
+
 def test_a_column_of_numbers_and_many_words_is_asked_about(context: StepContext) -> None:
     """In a first file; the words would be lost with their rows, and nobody could ask for them."""
     rows = [f"{n},{'several' if n % 4 == 0 else n},x,{'yes' if n % 3 else 'no'}" for n in range(99)]

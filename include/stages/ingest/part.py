@@ -17,7 +17,7 @@ class TypedPart:
     finite, or String; null is missing), `label` (int8, 1 is positive) where the rows have one."""
     refused: tuple[RefusedRow, ...]
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of a first file, by column of numbers, the texts such as ? that stand for no value."""
+    """By column of numbers, the texts such as ? that stand for no value in the good rows."""
     ids: pl.Series | None = None
     """The ids of the rows of `frame`, String, none missing; None where the contract has no id."""
 

@@ -86,9 +86,7 @@ def first_parts(
         numbers -= _named(start, numbers, _IS_MISSING.any())
     allowing = replace(contract, columns=columns)
     rows = _rows(table, allowing, start, numbers, labelled=True)
-    yield from _judged(
-        table, allowing, (replace(piece, marks=_marks(piece, allowing)) for piece in rows)
-    )
+    yield from _judged(table, allowing, rows)
 
 
 def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
@@ -141,8 +139,13 @@ def _rows(
 ) -> Iterator[JudgedChunk]:
     columns = _columns(contract, labelled=labelled)
     while chunk is not None:
-        yield JudgedChunk(chunk, *judge_rows(chunk, contract, labelled=labelled))
+        yield _judged_chunk(chunk, contract, labelled=labelled)
         chunk = read(table, columns, numbers)
+
+
+def _judged_chunk(chunk: Chunk, contract: Contract, *, labelled: bool) -> JudgedChunk:
+    judged = JudgedChunk(chunk, *judge_rows(chunk, contract, labelled=labelled))
+    return replace(judged, marks=_marks(judged, contract))
 
 
 def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]]:

@@ -37,7 +37,7 @@ class DeliveryTally:
     seen: ColumnSummary | None = None
     """Ranges, categories and gaps of a first batch."""
     marks: dict[str, dict[str, None]] = field(default_factory=dict)
-    """By column of numbers of a first file, the marks of a gap in the order met."""
+    """By column of numbers, the marks of a gap in the order met."""
     filled: set[str] = field(default_factory=set)
     """Columns with a value in a good row."""
 
@@ -63,7 +63,7 @@ class DeliveryTally:
 
 
 def marked_gaps(tally: DeliveryTally) -> Iterator[str]:
-    """Yield a sentence for each column of a first file in which a mark stands for no number."""
+    """Yield a sentence for each column in which a mark stands for no number."""
     for name, marks in tally.marks.items():
         yield (
             f"column {showable_name(name)}: {', '.join(marks)} among its numbers "
