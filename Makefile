@@ -55,7 +55,7 @@ test: setup-dev $(CLIENTS)  ## Run every test, in short forms of the long ones (
 	@$(TEST) -n $(WORKERS) --durations=15 tests
 
 test-fast: setup-dev  ## Run the tests of rules, properties and the server that start no server
-	@RATCHET_TEST_PROFILE=fast $(TEST) -n $(WORKERS) --quick --timeout=60 tests/unit tests/spec tests/generative tests/serving
+	@RATCHET_TEST_PROFILE=fast $(TEST) -n $(WORKERS) --quick --timeout=60 --durations=5 --durations-min=4 tests/unit tests/spec tests/generative tests/serving
 
 test-nightly: setup-dev $(CLIENTS)  ## Run every test in its long form, and every deed in MLflow at every moment: hours
 	@RATCHET_TEST_PROFILE=nightly DEEDS=all DEEDS_IN_A_ROW=20 $(NIGHT) --durations=50 tests

@@ -59,13 +59,13 @@ grid = { logisticregression__C = [0.01] }
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run leave out what starts a server."""
-    parser.addoption("--quick", action="store_true", help="only tests that start no server")
+    """Let a run leave out what is long or starts a server."""
+    parser.addoption("--quick", action="store_true", help="only what is short and starts no server")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the largest groups; leave out what starts a server, where that is wished."""
+    """Begin with the largest groups; leave out what is not quick, where that is wished."""
     largest_first(items)
     if config.getoption("--quick"):
         quick = [item for item in items if isinstance(item, pytest.Function) and is_quick(item)]

@@ -56,8 +56,13 @@ def largest_first(items: list[pytest.Item]) -> None:
 
 
 def is_quick(item: pytest.Function) -> bool:
-    """Whether `make test-fast` runs a test: plain functions, and the server without a process."""
+    """Whether `make test-fast` runs a test: plain functions, and the server without a process.
+
+    What takes seconds whatever it costs to write it otherwise has the mark `long`.
+    """
     if not item.nodeid.startswith(QUICK) or SERVERS.intersection(item.fixturenames):
+        return False
+    if item.get_closest_marker("long"):
         return False
     names = vars(item.module).values() if item.nodeid.startswith("tests/serving/") else ()
     origins = {getattr(each, "__module__", getattr(each, "__name__", "")) for each in names}

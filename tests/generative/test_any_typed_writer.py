@@ -21,6 +21,8 @@ from include.spec.model_spec import Spec
 from include.stages.dedup import with_keys
 from include.stages.ingest import ingest, summary_of, with_ranges_seen
 
+FEWER = settings(max_examples=settings().max_examples // 3)
+"""Each example is written and read in every way."""
 SCHEMA: dict[str, Any] = {
     "size": pl.Float64,
     "count": pl.Int64,
@@ -127,7 +129,7 @@ def keyed(file: File, contract: Contract | None = None) -> tuple[Contract, list[
 
 
 @given(rows=ROWS)
-@settings(max_examples=20, deadline=None)
+@FEWER
 def test_whichever_library_writes_rows_they_are_the_same(rows: list[Row]) -> None:
     """Tiny and huge numbers, truths and dates with gaps, accents, every quoting and separator."""
     contract, _ = keyed(files(FIRST)[0])

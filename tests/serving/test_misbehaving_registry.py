@@ -87,6 +87,18 @@ def answering(body: Any, status: int = 200, **headers: str) -> Answer:
 
 
 Case = tuple[Answer, str]
+WAITS = frozenset({"drips", "drips headers", "is silent", "fails and drips", "floods in crumbs"})
+"""Cases in which the bounds are waited for."""
+
+
+def cases(listed: dict[str, Case]) -> list[Any]:
+    """Return cases as parameters of a test, those that wait as long ones."""
+    return [
+        pytest.param(case, id=name, marks=[pytest.mark.long] if name in WAITS else [])
+        for name, case in listed.items()
+    ]
+
+
 LISTS: dict[str, Case] = {
     "drips": (bad.drip, "within 1 s"),
     "drips headers": (bad.drip_headers, "within 1 s"),
@@ -127,7 +139,7 @@ LISTS: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("case", LISTS.values(), ids=LISTS.keys())
+@pytest.mark.parametrize("case", cases(LISTS))
 async def test_a_list_that_is_none_is_a_sentence_in_time(
     registry: Misbehaving,
     save_bundle: Save,
@@ -211,7 +223,7 @@ DOWNLOADS: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("case", DOWNLOADS.values(), ids=DOWNLOADS.keys())
+@pytest.mark.parametrize("case", cases(DOWNLOADS))
 @pytest.mark.parametrize("file", ["bundle.json", "model.joblib"])
 async def test_a_download_that_never_comes_delays_no_other_model(
     registry: Misbehaving,
@@ -245,7 +257,8 @@ async def test_a_download_that_never_comes_delays_no_other_model(
         *(answering(one) for one in ({}, {"model_version": None}, {"model_version": {"tags": 1}})),
         answering({"model_version": {"tags": [{"key": "ratchet.digest", "value": "\x1b[31m"}]}}),
         answering({"model_version": {"tags": [{"key": "ratchet.digest", "value": None}]}}),
-        *(bad.drip, answering(b"<html>"), answering([])),
+        pytest.param(bad.drip, marks=pytest.mark.long),
+        *(answering(b"<html>"), answering([])),
     ],
 )
 async def test_a_version_that_is_described_oddly_is_refused_and_its_copy_kept(

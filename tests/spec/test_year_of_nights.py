@@ -10,6 +10,7 @@ import pytest
 from benchmarks.nights import BETTER, NIGHTS, Year, bootstrap, naive, ratchet, year
 
 SEEDS = range(8)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

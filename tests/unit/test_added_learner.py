@@ -147,6 +147,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_two_files_and_a_line_in_each_registry_are_a_learner(tree: Path) -> None:
     """It is checked in a spec, raced, fitted, saved, opened under the trust list, and answers.
 

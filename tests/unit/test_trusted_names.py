@@ -14,6 +14,7 @@ from serving.bundle.rebuilding import trusted_parts
 pytestmark = pytest.mark.filterwarnings("default")
 
 
+@pytest.mark.long
 def test_the_list_names_what_every_supported_estimator_is_made_of_and_no_more() -> None:
     """Fitted again, all that is supported needs exactly the names of the file.
 

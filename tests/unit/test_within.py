@@ -6,6 +6,7 @@ import sys
 import time
 
 import psutil
+import pytest
 
 from include.settings import PROJECT
 
@@ -25,6 +26,7 @@ def test_the_exit_code_is_the_commands_own() -> None:
     assert done.returncode == 3
 
 
+@pytest.mark.long
 def test_a_command_that_hangs_is_ended_with_all_that_it_started() -> None:
     """It may say how far it came, even where Ctrl-C was ignored when it was started."""
     ignoring = ["sh", "-c", 'trap "" INT HUP QUIT; exec "$@"', "sh", *WITHIN]
