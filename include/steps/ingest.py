@@ -133,6 +133,7 @@ def _staged_in_parts(
         suspicious_deliveries.require_trusted_alone(context, batch, tally.parts)
     unexpected = [
         *ingested.remarks,
+        *tally.remarks,
         *ingest_stage.marked_gaps(tally),
         *(ingest_stage.merging_values(tally.seen) if tally.seen else ()),
         *ingest_stage.empty_columns(tally, contract, ingested.absent, is_first=is_first),

@@ -55,7 +55,7 @@ def read(
     tally = DeliveryTally()
     for part in parts:
         tally.add(part, ingested.contract, is_first=True)
-    remarks = [*ingested.remarks, *marked_gaps(tally), *merging_values(found)]
+    remarks = [*ingested.remarks, *tally.remarks, *marked_gaps(tally), *merging_values(found)]
     return with_ranges_seen(ingested.contract, found), values, remarks, refused
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from polars import selectors as cs
 
 from include.formats.parsed_table import Chunk
-from include.spec.contract import ColumnKind, Contract
+from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data, is_index
 from include.stages.ingest.notations import as_stated
 from include.stages.ingest.numbers import as_number
@@ -66,13 +66,7 @@ def _left_out(columns: Sequence[str], data: Data) -> Iterator[str]:
 
 def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data) -> Iterator[str]:
     """Yield a sentence for each column whose plain numbers may mean something else."""
-    columns = [
-        column
-        for column in contract.columns
-        if column.name in shown
-        and column.notation == PLAIN
-        and not (data.is_category(column.name) or data.notation_of(column.name))
-    ]
+    columns = [column for column in unstated(contract, data) if column.name in shown]
     suspects = _suspects(
         [column.name for column in columns if column.kind is ColumnKind.NUMBER], shown
     )
@@ -85,6 +79,14 @@ def _doubtful_numbers(contract: Contract, shown: Mapping[str, Chunk], data: Data
             yield from _in_quotes(showable_name(column.name), texts)
         elif column.name in suspects:
             yield from _said_of(showable_name(column.name), values.drop_nulls())
+
+
+def unstated(contract: Contract, data: Data) -> Iterator[Column]:
+    """Yield the columns that are plain numbers or categories, and not because the spec says so."""
+    for column in contract.columns:
+        is_stated = data.is_category(column.name) or data.notation_of(column.name)
+        if column.notation == PLAIN and not is_stated:
+            yield column
 
 
 def _suspects(names: Sequence[str], shown: Mapping[str, Chunk]) -> set[str]:
@@ -134,14 +136,9 @@ def _counting(name: str, values: pl.Series) -> Iterator[str]:
 
 
 def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
-    zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
-    if len(zeros):
-        yield (
-            f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
-            "name of something, list the column in `categorical` or in `exclude`"
-        )
-    elif len(points := texts.filter(texts.str.contains(".", literal=True))):
-        yield from _thousands(name, texts, points[0])
+    """Yield a sentence for zeros before a number, points for thousands, or days in digits."""
+    if sentence := leading_zero(name, texts) or thousands_point(name, texts):
+        yield sentence
     elif len(texts) and texts.str.contains(_DAY_IN_DIGITS).all():
         yield (
             f"column {name}: {texts[0]} is read as a number, though it looks like a date; if "
@@ -149,14 +146,27 @@ def _odd_numbers(name: str, texts: pl.Series) -> Iterator[str]:
         )
 
 
-def _thousands(name: str, texts: pl.Series, shown: str) -> Iterator[str]:
-    """Yield a sentence where each point may separate thousands, as in 1.000 beside 999."""
-    if texts.str.contains(_LIKE_THOUSANDS).all():
-        yield (
-            f"column {name}: {shown} is read as the number {float(shown):g}; if its point "
-            f'separates thousands, state "{name}" = {{ decimal = ",", thousands = "." }} under '
-            "[data.notation]"
-        )
+def leading_zero(name: str, texts: pl.Series) -> str:
+    """Return a sentence about the first number with a zero before it, or ""."""
+    zeros = texts.filter(texts.str.contains(_LEADING_ZERO))
+    if not len(zeros):
+        return ""
+    return (
+        f"column {name}: {zeros[0]} is read as the number {float(zeros[0]):g}; if it is a "
+        "name of something, list the column in `categorical` or in `exclude`"
+    )
+
+
+def thousands_point(name: str, texts: pl.Series) -> str:
+    """Return a sentence where each point may separate thousands, as in 1.000 beside 999, or ""."""
+    points = texts.filter(texts.str.contains(".", literal=True))
+    if not (len(points) and texts.str.contains(_LIKE_THOUSANDS).all()):
+        return ""
+    return (
+        f"column {name}: {points[0]} is read as the number {float(points[0]):g}; if its point "
+        f'separates thousands, state "{name}" = {{ decimal = ",", thousands = "." }} under '
+        "[data.notation]"
+    )
 
 
 def _typed_as_text(name: str, texts: pl.Series) -> Iterator[str]:

@@ -11,7 +11,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -36,9 +36,14 @@ class JudgedChunk:
     frame: pl.DataFrame
     refused: tuple[RefusedRow, ...]
     ids: pl.Series | None = None
-    """See `TypedPart`."""
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """See `TypedPart`."""
+    remarks: tuple[str, ...] = ()
+    """See `TypedPart` for all three."""
+
+    @property
+    def part(self) -> TypedPart:
+        """The part that it is where no row has to be taken out."""
+        return TypedPart(self.frame, self.refused, self.marks, self.ids, self.remarks)
 
     @property
     def first_bad(self) -> RefusedRow | None:
@@ -79,14 +84,12 @@ class OuterColumns:
         bad = [row for row in (before, *judged_part.refused, after) if row is not None]
         beside = dict(self._beside(judged_part, bad))
         if not beside:
-            return TypedPart(
-                judged_part.frame, judged_part.refused, judged_part.marks, judged_part.ids
-            )
+            return judged_part.part
         refused = sorted([*judged_part.refused, *beside.values()], key=lambda row: row.line)
         is_good = ~judged_part.frame["line"].is_in(list(beside))
         good, ids = judged_part.frame.filter(is_good), judged_part.ids
         left = None if ids is None else ids.filter(is_good)
-        return TypedPart(good, tuple(refused), judged_part.marks, left)
+        return replace(judged_part.part, frame=good, refused=tuple(refused), ids=left)
 
     def _is_half(self, row: RefusedRow) -> bool:
         return self._begins_in_quotes(row) or len(self._fields(row.raw)) == 1

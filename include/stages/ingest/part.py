@@ -20,6 +20,8 @@ class TypedPart:
     """By column of numbers, the texts such as ? that stand for no value in the good rows."""
     ids: pl.Series | None = None
     """The ids of the rows of `frame`, String, none missing; None where the contract has no id."""
+    remarks: tuple[str, ...] = ()
+    """Sentences on numbers behind the first rows of a first file."""
 
     @property
     def bad_lines(self) -> int:

@@ -14,6 +14,7 @@ from include.formats.parsed_table import Chunk, ColumnContent, ParsedTable, Stat
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.halves import JudgedChunk, OuterColumns
+from include.stages.ingest.later_numbers import LaterNumbers
 from include.stages.ingest.numbers import MARKS, MISSING
 from include.stages.ingest.part import TypedPart
 from include.stages.ingest.row_checks import judge_rows
@@ -86,7 +87,22 @@ def first_parts(
         numbers -= _named(start, numbers, _IS_MISSING.any())
     allowing = replace(contract, columns=columns)
     rows = _rows(table, allowing, start, numbers, labelled=True)
-    yield from _judged(table, allowing, rows)
+    yield from _judged(table, allowing, _told_of_later_numbers(table, contract, data, rows))
+
+
+def _told_of_later_numbers(
+    table: ParsedTable, contract: Contract, data: Data, rows: Iterator[JudgedChunk]
+) -> Iterator[JudgedChunk]:
+    """Yield the chunks of a first file, with what is odd about numbers behind its first rows."""
+    first = next(rows, None)
+    if first is None:
+        return
+    later = LaterNumbers(table, contract, data, first.chunk)
+    yield first
+    del first
+    for piece in rows:
+        yield replace(piece, remarks=tuple(later.remarks(piece.chunk)))
+        del piece
 
 
 def read(table: ParsedTable, columns: Sequence[str], numbers: Collection[str]) -> Chunk | None:
@@ -121,7 +137,7 @@ def _judged(
 ) -> Iterator[TypedPart]:
     if table.separator is None:
         for piece in rows:
-            yield TypedPart(piece.frame, piece.refused, piece.marks, piece.ids)
+            yield piece.part
             del piece
         return
     yield from OuterColumns(table.separator, table.columns[0], table.columns[-1], contract).whole(

@@ -38,6 +38,8 @@ class DeliveryTally:
     """Ranges, categories and gaps of a first batch."""
     marks: dict[str, dict[str, None]] = field(default_factory=dict)
     """By column of numbers, the marks of a gap in the order met."""
+    remarks: list[str] = field(default_factory=list)
+    """Sentences on numbers behind the first rows of a first file."""
     filled: set[str] = field(default_factory=set)
     """Columns with a value in a good row."""
 
@@ -55,6 +57,7 @@ class DeliveryTally:
         self.filled.update(name for name, rows in gaps.items() if rows < part.frame.height)
         for name, texts in part.marks.items():
             self.marks.setdefault(name, {}).update(dict.fromkeys(texts))
+        self.remarks += part.remarks
         if is_first:
             summary = summary_of(part.frame, contract)
             self.seen = summary if self.seen is None else self.seen.merge(summary)
