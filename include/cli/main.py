@@ -101,7 +101,7 @@ def command_parser() -> CommandParser:
     # What a command does not say of itself: it needs every place, and looks something up.
     parser.set_defaults(needs=EVERYTHING, may_take_long=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _add_dock_commands(commands)
+    _add_intake_commands(commands)
     _add_model_commands(commands)
     _add_transfer_command(commands)
     shell = commands.add_parser("completion", help="print a script that lets a shell complete")
@@ -109,12 +109,12 @@ def command_parser() -> CommandParser:
     return parser
 
 
-def _add_dock_commands(commands: "_Commands") -> None:
+def _add_intake_commands(commands: "_Commands") -> None:
     drop = commands.add_parser("drop", help="put a file where the spec's files land")
     drop.add_argument("spec", help=_SPEC)
     drop.add_argument("file", type=Path, help="`-` reads standard input")
     drop.add_argument("--name", help="its name there; with standard input it needs one")
-    drop.set_defaults(do=_at_dock(_drop), needs={Need.LANDING}, may_take_long=True)
+    drop.set_defaults(do=_with_intake(_drop), needs={Need.LANDING}, may_take_long=True)
     listing = commands.add_parser("quarantine", help="list what is in quarantine, and why")
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
     taken = commands.add_parser("take", help="take in a file that waits as suspicious")
@@ -126,7 +126,7 @@ def _add_dock_commands(commands: "_Commands") -> None:
         (agreed, _contract),
     ):
         command.add_argument("spec", help=_SPEC)
-        command.set_defaults(do=_at_dock(do), needs={Need.LAKE})
+        command.set_defaults(do=_with_intake(do), needs={Need.LAKE})
     for command in (again, taken):
         command.set_defaults(needs={Need.LANDING, Need.LAKE}, may_take_long=True)
         command.add_argument(
@@ -146,7 +146,9 @@ def _add_dock_commands(commands: "_Commands") -> None:
     lacking.add_argument("spec", help=_SPEC)
     lacking.add_argument("--yes", action="store_true", help="do it; without, say what it would do")
     lacking.add_argument("--give-up", action="store_true", help="rows that nothing brings back")
-    lacking.set_defaults(do=_at_dock(_recover), needs={Need.LANDING, Need.LAKE}, may_take_long=True)
+    lacking.set_defaults(
+        do=_with_intake(_recover), needs={Need.LANDING, Need.LAKE}, may_take_long=True
+    )
 
 
 def _add_model_commands(commands: "_Commands") -> None:
@@ -188,7 +190,7 @@ def _add_transfer_command(commands: "_Commands") -> None:
     over.set_defaults(do=_at_registry("transfer"), needs={Need.REGISTRY})
 
 
-def _at_dock(do: Callable[["IntakeContext", argparse.Namespace], Iterable[str]]) -> _Does:
+def _with_intake(do: Callable[["IntakeContext", argparse.Namespace], Iterable[str]]) -> _Does:
     def do_it(spec: Spec, settings: Settings, arguments: argparse.Namespace) -> Iterable[str]:
         # What reads and writes tables takes a second to import, which usage and help do without.
         from include.context.intake_context import intake_context
