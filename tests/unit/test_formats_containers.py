@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from include.errors import FileRefusedError, SpecError
-from include.formats.packed import FREE_BYTES
+from include.formats import packed
 from include.spec.model_spec import Spec
 from include.spec.spec_files import read_spec
 from include.stages.ingest import TypedPart, ingest
@@ -135,14 +135,15 @@ def test_a_window_beyond_memory_is_refused() -> None:
         rows(packer.compress(CSV) + packer.flush(), "x.zst")
 
 
-def test_an_honest_file_that_packs_well_is_read() -> None:
+def test_an_honest_file_that_packs_well_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Constant columns make a hundred bytes of each one, of as many bytes as there are."""
+    monkeypatch.setattr(packed, "FREE_BYTES", 1 << 20)
     width = 60
     header = ",".join(f"c{n}" for n in range(width)).encode() + b",a,y\n"
     row = b"0," * width
     packer, made = zlib.compressobj(wbits=31), [b""]
     made.append(packer.compress(header))
-    several = FREE_BYTES // (len(row) * 20_000) + 2
+    several = packed.FREE_BYTES // (len(row) * 20_000) + 2
     for block in range(several):
         lines = (b"%b%d,%d\n" % (row, block * 20_000 + n, n % 2) for n in range(20_000))
         made.append(packer.compress(b"".join(lines)))

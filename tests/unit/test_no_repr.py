@@ -210,28 +210,27 @@ def files() -> list[Path]:
     return [path for path in paths if str(path.relative_to(PROJECT)) not in GENERATED]
 
 
-KNOWN = known_of(path.read_text() for path in files())
-
-
-def test_no_message_is_written_as_python_writes_values() -> None:
-    """Quotes, brackets and classes are for programmers; a list is written with commas."""
-    wrong = [
-        f"{path.relative_to(PROJECT)}:{line} {name}: {reason}"
-        for path in files()
-        for line, name, reason in found_in(path.read_text(), KNOWN)
-        if f"{path.relative_to(PROJECT)}:{name}" not in EXCEPTIONS
+@pytest.fixture(scope="module")
+def places() -> list[tuple[str, str, str]]:
+    """Return every place of the product as FILE:LINE, with FILE:FUNCTION and the reason."""
+    texts = {path: path.read_text() for path in files()}
+    known = known_of(texts.values())
+    return [
+        (f"{path.relative_to(PROJECT)}:{line}", f"{path.relative_to(PROJECT)}:{name}", reason)
+        for path, text in texts.items()
+        for line, name, reason in found_in(text, known)
     ]
+
+
+def test_no_message_is_written_as_python_writes_values(places: list[tuple[str, str, str]]) -> None:
+    """Quotes, brackets and classes are for programmers; a list is written with commas."""
+    wrong = [f"{line} {name}: {reason}" for line, name, reason in places if name not in EXCEPTIONS]
     assert not wrong, "\n".join(wrong)
 
 
-def test_each_exception_is_still_one() -> None:
+def test_each_exception_is_still_one(places: list[tuple[str, str, str]]) -> None:
     """A place that was mended leaves the list."""
-    there = {
-        f"{path.relative_to(PROJECT)}:{name}"
-        for path in files()
-        for _, name, _ in found_in(path.read_text(), KNOWN)
-    }
-    assert EXCEPTIONS.keys() <= there
+    assert EXCEPTIONS.keys() <= {name for _, name, _ in places}
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,7 @@ def test_who_is_out(skill: float, gap: float | None, *, is_out: bool) -> None:
         assert f"{one.trial.value:.4f}" in reason
 
 
+@pytest.mark.long
 def test_equal_candidates_are_rarely_dropped() -> None:
     """The rule errs in about one of a hundred comparisons, not in one of ten."""
     dropped = 0
