@@ -135,7 +135,7 @@ def _draws_folds_unseeded(part: Any) -> bool:
 
     if not (isinstance(part, TargetEncoder) and isinstance(part.cv, int)):
         return False
-    return part.shuffle == "deprecated" and part.random_state == "deprecated"
+    return (part.shuffle, part.random_state) == ("deprecated", "deprecated")
 
 
 def _means(parts: Iterable[Staged]) -> Iterator[Staged]:
