@@ -98,8 +98,8 @@ bench-outgrown: setup-dev  ## Fit XGBoost on more rows than memory holds (QUICK=
 bench-gate: setup-dev  ## Judge years of nights, beside other gates (QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.gate $(if $(PICTURE),--picture $(PICTURE))
 
-bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside other searches (BEFORE=revision: time in turns with that one; QUICK=1: a minute and a half)
-	@QUICK=$(QUICK) $(RUN) $(IN_TURNS) benchmarks.selection --peers $(abspath $(PEERS))/bin/python $(if $(BEFORE),--only time)
+bench-select: setup-dev $(PEERS)/.ready  ## Time and choice of the race, beside other searches (BEFORE=revision: the race alone in turns with that one; QUICK=1: a minute and a half)
+	@QUICK=$(QUICK) $(RUN) $(if $(BEFORE),$(IN_TURNS) benchmarks/race_worker.py,benchmarks.selection --peers $(abspath $(PEERS))/bin/python)
 
 bench-quality: setup $(PEERS)/.ready  ## F1 of what selection picks, beside its peers (DATA=folder of the real data; QUICK=1: under a minute)
 	@QUICK=$(QUICK) $(RUN) benchmarks.quality --peer $(PEERS)/bin/python $(if $(DATA),--data $(DATA))

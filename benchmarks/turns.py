@@ -1,8 +1,9 @@
 """Runs a benchmark of this tree and of another revision in turns: what a change costs or saves.
 
-    python -m benchmarks.turns REVISION [--rounds N] MODULE [its arguments]
+    python -m benchmarks.turns REVISION [--rounds N] MODULE|SCRIPT.py [its arguments]
 
-Each tree runs its own code in this environment, so that both meet the same machine and libraries.
+Each tree runs its own code in this environment, so that both meet the same machine and libraries;
+a script is this tree's and imports the code of either.
 Figures are medians over the rounds, ratios are medians of a round's own ratios: of now 12 and 9 s
 beside 10 and 10 s before the ratio is (1.2 + 0.9) / 2 = 1.05. Figures that one of the two does not
 know are left out.
@@ -53,8 +54,11 @@ def main() -> None:
 
 def _figures(tree: Path, call: Sequence[str]) -> Figures:
     """Return every number in the last line that a benchmark prints, by its place there."""
+    script = Path(call[0]).absolute()
+    # Without the script's own folder, so that all that it imports is the tree's.
+    run = ["-P", str(script)] if script.is_file() else ["-m", call[0]]
     done = subprocess.run(  # noqa: S603 - this project's own benchmark
-        [sys.executable, "-m", *call],
+        [sys.executable, *run, *call[1:]],
         env={**os.environ, "PYTHONPATH": str(tree)},
         cwd=tree,
         check=True,
