@@ -27,9 +27,9 @@ from include.errors import DataFileError, TableRefusedError
 from include.records.row_columns import BATCH, LABEL, SIDE, Side
 from include.store import Store, open_store
 from include.store.address import absolute, local_folder
-from include.store.units import GIB
+from include.store.units import MIB
 
-KEYS_BYTES = GIB
+KEYS_BYTES = 64 * MIB
 """When only keys are read, data files are verified up to this many bytes in total."""
 _MARK = "ratchet"
 _CONFIGURATION = {
