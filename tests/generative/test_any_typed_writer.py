@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,7 @@ def test_whichever_library_writes_rows_they_are_the_same(rows: list[Row]) -> Non
         assert keyed(file, contract)[1] == expected, file
 
 
+@pytest.mark.long
 def test_whichever_library_comes_first_the_rest_are_its_rows() -> None:
     """The first file fixes kinds and notations, and each is read to the same ones."""
     written = files(FIRST)

@@ -535,6 +535,7 @@ def test_the_same_scores_may_be_held_by_a_holdout_that_was_looked_at_often() -> 
     assert first.smallest_gain < later.smallest_gain
 
 
+@pytest.mark.long
 def test_equal_models_are_rarely_promoted() -> None:
     """Of 200 pairs of equal quality few get through, about the share that the gate accepts."""
     rng = np.random.default_rng(7)

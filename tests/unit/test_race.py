@@ -181,6 +181,7 @@ def test_only_so_many_finalists_run_over_all_rows(started: Callable[..., Race]) 
     assert any("not among the best 1" in one.left for one in finalists.trials)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_written", [True, False])
 def test_a_killed_race_loses_one_fit_and_ends_alike(
     started: Callable[..., Race], *, is_written: bool
