@@ -26,6 +26,7 @@ from include.errors import (
 from include.metrics import Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
+from include.records.fitted_keys import FittedKeys
 from include.records.judging import Decision, Scorecard, Scores
 from include.records.models import FAMILY, FITTED_KEYS, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move, MoveKind
@@ -226,15 +227,15 @@ class _Adoptions:
         adopted = {"adopted": digest}
         return self.ledger.run_with(adopted, RunInMemory(tags={**tags, **adopted}))
 
-    def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:
-        self.ledger.keys[run_id] = keys
-        return _digest(keys)
+    def keep_fitted_keys(self, run_id: str, keys: FittedKeys) -> str:
+        self.ledger.keys[run_id] = keys.rows
+        return _digest(keys.rows)
 
-    def fitted_keys(self, version: ModelVersion) -> pl.DataFrame:
+    def fitted_keys(self, version: ModelVersion) -> FittedKeys:
         keys = self.ledger.keys.get(version.run_id)
         if keys is None or _digest(keys) != self.ledger.runs[version.run_id].tags[FITTED_KEYS]:
             raise ModelRefusedError(f"the keys of version {version.version} prove nothing")
-        return keys
+        return FittedKeys(keys)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "replay": ("santander 3fa9c1", "santander 3fa9c1 --rows mended.csv"),
     "take": ("santander 3fa9c1",),
     "contract": ("santander", 'santander --change "age may be missing from now on"'),
+    "migrate": ("santander",),
     "recover": ("santander", "santander --yes", "santander --yes --give-up"),
     "doctor": ("santander",),
     "promotions": ("santander",),

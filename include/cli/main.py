@@ -132,9 +132,7 @@ def _add_intake_commands(commands: "_Commands") -> None:
         command.add_argument(
             "digest", help="the batch, as `quarantine` lists it; its start is enough"
         )
-    listing.add_argument(
-        "--all", action="store_true", help="also what was mended and taken in meanwhile"
-    )
+    listing.add_argument("--all", action="store_true", help="also what was mended and taken in")
     again.add_argument("--rows", type=Path, help="a mended copy of its rows.csv")
     agreed.add_argument(
         "--change",
@@ -142,8 +140,11 @@ def _add_intake_commands(commands: "_Commands") -> None:
         metavar="REASON",
         help="make what the spec says the contract",
     )
+    older = commands.add_parser("migrate", help="bring the table to the format of this release")
     lacking = commands.add_parser("recover", help="take in again what the table has lost")
-    lacking.add_argument("spec", help=_SPEC)
+    for command in (older, lacking):
+        command.add_argument("spec", help=_SPEC)
+    older.set_defaults(do=_with_intake(_migrate), needs={Need.LAKE}, may_take_long=True)
     lacking.add_argument("--yes", action="store_true", help="do it; without, say what it would do")
     lacking.add_argument("--give-up", action="store_true", help="rows that nothing brings back")
     lacking.set_defaults(
@@ -266,10 +267,16 @@ def _take(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     return [f"{showable_name(name)} lies in {context.landing.url}; the next run takes it as it is"]
 
 
-def _recover(context: "IntakeContext", arguments: argparse.Namespace) -> Iterable[str]:
-    from include.steps import recover as recover_step
+def _migrate(context: "IntakeContext", _: argparse.Namespace) -> Iterable[str]:
+    from include.steps.migrate import migrate
 
-    return recover_step.recover(context, yes=arguments.yes, give_up=arguments.give_up)
+    return migrate(context)
+
+
+def _recover(context: "IntakeContext", arguments: argparse.Namespace) -> Iterable[str]:
+    from include.steps.recover import recover
+
+    return recover(context, yes=arguments.yes, give_up=arguments.give_up)
 
 
 def _read(path: Path) -> bytes:

@@ -7,12 +7,12 @@ suite of tests holds both to the same answers. What a method does in MLflow is s
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import polars as pl
 from matplotlib.figure import Figure
 
 from include.metrics import Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
+from include.records.fitted_keys import FittedKeys
 from include.records.judging import Decision, Scorecard, Scores
 from include.records.models import ModelVersion
 from include.records.moves import Move
@@ -139,10 +139,10 @@ class AdoptedModels(Protocol):
     def open(self, digest: str, tags: Mapping[str, str]) -> str:
         """Return the id of the run of an adoption, created when there is none yet."""
 
-    def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:
+    def keep_fitted_keys(self, run_id: str, keys: FittedKeys) -> str:
         """Store the row keys that an adopted model was fitted on; return their digest."""
 
-    def fitted_keys(self, version: ModelVersion) -> pl.DataFrame:
+    def fitted_keys(self, version: ModelVersion) -> FittedKeys:
         """Return the stored row keys; ModelRefusedError when they were changed or are missing."""
 
 

@@ -125,3 +125,17 @@ class Intake:
     batches: tuple[Batch, ...]
     dataset: Dataset | None
     """None while nothing has been committed."""
+
+
+@dataclass(frozen=True)
+class MigrationResult:
+    """What the migration of a table to the newest format has done."""
+
+    version: int
+    """The version that is of the newest format."""
+    rows: int
+    """All rows of the table."""
+    moved: int
+    """Rows that left the holdout for the train side, which has a row with the same key now."""
+    repeated: int
+    """Rows beyond the first with one key on one side."""

@@ -13,16 +13,37 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from include.records.row_columns import KEY_HIGH, KEYS, LABEL, LINE
+from include.records.row_columns import (
+    KEY_HIGH,
+    KEYS,
+    LABEL,
+    LINE,
+    NEWEST_FORMAT,
+    TableFormat,
+)
 from include.spec.contract import Contract
 from include.spec.data_spec import Conflicts
 
 _BUCKET = 500_000
 """Rows of a batch per bucket, see `_buckets`."""
-_WORD = 8
-"""Bytes of a word of the canonical row."""
 _MISSING = bytes(16)
 """The digest that stands for a missing category."""
+
+
+@dataclass(frozen=True)
+class _Number:
+    """The type of a number in the canonical row."""
+
+    polars: pl.DataType
+    numpy: type[np.floating]
+    size: int
+    """Bytes of it."""
+
+
+_NUMBERS = {
+    TableFormat.FIRST: _Number(pl.Float64(), np.float64, 8),
+    TableFormat.SECOND: _Number(pl.Float32(), np.float32, 4),
+}
 
 
 @dataclass(frozen=True)
@@ -38,23 +59,29 @@ class NewRows:
     """Rows with known features but another label, columns `line` and `label`."""
 
 
-def with_keys(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+def with_keys(
+    frame: pl.DataFrame, contract: Contract, form: TableFormat = NEWEST_FORMAT
+) -> pl.DataFrame:
     """Add `key_high` and `key_low` (int64), the halves of the XXH3-128 of the canonical row.
 
-    The canonical row is the values of the contract's features one after another, ordered by the
-    code points of the features' names. A number is the 8 bytes of its IEEE 754 double, least
-    significant first, with 0.0 for -0.0 and 0x7FF8000000000000 for a missing one. A category is the
+    Two rows have one key when a model cannot tell them apart. The canonical row is the values of
+    the contract's features one after another, ordered by the code points of the features' names. A
+    number is the 4 bytes of the IEEE 754 single that is nearest to it, which is what a model gets,
+    least significant first, with 0.0 for -0.0 and 0x7FC00000 for a missing one. A category is the
     16 bytes of the XXH3-128 of its UTF-8 text, most significant first; a missing one is 16 zero
     bytes. All seeds are 0. `key_high` is the most significant half of the result and `key_low` the
-    other one, both as two's complement. So the order of columns, `1` or `1.0`, `-0.0` or `0.0` make
-    no difference.
+    other one, both as two's complement. So the order of columns, `1` or `1.0`, `-0.0` or `0.0`, and
+    0.1 as a text, as float64 or as float32 make no difference.
 
-    Example with a category `a` = "x" and a number `b` = 1.0, 24 bytes::
+    Example with a category `a` = "x" and a number `b` = 1.0, 20 bytes::
 
-        5c7401c0ec22eeeeeaf06c6480b2cd11  000000000000f03f   the canonical row
-        key_high = 5663839772963075101, key_low = -9028723430301588576
+        5c7401c0ec22eeeeeaf06c6480b2cd11  0000803f   the canonical row
+        key_high = -6941366707761293782, key_low = -8883641251812539774
+
+    Keys of the first `form` are those of release 0.1.0: there a number is the 8 bytes of the double
+    as it was delivered, with 0x7FF8000000000000 for a missing one.
     """
-    row_bytes, width = _canonical(frame, contract)
+    row_bytes, width = _canonical(frame, contract, _NUMBERS[form])
     digest = xxhash.xxh3_128_digest
     joined = b"".join(
         [digest(row_bytes[start : start + width]) for start in range(0, len(row_bytes), width)]
@@ -124,34 +151,39 @@ def _contradicting(rows: pl.DataFrame, history: pl.DataFrame, fresh: pl.DataFram
     return rows.join(settled, on=identity, how="anti")
 
 
-def _canonical(frame: pl.DataFrame, contract: Contract) -> tuple[memoryview, int]:
+def _canonical(frame: pl.DataFrame, contract: Contract, number: _Number) -> tuple[memoryview, int]:
     """Return the canonical rows one after another, and the number of bytes of each."""
     names, categories = sorted(contract.features), set(contract.categories)
     if categories:
-        words = _mixed_words(frame, names, categories)
+        words = _mixed_words(frame, names, categories, number)
     else:
-        words = _numbers(frame.select(names).cast(pl.Float64).to_numpy(order="c", writable=True))
+        numbers = frame.select(names).cast(number.polars)
+        words = _numbers(numbers.to_numpy(order="c", writable=True))
     words = np.ascontiguousarray(words)
-    return words.view(np.uint8).reshape(-1).data, words.shape[1] * _WORD
+    return words.view(np.uint8).reshape(-1).data, words.shape[1] * number.size
 
 
 def _mixed_words(
-    frame: pl.DataFrame, names: list[str], categories: set[str]
-) -> NDArray[np.float64]:
-    """Lay out rows of 8-byte words: one for a number, two for a category."""
-    words = np.empty((frame.height, len(names) + len(categories)), np.float64)
+    frame: pl.DataFrame, names: list[str], categories: set[str], number: _Number
+) -> NDArray[np.floating]:
+    """Lay out rows of words: one for a number, as many as hold 16 bytes for a category."""
+    of_text = len(_MISSING) // number.size
+    width = len(names) + (of_text - 1) * len(categories)
+    words = np.empty((frame.height, width), number.numpy)
+    raw = words.view(np.uint8)
     place = 0
     for name in names:
         if name in categories:
-            words.view(np.int64)[:, place : place + 2] = _text_words(frame[name])
-            place += 2
+            start = place * number.size
+            raw[:, start : start + len(_MISSING)] = _text_bytes(frame[name])
+            place += of_text
         else:
-            words[:, place] = _numbers(frame[name].cast(pl.Float64).to_numpy(writable=True))
+            words[:, place] = _numbers(frame[name].cast(number.polars).to_numpy(writable=True))
             place += 1
     return words
 
 
-def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _numbers(values: NDArray[np.floating]) -> NDArray[np.floating]:
     """Give the numbers one zero and one NaN, in place: equal values must have equal bytes."""
     # -0.0 + 0.0 is 0.0; every other number stays as it is.
     values += 0.0
@@ -161,11 +193,11 @@ def _numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def _text_words(texts: pl.Series) -> NDArray[np.int64]:
-    """Return the digests of texts, shape (rows, 2); each distinct text is digested once."""
+def _text_bytes(texts: pl.Series) -> NDArray[np.uint8]:
+    """Return the digests of texts, shape (rows, 16); each distinct text is digested once."""
     distinct = texts.drop_nulls().unique()
     digests = b"".join([xxhash.xxh3_128_digest(text.encode()) for text in distinct])
     table = np.frombuffer(_MISSING + digests, np.int64).reshape(-1, 2)
     # Row 0 of the table stands for a missing text, so codes are moved up by one.
     codes = texts.cast(pl.Enum(distinct)).to_physical().cast(pl.Int64) + 1
-    return np.take(table, codes.fill_null(0).to_numpy(), axis=0)
+    return np.take(table, codes.fill_null(0).to_numpy(), axis=0).view(np.uint8)

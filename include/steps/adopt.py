@@ -23,6 +23,7 @@ from include.adapters.model_files import open_model_file
 from include.context.step_context import StepContext
 from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, reason_of
 from include.records.data import Dataset
+from include.records.fitted_keys import FittedKeys
 from include.records.models import FITTED_KEYS, ORIGIN, TABLE, ModelVersion, Origin
 from include.records.moves import Move, MoveKind
 from include.records.row_columns import KEYS, Side
@@ -76,7 +77,7 @@ def adopt(context: StepContext, offer: AdoptionRequest) -> ModelVersion:
     if keys is not None:
         tags |= {
             ORIGIN: Origin.ADOPTED_PROVED,
-            FITTED_KEYS: context.registry.adoptions.keep_fitted_keys(run_id, keys),
+            FITTED_KEYS: context.registry.adoptions.keep_fitted_keys(run_id, FittedKeys(keys)),
         }
     requirements = [f"{name}=={number}" for name, number in manifest.libraries.items()]
     tags[TABLE] = context.lake.identity()

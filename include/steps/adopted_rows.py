@@ -10,18 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
 from include.metrics import objective
 from include.metrics.evidence import Evidence
 from include.metrics.predictions import ThresholdedProbability
+from include.records.fitted_keys import FittedKeys
 from include.records.models import ModelVersion, Origin
 from include.records.proofs import AdoptionGround
-from include.records.row_columns import KEYS, Side
+from include.records.row_columns import BATCH, KEYS, Side
+from include.records.row_filters import from_batches
 from include.records.training import Plan
 from include.stages.decide import names_known_rows
+from include.steps.computed_keys import keyed_by
 
 log = logging.getLogger("ratchet")
 
@@ -56,22 +58,22 @@ def adopted_contender(context: StepContext, plan: Plan, version: ModelVersion) -
 
 
 def _named(
-    context: StepContext, newest: int, keys: pl.DataFrame, ground: AdoptionGround
+    context: StepContext, newest: int, keys: FittedKeys, ground: AdoptionGround
 ) -> tuple[AdoptionGround, set[str]]:
     """Compare the rows that a model was fitted on with the table.
 
     Returns the ground with the counts, and the batches with holdout rows among the fitted ones.
     """
-    met = context.lake.matches(keys, newest)
-    train = met.filter(side=Side.TRAIN).select(KEYS).unique().height
+    train, holdout = (
+        context.lake.keys.among(keys, newest, side, keyed_by(context)) for side in Side
+    )
     known = replace(
         ground,
-        named_rows=keys.height,
-        known_share=train / keys.height,
-        shared_rows=met.filter(side=Side.HOLDOUT).height,
+        named_rows=keys.rows.height,
+        known_share=train.select(KEYS).n_unique() / keys.rows.height,
+        shared_rows=holdout.height,
     )
-    spoilt = context.lake.batches_with(keys, newest, Side.HOLDOUT) if known.shared_rows else ()
-    return known, set(spoilt)
+    return known, set(holdout[BATCH])
 
 
 def _compared(
@@ -96,7 +98,8 @@ def _counted(
 ) -> Evidence:
     bundle = context.registry.versions.bundle(version)
     layout = bundle.manifest.layout
-    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, batches)
+    where = from_batches(batches)
+    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, where)
     probability = bundle.probability(X) if len(y) else np.empty(0)
     predictions = ThresholdedProbability(probability, bundle.manifest.threshold)
     return objective(context.spec.gate.metric).evidence(y, predictions)

@@ -24,7 +24,14 @@ from include.stages import ingest as ingest_stage
 from include.stages.dedup_by_id import dedup_by_id, no_history
 from include.steps import settle as settle_step
 from include.steps import suspicious_deliveries
-from include.steps.staged_rows import UNSEEN, already_known, part_names, rows_table, with_reasons
+from include.steps.staged_rows import (
+    UNSEEN,
+    already_known,
+    go_together,
+    part_names,
+    rows_table,
+    with_reasons,
+)
 
 log = logging.getLogger("ratchet")
 
@@ -35,33 +42,71 @@ def dedup(context: StepContext, batches: Sequence[Batch]) -> list[Batch]:
     Each batch is compared with the table as it is now, not with the other batches of this run:
     that is done when they are committed, see `include.steps.split`.
     """
-    return [batch if batch.note else dedup_batch(context, batch) for batch in batches]
+    return [batch for group in go_together(batches) for batch in dedup_together(context, group)]
 
 
 def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
-    """Compare one batch with the newest table version; stage new rows, quarantine conflicts.
+    """Compare one batch with the newest table version, as `dedup_together` does with several."""
+    return dedup_together(context, [batch])[0]
 
-    A conflict is a row with known features and another label. The version that was compared with is
-    recorded in `looked_at`. A batch that another attempt has already archived is returned as known.
+
+def dedup_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Batch]:
+    """Compare batches with the newest table version by one look at its keys.
+
+    New rows are staged, conflicts go to quarantine: rows with known features and another label. The
+    version that was compared with is recorded in `looked_at`. Batches that have ended pass through.
     """
+    going = [batch for batch in batches if not batch.note]
+    if not going:
+        return list(batches)
+    version = context.lake.version()
+    keys = pl.concat(staged_keys(context, batch).select(KEYS) for batch in going)
+    known = context.lake.keys.matches(keys, version)
+    compared: list[Batch] = []
+    for batch in batches:
+        one = batch if batch.note else _compared(context, batch, known, version)
+        compared.append(one)
+    return compared
+
+
+def staged_keys(context: IntakeContext, batch: Batch) -> pl.DataFrame:
+    """Return line, label and key of the good rows of a batch, with the id where rows have one."""
+    named = () if context.lake.require_contract().row_id is None else (ID,)
+    columns = [LINE, *named, LABEL, *KEYS]
+    return pl.concat(
+        context.lake.read_staged(batch.digest, name, columns) for name in part_names(batch)
+    )
+
+
+def _compared(
+    context: IntakeContext, batch: Batch, known: pl.DataFrame, version: int | None
+) -> Batch:
+    compared, new = compare(context, batch, known, version)
+    if not compared.note:
+        context.lake.stage(batch.digest, UNSEEN, new)
+    return compared
+
+
+def compare(
+    context: IntakeContext, batch: Batch, known: pl.DataFrame, version: int | None
+) -> tuple[Batch, pl.DataFrame]:
+    """Subtract known rows from a batch; return it with its counts, and its new rows.
+
+    `known` has `key_high`, `key_low` and `label`, and rows that the batch has not may be among
+    them. A batch that another attempt has already archived is returned as known, without rows, and
+    one that has to wait for a person as refused.
+    """
+    rows = staged_keys(context, batch)
     delivery = context.landing.delivery(batch.digest)
     if delivery is None:
-        return already_known(batch)
-    named = () if context.lake.require_contract().row_id is None else (ID,)
-    rows = pl.concat(
-        context.lake.read_staged(batch.digest, name, [LINE, *named, LABEL, *KEYS])
-        for name in part_names(batch)
-    )
+        return already_known(batch), rows.clear()
     try:
-        if named:
+        if ID in rows.columns:
             ids = dedup_by_id(rows, no_history()).ids
             suspicious_deliveries.require_trusted(context, batch, ids)
     except SuspiciousDeliveryError as error:
-        return suspicious_deliveries.set_aside(context, batch, delivery, error)
-    looked_at = context.lake.version()
-    known = context.lake.matches(rows.select(KEYS), looked_at)
+        return suspicious_deliveries.set_aside(context, batch, delivery, error), rows.clear()
     unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
-    context.lake.stage(batch.digest, UNSEEN, unseen.frame)
     texts = _texts_of(context, delivery, unseen.conflicts[LINE].to_list())
     judged = _with_conflicts(batch, context.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.
@@ -73,10 +118,10 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
         judged,
         duplicates=unseen.duplicates,
         new=unseen.frame.height,
-        looked_at=looked_at,
+        looked_at=version,
     )
     settle_step.promise(context, judged, delivery.name)
-    return log_counts(judged)
+    return log_counts(judged), unseen.frame
 
 
 def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batch:

@@ -50,8 +50,10 @@ def ingest(
     stops no other file; so does a file claimed by a run for which `is_stopped` is true. `dag_run`
     is recorded as the owner of the claims. Raises NotOwnerError, before any file is claimed, when
     the model belongs to another spec; when MLflow does not answer, `plan` checks that instead.
+    Raises TableRefusedError, before any file is claimed, when the table has to be migrated first.
     """
     context.registry.ownership.require_own(context.registry.ownership.owner_if_told())
+    context.lake.require_newest_format()
     batches: list[Batch] = []
     for delivery in lost_batches_step.in_order(context, context.landing.claim(dag_run, is_stopped)):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):

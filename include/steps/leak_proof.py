@@ -17,6 +17,7 @@ from include.records.data import Counts
 from include.records.models import ModelVersion, Origin
 from include.records.proofs import AdoptionGround, LeakProof
 from include.records.row_columns import Side
+from include.records.row_filters import from_batches
 from include.records.training import Plan
 from include.stages import roll_back as roll_back_stage
 from include.stages.decide import (
@@ -26,6 +27,7 @@ from include.stages.decide import (
     reservation,
 )
 from include.steps import adopted_rows as adopted_rows_step
+from include.steps.computed_keys import keyed_by
 from serving.bundle import Manifest
 
 log = logging.getLogger("ratchet")
@@ -60,7 +62,7 @@ def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersi
     if not limited:
         return HoldoutRows(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
-    counts = context.lake.classes(plan.dataset.version, Side.HOLDOUT, sorted(everyones))
+    counts = context.lake.classes(plan.dataset.version, Side.HOLDOUT, from_batches(everyones))
     if more := missing(counts):
         since = max(one.ground.data_version for one in limited)
         return HoldoutRows(problem=_too_few(since, counts, more), adopted=grounds)
@@ -114,7 +116,9 @@ def _proof(
     if version.version in ground.adopted:
         return _word(version, ground, objective(context.spec.gate.metric))
     try:
-        fitted, shared = context.lake.shared_keys(version.data_version, plan.dataset.version)
+        fitted, shared = context.lake.keys.shared(
+            version.data_version, plan.dataset.version, keyed_by(context)
+        )
     except DataVersionError as error:
         return LeakProof(version.version, 0, 0, str(error))
     return LeakProof(version.version, fitted, shared)

@@ -91,14 +91,22 @@ def _take_out_damaged(context: IntakeContext, landed: Collection[str]) -> None:
             context.lake.repair.take_out([path])
 
 
-def kept_sides(context: IntakeContext, digest: str) -> pl.DataFrame:
-    """Return `key_high`, `key_low` and `side` of rows that the table once had and may have lost.
+class KeptSides:
+    """The sides of rows that the table once had and may have lost."""
 
-    For a batch `digest` that was in the table before, the sides of every batch are returned; for
-    any other batch only those of the lost batches.
-    """
-    known = context.lake.sides.digests()
-    return context.lake.sides.read(known if digest in known else context.lake.repair.lost())
+    def __init__(self, context: IntakeContext) -> None:
+        """Look which batches have stored sides, and which of these the table lacks."""
+        self._sides = context.lake.sides
+        self._known = self._sides.digests()
+        self._of_lost = self._sides.read(context.lake.repair.lost())
+
+    def of(self, digest: str) -> pl.DataFrame:
+        """Return `key_high`, `key_low` and `side` of the rows that a batch may meet again.
+
+        For a batch that was in the table before, the sides of every batch are returned; for any
+        other batch only those of the lost batches.
+        """
+        return self._sides.read(self._known) if digest in self._known else self._of_lost
 
 
 def also_decided(unseen: pl.DataFrame, kept_sides: pl.DataFrame) -> pl.DataFrame:

@@ -29,9 +29,11 @@ def plan(context: StepContext, taken_in: Intake, form: Form, dag_run: str) -> Pl
     """Open the MLflow run of this training and remove the results of earlier races.
 
     Also scores the champion on the new batches. Raises NothingToDoError when there are too few rows
-    or no new ones, NotOwnerError when the model belongs to another spec.
+    or no new ones, NotOwnerError when the model belongs to another spec, TableRefusedError when the
+    table has to be migrated first.
     """
     context.registry.ownership.require_owner()
+    context.lake.require_newest_format()
     score_on_arrival.score_arrivals(context, taken_in.batches)
     dataset = require_trainable(context.spec, taken_in)
     require_slices(context.lake.require_contract(), context.spec)

@@ -31,6 +31,7 @@ from include.records.ledger_state import contender_metric
 from include.records.models import ModelVersion
 from include.records.proofs import LeakProof
 from include.records.row_columns import Side
+from include.records.row_filters import from_batches
 from include.records.training import Plan
 from include.reports import pictures
 from include.spec.model_spec import Slice
@@ -116,7 +117,8 @@ def _answer(
     bundle = context.registry.versions.bundle(version)
     # The same rows in the same order, each laid out as the model was fitted on them.
     layout = bundle.manifest.layout
-    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, ground.batches)
+    where = from_batches(ground.batches)
+    X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, where)
     return _Answers(
         y,
         ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold),

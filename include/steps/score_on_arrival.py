@@ -22,6 +22,7 @@ from include.records.judging import Scorecard
 from include.records.ledger_state import contender_metric
 from include.records.models import ModelVersion
 from include.records.row_columns import Side
+from include.records.row_filters import from_batches
 from include.stages import score as score_stage
 from include.stages.decide import LEAST_OF_A_CLASS
 
@@ -70,7 +71,8 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
 def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Scorecard:
     """Score the champion on all rows of a batch; ValueError when a class has too few rows."""
     version = batch.committed or 0
-    counts = [context.lake.classes(version, side, [batch.digest]) for side in Side]
+    where = from_batches([batch.digest])
+    counts = [context.lake.classes(version, side, where) for side in Side]
     rows = {name: sum(count[name] for count in counts) for name in counts[0]}
     if min(rows.values()) < LEAST_OF_A_CLASS:
         raise ValueError(
@@ -78,7 +80,7 @@ def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Sc
         )
     bundle = context.registry.versions.bundle(champion)
     layout = bundle.manifest.layout
-    sides = [context.lake.matrix(version, side, layout, [batch.digest]) for side in Side]
+    sides = [context.lake.matrix(version, side, layout, where) for side in Side]
     X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
     predictions = ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold)
     return score_stage.score(y, predictions, champion.version, version)

@@ -23,6 +23,8 @@ log = logging.getLogger("ratchet")
 
 UNSEEN = "unseen"
 """The name under which `dedup` stages the rows of a batch that are new, for `split`."""
+_MOST_TOGETHER = 1_000_000
+"""Rows of the batches that are compared and committed together."""
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 
 
@@ -86,6 +88,18 @@ def refused_frame(rows: Sequence[ingest_stage.RefusedRow]) -> pl.DataFrame:
     texts = dict.fromkeys((ID, "column", "reason", "raw"), pl.String)
     schema = {"line": pl.Int64, **texts}
     return pl.DataFrame({name: [getattr(row, name) for row in rows] for name in schema}, schema)
+
+
+def go_together(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Cut batches, in their order, into groups whose keys fit memory; a large one is by itself."""
+    group: list[Batch] = []
+    for batch in batches:
+        if group and sum(one.read for one in group) + batch.read > _MOST_TOGETHER:
+            yield group
+            group = []
+        group.append(batch)
+    if group:
+        yield group
 
 
 def part_names(batch: Batch) -> list[str]:

@@ -103,6 +103,20 @@ class Bucket:
             file.flush()
             self.put(name, Path(file.name))
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Put on the condition that there is none; after a lost answer the object is compared."""
+        from obstore.exceptions import AlreadyExistsError, BaseError
+
+        try:
+            self.s3.put(self.key_of(name), data, mode="create")
+        except AlreadyExistsError:
+            return self.read(name) == data
+        except BaseError:
+            if self.entry(name) is None:
+                raise
+            return self.read(name) == data
+        return True
+
     def put(self, name: str, source: Path | BinaryIO) -> None:
         """Upload a file, in pieces where it is large."""
         self.s3.put(self.key_of(name), source, chunk_size=PIECE, max_concurrency=4)

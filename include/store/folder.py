@@ -8,7 +8,6 @@ parent (openat with O_NOFOLLOW), and only regular files are opened to read. Hard
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,12 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from include.store.interface import PIECE, SUBFOLDER, Entry, LeftAlone
+from include.store.opened_folder import FILE, linked, locked, step_into
 
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL})
 """Error numbers which mean that there is no file of this name here."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Where somebody has put a pipe in place of a file, nobody waits for its other end.
-_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFLNK: "a symbolic link, and links are not followed",
     stat.S_IFDIR: SUBFOLDER,
@@ -100,7 +97,7 @@ class Folder:
         """Open a regular file for reading; FileNotFoundError when there is none of this name."""
         try:
             with self._parent(name) as (parent, leaf):
-                file = os.fdopen(os.open(leaf, os.O_RDONLY | _FILE, dir_fd=parent), "rb")
+                file = os.fdopen(os.open(leaf, os.O_RDONLY | FILE, dir_fd=parent), "rb")
         except OSError as error:
             if error.errno in _NOT_THERE or error.errno == errno.ENXIO:  # the latter: a socket
                 raise _absent(self.url, name) from error
@@ -119,6 +116,11 @@ class Folder:
         """Write to a temporary file, then rename it."""
         with self._whole(name) as file:
             file.writelines([data] if isinstance(data, bytes) else data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write to a temporary file, then link it: a link takes no name that is taken."""
+        with self._parent(name, make=True) as (parent, leaf):
+            return linked(parent, leaf, data) or self.read(name) == data
 
     def put(self, name: str, source: Path | BinaryIO) -> None:
         """Copy a file in."""
@@ -203,7 +205,7 @@ class Folder:
         folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             for part in filter(None, below.split("/")):
-                inner = _step(folder, part, make=make)
+                inner = step_into(folder, part, make=make)
                 os.close(folder)
                 folder = inner
             yield folder
@@ -231,7 +233,7 @@ class Folder:
         partial = f".{hashlib.sha256(os.fsencode(leaf)).hexdigest()[:16]}.part"
         while True:
             with self._parent(name, make=True) as (parent, leaf):
-                file = _locked(parent, partial)
+                file = locked(parent, partial)
                 if file is None:
                     continue
                 with file:
@@ -246,37 +248,6 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a local file for writing; it gets its name when the block ends without error."""
     with Folder(path.parent)._whole(path.name) as file:  # noqa: SLF001 - its other door
         yield file
-
-
-def _locked(parent: int, name: str) -> BinaryIO | None:
-    """Open a temporary file, empty and locked; None when the caller has to try again."""
-    try:
-        opened = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FILE, 0o666, dir_fd=parent)
-    except FileNotFoundError:  # another process dropped the folder as empty
-        return None
-    file = os.fdopen(opened, "ab")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    # Who waited here may hold what another writer has given its name by now.
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(opened)):
-            file.truncate(0)
-            return file
-    file.close()
-    return None
-
-
-def _step(folder: int, name: str, *, make: bool) -> int:
-    """Open a subfolder, created if `make`; NotADirectoryError when the name is a link."""
-    if name == "..":
-        raise OSError(errno.EINVAL, "leads out of its folder", name)
-    while True:
-        try:
-            return os.open(name, _FOLDER, dir_fd=folder)
-        except FileNotFoundError:
-            if not make:
-                raise
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=folder)
 
 
 def _asked(folder: int, name: str, prefix: str) -> Entry | LeftAlone | None:

@@ -70,6 +70,12 @@ class Store(Protocol):
     def write(self, name: str, data: bytes | Iterable[bytes]) -> None:
         """Write a file atomically, over any older one; `data` may come in pieces."""
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file atomically, but over none; return whether the file that is there is this.
+
+        Of several writers of one name, one has it.
+        """
+
     def put(self, name: str, source: Path | BinaryIO) -> None:
         """Copy a local file into the store, atomically."""
 

@@ -8,7 +8,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from demo.data import pulsar_rows
 from include.context.step_context import StepContext
-from tests.contract.pipeline import rows
+from tests.contract.pipeline import rows, stored_rows
 
 ROWS = pulsar_rows(400, seed=3)
 # Each repeats rows of the one before it, so that which comes first decides whose they are.
@@ -47,14 +47,12 @@ def lose_table_and_contract(context: StepContext) -> None:
 
 def lose_a_data_file(context: StepContext) -> None:
     """Lose one of the oldest."""
-    min(
-        table(context).glob("side=train/label=0/*"), key=lambda path: path.stat().st_mtime_ns
-    ).unlink()
+    min(table(context).glob("side=train/*"), key=lambda path: path.stat().st_mtime_ns).unlink()
 
 
 def change_a_data_file(context: StepContext) -> None:
     """Turn one bit in the middle of one."""
-    path = next(table(context).glob("side=holdout/label=0/*"))
+    path = next(table(context).glob("side=holdout/*"))
     changed = bytearray(path.read_bytes())
     changed[len(changed) // 2] ^= 1
     path.write_bytes(changed)
@@ -84,7 +82,7 @@ def _raw(context: StepContext) -> DeltaTable:
 
 
 def _foreign_rows(context: StepContext) -> pl.DataFrame:
-    return rows(context).head(5)
+    return stored_rows(context).head(5)
 
 
 def empty_the_newest_entry(context: StepContext) -> None:
@@ -171,7 +169,7 @@ def append_rows_of_another_side(context: StepContext) -> None:
 
 def append_rows_of_another_label(context: StepContext) -> None:
     """Name a class that the contract does not know."""
-    frame = _foreign_rows(context).with_columns(label=pl.lit(7, pl.Int8))
+    frame = _foreign_rows(context).with_columns(label=pl.lit("perhaps"))
     write_deltalake(table(context), frame, mode="append")
 
 
@@ -183,12 +181,12 @@ def append_a_column(context: StepContext) -> None:
 
 def delete_rows(context: StepContext) -> None:
     """Somebody was to be forgotten."""
-    _raw(context).delete("label = 1 and side = 'train'")
+    _raw(context).delete("label = 'positive' and side = 'train'")
 
 
 def update_rows(context: StepContext) -> None:
     """Somebody corrects a value in place."""
-    _raw(context).update(predicate="label = 1", updates={"batch": "'mine'"})
+    _raw(context).update(predicate="label = 'positive'", updates={"batch": "'mine'"})
 
 
 def overwrite_rows(context: StepContext) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import polars as pl
 
+from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
 from include.records.data import Batch, Intake
 from include.records.judging import Decision, Scores
@@ -81,7 +82,15 @@ def leaderboard(done: Run) -> list[dict[str, Any]]:
 
 
 def rows(context: StepContext) -> pl.DataFrame:
-    """Return every row of the table."""
+    """Return every row of the table, its label as 0 or 1 and without the time of its arrival."""
+    found = stored_rows(context)
+    return found.with_columns(label=(pl.col("label") == "positive").cast(pl.Int8)).drop(
+        "arrived_at"
+    )
+
+
+def stored_rows(context: IntakeContext) -> pl.DataFrame:
+    """Return every row of the table as any program reads it."""
     return pl.read_delta(f"{context.lake.url}/rows")
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from include.settings import read_settings
 from include.spec.spec_files import read_spec
 from include.steps import adopt as adopt_step
 from tests.conftest import PULSARS
-from tests.contract.pipeline import drop, rows, run, take_in
+from tests.contract.pipeline import drop, rows, run, stored_rows, take_in
 
 ROWS = pulsar_rows(600, seed=1)
 Command = Callable[..., tuple[int, str]]
@@ -198,8 +199,9 @@ def test_kept_keys_that_were_altered_prove_nothing(
     mine = tmp_path / "mine.csv"
     ROWS[:300].write_csv(mine)
     adopted = adopt_step.adopt(context, offer(elsewhere, mine))
+    keys = context.registry.adoptions.fitted_keys(adopted)
     context.registry.adoptions.keep_fitted_keys(
-        adopted.run_id, context.registry.adoptions.fitted_keys(adopted).head(1)
+        adopted.run_id, replace(keys, rows=keys.rows.head(1))
     )
     with pytest.raises(ModelRefusedError, match=r"changed after .* was adopted"):
         context.registry.adoptions.fitted_keys(adopted)
@@ -232,7 +234,7 @@ def test_without_them_only_rows_that_come_later_count(
     assert late.scores.champion is not None
     assert late.scores.champion.rows == came_later
     for digest in context.lake.batches_after(0, 2):  # as if it had been lost and had come again
-        context.lake.sides.keep(digest, rows(context).filter(batch=digest), 0)
+        context.lake.sides.keep(digest, stored_rows(context).filter(batch=digest), 0)
     assert judge_version(context, adopted, Form()).scores.proofs[0].waits
 
 

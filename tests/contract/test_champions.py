@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mlflow
@@ -16,6 +17,7 @@ from include.records.moves import Answer, MoveKind, RollBack
 from include.records.training import Form, NoNewData
 from include.steps import leak_proof as leak_proof_step
 from include.steps import promote as promote_step
+from include.steps.computed_keys import keyed_by
 from tests import steps
 from tests.contract.pipeline import Run, drop, rows, run
 
@@ -200,11 +202,12 @@ def test_rows_on_both_sides_are_counted(context: StepContext) -> None:
     leaked(context)
     dataset = context.lake.dataset()
     assert dataset is not None
-    assert context.lake.shared_keys(0, dataset.version) == (
+    shared = partial(context.lake.keys.shared, keyed=keyed_by(context))
+    assert shared(0, dataset.version) == (
         sum(done.plan.dataset.train.values()),
         0,
     )
-    assert context.lake.shared_keys(1, dataset.version)[1] == 7
+    assert shared(1, dataset.version)[1] == 7
 
 
 def test_looks_count_the_challengers_that_this_holdout_has_judged(context: StepContext) -> None:

@@ -87,11 +87,11 @@ CHECKPOINT = Case("lake/**/*.checkpoint.parquet", 0o000, "")
 DENIED = [
     Case("landing/pulsar", 0o000, "read"),
     Case("landing/pulsar", 0o555, "write to"),
-    Case("lake/pulsar/rows/side=train/label=0", 0o555, "write to"),
+    Case("lake/pulsar/rows/side=train", 0o555, "write to"),
     Case("lake/pulsar/rows/_delta_log", 0o555, "write to"),
     Case("lake/pulsar/rows/_delta_log", 0o000, "read"),
     Case("lake/pulsar/rows/_delta_log/00000000000000000000.json", 0o000, "read"),
-    Case("lake/pulsar/rows/side=train/label=0/*.parquet", 0o000, "read"),
+    Case("lake/pulsar/rows/side=train/*.parquet", 0o000, "read"),
 ]
 
 

@@ -42,7 +42,7 @@ OPERATIONS: dict[str, Callable[[Lake], Any]] = {
     "commit": lambda lake: lake.commit("d1", [rows(10)], 0),
     "committed": lambda lake: lake.committing_version("d0"),
     "dataset": lambda lake: lake.dataset(),
-    "matches": lambda lake: lake.matches(rows(5), 0).height,
+    "matches": lambda lake: lake.keys.matches(rows(5), 0).height,
     "matrix": lambda lake: len(lake.matrix(0, Side.TRAIN, LAYOUT)[0]),
     "stage": lambda lake: lake.stage("d1", "part-00000", rows(0)),
     "staged": lambda lake: lake.read_staged("d0", "part-00000").height,

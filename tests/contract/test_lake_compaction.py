@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.adapters.lake import Lake, compaction
+from include.adapters.lake.table_commits import TableCommits
 from include.errors import DataFileError
 from include.records.row_columns import Side
 from serving.bundle import Layout
@@ -103,13 +104,13 @@ def test_a_young_file_of_another_attempt_is_left_alone(tmp_path: Path) -> None:
 
 def test_another_writer_goes_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch that is committed while files are merged stands, and merging waits for next time."""
-    merge = lake._table.replace
+    merge = TableCommits.replace
 
     def late(*args: object) -> bool:
         assert lake.commit("d9", [rows(90)], 8) == 9
         return merge(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(lake._table), "replace", lambda _, *args: late(*args))
+    monkeypatch.setattr(TableCommits, "replace", late)
     assert lake.compact(keep=[]).merged == 0
     assert lake.version() == 9
     assert len(raw(lake).file_uris()) == 20

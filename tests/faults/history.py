@@ -90,9 +90,10 @@ def state(home: Path, spec: Spec) -> dict[str, Any]:
     where = settings(home)
     lake = open_store(f"{where.lake_url}/{spec.name}", where.s3)
     table = DeltaTable(f"{lake.url}/rows", storage_options=dict(where.s3))
-    rows = pl.scan_delta(table, storage_options=dict(where.s3)).collect()
+    # A batch has the time at which the attempt that committed it began to write.
+    rows = pl.scan_delta(table, storage_options=dict(where.s3)).drop("arrived_at").collect()
     archived = _digests(lake.at("archive"))
-    sides = Sides(lake.at("archive/.sides"))
+    sides = Sides(lake.at("archive/.sides/2"))
     landing = _digests(_landing(home, spec))
     return {
         "rows": sorted(rows.select(sorted(rows.columns)).rows()),

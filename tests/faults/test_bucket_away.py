@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.adapters.lake.lake_table import LakeTable
+from include.adapters.lake.table_commits import TableCommits
 from include.adapters.landing import Landing
 from include.spec.model_spec import Spec
 from tests.faults import history
@@ -38,8 +38,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, spec: Spec) -> dict[st
 
 
 MOMENTS: dict[str, tuple[type, str, bool]] = {
-    "before the log of a commit is written": (LakeTable, "_commit", True),
-    "when that is written": (LakeTable, "_commit", False),
+    "before the first entry of the log is written": (TableCommits, "_create", True),
+    "when that is written": (TableCommits, "_create", False),
     "before a committed file is archived": (Landing, "archive", True),
 }
 

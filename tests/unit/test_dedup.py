@@ -1,7 +1,9 @@
+import numpy as np
 import polars as pl
 import pytest
 import xxhash
 
+from include.records.row_columns import TableFormat
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Conflicts
 from include.stages.dedup import NewRows, dedup, with_keys
@@ -45,10 +47,31 @@ def test_the_key_can_be_recomputed_elsewhere() -> None:
     frame = pl.DataFrame({"z": [1.5], "B": ["ü"], "a": [None]}, schema_overrides={"a": pl.Float64})
     columns = contract(z="number", B="category", a="number")
     text = bytes.fromhex(xxhash.xxh3_128_hexdigest("ü".encode()))
-    row = text + bytes.fromhex("000000000000f87f") + bytes.fromhex("000000000000f83f")
+    row = text + bytes.fromhex("0000c07f") + bytes.fromhex("0000c03f")
     digest = xxhash.xxh3_128_digest(row)
     halves = [int.from_bytes(half, "big", signed=True) for half in (digest[:8], digest[8:])]
     assert key(frame, columns) == [tuple(halves)]
+
+
+def test_the_example_of_the_docstring() -> None:
+    """As release 0.1.0 made it, too: older versions of a table are asked by those keys."""
+    frame, columns = pl.DataFrame({"a": ["x"], "b": [1.0]}), contract(a="category", b="number")
+    assert key(frame, columns) == [(-6941366707761293782, -8883641251812539774)]
+    older = with_keys(frame, columns, TableFormat.FIRST).select("key_high", "key_low")
+    assert older.rows() == [(5663839772963075101, -9028723430301588576)]
+
+
+def test_rows_that_float32_cannot_tell_apart_have_one_key() -> None:
+    """Whatever type they come in; the nearest number of float32 beside it is another one."""
+    tenth = np.float32(0.1)
+    beside = np.nextafter(tenth, np.float32(1))
+    wide = pl.DataFrame({"a": [0.1, float(tenth), 0.1 + 1e-12, float(beside)], "b": 1.0})
+    narrow = pl.DataFrame({"a": pl.Series([tenth], dtype=pl.Float32), "b": 1.0})
+    keys = key(wide, AB)
+    assert keys[:3] == key(narrow, AB) * 3
+    assert keys[3] != keys[0]
+    older = with_keys(wide, AB, TableFormat.FIRST)
+    assert older.select("key_high", "key_low").n_unique() == 4
 
 
 def test_keys_know_no_column_order_no_negative_zero_and_no_integers() -> None:

@@ -8,5 +8,6 @@ was fitted on can be read again, bit for bit, also after small files have been m
 from include.adapters.lake.compaction import Compaction
 from include.adapters.lake.lake import Lake
 from include.adapters.lake.lake_watch import LakeWatch
+from include.adapters.lake.migration import Migration
 
-__all__ = ["Compaction", "Lake", "LakeWatch"]
+__all__ = ["Compaction", "Lake", "LakeWatch", "Migration"]

@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from include.records.data import Counts
 from include.store import Entry, Store
 
 GROWTH = "rows"
 """Application id of a transaction in every commit that adds rows, beside the batch's own."""
+MARK, CLASS_COUNTS, BATCH_ROWS = "ratchet", "ratchet.classes", "ratchet.batches"
+"""What Ratchet states in a commit: which of its own it is, the rows per class of each data file,
+and the rows of each batch."""
 COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
 """The name of an entry of the log."""
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
@@ -40,8 +44,8 @@ class Commit:
     version: int
     at: float
     """Seconds since 1970, by the clock of the writer."""
-    batch: str | None
-    """The digest of the batch whose rows it added; None for a commit without new rows."""
+    batches: Mapping[str, int] = field(default_factory=dict)
+    """The number of rows of each batch that it added, by digest; empty without new rows."""
     operation: str = ""
     """The operation's name, as the writer stated it."""
     writer: str = ""
@@ -50,6 +54,8 @@ class Commit:
     """Ratchet's mark in a commit of its own that adds no new rows, such as a merge."""
     added: Mapping[str, int] = field(default_factory=dict)
     """The data files that it adds: rows by path below the table."""
+    classes: Mapping[str, Counts] = field(default_factory=dict)
+    """Rows per class of each data file that it adds, by path."""
     removed: tuple[str, ...] = ()
     """The paths of data files that it removes."""
     restored: int | None = None
@@ -57,11 +63,6 @@ class Commit:
     changes: frozenset[Change] = frozenset()
     unread: str = ""
     """Why it cannot be read, as the end of a sentence; nothing else is known of it then."""
-
-    @property
-    def rows(self) -> int:
-        """The number of rows in the data files that it adds."""
-        return sum(self.added.values()) if self.batch is not None else 0
 
 
 class Log:
@@ -97,7 +98,11 @@ class Log:
 
     def batches(self) -> dict[str, Commit]:
         """Return the newest commit of each batch, by the batch's digest."""
-        return {one.batch: one for one in standing(self.commits()) if one.batch is not None}
+        return {name: one for one in standing(self.commits()) for name in one.batches}
+
+    def classes(self) -> dict[str, Counts]:
+        """Return the rows per class of each data file that the log states them of, by path."""
+        return {path: counts for one in self.commits() for path, counts in one.classes.items()}
 
     def _is_known(self, version: int, entry: Entry) -> bool:
         return version in self._known and self._known[version][0] == entry
@@ -118,26 +123,28 @@ def standing(commits: Sequence[Commit]) -> list[Commit]:
 def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
     """Return, for each data file that the log ever named, the batches that its rows are from.
 
-    A merged file has the rows of the files that the same commit removed from its partition.
+    A merged file has the rows of the files that the same commit removed from its folder, or from
+    folders in it.
     """
     found: dict[str, frozenset[str]] = {}
     for commit in commits:
         for path in commit.added:
             if path in found:  # a version was restored
                 continue
-            gone = [one for one in commit.removed if partition(one) == partition(path)]
+            folder = f"{partition(path)}/"
+            gone = [one for one in commit.removed if f"{partition(one)}/".startswith(folder)]
             merged = frozenset[str]().union(*(found.get(one, frozenset()) for one in gone))
-            found[path] = frozenset({commit.batch}) if commit.batch else merged
+            found[path] = frozenset(commit.batches) if commit.batches else merged
     return found
 
 
 def partition(path: str) -> str:
-    """Return the folder of a data file, such as `side=train/label=1`."""
+    """Return the folder of a data file, `side=train` or, in the first format, one in it."""
     return path.rpartition("/")[0]
 
 
 def _gone(version: int) -> Commit:
-    return Commit(version, 0.0, None, unread="is gone, although there are later ones")
+    return Commit(version, 0.0, unread="is gone, although there are later ones")
 
 
 def _commit(version: int, entry: bytes) -> Commit:
@@ -151,7 +158,7 @@ def _commit(version: int, entry: bytes) -> Commit:
 
 
 def _unread(version: int, why: str) -> Commit:
-    return Commit(version, 0.0, None, unread=why)
+    return Commit(version, 0.0, unread=why)
 
 
 def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
@@ -163,21 +170,33 @@ def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
     changes = {Change.ROWS} if any(one["dataChange"] for one in (*added, *removed)) else set()
     if version and any(kind in one for one in actions for kind in ("metaData", "protocol")):
         changes.add(Change.SCHEMA)
-    if names and (GROWTH not in names or len(names) != 2):  # noqa: PLR2004 - its own, and the batch's
+    rows = {str(one["path"]): _rows(one) for one in added}
+    batches = _batches(names, info, sum(rows.values()))
+    if names and (GROWTH not in names or sum(batches.values()) != sum(rows.values())):
         changes.add(Change.ODD_BATCH)
     restored = str(parameters.get("version", "")) if operation == "RESTORE" else ""
     return Commit(
         version,
         float(info.get("timestamp", 0)) / 1000,
-        next((name for name in names if name != GROWTH), None),
+        batches,
         operation,
         str(info.get("engineInfo", "")),
-        str(info.get("ratchet", "")),
-        {str(one["path"]): _rows(one) for one in added},
+        str(info.get(MARK, "")),
+        rows,
+        json.loads(info.get(CLASS_COUNTS) or "{}"),
         tuple(str(one["path"]) for one in removed),
         int(restored) if restored.isdecimal() else None,
         frozenset(changes),
     )
+
+
+def _batches(names: Sequence[str], info: Mapping[str, Any], rows: int) -> dict[str, int]:
+    """Return the rows of each batch; a commit that does not state them brought one batch."""
+    named = [name for name in names if name != GROWTH]
+    stated = json.loads(info.get(BATCH_ROWS) or "{}")
+    if len(named) == 1 and not stated:
+        return {named[0]: rows}
+    return {name: int(stated.get(name, 0)) for name in named}
 
 
 def _rows(added: Mapping[str, Any]) -> int:

@@ -1,22 +1,26 @@
 """Merges small data files and deletes unused ones; versions that models name stay readable.
 
-Every batch adds up to four files. Files of a similar size are merged when there are enough of them,
+Every batch adds up to two files. Files of a similar size are merged when there are enough of them,
 so that a row is rewritten once for each size class and no more. Then old files are deleted that
 neither the newest version nor a version to keep names: merged ones, and those of killed attempts.
 """
 
 import math
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
+from deltalake import DeltaTable
 
 from include.adapters.lake.actions import data_files, removals
 from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.place import for_polars
-from include.adapters.lake.schemas import schema_of
-from include.records.row_columns import LABEL, SIDE
+from include.adapters.lake.schemas import format_of, schema_of
+from include.adapters.lake.table_commits import TableCommits
+from include.records.row_columns import NEWEST_FORMAT, SIDE
 from include.store.units import MIB
 
 MERGED_FILES = 32
@@ -36,24 +40,23 @@ class Compaction:
 
 
 def is_crowded(table: LakeTable) -> bool:
-    """Return whether there are enough files of one partition and size class to merge."""
+    """Return whether there are enough files of one side and size class to merge."""
     newest = table.at()
-    return newest is not None and next(_groups(data_files(newest)), None) is not None
+    return newest is not None and next(_mergeable(newest), None) is not None
 
 
 def merge(table: LakeTable) -> int:
     """Merge small files and return how many; 0 when another writer committed meanwhile."""
     newest = table.at()
-    groups = [] if newest is None else list(_groups(data_files(newest)))
+    groups = [] if newest is None else list(_mergeable(newest))
     if newest is None or not groups:
         return 0
-    schema = schema_of(newest)
-    files = table.files(schema)
+    files = table.files(schema_of(newest))
     try:
         for group in groups:
             _rewrite(table, group, files)
         removed = removals(pl.concat(groups), data_change=False)
-        done = table.replace(files, removed, schema, int(newest.version()))
+        done = TableCommits(table).replace(files, removed, int(newest.version()))
     except BaseException:
         files.discard()
         raise
@@ -84,12 +87,25 @@ def sweep(table: LakeTable, keep: Collection[int], grace_hours: int) -> int:
     return len(deleted)
 
 
+def sweep_scratch(folder: Path, grace_hours: int) -> None:
+    """Delete local files that killed uploads left, when older than `grace_hours`."""
+    for path in folder.rglob("*.parquet"):
+        if path.stat().st_mtime < time.time() - 3600 * grace_hours:
+            path.unlink(missing_ok=True)
+
+
+def _mergeable(table: DeltaTable) -> Iterator[pl.DataFrame]:
+    """Yield groups of files to merge; files of the first format are left to its migration."""
+    if format_of(table) is NEWEST_FORMAT:
+        yield from _groups(data_files(table))
+
+
 def _groups(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Yield groups of files to merge: all of one partition and size class, if there are enough."""
+    """Yield groups of files to merge: all of one side and size class, if there are enough."""
     small = files.filter(pl.col("bytes") < SMALL_BYTES).with_columns(
         step=pl.col("bytes").map_elements(_step, return_dtype=pl.Int64)
     )
-    for group in small.partition_by(SIDE, LABEL, "step"):
+    for group in small.partition_by(SIDE, "step"):
         if group.height >= MERGED_FILES:
             yield group
 
@@ -100,10 +116,9 @@ def _step(size: int) -> int:
 
 
 def _rewrite(table: LakeTable, group: pl.DataFrame, files: DataFiles) -> None:
-    partition = (group[SIDE][0], group[LABEL][0])
     table.require_whole(group)
     # One at a time: together they may be more than memory holds.
     for path in table.paths(group):
         options = for_polars(table.options)
         rows = pl.read_parquet(path, storage_options=options, glob=False, hive_partitioning=False)
-        files.add(partition, rows.select(files.names))
+        files.add(group[SIDE][0], rows.select(files.names))

@@ -1,14 +1,15 @@
 """Writes the Parquet files of one commit part by part.
 
 deltalake's own writer holds a whole batch in memory before it writes. Here one file for each side
-and class stays open while parts are appended, so that memory holds a few parts, whatever the size
-of the batch. Files are not part of the table before a commit names them; those of a killed attempt
+stays open while parts are appended, so that memory holds a few parts, whatever the size of the
+batch. Files are not part of the table before a commit names them; those of a killed attempt
 are deleted later, see `compaction`. The name of a file contains the checksum of its bytes.
 """
 
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,14 +19,13 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from include.adapters.lake.checksums import checksum, name_with_checksum
-from include.records.row_columns import LABEL, SIDE
+from include.records.data import Counts
+from include.records.row_columns import ARRIVED_AT, LABEL, SIDE
 from include.store import Store
 from include.store.units import MIB
 
-PARTITION = (SIDE, LABEL)
 ROW_GROUP_BYTES = 8 * MIB
 FILE_BYTES = 256 * MIB
-Partition = tuple[str, int]
 
 
 class DataFiles:
@@ -34,24 +34,24 @@ class DataFiles:
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
         """Files are created when their first rows are added.
 
-        `schema` is the table's schema without the partition columns. `folder` is the table's own
+        `schema` is the table's schema without the side. `folder` is the table's own
         folder, or a local folder to upload from.
         """
         self._schema = schema
         self.names: list[str] = schema.names
         self._folder = folder
-        self._open: dict[Partition, _File] = {}
+        self._open: dict[str, _File] = {}
         self._written: list[_File] = []
 
-    def add(self, partition: Partition, rows: pl.DataFrame) -> None:
-        """Append rows, with the columns of the schema in its order, to the partition's file."""
-        file = self._open.get(partition)
+    def add(self, side: str, rows: pl.DataFrame) -> None:
+        """Append rows, with the columns of the schema in its order, to the side's file."""
+        file = self._open.get(side)
         if file is None:
-            file = self._open[partition] = _File(partition, self._schema, self._folder)
+            file = self._open[side] = _File(side, self._schema, self._folder)
             self._written.append(file)
         file.add(rows)
         if file.bytes >= FILE_BYTES:
-            self._open.pop(partition).close()
+            self._open.pop(side).close()
 
     def publish(self, table: Store, *, grown: bool) -> list[AddAction]:
         """Finish the files, move them into the table's folder and return their Delta actions.
@@ -61,6 +61,10 @@ class DataFiles:
         for file in self._open.values():
             file.close()
         return [file.publish(table, grown=grown) for file in self._written]
+
+    def classes(self) -> dict[str, Counts]:
+        """Return the rows per class of each published file, by path."""
+        return {file.name: dict(file.classes) for file in self._written}
 
     def discard(self) -> None:
         """Delete the local files of an attempt that failed."""
@@ -75,25 +79,20 @@ class DataFiles:
                 table.delete(file.name)
 
 
-def by_partition(
-    rows: pl.DataFrame, names: Sequence[str]
-) -> Iterator[tuple[Partition, pl.DataFrame]]:
-    """Split rows by side and class; the yielded frames have the columns `names` in this order."""
-    rows = rows.select(*names, *PARTITION)
-    cut = rows.with_columns(pl.col(SIDE).cast(pl.String)).partition_by(
-        PARTITION, as_dict=True, include_key=False
-    )
-    for (side, label), part in cut.items():
-        yield (side, int(label)), part
+def by_side(rows: pl.DataFrame, names: Sequence[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Split rows by side; the yielded frames have the columns `names` in this order."""
+    rows = rows.select(*names, pl.col(SIDE).cast(pl.String))
+    cut = rows.partition_by([SIDE], as_dict=True, include_key=False)
+    for (side,), part in cut.items():
+        yield str(side), part
 
 
 class _File:
     """One data file; rows are collected in memory until they fill a row group."""
 
-    def __init__(self, partition: Partition, schema: pa.Schema, folder: Path) -> None:
-        side, label = partition
-        self._values = {SIDE: side, LABEL: str(label)}
-        self.name = f"side={side}/label={label}/{uuid.uuid4()}.parquet"
+    def __init__(self, side: str, schema: pa.Schema, folder: Path) -> None:
+        self._side = side
+        self.name = f"side={side}/{uuid.uuid4()}.parquet"
         self._path = folder / self.name
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._schema = schema
@@ -103,18 +102,21 @@ class _File:
             compression="NONE",
             # Numbers and keys hardly repeat: a dictionary of them costs time and saves nothing.
             use_dictionary=[one.name for one in schema if one.type == pa.string()],
-            write_statistics=False,
+            # By these, a scan of a window of time leaves files unread.
+            write_statistics=[ARRIVED_AT],
             store_schema=False,
         )
         self._waiting: list[pl.DataFrame] = []
         self._waiting_bytes = 0
         self._rows = 0
         self.bytes = 0
+        self.classes: Counter[str] = Counter()
 
     def add(self, rows: pl.DataFrame) -> None:
         self._waiting.append(rows)
         self._waiting_bytes += int(rows.estimated_size())
         self._rows += rows.height
+        self.classes.update(dict(rows[LABEL].value_counts().iter_rows()))
         if self._waiting_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
@@ -132,7 +134,7 @@ class _File:
         return AddAction(
             path=self.name,
             size=size,
-            partition_values=self._values,
+            partition_values={SIDE: self._side},
             modification_time=time.time_ns() // 1_000_000,
             data_change=grown,
             stats=json.dumps({"numRecords": self._rows}),

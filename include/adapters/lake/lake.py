@@ -1,44 +1,46 @@
 """Everything that steps read from and write to a spec's folder of the lake."""
 
 import logging
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from include.adapters.lake import compaction, row_scans
 from include.adapters.lake.actions import committing_version, dataset_of
+from include.adapters.lake.batch_files import BatchFiles
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.contract_files import ContractFiles
-from include.adapters.lake.datafiles import by_partition
 from include.adapters.lake.lake_table import LakeTable
+from include.adapters.lake.migration import Migration
 from include.adapters.lake.repair import Repair
-from include.adapters.lake.schemas import first_schema, schema_of
+from include.adapters.lake.row_keys import Keyed, RowKeys
+from include.adapters.lake.schemas import (
+    format_of,
+    optional_columns,
+)
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.staging import Staging
-from include.errors import DataFileError, DataVersionError, reason_of
+from include.adapters.lake.table_commits import TableCommits
+from include.errors import TableRefusedError
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts, Dataset
-from include.records.row_columns import KEYS, LABEL, Side
+from include.records.row_columns import BATCH, LABEL, NEWEST_FORMAT, Side
 from include.spec.contract import Contract
 from include.store import open_store
 from serving.bundle import Layout, Value
 
 log = logging.getLogger("ratchet")
-_PART = "part-"
 # Beside the files that the table can be made of again, so that who has them has these.
-_KEPT_SIDES = "archive/.sides"
+_KEPT_SIDES = f"archive/.sides/{NEWEST_FORMAT:d}"
 
 
 class Lake:
     """The table of one spec, its contract, and the frames that steps stage for each other.
 
-    The table's columns are the features (double or string), `key_high`, `key_low`, `batch`, and
-    the partition columns `side` and `label`.
+    The table's columns are the features (double or string), `key_high`, `key_low`, `batch`,
+    `label`, `arrived_at`, those that its contract asks for, and `side`, which parts its files.
     """
 
     def __init__(self, url: str, options: Mapping[str, str], scratch: Path) -> None:
@@ -53,6 +55,8 @@ class Lake:
         self._staging = Staging(open_store(f"{url}/staging", options))
         self.sides = Sides(open_store(f"{url}/{_KEPT_SIDES}", options))
         self._table = LakeTable(f"{url.rstrip('/')}/rows", options, self._scratch)
+        self._commits = TableCommits(self._table)
+        self.keys = RowKeys(self._table)
         self.repair = Repair(self._store, self._table, self.sides)
 
     def version(self) -> int | None:
@@ -64,10 +68,22 @@ class Lake:
         """Raise TableRefusedError when the log is unreadable or has a commit of another tool."""
         self._table.require_sound()
 
+    def format_problem(self) -> str:
+        """Return what to do about a table of an older format, empty when there is none."""
+        return self._table.format_problem(self._table.at())
+
+    def require_newest_format(self) -> None:
+        """Raise TableRefusedError with what to do when the table is of an older format."""
+        self._require_newest(self._table.at())
+
+    def _require_newest(self, newest: DeltaTable | None) -> None:
+        if problem := self._table.format_problem(newest):
+            raise TableRefusedError(problem)
+
     def dataset(self) -> Dataset | None:
         """Return the newest version with its rows per side and class; None before the first."""
         table = self._table.at()
-        return None if table is None else dataset_of(table)
+        return None if table is None else dataset_of(table, self._table.log.classes())
 
     def commits(self, after: int, up_to: int) -> Iterator[Commit]:
         """Yield the commits of the versions after `after` and up to `up_to`, from the log alone."""
@@ -96,32 +112,32 @@ class Lake:
     def _has_rows(self) -> bool:
         return self.version() is not None or bool(self.sides.digests())
 
-    def matches(self, keys: pl.DataFrame, version: int | None) -> pl.DataFrame:
-        """Return `key_high`, `key_low`, `label` and `side` of the rows with one of the keys.
-
-        `version` is the table version to search; without a version there are no rows.
-        """
-        if version is None or keys.is_empty():
-            return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
-        return row_scans.matches(self._table.scan(version, *Side, keys_alone=True), keys)
-
     def committing_version(self, digest: str) -> int | None:
         """Return the table version that committed a batch; None when there is none."""
-        return committing_version(self._table.at(), digest)
+        return self.committing_versions([digest])[digest]
+
+    def committing_versions(self, digests: Iterable[str]) -> dict[str, int | None]:
+        """Return the table version that committed each batch; None for one without."""
+        table = self._table.at()
+        return {digest: committing_version(table, digest) for digest in digests}
 
     def holds(self, digest: str) -> bool:
         """Return whether a batch was committed and all of its rows are in the newest version.
 
         Raises DataFileError when a data file that may hold them is missing or was changed.
         """
-        return self._holds(self._table.at(), digest)
+        return self._holds_one(self._table.at(), [digest])
 
-    def _holds(self, table: DeltaTable | None, digest: str) -> bool:
-        commit = self._table.log.batches().get(digest) if table is not None else None
-        if table is None or commit is None or commit.version > table.version():
-            return False
-        rows = self._table.scan_batches(int(table.version()), [digest])
-        return row_scans.count(rows) >= commit.rows
+    def _holds_one(self, table: DeltaTable | None, digests: Collection[str]) -> bool:
+        """Return whether one of some batches was committed and is whole."""
+        commits = {} if table is None else self._table.log.batches()
+        for digest in digests:
+            commit = commits.get(digest)
+            if table is not None and commit is not None and commit.version <= table.version():
+                rows = self._table.scan_batches(int(table.version()), [digest])
+                if row_scans.count(rows) >= commit.batches[digest]:
+                    return True
+        return False
 
     def keep_sides(self) -> None:
         """Write the sides of the rows of new batches to files beside the archive."""
@@ -131,58 +147,62 @@ class Lake:
         if version is None or not lacking:
             return
         rows = row_scans.sides(self._table.scan_batches(version, lacking))
+        by_batch = rows.partition_by(BATCH, as_dict=True)
         for digest in lacking:
-            self.sides.keep(digest, rows.filter(batch=digest), batches[digest].version)
+            kept = by_batch.get((digest,), rows.clear())
+            self.sides.keep(digest, kept, batches[digest].version)
+
+    def finish_migration(self) -> None:
+        """Store the sides of all rows by their new keys, and delete those by older ones."""
+        self.keep_sides()
+        older = _KEPT_SIDES.rpartition("/")[0]
+        for entry in self._store.at(older).look():
+            self._store.delete(f"{older}/{entry.name}")
 
     def commit(self, digest: str, parts: Iterable[pl.DataFrame], onto: int | None) -> int | None:
-        """Append a batch's new rows as the version after `onto`, or as the first when it is None.
+        """Append one batch, as `commit_together` does; ValueError when it has no row."""
+        return self.commit_together({digest: parts}, onto)
 
-        Each part has the features, `key_high`, `key_low`, `label` and `side`. The first commit of
-        the table fixes the features and their types. Returns the new version; None when another
-        writer made that version, or when the batch was committed before, which `holds` tells.
-        Raises ValueError when there is no row.
+    def commit_together(
+        self, batches: Mapping[str, Iterable[pl.DataFrame]], onto: int | None
+    ) -> int | None:
+        """Append batches' new rows as the version after `onto`, or as the first when it is None.
+
+        `batches` are parts of rows by the batch's digest. Each part has the features, `key_high`,
+        `key_low`, `label` and `side`. The first commit of the table fixes the features and their
+        types. Returns the new version; None when another writer made that version, or when one of
+        the batches was committed before, which `holds` tells. Raises ValueError when a batch has no
+        row.
         """
         base = self._table.at()
         found = None if base is None else int(base.version())
         # The rows were compared with `onto`: another version may know some of them by now.
-        if found != onto or self._holds(base, digest):
+        if found != onto or self._holds_one(base, batches):
             return None
-        filled = (part for part in parts if part.height)
-        first = next(filled, None)
-        if first is None:
-            raise ValueError(f"batch {digest} has no new row, so there is nothing to commit")
-        schema = first_schema(first) if base is None else schema_of(base)
-        files = self._table.files(schema)
+        self._require_newest(base)
+        written = BatchFiles(self._table, base, self._optional(), self.sides)
         try:
-            for part in chain([first], filled):
-                whole = part.with_columns(batch=pl.lit(digest))
-                for partition, rows in by_partition(whole, files.names):
-                    files.add(partition, rows)
+            rows = {digest: written.add(digest, parts) for digest, parts in batches.items()}
         except BaseException:
-            files.discard()
+            written.discard()
             raise
-        return self._table.append(digest, files, schema, onto)
+        return self._commits.append(rows, *written.made(), onto)
+
+    def _optional(self) -> tuple[str, ...]:
+        contract = self.contract()
+        return () if contract is None else optional_columns(contract)
+
+    def migration(self, keyed: Keyed) -> Migration | None:
+        """Return what writes the newest version anew in the newest format; None where it is so."""
+        newest = self._table.at()
+        if newest is None or format_of(newest) is NEWEST_FORMAT:
+            return None
+        return Migration(self._table, newest, self._optional(), keyed)
 
     def identity(self) -> str:
         """Return the table's unique id in Delta's metadata; empty before the first commit."""
         table = self._table.at()
         return "" if table is None else str(table.metadata().id)
-
-    def shared_keys(self, fitted: int, scored: int) -> tuple[int, int]:
-        """Count the train rows of version `fitted`, and the holdout rows of `scored` among them.
-
-        A holdout row is among them when a train row has its key. Only keys are read, 16 bytes a
-        row. Raises DataVersionError when a version cannot be read any more.
-        """
-        try:
-            train = self._side(fitted, Side.TRAIN, keys_alone=True)
-            found = row_scans.count_shared(train, self._side(scored, Side.HOLDOUT, keys_alone=True))
-        except (DataFileError, DeltaError, pl.exceptions.PolarsError, OSError) as error:
-            raise DataVersionError(
-                f"version {fitted} of the table, which it was fitted on, cannot be read: "
-                f"{reason_of(error)}"
-            ) from error
-        return found.others, found.shared
 
     def lacks_files(self, version: int) -> bool:
         """Return whether data files of a version are missing or have another size; reads none."""
@@ -205,27 +225,21 @@ class Lake:
         except (FileNotFoundError, KeyError, ValueError, pl.exceptions.PolarsError):
             return (self.committing_version(digest) or 0) > version
 
-    def batches_with(self, keys: pl.DataFrame, version: int, side: Side) -> tuple[str, ...]:
-        """Return the digests of the batches with rows of these keys on one side of a version."""
-        asked = keys.select(KEYS).lazy()
-        return tuple(row_scans.batches(self._side(version, side).join(asked, on=KEYS, how="semi")))
-
-    def classes(self, version: int, side: Side, batches: Collection[str]) -> Counts:
-        """Return the rows per class of some batches on one side of a version."""
-        return row_scans.classes(
-            row_scans.only(self._side(version, side, keys_alone=True), batches)
-        )
+    def classes(self, version: int, side: Side, where: pl.Expr | None = None) -> Counts:
+        """Return the rows per class of one side of a version that meet a condition."""
+        return row_scans.classes(row_scans.only(self._side(version, side, keys_alone=True), where))
 
     def matrix(
-        self, version: int, side: Side, layout: Layout, batches: Collection[str] | None = None
+        self, version: int, side: Side, layout: Layout, where: pl.Expr | None = None
     ) -> tuple[Matrix, Labels]:
         """Return one side of a version: float32 features, shape (rows, features), and int8 labels.
 
         Rows are sorted by key and label, so that the same version gives the same matrix, bit for
         bit. A missing number, a missing category and a category that the layout does not have are
-        NaN. With `batches`, only the rows of these batches are returned.
+        NaN. With `where`, a condition on columns of the table, only the rows that meet it are
+        returned; a window of time is one on `arrived_at`.
         """
-        return row_scans.matrix(row_scans.only(self._side(version, side), batches), layout)
+        return row_scans.matrix(row_scans.only(self._side(version, side), where), layout)
 
     def blocks(self, version: int, side: Side, layout: Layout, rows: int) -> Iterator[Block]:
         """Yield one side of a version in blocks of `rows` rows, encoded as by `matrix`.
@@ -262,10 +276,6 @@ class Lake:
         """Read a staged frame of a batch, or some of its columns."""
         return self._staging.read(digest, name, columns)
 
-    def staged_parts(self, digest: str) -> list[str]:
-        """Return the names of a batch's staged parts, in their order."""
-        return [name for name in self._staging.names(digest) if name.startswith(_PART)]
-
     def forget_staged(self, digest: str) -> None:
         """Delete all staged frames of a batch."""
         self._staging.forget(digest)
@@ -283,14 +293,8 @@ class Lake:
         """
         merged = compaction.merge(self._table)
         deleted = compaction.sweep(self._table, keep, grace_hours)
-        self._sweep_scratch(grace_hours)
+        compaction.sweep_scratch(self._scratch, grace_hours)
         return compaction.Compaction(merged, deleted)
 
     def _side(self, version: int, side: Side, *, keys_alone: bool = False) -> pl.LazyFrame:
         return self._table.scan(version, side, keys_alone=keys_alone)
-
-    def _sweep_scratch(self, grace_hours: int) -> None:
-        """Delete local files that killed uploads left, when older than `grace_hours`."""
-        for path in self._scratch.rglob("*.parquet"):
-            if path.stat().st_mtime < time.time() - 3600 * grace_hours:
-                path.unlink(missing_ok=True)

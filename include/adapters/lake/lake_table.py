@@ -1,43 +1,44 @@
-"""The Delta table: reads its versions, and commits exactly the next version or nothing.
+"""The Delta table: reads its versions, and verifies their data files."""
 
-A commit may fail after it was made, when the response is lost. Then the log is read: it shows
-whether the version names the files of this commit, or those of another writer.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from include.adapters.lake import checkpoints, soundness
-from include.adapters.lake.actions import data_files, removals
+from include.adapters.lake.actions import data_files
 from include.adapters.lake.checksums import Verifier
-from include.adapters.lake.commits import GROWTH, Log, sources
-from include.adapters.lake.datafiles import PARTITION, DataFiles
+from include.adapters.lake.commits import Log, sources
+from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.place import Options, for_delta, for_polars
-from include.adapters.lake.schemas import OWN_KINDS, delta_schema, features, schema_of
+from include.adapters.lake.schemas import (
+    OWN_KINDS,
+    features,
+    format_of,
+    read_label,
+)
 from include.adapters.lake.soundness import LogProblem, damage_sentence, sentence
 from include.errors import DataFileError, TableRefusedError
-from include.records.row_columns import BATCH, LABEL, SIDE, Side
+from include.records.row_columns import (
+    ARRIVED_AT,
+    BATCH,
+    LABEL,
+    NEWEST_FORMAT,
+    SIDE,
+    Side,
+    TableFormat,
+)
 from include.store import Store, open_store
 from include.store.address import absolute, local_folder
 from include.store.units import MIB
 
 KEYS_BYTES = 64 * MIB
 """When only keys are read, data files are verified up to this many bytes in total."""
-_MARK = "ratchet"
-_CONFIGURATION = {
-    # A model may name a version for years; the log that leads to it must not expire meanwhile.
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.checkpointInterval": "20",
-}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,20 @@ class LakeTable:
     def log_problem(self) -> LogProblem | None:
         """Return the first problem of the log; None when there is none."""
         return soundness.lasting_problem(self.log)
+
+    def format_problem(self, newest: DeltaTable | None) -> str:
+        """Return a sentence about a newest version of an older format, empty when there is none."""
+        if newest is None or format_of(newest) is NEWEST_FORMAT:
+            return ""
+        return (
+            f"the table {self.url} is of format {int(format_of(newest))}, as an older release "
+            f"wrote it, and this one adds rows to format {int(NEWEST_FORMAT)}. Migrate it, which "
+            f"keeps every row and version: ./ratchet migrate {self.spec}"
+        )
+
+    def format_at(self, version: int) -> TableFormat:
+        """Return the format of a version."""
+        return format_of(self.require(version))
 
     @property
     def spec(self) -> str:
@@ -96,15 +111,16 @@ class LakeTable:
     @cached_property
     def log(self) -> Log:
         """The log of the table."""
-        return Log(self._store.at(checkpoints.LOG_FOLDER))
+        return Log(self.store.at(checkpoints.LOG_FOLDER))
 
     @cached_property
-    def _store(self) -> Store:
+    def store(self) -> Store:
+        """The folder of the table."""
         return open_store(self.url, self.options)
 
     @cached_property
     def _verifier(self) -> Verifier:
-        return Verifier(self._store, self.scratch)
+        return Verifier(self.store, self.scratch)
 
     def scan(self, version: int, *sides: Side, keys_alone: bool = False) -> pl.LazyFrame:
         """Return a lazy frame of the rows of some sides of a version.
@@ -114,17 +130,17 @@ class LakeTable:
         read (`keys_alone`), content is verified up to `KEYS_BYTES` only. Raises DataFileError when
         a file is missing or was changed.
         """
-        table = self._require(version)
+        table = self.require(version)
         files = data_files(table).filter(pl.col(SIDE).is_in(sides))
         self.require_whole(files, KEYS_BYTES if keys_alone else None)
         return self._union(table, files)
 
     def scan_files(self, version: int, side: Side) -> Iterator[tuple[pl.LazyFrame, int]]:
         """Yield each data file of one side of a version with its number of rows, by path."""
-        files = data_files(self._require(version)).filter(pl.col(SIDE) == side).sort("path")
+        files = data_files(self.require(version)).filter(pl.col(SIDE) == side).sort("path")
         for file in files.iter_slices(1):
             self.require_whole(file)
-            yield self._part(side, file[LABEL][0], file), file["rows"][0]
+            yield self._part(side, file[LABEL][0], file), int(file["rows"][0])
 
     def paths(self, files: pl.DataFrame) -> list[str]:
         """Return the paths or URLs of data files, in the form that polars reads."""
@@ -134,42 +150,9 @@ class LakeTable:
         """Return a writer of the data files of a commit."""
         return DataFiles(schema, local_folder(self.url) or self.scratch)
 
-    def append(
-        self, digest: str, files: DataFiles, schema: pa.Schema, onto: int | None
-    ) -> int | None:
-        """Commit a batch's files as the version after `onto` and return it.
-
-        Returns None when another writer has made that version.
-        """
-        version = 0 if onto is None else onto + 1
-        actions = files.publish(self._store, grown=True)
-        # Without retries the commit is this version or fails, so the number can be part of it.
-        properties = CommitProperties(
-            app_transactions=[Transaction(digest, version), Transaction(GROWTH, version)],
-            max_commit_retries=0,
-        )
-        if self._commits(actions, schema, onto, properties):
-            return version
-        files.withdraw(self._store)
-        return None
-
-    def replace(
-        self, files: DataFiles, removed: Sequence[RemoveAction], schema: pa.Schema, onto: int
-    ) -> bool:
-        """Commit files in place of removed ones with the same rows; False if not the next version.
-
-        That is so when another writer has committed meanwhile.
-        """
-        actions = files.publish(self._store, grown=False)
-        properties = CommitProperties(max_commit_retries=0)
-        if self._commits([*actions, *removed], schema, onto, properties):
-            return True
-        files.withdraw(self._store)
-        return False
-
     def scan_batches(self, version: int, batches: Sequence[str]) -> pl.LazyFrame:
         """Return a lazy frame of the rows of some batches, from the files that may have them."""
-        table = self._require(version)
+        table = self.require(version)
         origin = sources(self.log.commits())
         wanted = {path for path, came in origin.items() if not came.isdisjoint(batches)}
         files = data_files(table).filter(pl.col("path").is_in(wanted))
@@ -185,20 +168,7 @@ class LakeTable:
 
     def lacks_files(self, version: int) -> bool:
         """Return whether data files of a version are missing or have another size; reads none."""
-        return bool(self._problems(data_files(self._require(version)), 0))
-
-    def take_out(self, paths: Sequence[str]) -> bool:
-        """Commit the removal of some data files; False when another writer was faster."""
-        newest = self.at()
-        if newest is None:
-            return False
-        files = data_files(newest).filter(pl.col("path").is_in(paths))
-        properties = CommitProperties(
-            custom_metadata={_MARK: soundness.TAKEN_OUT}, max_commit_retries=0
-        )
-        version = int(newest.version())
-        actions = removals(files, data_change=True)
-        return self._commits(actions, schema_of(newest), version, properties)
+        return bool(self._problems(data_files(self.require(version)), 0))
 
     def require_whole(self, files: pl.DataFrame, most_bytes: int | None = None) -> None:
         """Raise DataFileError when a data file is missing or was changed."""
@@ -215,86 +185,35 @@ class LakeTable:
     def _problems(self, files: pl.DataFrame, most_bytes: int | None) -> dict[str, str]:
         return self._verifier.problems(dict(files.select("path", "bytes").iter_rows()), most_bytes)
 
-    def _require(self, version: int) -> DeltaTable:
+    def require(self, version: int) -> DeltaTable:
+        """Open a version; TableNotFoundError when there is no table."""
         table = self.at(version)
         if table is None:
             raise TableNotFoundError(f"{self.url}: there is no table, so no version {version}")
         return table
 
     def _union(self, table: DeltaTable, files: pl.DataFrame) -> pl.LazyFrame:
-        empty = pl.LazyFrame(schema={**features(table), **OWN_KINDS})
-        parts = files.partition_by(PARTITION, as_dict=True)
-        return pl.concat(
-            [empty, *(self._part(side, label, part) for (side, label), part in parts.items())]
-        )
+        names = {**features(table), **OWN_KINDS}
+        parts = files.partition_by(SIDE, LABEL, as_dict=True)
+        whole = (self._part(side, label, part) for (side, label), part in parts.items())
+        return pl.concat([pl.LazyFrame(schema=names), *(one.select(list(names)) for one in whole)])
 
-    def _part(self, side: str, label: int, files: pl.DataFrame) -> pl.LazyFrame:
+    def _part(self, side: str, label: int | None, files: pl.DataFrame) -> pl.LazyFrame:
+        """Return the rows of files of one side; of the first format also of one label."""
         rows = pl.scan_parquet(
             self.paths(files),
             storage_options=for_polars(self.options),
             glob=False,
             hive_partitioning=False,
         )
-        return rows.with_columns(side=pl.lit(side), label=pl.lit(label, pl.Int8))
+        if label is None:
+            return rows.with_columns(read_label(), side=pl.lit(side))
+        unknown = pl.lit(None, OWN_KINDS[ARRIVED_AT])
+        return rows.with_columns(
+            side=pl.lit(side), label=pl.lit(label, pl.Int8), arrived_at=unknown
+        )
 
     @property
     def uri(self) -> str:
         """The table's location for deltalake and polars: a path or s3:// URL, no file:// URL."""
         return absolute(self.url)
-
-    def _commits(
-        self,
-        actions: Sequence[AddAction | RemoveAction],
-        schema: pa.Schema,
-        onto: int | None,
-        properties: CommitProperties,
-    ) -> bool:
-        """Commit the version after `onto`; False when another writer has made that version."""
-        version = 0 if onto is None else onto + 1
-        try:
-            self._commit([*actions], schema, onto, properties)
-        except DeltaError:
-            # An error may be of the answer alone: then the log names the files of this commit.
-            added = [action for action in actions if isinstance(action, AddAction)]
-            if added and self._holds(version, added):
-                return True
-            if not self._made(version):
-                raise
-            return False
-        return True
-
-    def _commit(
-        self,
-        actions: list[AddAction | RemoveAction],
-        schema: pa.Schema,
-        onto: int | None,
-        properties: CommitProperties,
-    ) -> None:
-        whole = delta_schema(schema)
-        if onto is None:
-            create_table_with_add_actions(
-                self.uri,
-                whole,
-                actions,
-                partition_by=list(PARTITION),
-                configuration=_CONFIGURATION,
-                storage_options=for_delta(self.options),
-                commit_properties=properties,
-            )
-        else:
-            table = self.at(onto)
-            if table is None:
-                raise TableNotFoundError(f"{self.url}: the table is gone")
-            table.create_write_transaction(
-                actions, "append", whole, list(PARTITION), commit_properties=properties
-            )
-
-    def _made(self, version: int) -> bool:
-        newest = self.at()
-        return newest is not None and newest.version() >= version
-
-    def _holds(self, version: int, actions: Iterable[AddAction]) -> bool:
-        """Return whether a version names the files: then the commit was made, despite an error."""
-        table = self.at(version) if self._made(version) else None
-        paths = set() if table is None else set(data_files(table)["path"])
-        return all(action.path in paths for action in actions)

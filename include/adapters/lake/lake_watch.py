@@ -35,6 +35,7 @@ class LakeWatch:
 
 
 def _grown(last: LakeReading, new: Iterable[Commit], dataset: Dataset) -> LakeReading:
-    brought = [commit.at for commit in new if commit.batch is not None]
-    at = brought[-1] if brought else last.committed
-    return LakeReading(dataset, last.batches + len(brought), at)
+    brought = [commit for commit in new if commit.batches]
+    at = brought[-1].at if brought else last.committed
+    batches = sum(len(commit.batches) for commit in brought)
+    return LakeReading(dataset, last.batches + batches, at)

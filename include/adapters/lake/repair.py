@@ -10,6 +10,7 @@ from include.adapters.lake.checkpoints import HINT, LOG_FOLDER, folder_aside
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.sides import Sides
 from include.adapters.lake.soundness import LogProblem, sentence
+from include.adapters.lake.table_commits import TableCommits
 from include.records.row_columns import Side
 from include.store import Store
 
@@ -40,7 +41,7 @@ class Repair:
             return set()
         rows = row_scans.per_batch(self._table.scan(int(newest.version()), *Side, keys_alone=True))
         batches = self._table.log.batches()
-        return {name for name, commit in batches.items() if rows.get(name, 0) < commit.rows}
+        return {name for name, one in batches.items() if rows.get(name, 0) < one.batches[name]}
 
     def damaged_files(self) -> dict[str, frozenset[str]]:
         """Return the data files that are missing or changed, each with the batches of its rows."""
@@ -48,7 +49,7 @@ class Repair:
 
     def take_out(self, paths: Sequence[str]) -> None:
         """Remove data files from the table, so that their rows can be ingested again."""
-        while not self._table.take_out(paths):
+        while not TableCommits(self._table).take_out(paths):
             pass
 
     def log_problem(self) -> tuple[LogProblem, str] | None:
@@ -61,7 +62,7 @@ class Repair:
     def batches_from(self, version: int) -> set[str]:
         """Return the batches of `version` and later, as far as the log can be read."""
         commits = self._table.log.commits()
-        return {one.batch for one in commits if one.version >= version and one.batch}
+        return {name for one in commits if one.version >= version for name in one.batches}
 
     def mend(self, problem: LogProblem) -> str:
         """Restore the table to the version before a problem; return a sentence about how."""

@@ -1,6 +1,6 @@
 """Queries on the rows of a lake: keys to compare a batch with, and matrices to fit a model on."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import polars as pl
 
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts
-from include.records.row_columns import BATCH, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
+from include.records.row_columns import ARRIVED_AT, BATCH, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
 from include.spec.contract import Contract
 from serving.bundle import Layout, Value
 from serving.values.notation import PLAIN
@@ -49,9 +49,9 @@ def count_shared(others: pl.LazyFrame, rows: pl.LazyFrame) -> SharedKeys:
     return SharedKeys(*(int(frame.item()) for frame in counted))
 
 
-def only(rows: pl.LazyFrame, batches: Collection[str] | None) -> pl.LazyFrame:
-    """Return the rows of some batches; all rows when `batches` is None."""
-    return rows if batches is None else rows.filter(pl.col(BATCH).is_in(list(batches)))
+def only(rows: pl.LazyFrame, where: pl.Expr | None) -> pl.LazyFrame:
+    """Return the rows that meet a condition; all rows when there is none."""
+    return rows if where is None else rows.filter(where)
 
 
 def batches(rows: pl.LazyFrame) -> list[str]:
@@ -72,8 +72,8 @@ def per_batch(rows: pl.LazyFrame) -> dict[str, int]:
 
 
 def sides(rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return batch, key and side of rows, sorted by key."""
-    return rows.select(BATCH, *KEYS, SIDE).sort(KEYS).collect(engine="streaming")
+    """Return batch, arrival, key and side of rows, sorted by key."""
+    return rows.select(BATCH, ARRIVED_AT, *KEYS, SIDE).sort(KEYS).collect(engine="streaming")
 
 
 def classes(rows: pl.LazyFrame) -> Counts:

@@ -6,12 +6,13 @@ the archive, in whatever order, they get the sides that are stored here.
 
 import logging
 from collections.abc import Iterable
+from datetime import datetime
 from io import BytesIO
 
 import polars as pl
 
 from include.errors import reason_of
-from include.records.row_columns import KEY_HIGH, KEY_LOW, KEYS, SIDE
+from include.records.row_columns import ARRIVED_AT, KEY_HIGH, KEY_LOW, KEYS, SIDE
 from include.store import Store
 
 log = logging.getLogger("ratchet")
@@ -33,10 +34,14 @@ class Sides:
         return {name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)}
 
     def keep(self, digest: str, rows: pl.DataFrame, version: int) -> None:
-        """Store the sides of a batch that table version `version` committed."""
+        """Store the sides of a batch that table version `version` committed, and its arrival."""
         buffer = BytesIO()
         frame = rows.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
-        frame.write_parquet(buffer, metadata={_VERSION: str(version)})
+        arrived = rows[ARRIVED_AT].min()
+        known = {_VERSION: str(version)}
+        if isinstance(arrived, datetime):
+            known[ARRIVED_AT] = arrived.isoformat()
+        frame.write_parquet(buffer, metadata=known)
         self._store.write(digest + _SUFFIX, buffer.getvalue())
 
     def read(self, digests: Iterable[str]) -> pl.DataFrame:
@@ -51,6 +56,14 @@ class Sides:
     def version(self, digest: str) -> int:
         """Return the table version that committed a batch; FileNotFoundError when unknown."""
         return int(pl.read_parquet_metadata(BytesIO(self._bytes(digest)))[_VERSION])
+
+    def arrived_at(self, digest: str) -> datetime | None:
+        """Return when a batch was taken in for the first time; None when unknown."""
+        try:
+            known = pl.read_parquet_metadata(BytesIO(self._bytes(digest)))
+        except (pl.exceptions.PolarsError, OSError):
+            return None
+        return datetime.fromisoformat(known[ARRIVED_AT]) if ARRIVED_AT in known else None
 
     def _read(self, digest: str) -> pl.DataFrame | None:
         try:

@@ -15,9 +15,10 @@ from include.adapters.lake.commits import Change, Commit, Log, partition, standi
 from include.records.row_columns import Side
 
 TAKEN_OUT = "data files that were lost or changed are taken out"
+MIGRATED = "migrated"
 _FILE = re.compile(
     rf"side=({'|'.join(Side)})/"
-    r"label=[01]/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
+    r"(label=[01]/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-[0-9a-f]{32})?"
     r"\.parquet"
 )
 _LOOKS, _PAUSE_SECONDS = 3, 0.2
@@ -108,12 +109,14 @@ def _foreign(commit: Commit, rows: dict[str, int]) -> str:
     """
     if commit.restored is not None and commit.restored < commit.version:
         return ""
-    odd = sorted(path for path in commit.added if not _FILE.fullmatch(path))
-    if odd:
-        return f"it brings a data file without a side, a class or a name of Ratchet's: {odd[0]}"
+    if why := _foreign_files(commit):
+        return why
+    if commit.mark == MIGRATED:
+        before, after = sum(rows.get(path, 0) for path in commit.removed), commit.added.values()
+        return "" if sum(after) == before else "it brings more or fewer rows than there were"
     if Change.SCHEMA in commit.changes:
         return "it changes the columns or the kind of the table"
-    if commit.batch is not None:
+    if commit.batches:
         sound = commit.added and not commit.removed and Change.ODD_BATCH not in commit.changes
         return "" if sound else "it brings a batch otherwise than Ratchet does, or was cut off"
     return _foreign_without_batch(commit, rows)
@@ -130,6 +133,16 @@ def _foreign_without_batch(commit: Commit, rows: dict[str, int]) -> str:
     before = _by_partition({path: rows.get(path, 0) for path in commit.removed})
     if before != _by_partition(commit.added):
         return "it merges data files and has not the rows of those before, or was cut off"
+    return ""
+
+
+def _foreign_files(commit: Commit) -> str:
+    odd = sorted(path for path in commit.added if not _FILE.fullmatch(path))
+    if odd:
+        return f"it brings a data file without a side or a name of Ratchet's: {odd[0]}"
+    # A file of the first format has its class in its path.
+    if any("/label=" not in path and path not in commit.classes for path in commit.added):
+        return "it brings a data file and does not say how many rows of a class that has"
     return ""
 
 

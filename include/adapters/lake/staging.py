@@ -5,9 +5,11 @@ from io import BytesIO
 
 import polars as pl
 
+from include.records.row_columns import NEWEST_FORMAT
 from include.store import Store, write_whole
 
-_SUFFIX = ".arrow"
+# Keys that another release staged would not be those of the table's rows.
+_SUFFIX = f".{NEWEST_FORMAT:d}.arrow"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class ClaimedFiles:
         self._store = place.at(CLAIMED)
         self._scratch = scratch
         self._left_alone = left_alone
+        self._seen: dict[str, set[str]] = {}
+        """Claimed files, as CLAIM/NAME, by the digest that they had when they were listed."""
 
     def count(self) -> int:
         """Return how many files are claimed; lists only."""
@@ -66,6 +68,18 @@ class ClaimedFiles:
                 delivery = self._delivery(entry)
                 deliveries += [delivery] if delivery else []
         return deliveries
+
+    def find(self, digest: str) -> Delivery | None:
+        """Return a claimed file of this digest; None when there is none.
+
+        One that was listed before is looked at directly: a listing of many files for each of them
+        would cost more than all else.
+        """
+        for file in sorted(self._seen.get(digest, ())):
+            entry, (claim, _, name) = self._store.entry(file), file.partition("/")
+            if entry is not None and self._recorded_digest(claim, entry) == digest:
+                return Delivery(name, digest, claim)
+        return next((one for one in self.deliveries() if one.digest == digest), None)
 
     def owner(self, claim: str) -> str:
         """Return the run that claimed a file, empty where none is recorded."""
@@ -126,6 +140,7 @@ class ClaimedFiles:
             log.warning("%s changed after it was claimed: it waits until its writer is done", shown)
             self._put_back(entry)
             return None
+        self._seen.setdefault(digest, set()).add(entry.name)
         return Delivery(name, digest, claim)
 
     def _recorded_digest(self, claim: str, entry: Entry) -> str | None:

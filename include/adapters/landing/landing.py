@@ -77,7 +77,14 @@ class Landing:
 
     def delivery(self, digest: str) -> Delivery | None:
         """Return a claimed delivery of this digest; None when all are archived or refused."""
-        return next((one for one in self._claimed.deliveries() if one.digest == digest), None)
+        return self._claimed.find(digest)
+
+    def deliveries(self) -> dict[str, list[Delivery]]:
+        """Return all claimed deliveries by their digests: several where bytes came twice."""
+        by_digest: dict[str, list[Delivery]] = {}
+        for delivery in self._claimed.deliveries():
+            by_digest.setdefault(delivery.digest, []).append(delivery)
+        return by_digest
 
     @contextmanager
     def open(self, delivery: Delivery) -> Iterator[BinaryIO]:

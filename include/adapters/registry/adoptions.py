@@ -15,10 +15,14 @@ from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.registered_model import RegisteredModel
 from include.adapters.registry.tags import ADOPTED, ADOPTION, KIND
 from include.errors import ModelRefusedError
+from include.records.fitted_keys import FittedKeys
 from include.records.models import FITTED_KEYS, ModelVersion
+from include.records.row_columns import TableFormat
 from serving.bundle.registered import SPEC_TAG
 
 _KEYS = "fitted_keys.parquet"
+# Release 0.1.0 states none: its keys are of the first.
+_FORMAT = "ratchet.format"
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,16 @@ class Adoptions:
         said = {**tags, KIND: ADOPTION, SPEC_TAG: self.connection.spec, ADOPTED: digest}
         return self.experiment.new_run(name, said)
 
-    def keep_fitted_keys(self, run_id: str, keys: pl.DataFrame) -> str:
+    def keep_fitted_keys(self, run_id: str, keys: FittedKeys) -> str:
         """Store the row keys that an adopted model was fitted on; return their digest."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / _KEYS
-            keys.write_parquet(path)
+            keys.rows.write_parquet(path, metadata={_FORMAT: str(int(keys.form))})
             self.connection.client.log_artifact(run_id, str(path))
             return _digest(path)
 
-    def fitted_keys(self, version: ModelVersion) -> pl.DataFrame:
-        """Return the stored row keys of an adopted version, `key_high` and `key_low`.
+    def fitted_keys(self, version: ModelVersion) -> FittedKeys:
+        """Return the stored row keys of an adopted version.
 
         Raises ModelRefusedError when they were changed or are missing.
         """
@@ -70,7 +74,8 @@ class Adoptions:
                     f"{uri} was changed after {version.name} version {version.version} was "
                     "adopted, so it proves nothing: adopt the model again"
                 )
-            return pl.read_parquet(path)
+            stated = pl.read_parquet_metadata(path).get(_FORMAT, str(int(TableFormat.FIRST)))
+            return FittedKeys(pl.read_parquet(path), TableFormat(int(stated)))
 
 
 def _digest(path: Path) -> str:

@@ -30,6 +30,9 @@ def of_lake(context: StepContext) -> Iterator[Finding]:
     if broken is not None:
         yield Finding(broken[1])
         return
+    older = context.lake.format_problem()
+    if older:
+        yield Finding(older)
     damaged = repair.damaged_files()
     for path, batches in damaged.items():
         which = few_digests(batches) or "unknown"
