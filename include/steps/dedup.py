@@ -56,9 +56,16 @@ def dedup_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Bat
     New rows are staged, conflicts go to quarantine: rows with known features and another label. The
     version that was compared with is recorded in `looked_at`. Batches that have ended pass through.
     """
+    # What another attempt has archived has no staged rows any more.
+    batches = [
+        batch
+        if batch.note or context.landing.delivery(batch.digest) is not None
+        else already_known(batch)
+        for batch in batches
+    ]
     going = [batch for batch in batches if not batch.note]
     if not going:
-        return list(batches)
+        return batches
     version = context.lake.version()
     keys = pl.concat(staged_keys(context, batch).select(KEYS) for batch in going)
     known = context.lake.keys.matches(keys, version)
@@ -96,10 +103,10 @@ def compare(
     them. A batch that another attempt has already archived is returned as known, without rows, and
     one that has to wait for a person as refused.
     """
-    rows = staged_keys(context, batch)
     delivery = context.landing.delivery(batch.digest)
     if delivery is None:
-        return already_known(batch), rows.clear()
+        return already_known(batch), pl.DataFrame()
+    rows = staged_keys(context, batch)
     try:
         if ID in rows.columns:
             ids = dedup_by_id(rows, no_history()).ids
