@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from include.metrics import objective
 from include.metrics.call_counts import count_agreement
 from include.metrics.predictions import ThresholdedProbability
+from include.problems import problem_named
 from include.records.arrays import Calls, Labels
 from include.records.judging import Rival, Scorecard, Scores, Verdict
 from include.records.proofs import LeakProof
@@ -42,7 +43,7 @@ Passes = Callable[[Scores], bool]
 """A gate: whether the challenger takes over."""
 _METRIC = objective("f1")
 _SURE = ThresholdedProbability(np.array([0.9, 0.1]), 0.5)
-_CARD = score(np.array([1, 0], np.int8), _SURE, "1", 0)
+_CARD = score(problem_named("binary"), np.array([1, 0], np.int8), _SURE, "1", 0)
 _PROOFS = (LeakProof("2", 0, 0), LeakProof("1", 0, 0))
 _NORMAL = NormalDist()
 

@@ -83,8 +83,8 @@ def measured(
     example = tuple(values(layout, row) for row in X[:EXAMPLES])
     plain = Bundle(Manifest("boxes", family.name, layout, 0.4, ("0", "1"), 1, example), model)
     quick = with_quickest_ways(plain)
-    apart = float(np.abs(plain.probability(X) - quick.probability(X)).max())
-    slow, fast = milliseconds(plain.probability, X), milliseconds(quick.probability, X)
+    apart = float(np.abs(plain.scores(X) - quick.scores(X)).max())
+    slow, fast = milliseconds(plain.scores, X), milliseconds(quick.scores, X)
     return name, family.name, slow, fast, slow / fast, quick.ways[0].name, apart
 
 

@@ -137,7 +137,7 @@ def _ask(settings: Settings, console: Console) -> None:
     features = unseen.select(pl.exclude("ID_code", "target"))
     endpoint = Endpoint(settings.serving_url, spec.model, settings.serving_key)
     answered = endpoint.replicas()[0].infer(Layout(tuple(features.columns)), features.rows())
-    probability = answered.probability
+    probability = np.array(answered.outputs["probability"])
     answer = httpx.get(f"{settings.serving_url}/v2/models/{spec.model}").json()
     console.rule("[bold]The endpoint answers[/bold]", align="left")
     console.print(f"  POST {settings.serving_url}/v2/models/{spec.model}/infer")

@@ -80,11 +80,17 @@ def request_body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, An
 
 def answer_line(answer: dict[str, Any]) -> str:
     """Return a V2 answer for one row as a line to read."""
-    values = {output["name"]: output["data"][0] for output in answer["outputs"]}
-    return (
-        f"{answer['model_name']} version {answer['model_version']}: label {values['label']}, "
-        f"probability {values['probability']:.4f} "
-        f"(threshold {answer['parameters']['threshold']:.4f})"
+    values = {output["name"]: output["data"][0] for output in reversed(answer["outputs"])}
+    stated = _listed(answer.get("parameters", {}))
+    line = f"{answer['model_name']} version {answer['model_version']}: {_listed(values)}"
+    return f"{line} ({stated})" if stated else line
+
+
+def _listed(values: dict[str, Any]) -> str:
+    """Return values with their names, fractions to four places."""
+    return ", ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in values.items()
     )
 
 

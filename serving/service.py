@@ -51,7 +51,7 @@ class Answer:
 
     held: LoadedVersion
     request: DecodedRequest
-    probability: NDArray[np.float64]
+    scores: NDArray[np.float64]
     """Probability of the positive label, shape (n,)."""
 
 
@@ -97,7 +97,7 @@ class Service:
                 span.refused(request.name, 500, FAILED)
                 log_failed(request.request_id, request.name, request.version, error)
                 raise RequestRefusedError(500, FAILED) from error
-            rows = len(answer.probability)
+            rows = len(answer.scores)
             guard.metrics.answered(answer.held, perf_counter() - started, rows, role.value)
             span.answered(answer.held, rows)
         return answer
@@ -117,12 +117,12 @@ class Service:
             held, role = taken.canary, Role.CANARY
             if held.bundle.manifest.layout != taken.held.bundle.manifest.layout:
                 request = await _decoded(decode, size, held)
-        probability = await self._batcher.predict(held, request.matrix)
-        self._copy(taken.shadow, held, request, probability)
+        scores = await self._batcher.predict(held, request.matrix)
+        self._copy(taken.shadow, held, request, scores)
         if self._guard.request_log is not None:
             asked = AskedRows(request.matrix, request.row_ids)
-            self._guard.request_log.note(held, named, asked, probability, role.value)
-        return Answer(held, request, probability), role
+            self._guard.request_log.note(held, named, asked, scores, role.value)
+        return Answer(held, request, scores), role
 
     def _take(self, request: RequestHead) -> _Taken:
         held = self.holder.take(request.name, request.version)
@@ -137,10 +137,10 @@ class Service:
         shadow: LoadedVersion | None,
         held: LoadedVersion,
         request: DecodedRequest,
-        probability: NDArray[np.float64],
+        scores: NDArray[np.float64],
     ) -> None:
         if shadow is not None and shadow is not held:
-            self._guard.shadow.copy(shadow, held, request.matrix, probability)
+            self._guard.shadow.copy(shadow, held, request.matrix, scores)
 
 
 async def _decoded(decode: Decode, size: int, held: LoadedVersion) -> DecodedRequest:

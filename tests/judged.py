@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from include.metrics import objective
 from include.metrics.predictions import ThresholdedProbability
+from include.problems import criterion
 from include.records.arrays import Calls, Labels, Probabilities
 from include.records.judging import Scorecard, SliceScore
 from include.records.training import Candidate
@@ -13,7 +13,8 @@ from include.stages import score as score_stage
 from include.stages.select import CandidateResult, FoldSize, OutOfFold
 from include.stages.select import judge as judge_candidate
 
-F1 = objective("f1")
+BY_F1 = criterion("binary", "f1")
+F1 = BY_F1.metric
 
 
 def score(
@@ -21,7 +22,7 @@ def score(
 ) -> Scorecard:
     """Return the scorecard of a model version."""
     predictions = ThresholdedProbability(probability, threshold)
-    return score_stage.score(y, predictions, version, data_version)
+    return score_stage.score(BY_F1.problem, y, predictions, version, data_version)
 
 
 def called(calls: Calls) -> ThresholdedProbability:
@@ -34,7 +35,7 @@ def score_slice(
 ) -> SliceScore:
     """Return the scores of calls on the rows of a slice."""
     other = None if champion is None else called(champion)
-    return score_stage.score_slice(name, F1, y, called(challenger), other)
+    return score_stage.score_slice(name, BY_F1, y, called(challenger), other)
 
 
 def judge(
@@ -45,4 +46,4 @@ def judge(
     seconds: float,
 ) -> CandidateResult:
     """Return the result of a candidate over some folds."""
-    return judge_candidate(candidate, fold_size, OutOfFold(labels, probabilities, seconds), F1)
+    return judge_candidate(candidate, fold_size, OutOfFold(labels, probabilities, seconds), BY_F1)

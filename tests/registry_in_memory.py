@@ -23,7 +23,7 @@ from include.errors import (
     NothingToDoError,
     NotOwnerError,
 )
-from include.metrics import Metric
+from include.metrics import Figures, Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.fitted_keys import FittedKeys
@@ -128,7 +128,8 @@ class _Arrivals:
     def data_versions(self) -> set[int]:
         return set(self.ledger.arrivals)
 
-    def log(self, card: Scorecard) -> None:
+    def log(self, card: Scorecard, figures: Figures) -> None:
+        del figures
         self.ledger.arrivals[card.data_version] = card
 
 

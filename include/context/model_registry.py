@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from include.metrics import Metric
+from include.metrics import Figures, Metric
 from include.records.arrays import Probabilities
 from include.records.data import Batch
 from include.records.fitted_keys import FittedKeys
@@ -100,8 +100,8 @@ class ScoredArrivals(Protocol):
     def data_versions(self) -> set[int]:
         """Return the data versions whose new rows were scored on arrival."""
 
-    def log(self, card: Scorecard) -> None:
-        """Record the champion's scores on the rows that a data version added."""
+    def log(self, card: Scorecard, figures: Figures) -> None:
+        """Record figures of the champion on the rows that a data version added."""
 
 
 class ModelVersions(Protocol):

@@ -151,6 +151,14 @@ def metric_named(name: str) -> Metric:
     return {metric.name: metric for metric in metrics()}[name]
 
 
+def skill_named(name: str) -> Skill:
+    """Return the metric of this name that knows its value without skill; KeyError for none."""
+    found = metric_named(name)
+    if not hasattr(found, "no_skill"):
+        raise KeyError(name)
+    return cast("Skill", found)
+
+
 def objective(name: str) -> Objective:
     """Return the metric of this name that a spec decides by; KeyError for none."""
     found = metric_named(name)

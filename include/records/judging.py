@@ -1,5 +1,6 @@
 """Records of judging: scores of both contenders, proofs, checks and the decision."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -8,6 +9,7 @@ from include.metrics import FIRST_OBJECTIVE, Figures, Metric
 from include.metrics.evidence import PairedEvidence
 from include.records.proofs import LeakProof
 from include.records.stored_forms import read_after
+from serving.bundle.problems import FIRST_PROBLEM
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class SliceScore:
 
     name: str
     rows: int
-    positives: int
+    counts: Mapping[str, int]
+    """What is counted beside the rows, such as the positives, by headings of a table."""
     challenger: float
     champion: float | None = None
     """None, like the evidence, when there is no champion to compare with."""
@@ -97,6 +100,8 @@ NO_CHAMPION = NoChampion()
 _OF_THE_OPPONENT = ("champion", "agreement", "unfit_champion")
 _OF_A_SLICE = {f"{who}_{FIRST_OBJECTIVE}": who for who in ("challenger", "champion")}
 """How release 0.1.0 called the values on a slice."""
+_COUNTS_OF_A_SLICE = ("positives",)
+"""Which fields it had in place of `counts`."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,8 @@ class Scores:
     rolled back."""
     metric: str = FIRST_OBJECTIVE
     """The metric that the gate decides by."""
+    problem: str = FIRST_PROBLEM
+    """What the models solve."""
 
     @property
     def champion(self) -> Scorecard | None:
@@ -148,7 +155,9 @@ def _with_figures(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_names_of_today(stored: dict[str, Any]) -> dict[str, Any]:
-    return {_OF_A_SLICE.get(key, key): value for key, value in stored.items()}
+    renamed = {_OF_A_SLICE.get(key, key): value for key, value in stored.items()}
+    counts = {key: renamed.pop(key) for key in _COUNTS_OF_A_SLICE if key in renamed}
+    return {"counts": counts, **renamed}
 
 
 def _with_opponent(stored: dict[str, Any]) -> dict[str, Any]:

@@ -146,14 +146,16 @@ def _slices(slices: Sequence[SliceScore], metric: Objective) -> str:
         (
             _html(part.name),
             f"{part.rows:,}",
-            f"{part.positives:,}",
+            *(f"{count:,}" for count in part.counts.values()),
             *_slice_figures(part, metric),
         )
         for part in slices
     )
     values = (f"{who} {metric.title}" for who in ("challenger", "champion"))
-    heads = ("slice", "rows", "positives", *values, "difference")
-    return _table(heads, rows, numbers={1, 2, 3, 4, 5}) if slices else ""
+    if not slices:
+        return ""
+    heads = ("slice", "rows", *slices[0].counts, *values, "difference")
+    return _table(heads, rows, numbers={*range(1, len(heads))})
 
 
 def _slice_figures(part: SliceScore, metric: Objective) -> tuple[str, str, str]:

@@ -1,34 +1,22 @@
-"""Plots of scores: four of both contenders, and one of the resampled gains.
+"""Plots of scores: what the problem draws of both contenders, and the resampled gains."""
 
-In the four, each contender is a line on the same axes.
-"""
-
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from include.metrics import Objective
-from include.metrics.predictions import ThresholdedProbability
+from include.metrics.predictions import Predictions
+from include.problems import Criterion, Drawing
 from include.records.arrays import Labels
 
-Contenders = Mapping[str, ThresholdedProbability]
-Drawing = Callable[[Axes, Labels, str, ThresholdedProbability], None]
+Contenders = Mapping[str, Predictions]
 
 
-def draw(y: Labels, contenders: Contenders, metric: Objective) -> dict[str, Figure]:
-    """Return the figures by file stem; y has shape (rows,), 1 for positive."""
-    drawings: dict[str, Drawing] = {
-        "roc": _roc,
-        "precision_recall": _precision_recall,
-        "calibration": _calibration,
-        f"{metric.name}_by_threshold": partial(_by_threshold, metric),
-    }
+def draw(y: Labels, contenders: Contenders, criterion: Criterion) -> dict[str, Figure]:
+    """Return what the problem draws of all contenders, by file stem; y has shape (rows,)."""
+    drawings = criterion.problem.drawings(criterion.metric)
     return {name: _figure(y, contenders, drawing) for name, drawing in drawings.items()}
 
 
@@ -59,33 +47,3 @@ def _figure(y: Labels, contenders: Contenders, draw: Drawing) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
-
-
-def _roc(axes: Axes, y: Labels, name: str, contender: ThresholdedProbability) -> None:
-    false_share, true_share, _ = roc_curve(y, contender.probability)
-    axes.plot(false_share, true_share, label=name)
-    axes.set(title="ROC", xlabel="false positive rate", ylabel="true positive rate")
-
-
-def _precision_recall(axes: Axes, y: Labels, name: str, contender: ThresholdedProbability) -> None:
-    precision, recall, _ = precision_recall_curve(y, contender.probability)
-    axes.plot(recall, precision, label=name)
-    axes.set(title="Precision and recall", xlabel="recall", ylabel="precision")
-
-
-def _calibration(axes: Axes, y: Labels, name: str, contender: ThresholdedProbability) -> None:
-    observed, predicted = calibration_curve(
-        y, contender.probability, n_bins=10, strategy="quantile"
-    )
-    axes.plot(predicted, observed, marker="o", label=name)
-    axes.axline((0, 0), slope=1, color="grey", linestyle=":", linewidth=1)
-    axes.set(title="Calibration", xlabel="mean probability", ylabel="share of positives")
-
-
-def _by_threshold(
-    metric: Objective, axes: Axes, y: Labels, name: str, contender: ThresholdedProbability
-) -> None:
-    thresholds, values = metric.by_threshold(y, contender.probability)
-    (line,) = axes.plot(thresholds, values, label=name)
-    axes.axvline(contender.threshold, color=line.get_color(), linestyle=":", linewidth=1)
-    axes.set(title=f"{metric.title} by threshold", xlabel="threshold", ylabel=metric.title)

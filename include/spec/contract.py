@@ -3,8 +3,7 @@
 Columns with their kinds, the labels and the rule of the split. The first batch fixes it, and what
 the spec states overrides what the batch shows. It is stored as a TOML file beside the table, one
 file a version. Later batches are held to it. A spec that states something else stops the run until
-somebody changes the contract on purpose: judging the next file by another rule without a word would
-put half of a column into quarantine.
+somebody changes the contract on purpose: the next file would be judged by another rule.
 """
 
 import tomllib
@@ -17,10 +16,12 @@ from typing import Any
 import tomli_w
 
 from include.errors import ContractError, SpecError, reason_of
+from include.problems.label_rule import Label
 from include.records.row_columns import ID
-from include.spec.data_spec import Data, Label, is_index
+from include.spec.data_spec import Data, is_index
 from include.spec.model_spec import Spec
 from include.text.showable import showable
+from serving.bundle.problems import FIRST_PROBLEM
 from serving.values.notation import PLAIN, Notation, read_notation
 from serving.values.spelling import SPELLING, name_of
 
@@ -74,8 +75,9 @@ class Contract:
     columns: tuple[Column, ...]
     """The features, in the order of the first batch."""
     spelling: int = 1
-    """The version of how categories are spelled, see `serving.values.spelling`; 1 in contracts of
-    release 0.1.0."""
+    """How categories are spelled, see `serving.values.spelling`; 1 in contracts of 0.1.0."""
+    problem: str = FIRST_PROBLEM
+    """What is learned, which decides how labels are read; contracts of 0.1.0 name none."""
     left_out: tuple[str, ...] = ()
     """Columns that the spec selects and the first batch shows to be like an id: no features."""
 
@@ -206,6 +208,7 @@ def _under(spec: Spec, version: int, since: str, columns: tuple[Column, ...]) ->
         salt=rule.salt,
         columns=columns,
         spelling=SPELLING,
+        problem=spec.problem,
     )
 
 
@@ -233,7 +236,7 @@ class _Difference:
 
 def _differences(contract: Contract, spec: Spec) -> Iterator[_Difference]:
     now = _under(spec, 0, "", ())
-    for field in ("target", "positive", "negative", "id", "holdout", "salt"):
+    for field in ("problem", "target", "positive", "negative", "id", "holdout", "salt"):
         was, says = getattr(contract, field), getattr(now, field)
         if was != says or type(was) is not type(says):
             yield _Difference(f"{field} was {_shown(was)} and is {_shown(says)}")

@@ -15,20 +15,13 @@ from pydantic import (
     model_validator,
 )
 
+from include.problems.label_rule import ANYTHING_ELSE, Label
 from include.text.encodings import UTF_8, encoding_name
 from serving.values.notation import Notation, date_pattern
 from serving.values.spelling import category_form, name_of
 
 _INDEX = re.compile(r"|__index_level_\d+__|Unnamed: \d+(\.\d+)*")
 """How pandas names an index in Parquet and in CSV, where it comes first and without a name."""
-
-
-Label = bool | int | str
-"""`true` is a truth, 1 a number, "1" a text; each matches what it looks like in any format."""
-
-
-ANYTHING_ELSE = "*"
-"""As the negative label: any value that is present and is not the positive one."""
 
 
 _T = TypeVar("_T")

@@ -21,10 +21,12 @@ from pydantic import (
 )
 
 from include.metrics import FIRST_OBJECTIVE, objectives
+from include.problems import problem_named
 from include.spec import family_check
 from include.spec.data_spec import Data, Section
 from include.store.address import SCHEMES, scheme_of
 from include.text.nearest import did_you_mean
+from serving.bundle.problems import FIRST_PROBLEM, PROBLEMS
 
 OWN_DAGS = ("roll_back",)
 """Names of Dags that are Ratchet's own, which no spec may have."""
@@ -60,6 +62,15 @@ def _decides(metric: str) -> str:
             f"'{metric}' is no metric to decide by{near} there are: {', '.join(objectives())}"
         )
     return metric
+
+
+def _is_a_problem(name: str) -> str:
+    if name not in PROBLEMS:
+        near = did_you_mean(name, PROBLEMS) or ";"
+        raise ValueError(
+            f"'{name}' is no problem that is known{near} there are: {', '.join(PROBLEMS)}"
+        )
+    return name
 
 
 class Split(Section):
@@ -193,6 +204,8 @@ class Spec(Section):
     model: Name
     """The name of the registered model and of the endpoint."""
     title: str
+    problem: Annotated[str, AfterValidator(_is_a_problem)] = FIRST_PROBLEM
+    """What is learned: how labels are read, models scored and rows answered."""
     description: str = ""
     landing: str = ""
     """Where files are dropped: a path or `s3://BUCKET/PREFIX`; by default a folder of
@@ -211,6 +224,14 @@ class Spec(Section):
         if scheme_of(landing) not in SCHEMES:
             raise ValueError(f"{landing} is neither a path nor s3://BUCKET/PREFIX")
         return landing
+
+    @model_validator(mode="after")
+    def _metric_applies(self) -> "Spec":
+        # Who names neither has what belongs together; asking imports what metrics compute with.
+        named = "metric" in self.gate.model_fields_set or "problem" in self.model_fields_set
+        if named and self.gate.metric not in problem_named(self.problem).metrics:
+            raise ValueError(f"gate.metric {self.gate.metric} says nothing of {self.problem}")
+        return self
 
     @model_validator(mode="after")
     def _families_differ(self) -> "Spec":

@@ -3,14 +3,12 @@
 Golden rows are real holdout rows of both labels, and variants of them with every kind of value that
 a caller may send: missing values, categories never seen, numbers at the limits of float32. Two
 implementations of the row layout or of the model call would differ there first. The server has to
-give the pipeline's own answers: the same label, and the probability within `TOLERANCE`.
+give the pipeline's own answers: the same labels, and numbers within `TOLERANCE`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from include.records.arrays import Probabilities
 from serving.bundle import Bundle, Value, answers, encode, odd_rows
 from serving.bundle.probing import TOLERANCE
 
@@ -18,6 +16,8 @@ ROWS_OF_A_LABEL = 200
 """Holdout rows that are sampled of each label."""
 
 Row = tuple[Value, ...]
+Outputs = Mapping[str, Sequence[Any]]
+"""By output of an answer, its value for each row."""
 
 
 def golden_rows(sampled: Sequence[Row], bundle: Bundle) -> list[Row]:
@@ -30,28 +30,36 @@ def golden_rows(sampled: Sequence[Row], bundle: Bundle) -> list[Row]:
     odd = odd_rows(layout, sampled)
     if not odd:
         return [*sampled]
-    steady = answers(bundle.probability, encode(layout, odd)).steady
+    steady = answers(bundle.scores, encode(layout, odd), bundle.problem.usable).steady
     return [*sampled, *(row for row, sure in zip(odd, steady, strict=True) if sure)]
 
 
-def differences(
-    expected: Probabilities,
-    expected_labels: Sequence[str],
-    answered: Probabilities,
-    answered_labels: Sequence[str],
-) -> list[str]:
+def differences(expected: Outputs, answered: Outputs) -> list[str]:
     """Return a sentence for each row that the server answers differently.
 
-    Both probabilities are float64 of shape (rows,), the labels are as long. Where the numbers of
-    answers and of rows differ, that is the only sentence.
+    Numbers with a fraction are equal within the tolerance, all other values by their text. Where
+    the numbers of answers and of rows differ, that is the only sentence.
     """
-    if len(answered) != len(expected) or len(answered_labels) != len(expected):
-        return [f"{len(answered)} answers for {len(expected)} rows"]
-    # Written as "not within", so that a NaN is a difference too.
-    wrong = ~(np.abs(answered - expected) <= TOLERANCE)
-    wrong |= np.array(answered_labels) != np.array(expected_labels)
+    rows = len(next(iter(expected.values())))
+    for name in expected:
+        if len(answered.get(name, ())) != rows:
+            return [f"{len(answered.get(name, ()))} answers for {rows} rows"]
     return [
-        f"row {row} got {answered_labels[row]} at {answered[row]:.9f}, the pipeline gives "
-        f"{expected_labels[row]} at {expected[row]:.9f}"
-        for row in np.flatnonzero(wrong).tolist()
+        f"row {row} got {_in_words(answered, expected, row)}, the pipeline gives "
+        f"{_in_words(expected, expected, row)}"
+        for row in range(rows)
+        if not all(_is_same(expected[name][row], answered[name][row]) for name in expected)
     ]
+
+
+def _is_same(expected: Any, answered: Any) -> bool:
+    if not isinstance(expected, float):
+        return str(expected) == str(answered)
+    # Written as "within", so that a NaN is a difference too.
+    return isinstance(answered, float | int) and abs(answered - expected) <= TOLERANCE
+
+
+def _in_words(outputs: Outputs, order: Outputs, row: int) -> str:
+    """Return the values of a row, the last output first: `yes at 0.731000000`."""
+    values = [outputs[name][row] for name in reversed([*order])]
+    return " at ".join(f"{one:.9f}" if isinstance(one, float) else f"{one}" for one in values)

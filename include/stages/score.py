@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from include.metrics import Objective, metrics
-from include.metrics.call_counts import count_calls
-from include.metrics.predictions import ThresholdedProbability
+from include.metrics import Objective
+from include.metrics.predictions import Predictions
+from include.problems import Criterion, Problem
 from include.records.arrays import Calls, Labels, Matrix
 from include.records.judging import Scorecard, SliceScore
 from include.spec.model_spec import Slice
@@ -14,19 +14,10 @@ from serving.bundle import Layout
 
 
 def score(
-    y: Labels, predictions: ThresholdedProbability, model_version: str, data_version: int
+    problem: Problem, y: Labels, predictions: Predictions, model_version: str, data_version: int
 ) -> Scorecard:
-    """Score a model's predictions of the holdout; y, shape (rows,), must hold both classes."""
-    values = {metric.name: metric.value(y, predictions) for metric in metrics()}
-    counts = count_calls(y, predictions.calls)
-    figures = {
-        "threshold": predictions.threshold,
-        **values,
-        "true_negatives": counts.rest,
-        "false_positives": counts.false_calls,
-        "false_negatives": counts.misses,
-        "true_positives": counts.hits,
-    }
+    """Score a model's predictions of the holdout; y, shape (rows,), must hold every class."""
+    figures = problem.figures(y, predictions)
     return Scorecard(model_version, data_version, len(y), figures)
 
 
@@ -49,14 +40,15 @@ def members(X: Matrix, layout: Layout, part: Slice) -> Calls:
 
 def score_slice(
     name: str,
-    metric: Objective,
+    criterion: Criterion,
     y: Labels,
-    challenger: ThresholdedProbability,
-    champion: ThresholdedProbability | None = None,
+    challenger: Predictions,
+    champion: Predictions | None = None,
 ) -> SliceScore:
     """Score the predictions of both contenders on the rows of a slice, which may have no row."""
-    mine = metric.value(y, challenger)
-    alone = SliceScore(name, len(y), int(y.sum()), mine)
+    metric = criterion.metric
+    counts = criterion.problem.slice_counts(y)
+    alone = SliceScore(name, len(y), counts, metric.value(y, challenger))
     if champion is None:
         return alone
     evidence = metric.paired(y, challenger, champion)
@@ -66,8 +58,9 @@ def score_slice(
 def slice_sentence(part: SliceScore, metric: Objective) -> str:
     """Return rows and scores of a slice for a person."""
     theirs = part.champion
+    counts = "".join(f", {rows} {what}" for what, rows in part.counts.items())
     other = "" if theirs is None else f", the champion's {metric.written(theirs)}"
     return (
-        f"{part.rows} rows, {part.positives} of them positive: the challenger's {metric.title} "
+        f"{part.rows} rows{counts}: the challenger's {metric.title} "
         f"{metric.written(part.challenger)}{other}"
     )

@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from include.adapters.model_files import open_model_file
 from include.context.step_context import StepContext
 from include.errors import AdoptionError, ChampionMovedError, FileRefusedError, reason_of
+from include.problems import problem_named
 from include.records.data import Dataset
 from include.records.fitted_keys import FittedKeys
 from include.records.models import FITTED_KEYS, ORIGIN, TABLE, ModelVersion, Origin
@@ -107,23 +107,18 @@ def _opened(path: Path) -> Any:
 
 
 def _require_answers(context: StepContext, bundle: Bundle, dataset: Dataset) -> None:
-    """Raise AdoptionError unless the model gives some holdout rows two probabilities each."""
+    """Raise AdoptionError unless the model answers some holdout rows as its problem wants."""
     layout = bundle.manifest.layout
     X, _ = context.lake.matrix(dataset.version, Side.HOLDOUT, layout)
     rows = X[:_TRIED_ROWS]
     try:
-        answers = np.asarray(bundle.model.predict_proba(rows), dtype=np.float64)
+        wrong = problem_named(context.spec.problem).what_is_wrong(bundle.model, rows)
     except Exception as error:  # whatever somebody's own class raises
         raise AdoptionError(
             f"it cannot answer rows as they are here, {_described(layout)}: {error}"
         ) from error
-    if answers.shape != (len(rows), 2):
-        raise AdoptionError(
-            f"predict_proba answered {len(rows)} rows with the shape {answers.shape}; a column a "
-            "class is expected, the positive one last"
-        )
-    if not (np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all()):
-        raise AdoptionError("predict_proba answered with what are no probabilities")
+    if wrong:
+        raise AdoptionError(wrong)
 
 
 def _require_opens(model: Any, manifest: Manifest) -> None:

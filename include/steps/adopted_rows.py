@@ -13,9 +13,8 @@ import numpy as np
 
 from include.context.step_context import StepContext
 from include.errors import ModelRefusedError
-from include.metrics import objective
 from include.metrics.evidence import Evidence
-from include.metrics.predictions import ThresholdedProbability
+from include.problems import criterion
 from include.records.fitted_keys import FittedKeys
 from include.records.models import ModelVersion, Origin
 from include.records.proofs import AdoptionGround
@@ -100,6 +99,7 @@ def _counted(
     layout = bundle.manifest.layout
     where = from_batches(batches)
     X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, where)
-    probability = bundle.probability(X) if len(y) else np.empty(0)
-    predictions = ThresholdedProbability(probability, bundle.manifest.threshold)
-    return objective(context.spec.gate.metric).evidence(y, predictions)
+    probability = bundle.scores(X) if len(y) else np.empty(0)
+    by = criterion(context.spec.problem, context.spec.gate.metric)
+    predictions = by.problem.predictions(probability, bundle.manifest.threshold)
+    return by.metric.evidence(y, predictions)

@@ -15,7 +15,6 @@ from include.errors import (
     EndpointError,
     VersionRefusedError,
 )
-from include.records.arrays import Probabilities
 from include.records.row_columns import Side
 from include.stages import preflight as preflight_stage
 from serving.bundle import Bundle, Layout, encode
@@ -28,16 +27,11 @@ SERVING_PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class GoldenRows:
-    """Rows to send to the endpoint, and the pipeline's own answers to them.
-
-    `rows` holds n rows in feature order, `probability` the positive class's, shape (n,), and
-    `labels` the n labels.
-    """
+    """Rows to send to the endpoint, in feature order, and the pipeline's own answers to them."""
 
     layout: Layout
     rows: Sequence[preflight_stage.Row]
-    probability: Probabilities
-    labels: list[str]
+    outputs: preflight_stage.Outputs
 
 
 def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> GoldenRows:
@@ -48,11 +42,8 @@ def golden_rows(context: StepContext, data_version: int, bundle: Bundle) -> Gold
     )
     rows = preflight_stage.golden_rows(sampled, bundle)
     with np.errstate(all="ignore"):  # numbers at the edge overflow in some models, and no harm done
-        probability = bundle.probability(encode(layout, rows))
-    positive = probability >= manifest.threshold
-    return GoldenRows(
-        layout, rows, probability, [manifest.labels[int(is_positive)] for is_positive in positive]
-    )
+        scores = bundle.scores(encode(layout, rows))
+    return GoldenRows(layout, rows, bundle.problem.columns(manifest).values(scores))
 
 
 def differences(
@@ -75,8 +66,6 @@ def differences(
             raise EndpointError(
                 f"{replica.url} answered as version {answered.version} where {version} was asked"
             )
-        wrong = preflight_stage.differences(
-            golden.probability, golden.labels, answered.probability, answered.label
-        )
+        wrong = preflight_stage.differences(golden.outputs, answered.outputs)
         sentences += [f"{sentence} (at {replica.url})" for sentence in wrong]
     return sentences

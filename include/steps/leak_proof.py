@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from include.context.step_context import StepContext
 from include.errors import DataVersionError
-from include.metrics import Objective, objective
+from include.problems import Criterion, criterion
 from include.records.data import Counts
 from include.records.models import ModelVersion, Origin
 from include.records.proofs import AdoptionGround, LeakProof
@@ -23,6 +23,7 @@ from include.stages import roll_back as roll_back_stage
 from include.stages.decide import (
     LEAST_OF_A_CLASS,
     counts_everywhere,
+    in_words,
     missing,
     reservation,
 )
@@ -57,8 +58,8 @@ def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersi
         if one.origin is not Origin.FITTED
     }
     grounds = {version: one.ground for version, one in adopted.items()}
-    metric = objective(context.spec.gate.metric)
-    limited = [one for one in adopted.values() if not counts_everywhere(one.ground, metric)]
+    compared_by = criterion(context.spec.problem, context.spec.gate.metric)
+    limited = [one for one in adopted.values() if not counts_everywhere(one.ground, compared_by)]
     if not limited:
         return HoldoutRows(adopted=grounds)
     everyones = set.intersection(*(set(one.later) for one in limited))
@@ -72,7 +73,7 @@ def holdout_rows(context: StepContext, plan: Plan, versions: Sequence[ModelVersi
 def _too_few(since: int, counts: Counts, more: str) -> str:
     return (
         f"since its adoption at data version {since} the holdout has grown by "
-        f"{counts['positive']} positive and {counts['negative']} negative rows that may judge it, "
+        f"{in_words(counts)} rows that may judge it, "
         f"at least {LEAST_OF_A_CLASS} of each are needed: it takes {more} ones"
     )
 
@@ -114,7 +115,7 @@ def _proof(
     if problem:
         return LeakProof(version.version, 0, 0, problem)
     if version.version in ground.adopted:
-        return _word(version, ground, objective(context.spec.gate.metric))
+        return _word(version, ground, criterion(context.spec.problem, context.spec.gate.metric))
     try:
         fitted, shared = context.lake.keys.shared(
             version.data_version, plan.dataset.version, keyed_by(context)
@@ -124,12 +125,12 @@ def _proof(
     return LeakProof(version.version, fitted, shared)
 
 
-def _word(version: ModelVersion, ground: HoldoutRows, metric: Objective) -> LeakProof:
+def _word(version: ModelVersion, ground: HoldoutRows, compared_by: Criterion) -> LeakProof:
     """Return the proof of an adopted version, whose fitted rows are known only from its file."""
     adopted = ground.adopted[version.version]
     named, shared = adopted.named_rows, adopted.shared_rows
-    if ground.problem and not counts_everywhere(adopted, metric):
-        problem = f"{reservation(adopted, metric)}, and {ground.problem}"
+    if ground.problem and not counts_everywhere(adopted, compared_by):
+        problem = f"{reservation(adopted, compared_by)}, and {ground.problem}"
         return LeakProof(version.version, named, shared, problem, waits=True, adopted=adopted)
     return LeakProof(version.version, named, 0, adopted=adopted)
 

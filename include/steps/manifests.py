@@ -29,6 +29,7 @@ def manifest_of(
         family=family,
         layout=layout,
         threshold=threshold,
+        problem=context.spec.problem,
         labels=context.spec.data.label_names,
         data_version=version,
         example=tuple(map(tuple, rows)),

@@ -264,7 +264,7 @@ def _fit_results(
     labels = [race.side.validation_labels(fold, rung.rows) for fold in rung.folds]
     return [
         select.judge_shared_fit(
-            shared_fit, fold_size, labels, list(_outcomes(race, shared_fit, rung)), race.metric
+            shared_fit, fold_size, labels, list(_outcomes(race, shared_fit, rung)), race.criterion
         )
         for shared_fit in shared_fits
     ]

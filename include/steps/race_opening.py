@@ -13,7 +13,8 @@ from include.adapters.race_results import RaceLabels, RaceResults
 from include.adapters.train_matrix import OrderedRows
 from include.context.step_context import StepContext
 from include.errors import RaceResultsMissingError
-from include.metrics import Objective, objective
+from include.metrics import Objective
+from include.problems import Criterion, criterion
 from include.records.row_columns import Side
 from include.records.training import Plan
 from include.spec.model_spec import Spec
@@ -37,9 +38,14 @@ class RaceOver(Generic[SideT_co]):
     """Cores of this machine that a fit may use."""
 
     @property
+    def criterion(self) -> Criterion:
+        """What candidates are compared by."""
+        return criterion(self.spec.problem, self.spec.gate.metric)
+
+    @property
     def metric(self) -> Objective:
-        """What candidates are compared by: the metric of the gate."""
-        return objective(self.spec.gate.metric)
+        """The metric of that: the one of the gate."""
+        return self.criterion.metric
 
     @property
     def rungs(self) -> select.Rungs:

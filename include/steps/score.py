@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from include.context.step_context import StepContext
 from include.metrics import Objective, objective
-from include.metrics.predictions import ThresholdedProbability
+from include.metrics.predictions import Predictions
+from include.problems import Criterion, criterion, problem_named
 from include.records.arrays import Calls, Labels, Matrix
 from include.records.judging import (
     NO_CHAMPION,
@@ -50,17 +51,18 @@ def score(context: StepContext, plan: Plan, challenger: ModelVersion) -> Scores:
     """
     champion = context.registry.champion.opponent_of(challenger)
     ground = leak_proof.holdout_rows(context, plan, [challenger, *([champion] if champion else [])])
-    metric = objective(context.spec.gate.metric)
+    by = criterion(context.spec.problem, context.spec.gate.metric)
     mine = _answer(context, plan, challenger, ground, context.spec.slices)
     theirs = None if champion is None else _answer_if_fit(context, plan, champion, ground)
     drawn = {"challenger": mine.predictions} | ({"champion": theirs.predictions} if theirs else {})
-    context.registry.runs.log_figures(plan.run_id, pictures.draw(mine.y, drawn, metric))
-    slices = tuple(_slices(context, metric, mine, theirs))
-    context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices, metric))
+    context.registry.runs.log_figures(plan.run_id, pictures.draw(mine.y, drawn, by))
+    slices = tuple(_slices(context, by, mine, theirs))
+    context.registry.runs.log(plan.run_id, metrics=_slice_metrics(slices, by.metric))
     scores = Scores(
         _scorecard(context, plan, "challenger", challenger, mine),
         _opponent(context, plan, champion, mine, theirs),
-        metric=metric.name,
+        metric=by.metric.name,
+        problem=by.problem.name,
         slices=slices,
         proofs=tuple(answers.proof for answers in (mine, theirs) if answers),
         looks=context.registry.decisions.looks(challenger, len(mine.y)),
@@ -90,7 +92,7 @@ def _cost(bundle: Bundle, row: Matrix) -> float:
     of this process; the smaller one is closer to the time of the model itself.
     """
     wall, cpu = time.perf_counter(), time.process_time()
-    bundle.probability(row)
+    bundle.scores(row)
     return min(time.perf_counter() - wall, time.process_time() - cpu)
 
 
@@ -99,7 +101,7 @@ class _Answers:
     """A model's predictions on the holdout and the time of one; the matrix itself is not kept."""
 
     y: Labels
-    predictions: ThresholdedProbability
+    predictions: Predictions
     latency_ms: float
     size_bytes: int
     inside: tuple[Calls, ...]
@@ -116,12 +118,12 @@ def _answer(
 ) -> _Answers:
     bundle = context.registry.versions.bundle(version)
     # The same rows in the same order, each laid out as the model was fitted on them.
-    layout = bundle.manifest.layout
+    layout, problem = bundle.manifest.layout, problem_named(context.spec.problem)
     where = from_batches(ground.batches)
     X, y = context.lake.matrix(plan.dataset.version, Side.HOLDOUT, layout, where)
     return _Answers(
         y,
-        ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold),
+        problem.predictions(bundle.scores(X), bundle.manifest.threshold),
         latency_ms(bundle, X),
         bundle.size_bytes,
         tuple(score_stage.members(X, layout, part) for part in slices),
@@ -158,8 +160,9 @@ def _opponent(
 def _scorecard(
     context: StepContext, plan: Plan, name: str, version: ModelVersion, answers: _Answers
 ) -> Scorecard:
+    problem, data_version = problem_named(context.spec.problem), plan.dataset.version
     quality = score_stage.score(
-        answers.y, answers.predictions, version.version, plan.dataset.version
+        problem, answers.y, answers.predictions, version.version, data_version
     )
     card = replace(quality, latency_ms=answers.latency_ms, size_bytes=answers.size_bytes)
     log.info("%s: %s", name, card)
@@ -168,13 +171,13 @@ def _scorecard(
 
 
 def _slices(
-    context: StepContext, metric: Objective, mine: _Answers, theirs: _Answers | None
+    context: StepContext, by: Criterion, mine: _Answers, theirs: _Answers | None
 ) -> Iterator[SliceScore]:
     for part, inside in zip(context.spec.slices, mine.inside, strict=True):
         other = theirs.predictions.at(inside) if theirs else None
         y, own = mine.y[inside], mine.predictions.at(inside)
-        one = score_stage.score_slice(part.name, metric, y, own, other)
-        log.info("slice %s: %s", part.name, score_stage.slice_sentence(one, metric))
+        one = score_stage.score_slice(part.name, by, y, own, other)
+        log.info("slice %s: %s", part.name, score_stage.slice_sentence(one, by.metric))
         yield one
 
 

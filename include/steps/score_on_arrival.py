@@ -16,7 +16,7 @@ import numpy as np
 from include.context.step_context import StepContext
 from include.errors import RatchetError
 from include.metrics import objective
-from include.metrics.predictions import ThresholdedProbability
+from include.problems import problem_named
 from include.records.data import Batch, in_words
 from include.records.judging import Scorecard
 from include.records.ledger_state import contender_metric
@@ -52,7 +52,8 @@ def _score_arrival(context: StepContext, champion: ModelVersion, batch: Batch) -
     except (ValueError, RatchetError) as error:
         log.warning("champion %s was not scored on %s: %s", champion.version, batch.name, error)
         return
-    context.registry.arrivals.log(card)
+    problem = problem_named(context.spec.problem)
+    context.registry.arrivals.log(card, problem.arrival(card.numbers()))
     metric = objective(context.spec.gate.metric)
     name = contender_metric("challenger", metric.name)
     usual = context.registry.runs.metric(champion.run_id, name)
@@ -82,5 +83,6 @@ def _scorecard(context: StepContext, champion: ModelVersion, batch: Batch) -> Sc
     layout = bundle.manifest.layout
     sides = [context.lake.matrix(version, side, layout, where) for side in Side]
     X, y = (np.concatenate(part) for part in zip(*sides, strict=True))
-    predictions = ThresholdedProbability(bundle.probability(X), bundle.manifest.threshold)
-    return score_stage.score(y, predictions, champion.version, version)
+    problem = problem_named(context.spec.problem)
+    predictions = problem.predictions(bundle.scores(X), bundle.manifest.threshold)
+    return score_stage.score(problem, y, predictions, champion.version, version)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         read_texts,
         stand_in,
     )
-    from serving.bundle.probing import ProbedAnswers, answers, bounded_probability, odd_rows
+    from serving.bundle.probing import ProbedAnswers, answers, odd_rows
     from serving.bundle.refused_bundle import BundleRefusedError
     from serving.bundle.threads import single_thread
 
@@ -42,7 +42,6 @@ __all__ = [
     "Value",
     "ValueFrequency",
     "answers",
-    "bounded_probability",
     "encode",
     "encode_column",
     "libraries",
@@ -75,7 +74,6 @@ _MADE_IN = {
     "stand_in": "layout",
     "ProbedAnswers": "probing",
     "answers": "probing",
-    "bounded_probability": "probing",
     "odd_rows": "probing",
     "BundleRefusedError": "refused_bundle",
     "single_thread": "threads",

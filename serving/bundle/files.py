@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import pickle
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from serving.bundle.layout import Layout, Value, encode, read_layout
 from serving.bundle.learners import installed_learners
+from serving.bundle.problems import FIRST_PROBLEM, Problem, problem_named
 from serving.bundle.refused_bundle import BundleRefusedError, quotable
 from serving.bundle.registered import MANIFEST_FILE, MODEL_FILE
 from serving.bundle.trust import open_model
@@ -23,10 +23,10 @@ _LIBRARIES = ("numpy", "joblib")
 
 
 class Classifier(Protocol):
-    """What a bundle needs of a fitted scikit-learn binary classifier."""
+    """What a bundle needs of a fitted scikit-learn classifier."""
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Return class probabilities, shape (rows, 2), the positive class in column 1."""
+        """Return class probabilities, shape (rows, classes), in the order of the classes."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Manifest:
     """How a row stands in the matrix that the model was fitted on."""
     threshold: float
     """A row is positive when its probability is at least this."""
-    labels: tuple[str, str]
-    """The negative and the positive label as they stand in the data."""
+    labels: tuple[str, ...]
+    """The classes as they stand in the data, the negative one before the positive."""
     data_version: int
     """The version of the lake's table that the model was fitted on."""
     example: tuple[tuple[Value, ...], ...] = ()
@@ -52,6 +52,8 @@ class Manifest:
     """Versions of the libraries that pickled the model."""
     model_sha256: str = ""
     """Digest of the model file; `save` fills it in."""
+    problem: str = FIRST_PROBLEM
+    """What the model solves; bundles of 0.1.0 name none and are binary."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -68,13 +70,18 @@ class Bundle:
     size_bytes: int = 0
     """Of the model file; 0 for a bundle that was not loaded from files."""
 
-    def probability(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
-        return np.asarray(self.model.predict_proba(X)[:, 1], dtype=np.float64)
+    @property
+    def problem(self) -> Problem:
+        """What the model solves."""
+        return problem_named(self.manifest.problem)
 
-    def label(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return 1 where the probability reaches the model's own threshold, else 0."""
-        return (probability >= self.manifest.threshold).astype(np.int64)
+    def scores(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what the model says of a float32 matrix; the first axis is the rows."""
+        return self.problem.scores(self.model, X)
+
+    def calls(self, scores: NDArray[np.float64]) -> NDArray[Any]:
+        """Return what the model takes rows for, shape (rows,), by its scores of them."""
+        return self.problem.calls(self.manifest, scores)
 
 
 def libraries() -> dict[str, str]:
@@ -88,7 +95,7 @@ def with_own_answers(manifest: Manifest, model: Classifier) -> Manifest:
     if not manifest.example:
         return manifest
     rows = encode(manifest.layout, manifest.example)
-    return replace(manifest, answers=tuple(Bundle(manifest, model).probability(rows).tolist()))
+    return replace(manifest, answers=tuple(Bundle(manifest, model).scores(rows).tolist()))
 
 
 def save(folder: Path, model: Classifier, manifest: Manifest) -> str:
@@ -117,7 +124,7 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
                 "answers": tuple(fields["answers"]),
             }
         )
-        _require_kinds(read)
+        _require_kinds(read, problem_named(read.problem))
     except KeyError as error:
         raise BundleRefusedError(
             f"{path.name} is no manifest that can be read: "
@@ -130,17 +137,15 @@ def read_manifest(folder: Path, digest: str) -> Manifest:
     return read
 
 
-def _require_kinds(read: Manifest) -> None:
+def _require_kinds(read: Manifest, problem: Problem) -> None:
     """Raise TypeError for a manifest whose fields are of other kinds than they are saved with."""
     texts = (read.name, read.family, *read.labels, *read.features, *read.layout.missing)
     known = (one for names in read.layout.categories.values() for one in names)
     values = (one for row in read.example for one in row)
     fits = (
         all(type(one) is str for one in (*texts, *known))
-        and len(read.labels) == 2  # noqa: PLR2004 - one a class
         and type(read.layout.id) in {str, type(None)}
-        and type(read.threshold) in {int, float}
-        and not math.isnan(read.threshold)
+        and problem.fits(read)
         and type(read.data_version) is int
         and all(type(one) in {int, float} for one in read.answers)
         and all(type(one) in {int, float, str, type(None)} for one in values)

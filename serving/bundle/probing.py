@@ -30,7 +30,9 @@ CLOSE = TOLERANCE / 2
 
 Row = Sequence[Value]
 Ask = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""Gives the probability of the positive class, shape (rows,), of a matrix."""
+"""Gives a model's scores of a matrix, whose first axis is the rows."""
+Usable = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Gives scores as they are answered, NaN where one is of no use."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class ProbedAnswers:
     """What a model says of rows, each asked alone; both of shape (rows,)."""
 
     alone: NDArray[np.float64]
-    """The probability, NaN where the model cannot score the row."""
+    """The score, NaN where the model cannot score the row."""
     steady: NDArray[np.bool_]
     """Where it is the same when all rows are asked together. Far from all that was fitted, some
     models divide by nothing or compare what is equal, and say something else each time."""
@@ -56,33 +58,24 @@ def odd_rows(layout: Layout, rows: Sequence[Row]) -> list[tuple[Value, ...]]:
     return [_with(rows[at % len(rows)], change) for at, change in enumerate(changes)]
 
 
-def answers(ask: Ask, X: NDArray[np.float32]) -> ProbedAnswers:
+def answers(ask: Ask, X: NDArray[np.float32], usable: Usable) -> ProbedAnswers:
     """Ask about rows one at a time and then about all that can be scored at once."""
-    alone = np.array([_asked(ask, X[at : at + 1])[0] for at in range(len(X))])
+    alone = np.array([_asked(ask, X[at : at + 1], usable)[0] for at in range(len(X))])
     steady = ~np.isnan(alone)
     if steady.any():
-        together = _asked(ask, X[steady])
+        together = _asked(ask, X[steady], usable)
         steady[steady] = np.abs(together - alone[steady]) <= CLOSE
     return ProbedAnswers(alone, steady)
 
 
-def bounded_probability(probability: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return probabilities from 0 to 1, NaN where one is farther off than rounding explains.
-
-    A sum of shares in 32 bits may come to a hair more than 1.
-    """
-    between = np.clip(probability, 0.0, 1.0)
-    return np.where(np.abs(between - probability) <= TOLERANCE, between, np.nan)
-
-
-def _asked(ask: Ask, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities, shape (rows,), NaN where there is none between 0 and 1."""
+def _asked(ask: Ask, X: NDArray[np.float32], usable: Usable) -> NDArray[np.float64]:
+    """Return scores, NaN where there is none that is of use."""
     try:
         with np.errstate(all="ignore"):
-            probability = np.asarray(ask(X), dtype=np.float64)
+            scores = np.asarray(ask(X), dtype=np.float64)
     except Exception:  # noqa: BLE001 - what an estimator raises at such rows is not to be known
         return np.full(len(X), np.nan)
-    return bounded_probability(probability)
+    return usable(scores)
 
 
 def _changes(layout: Layout) -> Iterator[dict[int, Value]]:

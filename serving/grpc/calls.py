@@ -134,7 +134,7 @@ class Calls:
         answer = await self._service.answer(asked, partial(self._read, message, size))
         held = answer.held
         encoded: bytes = encode(
-            held.bundle, held.version, answer.request, answer.probability
+            held.bundle, held.version, answer.request, answer.scores
         ).SerializeToString()
         return encoded
 

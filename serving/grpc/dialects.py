@@ -13,7 +13,8 @@ from serving.protocol.parameters import require_known
 Parameters = Mapping[str, v2.InferParameter]
 RepositoryRequest = v2.RepositoryModelLoadRequest | v2.RepositoryModelUnloadRequest
 
-_OF_THE_MODEL = ("family", "threshold", "labels", "data_version", "libraries", "refused")
+_OF_A_FEATURE = frozenset({"features", "categories", "missing", "notations", "example"})
+"""What is told of inputs; the other parameters are of the model."""
 
 
 def model_metadata(metadata: Mapping[str, Any]) -> v2.ModelMetadataResponse:
@@ -33,7 +34,7 @@ def model_metadata(metadata: Mapping[str, Any]) -> v2.ModelMetadataResponse:
         answer.outputs.add(**tensor)
     _set(
         answer.outputs[0].parameters,
-        {name: parameters[name] for name in _OF_THE_MODEL if name in parameters},
+        {name: value for name, value in parameters.items() if name not in _OF_A_FEATURE},
     )
     return answer
 

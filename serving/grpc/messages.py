@@ -1,4 +1,4 @@
-"""Decodes messages of the gRPC protocol to a matrix, and encodes probabilities as a message.
+"""Decodes messages of the gRPC protocol to a matrix, and encodes what a model says as a message.
 
 Guarantees what `codecs` guarantees for JSON: a matrix in the model's layout, or a refusal.
 """
@@ -29,9 +29,10 @@ from serving.protocol.parameters import (
     read_as,
     why_unheeded,
 )
-from serving.protocol.sentences import TEXT, TRUTH, clip, refusal
+from serving.protocol.sentences import clip, refusal
 from serving.protocol.tensors import Tensor, matrix
 from serving.refusals import RequestRefusedError
+from serving.values.datatypes import TEXT, TRUTH
 
 _Asked = TypeVar("_Asked", bound=Message)
 Parameters = Mapping[str, InferParameter]
@@ -129,22 +130,23 @@ def decode(
     rows = matrix(
         [_read(*pair) for pair in zip(inputs, message.inputs, strict=True)], layout, max_rows
     )
-    outputs = chosen_outputs([output.name for output in message.outputs])
+    outputs = chosen_outputs([output.name for output in message.outputs], manifest)
     binary = frozenset(outputs if message.raw_input_contents else ())
     return DecodedRequest(rows, outputs, message.id or None, binary=binary)
 
 
 def encode(
-    bundle: Bundle, version: str, request: DecodedRequest, probability: NDArray[np.float64]
+    bundle: Bundle, version: str, request: DecodedRequest, scores: NDArray[np.float64]
 ) -> ModelInferResponse:
-    """Return the answer to a request; `probability` has shape (n,), of the positive label."""
+    """Return the answer to a request by the model's scores of its rows."""
     manifest = bundle.manifest
+    form = answer_form(manifest)
     answer = ModelInferResponse(
         model_name=manifest.name, model_version=version, id=request.id or ""
     )
-    answer.parameters["threshold"].double_param = manifest.threshold
-    label = bundle.label(probability)
-    for name, datatype, values in answer_form(manifest).outputs(request, probability, label):
+    for name, value in form.parameters.items():
+        answer.parameters[name].double_param = value
+    for name, datatype, values in form.outputs(request, scores):
         output = answer.outputs.add(name=name, datatype=datatype, shape=[len(values)])
         if request.binary:
             answer.raw_output_contents.append(pack(datatype, values))

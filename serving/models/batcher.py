@@ -116,7 +116,7 @@ class Batcher:
         return self._waiting
 
     async def predict(self, held: LoadedVersion, matrix: Matrix) -> Probabilities:
-        """Return the probability of the positive label, shape (n,), of a matrix (n, features).
+        """Return what the model says of a matrix (n, features), a score or more for each row.
 
         Raises RequestRefusedError: 400 when the model cannot score these rows (it scored its own
         examples when it was loaded, so the values are the reason), 429 when too many wait, 504 when

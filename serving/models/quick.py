@@ -58,8 +58,8 @@ class QuickBundle(Bundle):
     failures: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
     """Kinds of errors that a faster way has raised, each of which was logged once."""
 
-    def probability(self, X: Matrix) -> NDArray[np.float64]:
-        """Return the probability of the positive class, shape (rows,), of a float32 matrix."""
+    def scores(self, X: Matrix) -> NDArray[np.float64]:
+        """Return what the model says of a float32 matrix; the first axis is the rows."""
         at = bisect_left(self.ways, len(X), hi=len(self.ways) - 1, key=lambda way: way.rows)
         way = self.ways[at]
         try:
@@ -69,15 +69,15 @@ class QuickBundle(Bundle):
                 raise
             return self.slowly(X, error)
 
-    def slowly(self, X: Matrix, problem: Exception) -> NDArray[np.float64]:
-        """Return the model's own probabilities for rows on which the chosen way has failed."""
-        probability = super().probability(X)
-        kind = type(problem).__name__
-        if kind not in self.failures and probability.min() >= 0:  # a NaN is not
+    def slowly(self, X: Matrix, cause: Exception) -> NDArray[np.float64]:
+        """Return the model's own scores of rows on which the chosen way has failed."""
+        scores = super().scores(X)
+        kind = type(cause).__name__
+        if kind not in self.failures and not np.isnan(self.problem.usable(scores)).any():
             self.failures.add(kind)
             said = "%s: the model itself had to be asked about rows a quicker way failed on: %s: %s"
-            LOG.warning(said, self.manifest.name, kind, " ".join(str(problem).split())[:200])
-        return probability
+            LOG.warning(said, self.manifest.name, kind, " ".join(str(cause).split())[:200])
+        return scores
 
 
 def with_quickest_ways(bundle: Bundle, folder: Path | None = None) -> QuickBundle:
@@ -93,12 +93,12 @@ def _ways(bundle: Bundle, graphs: Graphs) -> list[ScoringWay]:
     layout, examples = bundle.manifest.layout, bundle.manifest.example
     rows = golden_rows(layout, examples)
     # Not by one look: the machine may have been busy with something else.
-    if min(_seconds(bundle.probability, rows[:_FEW]) for _ in range(2)) > _PATIENCE_SECONDS:
-        return [ScoringWay(_ITSELF, len(rows), bundle.probability)]
-    expected = _answers(bundle.probability, rows)
+    if min(_seconds(bundle.scores, rows[:_FEW]) for _ in range(2)) > _PATIENCE_SECONDS:
+        return [ScoringWay(_ITSELF, len(rows), bundle.scores)]
+    expected = _answers(bundle.scores, rows)
     if expected is None:
-        return [ScoringWay(_ITSELF, len(rows), bundle.probability)]
-    same: dict[str, Score] = {_ITSELF: bundle.probability}
+        return [ScoringWay(_ITSELF, len(rows), bundle.scores)]
+    same: dict[str, Score] = {_ITSELF: bundle.scores}
     edge = _Edge(bundle)
     for name, score in _others(bundle, rows.shape[1], graphs).items():
         is_same = _is_same(bundle, _answers(score, rows), expected)
@@ -120,9 +120,10 @@ class _Edge:
 
     def __init__(self, bundle: Bundle) -> None:
         layout, examples = bundle.manifest.layout, bundle.manifest.example
-        self._itself = bundle.probability
+        self._itself = bundle.scores
         self._rows = encode(layout, odd_rows(layout, examples or (stand_in(layout),)))
-        self._expected = answers(self._itself, self._rows)
+        self._usable = bundle.problem.usable
+        self._expected = answers(self._itself, self._rows, self._usable)
 
     def proved(self, score: Score) -> Score | None:
         """Return a score that agrees on every unusual row; None when there is none.
@@ -137,7 +138,7 @@ class _Edge:
         return next((one for one in (score, nearby) if self._says_the_same(one)), None)
 
     def _says_the_same(self, score: Score) -> bool:
-        given, expected = answers(score, self._rows), self._expected
+        given, expected = answers(score, self._rows, self._usable), self._expected
         close = np.abs(given.alone - expected.alone) <= CLOSE  # no NaN is
         return bool(
             np.all((close & given.steady)[expected.steady])
@@ -204,7 +205,7 @@ def _is_same(
     return (
         given is not None
         and np.allclose(given, expected, rtol=0, atol=CLOSE)
-        and np.array_equal(bundle.label(given), bundle.label(expected))
+        and np.array_equal(bundle.calls(given), bundle.calls(expected))
     )
 
 

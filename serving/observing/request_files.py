@@ -1,9 +1,10 @@
 """The files of the request log: `MODEL/date=YYYY-MM-DD/VERSION-....parquet`, whole or absent.
 
 A row a row of a request: time, request_id, row (its place in the request), model, version, role,
-probability, label, `id` where rows of the model have one, and a column for each feature, as the
-model's layout has it: float32, categories as text again, null for what was missing or unknown. A
-feature with the name of one of the first columns is called `feature NAME`.
+what was answered (of two classes probability and label), `id` where rows of the model have one, and
+a column for each feature, as the model's layout has it: float32, categories as text again, null for
+what was missing or unknown. A feature with the name of one of the first columns is called `feature
+NAME`.
 """
 
 import os
@@ -62,8 +63,8 @@ class AnsweredRequest(Protocol):
         """The rows that were asked about."""
 
     @property
-    def probability(self) -> NDArray[np.float64]:
-        """Shape (rows,)."""
+    def scores(self) -> NDArray[np.float64]:
+        """What the model said; the first axis is the rows."""
 
 
 def table(notes: Sequence[AnsweredRequest]) -> "pa.Table":
@@ -156,11 +157,10 @@ def _part(notes: Sequence[AnsweredRequest]) -> "pa.Table":
     import pyarrow as pa
 
     held = notes[0].held
-    counts = [len(one.probability) for one in notes]
-    probability = np.concatenate([one.probability for one in notes])
-    labels = np.array(held.bundle.manifest.labels, dtype=object)
+    counts = [len(one.scores) for one in notes]
+    scores = np.concatenate([one.scores for one in notes])
     stamps = np.array([int(one.time * 1e6) for one in notes], dtype=np.int64)
-    every = len(probability)
+    every = len(scores)
     columns: dict[str, Any] = {
         "time": pa.array(np.repeat(stamps, counts), pa.timestamp("us", "UTC")),
         "request_id": _repeated([one.request_id for one in notes], counts),
@@ -168,9 +168,9 @@ def _part(notes: Sequence[AnsweredRequest]) -> "pa.Table":
         "model": _repeated([held.name], [every]),
         "version": _repeated([held.version], [every]),
         "role": _repeated([one.role for one in notes], counts),
-        "probability": pa.array(probability),
-        "label": pa.array(labels[held.bundle.label(probability)], pa.string()),
     }
+    answered = held.bundle.problem.log_columns(held.bundle.manifest, scores)
+    columns |= {name: _of_an_answer(values) for name, values in answered.items()}
     layout = held.bundle.manifest.layout
     if layout.id is not None:
         columns[_ID] = pa.array(_ids(notes), pa.string())
@@ -178,8 +178,14 @@ def _part(notes: Sequence[AnsweredRequest]) -> "pa.Table":
     return pa.table(columns | _features(layout, matrix, frozenset(columns)))
 
 
+def _of_an_answer(values: NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values, pa.string() if values.dtype == object else None)
+
+
 def _ids(notes: Sequence[AnsweredRequest]) -> list[str | None]:
-    return [one for note in notes for one in note.asked.ids or (None,) * len(note.probability)]
+    return [one for note in notes for one in note.asked.ids or (None,) * len(note.scores)]
 
 
 def _features(layout: Layout, matrix: NDArray[np.float32], taken: frozenset[str]) -> dict[str, Any]:

@@ -55,13 +55,13 @@ class RequestNote(NamedTuple):
     time: float
     """Seconds since the epoch, UTC."""
     asked: AskedRows
-    probability: NDArray[np.float64]
+    scores: NDArray[np.float64]
     """Shape (rows,)."""
 
     @property
     def size(self) -> int:
         """The approximate bytes of memory that this note holds."""
-        return self.asked.size + self.probability.nbytes + _NOTE_BYTES
+        return self.asked.size + self.scores.nbytes + _NOTE_BYTES
 
 
 class RequestLog:
@@ -96,16 +96,16 @@ class RequestLog:
         held: LoadedVersion,
         request_id: str,
         rows: AskedRows,
-        probability: NDArray[np.float64],
+        scores: NDArray[np.float64],
         role: str = Role.CHAMPION,
     ) -> None:
         """Queue an answer, or drop and count it; never waits. Arrays must not change later."""
         if self._chance() >= self._settings.sample:
             return
-        note = RequestNote(held, request_id, role, self._clock(), rows, probability)
+        note = RequestNote(held, request_id, role, self._clock(), rows, scores)
         size = note.size
         if self._taken - self._released + size > self._settings.limit_bytes:
-            self._metrics.log_dropped(len(probability))
+            self._metrics.log_dropped(len(scores))
             return
         self._taken += size
         self._queue.put(note)
@@ -129,7 +129,7 @@ class RequestLog:
 
     def _gather(self, waiting: list[RequestNote], due: float) -> bool:
         """Collect notes until a file is due; False when the log is being closed."""
-        rows = sum(len(note.probability) for note in waiting)
+        rows = sum(len(note.scores) for note in waiting)
         size = sum(note.size for note in waiting)
         while True:
             try:
@@ -139,7 +139,7 @@ class RequestLog:
             if note is None:
                 return False
             waiting.append(note)
-            rows += len(note.probability)
+            rows += len(note.scores)
             size += note.size
             is_enough = rows >= FILE_ROWS or size >= self._settings.limit_bytes // 2
             if is_enough and not self._is_failing:
@@ -168,7 +168,7 @@ class RequestLog:
             LOG.info("%s takes the request log again", self._place)
         self._is_failing = False
         self._release(notes)
-        self._metrics.log_written(sum(len(note.probability) for note in notes))
+        self._metrics.log_written(sum(len(note.scores) for note in notes))
 
     def _fail(self, error: OSError) -> None:
         if not self._is_failing:
@@ -180,7 +180,7 @@ class RequestLog:
 
     def _lose(self, notes: list[RequestNote]) -> None:
         self._release(notes)
-        self._metrics.log_dropped(sum(len(note.probability) for note in notes))
+        self._metrics.log_dropped(sum(len(note.scores) for note in notes))
 
     def _release(self, notes: list[RequestNote]) -> None:
         self._released += sum(note.size for note in notes)

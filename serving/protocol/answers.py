@@ -1,6 +1,6 @@
-"""Encodes probabilities and labels as the body of an answer: V2 tensors or plain rows."""
+"""Encodes what a model says of rows as the body of an answer: V2 tensors or plain rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Manifest
+from serving.bundle.problems import problem_named
 from serving.protocol.in_binary import pack
 from serving.protocol.prepared import PreparedByManifest
-from serving.protocol.sentences import TEXT
 
-OUTPUTS = ("probability", "label")
-Label = int | str
+_Value = float | str | msgspec.UnsetType
 
 
 class DecodedRequest(msgspec.Struct, frozen=True):
@@ -61,54 +60,35 @@ class _TensorAnswer(msgspec.Struct, kw_only=True):
     parameters: msgspec.Raw
 
 
-class _Row(msgspec.Struct):
-    probability: float | msgspec.UnsetType
-    label: Label | msgspec.UnsetType
-
-
-class _RowAnswer(msgspec.Struct, kw_only=True):
-    model_name: str
-    model_version: str
-    id: str | msgspec.UnsetType
-    threshold: float
-    rows: list[_Row]
-
-
 class AnswerForm:
     """The parts that all answers of a model have in common."""
 
     def __init__(self, manifest: Manifest) -> None:
         """`manifest` is that of the model."""
         self._name = manifest.name
-        self._threshold = manifest.threshold
-        self._parameters = msgspec.Raw(msgspec.json.encode({"threshold": manifest.threshold}))
-        label_type, self._labels = label_values(manifest)
-        self._datatypes = {"probability": "FP64", "label": label_type}
+        self._columns = problem_named(manifest.problem).columns(manifest)
+        self._datatypes = {output.name: output.datatype for output in self._columns.outputs}
+        self.parameters = self._columns.parameters
+        self._parameters = msgspec.Raw(msgspec.json.encode(self.parameters))
+        self.names = tuple(self._datatypes)
+        """The outputs, all of which are sent unless a request names some."""
+        self._row = msgspec.defstruct("Row", [(name, _Value) for name in self.names])
+        self._rows = _row_answer(tuple(self.parameters))
 
     def outputs(
-        self, request: DecodedRequest, probability: NDArray[np.float64], label: NDArray[np.int64]
+        self, request: DecodedRequest, scores: NDArray[np.float64]
     ) -> list[tuple[str, str, list[Any]]]:
-        """Return name, datatype and values of each requested output.
-
-        `probability` and `label`, 1 where a row is positive, have shape (n,).
-        """
-        values: dict[str, list[Any]] = {
-            "probability": probability.tolist(),
-            "label": [self._labels[side] for side in label.tolist()],
-        }
+        """Return name, datatype and values of each requested output, by the model's scores."""
+        values = self._columns.values(scores)
         return [(name, self._datatypes[name], values[name]) for name in request.outputs]
 
     def tensors(
-        self,
-        version: str,
-        request: DecodedRequest,
-        probability: NDArray[np.float64],
-        label: NDArray[np.int64],
+        self, version: str, request: DecodedRequest, scores: NDArray[np.float64]
     ) -> EncodedAnswer:
         """Return the answer as V2 tensors, some of them packed behind the JSON."""
-        shape, tail = [len(probability)], list[bytes]()
+        shape, tail = [len(scores)], list[bytes]()
         outputs = []
-        for name, datatype, values in self.outputs(request, probability, label):
+        for name, datatype, values in self.outputs(request, scores):
             if name in request.binary:
                 tail.append(pack(datatype, values))
                 size = _Packed(len(tail[-1]))
@@ -127,22 +107,18 @@ class AnswerForm:
         return EncodedAnswer(b"".join((head, *tail)), len(head)) if tail else EncodedAnswer(head)
 
     def rows(
-        self,
-        version: str,
-        request: DecodedRequest,
-        probability: NDArray[np.float64],
-        label: NDArray[np.int64],
+        self, version: str, request: DecodedRequest, scores: NDArray[np.float64]
     ) -> EncodedAnswer:
         """Return the answer as plain rows."""
-        nothing: list[Any] = [msgspec.UNSET] * len(probability)
-        asked = {name: values for name, _, values in self.outputs(request, probability, label)}
-        columns = (asked.get(name, nothing) for name in OUTPUTS)
-        answer = _RowAnswer(
+        nothing: list[Any] = [msgspec.UNSET] * len(scores)
+        asked = {name: values for name, _, values in self.outputs(request, scores)}
+        columns, make_row = (asked.get(name, nothing) for name in self.names), self._row
+        answer = self._rows(
             model_name=self._name,
             model_version=version,
             id=_if_given(request.id),
-            threshold=self._threshold,
-            rows=[_Row(*row) for row in zip(*columns, strict=True)],
+            rows=[make_row(*row) for row in zip(*columns, strict=True)],
+            **self.parameters,
         )
         return EncodedAnswer(msgspec.json.encode(answer))
 
@@ -155,22 +131,11 @@ def answer_form(manifest: Manifest) -> AnswerForm:
     return _FORMS.of(manifest)
 
 
-def label_values(manifest: Manifest) -> tuple[str, tuple[Label, Label]]:
-    """Return the V2 datatype of the label output and both labels as they go over the wire.
-
-    INT64 when both labels are whole numbers written the plain way, so that "01" stays text.
-    """
-    negative, positive = manifest.labels
-    if _is_whole(negative) and _is_whole(positive):
-        return "INT64", (int(negative), int(positive))
-    return TEXT, (negative, positive)
-
-
-def _is_whole(label: str) -> bool:
-    digits = label.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < len(str(2**63))):
-        return False
-    return str(int(label)) == label
+def _row_answer(parameters: tuple[str, ...]) -> Callable[..., msgspec.Struct]:
+    """Return the kind of answers in plain rows, whose parameters stand before the rows."""
+    told = [("model_name", str), ("model_version", str), ("id", str | msgspec.UnsetType)]
+    numbers = [(name, float) for name in parameters]
+    return msgspec.defstruct("RowAnswer", [*told, *numbers, ("rows", list)], kw_only=True)
 
 
 def _if_given(identity: str | None) -> str | msgspec.UnsetType:

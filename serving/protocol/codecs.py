@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Bundle, Layout, Manifest
-from serving.protocol.answers import OUTPUTS, DecodedRequest, EncodedAnswer, answer_form
+from serving.protocol.answers import DecodedRequest, EncodedAnswer, answer_form
 from serving.protocol.envelope import Envelope, read_envelope
 from serving.protocol.in_binary import BinaryTensor
 from serving.protocol.in_json import JsonTensor
@@ -71,34 +71,34 @@ def decode(
     else:
         _require_nothing_left(tail, layout)
         sent = _ROW_READERS.of(manifest).read(bytes(envelope.rows), max_rows)
-    outputs = chosen_outputs([output.name for output in envelope.outputs or ()])
+    outputs = chosen_outputs([output.name for output in envelope.outputs or ()], manifest)
     is_rows = isinstance(envelope.rows, msgspec.Raw)
     binary = _as_binary(envelope, outputs)
     return DecodedRequest(sent.matrix, outputs, envelope.id, is_rows, binary, sent.ids)
 
 
 def encode(
-    bundle: Bundle, version: str, request: DecodedRequest, probability: NDArray[np.float64]
+    bundle: Bundle, version: str, request: DecodedRequest, scores: NDArray[np.float64]
 ) -> EncodedAnswer:
-    """Encode the answer to a request; `probability` has shape (n,), of the positive label."""
+    """Encode the answer to a request by the model's scores of its rows."""
     form = answer_form(bundle.manifest)
-    label = bundle.label(probability)
     if request.is_rows:
-        return form.rows(version, request, probability, label)
-    return form.tensors(version, request, probability, label)
+        return form.rows(version, request, scores)
+    return form.tensors(version, request, scores)
 
 
-def chosen_outputs(names: Sequence[str]) -> tuple[str, ...]:
+def chosen_outputs(names: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
     """Return the outputs that a request asks for, all of them when it names none.
 
     Raises RequestRefusedError with status 400 for a name that is no output.
     """
+    known = answer_form(manifest).names
     if not names:
-        return OUTPUTS
-    unknown = [name for name in names if name not in OUTPUTS]
+        return known
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise RequestRefusedError(
-            400, f"there is no output {listed(unknown)}; the outputs are {', '.join(OUTPUTS)}"
+            400, f"there is no output {listed(unknown)}; the outputs are {', '.join(known)}"
         )
     # Each once: otherwise a small request could ask for an answer of any size.
     return tuple(dict.fromkeys(names))

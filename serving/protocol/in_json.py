@@ -17,8 +17,8 @@ import simdjson
 from numpy.typing import NDArray
 
 from serving.protocol.parameters import InputParameters
-from serving.protocol.sentences import TRUTH
 from serving.protocol.slices import SLICE_BYTES, shifted, slices
+from serving.values.datatypes import TRUTH
 from serving.values.units import KIB, MIB
 
 NESTED_START = re.compile(rb"\s*+\[\s*+\[")

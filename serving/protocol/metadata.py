@@ -7,8 +7,7 @@ from serving import VERSION
 from serving.bundle import Layout
 from serving.bundle.registered import Role
 from serving.models.holder import Holder, LoadedVersion
-from serving.protocol.answers import label_values
-from serving.protocol.sentences import TEXT
+from serving.values.datatypes import TEXT
 
 INPUT = "features"
 
@@ -20,20 +19,20 @@ def server() -> dict[str, Any]:
 
 def model(held: LoadedVersion, holder: Holder) -> dict[str, Any]:
     """Return a model's metadata: the protocol's fields, and under `parameters` what people ask."""
-    manifest = held.bundle.manifest
+    manifest, problem = held.bundle.manifest, held.bundle.problem
     return {
         "name": held.name,
         "versions": [held.version],
         "platform": "ratchet_sklearn",
         "inputs": inputs(manifest.layout),
         "outputs": [
-            {"name": "probability", "datatype": "FP64", "shape": [-1]},
-            {"name": "label", "datatype": label_values(manifest)[0], "shape": [-1]},
+            {"name": output.name, "datatype": output.datatype, "shape": [-1]}
+            for output in problem.columns(manifest).outputs
         ],
         "parameters": {
             "family": manifest.family,
-            "threshold": manifest.threshold,
-            "labels": manifest.labels,
+            "problem": manifest.problem,
+            **problem.metadata(manifest),
             "features": manifest.features,
             "categories": manifest.layout.categories,
             "missing": manifest.layout.missing,

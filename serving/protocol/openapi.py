@@ -13,7 +13,7 @@ from serving.models.holder import LoadedVersion
 from serving.protocol import schemas
 from serving.protocol.codecs import HEADER_LENGTH
 from serving.protocol.metadata import INPUT
-from serving.protocol.sentences import TEXT
+from serving.values.datatypes import TEXT
 
 _FEATURES_SHOWN = 12
 _ERROR = {"$ref": "#/components/schemas/Error"}
@@ -61,7 +61,7 @@ def document(loaded: list[LoadedVersion], *, needs_key: bool = False) -> dict[st
     }
     for place, held in enumerate(loaded):
         root = f"/v2/models/{quote(held.name, safe='')}"
-        components[f"Question{place}"] = schemas.question(held.bundle.manifest.layout)
+        components[f"Question{place}"] = schemas.question(held.bundle.manifest)
         components[f"Answer{place}"] = schemas.answer(held.bundle.manifest)
         paths |= _model_paths(root, held, place)
         paths |= _model_paths(f"{root}/versions/{held.version}", held, place)
@@ -90,7 +90,7 @@ def _model_paths(root: str, held: LoadedVersion, place: int) -> dict[str, Any]:
 def _infer(held: LoadedVersion, place: int) -> dict[str, Any]:
     asked = {"$ref": f"#/components/schemas/Question{place}"}
     answered = {"$ref": f"#/components/schemas/Answer{place}"}
-    summary = "Probabilities of the positive label, and labels"
+    summary = "What the model says of each row"
     length = {"schema": {"type": "integer", "minimum": 1}}
     return {
         "tags": [held.name],

@@ -14,9 +14,10 @@ import msgspec
 from numpy.typing import NDArray
 
 from serving.protocol.absent import NO_SHARED_MEMORY
-from serving.protocol.sentences import TEXT, clip
+from serving.protocol.sentences import clip
 from serving.protocol.tensors import Tensor
 from serving.refusals import RequestRefusedError
+from serving.values.datatypes import TEXT
 
 PLAIN_CONTENT_TYPES = ("np", "pd", "str")
 """MLServer's codecs whose tensors mean what their datatype says anyway."""

@@ -7,9 +7,10 @@ The other way round does not hold, for no schema can say that shape and data agr
 from typing import Any
 
 from serving.bundle import Layout, Manifest
-from serving.protocol.answers import OUTPUTS, label_values
+from serving.bundle.problems import problem_named
+from serving.protocol.answers import answer_form
 from serving.protocol.parameters import CONTENT_TYPES, PLAIN_CONTENT_TYPES
-from serving.protocol.sentences import FLOATS, INTEGERS, TEXT, TRUTH
+from serving.values.datatypes import FLOATS, INTEGERS, TEXT, TRUTH
 from serving.values.spelling import SPELLING, truth_words
 
 _LARGEST = 3.4028234663852886e38
@@ -19,12 +20,13 @@ _COUNT = {"type": "integer", "minimum": 1}
 _FLAG = {"type": "boolean", "nullable": True}
 
 
-def question(layout: Layout) -> dict[str, Any]:
+def question(manifest: Manifest) -> dict[str, Any]:
     """Return the schema of an infer request's JSON."""
+    layout = manifest.layout
     more = {
         "id": _TEXT | {"nullable": True},
         "outputs": _list(
-            _object({"name": _outputs(), "parameters": _parameters("binary_data")}, "name")
+            _object({"name": _outputs(manifest), "parameters": _parameters("binary_data")}, "name")
         )
         | {"minItems": 0, "nullable": True},
         "parameters": _parameters("binary_data_output"),
@@ -36,30 +38,29 @@ def question(layout: Layout) -> dict[str, Any]:
 
 def answer(manifest: Manifest) -> dict[str, Any]:
     """Return the schema of an answer's JSON."""
-    probability = {"type": "number", "minimum": 0, "maximum": 1}
-    label_type, labels = label_values(manifest)
-    label = {"type": "integer" if label_type == "INT64" else "string", "enum": list(labels)}
+    columns = problem_named(manifest.problem).columns(manifest)
+    values = {output.name: dict(output.schema) for output in columns.outputs}
+    datatypes = list(dict.fromkeys(output.datatype for output in columns.outputs))
     told = {"model_name": _TEXT, "model_version": _TEXT, "id": _TEXT}
     output = _object(
         {
-            "name": _outputs(),
+            "name": _outputs(manifest),
             "shape": _list(_COUNT) | {"maxItems": 1},
-            "datatype": {"type": "string", "enum": ["FP64", label_type]},
-            "data": _list({"anyOf": [probability, label]}),
+            "datatype": {"type": "string", "enum": datatypes},
+            "data": _list({"anyOf": [*values.values()]}),
             "parameters": _object({"binary_data_size": {"type": "integer"}}),
         },
         "name",
         "shape",
         "datatype",
     )
-    threshold = {"threshold": {"type": "number"}}
-    tensors = {"outputs": _list(output), "parameters": _object(threshold, "threshold")}
-    row = _object({"probability": probability, "label": label})
-    rows = {**threshold, "rows": _list(row)}
+    stated: dict[str, Any] = {name: {"type": "number"} for name in columns.parameters}
+    tensors = {"outputs": _list(output), "parameters": _object(stated, *stated)}
+    rows = {**stated, "rows": _list(_object(values))}
     return {
         "anyOf": [
             _object(told | tensors, "model_name", "model_version", "outputs", "parameters"),
-            _object(told | rows, "model_name", "model_version", "threshold", "rows"),
+            _object(told | rows, "model_name", "model_version", *stated, "rows"),
         ]
     }
 
@@ -164,8 +165,8 @@ def _kinds(layout: Layout) -> list[dict[str, Any]]:
     return kinds
 
 
-def _outputs() -> dict[str, Any]:
-    return {"type": "string", "enum": list(OUTPUTS)}
+def _outputs(manifest: Manifest) -> dict[str, Any]:
+    return {"type": "string", "enum": list(answer_form(manifest).names)}
 
 
 def _parameters(flag: str) -> dict[str, Any]:

@@ -5,11 +5,8 @@ from difflib import get_close_matches
 
 from serving.bundle import Layout
 from serving.refusals import RequestRefusedError
+from serving.values.datatypes import TEXT
 
-TEXT = "BYTES"  # the protocol's word
-TRUTH = "BOOL"  # the same; a feature is 1 where it is true and 0 where it is not
-FLOATS = ("FP64", "FP32", "FP16")
-INTEGERS = tuple(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
 _CLIP = 60
 _SHOWN = 3
 _COMPARED = 500

@@ -14,19 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.bundle import Layout, encode_column
-from serving.protocol.sentences import (
-    FLOATS,
-    INTEGERS,
-    TEXT,
-    TRUTH,
-    clip,
-    listed,
-    nearest_feature,
-    reason,
-    refusal,
-    too_many,
-)
+from serving.protocol.sentences import clip, listed, nearest_feature, reason, refusal, too_many
 from serving.protocol.usable import Origin, usable
+from serving.values.datatypes import FLOATS, INTEGERS, TEXT, TRUTH
 from serving.values.spelling import SPELLING, truth_words
 
 _NUMERIC = frozenset((*FLOATS, *INTEGERS, TRUTH))

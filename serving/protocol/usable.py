@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.protocol.sentences import INTEGERS, TRUTH, clip
+from serving.protocol.sentences import clip
+from serving.values.datatypes import INTEGERS, TRUTH
 
 _LARGEST = float(np.finfo(np.float32).max)
 _WHOLE = frozenset((*INTEGERS, TRUTH))

@@ -135,7 +135,7 @@ def error_body(sentence: str) -> bytes:
 
 def _encoded(answer: Answer) -> tuple[bytes, Headers]:
     held = answer.held
-    encoded = codecs.encode(held.bundle, held.version, answer.request, answer.probability)
+    encoded = codecs.encode(held.bundle, held.version, answer.request, answer.scores)
     if encoded.header_length is None:
         return encoded.body, _JSON
     return encoded.body, [_PACKED, (_HEADER_LENGTH, b"%d" % encoded.header_length)]

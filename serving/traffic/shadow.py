@@ -25,7 +25,7 @@ LOG_SECONDS = 60.0
 STOP_SECONDS = 2.0
 
 Predict = Callable[[LoadedVersion, NDArray[np.float32]], NDArray[np.float64]]
-"""Scores a matrix (n, features) with a version, off the event loop: probabilities (n,)."""
+"""Scores a matrix (n, features) with a version, off the event loop."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Comparison:
     disagreements: int
     """Number of rows with different labels, each by its own version's threshold."""
     total: float
-    """Sum of |difference in probability|."""
+    """Sum of |difference in scores|."""
     largest: float
 
     @property
     def mean(self) -> float:
-        """Mean |difference in probability|."""
+        """Mean |difference in scores|."""
         return self.total / self.rows if self.rows else 0.0
 
     @classmethod
@@ -64,7 +64,7 @@ class _Copy:
     shadow: LoadedVersion
     answering: LoadedVersion
     matrix: NDArray[np.float32]
-    probability: NDArray[np.float64]
+    scores: NDArray[np.float64]
 
 
 class Shadow:
@@ -94,7 +94,7 @@ class Shadow:
         shadow: LoadedVersion,
         answering: LoadedVersion,
         matrix: NDArray[np.float32],
-        probability: NDArray[np.float64],
+        scores: NDArray[np.float64],
     ) -> None:
         """Queue a request for the shadow; `answering` gave the probabilities, (n,). Never waits.
 
@@ -106,7 +106,7 @@ class Shadow:
             self._metrics.shadow_dropped(shadow.name)
             return
         try:
-            self._queue.put_nowait(_Copy(shadow, answering, matrix, probability))
+            self._queue.put_nowait(_Copy(shadow, answering, matrix, scores))
         except Full:
             self._metrics.shadow_dropped(shadow.name)
             return
@@ -139,7 +139,7 @@ class Shadow:
 
     def _compare(self, copy: _Copy) -> None:
         found = compare(
-            copy.shadow, copy.answering, copy.probability, self._predict(copy.shadow, copy.matrix)
+            copy.shadow, copy.answering, copy.scores, self._predict(copy.shadow, copy.matrix)
         )
         key = (copy.shadow.name, copy.shadow.version)
         self._seen[key] = self._seen.get(key, Comparison.none()).plus(found)
@@ -175,12 +175,12 @@ def compare(
     given: NDArray[np.float64],
     answers: NDArray[np.float64],
 ) -> Comparison:
-    """Compare probabilities that were sent with those of the shadow, both of shape (n,)."""
-    labels = answering.bundle.label(given) != shadow.bundle.label(answers)
+    """Compare scores that were answered with those of the shadow, row by row."""
+    calls = answering.bundle.calls(given) != shadow.bundle.calls(answers)
     differences = np.abs(answers - given)
     return Comparison(
         len(given),
-        int(np.count_nonzero(labels)),
+        int(np.count_nonzero(calls)),
         float(differences.sum()),
         float(differences.max(initial=0.0)),
     )

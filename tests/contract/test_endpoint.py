@@ -89,9 +89,10 @@ def test_it_answers_what_the_model_answers(url: str, holder: Holder, bundle: Bun
     holder.hold(LoadedVersion("boxes", "4", bundle))
     answered = only(url, "boxes").infer(LAYOUT, X.tolist())
     assert answered.version == "4"
-    expected = bundle.probability(X)
-    assert np.allclose(answered.probability, expected, atol=1e-6, rtol=0)
-    assert answered.label == [str(int(one)) for one in expected >= bundle.manifest.threshold]
+    expected = bundle.scores(X)
+    assert np.allclose(answered.outputs["probability"], expected, atol=1e-6, rtol=0)
+    positive = (expected >= bundle.manifest.threshold).tolist()
+    assert answered.outputs["label"] == [int(one) for one in positive]
 
 
 def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle) -> None:
@@ -101,8 +102,8 @@ def test_categories_and_gaps_go_through(url: str, holder: Holder, woods: Bundle)
     """
     holder.hold(LoadedVersion("woods", "1", woods))
     rows: list[tuple[Value, ...]] = [(1.0, "oak"), (None, "ash"), (2.0, None), (2.0, "teak")]
-    answered = only(url, "woods").infer(woods.manifest.layout, rows).probability
-    expected = woods.probability(encode(woods.manifest.layout, rows))
+    answered = only(url, "woods").infer(woods.manifest.layout, rows).outputs["probability"]
+    expected = woods.scores(encode(woods.manifest.layout, rows))
     assert np.allclose(answered, expected, atol=1e-6, rtol=0)
     assert answered[0] > 0.5 > answered[1]
 
@@ -113,7 +114,7 @@ def test_the_script_asks_about_categories_and_gaps(
     """A row on the command line is what the file's row was, and the example is a real one."""
     holder.hold(LoadedVersion("woods", "1", woods))
     asking = ["--url", url, "--model", "woods", "--json", "--key", KEY]
-    expected = woods.probability(encode(woods.manifest.layout, [(None, "ash"), (1.0, "oak")]))
+    expected = woods.scores(encode(woods.manifest.layout, [(None, "ash"), (1.0, "oak")]))
     for arguments, probability in zip([["--row=,ash"], []], expected, strict=True):
         assert request.main(asking + arguments) == 0
         answer = json.loads(capsys.readouterr().out)

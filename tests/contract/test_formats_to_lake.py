@@ -150,7 +150,7 @@ def test_categories_and_gaps_reach_the_model(trained: StepContext) -> None:
     odd = [(40.0, 1.0, JOBS[0]), (40.0, None, "astronaut"), (40.0, None, None)]
     order = [("age", "balance", "job").index(name) for name in layout.features]
     rows = [tuple(row[place] for place in order) for row in odd]
-    probability = bundle.probability(encode(layout, rows))
+    probability = bundle.scores(encode(layout, rows))
     assert np.all((probability > 0) & (probability < 1))
     assert probability[1] == probability[2]
 

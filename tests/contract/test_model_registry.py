@@ -148,7 +148,7 @@ def test_a_registered_model_comes_back_verified(registry: Registry) -> None:
     """The bundle answers as the model did that was fitted, under the recorded digest."""
     bundle = registry.versions.bundle(register(registry, "manual__1"))
     assert bundle.manifest.features == ("height", "width")
-    assert np.array_equal(bundle.probability(X), MODEL.predict_proba(X)[:, 1])
+    assert np.array_equal(bundle.scores(X), MODEL.predict_proba(X)[:, 1])
 
 
 def test_mlflow_itself_knows_the_model(registry: Registry, client: mlflow.MlflowClient) -> None:
@@ -178,7 +178,7 @@ def test_a_model_with_categories_and_gaps_is_a_model_like_any_other(
     version = registry.versions.register(run_id, model, manifest, ["scikit-learn"], {})
     bundle = registry.versions.bundle(version)
     assert bundle.manifest.example == tuple(rows)
-    assert np.array_equal(bundle.probability(matrix), model.predict_proba(matrix)[:, 1])
+    assert np.array_equal(bundle.scores(matrix), model.predict_proba(matrix)[:, 1])
     uri = client.get_model_version_download_uri(version.name, version.version)
     example = mlflow.models.Model.load(uri).load_input_example(uri)
     assert np.array_equal(example.to_numpy(float), matrix[:4], equal_nan=True)

@@ -16,6 +16,7 @@ from include.metrics import Figures
 from include.metrics.by_counts import FractionOfCounts
 from include.metrics.call_counts import Cells
 from include.metrics.class_shares import positive_share
+from include.problems.binary import Binary
 from include.reports.decision_page import render
 from include.spec.spec_files import parse_spec
 from tests.contract.bank import SPEC
@@ -47,6 +48,7 @@ def jaccard(monkeypatch: pytest.MonkeyPatch) -> Iterator[JaccardIndex]:
     module.METRIC = metric = JaccardIndex()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(metrics, "METRICS", (*metrics.METRICS, "jaccard"))
+    monkeypatch.setattr(Binary, "metrics", (*Binary.metrics, "jaccard"))
     _forget()
     yield metric
     _forget()

@@ -28,7 +28,7 @@ def test_it_opens_as_a_bundle_and_as_a_model_of_mlflow(registry_url: str) -> Non
     run_id = registry.runs.open("manual__1", 3, {})
     version = registry.versions.register(run_id, model, manifest, ["scikit-learn"], {})
     opened = registry.versions.bundle(version)
-    assert np.array_equal(opened.probability(X), model.predict_proba(X)[:, 1])
+    assert np.array_equal(opened.scores(X), model.predict_proba(X)[:, 1])
     mlflow.set_tracking_uri(registry_url)
     with pytest.MonkeyPatch.context() as opened_by_a_person:
         opened_by_a_person.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")

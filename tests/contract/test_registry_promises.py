@@ -163,7 +163,7 @@ def test_a_version_is_registered_once_and_its_bundle_answers_as_the_model(
     assert registry.versions.version_numbered("2") is None
     assert registry.versions.data_versions() == {3}
     bundle = registry.versions.bundle(made[0])
-    assert np.array_equal(bundle.probability(X), MODEL.predict_proba(X)[:, 1])
+    assert np.array_equal(bundle.scores(X), MODEL.predict_proba(X)[:, 1])
 
 
 @ON_THE_SERVER
@@ -288,7 +288,8 @@ def test_what_was_recorded_of_a_run_is_read_back(registry: ModelRegistry) -> Non
 def test_arrivals_are_known_by_their_data_version(registry: ModelRegistry) -> None:
     """So that a retried step scores none twice."""
     assert registry.arrivals.data_versions() == set()
-    registry.arrivals.log(score(Y, np.linspace(0, 1, len(Y)), 0.5, "1", 7))
+    card = score(Y, np.linspace(0, 1, len(Y)), 0.5, "1", 7)
+    registry.arrivals.log(card, card.figures)
     assert registry.arrivals.data_versions() == {7}
 
 

@@ -43,7 +43,7 @@ def test_both_contenders_are_scored_on_every_slice(context: StepContext) -> None
     assert (high.name, low.name) == ("high", "low")
     assert high.rows + low.rows == card.rows
     found = card.figures["true_positives"] + card.figures["false_negatives"]
-    assert high.positives + low.positives == found
+    assert high.counts["positives"] + low.counts["positives"] == found
     assert high.agreement is not None
     assert high.agreement.rows == high.rows
     metrics = mlflow.get_run(done.plan.run_id).data.metrics

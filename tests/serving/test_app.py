@@ -288,7 +288,7 @@ async def test_categories_and_gaps_are_told_and_answered(
     for place, tensor in enumerate(inputs):
         tensor |= {"shape": [3], "data": [row[place] for row in rows]}
     served = (await client.post(INFER, json={"inputs": inputs})).json()["outputs"][0]["data"]
-    expected = wooden.bundle.probability(encode(wooden.bundle.manifest.layout, rows))
+    expected = wooden.bundle.scores(encode(wooden.bundle.manifest.layout, rows))
     assert served == expected.tolist()
 
 

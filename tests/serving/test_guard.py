@@ -21,7 +21,7 @@ def guard(**said: str) -> Guard:
     """Return what guards a server with these variables."""
 
     def predict(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        return held.bundle.probability(matrix)
+        return held.bundle.scores(matrix)
 
     return make_guard(read_settings(said), predict)
 

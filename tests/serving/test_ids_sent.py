@@ -109,7 +109,7 @@ def test_a_layout_is_saved_with_its_id() -> None:
 
 def test_the_schema_of_a_request_has_the_id() -> None:
     """It may be left out."""
-    rows = question(LOANS.layout)["anyOf"][0]["properties"]["rows"]["anyOf"][0]["items"]
+    rows = question(LOANS)["anyOf"][0]["properties"]["rows"]["anyOf"][0]["items"]
     assert set(rows["properties"]) == {"loan_id", "height", "wood"}
     assert set(rows["required"]) == {"height", "wood"}
 

@@ -43,7 +43,9 @@ def _validator(schema: dict[str, Any]) -> Any:
     return jsonschema_rs.Draft4Validator(_plain(schema))
 
 
-QUESTIONS = {name: _validator(schemas.question(layout)) for name, layout in LAYOUTS.items()}
+QUESTIONS = {
+    name: _validator(schemas.question(_manifest(layout))) for name, layout in LAYOUTS.items()
+}
 NUMBERS = st.sampled_from([0, 1.5, -3, None, "oak", True, 1e39, 2.0])
 NAMES = st.sampled_from(["height", "width", "wood", "x"])
 PARAMETERS: st.SearchStrategy[Any] = st.sampled_from(

@@ -45,8 +45,8 @@ def alone(bundle, row):
 rows, odd = np.load("rows.npy"), np.load("odd.npy")
 for digest_file in sorted(Path().glob("*.digest")):
     bundle = load_and_warm(Path(digest_file.stem), digest_file.read_text(), "boxes")
-    one = [bundle.probability(rows[at : at + 1])[0] for at in range(50)]
-    np.save(f"{digest_file.stem}.npy", np.concatenate([bundle.probability(rows), one]))
+    one = [bundle.scores(rows[at : at + 1])[0] for at in range(50)]
+    np.save(f"{digest_file.stem}.npy", np.concatenate([bundle.scores(rows), one]))
     np.save(f"{digest_file.stem}-odd.npy", [alone(bundle, row) for row in odd])
 foreign = {"airflow", "mlflow", "pandas", "polars", "include.stages"} & set(sys.modules)
 assert not foreign, foreign
@@ -140,8 +140,9 @@ def saved(folder: Path, layout: Layout) -> dict[str, tuple[Probabilities, Probed
         manifest = Manifest("boxes", name, layout, 0.4, ("0", "1"), 1, example)
         digest = save(folder / name, whole, with_own_answers(manifest, whole))
         (folder / f"{name}.digest").write_text(digest)
-        itself = Bundle(manifest, whole).probability
-        expected[name] = all_and_single(whole, matrix), answers(itself, odd)
+        itself = Bundle(manifest, whole)
+        asked = answers(itself.scores, odd, itself.problem.usable)
+        expected[name] = all_and_single(whole, matrix), asked
     return expected
 
 

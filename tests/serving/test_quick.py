@@ -76,14 +76,14 @@ def test_the_quickest_way_says_what_the_model_says(model: object) -> None:
     assert {way.name for way in fast.ways} != {"itself"}
     for count in (1, 2, 40, 600):
         np.testing.assert_allclose(
-            fast.probability(X[:count]), whole.probability(X[:count]), rtol=0, atol=1e-6
+            fast.scores(X[:count]), whole.scores(X[:count]), rtol=0, atol=1e-6
         )
 
 
 def test_a_way_that_says_otherwise_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that is a little off, or breaks, loses to arithmetic although it is quickest."""
     model = MODELS["unscaled"]
-    told = bundle(model).probability
+    told = bundle(model).scores
 
     def off(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         return np.zeros(len(rows)) if len(rows) > 1 else told(rows)
@@ -118,7 +118,7 @@ def test_a_model_that_answers_otherwise_than_where_it_was_fitted_is_refused(
     model = MODELS["forest"]
     told = with_own_answers(MANIFEST, model)
     digest = save(tmp_path, model, told)
-    assert load_and_warm(tmp_path, digest, "boxes").probability(X[:5]).tolist() == pytest.approx(
+    assert load_and_warm(tmp_path, digest, "boxes").scores(X[:5]).tolist() == pytest.approx(
         told.answers, abs=1e-6
     )
     wrong = json.loads((tmp_path / "bundle.json").read_text())["answers"]
@@ -146,7 +146,7 @@ def test_a_graph_is_made_once_for_a_version(
     kept.write_bytes((other / kept.name).read_bytes())
     altered = load_and_warm(tmp_path, digest, "boxes")
     assert "onnx" not in {way.name for way in altered.ways}
-    np.testing.assert_allclose(altered.probability(X), first.probability(X), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(altered.scores(X), first.scores(X), rtol=0, atol=1e-6)
 
 
 WOODS = Layout(("height", "wood", "shape"), {"wood": ("ash", "oak"), "shape": tuple("abcdefgh")})
@@ -174,7 +174,7 @@ def test_an_unknown_category_is_answered_in_the_graph_too(options: dict[str, Any
     assert asked is not None
     unknown: list[list[Value]] = [[1.0, "teak", "a"], [1.0, "ash", "?"], [1.0, "", ""]]
     rows = encode(WOODS, unknown)
-    np.testing.assert_allclose(asked(rows), whole.probability(rows), rtol=0, atol=5e-7)
+    np.testing.assert_allclose(asked(rows), whole.scores(rows), rtol=0, atol=5e-7)
     assert "itself" not in {way.name for way in with_quickest_ways(whole).ways}
 
 
@@ -212,7 +212,7 @@ def test_a_model_whose_ways_cannot_be_built_is_asked_as_it_is() -> None:
     model = make_pipeline(StandardScaler(), KBinsDiscretizer(3), LogisticRegression()).fit(X, Y)
     whole = bundle(model)
     fast = with_quickest_ways(whole)
-    np.testing.assert_allclose(fast.probability(X), whole.probability(X), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(fast.scores(X), whole.scores(X), rtol=0, atol=1e-6)
 
 
 def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFixture) -> None:
@@ -226,7 +226,7 @@ def test_what_a_way_fails_on_later_the_model_answers(caplog: pytest.LogCaptureFi
     fast = QuickBundle(MANIFEST, MODELS["forest"], ways=(ScoringWay("onnx", 1, failing),))
     with caplog.at_level(logging.WARNING):
         for rows in (X[:40], np.abs(X[:40]), X[:1]):
-            assert score(fast, rows).tolist() == bundle(MODELS["forest"]).probability(rows).tolist()
+            assert score(fast, rows).tolist() == bundle(MODELS["forest"]).scores(rows).tolist()
     told = messages_of(caplog, "serving")
     assert [said.partition("failed on: ")[2] for said in told] == [
         "RuntimeError: no kernel",

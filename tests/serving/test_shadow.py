@@ -21,7 +21,7 @@ GIVEN = np.array([0.1, 0.39, 0.41, 0.9])
 
 def predict(held: LoadedVersion, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score as the server does."""
-    return held.bundle.probability(matrix)
+    return held.bundle.scores(matrix)
 
 
 @pytest.fixture

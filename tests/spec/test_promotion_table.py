@@ -12,7 +12,7 @@ from include.records.proofs import AdoptionGround, LeakProof
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide import counts_everywhere, decide, required_win_share
-from tests.judged import F1, score, score_slice
+from tests.judged import BY_F1, score, score_slice
 
 POSITIVES, NEGATIVES = 100, 900
 Y = np.repeat(np.array([1, 0], np.int8), [POSITIVES, NEGATIVES])
@@ -259,7 +259,7 @@ def test_a_model_that_falls_on_later_rows_may_have_seen_the_older_ones(
     That is not known of fewer than ten of a class.
     """
     ground = replace(GROUND, older=older, later=later)
-    assert counts_everywhere(ground, F1) is everywhere
+    assert counts_everywhere(ground, BY_F1) is everywhere
 
 
 def test_an_unproved_champion_is_not_compared_with() -> None:

@@ -114,7 +114,7 @@ manifest = Manifest(
 )
 digest = save(Path(), model, manifest)
 served = load_and_warm(Path(), digest, "boxes")
-assert np.allclose(served.probability(X), model.predict_proba(X)[:, 1], atol=1e-6)
+assert np.allclose(served.scores(X), model.predict_proba(X)[:, 1], atol=1e-6)
 assert "arithmetic" in {way.name for way in served.ways}, served.ways
 inside = learners.unwrapped(served.model)[-1]
 assert (type(inside).__name__, inside.n_jobs) == ("TinyClassifier", 1)

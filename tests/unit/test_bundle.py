@@ -44,21 +44,21 @@ def test_a_saved_bundle_opens_with_the_same_manifest_and_answers(
     bundle = load(tmp_path, digest)
     assert replace(bundle.manifest, model_sha256="") == MANIFEST
     expected = make_pipeline(GaussianNB()).fit(X, Y).predict_proba(X)[:, 1]
-    assert np.array_equal(bundle.probability(X), expected)
+    assert np.array_equal(bundle.scores(X), expected)
 
 
 def test_labels_are_what_the_model_predicts(tmp_path: Path, digest: str) -> None:
     """The manifest's threshold and the one inside the model cut the same rows."""
     bundle = load(tmp_path, digest)
-    labels = bundle.label(bundle.probability(X))
+    labels = bundle.calls(bundle.scores(X))
     assert np.array_equal(labels, joblib.load(tmp_path / "model.joblib").predict(X))
     assert 0 < labels.sum() < len(labels)
 
 
 def test_a_probability_at_the_threshold_is_positive(tmp_path: Path, digest: str) -> None:
     """The threshold itself counts as reached."""
-    label = load(tmp_path, digest).label(np.array([np.nextafter(0.3, 0), 0.3]))
-    assert label.tolist() == [0, 1]
+    calls = load(tmp_path, digest).calls(np.array([np.nextafter(0.3, 0), 0.3]))
+    assert calls.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "model.joblib"])
@@ -135,4 +135,4 @@ def test_a_model_opens_without_what_happened_to_be_imported_when_it_was_written(
     )
     assert b"dill" not in (tmp_path / "model.joblib").read_bytes()
     opened = load(tmp_path, said.stdout.strip())
-    assert opened.probability(np.array([[1.0], [39.0]], np.float32)).argmax() == 1
+    assert opened.scores(np.array([[1.0], [39.0]], np.float32)).argmax() == 1

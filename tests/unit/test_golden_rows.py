@@ -69,9 +69,14 @@ def test_gaps_and_unknown_categories_are_asked_too() -> None:
     assert all(len(row) == 2 for row in asked)
 
 
+def outputs(probability: np.ndarray, labels: list[str]) -> dict[str, list[Any]]:
+    """Return the outputs of an answer."""
+    return {"probability": probability.tolist(), "label": labels}
+
+
 def test_the_same_answers_differ_in_nothing() -> None:
     """Within a millionth, the labels exactly."""
-    assert differences(SAID, LABELS, SAID + 9e-7, LABELS) == []
+    assert differences(outputs(SAID, LABELS), outputs(SAID + 9e-7, LABELS)) == []
 
 
 @pytest.mark.parametrize(
@@ -88,5 +93,5 @@ def test_another_answer_is_told(
     answered: np.ndarray, labels: list[str], sentence_given: str
 ) -> None:
     """One sentence an answer, with both sides of it."""
-    (sentence,) = differences(SAID, LABELS, answered, labels)
+    (sentence,) = differences(outputs(SAID, LABELS), outputs(answered, labels))
     assert sentence_given in sentence

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.stages.ingest.numbers import as_text
+from include.text.numbers import as_text
 from serving.bundle import Layout, Value, encode, stand_in
 from serving.values.spelling import SPELLING
 

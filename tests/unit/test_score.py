@@ -96,7 +96,7 @@ def test_a_slice_is_scored_by_the_calls_on_its_rows() -> None:
     """Both contenders' F1 and how they agree; without a champion only the challenger's."""
     mine, theirs = PROBABILITY >= 0.6, PROBABILITY >= 0.15
     both = score_slice("young", Y[:5], mine[:5], theirs[:5])
-    assert (both.name, both.rows, both.positives) == ("young", 5, 3)
+    assert (both.name, both.rows, both.counts) == ("young", 5, {"positives": 3})
     assert both.challenger == metrics.f1_score(Y[:5], mine[:5])
     assert both.champion == metrics.f1_score(Y[:5], theirs[:5])
     assert both.agreement is not None
@@ -108,4 +108,5 @@ def test_a_slice_is_scored_by_the_calls_on_its_rows() -> None:
 def test_a_slice_without_a_row_is_no_error() -> None:
     """A category may be so rare that no holdout row has it."""
     none = score_slice("rare", Y[:0], Y[:0] > 0, Y[:0] > 0)
-    assert (none.rows, none.positives, none.challenger, none.champion) == (0, 0, 0, 0)
+    assert (none.rows, none.counts["positives"]) == (0, 0)
+    assert (none.challenger, none.champion) == (0, 0)

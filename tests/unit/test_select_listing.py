@@ -7,7 +7,7 @@ import numpy as np
 from include.records.arrays import FitOutcome
 from include.records.training import Candidate, Trial
 from include.stages.select import FoldSize, SharedFit, judge_shared_fit, leaderboard_lines
-from tests.judged import F1
+from tests.judged import BY_F1, F1
 
 FITTED = Trial(Candidate("forest", {}), 5000, 0.51, (0.5, 0.52), 0.3, 1.0, best_value=0.53)
 RIVAL = replace(FITTED, candidate=Candidate("boosting", {}), value=0.52, best_value=0.525)
@@ -43,9 +43,9 @@ def test_a_size_that_boosting_did_not_reach_is_no_failure() -> None:
     labels = [np.array([0, 1, 0, 1], np.int8)] * 2
     said = np.array([[0.1, 0.9, 0.2, 0.8], [np.nan] * 4])
     outcomes = [FitOutcome(said, 1.0, reached=57), FitOutcome(said, 1.0, reached=40)]
-    (early,) = judge_shared_fit(shared_fit, FoldSize(8, 2), labels, outcomes, F1).unfit
+    (early,) = judge_shared_fit(shared_fit, FoldSize(8, 2), labels, outcomes, BY_F1).unfit
     assert early.ended_early == 40
     assert early.failure.startswith("ended early at size 40")
     failed = [FitOutcome(np.empty((0, 0)), 1.0, "too few rows"), outcomes[0]]
-    for one in judge_shared_fit(shared_fit, FoldSize(8, 2), labels, failed, F1).unfit:
+    for one in judge_shared_fit(shared_fit, FoldSize(8, 2), labels, failed, BY_F1).unfit:
         assert (one.ended_early, one.failure) == (None, "too few rows")

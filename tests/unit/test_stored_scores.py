@@ -50,6 +50,7 @@ def test_an_opponent_comes_back_from_its_fields(opponent: Opponent, held: list[s
         "looks",
         "barred",
         "metric",
+        "problem",
     ]
     assert [name for name in STORED if stored["scores"][name] is not None] == held
     assert TypeAdapter(Decision).validate_python(stored) == decision

@@ -7,11 +7,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
-import numpy as np
 
 from include.adapters.endpoint.replica_state import ReplicaState, replica_state
 from include.errors import EndpointError, VersionRefusedError
-from include.records.arrays import Probabilities
 from include.store.units import MIB
 from serving.bundle import Layout, Value
 
@@ -30,9 +28,8 @@ class ReplicaAnswer:
     """The answer of a replica to n rows, in their order."""
 
     version: str
-    probability: Probabilities
-    """Probability of the positive label, shape (n,)."""
-    label: list[str]
+    outputs: Mapping[str, list[Any]]
+    """By output, the value of each row."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +76,11 @@ class Replica:
             raise EndpointError(
                 f"{self.url} changed its version while it was asked: {', '.join(versions)}"
             )
-        probability = np.concatenate([part.probability for part in parts])
-        return ReplicaAnswer(
-            versions[0], probability, [one for part in parts for one in part.label]
-        )
+        outputs = {
+            name: [value for part in parts for value in part.outputs[name]]
+            for name in parts[0].outputs
+        }
+        return ReplicaAnswer(versions[0], outputs)
 
     def _infer(
         self, layout: Layout, rows: Sequence[Sequence[Value]], version: str | None
@@ -101,10 +99,10 @@ class Replica:
             raise kind(f"{self.url}{path} answered {answer.status_code}: {_beginning(answer)}")
         try:
             body = answer.json()
-            outputs = {output["name"]: output["data"] for output in body["outputs"]}
-            probability = np.asarray(outputs["probability"], dtype=np.float64)
-            labels = list(map(str, outputs["label"]))
-            return ReplicaAnswer(str(body["model_version"]), probability, labels)
+            outputs = {str(output["name"]): list(output["data"]) for output in body["outputs"]}
+            if not outputs:
+                raise ValueError("no output")
+            return ReplicaAnswer(str(body["model_version"]), outputs)
         except _NO_FORM as error:
             why = f"{self.url}{path} answered 200 with what is no inference: {_beginning(answer)}"
             raise EndpointError(why) from error

@@ -8,8 +8,7 @@ from mlflow.entities import Metric
 from include.adapters.registry.connection import Connection
 from include.adapters.registry.experiment import SpecExperiment
 from include.adapters.registry.tags import ARRIVALS, KIND, LEDGER, NOTE
-from include.metrics import metrics
-from include.metrics.class_shares import HITS, MISSES
+from include.metrics import Figures
 from include.records.judging import Scorecard
 
 _NOTE = (
@@ -31,20 +30,18 @@ class Arrivals:
         run_id = self._run()
         return {point.step for point in self.connection.client.get_metric_history(run_id, _ROWS)}
 
-    def log(self, card: Scorecard) -> None:
-        """Record the champion's scores on the rows that a data version added.
+    def log(self, card: Scorecard, figures: Figures) -> None:
+        """Record figures of the champion on the rows that a data version added.
 
         All arrivals of a spec are metrics of one run, with the data version as their step.
         """
         now = time.time_ns() // 1_000_000
-        figures = {metric.name: card.value(metric) for metric in metrics()}
-        figures |= {_ROWS: card.rows, "positives": card.figures[HITS] + card.figures[MISSES]}
-        figures["champion_version"] = int(card.model_version)
+        own = {_ROWS: card.rows, "champion_version": int(card.model_version)}
         self.connection.client.log_batch(
             self._run(),
             metrics=[
                 Metric(name, float(value), now, card.data_version)
-                for name, value in figures.items()
+                for name, value in {**figures, **own}.items()
             ],
         )
 

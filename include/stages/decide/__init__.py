@@ -11,13 +11,14 @@ model was adopted. In that case force does not override what is missing about th
 
 from include.stages.decide.adopted import counts_everywhere, names_known_rows, reservation
 from include.stages.decide.decision import decide
-from include.stages.decide.row_counts import LEAST_OF_A_CLASS, missing
+from include.stages.decide.row_counts import LEAST_OF_A_CLASS, in_words, missing
 from include.stages.decide.wins import required_win_share
 
 __all__ = [
     "LEAST_OF_A_CLASS",
     "counts_everywhere",
     "decide",
+    "in_words",
     "missing",
     "names_known_rows",
     "required_win_share",

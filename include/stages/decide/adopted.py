@@ -11,6 +11,7 @@ import numpy as np
 
 from include.metrics import Objective
 from include.metrics.evidence import Evidence
+from include.problems import Criterion
 from include.records.judging import Check
 from include.records.proofs import AdoptionGround
 from include.stages.decide.row_counts import LEAST_OF_A_CLASS
@@ -23,9 +24,9 @@ falls by chance is judged on the later rows alone, which costs it nothing but ro
 _DRAWS = 10_000
 
 
-def counts_everywhere(ground: AdoptionGround, metric: Objective) -> bool:
+def counts_everywhere(ground: AdoptionGround, criterion: Criterion) -> bool:
     """Say whether holdout rows from before its adoption count."""
-    check = agreement("", ground, metric)
+    check = agreement("", ground, criterion)
     return check is not None and check.passed
 
 
@@ -34,14 +35,17 @@ def names_known_rows(ground: AdoptionGround) -> bool:
     return not ground.shared_rows and ground.known_share >= KNOWN_SHARE
 
 
-def agreement(contender: str, ground: AdoptionGround, metric: Objective) -> Check | None:
+def agreement(contender: str, ground: AdoptionGround, criterion: Criterion) -> Check | None:
     """Check that the metric on older holdout rows is not better than on later ones beyond noise.
 
     None where the two are not compared: one is missing, or has fewer than `LEAST_OF_A_CLASS` rows
     of a class.
     """
-    older, later = ground.older, ground.later
-    if older is None or later is None or not (_enough(older) and _enough(later)):
+    older, later, metric = ground.older, ground.later, criterion.metric
+    if older is None or later is None:
+        return None
+    strata = criterion.problem.strata_of
+    if min(*strata(older).values(), *strata(later).values()) < LEAST_OF_A_CLASS:
         return None
     share = _falls(older, later, metric)
     passed = share <= MOST_FALLS
@@ -55,9 +59,9 @@ def agreement(contender: str, ground: AdoptionGround, metric: Objective) -> Chec
     return Check(f"{contender}_agreement", passed, share, MOST_FALLS, sentence, ceiling=True)
 
 
-def grounds(title: str, ground: AdoptionGround, metric: Objective) -> str:
+def grounds(title: str, ground: AdoptionGround, criterion: Criterion) -> str:
     """Say which holdout rows an adopted model is judged on, and why."""
-    if counts_everywhere(ground, metric):
+    if counts_everywhere(ground, criterion):
         return (
             f"{title} was adopted with {ground.named_rows} rows that it was fitted on, "
             f"{ground.known_share:.1%} of them train rows of the table, none of them in the holdout"
@@ -65,11 +69,11 @@ def grounds(title: str, ground: AdoptionGround, metric: Objective) -> str:
     return (
         f"{title} was adopted at data version {ground.data_version} and is judged on holdout rows "
         f"that came after that alone, none of them among the rows it was fitted on: "
-        f"{reservation(ground, metric)}"
+        f"{reservation(ground, criterion)}"
     )
 
 
-def reservation(ground: AdoptionGround, metric: Objective) -> str:
+def reservation(ground: AdoptionGround, criterion: Criterion) -> str:
     """Say why holdout rows from before its adoption do not count."""
     if ground.problem:
         return ground.problem
@@ -82,12 +86,8 @@ def reservation(ground: AdoptionGround, metric: Objective) -> str:
             f"of the {ground.named_rows} rows that it names {ground.known_share:.1%} are train "
             f"rows of the table, {KNOWN_SHARE:.1%} are asked"
         )
-    check = agreement("model", ground, metric)
+    check = agreement("model", ground, criterion)
     return "older and later rows are too few to compare it on" if check is None else check.sentence
-
-
-def _enough(evidence: Evidence) -> bool:
-    return min(evidence.positives, evidence.rows - evidence.positives) >= LEAST_OF_A_CLASS
 
 
 def _falls(older: Evidence, later: Evidence, metric: Objective) -> float:

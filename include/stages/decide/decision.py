@@ -6,7 +6,7 @@ from include.records.judging import Check, Decision, Preflight, Scores, UnfitCha
 from include.records.training import Form
 from include.spec.model_spec import Gate
 from include.stages.decide.comparison import compare
-from include.stages.decide.fitness import BY_ROWS, fitness, preflight_result, skill_of
+from include.stages.decide.fitness import by_rows, fitness, preflight_result, skill_of
 from include.stages.decide.proven import proof_of
 from include.stages.decide.row_counts import enough_rows
 
@@ -21,7 +21,7 @@ def decide(scores: Scores, form: Form, rule: Gate, preflight: Preflight | None =
     with the challenger; None before it has been asked.
     """
     alone = (*fitness(scores, rule), *preflight_result(preflight))
-    enough = enough_rows(scores.challenger)
+    enough = enough_rows(scores)
     if not all(check.passed for check in alone):
         return _refuse(alone, enough, scores, form)
     pair = compare(scores, rule)
@@ -38,10 +38,10 @@ def _refuse(alone: tuple[Check, ...], enough: Check, scores: Scores, form: Form)
     """
     checks = (*alone, enough)
     failed = [check for check in checks if not check.passed]
-    by_rows = {enough.name} if enough.passed else {enough.name, *BY_ROWS}
+    excused = {enough.name} if enough.passed else {enough.name, *by_rows(scores)}
     if proof_of(scores, scores.challenger.model_version).waits:
-        by_rows.add("challenger_leak")
-    verdict = Verdict.HOLD if all(check.name in by_rows for check in failed) else Verdict.REJECT
+        excused.add("challenger_leak")
+    verdict = Verdict.HOLD if all(check.name in excused for check in failed) else Verdict.REJECT
     return Decision(verdict, _told(failed), checks, scores, note=form.note)
 
 

@@ -1,26 +1,29 @@
 """Checks of a challenger by itself; a failure is a REJECT."""
 
-from include.metrics import Skill, objective
-from include.metrics.average_precision import METRIC as RANKING
-from include.metrics.expected_calibration_error import METRIC as CALIBRATION
+from include.metrics import Skill, metric_named, objective, skill_named
+from include.problems import Problem, problem_named
 from include.records.judging import Check, Preflight, Scorecard, Scores
 from include.spec.model_spec import Gate
 from include.stages.decide.proven import agreement_checks, leak_checks
 from include.store.units import MIB
 
-BY_ROWS = ("no_skill", "average_precision", "calibration_error")
-"""Checks whose values are means over holdout rows, so that too few rows excuse their failure."""
+_NO_SKILL, _CALIBRATION = "no_skill", "calibration_error"
+
+
+def by_rows(scores: Scores) -> set[str]:
+    """Return the checks whose values are means over holdout rows: too few rows excuse a failure."""
+    return {_NO_SKILL, _CALIBRATION, *problem_named(scores.problem).floors}
 
 
 def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
     """Check the challenger alone: its leak proof, its skill, and the bounds of the spec."""
-    card = scores.challenger
+    card, problem = scores.challenger, problem_named(scores.problem)
     return (
         leak_checks(scores, "challenger", card.model_version),
         *agreement_checks(scores, "challenger", card.model_version),
         skill_of(scores),
-        _floor("average_precision", card, RANKING),
-        _calibrated(card, rule),
+        *(_floor(name, card, skill_named(name)) for name in problem.floors),
+        *_calibrated(card, problem, rule),
         _quick(card, rule),
         _small(card, rule),
     )
@@ -28,7 +31,7 @@ def fitness(scores: Scores, rule: Gate) -> tuple[Check, ...]:
 
 def skill_of(scores: Scores) -> Check:
     """Check that the challenger is better than without skill, by the metric of the gate."""
-    return _floor("no_skill", scores.challenger, objective(scores.metric))
+    return _floor(_NO_SKILL, scores.challenger, objective(scores.metric))
 
 
 def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
@@ -44,7 +47,7 @@ def preflight_result(preflight: Preflight | None) -> tuple[Check, ...]:
 
 def _floor(name: str, card: Scorecard, metric: Skill) -> Check:
     """Check that a metric of the challenger is better than without skill."""
-    value, bound = card.value(metric), metric.no_skill({"rows": card.rows, **card.figures})
+    value, bound = card.value(metric), metric.no_skill(card.numbers())
     passed = metric.merit(value) > metric.merit(bound)
     sentence = (
         f"{metric.title} {metric.written(value)} {'beats' if passed else 'does not beat'} the "
@@ -53,9 +56,12 @@ def _floor(name: str, card: Scorecard, metric: Skill) -> Check:
     return Check(name, passed, value, bound, sentence, ceiling=not metric.greater_is_better)
 
 
-def _calibrated(card: Scorecard, rule: Gate) -> Check:
-    error, bound = card.value(CALIBRATION), rule.max_calibration_error
-    return _ceiling("calibration_error", CALIBRATION.title, error, bound)
+def _calibrated(card: Scorecard, problem: Problem, rule: Gate) -> tuple[Check, ...]:
+    if not problem.calibration:
+        return ()
+    metric = metric_named(problem.calibration)
+    error, bound = card.value(metric), rule.max_calibration_error
+    return (_ceiling(_CALIBRATION, metric.title, error, bound),)
 
 
 def _quick(card: Scorecard, rule: Gate) -> Check:

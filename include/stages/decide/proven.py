@@ -1,6 +1,6 @@
 """Leak proof as a check: shows that neither contender was fitted on a holdout row."""
 
-from include.metrics import objective
+from include.problems import Criterion, criterion
 from include.records.judging import Check, Scores
 from include.records.proofs import LeakProof
 from include.stages.decide.adopted import agreement, grounds
@@ -16,7 +16,7 @@ def leak_checks(scores: Scores, contender: str, version: str) -> Check:
     elif proof.shared_rows:
         sentence = f"{title} was fitted on {proof.shared_rows} rows of the holdout"
     elif proof.adopted:
-        sentence = grounds(title, proof.adopted, objective(scores.metric))
+        sentence = grounds(title, proof.adopted, criterion_of(scores))
     shared = float(proof.shared_rows)
     return Check(f"{contender}_leak", proof.holds, shared, 0.0, sentence, ceiling=True)
 
@@ -26,8 +26,13 @@ def agreement_checks(scores: Scores, contender: str, version: str) -> tuple[Chec
     ground = proof_of(scores, version).adopted
     if ground is None:
         return ()
-    check = agreement(contender, ground, objective(scores.metric))
+    check = agreement(contender, ground, criterion_of(scores))
     return (check,) if check is not None and check.passed else ()
+
+
+def criterion_of(scores: Scores) -> Criterion:
+    """Return what the contenders are compared by."""
+    return criterion(scores.problem, scores.metric)
 
 
 def proof_of(scores: Scores, version: str) -> LeakProof:

@@ -8,8 +8,8 @@ import polars as pl
 
 from include.spec.contract import Column, ColumnKind, Contract
 from include.stages.ingest.first_file import MOST_CATEGORIES
-from include.stages.ingest.numbers import MISSING
 from include.text.nearest import plainest
+from include.text.numbers import MISSING
 from include.text.showable import showable_name
 
 _LARGEST_EXACT = 1 << 24

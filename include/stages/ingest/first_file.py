@@ -13,10 +13,10 @@ from include.spec.model_spec import Spec
 from include.stages.ingest.columns import require_columns, require_kinds, require_values
 from include.stages.ingest.first_remarks import first_remarks
 from include.stages.ingest.notations import notation_of, numeric_columns, plain_columns
-from include.stages.ingest.numbers import as_text
 from include.stages.ingest.parts import DeliverySource, named_id, typed_numbers, with_values
 from include.stages.ingest.row_ids import id_remarks, proposed_ids
 from include.text.nearest import nearest_name, suggestion
+from include.text.numbers import as_text
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
 from serving.values.spelling import SPELLING

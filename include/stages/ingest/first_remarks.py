@@ -10,7 +10,7 @@ from include.formats.parsed_table import Chunk
 from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data, is_index
 from include.stages.ingest.notations import as_stated
-from include.stages.ingest.numbers import as_number
+from include.text.numbers import as_number
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation
 

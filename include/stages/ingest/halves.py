@@ -18,9 +18,9 @@ import numpy as np
 import polars as pl
 
 from include.formats.parsed_table import Chunk, RefusedRow
+from include.problems import problem_named
 from include.records.refusal_reasons import ReasonKind
 from include.spec.contract import Column, ColumnKind, Contract
-from include.stages.ingest.label_values import labels
 from include.stages.ingest.part import TypedPart
 from serving.values.notation import number_reader
 from serving.values.spelling import category_form
@@ -122,6 +122,7 @@ class OuterColumns:
         (text,) = self._fields(half.raw)
         start, end = (cell, text) if goes_on else (text, cell)
         if column == self.contract.target:
+            labels = problem_named(self.contract.problem).read_labels
             return not labels(pl.Series([start + end]), self.contract).null_count()
         known = self._categories(column)
         if known is not None:  # a text that is known by itself is hardly half of another

@@ -9,9 +9,10 @@ import polars as pl
 
 from include.errors import BadRowsError
 from include.formats.parsed_table import RefusedRow
+from include.problems.label_rule import ANYTHING_ELSE, Label
 from include.records.refusal_reasons import ReasonKind, with_noun
 from include.records.row_columns import LABEL
-from include.spec.data_spec import ANYTHING_ELSE, Data, Label
+from include.spec.data_spec import Data
 from include.text.showable import showable_name
 from serving.values.spelling import category_form
 

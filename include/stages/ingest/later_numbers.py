@@ -16,7 +16,7 @@ from include.formats.parsed_table import Chunk, ParsedTable
 from include.spec.contract import ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.first_remarks import leading_zero, thousands_point, unstated
-from include.stages.ingest.numbers import MISSING
+from include.text.numbers import MISSING
 from include.text.showable import showable_name
 
 _LIKE_WHOLE = r"^[-+]?(?:0|[1-9]\d*)$"

@@ -12,7 +12,6 @@ import polars as pl
 from polars import selectors as cs
 
 from include.errors import FileRefusedError
-from include.stages.ingest.numbers import MISSING
 from include.stages.ingest.resemblance import (
     DATES,
     LIKE_DATE,
@@ -25,6 +24,7 @@ from include.stages.ingest.resemblance import (
     is_plain,
     resembles,
 )
+from include.text.numbers import MISSING
 from include.text.showable import showable_name
 from serving.values.notation import PLAIN, Notation, number_reader
 from serving.values.spelling import TRUTH_WORDS, truth

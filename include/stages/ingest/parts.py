@@ -15,9 +15,9 @@ from include.spec.contract import Column, ColumnKind, Contract
 from include.spec.data_spec import Data
 from include.stages.ingest.halves import JudgedChunk, OuterColumns
 from include.stages.ingest.later_numbers import LaterNumbers
-from include.stages.ingest.numbers import MARKS, MISSING
 from include.stages.ingest.part import TypedPart
 from include.stages.ingest.row_checks import judge_rows
+from include.text.numbers import MARKS, MISSING
 from serving.values.notation import PLAIN
 
 _IS_MISSING = cs.string().str.strip_chars().fill_null("").is_in(MISSING)

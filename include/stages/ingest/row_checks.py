@@ -9,13 +9,13 @@ from collections.abc import Mapping
 import polars as pl
 
 from include.formats.parsed_table import Chunk, RefusedRow
+from include.problems import problem_named
 from include.records.refusal_reasons import ReasonKind
 from include.records.row_columns import LABEL, LINE
 from include.spec.contract import Column, ColumnKind, Contract
-from include.stages.ingest.label_values import labels
-from include.stages.ingest.numbers import MISSING, as_number, as_text, with_truths
 from include.stages.ingest.resemblance import is_other_date, is_other_number
 from include.stages.ingest.row_ids import row_ids
+from include.text.numbers import MISSING, as_number, as_text, with_truths
 from serving.values.notation import PLAIN
 
 LARGEST = 3.4e38
@@ -95,7 +95,7 @@ def _features(chunk: Chunk, contract: Contract) -> tuple[list[pl.Series], dict[s
 
 def _label(chunk: Chunk, contract: Contract) -> tuple[pl.Series, dict[str, pl.Series]]:
     """Return the label as it is stored, and the reason against each row where one is unknown."""
-    label = labels(chunk.frame[contract.target], contract)
+    label = problem_named(contract.problem).read_labels(chunk.frame[contract.target], contract)
     if not label.null_count():
         return label.alias(LABEL), {}
     unknown = pl.when(label.is_null()).then(pl.lit(ReasonKind.UNKNOWN_LABEL))

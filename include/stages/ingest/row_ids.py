@@ -13,7 +13,7 @@ import polars as pl
 from include.formats.parsed_table import Chunk, ColumnContent
 from include.spec.model_spec import Spec
 from include.stages.ingest.notations import notation_of
-from include.stages.ingest.numbers import NO_VALUE, as_text
+from include.text.numbers import NO_VALUE, as_text
 from include.text.showable import showable_name
 from serving.values.spelling import SPELLING
 

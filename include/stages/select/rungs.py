@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from include.metrics import Objective
+from include.problems import Criterion
 from include.records.arrays import FitOutcome, Labels
 from include.records.training import FitJob, Trial
 from include.spec.model_spec import Selection, Strategy
@@ -92,7 +92,7 @@ def judge_shared_fit(
     fold_size: FoldSize,
     labels: Sequence[Labels],
     outcomes: Sequence[FitOutcome],
-    metric: Objective,
+    criterion: Criterion,
 ) -> SharedFitResult:
     """Judge a shared fit's candidates by the labels and the outcome of each fold."""
     seconds = sum(outcome.seconds for outcome in outcomes)
@@ -108,7 +108,7 @@ def judge_shared_fit(
         else:
             probabilities = [outcome.probability[place] for outcome in outcomes]
             answers = OutOfFold(labels, probabilities, seconds)
-            results.append(judge(candidate, fold_size, answers, metric))
+            results.append(judge(candidate, fold_size, answers, criterion))
     return SharedFitResult(shared_fit, tuple(best_first(results)), tuple(unfit))
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from include.metrics import Objective
-from include.metrics.predictions import ThresholdedProbability
+from include.problems import Criterion
 from include.records.arrays import Labels, Probabilities
 from include.records.training import Candidate, Trial
 
@@ -52,10 +52,10 @@ class OutOfFold:
     seconds: float
     """How long its fits took."""
 
-    def values(self, metric: Objective, threshold: float) -> tuple[float, ...]:
-        """Return the value of a metric at a threshold, of each fold."""
+    def values(self, criterion: Criterion, threshold: float) -> tuple[float, ...]:
+        """Return the value at a threshold, of each fold."""
         return tuple(
-            metric.value(y, ThresholdedProbability(probability, threshold))
+            criterion.value(y, probability, threshold)
             for y, probability in zip(self.labels, self.probabilities, strict=True)
         )
 
@@ -73,49 +73,49 @@ class CandidateResult:
     """Rows that each fold is fitted on."""
     validated: tuple[int, ...]
     """Rows that each fold is validated on."""
-    metric: Objective
+    criterion: Criterion
     """What it is judged by."""
 
     @property
     def merit(self) -> float:
         """Its value, such that the greater is the better."""
-        return float(self.metric.merit(self.trial.value))
+        return float(self.criterion.metric.merit(self.trial.value))
 
     @property
     def influence(self) -> Probabilities:
         """The influence of each validation row on its value, shape (rows,)."""
-        called = ThresholdedProbability(self.probability, self.trial.threshold)
-        return self.metric.influence(self.y, called)
+        return self.criterion.influence(self.y, self.probability, self.trial.threshold)
 
     def __str__(self) -> str:
         """Return its value and its rows for a person."""
-        value = self.metric.written(self.trial.value)
-        return f"{self.metric.title} {value} on {self.trial.rows} rows"
+        metric = self.criterion.metric
+        return f"{metric.title} {metric.written(self.trial.value)} on {self.trial.rows} rows"
 
 
 def judge(
-    candidate: Candidate, fold_size: FoldSize, answers: OutOfFold, metric: Objective
+    candidate: Candidate, fold_size: FoldSize, answers: OutOfFold, criterion: Criterion
 ) -> CandidateResult:
     """Judge a candidate by its probabilities of the validation rows of each fold.
 
     Its value is the mean over the folds at the one threshold that is best on all of them together.
     """
     y, probability = np.concatenate(answers.labels), np.concatenate(answers.probabilities)
-    threshold = metric.tuned(y, probability)
-    values = answers.values(metric, threshold)
+    threshold = criterion.metric.tuned(y, probability)
+    values = answers.values(criterion, threshold)
     trial = Trial(
         candidate, fold_size.rows, float(np.mean(values)), values, threshold, answers.seconds
     )
     validated = tuple(map(len, answers.labels))
-    return CandidateResult(trial, y, probability, fold_size.rows_to_fit, validated, metric)
+    return CandidateResult(trial, y, probability, fold_size.rows_to_fit, validated, criterion)
 
 
 def with_served_threshold(result: CandidateResult, seed: int) -> Trial:
     """Return a result's trial at the threshold to serve with, with its value there and the best."""
-    threshold = result.metric.tuned_steadily(result.y, result.probability, seed)
+    criterion = result.criterion
+    threshold = criterion.metric.tuned_steadily(result.y, result.probability, seed)
     ends = np.cumsum(result.validated)[:-1]
     labels, probabilities = np.split(result.y, ends), np.split(result.probability, ends)
-    values = OutOfFold(labels, probabilities, result.trial.seconds).values(result.metric, threshold)
+    values = OutOfFold(labels, probabilities, result.trial.seconds).values(criterion, threshold)
     return replace(
         result.trial,
         threshold=threshold,
@@ -151,7 +151,7 @@ def why_beaten(leader: CandidateResult, result: CandidateResult, gap: float) -> 
     if gap <= CERTAINTY * error:
         return ""
     behind, lasting, deviation = map(
-        leader.metric.written, (gap_between(leader, result), gap, error)
+        leader.criterion.metric.written, (gap_between(leader, result), gap, error)
     )
     return (
         f"{result}, {behind} behind {leader.trial.candidate.title}: of it {lasting} would last, "

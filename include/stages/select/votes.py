@@ -68,6 +68,6 @@ def _vote(results: Sequence[CandidateResult]) -> Vote:
             np.split(probability, folds),
             sum(result.trial.seconds for result in results),
         ),
-        results[0].metric,
+        results[0].criterion,
     )
     return Vote(members, result)

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import polars as pl
 
-from include.spec.contract import Contract
-from include.spec.data_spec import ANYTHING_ELSE, Label
-from include.stages.ingest.numbers import NO_VALUE, as_number
+from include.problems.label_rule import ANYTHING_ELSE, Label, LabelRule
 from include.text.nearest import plainest
+from include.text.numbers import NO_VALUE, as_number
 from serving.values.spelling import TRUTH_WORDS, canonical, category_form, truth
 
 _NO_LABEL = frozenset({*NO_VALUE, "na", "n/a", "#NA", "#N/A", "#N/A N/A", "Null", r"\N", "?"})
@@ -15,17 +14,17 @@ _CLOSING = ".,;:!"
 """Marks that a program or a person may have set behind a label."""
 
 
-def labels(values: pl.Series, contract: Contract) -> pl.Series:
+def labels(values: pl.Series, rule: LabelRule) -> pl.Series:
     """Return 1 and 0 as Int8, shape (rows,), null for neither label; `values` are texts.
 
     A truth matches in any case, also as yes and no; a number with or without a fraction of zero; a
     text in its canonical spelling.
     """
-    positive = _is_label(values, contract.positive)
+    positive = _is_label(values, rule.positive)
     negative = pl.Series([False]).new_from_index(0, len(values))
-    for label in contract.negatives:
+    for label in rule.negatives:
         negative |= (
-            _is_other_label(values, contract.positive)
+            _is_other_label(values, rule.positive)
             if label == ANYTHING_ELSE
             else _is_label(values, label)
         )
