@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from serving.bundle import Layout, encode_column
 from serving.protocol.sentences import clip, listed, nearest_feature, reason, refusal, too_many
-from serving.protocol.usable import Origin, usable
+from serving.protocol.usable import Origin, require_whole, usable
 from serving.values.datatypes import FLOATS, INTEGERS, TEXT, TRUTH
 from serving.values.spelling import SPELLING, truth_words
 
@@ -136,9 +136,10 @@ def _categories(
 ) -> NDArray[np.float64]:
     """Return the categories of one feature that came as truths or as numbers, shape (n, 1)."""
     feature = layout.feature_of(tensor.name)
-    values = _exact(tensor, (feature,), layout, max_rows).tolist()
+    values = _exact(tensor, (feature,), layout, max_rows)
+    require_whole(values, (feature,), _origin(tensor, layout))
     # A NaN, where one may be, stands for no category, and so is missing.
-    said = [None if math.isnan(one) else bool(one) if truth else one for one in values]
+    said = [None if math.isnan(one) else bool(one) if truth else one for one in values.tolist()]
     return encode_column(layout, feature, said).reshape(-1, 1)
 
 
@@ -147,10 +148,14 @@ def _numbers(
 ) -> NDArray[np.float32]:
     """Return the numbers of a tensor that has a column for each of these features."""
     values = _exact(tensor, features, layout, max_rows)
-    origin = Origin(
-        lambda what: refusal(f"{_input(tensor)}, {what}", layout), tensor.datatype, tensor.absent
-    )
-    return usable(values, features, layout.optional, origin)
+    return usable(values, features, layout.optional, _origin(tensor, layout))
+
+
+def _origin(tensor: Tensor, layout: Layout) -> Origin:
+    def refuse(what: str) -> Exception:
+        return refusal(f"{_input(tensor)}, {what}", layout)
+
+    return Origin(refuse, tensor.datatype, tensor.absent)
 
 
 def _exact(

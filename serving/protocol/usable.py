@@ -46,13 +46,19 @@ def usable(
         wide = values.astype(np.float64)
         blame.number(np.abs(wide) > _LARGEST, wide, "is not a number that 32-bit floats can hold")
         blame.absence(np.isnan(wide), optional)
-    if origin.datatype in _WHOLE and values.dtype != origin.datatype.lower():
-        blame.number(~_whole(values, origin.datatype), values, f"is no {origin.datatype}")
+    require_whole(values, features, origin)
     if origin.datatype == _HALF and values.dtype != np.float16:
         # As packed ones are: what would be rounded to infinity is no number of that datatype.
         blame.number(np.abs(values) >= _HALF_OVERFLOWS, values, f"is no {_HALF}")
     # Always a copy: some models refuse memory that cannot be written, as that of a body.
     return values.astype(np.float32).reshape(-1, len(features))
+
+
+def require_whole(values: NDArray[Any], features: Sequence[str], origin: Origin) -> None:
+    """Raise the refusal of the first number that the datatype has not, where it has whole ones."""
+    if origin.datatype in _WHOLE and values.dtype != origin.datatype.lower():
+        blame = _Blame(features, origin)
+        blame.number(~_whole(values, origin.datatype), values, f"is no {origin.datatype}")
 
 
 class _Blame:

@@ -1,6 +1,7 @@
 """Requests to models with categories and missing values: what is understood, what is refused."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ def test_understands_categories_and_gaps(
     assert np.array_equal(decode(_body(inputs), manifest).matrix, rows, equal_nan=True)
 
 
+TRUTHS = replace(WOODEN, layout=replace(WOODEN.layout, categories={"wood": ("False", "True")}))
 REFUSED_THERE = {
     "null where nothing is missing": (
         GAPPED,
@@ -88,6 +90,11 @@ REFUSED_THERE = {
         WOODEN,
         _wooden(wood=tensor([1, 0], [2], "wood", "INT8")),
         "input wood has datatype INT8 where BYTES with shape [n] is expected",
+    ),
+    "a fraction as a truth": (
+        TRUTHS,
+        _wooden(wood=tensor([0, 1.5], [2], "wood", "BOOL")),
+        "row 1, feature wood: 1.5 is no BOOL",
     ),
     "a number among texts": (
         WOODEN,
