@@ -41,6 +41,10 @@ class Batch:
     """Rows that repeat a row of this file or of all history."""
     new: int = 0
     """Rows that neither this file nor history had before."""
+    corrections: int = 0
+    """Rows that say something else than before of the row with their id."""
+    rewritten: int = 0
+    """Rows of the table in whose place it brings others."""
     extra: tuple[str, ...] = ()
     """Columns that the contract does not have; they are ignored."""
     outside: Counts = field(default_factory=dict)
@@ -66,6 +70,11 @@ class Batch:
     def conflicts(self) -> int:
         """Refused rows whose features are known with another label."""
         return self.reasons.get(ReasonKind.CONFLICT, 0)
+
+    @property
+    def changes_table(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.new or self.rewritten)
 
     def __post_init__(self) -> None:
         """Make the texts that come from a file or its name safe to show."""

@@ -56,6 +56,7 @@ def delivery_sentence(batch: Batch, *, settled: bool = True) -> str:
             f"{batch.duplicates:,} duplicate",
             f"{batch.conflicts:,} in conflict",
         ]
+        counts += [f"{batch.corrections:,} corrected"] * bool(batch.corrections)
     counts.append(f"{batch.refused - batch.conflicts:,} refused")
     open_end = "" if settled else "; its new rows are not committed yet"
     return as_sentence(f"{batch.name}: {', '.join(counts)}{open_end}")

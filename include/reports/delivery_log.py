@@ -19,8 +19,9 @@ def log_counts(batch: Batch) -> Batch:
     """Log the counts of a file so far."""
     parts = [with_noun(batch.read, "row") + " read"]
     parts += [f"{batch.new:,} new", f"{batch.duplicates:,} repeated"] * bool(
-        batch.new or batch.duplicates
+        batch.new or batch.duplicates or batch.corrections
     )
+    parts += [f"{batch.corrections:,} corrected"] * bool(batch.corrections)
     parts += [f"{batch.refused:,} refused"] * bool(batch.refused)
     parts += [f"columns that are not known and not read: {', '.join(batch.extra)}"] * bool(
         batch.extra

@@ -173,6 +173,8 @@ def _buckets(
 def _compared(rows: pl.DataFrame, known: pl.DataFrame) -> _Bucket:
     """Compare each row with what is known of its id when its line is read."""
     history = known.join(rows, on=ID, how="semi")
+    if history.is_empty() and rows[ID].n_unique() == rows.height:
+        return _Bucket(rows, history, rows.height, new=rows.height, corrections=0, ids=ChangedIds())
     is_again, is_last = pl.col(ID) == pl.col(ID).shift(1), pl.col(ID) != pl.col(ID).shift(-1)
     lines = (
         pl.concat([history.select(pl.lit(_OF_HISTORY, pl.Int64).alias(LINE), ID, *CONTENT), rows])

@@ -14,22 +14,21 @@ import polars as pl
 from include.adapters.landing import Delivery
 from include.context.intake_context import IntakeContext
 from include.context.step_context import StepContext
-from include.errors import SuspiciousDeliveryError
 from include.records.data import Batch
 from include.records.refusal_reasons import ReasonKind, RefusalReason
-from include.records.row_columns import ID, KEYS, LABEL, LINE
+from include.records.row_columns import KEYS, LINE
 from include.reports.delivery_log import log_counts
 from include.stages import dedup as dedup_stage
 from include.stages import ingest as ingest_stage
-from include.stages.dedup_by_id import dedup_by_id, no_history
 from include.steps import settle as settle_step
 from include.steps import suspicious_deliveries
+from include.steps.identified_rows import TableComparison
 from include.steps.staged_rows import (
     UNSEEN,
     already_known,
     go_together,
-    part_names,
     rows_table,
+    staged_keys,
     with_reasons,
 )
 
@@ -51,7 +50,7 @@ def dedup_batch(context: IntakeContext, batch: Batch) -> Batch:
 
 
 def dedup_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Batch]:
-    """Compare batches with the newest table version by one look at its keys.
+    """Compare batches with the newest table version by one look at its keys, and ids.
 
     New rows are staged, conflicts go to quarantine: rows with known features and another label. The
     version that was compared with is recorded in `looked_at`. Batches that have ended pass through.
@@ -60,13 +59,19 @@ def dedup_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Bat
     batches = [
         batch
         if batch.note or context.landing.delivery(batch.digest) is not None
-        else already_known(batch)
+        else suspicious_deliveries.ended_elsewhere(context, batch)
         for batch in batches
     ]
     going = [batch for batch in batches if not batch.note]
     if not going:
         return batches
     version = context.lake.version()
+    if context.lake.require_contract().row_id is not None:
+        comparison = TableComparison.of(context, going, version)
+        return [
+            batch if batch.note else _compared_by_id(context, batch, comparison)
+            for batch in batches
+        ]
     keys = pl.concat(staged_keys(context, batch).select(KEYS) for batch in going)
     known = context.lake.keys.matches(keys, version)
     compared: list[Batch] = []
@@ -74,15 +79,6 @@ def dedup_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Bat
         one = batch if batch.note else _compared(context, batch, known, version)
         compared.append(one)
     return compared
-
-
-def staged_keys(context: IntakeContext, batch: Batch) -> pl.DataFrame:
-    """Return line, label and key of the good rows of a batch, with the id where rows have one."""
-    named = () if context.lake.require_contract().row_id is None else (ID,)
-    columns = [LINE, *named, LABEL, *KEYS]
-    return pl.concat(
-        context.lake.read_staged(batch.digest, name, columns) for name in part_names(batch)
-    )
 
 
 def _compared(
@@ -100,35 +96,41 @@ def compare(
     """Subtract known rows from a batch; return it with its counts, and its new rows.
 
     `known` has `key_high`, `key_low` and `label`, and rows that the batch has not may be among
-    them. A batch that another attempt has already archived is returned as known, without rows, and
-    one that has to wait for a person as refused.
+    them. A batch that another attempt has already archived is returned as known, without rows.
     """
     delivery = context.landing.delivery(batch.digest)
     if delivery is None:
         return already_known(batch), pl.DataFrame()
     rows = staged_keys(context, batch)
-    try:
-        if ID in rows.columns:
-            ids = dedup_by_id(rows, no_history()).ids
-            suspicious_deliveries.require_trusted(context, batch, ids)
-    except SuspiciousDeliveryError as error:
-        return suspicious_deliveries.set_aside(context, batch, delivery, error), rows.clear()
     unseen = dedup_stage.dedup(rows, known, context.spec.data.conflicts)
-    texts = _texts_of(context, delivery, unseen.conflicts[LINE].to_list())
+    counted = replace(
+        batch, duplicates=unseen.duplicates, new=unseen.frame.height, looked_at=version
+    )
+    conflicts = unseen.conflicts[LINE].to_list()
+    return _judged(context, counted, delivery, conflicts), unseen.frame
+
+
+def _compared_by_id(context: IntakeContext, batch: Batch, comparison: TableComparison) -> Batch:
+    """Stage the rows of a batch with new ids or other content, and those of the table that go."""
+    delivery = context.landing.delivery(batch.digest)
+    if delivery is None:
+        return suspicious_deliveries.ended_elsewhere(context, batch)
+    return _judged(context, comparison.staged(batch), delivery, [])
+
+
+def _judged(
+    context: IntakeContext, batch: Batch, delivery: Delivery, conflicts: Sequence[int]
+) -> Batch:
+    """Write the refused rows of a batch to quarantine, those on the lines of conflicts included."""
+    texts = _texts_of(context, delivery, conflicts)
     judged = _with_conflicts(batch, context.spec.data.target, texts)
     # Rows that an attempt under an older contract refused may be good by now.
     if judged.refused or context.landing.read_quarantine(batch.digest).rows is not None:
         context.landing.write_quarantine(batch.digest, rows_table(context, batch, texts))
     if judged.refused:
         settle_step.note_refusal(context, judged, delivery.name)
-    judged = replace(
-        judged,
-        duplicates=unseen.duplicates,
-        new=unseen.frame.height,
-        looked_at=version,
-    )
     settle_step.promise(context, judged, delivery.name)
-    return log_counts(judged), unseen.frame
+    return log_counts(judged)
 
 
 def _with_conflicts(batch: Batch, target: str, texts: Mapping[int, str]) -> Batch:

@@ -29,6 +29,7 @@ from include.steps import settle as settle_step
 from include.steps import suspicious_deliveries
 from include.steps.staged_rows import (
     already_known,
+    forget_refused,
     part_name,
     refused_frame,
     refused_part_name,
@@ -54,6 +55,7 @@ def ingest(
     """
     context.registry.ownership.require_own(context.registry.ownership.owner_if_told())
     context.lake.require_newest_format()
+    forget_refused(context)
     batches: list[Batch] = []
     for delivery in lost_batches_step.in_order(context, context.landing.claim(dag_run, is_stopped)):
         if any(batch.digest == delivery.digest and not batch.note for batch in batches):

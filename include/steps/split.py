@@ -19,9 +19,10 @@ from include.reports.delivery_log import log_counts, log_refused_rows
 from include.spec.contract import Contract
 from include.stages import split as split_stage
 from include.steps import settle as settle_step
-from include.steps.dedup import compare, dedup_together, staged_keys
+from include.steps.dedup import compare, dedup_together
+from include.steps.identified_rows import IdentifiedCommit
 from include.steps.lost_batches import KeptSides, also_decided
-from include.steps.staged_rows import UNSEEN, go_together, part_names
+from include.steps.staged_rows import UNSEEN, go_together, part_names, staged_keys
 from include.steps.standing_counts import StandingCounts
 
 log = logging.getLogger("ratchet")
@@ -56,7 +57,7 @@ def split_together(context: IntakeContext, batches: Sequence[Batch]) -> list[Bat
     attempt that finds the commit of an earlier one only archives.
     """
     going = {batch.digest: batch for batch in batches if not batch.note}
-    while waiting := _uncommitted(context, [one for one in going.values() if one.new]):
+    while waiting := _uncommitted(context, [one for one in going.values() if one.changes_table]):
         version = context.lake.version()
         late = [batch for batch in waiting if batch.looked_at != version]
         changed = dedup_together(context, late) if late else _committed(context, waiting, version)
@@ -105,10 +106,11 @@ def _committed(
     context: IntakeContext, batches: Sequence[Batch], version: int | None
 ) -> list[Batch]:
     """Commit batches that were compared with the newest version; none when another was faster."""
-    commit = _Commit(context, version)
+    has_ids = context.lake.require_contract().row_id is not None
+    commit = IdentifiedCommit(context) if has_ids else _Commit(context, version)
     done = [commit.add(batch) for batch in batches]
     parts = {digest: _parts(context, batch, rows) for digest, (batch, rows) in commit.new.items()}
-    if parts and context.lake.commit_together(parts, version) is None:
+    if parts and context.lake.commit_together(parts, version, commit.changes) is None:
         return []
     return done
 
@@ -121,6 +123,8 @@ class _Commit:
     version: int | None
     new: dict[str, tuple[Batch, pl.DataFrame]] = field(default_factory=dict)
     """Each batch with new rows by its digest, and these rows with their sides."""
+    changes: None = None
+    """Rows of the table stay as they are."""
 
     def __post_init__(self) -> None:
         self._contract: Contract = self.context.lake.require_contract()

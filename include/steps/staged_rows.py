@@ -12,7 +12,7 @@ import polars as pl
 from include.context.intake_context import IntakeContext
 from include.records.data import Batch, Fate
 from include.records.refusal_reasons import MOST_KEPT, ReasonKind, RefusalReason, commonest_first
-from include.records.row_columns import ID, LINE
+from include.records.row_columns import ID, KEYS, LABEL, LINE
 from include.reports.delivery_log import log_ending
 from include.stages import ingest as ingest_stage
 from include.text.showable import showable_name, showable_row
@@ -25,6 +25,9 @@ UNSEEN = "unseen"
 """The name under which `dedup` stages the rows of a batch that are new, for `split`."""
 _MOST_TOGETHER = 1_000_000
 """Rows of the batches that are compared and committed together."""
+REPLACED, MOVED, CHANGED_IDS = "replaced", "moved", "changed-ids"
+"""The names of the rows of the table that a batch replaces, of those that it moves, and of how many
+ids change their features."""
 KNOWN_BYTES = "these bytes were ingested before; nothing to do"
 
 
@@ -100,6 +103,23 @@ def go_together(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         group.append(batch)
     if group:
         yield group
+
+
+def staged_keys(context: IntakeContext, batch: Batch) -> pl.DataFrame:
+    """Return line, label and key of the good rows of a batch, with the id where rows have one."""
+    named = () if context.lake.require_contract().row_id is None else (ID,)
+    columns = [LINE, *named, LABEL, *KEYS]
+    return pl.concat(
+        context.lake.read_staged(batch.digest, name, columns) for name in part_names(batch)
+    )
+
+
+def forget_refused(context: IntakeContext) -> None:
+    """Delete what an attempt that was killed has left staged of files that were refused whole."""
+    for digest in sorted(context.lake.staged_digests()):
+        is_claimed = context.landing.delivery(digest) is not None
+        if not is_claimed and context.landing.read_quarantine(digest).name is not None:
+            context.lake.forget_staged(digest)
 
 
 def part_names(batch: Batch) -> list[str]:

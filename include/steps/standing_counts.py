@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from include.records.data import Dataset
+from include.records.row_changes import RowChanges
 from include.records.row_columns import LABEL, SIDE, Side
-from include.stages.split import ClassCounts
+from include.stages.split import ClassCounts, standing_without
 
 _CLASSES = ((0, "negative"), (1, "positive"))
 
@@ -31,6 +32,10 @@ class StandingCounts:
                 for label, name in _CLASSES
             }
         )
+
+    def without(self, changes: RowChanges) -> "StandingCounts":
+        """Return the counts once rows of the table have gone, and others moved."""
+        return StandingCounts(standing_without(self.by_label, changes.replaced, changes.moved))
 
     def plus(self, rows: pl.DataFrame) -> "StandingCounts":
         """Return the counts with rows that have `label` and `side`."""

@@ -18,7 +18,7 @@ from include.records.row_columns import ID, KEYS, LABEL, LINE
 from include.reports.delivery_log import log_ending
 from include.stages.dedup_by_id import ChangedIds, changed_ids_sentence, dedup_by_id, no_history
 from include.steps import settle as settle_step
-from include.steps.staged_rows import part_name
+from include.steps.staged_rows import already_known, part_name
 
 
 def require_trusted(context: IntakeContext, batch: Batch, ids: ChangedIds) -> None:
@@ -51,12 +51,23 @@ def require_trusted_alone(context: IntakeContext, batch: Batch, parts: int) -> N
 def set_aside(
     context: IntakeContext, batch: Batch, delivery: Delivery, error: SuspiciousDeliveryError
 ) -> Batch:
-    """Move a delivery that was read and is suspicious to quarantine; return the batch that ended.
-
-    None of its rows is new or refused: they are judged again when it is taken.
-    """
-    ended = replace(batch, fate=Fate.REFUSED, refused=0, reasons={}, refused_for=())
+    """Move a suspicious delivery to quarantine; return the batch that ended so."""
+    # Of its rows nothing is said: they are judged again when it is taken.
+    ended = Batch(batch.digest, batch.name, batch.read, fate=Fate.REFUSED)
     settle_step.note_refusal(context, ended, delivery.name, str(error))
     kept = context.landing.refuse(delivery, str(error), None)
     context.lake.forget_staged(batch.digest)
     return log_ending(replace(ended, note=f"file refused, kept as {kept}: {error}"))
+
+
+def ended_elsewhere(context: IntakeContext, batch: Batch) -> Batch:
+    """Return a batch whose file is claimed no more: another attempt has set it aside, or taken it.
+
+    An attempt that was killed may have left what it had staged.
+    """
+    kept = context.landing.read_quarantine(batch.digest)
+    if kept.name is None:
+        return already_known(batch)
+    context.lake.forget_staged(batch.digest)
+    note = f"file refused: {kept.reason}"
+    return log_ending(Batch(batch.digest, batch.name, batch.read, note=note, fate=Fate.REFUSED))

@@ -151,7 +151,10 @@ def test_a_table_that_lacks_a_file_is_recovered_first(loans: IntakeContext) -> N
     list(migrate(loans))
     whole = step_context(loans.spec, loans.settings)
     take_in(replace(whole, registry=registry_in_memory(Ledger("loans"), "loans-model")))
-    assert stored_rows(loans).height == 2651
+    rows = stored_rows(loans)
+    assert rows["id"].drop_nulls().n_unique() == 900  # those of the batch that came again
+    # Release 0.1.0 took six loans with the figures of another for it, or for its contradiction.
+    assert rows.height == 2651 + 6
     assert not loans.lake.repair.short()
 
 

@@ -31,11 +31,16 @@ _NOTES = "refused/"
 _BATCHES = TypeAdapter(list[Batch])
 
 
-def lay_out(home: Path, spec: Spec, environment: Mapping[str, str] | None = None) -> None:
-    """Drop the files, and note where landing and lake are if not in the home."""
+def lay_out(
+    home: Path,
+    spec: Spec,
+    environment: Mapping[str, str] | None = None,
+    dropped: Mapping[str, str] | None = None,
+) -> None:
+    """Drop files, those of `files` by default; note where landing and lake are if not at home."""
     home.mkdir(parents=True, exist_ok=True)
     (home / _ENVIRONMENT).write_text(json.dumps(dict(environment or {})))
-    for number, (name, text) in enumerate(files().items()):
+    for number, (name, text) in enumerate((dropped or files()).items()):
         drop(home, spec, name, text, 1_700_000_000 + number)
 
 

@@ -5,11 +5,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from include.errors import FileRefusedError
 from include.spec.model_spec import Spec
 from include.stages.ingest import DeliveryReading, RefusedRow, ingest
 from include.stages.ingest.row_ids import looks_like_an_id, row_ids
+from include.text.numbers import NO_VALUE
+from serving.values.spelling import AROUND, category_form
 
 
 def a_spec(**data: Any) -> Spec:
@@ -190,3 +194,13 @@ def test_a_feature_may_not_have_the_name_of_the_own_column() -> None:
     """Where rows have ids, the table keeps them under this name."""
     with pytest.raises(FileRefusedError, match="cannot hold feature columns named id"):
         opened(table(4, i=["a", "b", "c", "d"], id=[1.5, 2.5, 1.5, 3.5]), id="i")
+
+
+@given(st.text("01.aeTRUEfals- \t\xa0é\u200b+7\n", max_size=6))
+@example("-0.0")
+@example("TRUE")
+@example("\x1f1")
+def test_an_id_is_read_as_a_category_is(text: str) -> None:
+    """Though most are not looked at one by one."""
+    value = None if text.strip(AROUND) in NO_VALUE else category_form(text)
+    assert row_ids(pl.Series("i", [text, "a-1"])).to_list() == [value, "a-1"]

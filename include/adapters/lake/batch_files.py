@@ -7,10 +7,12 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from include.adapters.lake.corrections import RewrittenFiles, rewrite
 from include.adapters.lake.datafiles import DataFiles, by_side
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.schemas import as_stored, first_schema, schema_of
 from include.adapters.lake.sides import Sides
+from include.records.row_changes import RowChanges
 
 
 class BatchFiles:
@@ -26,6 +28,7 @@ class BatchFiles:
         """Open the files; `base` is the version to commit onto, `optional` are own columns."""
         self._table, self._optional, self._sides = table, optional, sides
         self._began = datetime.now(UTC)
+        self.rewritten = RewrittenFiles()
         self._schema = None if base is None else schema_of(base)
         self._files = None if self._schema is None else table.files(self._schema)
 
@@ -42,6 +45,13 @@ class BatchFiles:
         if not rows:
             raise ValueError(f"batch {digest} has no new row, so there is nothing to commit")
         return rows
+
+    def rewrite(self, onto: int | None, changes: RowChanges | None) -> None:
+        """Write files of version `onto` anew, without the rows that go and with those that move."""
+        if onto is None or changes is None or changes.is_nothing:
+            return
+        if self._files is not None:
+            self.rewritten = rewrite(self._table, onto, changes, self._files)
 
     def made(self) -> tuple[DataFiles, pa.Schema]:
         """Return the files and their schema; ValueError before any row was added."""

@@ -20,6 +20,8 @@ GROWTH = "rows"
 MARK, CLASS_COUNTS, BATCH_ROWS = "ratchet", "ratchet.classes", "ratchet.batches"
 """What Ratchet states in a commit: which of its own it is, the rows per class of each data file,
 and the rows of each batch."""
+REPLACED = "ratchet.replaced"
+"""The same, where batches correct rows: how many rows of which batch they replace."""
 COMMIT = re.compile(r"\d{20}\.json", re.ASCII)
 """The name of an entry of the log."""
 _CHECKPOINT = re.compile(r"\d{20}\.checkpoint\..*", re.ASCII | re.DOTALL)
@@ -61,6 +63,8 @@ class Commit:
     restored: int | None = None
     """The version that it restored as the newest; None for any other commit."""
     changes: frozenset[Change] = frozenset()
+    replaced: Mapping[str, int] = field(default_factory=dict)
+    """By batch, the rows that its own batches replace."""
     unread: str = ""
     """Why it cannot be read, as the end of a sentence; nothing else is known of it then."""
 
@@ -100,6 +104,15 @@ class Log:
         """Return the newest commit of each batch, by the batch's digest."""
         return {name: one for one in standing(self.commits()) for name in one.batches}
 
+    def rows(self) -> dict[str, int]:
+        """Return the rows that each batch has in the newest version, by the batch's digest."""
+        rows: dict[str, int] = {}
+        for commit in standing(self.commits()):
+            rows |= commit.batches
+            for digest, count in commit.replaced.items():
+                rows[digest] = rows.get(digest, 0) - count
+        return rows
+
     def classes(self) -> dict[str, Counts]:
         """Return the rows per class of each data file that the log states them of, by path."""
         return {path: counts for one in self.commits() for path, counts in one.classes.items()}
@@ -124,7 +137,7 @@ def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
     """Return, for each data file that the log ever named, the batches that its rows are from.
 
     A merged file has the rows of the files that the same commit removed from its folder, or from
-    folders in it.
+    folders in it; one of batches that correct rows may have those of every file that it removed.
     """
     found: dict[str, frozenset[str]] = {}
     for commit in commits:
@@ -132,9 +145,13 @@ def sources(commits: Iterable[Commit]) -> dict[str, frozenset[str]]:
             if path in found:  # a version was restored
                 continue
             folder = f"{partition(path)}/"
-            gone = [one for one in commit.removed if f"{partition(one)}/".startswith(folder)]
+            gone = [
+                one
+                for one in commit.removed
+                if commit.batches or f"{partition(one)}/".startswith(folder)
+            ]
             merged = frozenset[str]().union(*(found.get(one, frozenset()) for one in gone))
-            found[path] = frozenset(commit.batches) if commit.batches else merged
+            found[path] = merged | commit.batches.keys()
     return found
 
 
@@ -172,7 +189,9 @@ def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
         changes.add(Change.SCHEMA)
     rows = {str(one["path"]): _rows(one) for one in added}
     batches = _batches(names, info, sum(rows.values()))
-    if names and (GROWTH not in names or sum(batches.values()) != sum(rows.values())):
+    # Of a commit that corrects rows `soundness` says whether the others are those of before.
+    is_whole = removed or sum(batches.values()) == sum(rows.values())
+    if names and (GROWTH not in names or not is_whole):
         changes.add(Change.ODD_BATCH)
     restored = str(parameters.get("version", "")) if operation == "RESTORE" else ""
     return Commit(
@@ -187,6 +206,7 @@ def _read_commit(version: int, actions: list[dict[str, Any]]) -> Commit:
         tuple(str(one["path"]) for one in removed),
         int(restored) if restored.isdecimal() else None,
         frozenset(changes),
+        json.loads(info.get(REPLACED) or "{}"),
     )
 
 

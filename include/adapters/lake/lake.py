@@ -12,6 +12,7 @@ from include.adapters.lake.actions import committing_version, dataset_of
 from include.adapters.lake.batch_files import BatchFiles
 from include.adapters.lake.commits import Commit
 from include.adapters.lake.contract_files import ContractFiles
+from include.adapters.lake.kept_sides import keep_sides
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.migration import Migration
 from include.adapters.lake.repair import Repair
@@ -26,7 +27,8 @@ from include.adapters.lake.table_commits import TableCommits
 from include.errors import TableRefusedError
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts, Dataset
-from include.records.row_columns import BATCH, LABEL, NEWEST_FORMAT, Side
+from include.records.row_changes import RowChanges
+from include.records.row_columns import LABEL, NEWEST_FORMAT, Side
 from include.spec.contract import Contract
 from include.store import open_store
 from serving.bundle import Layout, Value
@@ -126,31 +128,11 @@ class Lake:
 
         Raises DataFileError when a data file that may hold them is missing or was changed.
         """
-        return self._holds_one(self._table.at(), [digest])
-
-    def _holds_one(self, table: DeltaTable | None, digests: Collection[str]) -> bool:
-        """Return whether one of some batches was committed and is whole."""
-        commits = {} if table is None else self._table.log.batches()
-        for digest in digests:
-            commit = commits.get(digest)
-            if table is not None and commit is not None and commit.version <= table.version():
-                rows = self._table.scan_batches(int(table.version()), [digest])
-                if row_scans.count(rows) >= commit.batches[digest]:
-                    return True
-        return False
+        return self._table.holds_one(self._table.at(), [digest])
 
     def keep_sides(self) -> None:
         """Write the sides of the rows of new batches to files beside the archive."""
-        batches = self._table.log.batches()
-        lacking = sorted(set(batches) - self.sides.digests())
-        version = self.version()
-        if version is None or not lacking:
-            return
-        rows = row_scans.sides(self._table.scan_batches(version, lacking))
-        by_batch = rows.partition_by(BATCH, as_dict=True)
-        for digest in lacking:
-            kept = by_batch.get((digest,), rows.clear())
-            self.sides.keep(digest, kept, batches[digest].version)
+        keep_sides(self._table, self.sides)
 
     def finish_migration(self) -> None:
         """Store the sides of all rows by their new keys, and delete those by older ones."""
@@ -164,29 +146,33 @@ class Lake:
         return self.commit_together({digest: parts}, onto)
 
     def commit_together(
-        self, batches: Mapping[str, Iterable[pl.DataFrame]], onto: int | None
+        self,
+        batches: Mapping[str, Iterable[pl.DataFrame]],
+        onto: int | None,
+        changes: RowChanges | None = None,
     ) -> int | None:
         """Append batches' new rows as the version after `onto`, or as the first when it is None.
 
-        `batches` are parts of rows by the batch's digest. Each part has the features, `key_high`,
-        `key_low`, `label` and `side`. The first commit of the table fixes the features and their
-        types. Returns the new version; None when another writer made that version, or when one of
-        the batches was committed before, which `holds` tells. Raises ValueError when a batch has no
-        row.
+        `batches` are parts of rows by the batch's digest, with the features, `key_high`, `key_low`,
+        `label`, `side`, and `id` where rows have one; `changes` are rows of the table that go or
+        move. The first commit of the table fixes the columns. Returns the new version; None when
+        another writer made it, or one of the batches was committed before, which `holds` tells.
+        Raises ValueError when a batch has no row.
         """
         base = self._table.at()
         found = None if base is None else int(base.version())
         # The rows were compared with `onto`: another version may know some of them by now.
-        if found != onto or self._holds_one(base, batches):
+        if found != onto or self._table.holds_one(base, batches):
             return None
         self._require_newest(base)
         written = BatchFiles(self._table, base, self._optional(), self.sides)
         try:
             rows = {digest: written.add(digest, parts) for digest, parts in batches.items()}
+            written.rewrite(onto, changes)
         except BaseException:
             written.discard()
             raise
-        return self._commits.append(rows, *written.made(), onto)
+        return self._commits.append(rows, written, onto)
 
     def _optional(self) -> tuple[str, ...]:
         contract = self.contract()
@@ -275,6 +261,10 @@ class Lake:
     def read_staged(self, digest: str, name: str, columns: list[str] | None = None) -> pl.DataFrame:
         """Read a staged frame of a batch, or some of its columns."""
         return self._staging.read(digest, name, columns)
+
+    def staged_digests(self) -> set[str]:
+        """Return the digests of the batches that have staged frames."""
+        return self._staging.digests()
 
     def forget_staged(self, digest: str) -> None:
         """Delete all staged frames of a batch."""

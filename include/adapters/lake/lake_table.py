@@ -1,6 +1,6 @@
 """The Delta table: reads its versions, and verifies their data files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from include.adapters.lake import checkpoints, soundness
+from include.adapters.lake import checkpoints, row_scans, soundness
 from include.adapters.lake.actions import data_files
 from include.adapters.lake.checksums import Verifier
 from include.adapters.lake.commits import Log, sources
@@ -20,6 +20,7 @@ from include.adapters.lake.schemas import (
     OWN_KINDS,
     features,
     format_of,
+    optional_kinds,
     read_label,
 )
 from include.adapters.lake.soundness import LogProblem, damage_sentence, sentence
@@ -159,6 +160,17 @@ class LakeTable:
         self.require_whole(files)
         return self._union(table, files).filter(pl.col(BATCH).is_in(list(batches)))
 
+    def holds_one(self, table: DeltaTable | None, digests: Collection[str]) -> bool:
+        """Return whether one of some batches was committed and is whole."""
+        commits = {} if table is None else self.log.batches()
+        for digest in digests:
+            commit = commits.get(digest)
+            if table is not None and commit is not None and commit.version <= table.version():
+                rows = self.scan_batches(int(table.version()), [digest])
+                if row_scans.count(rows) >= self.log.rows()[digest]:
+                    return True
+        return False
+
     def damaged_files(self) -> dict[str, frozenset[str]]:
         """Return the newest version's missing or changed data files, with their batches."""
         newest = self.at()
@@ -193,7 +205,7 @@ class LakeTable:
         return table
 
     def _union(self, table: DeltaTable, files: pl.DataFrame) -> pl.LazyFrame:
-        names = {**features(table), **OWN_KINDS}
+        names = {**features(table), **OWN_KINDS, **optional_kinds(table)}
         parts = files.partition_by(SIDE, LABEL, as_dict=True)
         whole = (self._part(side, label, part) for (side, label), part in parts.items())
         return pl.concat([pl.LazyFrame(schema=names), *(one.select(list(names)) for one in whole)])

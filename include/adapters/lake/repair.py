@@ -40,8 +40,7 @@ class Repair:
         if newest is None:
             return set()
         rows = row_scans.per_batch(self._table.scan(int(newest.version()), *Side, keys_alone=True))
-        batches = self._table.log.batches()
-        return {name for name, one in batches.items() if rows.get(name, 0) < one.batches[name]}
+        return {name for name, count in self._table.log.rows().items() if rows.get(name, 0) < count}
 
     def damaged_files(self) -> dict[str, frozenset[str]]:
         """Return the data files that are missing or changed, each with the batches of its rows."""

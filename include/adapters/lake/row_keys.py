@@ -47,6 +47,16 @@ class RowKeys:
             return pl.DataFrame(schema=row_scans.MATCH_SCHEMA)
         return row_scans.matches(self._table.scan(version, *Side, keys_alone=True), keys)
 
+    def identified(self, rows: pl.DataFrame, version: int | None) -> pl.DataFrame:
+        """Return the rows of a version that share an id or a key with others.
+
+        `rows` have `id`, `key_high` and `key_low`; what is returned has these, `label`, `side` and
+        `arrived_at`.
+        """
+        if version is None or rows.is_empty():
+            return pl.DataFrame(schema=row_scans.IDENTIFIED_SCHEMA)
+        return row_scans.identified(self._table.scan(version, *Side, keys_alone=True), rows)
+
     def shared(self, fitted: int, scored: int, keyed: Keyed) -> tuple[int, int]:
         """Count the train rows of version `fitted`, and the holdout rows of `scored` among them.
 

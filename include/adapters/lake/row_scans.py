@@ -8,7 +8,7 @@ import polars as pl
 
 from include.records.arrays import Block, Labels, Matrix
 from include.records.data import Counts
-from include.records.row_columns import ARRIVED_AT, BATCH, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
+from include.records.row_columns import ARRIVED_AT, BATCH, ID, KEY_HIGH, KEY_LOW, KEYS, LABEL, SIDE
 from include.spec.contract import Contract
 from serving.bundle import Layout, Value
 from serving.values.notation import PLAIN
@@ -18,12 +18,30 @@ _CACHE_LINE = 16
 """Number of float32 columns in a cache line of 64 bytes; the matrix is written in such strips."""
 MATCH_SCHEMA = pl.Schema({KEY_HIGH: pl.Int64, KEY_LOW: pl.Int64, LABEL: pl.Int8, SIDE: pl.String})
 
+IDENTIFIED_SCHEMA = pl.Schema(MATCH_SCHEMA)
+IDENTIFIED_SCHEMA[ID] = pl.String()
+IDENTIFIED_SCHEMA[ARRIVED_AT] = pl.Datetime("us", "UTC")
+
 
 def matches(rows: pl.LazyFrame, keys: pl.DataFrame) -> pl.DataFrame:
     """Return `key_high`, `key_low`, `label` and `side` of the rows with one of the keys."""
     asked = keys.select(KEYS).lazy()
     found = rows.select(list(MATCH_SCHEMA)).join(asked, on=KEYS, how="semi")
     return found.collect(engine="streaming").cast(MATCH_SCHEMA)
+
+
+def identified(rows: pl.LazyFrame, batches: pl.DataFrame) -> pl.DataFrame:
+    """Return what `IDENTIFIED_SCHEMA` names of the rows that share an id or a key with others.
+
+    `batches` has `id`, `key_high` and `key_low`.
+    """
+    known = rows.select(list(IDENTIFIED_SCHEMA))
+    by_id = known.join(batches.lazy().select(ID), on=ID, how="semi")
+    by_key = known.join(batches.lazy().select(KEYS), on=KEYS, how="semi")
+    # A row may be found both ways; one without an id is found by its key alone.
+    others = by_key.join(batches.lazy().select(ID), on=ID, how="anti")
+    found = pl.concat(pl.collect_all([by_id, others], engine="streaming"))
+    return found.cast(IDENTIFIED_SCHEMA)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ OWN_KINDS = {
 _OF_THE_FIRST = frozenset(OWN_KINDS) - {ARRIVED_AT}
 _OPTIONAL = {ID: pa.string(), GROUP: pa.string(), EVENT_TIME: pa.timestamp("us", "UTC")}
 OPTIONAL_KINDS = {**_OPTIONAL, WEIGHT: pa.float64()}
+_OPTIONAL_AS_READ = {ID: pl.String(), GROUP: pl.String(), EVENT_TIME: _TIME, WEIGHT: pl.Float64()}
 # A feature may have the name of an optional column that a table lacks.
 _OWN_MARK = {"ratchet": "own"}
 
@@ -90,6 +91,12 @@ def features(table: DeltaTable) -> dict[str, pl.DataType]:
         for one in table.schema().fields
         if one.name not in own and one.metadata != _OWN_MARK
     }
+
+
+def optional_kinds(table: DeltaTable) -> dict[str, pl.DataType]:
+    """Return the columns of a version's own beside those that every table has, with their types."""
+    own = [one.name for one in table.schema().fields if one.metadata == _OWN_MARK]
+    return {name: _OPTIONAL_AS_READ[name] for name in own}
 
 
 def file_schema(features: dict[str, bool], optional: Iterable[str]) -> pa.Schema:

@@ -11,6 +11,7 @@ from io import BytesIO
 
 import polars as pl
 
+from include.adapters.lake.trained_keys import TrainedKeys
 from include.errors import reason_of
 from include.records.row_columns import ARRIVED_AT, KEY_HIGH, KEY_LOW, KEYS, SIDE
 from include.store import Store
@@ -27,6 +28,7 @@ class Sides:
     def __init__(self, store: Store) -> None:
         """`store` is the folder of the files."""
         self._store = store
+        self.trained = TrainedKeys(store.at("trained"))
 
     def digests(self) -> set[str]:
         """Return the digests of the batches whose sides are stored."""
@@ -51,7 +53,9 @@ class Sides:
         """
         found = (self._read(digest) for digest in sorted(digests))
         frames = [frame for frame in found if frame is not None]
-        return pl.concat([_SCHEMA.to_frame(), *frames]).unique(KEYS, keep="first")
+        rows = pl.concat([_SCHEMA.to_frame(), *frames])
+        # A key that stood on both sides, one after the other, trained in the end: "train" is last.
+        return rows.sort(SIDE, descending=True).unique(KEYS, keep="first", maintain_order=True)
 
     def version(self, digest: str) -> int:
         """Return the table version that committed a batch; FileNotFoundError when unknown."""

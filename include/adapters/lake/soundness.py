@@ -117,7 +117,9 @@ def _foreign(commit: Commit, rows: dict[str, int]) -> str:
     if Change.SCHEMA in commit.changes:
         return "it changes the columns or the kind of the table"
     if commit.batches:
-        sound = commit.added and not commit.removed and Change.ODD_BATCH not in commit.changes
+        stays = sum(rows.get(path, 0) for path in commit.removed) - sum(commit.replaced.values())
+        is_whole = sum(commit.added.values()) == sum(commit.batches.values()) + stays
+        sound = commit.added and is_whole and Change.ODD_BATCH not in commit.changes
         return "" if sound else "it brings a batch otherwise than Ratchet does, or was cut off"
     return _foreign_without_batch(commit, rows)
 

@@ -41,6 +41,10 @@ class Staging:
         names = (entry.name for entry in self.store.at(digest).look())
         return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
+    def digests(self) -> set[str]:
+        """Return the digests of the batches that have stored frames."""
+        return {entry.name.partition("/")[0] for entry in self.store.walk()}
+
     def forget(self, digest: str) -> None:
         """Delete all stored frames of a batch."""
         for entry in self.store.at(digest).look():

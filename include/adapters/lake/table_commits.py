@@ -16,7 +16,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from include.adapters.lake import checkpoints, soundness
 from include.adapters.lake.actions import data_files, removals
-from include.adapters.lake.commits import BATCH_ROWS, CLASS_COUNTS, GROWTH, MARK
+from include.adapters.lake.batch_files import BatchFiles
+from include.adapters.lake.commits import BATCH_ROWS, CLASS_COUNTS, GROWTH, MARK, REPLACED
 from include.adapters.lake.datafiles import DataFiles
 from include.adapters.lake.lake_table import LakeTable
 from include.adapters.lake.log_entries import first_entry, migration_entry
@@ -30,19 +31,22 @@ class TableCommits:
     _table: LakeTable
 
     def append(
-        self, batches: Mapping[str, int], files: DataFiles, schema: pa.Schema, onto: int | None
+        self, batches: Mapping[str, int], written: BatchFiles, onto: int | None
     ) -> int | None:
         """Commit the files of some batches as the version after `onto` and return it.
 
-        `batches` are the rows of each by its digest.
-
-        Returns None when another writer has made that version.
+        `batches` are the rows of each by its digest. Returns None when another writer has made that
+        version.
         """
+        files, schema = written.made()
         version = 0 if onto is None else onto + 1
         actions = files.publish(self._table.store, grown=True)
         # Without retries the commit is this version or fails, so the number can be part of it.
         named = dict.fromkeys((*batches, GROWTH), version)
         stated = _counted(files) | {BATCH_ROWS: json.dumps(dict(batches))}
+        gone = written.rewritten.removals()
+        if gone:
+            stated[REPLACED] = json.dumps(written.rewritten.replaced)
         if onto is None:
             made = self._create(0, first_entry(delta_schema(schema), actions, named, stated))
         else:
@@ -51,7 +55,7 @@ class TableCommits:
                 app_transactions=[Transaction(name, one) for name, one in named.items()],
                 max_commit_retries=0,
             )
-            made = self._commits(actions, onto, properties)
+            made = self._commits([*actions, *gone], onto, properties)
         if not made:
             files.withdraw(self._table.store)
         return version if made else None
