@@ -239,8 +239,7 @@ def _differences(contract: Contract, spec: Spec) -> Iterator[_Difference]:
     for field in ("problem", "target", "positive", "negative", "id", "holdout", "salt"):
         was, says = getattr(contract, field), getattr(now, field)
         if was != says or type(was) is not type(says):
-            sentence = f"{field} was {_shown(was)} and is {_shown(says)}"
-            yield _Difference(sentence, is_of_keys=field == "id")
+            yield _Difference(f"{field} was {_shown(was)} and is {_shown(says)}", field == "id")
     for column in contract.columns:
         if (reason := _other_keys(column, spec.data)) is not None:
             yield _Difference(reason, is_of_keys=True)
