@@ -213,6 +213,8 @@ def _at_registry(name: str) -> _Does:
 
 def _drop(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     from_input = str(arguments.file) == "-"
+    if not (from_input or arguments.file.is_file()):
+        raise NothingToDoError(f"{arguments.file} is no file")
     name = arguments.name or ("" if from_input else arguments.file.name)
     _require_name(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -221,19 +223,19 @@ def _drop(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
             file = Path(folder, "file")
             with file.open("wb") as copy:
                 shutil.copyfileobj(sys.stdin.buffer, copy)
-        if not file.is_file():
-            raise NothingToDoError(f"{file} is no file")
         context.landing.drop(name, file)
     return [f"{showable_name(name)} lies in {context.landing.url}; a run starts within seconds"]
 
 
 def _require_name(name: str) -> None:
     """Raise NothingToDoError for a file name that ingestion ignores, or that has folders in it."""
+    if not name:
+        raise NothingToDoError("a file from standard input has no name: give it one with --name")
     why = "a name has neither slashes nor NUL" if {"/", "\0"} & {*name} else why_ignored(name)
-    if why or not name:
+    if why:
         raise NothingToDoError(
-            f"{showable_name(name) or 'nothing'} is no name for a file in landing"
-            f"{': ' * bool(why)}{why}. Give another with --name"
+            f"{showable_name(name)} is no name for a file in landing: {why}. Give another with "
+            "--name"
         )
 
 

@@ -41,6 +41,14 @@ def test_what_cannot_land_is_said(tmp_path: Path, words: tuple[str, ...]) -> Non
     assert bank_at(tmp_path).landing.claim() == []
 
 
+def test_standard_input_is_asked_for_a_name(tmp_path: Path) -> None:
+    """It has none of its own; a folder is told to be no file before its name is looked at."""
+    assert "standard input has no name: give it one with --name" in (
+        ratchet(tmp_path, "drop", "bank", "-").err
+    )
+    assert ratchet(tmp_path, "drop", "bank", "/").err == "/ is no file\n"
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

@@ -18,7 +18,7 @@ from include.errors import AwayError, NothingToDoError
 from include.settings import read_settings
 from include.spec.model_spec import Spec
 
-WAITED = "MLflow does not answer, or with an error, and is asked again for 0 minutes"
+WAITED = "MLflow did not answer, or with an error; asked again, for 0 minutes at most"
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class TimedRetry(Retry):
             return self.new(total=0).increment(*arguments, **named)
         if self.failing_since is None and (left.total or 0) > _OF_A_STEP:
             log.warning(
-                "MLflow does not answer, or with an error, and is asked again for %.0f minutes",
+                "MLflow did not answer, or with an error; asked again, for %.0f minutes at most",
                 LONGEST_SECONDS / 60,
             )
         return left
