@@ -21,12 +21,14 @@ from include.text.showable import showable_name
 
 _LIKE_WHOLE = r"^[-+]?(?:0|[1-9]\d*)$"
 _LIKE_SMALL = r"^[-+]?(?:0|[1-9]\d{0,2})$"
+_SOME = 100
+"""First rows that decide which columns are looked at; a look at all costs as much as reading."""
 _FEW = 3
 """Numbers with a fraction, of each column and chunk, that are looked at."""
 
 
 class LaterNumbers:
-    """The columns that held whole numbers alone in the first rows, and were not told of since."""
+    """The columns that begin with whole numbers alone, until they are told of or have a point."""
 
     def __init__(self, table: ParsedTable, contract: Contract, data: Data, start: Chunk) -> None:
         """`start` are the first rows of the table, as texts."""
@@ -41,32 +43,26 @@ class LaterNumbers:
         """Yield a sentence for each column of a later chunk in which a number is written oddly."""
         for name, texts in {**self._looked_up(chunk), **self._as_texts(chunk.frame)}.items():
             said = leading_zero(showable_name(name), texts)
-            if not said and name in self._small and texts.str.contains(".", literal=True).any():
+            has_point = not said and texts.str.contains(".", literal=True).any()
+            if has_point and self._began_as(_LIKE_SMALL, name):
                 said = thousands_point(showable_name(name), texts)
-                self._small.remove(name)
-            if said:
-                self._whole.remove(name)
+            if said or has_point:
+                self._watched.remove(name)
+            if said and self._began_as(_LIKE_WHOLE, name):  # or the first rows have told of it
                 yield said
 
     @cached_property
-    def _whole(self) -> list[str]:
-        """Asked only where a second chunk comes: few files are so large."""
-        return self._written_as(_LIKE_WHOLE, self._names)
+    def _watched(self) -> list[str]:
+        """Asked only where a second chunk comes, which few files have, and of some rows."""
+        some = self._start.frame.head(_SOME)
+        return [name for name in self._names if _all_like(_LIKE_WHOLE, some[name])]
 
-    @cached_property
-    def _small(self) -> set[str]:
-        """The columns beside whose numbers a point may separate thousands."""
-        return set(self._written_as(_LIKE_SMALL, self._whole))
-
-    def _written_as(self, pattern: str, names: Sequence[str]) -> list[str]:
-        texts = pl.col(list(names)).str.strip_chars()
-        is_so = texts.is_in(MISSING) | texts.str.contains(pattern)
-        answers = self._start.frame.select(is_so.all()) if names else pl.DataFrame()
-        return [name for name in names if answers[name].item()]
+    def _began_as(self, pattern: str, name: str) -> bool:
+        return _all_like(pattern, self._start.frame[name])
 
     def _as_texts(self, frame: pl.DataFrame) -> dict[str, pl.Series]:
         """Return the columns that are texts in this chunk too: those with gaps."""
-        names = [name for name in self._whole if frame.schema[name] == pl.String]
+        names = [name for name in self._watched if frame.schema[name] == pl.String]
         texts = {name: frame[name].drop_nulls().str.strip_chars() for name in names}
         return {name: column.filter(~column.is_in(MISSING)) for name, column in texts.items()}
 
@@ -84,7 +80,7 @@ class LaterNumbers:
 
     def _rows(self, frame: pl.DataFrame) -> dict[str, list[int]]:
         """Return, by column of numbers, the rows of its smallest number and of some fractions."""
-        names = [name for name in self._whole if frame.schema[name] == pl.Float64]
+        names = [name for name in self._watched if frame.schema[name] == pl.Float64]
         if not names or not frame.height:
             return {}
         values = pl.col(names)
@@ -96,3 +92,8 @@ class LaterNumbers:
     def _fields(self, chunk: Chunk, rows: Sequence[int]) -> list[list[str]]:
         separator = self._table.separator or ","
         return [next(csv.reader([raw], delimiter=separator)) for raw in chunk.raw(rows)]
+
+
+def _all_like(pattern: str, texts: pl.Series) -> bool:
+    present = texts.drop_nulls().str.strip_chars()
+    return bool((present.is_in(MISSING) | present.str.contains(pattern)).all())

@@ -166,20 +166,23 @@ def _judged_chunk(chunk: Chunk, contract: Contract, *, labelled: bool) -> Judged
 
 def _marks(judged: JudgedChunk, contract: Contract) -> dict[str, tuple[str, ...]]:
     """Return the marks of a gap among the numbers of a chunk, by column, in the order met."""
-    gaps, texts = judged.frame.null_count().row(0, named=True), judged.chunk.frame.schema
+    texts = judged.chunk.frame
+    # Of rows that are all good, as many have no number as have an empty field: no look is needed.
+    empty = {} if judged.refused else texts.null_count().row(0, named=True)
+    gaps = judged.frame.null_count().row(0, named=True)
     numbers = [
         column.name
         for column in contract.columns
         if column.kind is ColumnKind.NUMBER
-        and gaps[column.name]
-        and texts[column.name] == pl.String
+        and gaps[column.name] > empty.get(column.name, 0)
+        and texts.schema[column.name] == pl.String
     ]
     if not numbers:
         return {}
     stripped = pl.col(numbers).str.strip_chars()
     some = stripped.filter(stripped.is_in(MARKS)).unique(maintain_order=True).implode()
-    marks = judged.chunk.frame.select(some).row(0, named=True)
-    return {name: tuple(texts) for name, texts in marks.items() if texts}
+    marks = texts.select(some).row(0, named=True)
+    return {name: tuple(listed) for name, listed in marks.items() if listed}
 
 
 def _columns(contract: Contract, *, labelled: bool) -> list[str]:
