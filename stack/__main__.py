@@ -22,17 +22,16 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return _interrupted(options.command)
-    except BrokenPipeError:  # `make logs | head` has read enough
+    except BrokenPipeError:  # `... status --json | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from stack import commands
+    from stack.views import PipedConsole
 
-    settings, console = read_settings(), Console()
+    settings, console = read_settings(), PipedConsole()
     if options.command == "status":
         return commands.status(settings, console, json=options.json)
     run = {"up": commands.up, "down": commands.down, "logs": commands.logs}[options.command]

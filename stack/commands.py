@@ -79,6 +79,8 @@ def logs(settings: Settings, console: Console) -> int:
         colour = colours.setdefault(name, _PALETTE[len(colours) % len(_PALETTE)])
         text = Text.assemble((f"{name:<14} ", colour), line)
         console.print(text, soft_wrap=True, highlight=False)
+        if console.quiet:  # nobody reads on
+            break
     return 0
 
 

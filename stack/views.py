@@ -1,6 +1,8 @@
 """What a person sees of a stack: the start as it goes, the table of components, the logs."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +28,19 @@ _COLOURS = {
     Condition.FAILED: "red",
     Condition.RESTARTING: "red",
 }
+
+
+class PipedConsole(Console):
+    """A console whose command goes on to its end, in silence, when nobody reads on.
+
+    As in `make status | head`; rich would end the program with code 1, and a stack that is
+    starting with it.
+    """
+
+    def on_broken_pipe(self) -> None:
+        """Write no more."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @dataclass(frozen=True)

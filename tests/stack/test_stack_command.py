@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from include.settings import PROJECT
 from stack.state import read_state
 from tests.stack.standins import (
@@ -94,6 +96,25 @@ def test_status_of_a_running_stack(held: Held, home: Path) -> None:
     assert (row["component"], row["state"], row["restarts"]) == ("one", "healthy", 0)
     assert row["pid"] == state.components[0].pid
     assert shown["memory_bytes"] >= row["memory_bytes"] > 1_000_000
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "--json"), ("logs",)])
+def test_whoever_reads_the_first_line_only_ends_nothing_badly(
+    held: Held, home: Path, command: tuple[str, ...]
+) -> None:
+    """As in `make status | head -1`: the exit code is that of the command, and logs end."""
+    with held(component("one", SLEEP)):
+        folder = home / "logs"
+        folder.mkdir(exist_ok=True)
+        (folder / "one.log").write_text("a line\n" * 10_000)
+        process = _start(command_environment(home), *command)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(30), errors) == (0, "")
 
 
 def test_up_finds_a_stack_that_runs_already(held: Held, home: Path) -> None:
