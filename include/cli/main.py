@@ -218,9 +218,8 @@ def _drop(context: "IntakeContext", arguments: argparse.Namespace) -> list[str]:
     name = arguments.name or ("" if from_input else arguments.file.name)
     _require_name(name)
     with tempfile.TemporaryDirectory() as folder:
-        file = arguments.file
+        file = Path(folder, "file") if from_input else arguments.file
         if from_input:
-            file = Path(folder, "file")
             with file.open("wb") as copy:
                 shutil.copyfileobj(sys.stdin.buffer, copy)
         context.landing.drop(name, file)
