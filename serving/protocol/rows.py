@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from serving.bundle import Layout, encode_column
 from serving.protocol import single_keys
 from serving.protocol.in_json import COUNTED_BYTES, NESTED_START, commas
-from serving.protocol.sentences import clip, listed, nearest_feature, reason, too_many
+from serving.protocol.sentences import clip, listed, nearest_feature, reason, too_many, written
 from serving.protocol.slices import shifted, slices
 from serving.protocol.usable import Origin, usable
 from serving.refusals import RequestRefusedError
@@ -209,5 +209,5 @@ def _expected(layout: Layout) -> str:
     null = f"; null only in {listed(layout.missing)}" if layout.missing else ""
     return (
         f'"rows": a list of objects with the features {listed(layout.features)}, or of lists of '
-        f"{len(layout.features)} values in that order, {kinds}{null}"
+        f"{len(layout.features)} values in that order, {kinds}{written(layout)}{null}"
     )

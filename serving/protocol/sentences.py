@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from serving.bundle import Layout
 from serving.refusals import RequestRefusedError
 from serving.values.datatypes import TEXT
+from serving.values.notation import example
 
 _CLIP = 60
 _SHOWN = 3
@@ -34,6 +35,12 @@ def listed(names: Sequence[str]) -> str:
     """Return the first names, cut to a bounded length."""
     shown = ", ".join(clip(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def written(layout: Layout) -> str:
+    """Return which texts the features with a notation take as well, or ""."""
+    forms = [f"{example(notation)} for {name}" for name, notation in layout.notations.items()]
+    return f", or texts such as {listed(forms)}" if forms else ""
 
 
 def nearest_feature(name: str, layout: Layout) -> str:
@@ -65,4 +72,5 @@ def _expected(layout: Layout) -> str:
             f"strings for the categories of {listed(tuple(layout.categories))}, with {numbers} for "
             "any other"
         )
+    form += f"{written(layout)} (datatype {TEXT})" * bool(layout.notations)
     return form + null if layout.missing else form
