@@ -27,7 +27,7 @@ def migrate(context: IntakeContext) -> Iterator[str]:
     if lake.version() is None:
         raise NothingToDoError(f"{lake.url} has no table yet: its first file makes one")
     while (migration := lake.migration(keyed_by(context))) is not None:
-        yield f"{lake.url}/rows: {migration.rows} rows are written anew"
+        yield f"{lake.url}/rows: {migration.rows:,} rows are written anew"
         yield from _written(migration)
         done = migration.commit()
         if done is not None:
@@ -44,18 +44,18 @@ def _written(migration: Migration) -> Iterator[str]:
     for rows in accumulate(migration.write()):
         if rows * _STEPS // max(migration.rows, 1) > said:
             said = rows * _STEPS // migration.rows
-            yield f"{rows} of {migration.rows} rows"
+            yield f"{rows:,} of {migration.rows:,} rows"
 
 
 def _done(done: MigrationResult) -> Iterator[str]:
-    yield f"version {done.version} has all {done.rows} rows; versions before it stay readable"
+    yield f"version {done.version} has all {done.rows:,} rows; versions before it stay readable"
     if done.moved:
         yield (
-            f"{done.moved} rows left the holdout for the train side: no model can tell them from "
+            f"{done.moved:,} rows left the holdout for the train side: no model can tell them from "
             "train rows, so they proved nothing"
         )
     if done.repeated:
         yield (
-            f"{done.repeated} rows repeat another row of their side, as a model sees them; they "
+            f"{done.repeated:,} rows repeat another row of their side, as a model sees them; they "
             "stay, and none like them is added"
         )

@@ -28,7 +28,7 @@ from include.spec.spec_files import read_spec
 from include.steps.computed_keys import keyed_by
 from include.steps.migrate import migrate
 from include.steps.recover import recover
-from include.store import Folder
+from include.store import Folder, open_store
 from tests import steps
 from tests.contract.bank import ratchet
 from tests.contract.pipeline import drop, stored_rows, take_in
@@ -36,6 +36,7 @@ from tests.ledger_in_memory import Ledger
 from tests.registry_in_memory import registry_in_memory
 from tests.released.first_format import write_first_format
 from tests.released.make import ARCHIVE
+from tests.seaweed import Bucket
 
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["tests.contract.test_migrate"])
@@ -58,9 +59,10 @@ def home_of_0_1_0(folder: Path) -> Path:
     return folder
 
 
-def loans_in(home: Path) -> IntakeContext:
+def loans_in(home: Path, **variables: str) -> IntakeContext:
     """Return the context of the spec with texts, gaps and an id."""
-    settings = read_settings({"RATCHET_HOME": str(home), "RATCHET_SPECS": str(home / "specs")})
+    own = {"RATCHET_HOME": str(home), "RATCHET_SPECS": str(home / "specs")}
+    settings = read_settings(own | variables)
     return intake_context(read_spec(home / "specs" / "loans.toml"), settings)
 
 
@@ -82,7 +84,7 @@ def test_same_rows_on_the_same_sides_in_one_commit(loans: IntakeContext) -> None
     before = pl.read_delta(f"{loans.lake.url}/rows")
     said = list(migrate(loans))
     assert said[-1] == f"{loans.lake.url}/rows is of format 2"
-    assert f"version {older.version + 1} has all {older.rows} rows" in "".join(said)
+    assert f"version {older.version + 1} has all {older.rows:,} rows" in "".join(said)
     newer = loans.lake.dataset()
     assert newer is not None
     assert (newer.version, newer.grown) == (older.version + 1, older.grown)
@@ -235,6 +237,24 @@ def test_a_feature_that_has_the_name_of_an_own_column(context: StepContext) -> N
     write_first_format(context, [_wide(8).with_columns(arrived_at=pl.lit(1.0))])
     with pytest.raises(TableRefusedError, match="has a feature arrived_at"):
         list(migrate(context))
+
+
+def test_a_table_in_a_bucket(tmp_path: Path, bucket: Bucket) -> None:
+    """As on a disk: one commit, the version before it as it was."""
+    on_disk = loans_in(home_of_0_1_0(tmp_path))
+    store = open_store(f"{bucket.url}/lake", bucket.options)
+    lake = tmp_path / "lake"
+    for path in sorted(lake.rglob("*")):
+        if path.is_file():
+            store.put(str(path.relative_to(lake)), path)
+    there = loans_in(tmp_path, RATCHET_LAKE=f"{bucket.url}/lake", **bucket.options)
+    assert "Migrate it" in there.lake.format_problem()
+    list(migrate(there))
+    list(migrate(on_disk))
+    assert there.lake.dataset() == on_disk.lake.dataset()
+    assert there.lake.sides.digests() == on_disk.lake.sides.digests()
+    assert there.lake.keys.shared(0, 3, keyed_by(there)) == (716, 0)
+    assert list(migrate(there)) == [f"{there.lake.url}/rows is of format 2"]
 
 
 def test_another_process_commits_meanwhile(

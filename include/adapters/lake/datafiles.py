@@ -26,6 +26,8 @@ from include.store.units import MIB
 
 ROW_GROUP_BYTES = 8 * MIB
 FILE_BYTES = 256 * MIB
+_REPEATED = frozenset({pa.string(), pa.timestamp("us", "UTC")})
+"""Types whose values repeat: a dictionary of them saves most of their bytes."""
 
 
 class DataFiles:
@@ -101,7 +103,7 @@ class _File:
             schema,
             compression="NONE",
             # Numbers and keys hardly repeat: a dictionary of them costs time and saves nothing.
-            use_dictionary=[one.name for one in schema if one.type == pa.string()],
+            use_dictionary=[one.name for one in schema if one.type in _REPEATED],
             # By these, a scan of a window of time leaves files unread.
             write_statistics=[ARRIVED_AT],
             store_schema=False,
