@@ -23,6 +23,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import peak_mib
 from include.context.intake_context import IntakeContext, intake_context
 from include.settings import read_settings
 from include.spec.contract import ColumnKind, first_contract
@@ -138,13 +139,7 @@ def _batch(folder: Path) -> Figure:
     seconds = time.perf_counter() - began
     if batch.new != BATCH:
         raise SystemExit(f"{BATCH} rows should have been new: {batch}")
-    return {"seconds": seconds, "look_seconds": look_seconds, "peak_mib": _peak_mib()}
-
-
-def _peak_mib() -> float:
-    """Return the most memory that this process had; rusage would count its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return {"seconds": seconds, "look_seconds": look_seconds, "peak_mib": peak_mib()}
 
 
 def _open(folder: Path) -> IntakeContext:

@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ingest_forms import compare_forms
+from benchmarks.memory import peak_mib
 
 QUICK = bool(os.environ.get("QUICK"))
 ROWS = 30_000 if QUICK else 200_000
@@ -75,13 +76,7 @@ def _work(worker: str, home: Path, files: Sequence[Path]) -> None:
     side = _ratchet if worker == "ratchet" else partial(_pandas, worker=worker)
     side(home / "warm", [few])
     seconds = side(home / "timed", files)
-    print(json.dumps({"seconds": seconds, "peak_mib": _peak_mib()}))
-
-
-def _peak_mib() -> float:
-    """Return the most memory that this process had; rusage would count its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}))
 
 
 def _ratchet(home: Path, files: Sequence[Path]) -> list[float]:

@@ -135,8 +135,7 @@ def _advice(settings: Settings) -> str:
     if settings.registry:
         return "Look whether that server runs, or name another with RATCHET_MLFLOW_URL"
     if running_stack.stack_runs(settings.home):
-        log = settings.home / "logs" / "mlflow.log"
-        return f"The stack is up: `make status` shows it, {log} says more"
+        return running_stack.where_it_shows(settings.home, "mlflow")
     return (
         f"No stack runs in {settings.home}: run: make up; one that runs elsewhere is named by "
         "RATCHET_HOME"

@@ -63,6 +63,12 @@ def stack_runs(home: Path) -> bool:
     return bool(_living(home))
 
 
+def where_it_shows(home: Path, component: str) -> str:
+    """Return where a person looks when a component of a stack that runs does not answer."""
+    log = home / "logs" / f"{component}.log"
+    return f"The stack is up: `make status` shows it, {log} says more"
+
+
 def with_stack(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment; variables it does not set are taken from the running stack."""
     stated = os.environ if environment is None else environment

@@ -202,13 +202,13 @@ async def test_a_feature_is_one_however_its_name_is_typed(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("asked", [{"rows": [{"amont": 1}]}, {"inputs": [tensor("amont", 1.0)]}])
+@pytest.mark.parametrize("body", [{"rows": [{"amont": 1}]}, {"inputs": [tensor("amont", 1.0)]}])
 async def test_a_refusal_shows_which_texts_stand_for_numbers(
-    client: httpx.AsyncClient, boxes: LoadedVersion, asked: dict[str, Any]
+    client: httpx.AsyncClient, boxes: LoadedVersion, body: dict[str, Any]
 ) -> None:
     """Whoever has a file before them sends its amounts and dates as they are."""
     del boxes
-    answer = await client.post("/v2/models/boxes/infer", json=asked)
+    answer = await client.post("/v2/models/boxes/infer", json=body)
     assert answer.status_code == 400
     forms = "$1,234.5 for amount, true or false for member, 31-Dec-24 for since"
     assert f"any other, or texts such as {forms}" in answer.json()["error"]

@@ -18,8 +18,7 @@ def _way_out(context: StepContext) -> str:
     """Return what a person can do about an endpoint that does not respond."""
     if not running_stack.stack_runs(context.settings.home):
         return "Start it: make up"
-    log = context.settings.home / "logs" / "serving.log"
-    return f"The stack is up: `make status` shows it, {log} says more"
+    return running_stack.where_it_shows(context.settings.home, "serving")
 
 
 def of_endpoint(
