@@ -32,7 +32,8 @@ def ingest(spec_path: str) -> Any:
 def dedup(spec_path: str, batches: Any) -> Any:
     """Subtract all history from each batch.
 
-    A row with known features but another label is a conflict and goes to quarantine.
+    A row with known features but another label is a conflict and goes to quarantine. Where rows
+    have ids they are compared by these: other content under a known id corrects the row.
     """
     return call("dedup", spec_path, batches)
 
