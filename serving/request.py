@@ -80,7 +80,9 @@ def request_body(inputs: list[dict[str, Any]], row: list[Value]) -> dict[str, An
 
 def answer_line(answer: dict[str, Any]) -> str:
     """Return a V2 answer for one row as a line to read."""
-    values = {output["name"]: output["data"][0] for output in reversed(answer["outputs"])}
+    # The class first, where there is one: it is what most people ask for.
+    outputs = sorted(answer["outputs"], key=lambda output: output["name"] != "label")
+    values = {output["name"]: output["data"][0] for output in outputs}
     stated = _listed(answer.get("parameters", {}))
     line = f"{answer['model_name']} version {answer['model_version']}: {_listed(values)}"
     return f"{line} ({stated})" if stated else line

@@ -121,6 +121,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 def test_two_files_and_a_line_in_each_registry_are_a_problem(tree: Path) -> None:
     """Its files are taken in, split, raced, scored and decided on; a server answers as it says.
 
