@@ -1,14 +1,11 @@
 """The recipe "a step" of CONTRIBUTING.md, followed: a rule, a record, a step and its task."""
 
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from include.settings import PROJECT
+from tests.copied_tree import copied_tree, printed, with_line
 
 RULE = '''
 """How much of what came is new."""
@@ -80,20 +77,10 @@ assert set(kept["inside"]) == {"from", "to"}
 """
 
 
-def with_line(path: Path, before: str, line: str) -> None:
-    """Put a line in front of another one, which stands in the file once."""
-    text = path.read_text()
-    assert text.count(before) == 1
-    path.write_text(text.replace(before, line + before))
-
-
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Copy what a task runs, with a step and its task more."""
-    tree = tmp_path / "tree"
-    for package in ("include", "serving", "dags", "plugins"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / package, tree / package, ignore=ignored)
+    tree = copied_tree(tmp_path / "tree", "include", "serving", "dags", "plugins")
     (tree / "include/stages/greet.py").write_text(RULE)
     (tree / "include/records/greetings.py").write_text(RECORD)
     (tree / "include/steps/greet.py").write_text(STEP)
@@ -120,14 +107,5 @@ def test_a_rule_a_record_a_step_and_a_task(tree: Path, spec_file: Path, tmp_path
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(tree / "plugins"),
         "RATCHET_SPECS": str(spec_file.parent),
         "RATCHET_HOME": str(tmp_path / "home"),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", USED],
-        cwd=tree,
-        env=os.environ | places,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    printed(tree, USED, **places)

@@ -1,14 +1,10 @@
 """The recipe "a problem" of CONTRIBUTING.md, followed: two files and a line in each registry."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from include.settings import PROJECT
+from tests.copied_tree import copied_tree, printed
 
 OF_TRAINING = """
 from include.problems.binary import Binary
@@ -108,9 +104,7 @@ assert told["parameters"]["problem"] == "chance" and "labels" not in told["param
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Copy the product, with a second problem in both of its halves."""
-    for package in ("include", "serving", "demo", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / package, tmp_path / package, ignore=ignored)
+    copied_tree(tmp_path, "include", "serving", "demo", "tests")
     for folder, code in (("serving/bundle", OF_THE_SERVER), ("include", OF_TRAINING)):
         room = tmp_path / folder / "problems"
         (room / "chance.py").write_text(code)
@@ -127,12 +121,4 @@ def test_two_files_and_a_line_in_each_registry_are_a_problem(tree: Path) -> None
 
     In a process of its own, for the registries are those of the copy.
     """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", USED],
-        cwd=tree,
-        env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    assert printed(tree, USED) == ""

@@ -1,14 +1,10 @@
 """The recipe "a field of the spec" of CONTRIBUTING.md, followed on a copy of the tree."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from include.settings import PROJECT
+from tests.copied_tree import copied_tree, printed, with_line
 
 BESIDE = "    encoding: Annotated[str, AfterValidator(encoding_name)] = UTF_8\n"
 FIELD = '''    most_columns: int = Field(20_000, ge=1)
@@ -55,28 +51,14 @@ print(*spec_problems(Path("docs/specs.md").read_text()), sep="\\n")
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Copy what reads a spec, with a field more."""
-    for package in ("include", "serving", "docs"):
-        ignored = shutil.ignore_patterns("__pycache__", "pictures", "decisions")
-        shutil.copytree(PROJECT / package, tmp_path / package, ignore=ignored)
-    fields = tmp_path / "include/spec/data_spec.py"
-    text = fields.read_text()
-    assert text.count(BESIDE) == 1
-    fields.write_text(text.replace(BESIDE, FIELD + BESIDE))
-    return tmp_path
+    tree = copied_tree(tmp_path, "include", "serving", "docs")
+    with_line(tree / "include/spec/data_spec.py", BESIDE, FIELD)
+    return tree
 
 
 def said_in(tree: Path, script: str) -> str:
-    """Run a script in the copy and return what it prints; AssertionError where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"SPEC = '''{SPEC}'''\n{script}"],
-        cwd=tree,
-        env=os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    """Return what a script about the spec prints in the copy."""
+    return printed(tree, f"SPEC = '''{SPEC}'''\n{script}")
 
 
 def test_a_line_in_its_class_is_a_field(tree: Path) -> None:
