@@ -89,6 +89,30 @@ def test_the_server_answers_as_the_older_one_did(
         server.kill()
 
 
+def test_models_of_both_releases_are_served_side_by_side(
+    released: tuple[Path, MlflowServer], tmp_path: Path
+) -> None:
+    """A model of this release takes over beside one of 0.1.0, and gives way to its older one."""
+    context = _context(*released, "sensors")
+    older = context.registry.champion.current()
+    assert older is not None
+    frame = rows(context).sample(600, seed=0)
+    fault = frame["label"].alias("fault")
+    drop(context, frame.drop(OWN).with_columns(pl.all() + 0.002).with_columns(fault))
+    done = run(context, Form(force=True, note="side by side"))
+    assert done.decision.verdict == "PROMOTE", done.decision.reason
+    server = Server(free_port(), tmp_path, SERVING_REGISTRY_URL=released[1].url)
+    try:
+        until(partial(_is_ready, server, "loans-model"), 120)
+        assert _answers_by(server, released[0], "loans-model", PROMOTED[1])
+        version = done.challenger.version
+        until(partial(_answers_by, server, released[0], "sensors-model", version), 120)
+        steps.roll_back(context, RollBack("test", 1, "side by side", "a person"))
+        until(partial(_answers_by, server, released[0], "sensors-model", older.version), 120)
+    finally:
+        server.kill()
+
+
 def test_the_log_of_moves_goes_on(loans: StepContext) -> None:
     """Three promotions and a way back stand there; the next way back leads to the first."""
     moves = loans.registry.champion.moves()
@@ -202,6 +226,14 @@ def _context(home: Path, mlflow: MlflowServer, name: str) -> StepContext:
 
 def _is_ready(server: Server, model: str) -> bool:
     return server.status(f"/v2/models/{model}/ready") == 200
+
+
+def _answers_by(server: Server, home: Path, model: str, version: str) -> bool:
+    """Say whether a version answers what 0.1.0 was asked of its model."""
+    asked = next(one for one in _answers(home) if one["model"] == model)
+    url = f"{server.url}/v2/models/{model}/infer"
+    answer = httpx.post(url, json=asked["request"], timeout=30)
+    return answer.status_code == httpx.codes.OK and answer.json()["model_version"] == version
 
 
 def _answers(home: Path) -> list[dict[str, Any]]:
