@@ -1,6 +1,8 @@
 """The ids of rows: how they are read, and which columns of a first file are taken for them."""
 
+import hashlib
 import io
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -131,6 +133,32 @@ def test_a_column_of_fractions_is_never_taken_for_an_id(name: str) -> None:
     place = pl.int_range(2_000, eager=True)
     ingested = opened(table(2_000, code=place / 3, user_id=place * 1.0), name)
     assert ingested.contract.features == ("code", "user_id", "v")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda row: f"{row:08x}",
+        lambda row: f"{row:032x}",
+        lambda row: f"{row * 2_654_435_761 % 2**32:08x}",
+        lambda row: hashlib.sha256(bytes([row % 256, row // 256])).hexdigest()[:8],
+        lambda row: hashlib.sha256(bytes([row % 256, row // 256])).hexdigest()[:40],
+    ],
+    ids=["counted", "counted, long", "mixed", "short hash", "long hash"],
+)
+@pytest.mark.parametrize("name", ["short", "uuid"])
+def test_hexadecimal_names_of_rows_are_no_features(name: str, form: Callable[[int], str]) -> None:
+    """Some of them have digits alone by chance, which makes none of them a number."""
+    names = [form(row) for row in range(1_500)]
+    assert opened(table(1_500, **{name: names})).contract.left_out == (name,)
+
+
+def test_numbers_with_a_word_among_them_are_not_taken_for_an_id() -> None:
+    """A measured column with a typo is read as one: the typo costs its row."""
+    values = [str(place * 17) for place in range(1_500)]
+    values[700] = "none yet"
+    opened_file = opened(table(1_500, v2=values))
+    assert opened_file.contract.left_out == ()
 
 
 def test_fewer_rows_or_one_repeated_value_prove_nothing() -> None:

@@ -21,6 +21,9 @@ ENOUGH_DIFFERENT = 1_000
 """Rows in which the values of a column are hardly all different by chance."""
 _MOSTLY = 0.9
 """The share of different values in a column with the name of an id; whole rows may be repeated."""
+_HARDLY_TEXTS = 0.5
+"""With a larger share of whole numbers, words among them are odd values; hexadecimal ids have one
+of digits alone in fifty at eight digits, one in seven at four."""
 _WHOLE = r"^\s*[-+]?\d+\s*$"
 _DAY_IN_DIGITS = r"^\s*(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\s*$"
 _MAY_CHANGE = r"^$|^\s|\s$|[^\x21-\x7e ]|\.0+$|(?i:^true$|^false$)"
@@ -92,11 +95,12 @@ def _names_rows(name: str, start: Chunk, held: ColumnContent | None) -> bool:
         return False
     if filled.dtype != pl.String:  # of a typed file
         return True
-    is_whole = filled.str.contains(_WHOLE)
-    if held is not ColumnContent.CATEGORY and bool(is_whole.any()):
-        return bool(is_whole.all()) and (
-            is_called_so or not bool(filled.str.contains(_DAY_IN_DIGITS).all())
-        )
+    is_text = held is ColumnContent.CATEGORY
+    digits = 0.0 if is_text else int(filled.str.contains(_WHOLE).sum()) / len(filled)
+    if digits == 1:
+        return is_called_so or not bool(filled.str.contains(_DAY_IN_DIGITS).all())
+    if digits > _HARDLY_TEXTS:  # numbers with a few words among them
+        return False
     return notation_of(name, values, start.lines) is None
 
 
