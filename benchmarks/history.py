@@ -110,6 +110,8 @@ def _grow(folder: Path, start: int, end: int) -> None:
             .otherwise(pl.lit("train")),
         )
         lake.commit(f"growth {begin}", [part], lake.version())
+    # As after every batch: otherwise the batch that is timed would do it for all of history.
+    lake.keep_sides()
 
 
 def _apart(folder: Path, seed: int) -> Figure:
