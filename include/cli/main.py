@@ -102,6 +102,7 @@ def command_parser() -> CommandParser:
     parser.set_defaults(needs=EVERYTHING, may_take_long=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_intake_commands(commands)
+    _add_table_commands(commands)
     _add_model_commands(commands)
     _add_transfer_command(commands)
     shell = commands.add_parser("completion", help="print a script that lets a shell complete")
@@ -119,12 +120,8 @@ def _add_intake_commands(commands: "_Commands") -> None:
     again = commands.add_parser("replay", help="send quarantined rows or a file through landing")
     taken = commands.add_parser("take", help="take in a file that waits as suspicious")
     agreed = commands.add_parser("contract", help="show the contract, or change it")
-    for command, do in (
-        (listing, _quarantine),
-        (again, _replay),
-        (taken, _take),
-        (agreed, _contract),
-    ):
+    pairs = ((listing, _quarantine), (again, _replay), (taken, _take), (agreed, _contract))
+    for command, do in pairs:
         command.add_argument("spec", help=_SPEC)
         command.set_defaults(do=_with_intake(do), needs={Need.LAKE})
     for command in (again, taken):
@@ -140,6 +137,9 @@ def _add_intake_commands(commands: "_Commands") -> None:
         metavar="REASON",
         help="make what the spec says the contract",
     )
+
+
+def _add_table_commands(commands: "_Commands") -> None:
     older = commands.add_parser("migrate", help="bring the table to the format of this release")
     lacking = commands.add_parser("recover", help="take in again what the table has lost")
     for command in (older, lacking):

@@ -11,7 +11,7 @@ for one case: its new features are those of a row on the other side. Then all ro
 features train. A row may leave the holdout so; nothing that was ever trained on enters it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -133,10 +133,13 @@ def dedup_by_id(
         new=new,
         duplicates=rows.height - new - corrections,
         corrections=corrections,
-        ids=ChangedIds(
-            sum(one.ids.known for one in buckets), sum(one.ids.changed for one in buckets)
-        ),
+        ids=_all_ids(bucket.ids for bucket in buckets),
     )
+
+
+def _all_ids(parts: Iterable[ChangedIds]) -> ChangedIds:
+    known, changed = zip(*((one.known, one.changed) for one in parts), strict=True)
+    return ChangedIds(sum(known), sum(changed))
 
 
 def _with_ids(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

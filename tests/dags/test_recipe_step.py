@@ -74,6 +74,7 @@ task_call.spec_of_run = lambda *_: read_spec(path)
 came = Intake((Batch("a" * 64, "a.csv", read=4, new=3),), None)
 assert task_call.call("greet", str(path), pack(came)) == {"share": 0.75}
 assert set(kept["inside"]) == {"from", "to"}
+print("greeted")
 """
 
 
@@ -108,4 +109,4 @@ def test_a_rule_a_record_a_step_and_a_task(tree: Path, spec_file: Path, tmp_path
         "RATCHET_SPECS": str(spec_file.parent),
         "RATCHET_HOME": str(tmp_path / "home"),
     }
-    printed(tree, USED, **places)
+    assert printed(tree, USED, **places).endswith("greeted")
